@@ -89,11 +89,11 @@ def test_a_path_of_two_cas_is_followed_from_one_to_the_next_up_to_an_anchor(plac
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (forms(STRANGER.intermediate.certificate)["DER"], "none of it has issued"),
-        (forms(ROOT)["PEM"], "none of it has issued"),
-        (b"<html>404</html>", "it is no certificate for"),
-        (b"\x30\x82", "it is no certificate for"),
-        (b"", "it is no certificate for"),
+        (forms(STRANGER.intermediate.certificate)["DER"], "no certificate in the response issued"),
+        (forms(ROOT)["PEM"], "no certificate in the response issued"),
+        (b"<html>404</html>", "the response contains no certificate"),
+        (b"\x30\x82", "the response contains no certificate"),
+        (b"", "the response contains no certificate"),
     ],
     ids=["a stranger's", "the root", "HTML", "cut", "nothing"],
 )

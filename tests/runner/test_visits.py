@@ -64,7 +64,8 @@ def test_without_a_log_it_is_said_where_somebody_waits_and_nowhere_else(there: P
     there.store.misbehave("pending")
     timeouts = replace(there.run(journal).timeouts, issuance_s=0.0)
     pending = repaired(there, there.run(journal, timeouts=timeouts))
-    assert pending.note.splitlines()[1:] == ["who has come for the file is not known, as no access log is"]
+    unknown = "it is unknown who requested the challenge file, because no access log is known"
+    assert pending.note.splitlines()[1:] == [unknown]
 
 
 def test_a_rejected_order_says_who_came(there: Premiere, journal: Journal) -> None:

@@ -1,6 +1,6 @@
 """Reports who requested the challenge file, from the access logs of its hosts. A log never stops a repair.
 
-Reading a line of a log is in `remediate/access_logs`.
+`remediate/access_logs` parses the lines of a log.
 """
 
 from __future__ import annotations
@@ -15,22 +15,24 @@ from remediate.access_logs.parser import LogScan
 from remediate.challenges import Challenge
 from remediate.execution.case_context import CaseContext
 
-_EARLY_S: Final = 5.0  # the times of a log have no fractions, and two clocks always differ
+_EARLY_S: Final = 5.0  # times in a log have no fractions of a second, and two clocks always differ
 
 
 def request_notes(context: CaseContext, challenges: Sequence[Challenge], *, is_ordered: bool) -> tuple[str, ...]:
-    """Return lines about who requested these files; none if no log is known, or the run is stopped."""
+    """Return lines about who requested these files; no line if no log is known or the run is stopped."""
     hosts: dict[str, list[Challenge]] = {}
     for challenge in challenges:
         hosts.setdefault(challenge.workdir.host, []).append(challenge)
-    if context.run.stop.wait(context.run.timeouts.look_s):  # servers answer before they write the log
+    if context.run.stop.wait(context.run.timeouts.look_s):  # servers write the log after the response
         return ()
-    lines = [(host, line) for host, own in hosts.items() for line in _on_host(context, own, is_ordered=is_ordered)]
+    lines = [
+        (host, line) for host, on_host in hosts.items() for line in _on_host(context, on_host, is_ordered=is_ordered)
+    ]
     return tuple(f"{host}: {line}" if len(hosts) > 1 else line for host, line in lines)
 
 
 def request_notes_since(context: CaseContext, began: datetime) -> tuple[str, ...]:
-    """Return lines about who requested any challenge file of the names since a time: another agent ordered."""
+    """Return lines about who requested any challenge file of the names since a time, for orders of another agent."""
     offset = next((server.clock_offset_s for server in context.servers if server.clock_offset_s), 0.0)
     logs = _logs(context, context.case.host, context.case.names)
     if not logs:
@@ -43,7 +45,7 @@ def request_notes_since(context: CaseContext, began: datetime) -> tuple[str, ...
 def _on_host(context: CaseContext, challenges: Sequence[Challenge], *, is_ordered: bool) -> Iterator[str]:
     workdir = challenges[0].workdir
     file = context.run.solver.location(challenges[0]).rpartition("/")[2]
-    logs = _logs(context, workdir.host, [one.name for one in challenges])
+    logs = _logs(context, workdir.host, [challenge.name for challenge in challenges])
     if logs:
         scan = read_scan(context.execute(scan_command(workdir, file, logs)), file)
         yield from _notes(context, workdir.host, scan, is_ordered=is_ordered)

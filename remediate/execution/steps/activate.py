@@ -1,7 +1,7 @@
-"""The step `reload`: a service uses the files that it is to use.
+"""The step `reload`: a service uses the right files.
 
-Either a new version is switched to by a script on the host, which goes back by itself unless it is confirmed, or a
-service that has the right files already is reloaded. What is served then is checked by the step `proof`.
+Either a script on the host switches to a new version, and reverts the switch by itself unless it is confirmed; or a
+service that has the right files already is reloaded. The step `proof` then checks what is served.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _CONDITION: Final = "only if it does not serve what is in its files by then"
 
 
 class Activate:
-    """Switches to a new version; the first service of a switch group does it for all of its services."""
+    """Switches to a new version; for the first service of a switch group it switches all services of the group."""
 
     def check(self, context: CaseContext, subject: str) -> Satisfied | None:
         """Return that the new version is in use and every service has reloaded."""
@@ -33,8 +33,8 @@ class Activate:
         is_held = progress.last.state == "waiting" and progress.is_running
         if progress.live != name or not (is_held or progress.last.state == "confirmed"):
             return None
-        away = "".join(f"; {service} was away for {seconds:g} s" for service, seconds in progress.gaps)
-        return Satisfied(sentence((f"version {name} is in use{away}", *progress.notes)))
+        gaps = "".join(f"; {service} was away for {seconds:g} s" for service, seconds in progress.gaps)
+        return Satisfied(sentence((f"version {name} is in use{gaps}", *progress.notes)))
 
     def apply(self, context: CaseContext, subject: str) -> None:
         """Start the switch and wait until every service has reloaded."""
@@ -58,15 +58,15 @@ class Activate:
 
 def switch_command(context: CaseContext, switch_group: SwitchGroup, name: str) -> Command:
     """Return the command that starts the switch of a file set to a version."""
-    services = [context.installer(service) for service in switch_group.services]
+    installers = [context.installer(service) for service in switch_group.services]
     confirm_within_s, returns = context.run.timeouts.confirmation_s, not context.case.is_compromised
-    return start(switch_group.file_set, services, name, confirm_within_s=confirm_within_s, returns=returns)
+    return start(switch_group.file_set, installers, name, confirm_within_s=confirm_within_s, returns=returns)
 
 
 def _not_taken_up(progress: Progress) -> StepBlocked:
     """Return why a switch is not waiting for its confirmation."""
     last = progress.last
-    why = f"the switch is {last.state}: {last.detail or 'it gave no reason'}"
+    why = f"the switch is {last.state}: {last.detail or 'no reason was reported'}"
     if last.state not in TERMINAL:
         return StepBlocked(Cause.INSTALL_INTERRUPTED, why, ended="interrupted")
     if down := service_down(progress):
@@ -75,7 +75,7 @@ def _not_taken_up(progress: Progress) -> StepBlocked:
 
 
 def service_down(progress: Progress) -> StepBlocked | None:
-    """Return that a service did not start again with its old files, None if all did."""
+    """Return that a service did not start again with its old files; None if all services did."""
     if progress.last.state != "broken":
         return None
     why = f"the old files are in place again, but a service did not come up with them: {progress.last.detail}"
@@ -86,11 +86,11 @@ class Reload:
     """Reloads a service that has the right files already."""
 
     def check(self, context: CaseContext, subject: str) -> Satisfied | None:
-        """Return that every endpoint of the service serves what is in its files."""
+        """Return that every endpoint of the service serves the certificate in its files."""
         return None if _faults(context, subject) else Satisfied("it serves what is in its files")
 
     def apply(self, context: CaseContext, subject: str) -> None:
-        """Check its configuration and reload it; if it has ended, start it."""
+        """Check the configuration of the service and reload it; if the service has ended, start it."""
         installer, host = context.installer(subject), context.case.host
         require_success(context, installer.check_config(host))
         result = context.execute(reload_command(context, subject))
@@ -120,8 +120,8 @@ class Reload:
 
 def _faults(context: CaseContext, service: str) -> tuple[str, ...]:
     """Return the faults of the first endpoint of a service that has any."""
-    own = (switch_group for switch_group in context.case.endpoints if context.serves(switch_group) == service)
-    return next((faults for endpoint in own if (faults := faults_of(context, endpoint))), ())
+    endpoints = (endpoint for endpoint in context.case.endpoints if context.serves(endpoint) == service)
+    return next((faults for endpoint in endpoints if (faults := faults_of(context, endpoint))), ())
 
 
 def reload_command(context: CaseContext, service: str) -> Command:
@@ -130,7 +130,7 @@ def reload_command(context: CaseContext, service: str) -> Command:
 
 
 def settled_progress(context: CaseContext, switch_group: SwitchGroup) -> Progress:
-    """Return the progress of the switch of a file set once it waits or has ended."""
+    """Return the progress of a switch once it waits for confirmation or has ended."""
     progress = _progress(context, switch_group)
 
     def is_settled() -> bool:
@@ -148,5 +148,5 @@ def _progress(context: CaseContext, switch_group: SwitchGroup) -> Progress:
 
 
 def _locked(context: CaseContext, command: Command) -> Command:
-    """Return a command that holds the lock of the host while it runs; its children do not hold it."""
+    """Return the command under the lock of the host; the children of the command do not hold the lock."""
     return context.workdir.exclusive(command.why, 'sh -c "$1" 9>&-\n', command.script, timeout_s=command.timeout_s)

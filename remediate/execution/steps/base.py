@@ -19,11 +19,11 @@ from remediate.model.outcome import Ended
 
 
 class StepBlocked(Exception):
-    """Why a step cannot be done now: the cause, a sentence for the user, and what that means for the next attempt.
+    """A step cannot be done now: the cause, a sentence for the user, and the consequence for the next attempt.
 
-    After `failed` comes backoff; `pending` means that the issuer is still working; `interrupted` is not a failure: the
-    host was locked or the connection lost. With `went_back` the services use their previous files; the TLSA record of
-    the key `published_spki_sha256` was seen in the zone.
+    After `failed` the next attempt waits for its backoff. `pending` means that the issuer is still working.
+    `interrupted` is not a failure: for example, the host was locked or the connection was lost. With `went_back` the
+    services use their previous files. The TLSA record of the key `published_spki_sha256` was seen in the zone.
     """
 
     def __init__(  # noqa: PLR0913 - all but two by keyword
@@ -36,7 +36,7 @@ class StepBlocked(Exception):
         went_back: bool = False,
         published_spki_sha256: str | None = None,
     ) -> None:
-        """Keep the cause, and the sentence as the detail of the step."""
+        """Store the cause, and the sentence as the detail of the step."""
         super().__init__(why)
         self.cause = cause
         self.detail = StepDetail(why, published_spki_sha256=published_spki_sha256)
@@ -46,7 +46,7 @@ class StepBlocked(Exception):
 
 
 class Satisfied(StepDetail):
-    """The step is satisfied, and what was seen."""
+    """A step is satisfied; the detail says what was observed."""
 
     __slots__ = ()
 
@@ -55,7 +55,7 @@ class RepairStep(Protocol):
     """A kind of step, done for one subject: a service, an endpoint, or the whole case."""
 
     def check(self, context: CaseContext, subject: str) -> Satisfied | None:
-        """Return that the step is satisfied, or None; raises StepBlocked if it cannot be. Nothing is changed."""
+        """Return Satisfied, or None if the step must be applied; raises StepBlocked if it cannot. Changes nothing."""
 
     def apply(self, context: CaseContext, subject: str) -> None:
         """Satisfy the step. It may be applied several times. Raises StepBlocked."""
@@ -63,8 +63,8 @@ class RepairStep(Protocol):
     def preview(self, state: PreviewState, subject: str) -> Iterator[Action | Remark]:
         """Yield every command that `apply` runs to change something and every request it makes, in order.
 
-        They come from the functions that `apply` calls too. Nothing is run and no issuer is asked. Raises StepBlocked
-        or NotFoundOnHost after the last action, if the step would end there.
+        They come from the functions that `apply` calls too. No command is run and no request is sent. Raises
+        StepBlocked or NotFoundOnHost after the last action if the step would end there.
         """
 
 

@@ -1,6 +1,6 @@
-"""Compares the clocks of the host and of the issuer with ours: with a wrong clock any certificate may look expired.
+"""Compares the clocks of the host and of the issuer with the clock of the run.
 
-No clock is read here but that of the run.
+With a wrong clock a valid certificate may look expired.
 """
 
 from __future__ import annotations
@@ -17,24 +17,24 @@ CLOCK_TOLERANCE: Final = timedelta(minutes=5)
 """How far two clocks may differ (the usual limit of Kerberos)."""
 
 
-def require_same_time(context: CaseContext, whose: str, theirs: datetime | None) -> None:
-    """Raise StepBlocked if the clock of another party contradicts ours; nothing is compared if its time is unknown."""
-    if theirs is not None:
-        _require_small(theirs - context.now(), whose)
+def require_same_time(context: CaseContext, owner: str, time: datetime | None) -> None:
+    """Raise StepBlocked if the clock of another party is wrong; an unknown time is not compared."""
+    if time is not None:
+        _require_small(time - context.now(), owner)
 
 
 def require_host_clock(context: CaseContext) -> None:
-    """Raise StepBlocked if the clock of the host contradicted ours when it was inspected; raises NotFoundOnHost."""
+    """Raise StepBlocked if the clock of the host was wrong at its inspection; raises NotFoundOnHost."""
     for endpoint in context.case.endpoints:
         server = context.target(endpoint).server
         offset_s = server.clock_offset_s if server else None
         _require_small(timedelta(seconds=offset_s or 0.0), context.case.host)
 
 
-def _require_small(offset: timedelta, whose: str) -> None:
+def _require_small(offset: timedelta, owner: str) -> None:
     """Raise StepBlocked if another clock differs from ours by more than the tolerance."""
     if abs(offset) > CLOCK_TOLERANCE:
         relation = "ahead of" if offset > timedelta(0) else "behind"
         limit = f"limit {duration(CLOCK_TOLERANCE)}"
-        why = f"the clock of {whose} is {duration(offset)} {relation} ours ({limit}): synchronize both clocks"
+        why = f"the clock of {owner} is {duration(offset)} {relation} ours ({limit}): synchronize both clocks"
         raise StepBlocked(Cause.OPS_CLOCK_SKEW, why, ended="interrupted")

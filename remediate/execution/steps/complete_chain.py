@@ -1,7 +1,7 @@
-"""The step `fetch`: we have the CA certificates that belong to a certificate in use.
+"""The step `fetch`: the intermediates of a certificate in use are available.
 
-They are looked for in several places, the nearest first. All of them are hostile input: `pki/issued_chain.py` decides
-which are sent. The certificate and its key stay as they are.
+The step searches several sources, the nearest first. Everything found is hostile input: `pki/issued_chain.py` selects
+the intermediates to send. The certificate and its key are not changed.
 """
 
 from __future__ import annotations
@@ -24,31 +24,32 @@ from remediate.hosts import script
 from remediate.model.causes import Cause
 from remediate.pki.issued_chain import InstallableChain, Rejection, check_chain
 
-MAX_FETCHES: Final = 8  # for one certificate; a path has five, with a second place for some
-_MAX_KEPT: Final = 100  # certificates in the versions that lie on a host
+MAX_FETCHES: Final = 8  # for one certificate; a path has at most five, and some have a second URL
+_MAX_KEPT: Final = 100  # certificates from the versions on a host
 
-_ENDING: Final = "chain.intermediate-expiring"
+_EXPIRING: Final = "chain.intermediate-expiring"
 
 
 class CompleteChain:
-    """Keeps what it finds for the next steps; the next run looks again."""
+    """Keeps the chains for the next steps; the next run searches again."""
 
     def check(self, context: CaseContext, subject: str) -> Satisfied | None:
-        """Return the leaf and what is sent with it, once the chain of every file set is known."""
+        """Return the leaf and the intermediates to send, once the chain of every file set is known."""
         del subject  # it is for the whole case
-        found = [context.chained.get(one.file_set.folder) for one in context.switch_groups]
-        chained = [one for one in found if one]
-        if len(chained) < len(found):
+        folders = [switch_group.file_set.folder for switch_group in context.switch_groups]
+        chains = [context.chained[folder] for folder in folders if folder in context.chained]
+        if len(chains) < len(folders):
             return None
-        sent = tuple(dict.fromkeys(str(each) for one in chained for each in one.intermediates))
-        leaf = chained[0].leaf.sha256
-        return Satisfied(f"leaf {leaf}; sent with it: {sentence(sent) or 'nothing more'}", leaf_sha256=leaf)
+        intermediates = dict.fromkeys(str(intermediate) for chain in chains for intermediate in chain.intermediates)
+        leaf = chains[0].leaf.sha256
+        sent = sentence(tuple(intermediates)) or "no intermediate"
+        return Satisfied(f"leaf {leaf}; sent with it: {sent}", leaf_sha256=leaf)
 
     def apply(self, context: CaseContext, subject: str) -> None:
-        """Look for the CA certificates of every file set."""
+        """Find the intermediates of every file set."""
         del subject
-        for one in context.switch_groups:
-            chain_of(context, one)
+        for switch_group in context.switch_groups:
+            chain_of(context, switch_group)
 
     def preview(self, state: PreviewState, subject: str) -> Iterator[Action | Remark]:
         """Yield no action: certificates are only read."""
@@ -56,73 +57,75 @@ class CompleteChain:
         yield Remark("certificates of its CAs are looked for on the host, and where they are published")
 
 
-def chain_of(context: CaseContext, one: SwitchGroup) -> InstallableChain:
-    """Return the certificate of a file set with what is to be sent with it; raises StepBlocked."""
-    folder = one.file_set.folder
+def chain_of(context: CaseContext, switch_group: SwitchGroup) -> InstallableChain:
+    """Return the certificate of a file set with the intermediates to send; raises StepBlocked."""
+    folder = switch_group.file_set.folder
     if folder not in context.chained:
-        context.chained[folder] = _found(context, one)
+        context.chained[folder] = _complete(context, switch_group)
     return context.chained[folder]
 
 
-def key_in(one: SwitchGroup) -> str:
-    """Return the path of the key in a file set, which is not read; raises StepBlocked."""
-    for file in one.files:
+def key_in(switch_group: SwitchGroup) -> str:
+    """Return the path of the key in a file set. The key is not read. Raises StepBlocked."""
+    for file in switch_group.files:
         if file.kind == "key":
             return file.path
-    raise StepBlocked(Cause.FETCH_NO_KEY, "no file of the key of this certificate was found")
+    raise StepBlocked(Cause.FETCH_NO_KEY, "no key file of this certificate was found")
 
 
-def _found(context: CaseContext, one: SwitchGroup) -> InstallableChain:
-    """Return the first complete chain that outlives its leaf, else a complete one; no source is read needlessly."""
-    leaf, found, faults = _leaf_in(one), list[bytes](), list[str]()
-    judged: InstallableChain | Rejection = Rejection(())
-    for source in _sources(context, one, leaf, faults):
-        found += source(found)
-        judged = check_chain(leaf.der, found, context.run.anchors, context.now())
-        if isinstance(judged, InstallableChain) and not _endings(leaf, found, context):
-            return judged
-    if isinstance(judged, Rejection):
-        raise StepBlocked(Cause.FETCH_NO_ISSUER, sentence((str(judged), *faults)))
-    if any(reason.check == _ENDING for reason in context.case.reasons):
-        why = ("no other certificates of its CAs are known", *_endings(leaf, found, context), *faults)
+def _complete(context: CaseContext, switch_group: SwitchGroup) -> InstallableChain:
+    """Return the first complete chain that outlives its leaf, else any complete chain; sources are read on demand."""
+    leaf, certificates, faults = _leaf_in(switch_group), list[bytes](), list[str]()
+    chain: InstallableChain | Rejection = Rejection(())
+    for source in _sources(context, switch_group, leaf, faults):
+        certificates += source(certificates)
+        chain = check_chain(leaf.der, certificates, context.run.anchors, context.now())
+        if isinstance(chain, InstallableChain) and not _expiries(leaf, certificates, context):
+            return chain
+    if isinstance(chain, Rejection):
+        raise StepBlocked(Cause.FETCH_NO_ISSUER, sentence((str(chain), *faults)))
+    if any(reason.check == _EXPIRING for reason in context.case.reasons):
+        why = ("no other certificates of its CAs are known", *_expiries(leaf, certificates, context), *faults)
         raise StepBlocked(Cause.FETCH_NO_BETTER, sentence(why))
-    return judged
+    return chain
 
 
-def _endings(leaf: Certificate, found: list[bytes], context: CaseContext) -> list[str]:
-    """Return which CA on the path ends before the leaf."""
-    path = read_chain((leaf.der, *dict.fromkeys(found)), context.run.anchors, context.now()).path or ()
-    return [clause for each in path[1:-1] for clause in expires_before_leaf(each, leaf)]
+def _expiries(leaf: Certificate, certificates: list[bytes], context: CaseContext) -> list[str]:
+    """Return which intermediates on the path expire before the leaf."""
+    path = read_chain((leaf.der, *dict.fromkeys(certificates)), context.run.anchors, context.now()).path or ()
+    return [reason for intermediate in path[1:-1] for reason in expires_before_leaf(intermediate, leaf)]
 
 
-def _leaf_in(one: SwitchGroup) -> Certificate:
-    leaves = {file.chain_der[0] for file in one.files if file.kind == "certificate" and file.chain_der}
+def _leaf_in(switch_group: SwitchGroup) -> Certificate:
+    leaves = {file.chain_der[0] for file in switch_group.files if file.kind == "certificate" and file.chain_der}
     if len(leaves) != 1:
         count = f"{len(leaves)} certificates" if leaves else "no certificate that can be read"
-        raise StepBlocked(Cause.FETCH_NO_LEAF, f"the files hold {count}, where one is expected")
+        raise StepBlocked(Cause.FETCH_NO_LEAF, f"the files hold {count} (expected 1)")
     return read_certificate(leaves.pop())
 
 
 _Source = Callable[[list[bytes]], tuple[bytes, ...]]
 
 
-def _sources(context: CaseContext, one: SwitchGroup, leaf: Certificate, faults: list[str]) -> Iterator[_Source]:
-    """Yield the sources: the files themselves, others on the host, earlier versions there, what the CAs publish."""
-    yield lambda _: tuple(der for file in one.files if file.kind != "key" for der in file.chain_der)
-    yield lambda _: _beside(context)
-    yield lambda _: _kept(context)
-    asked = set[str]()
+def _sources(
+    context: CaseContext, switch_group: SwitchGroup, leaf: Certificate, faults: list[str]
+) -> Iterator[_Source]:
+    """Yield the sources: the files themselves, other files on the host, earlier versions on it, the URLs of the CAs."""
+    yield lambda _: tuple(der for file in switch_group.files if file.kind != "key" for der in file.chain_der)
+    yield lambda _: _from_services(context)
+    yield lambda _: _from_versions(context)
+    fetched = set[str]()
     for _ in range(MAX_FETCHES):
-        yield lambda found: _published(context, (leaf, found), asked, faults)
+        yield lambda certificates: _from_ca(context, (leaf, certificates), fetched, faults)
 
 
-def _beside(context: CaseContext) -> tuple[bytes, ...]:
-    """Return the certificates, other than leaves, in the files of all services of the host."""
+def _from_services(context: CaseContext) -> tuple[bytes, ...]:
+    """Return the certificates that are not leaves in the files of all services of the host."""
     servers = context.host.servers(context.host.targets)
     return tuple(der for server in servers for _, further in bundles(server) for der in further)
 
 
-def _kept(context: CaseContext) -> tuple[bytes, ...]:
+def _from_versions(context: CaseContext) -> tuple[bytes, ...]:
     """Return the CA certificates in the versions of earlier repairs on the host."""
     command = context.workdir.read_only("look for CA certificates of earlier repairs", script("kept_certificates"))
     try:
@@ -131,34 +134,35 @@ def _kept(context: CaseContext) -> tuple[bytes, ...]:
         return ()
 
 
-def _published(
-    context: CaseContext, known: tuple[Certificate, list[bytes]], asked: set[str], faults: list[str]
+def _from_ca(
+    context: CaseContext, chain: tuple[Certificate, list[bytes]], fetched: set[str], faults: list[str]
 ) -> tuple[bytes, ...]:
-    """Return the certificates behind the next URL; certificates whose issuer is unknown come first."""
-    leaf, found = known
-    reached = read_chain((leaf.der, *found), context.run.anchors, context.now()).reached
-    for certificate in sorted(reached, key=lambda one: _is_issued_by(one, (other.der for other in reached))):
+    """Return the certificates behind the next URL; URLs in certificates without a known issuer come first."""
+    leaf, intermediates = chain
+    reached = read_chain((leaf.der, *intermediates), context.run.anchors, context.now()).reached
+    for certificate in sorted(reached, key=lambda subject: _is_issued_by(subject, (issuer.der for issuer in reached))):
         for url in certificate.ca_issuers if certificate.has_readable("ca_issuers") else ():
-            if url not in asked:
-                asked.add(url)
-                fetched = context.run.network.fetcher.get(url)
-                if isinstance(fetched, Unfetched):
-                    faults.append(str(fetched))
+            if url not in fetched:
+                fetched.add(url)
+                response = context.run.network.fetcher.get(url)
+                if isinstance(response, Unfetched):
+                    faults.append(str(response))
                     return ()
-                return _issuers(certificate, certificates_of(fetched.content), url, faults)
+                return _issuers(certificate, certificates_of(response.content), url, faults)
     return ()
 
 
 def _is_issued_by(subject: Certificate, ders: Iterable[bytes]) -> bool:
-    """Return whether the key of any of these certificates (DER) made the signature of another one."""
+    """Return whether the key of any of these certificates (DER) made the signature of the subject."""
     issuers = path_members(ders)
     members = path_members([subject.der])
     return any(is_signed_by(member, issuer, by_any_algorithm=True) for member in members for issuer in issuers)
 
 
-def _issuers(subject: Certificate, found: tuple[bytes, ...], url: str, faults: list[str]) -> tuple[bytes, ...]:
-    """Return the certificates that were fetched if one of them issued the subject, else none."""
-    if _is_issued_by(subject, found):
-        return found
-    faults.append(f"{url!a}: {'none of it has issued' if found else 'it is no certificate for'} {subject}")
+def _issuers(subject: Certificate, ders: tuple[bytes, ...], url: str, faults: list[str]) -> tuple[bytes, ...]:
+    """Return the fetched certificates (DER) if one of them issued the subject, else an empty tuple."""
+    if _is_issued_by(subject, ders):
+        return ders
+    fault = f"no certificate in the response issued {subject}" if ders else "the response contains no certificate"
+    faults.append(f"{url!a}: {fault}")
     return ()

@@ -1,6 +1,6 @@
-"""The step `collect`: we have the issued certificate, and it is what was ordered.
+"""The step `collect`: the issued certificate was downloaded and matches the order.
 
-It decides how long to wait for an order, and when to give it up. No service is changed.
+It decides how long a run waits for an order, and when the order is abandoned. No service is changed.
 """
 
 from __future__ import annotations
@@ -32,23 +32,23 @@ from remediate.pki.issued_chain import Expected, InstallableChain, IssuedPem, Re
 from remediate.retry.backoff import poll_delay_s
 
 TOO_OLD: Final = timedelta(days=7)
-"""An order that is pending longer than this is canceled, because its validations have expired."""
+"""An order that is pending for longer is canceled, because its validations have expired."""
 
 
 class Download:
     """Keeps the certificate for the next steps; the next run downloads it again."""
 
     def check(self, context: CaseContext, subject: str) -> Satisfied | None:
-        """Return the leaf to install, once it was downloaded."""
+        """Return the leaf to install once it was downloaded."""
         del subject  # it is for the whole case
         if not context.is_collected:
             return None
         leaf = installable_of(context).leaf.sha256
-        left = f"; left behind: {sentence(context.left_behind)}" if context.left_behind else ""
-        return Satisfied(f"leaf {leaf}{left}", context.request_lines, leaf)
+        leftovers = f"; left behind: {sentence(context.left_behind)}" if context.left_behind else ""
+        return Satisfied(f"leaf {leaf}{leftovers}", context.request_lines, leaf)
 
     def apply(self, context: CaseContext, subject: str) -> None:
-        """Poll until the certificate is issued or the issuer takes longer than a run waits."""
+        """Poll until the certificate is issued or the time that a run waits is over."""
         del subject
         installable_of(context)
         context.request_lines = request_notes(context, _challenges(context), is_ordered=True)
@@ -56,7 +56,7 @@ class Download:
         context.is_collected = True
 
     def preview(self, state: PreviewState, subject: str) -> Iterator[Action | Remark]:
-        """Yield the request that is repeated until the certificate is issued, and the command that removes the file."""
+        """Yield the request that is repeated until the certificate is issued, and the commands that remove the file."""
         del subject
         yield from preview_download(state)
         if state.order and state.order.status.startswith("pending") and not state.context.is_published:
@@ -65,20 +65,20 @@ class Download:
 
 
 def installable_of(context: CaseContext) -> InstallableChain:
-    """Return what was issued for a case, if it may be installed; raises StepBlocked."""
+    """Return the issued chain of a case if it may be installed; raises StepBlocked."""
     if context.installable is None:
         order = _issued(context)
-        ordered = Expected(request_of(context), context.case.names)
-        sent = IssuedPem(order.certificate_pem, order.ca_bundle_pem)
-        judged = check_issued(sent, ordered, context.run.anchors, context.now())
-        if isinstance(judged, Rejection):
-            raise _rejected(context, order, judged)
-        context.installable = judged
+        expected = Expected(request_of(context), context.case.names)
+        issued = IssuedPem(order.certificate_pem, order.ca_bundle_pem)
+        chain = check_issued(issued, expected, context.run.anchors, context.now())
+        if isinstance(chain, Rejection):
+            raise _rejected(context, order, chain)
+        context.installable = chain
     return context.installable
 
 
 def preview_download(state: PreviewState) -> Iterator[Action]:
-    """Yield the request by which `installable_of` gets the certificate, once in a run."""
+    """Yield the request with which `installable_of` downloads the certificate, once in a run."""
     if state.issuer and not state.is_downloaded:
         request = state.issuer.to_collect(state.order_id or PLACED_ORDER)
         yield replace(request, why=f"{request.why} until it is issued")
@@ -86,7 +86,7 @@ def preview_download(state: PreviewState) -> Iterator[Action]:
 
 
 def _rejected(context: CaseContext, order: Order, why: Rejection) -> StepBlocked:
-    """Return why the certificate is not installed; after some days of this the next attempt orders a new one."""
+    """Return why the certificate is not installed; if the order is too old, the next attempt places a new order."""
     abandoned = ""
     if context.now() - order.created > TOO_OLD:
         require_success(context, discard_key_command(context.workdir))
@@ -115,7 +115,7 @@ def _issued(context: CaseContext) -> Order:
 
 
 def _abandoned(context: CaseContext, order: Order) -> StepBlocked:
-    """Return why an order has failed; the next attempt makes a new CSR, because none is used for two orders."""
+    """Return why an order has failed; the next attempt makes a new CSR, because each order has its own."""
     age = ""
     if order.is_pending:
         age = f" after {duration(context.now() - order.created)}, and is canceled"
@@ -130,10 +130,11 @@ def _order_status(context: CaseContext, order: Order) -> str:
 
 
 def _requests_or_unknown(context: CaseContext) -> tuple[str, ...]:
-    """Return who requested the challenge file, or that no access log says so: it is what a waiting user asks first."""
+    """Return lines about who requested the challenge file, or a line that says why this is unknown."""
     requests = request_notes(context, _challenges(context), is_ordered=True)
-    unknown = () if context.run.stop.is_set() else ("who has come for the file is not known, as no access log is",)
-    return requests or unknown
+    if requests or context.run.stop.is_set():
+        return requests
+    return ("it is unknown who requested the challenge file, because no access log is known",)
 
 
 def _challenges(context: CaseContext) -> tuple[Challenge, ...]:

@@ -1,7 +1,7 @@
 """The step `modes`: only owner and group can read a key, and only its owner can write it.
 
-Rights are given back if an endpoint does not answer without them. Owner and group of a file are not changed: if they
-are not the service's, that is reported. Beside another repair a failure of this step stops nothing.
+The step restores the modes if an endpoint does not answer with the new ones. It does not change the owner and group
+of a file; it reports them if they are not those of the service. Its failure does not stop another repair.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from remediate.hosts import script
 from remediate.hosts.command import Command
 from remediate.model.causes import Cause
 
-_TAKEN: Final = 0o027
+_REMOVED: Final = 0o027
 
 
 class FileModes:
-    """Restores the modes of the plan if it has to, so that a killed run restores the same ones."""
+    """Restores the modes in the plan if necessary, so that a later run after a crash restores the same modes."""
 
     def check(self, context: CaseContext, subject: str) -> Satisfied | None:
         """Return that no other user can read or write a key, and every endpoint answers."""
         del subject  # it is for the whole case
-        command = context.workdir.read_only("look who can read the keys", script("modes_look"), *_keys(context))
+        command = context.workdir.read_only("check who can read the keys", script("modes_look"), *_keys(context))
         if require_success(context, command).output.strip() or _silences(context):
             return None
-        if strange := tuple(_strange(context)):
-            raise StepBlocked(Cause.MODES_OWNER, f"no other user can read or write the keys, but {sentence(strange)}")
+        if ownership := tuple(_ownership_faults(context)):
+            raise StepBlocked(Cause.MODES_OWNER, f"no other user can read or write the keys, but {sentence(ownership)}")
         return Satisfied(f"only owner and group can read {listing(sorted(_keys(context)))}")
 
     def apply(self, context: CaseContext, subject: str) -> None:
@@ -43,16 +43,16 @@ class FileModes:
         keys = _keys(context)
         require_success(context, close_command(context))
         if silent := _silences(context):
-            before = (word for path, mode in keys.items() for word in (path, mode))
+            pairs = (word for path, mode in keys.items() for word in (path, mode))
             require_success(
-                context, context.workdir.exclusive("give the keys their modes back", script("modes_set"), *before)
+                context, context.workdir.exclusive("restore the modes of the keys", script("modes_set"), *pairs)
             )
             raise StepBlocked(
                 Cause.MODES_NEEDED, f"the modes were restored because an endpoint did not answer: {sentence(silent)}"
             )
 
     def preview(self, state: PreviewState, subject: str) -> Iterator[Action | Remark]:
-        """Yield the command that closes the keys."""
+        """Yield the command that removes the rights of other users on the keys."""
         del subject
         yield close_command(state.context)
 
@@ -61,11 +61,11 @@ class StillAnswers:
     """The step `proof` of a repair that changes no certificate: every address of the endpoint completes a handshake."""
 
     def check(self, context: CaseContext, subject: str) -> Satisfied | None:
-        """Return that all of them do."""
+        """Return that every address completes a handshake."""
         return None if silences(context, subject) else Satisfied("it answers on every address")
 
     def apply(self, context: CaseContext, subject: str) -> None:
-        """Wait until all of them do."""
+        """Wait until every address completes a handshake."""
         context.wait_until(lambda: not silences(context, subject), context.run.timeouts.proof_s)
 
     def preview(self, state: PreviewState, subject: str) -> Iterator[Action | Remark]:
@@ -76,23 +76,23 @@ class StillAnswers:
 
 def close_command(context: CaseContext) -> Command:
     """Return the command that removes the rights of other users on the keys."""
-    closed = (word for path in _keys(context) for word in (path, "closed"))
-    return context.workdir.exclusive("close the keys to others", script("modes_set"), *closed)
+    pairs = (word for path in _keys(context) for word in (path, "closed"))
+    return context.workdir.exclusive("close the keys to others", script("modes_set"), *pairs)
 
 
 def _keys(context: CaseContext) -> dict[str, str]:
-    """Return the key files with the modes they had when the case was planned."""
+    """Return the paths of the key files with their modes at the time of the plan."""
     return {file.path: file.mode for file in context.case.files if file.kind == "key" and file.mode}
 
 
-def _strange(context: CaseContext) -> Iterator[str]:
+def _ownership_faults(context: CaseContext) -> Iterator[str]:
     """Yield who, besides root and the service, has rights on a key through its owner or group."""
     for file in context.case.files:
         if file.kind == "key" and file.mode and file.owner:
-            mode = int(file.mode, 8) & ~_TAKEN
+            mode = int(file.mode, 8) & ~_REMOVED
             closed = InstalledFile(file.path, "key", owner=file.owner, group=file.group, mode=mode)
             judge = partial(exposures, closed, file.service)
-            yield from (f"{file.path}: {each}" for each, _ in context.run.policy.each(judge))
+            yield from (f"{file.path}: {exposure}" for exposure, _ in context.run.policy.each(judge))
 
 
 def _silences(context: CaseContext) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
-"""The step `key`: a key and its CSR wait on the host.
+"""The step `key`: a key and its CSR exist on the host.
 
-Making them a second time returns the first. The key is never read.
+Making them a second time returns the first CSR. The key is never read.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ class MakeKey:
     """Keeps the CSR for the next steps."""
 
     def check(self, context: CaseContext, subject: str) -> Satisfied | None:
-        """Return which CSR waits on the host."""
+        """Return the CSR that exists on the host."""
         del subject  # it is for the whole case
         csr = context.csr or waiting_request(context)
         return Satisfied(str(csr)) if csr else None
 
     def apply(self, context: CaseContext, subject: str) -> None:
-        """Make key and CSR, or finish what an earlier run began."""
+        """Make key and CSR, or complete what an earlier run began."""
         del subject
         request_of(context)
 
@@ -39,20 +39,20 @@ class MakeKey:
 
 
 def request_of(context: CaseContext) -> Csr:
-    """Return the CSR of a case, made on the host if there is none yet; raises StepBlocked.
+    """Return the CSR of a case, and make it on the host if none exists; raises StepBlocked.
 
-    A CSR that exists is read without the lock of the host, which a waiting switch may hold.
+    An existing CSR is read without the lock of the host, because a waiting switch may hold the lock.
     """
     if context.csr is None:
         try:
-            context.csr = waiting_request(context) or _read(context, _answered(context, make_command(context)))
+            context.csr = waiting_request(context) or _read(context, _execute(context, make_command(context)))
         except BadCsr as error:
             raise StepBlocked(Cause.KEY_REQUEST, str(error)) from error
     return context.csr
 
 
 def preview_key(state: PreviewState) -> Iterator[Action]:
-    """Yield the command by which `request_of` makes key and CSR, unless they exist."""
+    """Yield the command with which `request_of` makes key and CSR, unless they exist."""
     state.uses_csr = True
     if not state.has_csr:
         state.has_csr = True
@@ -60,12 +60,12 @@ def preview_key(state: PreviewState) -> Iterator[Action]:
 
 
 def waiting_request(context: CaseContext) -> Csr | None:
-    """Return the CSR that waits on the host; None if there is none, or one for other names or another key type."""
-    result = _answered(context, context.workdir.read_only("look for a request that waits", script("key_look")))
+    """Return the CSR on the host; None if it does not exist, or if its names or its key type differ from the case."""
+    result = _execute(context, context.workdir.read_only("look for an existing CSR", script("key_look")))
     try:
         return _read(context, result) if result.output.strip() else None
     except BadCsr:
-        return None  # making it reports what is wrong
+        return None  # making the CSR reports the error
 
 
 def make_command(context: CaseContext) -> Command:
@@ -77,7 +77,8 @@ def _read(context: CaseContext, result: CommandResult) -> Csr:
     return read_host_csr(result, context.case.names, context.issuer.key_type)
 
 
-def _answered(context: CaseContext, command: Command) -> CommandResult:
+def _execute(context: CaseContext, command: Command) -> CommandResult:
+    """Run a command and return its result; raises StepBlocked if it did not run."""
     result = context.execute(command)
     if result.status in (None, BUSY):
         raise interruption(context, result)

@@ -1,6 +1,6 @@
 """The step `order`: the issuer has exactly one order for the CSR of the case, also after a crash.
 
-Waiting for the certificate is in download.py.
+download.py waits for the certificate.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from remediate.state.orders import PlacedOrder
 
 
 class PlaceOrder:
-    """Looks for an order before placing one, and again if the response to placing it was lost."""
+    """Looks for an order before it places one, and again if the response was lost."""
 
     def check(self, context: CaseContext, subject: str) -> Satisfied | None:
-        """Return the order that the issuer has."""
+        """Return the order at the issuer."""
         del subject  # it is for the whole case
         order = order_of(context)
         return Satisfied(f"{order.id}: {order.status}") if order else None
@@ -35,36 +35,36 @@ class PlaceOrder:
             publish(context)
         entry = _entry(context)
         context.orders.save(entry)
-        answer = context.issuer.client.order(order_request(context))
-        _keep(context, entry, answer)
-        if isinstance(answer, IssuerFault) and not (answer.leaves_unknown and order_of(context)):
-            raise blocked(context, answer)
+        response = context.issuer.client.order(order_request(context))
+        _save_status(context, entry, response)
+        if isinstance(response, IssuerFault) and not (response.leaves_unknown and order_of(context)):
+            raise blocked(context, response)
 
     def preview(self, state: PreviewState, subject: str) -> Iterator[Action | Remark]:
-        """Yield the requests that look for the order, place it if there is none, and look at it."""
+        """Yield the requests that look for the order, place it if it does not exist, and read its status."""
         del subject
-        context, issuer, known = state.context, state.issuer, state.order_id
-        if known is None:
+        context, issuer, order_id = state.context, state.issuer, state.order_id
+        if order_id is None:
             yield from (issuer.to_find(request_of(context)),) if issuer else ()
             yield from () if context.is_published else preview_publication(state)
             yield from (issuer.to_order(order_request(context)),) if issuer else ()
-        yield from (issuer.to_collect(known or PLACED_ORDER),) if issuer else ()
+        yield from (issuer.to_collect(order_id or PLACED_ORDER),) if issuer else ()
 
 
 def order_of(context: CaseContext) -> Order | None:
-    """Return the current order for the CSR of a case, None if there is none; raises StepBlocked."""
+    """Return the current order for the CSR of a case; None if there is no order; raises StepBlocked."""
     entry = _entry(context)
     issuer = context.issuer.client
-    answer = issuer.collect(entry.order_id) if entry.order_id else issuer.find(request_of(context))
-    if answer is not None:
-        _keep(context, entry, answer)
-    if isinstance(answer, IssuerFault):
-        raise blocked(context, answer)
-    return answer
+    order = issuer.collect(entry.order_id) if entry.order_id else issuer.find(request_of(context))
+    if order is not None:
+        _save_status(context, entry, order)
+    if isinstance(order, IssuerFault):
+        raise blocked(context, order)
+    return order
 
 
 def blocked(context: CaseContext, fault: IssuerFault) -> StepBlocked:
-    """Return why the case is blocked by an error of the issuer."""
+    """Return how an error of the issuer blocks the case."""
     is_temporary = fault.kind in ("busy", "unreachable", "broken")
     return StepBlocked(
         Cause(f"issuer.{fault.kind}"),
@@ -75,7 +75,7 @@ def blocked(context: CaseContext, fault: IssuerFault) -> StepBlocked:
 
 
 def order_request(context: CaseContext) -> OrderRequest:
-    """Return what is ordered."""
+    """Return the request for the order of a case."""
     csr = request_of(context)
     return OrderRequest(
         csr=csr,
@@ -88,17 +88,17 @@ def order_request(context: CaseContext) -> OrderRequest:
 
 
 def _entry(context: CaseContext) -> PlacedOrder:
-    """Return what the journal has of the order for this CSR, or what it will have."""
-    known, csr = context.orders.of_case(context.case.id), request_of(context)
-    last = next((one for one in known if one.csr_sha256 == csr.sha256), None)
-    number = max((one.attempt for one in known), default=0) + 1
+    """Return the entry of the journal for the order of this CSR, or a new entry that is not saved yet."""
+    entries, csr = context.orders.of_case(context.case.id), request_of(context)
+    last = next((entry for entry in entries if entry.csr_sha256 == csr.sha256), None)
+    number = max((entry.attempt for entry in entries), default=0) + 1
     now = context.now()
     return last or PlacedOrder(context.case.id, number, context.issuer.name, csr.sha256, "intended", now)
 
 
-def _keep(context: CaseContext, entry: PlacedOrder, answer: Order | IssuerFault) -> None:
-    """Save the status of the order in a response; raises StepBlocked if its time contradicts ours."""
-    require_same_time(context, context.issuer.name, answer.answered_at)
-    if isinstance(answer, Order) and (entry.order_id, entry.status) != (answer.id, answer.status):
+def _save_status(context: CaseContext, entry: PlacedOrder, response: Order | IssuerFault) -> None:
+    """Save the status of the order in a response; raises StepBlocked if the clock of the issuer is wrong."""
+    require_same_time(context, context.issuer.name, response.answered_at)
+    if isinstance(response, Order) and (entry.order_id, entry.status) != (response.id, response.status):
         now = context.now()
-        context.orders.save(replace(entry, order_id=answer.id, status=answer.status, at=now))
+        context.orders.save(replace(entry, order_id=response.id, status=response.status, at=now))

@@ -1,6 +1,6 @@
-"""The step `preconditions`: the host has what a repair needs, we can write where we have to, and the clocks agree.
+"""The step `preconditions`: the host has what a repair needs, its files are writable, and the clocks agree.
 
-Programs, rights, disk space and clocks are checked here; findings of the audit were considered by planning.
+It checks programs, rights, disk space and clocks; planning has considered the findings of the audit.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from remediate.hosts import script
 from remediate.model.case import VALIDATED
 from remediate.model.causes import Cause
 
-_ROOM: Final = 1024  # kB; four versions of certificate, chain and key have some 100
+_ROOM: Final = 1024  # kB; four versions of certificate, chain and key need about 100
 _FILES: Final = 64
 
 
 class Preconditions:
-    """What it finds missing is for a person to fix. All it makes is the key whose TLSA record is to be published."""
+    """Reports what an administrator must fix. It makes only a key that needs a published TLSA record."""
 
     def check(self, context: CaseContext, subject: str) -> Satisfied | None:
-        """Return that nothing is missing, or None if a key is needed first; raises StepBlocked with all that is."""
+        """Return that nothing is missing, or None if a key must be made first; raises StepBlocked."""
         del subject  # it is for the whole case
         require_known(context)
         paths = sorted(
@@ -40,16 +40,16 @@ class Preconditions:
         )
         needed = "".join((script("preconditions_begin"), *requirements, script("preconditions")))
         command = context.workdir.read_only("look for what a repair needs", needed, str(_ROOM), str(_FILES), *paths)
-        said = [line.partition(" ")[::2] for line in require_success(context, command).output.splitlines()]
-        require_same_time(context, context.case.host, _time(dict(said).get("now", "")))
-        lacking = tuple(dict.fromkeys(text for word, text in said if word == "lacks"))
-        if lacking:
-            raise StepBlocked(Cause.HOST_UNPREPARED, f"{context.case.host}: {sentence(lacking)}")
-        require_still_so(context)
-        return _unbound(context)
+        fields = [line.partition(" ")[::2] for line in require_success(context, command).output.splitlines()]
+        require_same_time(context, context.case.host, _time(dict(fields).get("now", "")))
+        missing = tuple(dict.fromkeys(value for field, value in fields if field == "lacks"))
+        if missing:
+            raise StepBlocked(Cause.HOST_UNPREPARED, f"{context.case.host}: {sentence(missing)}")
+        require_unchanged(context)
+        return _check_tlsa(context)
 
     def apply(self, context: CaseContext, subject: str) -> None:
-        """Make key and request, so that the TLSA record of the key can be named."""
+        """Make key and CSR, so that the TLSA record of the key can be named."""
         del subject
         request_of(context)
 
@@ -59,25 +59,25 @@ class Preconditions:
         require_known(state.context)
         if not _needs_records(state.context):
             return
-        found = bound_records(state.context)
-        if found.records and not state.has_csr:
+        bound = bound_records(state.context)
+        if bound.records and not state.has_csr:
             yield from preview_key(state)
-            announce(found)
+            announce(bound)
 
 
-def _unbound(context: CaseContext) -> Satisfied | None:
-    """Return that no TLSA record stands in the way, or None if there are records and no key yet; raises StepBlocked."""
+def _check_tlsa(context: CaseContext) -> Satisfied | None:
+    """Return that no TLSA record blocks the repair, or None if a key must be made first; raises StepBlocked."""
     if not _needs_records(context):
         return Satisfied()
-    found = bound_records(context)
-    if found.is_without_dns:
+    bound = bound_records(context)
+    if bound.is_without_dns:
         return Satisfied("no name server answers here, so TLSA records could not be looked for")
-    if not found.records:
+    if not bound.records:
         return Satisfied()
     context.csr = context.csr or waiting_request(context)
     if context.csr is None:
         return None
-    require_published(context, found)
+    require_published(context, bound)
     return Satisfied("the TLSA records match the new key")
 
 
@@ -93,7 +93,7 @@ def require_known(context: CaseContext) -> None:
         context.switch_group(service)
 
 
-def require_still_so(context: CaseContext) -> None:
+def require_unchanged(context: CaseContext) -> None:
     """Raise StepBlocked if the certificate to replace is not served any more and nothing is ordered yet.
 
     Another controller may have repaired the finding since the audit.

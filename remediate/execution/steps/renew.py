@@ -1,6 +1,6 @@
 """The step `renew`: the agent that owns the certificate has renewed it, as the files on disk show.
 
-How an agent is run is in `hosts/renewal_agents.py`. The exit status of an agent is not trusted.
+`hosts/renewal_agents.py` has the command of each agent. The exit status of an agent is not trusted.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Renew:
     """Fails if the renewal changed nothing, whatever the exit status of the agent."""
 
     def check(self, context: CaseContext, subject: str) -> Satisfied | None:
-        """Return that every file holds another certificate than before, and that it is valid now."""
+        """Return that every file holds a new certificate that is valid now."""
         del subject  # it is for the whole case
         context.on_disk = None
         leaves = leaves_on_disk(context)
@@ -35,7 +35,7 @@ class Renew:
         return Satisfied(renewed, context.request_lines)
 
     def apply(self, context: CaseContext, subject: str) -> None:
-        """Run the renewal and wait if the agent goes on in the background; report requests of a panel's CA."""
+        """Run the renewal and wait for an agent that continues in the background; report requests of a panel's CA."""
         began = context.now()
         result = context.execute(agent_command(context))
         if result.status in (None, BUSY):
@@ -71,15 +71,15 @@ def _agent(context: CaseContext) -> RenewalAgent:
 def _paths(context: CaseContext) -> tuple[str, ...]:
     paths = tuple(sorted({file.path for file in context.case.files if file.kind == "certificate"}))
     if not paths:
-        raise NotFoundOnHost("no file of the certificate was found")
+        raise NotFoundOnHost("no certificate file was found")
     return paths
 
 
 def _unrenewed(context: CaseContext) -> str:
     """Return which files hold no new certificate that is valid now."""
     leaves = leaves_on_disk(context)
-    left = [path for path in _paths(context) if not (path in leaves and _is_renewed(context, leaves[path]))]
-    return f"{listing(left)} without a new certificate that is valid now"
+    paths = [path for path in _paths(context) if not (path in leaves and _is_renewed(context, leaves[path]))]
+    return f"{listing(paths)} without a new certificate that is valid now"
 
 
 def _is_renewed(context: CaseContext, leaf: Certificate) -> bool:
@@ -90,5 +90,5 @@ def _is_renewed(context: CaseContext, leaf: Certificate) -> bool:
 
 def _agent_output(result: CommandResult) -> str:
     """Return the exit status of the agent and what it printed, on separate lines."""
-    first, _, printed = result.output.partition("\n")
-    return f"it ended with {first.removeprefix('ended ')}:\n{printed.strip() or 'it output_tail nothing'}"
+    status, _, printed = result.output.partition("\n")
+    return f"it ended with {status.removeprefix('ended ')}:\n{printed.strip() or 'it printed nothing'}"

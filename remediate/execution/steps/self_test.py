@@ -1,6 +1,6 @@
-"""The step `self-test`: the challenge file is on every host that serves a name, and can be fetched at every address.
+"""The step `self-test`: the challenge file is on every host that serves a name, and every address returns it.
 
-What the file is and how a response is judged is in `challenges/`.
+`challenges/` defines the file and judges a response.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ ORDERED = ("pending-validation", "pending-review", "issued")
 
 
 class SelfTest:
-    """Is skipped once an order is placed: then only what the CA sees counts."""
+    """Tests the challenge file until an order is placed; after that only the validation of the CA counts."""
 
     def check(self, context: CaseContext, subject: str) -> Satisfied | None:
-        """Return that the file was found at every address, or that there is an order already."""
+        """Return that every address returned the file, or that an order exists."""
         del subject  # it is for the whole case
         orders = context.orders.unused(context.case.id)
         if orders and orders[-1].status in ORDERED:
@@ -42,16 +42,16 @@ class SelfTest:
     def apply(self, context: CaseContext, subject: str) -> None:
         """Publish the file and fetch it at every address of every name; publish nothing if a name has no address."""
         del subject
-        found = [(name, _look_up(context, name)) for name in context.case.validated_on]
+        lookups = [(name, _look_up(context, name)) for name in context.case.validated_on]
         publish(context)
-        seen = [
+        names = [
             _NameResult(name, lookup, _probe_addresses(context, name, lookup), _first_address_only(context, name))
-            for name, lookup in found
+            for name, lookup in lookups
         ]
-        context.seen = tuple(note for one in seen for note in one.notes)
-        if bad := [result for one in seen for result in one.bad]:
+        context.seen = tuple(note for name in names for note in name.notes)
+        if bad := [result for name in names for result in name.bad]:
             raise StepBlocked(
-                Cause(f"dcv.{bad[0].verdict}"), "\n".join((*map(str, bad), *_failure_details(context, seen)))
+                Cause(f"dcv.{bad[0].verdict}"), "\n".join((*map(str, bad), *_failure_details(context, names)))
             )
 
     def preview(self, state: PreviewState, subject: str) -> Iterator[Action | Remark]:
@@ -63,7 +63,7 @@ class SelfTest:
 
 @dataclass(frozen=True, slots=True)
 class _NameResult:
-    """The results for a name. With `first_address_only` its first address decides, as in the panel's own script."""
+    """The results for a name. With `first_address_only` the first address decides, as in the panel's own script."""
 
     name: Validation
     lookup: LookUp
@@ -72,37 +72,43 @@ class _NameResult:
 
     @property
     def first(self) -> ProbeResult | None:
-        """The result that decides; None if all decide, or if that address could not be reached from here."""
-        place = self.lookup.first_address if self.first_address_only else None
-        return next((one for one in self.results if one.address == place and one.verdict != "unseen"), None)
+        """The result of the deciding address; None if all addresses decide or that address could not be reached."""
+        address = self.lookup.first_address if self.first_address_only else None
+        return next(
+            (result for result in self.results if result.address == address and result.verdict != "unseen"), None
+        )
 
     @property
     def bad(self) -> tuple[ProbeResult, ...]:
-        """The results that block the order. An unreachable network does not, if the file is seen at another address."""
+        """The results that block the order; an unreachable network blocks it if no address returns the file."""
         deciding = (self.first,) if self.first else self.results
         bad = tuple(result for result in deciding if result.verdict not in ("good", "unseen"))
         return bad or (() if any(result.verdict == "good" for result in deciding) else deciding)
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What is reported beside the results."""
-        unseen = (f"{one.name} at {one.address}: {one.detail}" for one in self.results if one.verdict == "unseen")
-        return (*(f"{self.lookup.name}: {note}" for note in self.lookup.notes), *unseen, *self._others())
+        """The notes that are not part of the results."""
+        unseen = (
+            f"{result.name} at {result.address}: {result.detail}"
+            for result in self.results
+            if result.verdict == "unseen"
+        )
+        return (*(f"{self.lookup.name}: {note}" for note in self.lookup.notes), *unseen, *self._other_addresses())
 
-    def _others(self) -> Iterator[str]:
-        """Yield that one address decides, and how the others answer, for CAs that ask there too."""
+    def _other_addresses(self) -> Iterator[str]:
+        """Yield that the first address decides, and the results of the others, which some CAs request too."""
         if self.first and len(self.results) > 1:
-            others = (one for one in self.results if one is not self.first)
-            told = [f"{one.address}: {one.verdict}: {one.detail}" for one in others]
+            others = (result for result in self.results if result is not self.first)
+            verdicts = [f"{result.address}: {result.verdict}: {result.detail}" for result in others]
             yield (
                 f"{self.lookup.name}: the first address of the trace, {self.first.address}, decides, "
                 "as in the panel's own script"
             )
-            yield f"a CA may ask at any address and from several networks ({sentence(told)})"
+            yield f"a CA may ask at any address and from several networks ({sentence(verdicts)})"
 
 
 def publish(context: CaseContext) -> None:
-    """Publish the challenge file on all hosts, or on none if one of them has no document root; raises StepBlocked."""
+    """Publish the challenge file on all hosts; raises StepBlocked before the first if a document root is unknown."""
     for challenge in tuple(challenges(context)):
         require_success(context, context.run.solver.present(challenge))
         context.log(f"the file lies on {challenge.workdir.host} as {context.run.solver.location(challenge)}")
@@ -110,44 +116,47 @@ def publish(context: CaseContext) -> None:
 
 
 def preview_publication(state: PreviewState) -> Iterator[Action]:
-    """Yield what `publish` runs. The first file needs the request, and no file is put if a host has no place for it."""
-    found = list[Challenge]()
+    """Yield the actions of `publish`. The file needs the CSR; if a document root is unknown, no file is published."""
+    published = list[Challenge]()
     for challenge in challenges(state.context):
         yield from preview_key(state)
-        found.append(challenge)
-    yield from map(state.context.run.solver.present, found)
+        published.append(challenge)
+    yield from map(state.context.run.solver.present, published)
     state.context.is_published = True
 
 
 def withdraw(context: CaseContext) -> tuple[str, ...]:
-    """Remove the challenge files, and return where that failed, which does no harm and stops no repair."""
+    """Remove the challenge files and return the failures; a file that stays is harmless and stops no repair."""
     try:
-        left = [(one, context.execute(context.run.solver.clean_up(one))) for one in placed_challenges(context)]
+        results = [
+            (challenge.workdir.host, context.execute(context.run.solver.clean_up(challenge)))
+            for challenge in placed_challenges(context)
+        ]
     except StepBlocked as why:
         return (str(why),)
-    return tuple(f"{one.workdir.host}: {output_tail(result)}" for one, result in left if not result.ok)
+    return tuple(f"{host}: {output_tail(result)}" for host, result in results if not result.ok)
 
 
 def preview_withdrawal(state: PreviewState) -> Iterator[Action]:
-    """Yield what `withdraw` runs."""
+    """Yield the commands of `withdraw`."""
     with suppress(StepBlocked):
         yield from map(state.context.run.solver.clean_up, placed_challenges(state.context))
 
 
 def unique_value(context: CaseContext) -> str:
-    """Return the unique value of the challenge: derived from the CSR, so that it is the same in every run."""
+    """Return the unique value of the challenge, derived from the CSR, so that every run has the same value."""
     return request_of(context).sha256[:20]
 
 
 def challenges(context: CaseContext) -> Iterator[Challenge]:
-    """Yield the challenge of each name on each of its hosts; raises StepBlocked if one has no document root for it."""
+    """Yield the challenge of each name on each of its hosts; raises StepBlocked if a document root is unknown."""
     for name in context.case.validated_on:
         for host in name.hosts:
             yield _challenge(context, name.name, host)
 
 
 def placed_challenges(context: CaseContext) -> Iterator[Challenge]:
-    """Yield the challenges whose files may be on hosts: those with a document root."""
+    """Yield the challenges that may have a file on a host, because their document root is known."""
     for name in context.case.validated_on:
         for host in name.hosts:
             try:
@@ -169,25 +178,25 @@ def _challenge(context: CaseContext, name: str, host: str) -> Challenge:
 
 
 def _look_up(context: CaseContext, name: Validation) -> LookUp:
-    """Return the addresses of a name; raises StepBlocked if it has none, for us or for the CA."""
+    """Return the addresses of a name; raises StepBlocked if it has no address, for this run or for the CA."""
     run = context.run
     try:
-        found = run.network.lookups.of(name.name, run.network.limits, run.stop)
+        lookup = run.network.lookups.of(name.name, run.network.limits, run.stop)
     except Stopped:
         raise StepBlocked(Cause.RUN_STOPPED, f"stopped while {name.name} was looked up", ended="interrupted") from None
-    run.log("\n".join(found.lines()))
-    if found.failure:
-        why = sentence((f"{name.name}: {found.failure.detail}", *found.notes))
-        raise StepBlocked(Cause(f"dns.{found.failure.kind}"), why)
-    return found
+    run.log("\n".join(lookup.lines()))
+    if lookup.failure:
+        why = sentence((f"{name.name}: {lookup.failure.detail}", *lookup.notes))
+        raise StepBlocked(Cause(f"dns.{lookup.failure.kind}"), why)
+    return lookup
 
 
 def _probe_addresses(context: CaseContext, name: Validation, lookup: LookUp) -> tuple[ProbeResult, ...]:
-    """Return the result of each address of a name, on any of its hosts."""
+    """Return the result of each address of a name, over all of its hosts."""
     run = context.run
-    known = [run.host(host).addresses for host in name.hosts]
-    own = frozenset[str]().union(*known) if all(known) else frozenset[str]()
-    settings = ProbeSettings(run.network.http_port, own_addresses=own, stop=run.stop)
+    by_host = [run.host(host).addresses for host in name.hosts]
+    own_addresses = frozenset[str]().union(*by_host) if all(by_host) else frozenset[str]()
+    settings = ProbeSettings(run.network.http_port, own_addresses=own_addresses, stop=run.stop)
     results = run.solver.self_test(_challenge(context, name.name, name.hosts[0]), lookup.addresses, settings)
     for result in results:
         run.log("\n".join(filter(None, (result.asked, str(result)))))
@@ -202,13 +211,13 @@ def _first_address_only(context: CaseContext, name: Validation) -> bool:
     return all(context.run.host(host).first_address_only for host in name.hosts)
 
 
-def _failure_details(context: CaseContext, seen: Sequence[_NameResult]) -> Iterator[str]:
+def _failure_details(context: CaseContext, names: Sequence[_NameResult]) -> Iterator[str]:
     """Yield what helps to fix a failure: where the file is, the addresses of the names, and who requested the file."""
     published = tuple(challenges(context))
     for challenge in published:
         yield f"the file lies on {challenge.workdir.host} as {context.run.solver.location(challenge)}"
-    for one in seen:
-        by = "the trace from the root servers" if one.lookup.trace else "the resolver"
-        yield f"{one.lookup.name} leads to {listing(one.lookup.addresses)}, says {by}"
+    for lookup in (name.lookup for name in names):
+        source = "the trace from the root servers" if lookup.trace else "the resolver"
+        yield f"{lookup.name} leads to {listing(lookup.addresses)}, says {source}"
     yield from context.seen
     yield from request_notes(context, published, is_ordered=False)

@@ -23,7 +23,7 @@ from remediate.pki.issued_chain import InstallableChain
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """Where certificate, chain and key of a new version come from, and the leaf of its placeholder in a preview."""
+    """The origin of the chain and key of a new version, and the placeholder for its leaf in a preview."""
 
     chain: Callable[[CaseContext, SwitchGroup], InstallableChain]
     key_path: Callable[[CaseContext, SwitchGroup], str]
@@ -55,26 +55,26 @@ def new_version(context: CaseContext, subject: str) -> Version:
 
 
 def version_name(context: CaseContext, subject: str) -> str:
-    """Return the name of that version on the host."""
+    """Return the name of the new version on the host."""
     return context.switch_group(subject).file_set.name_of(new_version(context, subject))
 
 
 def preview_version(state: PreviewState, subject: str) -> Version:
-    """Return the placeholder of what `new_version` returns; raises StepBlocked or NotFoundOnHost."""
+    """Return the placeholder for the result of `new_version`; raises StepBlocked or NotFoundOnHost."""
     source, switch_group = _SOURCES[state.context.case.repair], state.context.switch_group(subject)
     return placeholder_version(source.placeholder, source.key_path(state.context, switch_group))
 
 
 def preview_version_name(state: PreviewState, subject: str) -> str:
-    """Return the placeholder of what `version_name` returns."""
+    """Return the placeholder for the result of `version_name`."""
     return state.context.switch_group(subject).file_set.name_of(preview_version(state, subject))
 
 
 class StageFiles:
-    """Stages the version; the first service of a switch group does it for all of its services."""
+    """Stages the version; for the first service of a switch group it does so for all services of the group."""
 
     def check(self, context: CaseContext, subject: str) -> Satisfied | None:
-        """Return which version is staged for a service."""
+        """Return the version that is staged for a service."""
         file_set, name = context.switch_group(subject).file_set, version_name(context, subject)
         folder = file_set.folder.rpartition("/")[2]
         command = context.workdir.read_only(
@@ -83,7 +83,7 @@ class StageFiles:
         return Satisfied(f"version {name}") if require_success(context, command).output.strip() else None
 
     def apply(self, context: CaseContext, subject: str) -> None:
-        """Stage it; the host refuses a key that does not belong to the certificate."""
+        """Stage the version; the host refuses a key that does not belong to the certificate."""
         require_success(context, stage(context.switch_group(subject).file_set, new_version(context, subject)))
 
     def preview(self, state: PreviewState, subject: str) -> Iterator[Action | Remark]:

@@ -1,7 +1,7 @@
 """Blocks a repair with a new key until matching TLSA records are published, and names the exact records.
 
-Clients that use DANE see what no handshake shows. The records are looked up before a key is made. If there are any,
-the key is made so that its record can be named, and nothing is ordered until that record is published.
+Clients that use DANE reject a certificate that no TLSA record matches. The records are looked up before a key is made.
+If there are records, the key is made, its record is named, and nothing is ordered until that record is published.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from remediate.model.causes import Cause
 from remediate.planning import tlsa
 
 _MOST_ALIASES: Final = 8
-_MOST_SHOWN: Final = 4  # of the records that are there now
+_MOST_SHOWN: Final = 4  # published records that a message names
 
 
 @dataclass(frozen=True, slots=True)
 class BoundRecords:
-    """The TLSA records for the names of a case, and whether no name server answered here at all."""
+    """The TLSA records for the names of a case; `is_without_dns` if no name server answers here."""
 
     records: tuple[RecordSet, ...]
     is_without_dns: bool = False
@@ -37,16 +37,16 @@ class BoundRecords:
 
 @dataclass(frozen=True, slots=True)
 class RecordQuery:
-    """A case, and how its records are looked up.
+    """A case, and the resolvers and limits for its records.
 
-    `own` are the addresses of its host; `may_serve_mail` is whether its certificate may be the one at port 25 there.
+    `own_addresses` are those of its host. With `may_serve_mail` the host may serve the certificate at port 25.
     """
 
     case: Case
     lookups: LookUps
     limits: Limits
     stop: threading.Event
-    own: frozenset[str]
+    own_addresses: frozenset[str]
     may_serve_mail: bool
 
 
@@ -59,9 +59,9 @@ def bound_records(context: CaseContext) -> BoundRecords:
 
 
 def is_mail_served(case: Case, at_25: Collection[str]) -> bool:
-    """Return whether a case's certificate may be served at port 25 of its host, given the endpoints that are there.
+    """Return whether the host may serve the case's certificate at port 25, given its endpoints at that port.
 
-    If the audit saw another certificate there, that one is not replaced.
+    If the audit saw another certificate at that port, that certificate is not replaced.
     """
     return not at_25 or not set(case.endpoints).isdisjoint(at_25)
 
@@ -69,68 +69,69 @@ def is_mail_served(case: Case, at_25: Collection[str]) -> bool:
 def records_of(query: RecordQuery) -> BoundRecords:
     """Return the TLSA records of every name and port of a case, and of each MX that leads to its host.
 
-    Raises StepBlocked if any question has no answer: records may be there that cannot be seen now.
+    Raises StepBlocked if a query has no response, because there may be records that are not visible now.
     """
     if not query.lookups.has_dns(query.limits):
         return BoundRecords((), is_without_dns=True)
-    owners = (*tlsa.questions(query.case), *_of_aliases(query), *_of_mail(query))
-    found = tuple(_ask(query, owner, "TLSA") for owner in dict.fromkeys(owners))
-    return BoundRecords(tuple(one for one in found if one.status == "ok"))
+    owners = (*tlsa.questions(query.case), *_alias_owners(query), *_mail_owners(query))
+    record_sets = (_resolve(query, owner, "TLSA") for owner in dict.fromkeys(owners))
+    return BoundRecords(tuple(record_set for record_set in record_sets if record_set.status == "ok"))
 
 
-def require_published(context: CaseContext, found: BoundRecords) -> None:
+def require_published(context: CaseContext, bound: BoundRecords) -> None:
     """Raise StepBlocked until every record set matches the new key and the TTL of the old one has passed."""
     if context.csr is None:
         raise ValueError("the record of a key is named once the key exists")
     csr = context.csr.pem
-    missing = [one for one in found.records if not tlsa.is_matched(one.records, csr)]
-    if missing:
-        raise StepBlocked(Cause.DNS_TLSA, sentence(tuple(_missing(missing, csr))), ended="interrupted")
-    wait = max((timedelta(seconds=one.ttl_s) for one in found.records), default=timedelta(0))
+    unmatched = [record_set for record_set in bound.records if not tlsa.is_matched(record_set.records, csr)]
+    if unmatched:
+        raise StepBlocked(Cause.DNS_TLSA, sentence(tuple(_to_publish(unmatched, csr))), ended="interrupted")
+    ttl = max((timedelta(seconds=record_set.ttl_s) for record_set in bound.records), default=timedelta(0))
     seen_at = _first_seen(context, context.csr.spki_sha256)
-    left = wait if seen_at is None else seen_at + wait - context.now()
-    if left > timedelta(0):
+    remaining = ttl if seen_at is None else seen_at + ttl - context.now()
+    if remaining > timedelta(0):
         why = (
             f"the record of the new key ({context.csr.spki_sha256}) is published; resolvers may hold the old records "
-            f"for {duration(left)} more"
+            f"for {duration(remaining)} more"
         )
         raise StepBlocked(
-            Cause.DNS_TLSA_SPREADING, why, ended="interrupted", retry_after_s=left.total_seconds(),
+            Cause.DNS_TLSA_SPREADING, why, ended="interrupted", retry_after_s=remaining.total_seconds(),
             published_spki_sha256=context.csr.spki_sha256,
         )  # fmt: skip
 
 
-def announce(found: BoundRecords) -> None:
-    """Raise StepBlocked as a repair would once it has made the key: its record cannot be named before."""
-    raise StepBlocked(Cause.DNS_TLSA, describe_records(found), ended="interrupted")
+def announce(bound: BoundRecords) -> None:
+    """Raise StepBlocked as a repair does after it has made the key; before that the new record cannot be named."""
+    raise StepBlocked(Cause.DNS_TLSA, describe_records(bound), ended="interrupted")
 
 
-def describe_records(found: BoundRecords) -> str:
-    """Return which records bind a case whose key is not made yet, and what a repair does then."""
-    shown = listing(tuple(_shown(one) for one in found.records))
-    return f"{shown}: the key is made, its record is named, and nothing is ordered until that is published"
+def describe_records(bound: BoundRecords) -> str:
+    """Return which records bind a case without a new key, and what a repair will do."""
+    summary = listing(tuple(map(_summary, bound.records)))
+    return f"{summary}: the key is made, its record is named, and nothing is ordered until that is published"
 
 
-def _missing(missing: list[RecordSet], csr: str) -> Iterator[str]:
-    for one in missing:
+def _to_publish(unmatched: list[RecordSet], csr: str) -> Iterator[str]:
+    for record_set in unmatched:
         yield (
-            f"{_shown(one)}, and no record there matches the new key. Publish beside the present ones: "
-            f"{tlsa.record_of(one.name, csr)}"
+            f"{_summary(record_set)}, and no record there matches the new key. Publish beside the present ones: "
+            f"{tlsa.record_of(record_set.name, csr)}"
         )
 
 
-def _shown(one: RecordSet) -> str:
-    more = f" and {len(one.records) - _MOST_SHOWN} more" if len(one.records) > _MOST_SHOWN else ""
-    return f"{one.name} has TLSA {listing(tuple(map(_brief, one.records[:_MOST_SHOWN])))}{more}"
+def _summary(record_set: RecordSet) -> str:
+    records = record_set.records
+    more = f" and {len(records) - _MOST_SHOWN} more" if len(records) > _MOST_SHOWN else ""
+    return f"{record_set.name} has TLSA {listing(tuple(map(_brief, records[:_MOST_SHOWN])))}{more}"
 
 
 def _brief(record: str) -> str:
-    """Return a record with the beginning of its data: a whole certificate may be in it."""
+    """Return a record, shortened if it is long, because its data may be a whole certificate."""
     return record if len(record) <= 75 else f"{record[:60]}…"
 
 
-def _of_aliases(query: RecordQuery) -> Iterator[str]:
-    """Yield the owners for where the names of a case are aliases for: clients ask there first (RFC 7671 7)."""
+def _alias_owners(query: RecordQuery) -> Iterator[str]:
+    """Yield the owner names under the alias targets of a case's names; clients query these first (RFC 7671 7)."""
     ports = {owner.partition("._tcp.")[0] for owner in tlsa.questions(query.case)}
     for name in tlsa.dns_names(query.case):
         for alias in _aliases(query, name):
@@ -138,53 +139,54 @@ def _of_aliases(query: RecordQuery) -> Iterator[str]:
 
 
 def _aliases(query: RecordQuery, name: str) -> Iterator[str]:
-    known = {name}
+    visited = {name}
     for _ in range(_MOST_ALIASES):
-        led = next(iter(_ask(query, name, "CNAME").records), "").rstrip(".").lower()
-        if not led or led in known:
+        target = next(iter(_resolve(query, name, "CNAME").records), "").rstrip(".").lower()
+        if not target or target in visited:
             return
-        known.add(led)
-        yield led
-        name = led
+        visited.add(target)
+        yield target
+        name = target
 
 
-def _of_mail(query: RecordQuery) -> Iterator[str]:
-    """Yield the owners for the mail servers of the case's names that are its host."""
+def _mail_owners(query: RecordQuery) -> Iterator[str]:
+    """Yield the owner names of the MX of the case's names that lead to its host."""
     if not query.may_serve_mail:
         return
     for name in tlsa.dns_names(query.case):
-        for server in tlsa.mail_servers(_ask(query, name, "MX").records):
+        for server in tlsa.mail_servers(_resolve(query, name, "MX").records):
             if _leads_here(query, server):
                 yield f"_{tlsa.SMTP_PORT}._tcp.{server}"
 
 
 def _leads_here(query: RecordQuery, server: str) -> bool:
-    """Return whether a name is one of the case, or leads to an address of its host."""
+    """Return whether a name belongs to the case, or leads to an address of its host."""
     if server in tlsa.dns_names(query.case):
         return True
     try:
-        led = query.lookups.of(server, query.limits, query.stop)
+        lookup = query.lookups.of(server, query.limits, query.stop)
     except Stopped:
         raise StepBlocked(Cause.RUN_STOPPED, f"stopped while {server} was looked up", ended="interrupted") from None
-    if led.failure and led.failure.kind in ("servfail", "timeout"):
-        why = f"{server} is an MX of the case's names, and its addresses are not known: {led.failure.detail}"
+    if lookup.failure and lookup.failure.kind in ("servfail", "timeout"):
+        why = f"{server} is an MX of the case's names, and its addresses are not known: {lookup.failure.detail}"
         raise StepBlocked(Cause.DNS_TLSA_UNANSWERED, why, ended="interrupted")
-    return bool(query.own.intersection(led.addresses))
+    return bool(query.own_addresses.intersection(lookup.addresses))
 
 
-def _ask(query: RecordQuery, name: str, record_type: RecordType) -> RecordSet:
+def _resolve(query: RecordQuery, name: str, record_type: RecordType) -> RecordSet:
     try:
-        found = query.lookups.records(name, record_type, query.limits, query.stop)
+        record_set = query.lookups.records(name, record_type, query.limits, query.stop)
     except Stopped:
         raise StepBlocked(Cause.RUN_STOPPED, f"stopped while {name} was looked up", ended="interrupted") from None
-    if found.status in ("servfail", "timeout"):
-        why = f"whether {name} has {record_type} records could not be seen ({found.status}: {found.detail})"
+    if record_set.status in ("servfail", "timeout"):
+        fault = f"{record_set.status}: {record_set.detail}"
+        why = f"whether {name} has {record_type} records could not be seen ({fault})"
         raise StepBlocked(Cause.DNS_TLSA_UNANSWERED, why, ended="interrupted")
-    return found
+    return record_set
 
 
 def _first_seen(context: CaseContext, spki_sha256: str) -> datetime | None:
-    """Return when the record of a key was first seen to be published; None if it was not seen before."""
+    """Return when the record of a key was first seen in DNS; None if it was not seen before."""
     history = context.run.journal.history(context.case.id)
     return min((event.at for event in history if event.detail.published_spki_sha256 == spki_sha256), default=None)
 

@@ -1,6 +1,6 @@
 """The step `proof`: every address of an endpoint serves the new leaf with a valid path, and the switch is confirmed.
 
-It confirms a switch or reverts it, and changes nothing else.
+It confirms or reverts a switch, and changes nothing else.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from remediate.hosts.command import Command
 from remediate.model.case import SWITCHED
 from remediate.model.causes import Cause
 
-_SURE: Final = 4
-"""After so many observations in a row in which every address rejects the new version, the run stops waiting."""
+_MAX_REJECTIONS: Final = 4
+"""The run stops waiting if every address rejects the new version in this many consecutive observations."""
 
 
 class Verify:
-    """Verifies an endpoint; the last endpoint of a switch group confirms the switch: the others are verified."""
+    """Verifies an endpoint; after the last endpoint of a switch group was verified, it confirms the switch."""
 
     def check(self, context: CaseContext, subject: str) -> Satisfied | None:
         """Return that the endpoint is verified and, for the last of its switch group, that the switch is confirmed."""
@@ -37,19 +37,19 @@ class Verify:
         return None if faults_of(context, subject) else Satisfied("proven on every address")
 
     def apply(self, context: CaseContext, subject: str) -> None:
-        """Observe until all addresses are well and confirm; else revert the switch and report what is served."""
+        """Observe until no address has a fault and confirm; else revert the switch and report what is served."""
         result, rejections = observe_endpoint(context, subject), 0
 
         def is_decided() -> bool:
             nonlocal result, rejections
             result = observe_endpoint(context, subject)
             rejections = rejections + 1 if result.is_rejection else 0
-            return not result.faults or rejections >= _SURE
+            return not result.faults or rejections >= _MAX_REJECTIONS
 
         if result.faults and not (context.wait_until(is_decided, context.run.timeouts.proof_s) and not result.faults):
             raise _unproven(context, subject, result)
         if confirms(context, subject):
-            progress = _answer(context, subject, _confirmation(context, subject, version_name(context, subject)))
+            progress = _decide(context, subject, _confirmation(context, subject, version_name(context, subject)))
             if progress.last.state != "confirmed":
                 raise service_down(progress) or StepBlocked(
                     Cause.INSTALL_WENT_BACK,
@@ -59,7 +59,7 @@ class Verify:
 
     def preview(self, state: PreviewState, subject: str) -> Iterator[Action | Remark]:
         """Yield the command that confirms the switch, for the last endpoint of a switch group."""
-        yield Remark(f"{subject} is observed on every address until all is well")
+        yield Remark(f"{subject} is observed on every address until no fault is left")
         if confirms(state.context, subject):
             yield _confirmation(state.context, subject, preview_version_name(state, subject))
 
@@ -69,19 +69,17 @@ def _confirmation(context: CaseContext, endpoint: str, version: str) -> Command:
 
 
 def confirms(context: CaseContext, endpoint: str) -> bool:
-    """Return whether an endpoint is the last of its switch group, whose verification confirms the switch."""
+    """Return whether an endpoint is the last of its switch group, so that its verification confirms the switch."""
     return context.case.repair in SWITCHED and endpoint == context.switch_group(endpoint).endpoints[-1]
 
 
 def _unproven(context: CaseContext, endpoint: str, result: WireResult) -> StepBlocked:
-    """Revert the switch, observe again and return what was found; a compromised key does not come back."""
+    """Revert the switch, observe again and return the faults; a compromised key is never restored."""
     why = f"{endpoint} failed verification: {sentence(result.faults)}"
     if context.case.repair not in SWITCHED:
         return StepBlocked(Cause.PROOF_FAILED, why)
-    back = revert(
-        context.switch_group(endpoint).file_set, version_name(context, endpoint), rejected=result.is_rejection
-    )
-    progress = _answer(context, endpoint, back)
+    file_set, version = context.switch_group(endpoint).file_set, version_name(context, endpoint)
+    progress = _decide(context, endpoint, revert(file_set, version, rejected=result.is_rejection))
     if down := service_down(progress):
         return StepBlocked(Cause.SERVICE_DOWN, f"{down}; before, {why}", went_back=True)
     last = progress.last
@@ -92,7 +90,7 @@ def _unproven(context: CaseContext, endpoint: str, result: WireResult) -> StepBl
     return StepBlocked(Cause.PROOF_FAILED, text, went_back=last.state == "returned")
 
 
-def _answer(context: CaseContext, endpoint: str, command: Command) -> Progress:
+def _decide(context: CaseContext, endpoint: str, command: Command) -> Progress:
     """Confirm or revert a switch, wait until its script has released the host, and return its progress."""
     require_success(context, command)
     return settled_progress(context, context.switch_group(endpoint))

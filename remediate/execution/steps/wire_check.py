@@ -1,6 +1,6 @@
 """Observes an endpoint of a case: every address has to serve the expected leaf with a valid path.
 
-What is done about a fault is decided by the steps.
+The steps decide what to do about a fault.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from remediate.execution.steps.stage import chain_to_install
 from remediate.model.case import SWITCHED, Repair
 from remediate.model.causes import Cause
 
-_HARD: Final = frozenset({"closed", "plaintext", "garbage", "alert", "no-shared", "broken"})
-"""Failures of a server that answers: unlike a timeout or a refused connection, waiting does not end them."""
+_REJECTIONS: Final = frozenset({"closed", "plaintext", "garbage", "alert", "no-shared", "broken"})
+"""Failures of a server that responds; unlike a timeout or a refused connection, they do not end by waiting."""
 
 
 @dataclass(frozen=True, slots=True)
 class WireResult:
-    """The faults of an endpoint. With `is_rejection` every address fails in a way that waiting does not change."""
+    """The faults of an endpoint. With `is_rejection` every address fails in a way that does not end by waiting."""
 
     faults: tuple[str, ...]
     is_rejection: bool = False
@@ -43,21 +43,21 @@ def observe_endpoint(context: CaseContext, endpoint: str) -> WireResult:
     expected = expected_leaves(context, endpoint)
     handshakes, now = _of_each_address(observation, expected), context.now()
     chains = [read_chain(handshake.chain_der, context.run.anchors, now) for handshake in handshakes]
-    both = list(zip(handshakes, chains, strict=True))
-    found = [tuple(_faults(handshake, served_chain, expected, now)) for handshake, served_chain in both]
-    sent = [tuple(_chain_faults(context, handshake, served_chain, endpoint)) for handshake, served_chain in both]
-    failures = [one for one in observation.failures if one.kind != "no-family"]
-    new = (
+    pairs = list(zip(handshakes, chains, strict=True))
+    leaf_faults = [tuple(_faults(handshake, served_chain, expected, now)) for handshake, served_chain in pairs]
+    old_chains = [tuple(_chain_faults(context, handshake, served_chain, endpoint)) for handshake, served_chain in pairs]
+    failures = [failure for failure in observation.failures if failure.kind != "no-family"]
+    rejected_leaves = (
         bool(faults) and not old_chain and _leaf(handshake) in expected
-        for handshake, faults, old_chain in zip(handshakes, found, sent, strict=True)
+        for handshake, faults, old_chain in zip(handshakes, leaf_faults, old_chains, strict=True)
     )  # fmt: skip
-    hard = [*(one.kind in _HARD for one in failures), *new]
-    faults = (*_silences(observation), *chain.from_iterable(found), *chain.from_iterable(sent))
-    return WireResult(faults, bool(hard) and all(hard))
+    rejections = [*(failure.kind in _REJECTIONS for failure in failures), *rejected_leaves]
+    faults = (*_silences(observation), *chain.from_iterable(leaf_faults), *chain.from_iterable(old_chains))
+    return WireResult(faults, bool(rejections) and all(rejections))
 
 
 def faults_of(context: CaseContext, endpoint: str) -> tuple[str, ...]:
-    """Return the faults of an endpoint on all of its addresses, none if all is well."""
+    """Return the faults of an endpoint on all of its addresses."""
     return observe_endpoint(context, endpoint).faults
 
 
@@ -68,56 +68,60 @@ def silences(context: CaseContext, endpoint: str) -> tuple[str, ...]:
 
 def leaves_of(context: CaseContext, endpoint: str) -> frozenset[str]:
     """Return the SHA-256 of every leaf that an endpoint serves on any address."""
-    return frozenset(_leaf(one) for one in _observe(context, endpoint).every_handshake)
+    return frozenset(_leaf(handshake) for handshake in _observe(context, endpoint).every_handshake)
 
 
 def served(context: CaseContext, endpoint: str) -> str:
-    """Return which leaf each address serves, in words."""
+    """Return a sentence that says which leaf each address serves."""
     observation = _observe(context, endpoint)
-    leaves = [f"{one.address} serves {_leaf(one)[:16]}…" for one in observation.every_handshake]
-    return listing([*leaves, *(f"{one.address}: {one.detail}" for one in observation.failures)])
+    leaves = [f"{handshake.address} serves {_leaf(handshake)[:16]}…" for handshake in observation.every_handshake]
+    return listing([*leaves, *(f"{failure.address}: {failure.detail}" for failure in observation.failures)])
 
 
 def expected_leaves(context: CaseContext, endpoint: str) -> frozenset[str]:
-    """Return the SHA-256 of the leaves that an endpoint may serve: the new version, or what is in its files now."""
+    """Return the SHA-256 of the leaves that an endpoint may serve: the new leaf, or the leaves in its files."""
     if context.case.repair in SWITCHED:
         return frozenset({chain_to_install(context, endpoint).leaf.sha256})
     server, on_disk = context.target(endpoint).server, leaves_on_disk(context)
     paths = [file.path for file in server.files if file.path in on_disk] if server else []
-    if context.case.is_panel and not paths:  # it had no certificate: the one that the panel installed for the others
+    if context.case.is_panel and not paths:  # it had no certificate; the panel installed the one of the others
         paths = list(on_disk)
     return frozenset(on_disk[path].sha256 for path in paths)
 
 
 def _observe(context: CaseContext, endpoint: str) -> Observation:
-    """Return what is observed of the host of the case; other hosts of the same name have their own certificates."""
-    seen: list[Observation] = []
+    """Observe an endpoint on the host of the case; other hosts of the same name have their own certificates."""
+    observations: list[Observation] = []
     run = context.run
-    observe((context.target(endpoint),), run.network.limits, clock=run.clock, report=seen.append, stop=run.stop)
-    if not seen:
+    observe((context.target(endpoint),), run.network.limits, clock=run.clock, report=observations.append, stop=run.stop)
+    if not observations:
         raise StepBlocked(Cause.RUN_STOPPED, f"the run was stopped while {endpoint} was observed", ended="interrupted")
     elsewhere = run.addresses_beside(context.case.host)
+    first = observations[0]
+    other_key_handshakes = (handshake for handshake in first.other_key_handshakes if handshake.address not in elsewhere)
     return replace(
-        seen[0],
-        handshakes=tuple(one for one in seen[0].handshakes if one.address not in elsewhere),
-        other_key_handshakes=tuple(one for one in seen[0].other_key_handshakes if one.address not in elsewhere),
-        failures=tuple(one for one in seen[0].failures if one.address not in elsewhere),
+        first,
+        handshakes=tuple(handshake for handshake in first.handshakes if handshake.address not in elsewhere),
+        other_key_handshakes=tuple(other_key_handshakes),
+        failures=tuple(failure for failure in first.failures if failure.address not in elsewhere),
     )
 
 
 def _of_each_address(observation: Observation, expected: frozenset[str]) -> tuple[Handshake, ...]:
-    """Return for each address the handshake with an expected leaf, else the first: it may serve RSA beside ECDSA."""
-    every = observation.every_handshake
+    """Return for each address the handshake with an expected leaf, else the first; it may serve both RSA and ECDSA."""
+    good = [handshake for handshake in observation.every_handshake if _leaf(handshake) in expected]
     return tuple(
-        next((one for one in every if one.address == first.address and _leaf(one) in expected), first)
+        next((handshake for handshake in good if handshake.address == first.address), first)
         for first in observation.handshakes
     )
 
 
 def _silences(observation: Observation) -> tuple[str, ...]:
     endpoint, failures = observation.endpoint, observation.failures
-    silent = tuple(f"{one.address or endpoint}: {one.detail}" for one in failures if one.kind != "no-family")
-    return silent if silent or observation.handshakes else (f"{endpoint} has no address that can be asked from here",)
+    silent = tuple(
+        f"{failure.address or endpoint}: {failure.detail}" for failure in failures if failure.kind != "no-family"
+    )
+    return silent if silent or observation.handshakes else (f"{endpoint} has no address that can be reached from here",)
 
 
 def _faults(handshake: Handshake, served_chain: Chain, expected: frozenset[str], now: datetime) -> Iterator[str]:
@@ -136,11 +140,10 @@ def _faults(handshake: Handshake, served_chain: Chain, expected: frozenset[str],
 
 
 def _chain_faults(context: CaseContext, handshake: Handshake, served_chain: Chain, endpoint: str) -> Iterator[str]:
-    """Yield that the old chain is still served, if the repair is about the chain."""
+    """Yield the faults that show that the old chain is still served, if the repair completes the chain."""
     if context.case.repair is Repair.RECHAIN:
-        missing = [
-            str(one) for one in chain_to_install(context, endpoint).intermediates if one.der not in handshake.chain_der
-        ]
+        intermediates = chain_to_install(context, endpoint).intermediates
+        missing = [str(intermediate) for intermediate in intermediates if intermediate.der not in handshake.chain_der]
         if missing:
             yield f"{handshake.address} does not send {listing(missing)}"
         yield from (f"{handshake.address}: {fault}" for fault in served_chain.order_faults)
