@@ -245,7 +245,7 @@ def test_sessions_and_issuer_of_a_dry_run_refuse_everything(there: Premiere, jou
         lambda: run.issuer.client.cancel("o-1"),
     ]
     for ask in asks:
-        with pytest.raises(DryRunViolation, match="asked the issuer"):
+        with pytest.raises(DryRunViolation, match="sent a request to the issuer"):
             ask()
     assert there.tape == []
 
