@@ -156,10 +156,10 @@ def test_failed_inspection_is_the_error_of_its_host(
 def test_failed_look_over_port_80_is_the_error_of_its_host(
     pytester: pytest.Pytester, hosts: pytest.MonkeyPatch
 ) -> None:
-    def look(seen: Observation, *_rest: object) -> Observation:
-        return boom() if seen.endpoint.host == "web2.invalid" else seen
+    def probe_host(host: Observation, *_rest: object) -> Observation:
+        return boom() if host.endpoint.host == "web2.invalid" else host
 
-    hosts.setattr(validation_request, "_look", look)
+    hosts.setattr(validation_request, "_probe_host", probe_host)
     ended, found = audit(pytester, *HOSTS)
     assert_one_error(ended, found, "web2.invalid/", "web1.invalid/")
 
