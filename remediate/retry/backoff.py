@@ -9,9 +9,10 @@ from typing import Final
 
 from remediate.model.outcome import Attempt
 
-FIRST: Final = timedelta(hours=2)  # validations that fail are limited by the hour (Let's Encrypt: 5 for a name)
-LONGEST: Final = timedelta(hours=24)
-"""Jitter only shortens it, so a case that fails every time is still due in every nightly run."""
+WAITS: Final = tuple(timedelta(hours=hours) for hours in (2, 4, 8, 16, 24))
+"""The waits after the first failure, the second and so on; the last one is the longest. Failed validations are limited
+by the hour (Let's Encrypt: 5 for a name). Jitter only shortens a wait, so a case that fails every time is still due in
+every nightly run."""
 LONGEST_RETRY_AFTER: Final = timedelta(days=7)
 """A longer Retry-After counts as a fault of the issuer: after this time the order is placed again anyway."""
 _POLL_S: Final = (5.0, 10.0, 20.0, 40.0, 60.0)
@@ -28,12 +29,11 @@ def failures(attempts: Iterable[Attempt]) -> int:
 def backoff(failed: int, chance: Callable[[], float]) -> timedelta:
     """Return how long a case waits after `failed` failures in a row; `chance` returns numbers from 0 up to 1.
 
-    The time doubles from FIRST to LONGEST and is shortened at random, down to half, to spread the requests of a fleet.
+    The time is that of WAITS, shortened at random, down to half, to spread the requests of a fleet.
     """
     if failed <= 0:
         return timedelta(0)
-    whole_s = min(FIRST.total_seconds() * 2.0 ** min(failed - 1, 10), LONGEST.total_seconds())
-    return timedelta(seconds=whole_s * (1 - chance() / 2))
+    return WAITS[min(failed, len(WAITS)) - 1] * (1 - chance() / 2)
 
 
 def retry_after(retry_after_s: float | None) -> timedelta:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
+from audit.analysis.installed_files import bundles, covering, early_unserved, successor
 from audit.checks import test_certificate, test_installed, test_key
 from audit.observation import ConfigTest, FileFault, InstalledFile
 from audit.x509.certificate import read_certificate
@@ -295,3 +297,62 @@ def test_file_that_is_too_large_to_be_read_is_inconclusive() -> None:
 def test_file_that_is_not_regular_is_broken() -> None:
     server = host(certificate_file(), unreadable("key", "not-regular", "it is a fifo"))
     assert "is not a regular file" in finding(test_installed.test_configured_files_are_there, server=server).reason
+
+
+def test_certificate_on_disk_is_valid_up_to_and_including_its_last_second() -> None:
+    last = GOOD.ending(NOW)
+    seen = observed(served(), server=host(certificate_file(last)))
+    facts = {"certificate": certificate(GOOD), "observation": seen}
+    assert passes(test_certificate.test_not_expired, now=NOW, **facts)
+    assert finding(test_certificate.test_not_expired, now=NOW + timedelta(seconds=1), **facts)
+
+
+def test_reload_is_the_remedy_up_to_the_last_second_of_what_is_installed() -> None:
+    seen = observed(served(), server=host(certificate_file(GOOD.ending(NOW))))
+    facts = {"server": seen.server, "observation": seen}
+    assert finding(test_installed.test_serves_what_is_installed, now=NOW, **facts).reason.endswith(": reload nginx")
+    later = inconclusive(test_installed.test_serves_what_is_installed, now=NOW + timedelta(seconds=1), **facts)
+    assert later.reason == "what is installed has expired, and a reload would serve it"
+
+
+def test_certificate_on_disk_that_begins_at_the_latest_instant_is_not_early() -> None:
+    seen = observed(served(), server=host(certificate_file(GOOD.starting(NOW))))
+    assert early_unserved(seen, NOW) == []
+    assert early_unserved(seen, NOW - timedelta(seconds=1)) == [
+        "/etc/tls/www.crt, which is not served yet, is valid only from 2026-11-23 10:00 UTC on"
+    ]
+
+
+def test_successor_ends_later_than_the_served_certificate_and_has_all_its_names() -> None:
+    expiring = certificate(GOOD.ending(NOW + DAY))
+    assert successor(host(certificate_file(RENEWED.ending(NOW + 2 * DAY))), expiring) == "/etc/tls/www.crt"
+    assert successor(host(certificate_file(RENEWED.ending(NOW + DAY))), expiring) is None
+    other = leaf("other.example.com").by(INTERMEDIATE).ending(NOW + 2 * DAY)
+    assert successor(host(certificate_file(other)), expiring) is None
+    assert successor(None, expiring) is None
+
+
+def test_file_with_a_certificate_for_the_name_is_the_covering_one() -> None:
+    other = certificate_file(leaf("other.example.com").by(INTERMEDIATE), path="/etc/tls/other.crt")
+    assert covering(host(other, certificate_file()), "www.example.com") == "/etc/tls/www.crt"
+    assert covering(host(other), "www.example.com") is None
+    assert covering(None, "www.example.com") is None
+
+
+def test_bundle_is_what_follows_the_leaf_and_all_of_a_chain_file() -> None:
+    chain = InstalledFile("/etc/tls/chain.crt", "chain", chain_der=(INTERMEDIATE.der,))
+    alone = certificate_file(GOOD, path="/etc/tls/leaf.crt")
+    assert list(bundles(host(certificate_file(), chain, alone, key_file()))) == [
+        ("/etc/tls/www.crt", (INTERMEDIATE.der,)),
+        ("/etc/tls/chain.crt", (INTERMEDIATE.der,)),
+    ]
+    assert list(bundles(None)) == []
+
+
+def test_panel_service_without_its_certificate_file_has_none_installed() -> None:
+    missing = replace(unreadable("certificate", "missing"), path="/var/cpanel/ssl/dovecot/dovecot.crt")
+    panel = replace(host(missing, unreadable("key", "missing")), panel_service="dovecot")
+    found = finding(test_installed.test_has_certificate_of_its_own, observation=observed(server=panel), policy=WEBPKI)
+    assert found.reason == "none is installed: /var/cpanel/ssl/dovecot/dovecot.crt does not exist"
+    seen = observed(served(), server=panel)
+    assert passes(test_installed.test_has_certificate_of_its_own, observation=seen, policy=WEBPKI)

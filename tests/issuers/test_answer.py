@@ -218,3 +218,53 @@ def test_certificate_in_use_with_unreadable_issuer_is_refused() -> None:
         reason.startswith("no path leads to a trust anchor: the certificate cannot be read: ")
         for reason in refused.reasons
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("x" * 40, "x" * 40),
+        ("x" * 41, "x" * 40),
+        ("x" + " " * 78 + "y", "x y"),
+        ("x" + " " * 79 + "y", "x"),
+    ],
+)
+def test_no_more_than_forty_of_the_first_eighty_characters_are_quoted(text: str, shown: str) -> None:
+    assert refusal(text) == f"the certificate is not a PEM certificate: it begins {shown!r}"
+
+
+def test_text_and_bundle_at_their_limits_are_read() -> None:
+    certificate = pem(GOOD)
+    padding = "#" * (MAX_PEM - len(certificate) - 1) + "\n"
+    assert installable(padding + certificate)
+    assert f"has {MAX_PEM + 1} characters" in refusal("#" + padding + certificate)
+    assert installable(GOOD, pem(INTERMEDIATE) * MAX_CERTIFICATES)
+
+
+def test_certificate_is_installable_in_its_first_and_in_its_last_second() -> None:
+    second = timedelta(seconds=1)
+    assert installable(GOOD.starting(NOW))
+    assert "not valid before" in refusal(GOOD.starting(NOW + second))
+    assert installable(GOOD.ending(NOW))
+    assert "expired at" in refusal(GOOD.ending(NOW - second))
+
+
+@pytest.mark.parametrize(
+    ("draft", "why"),
+    [
+        (GOOD.starting(NOW + DAY), "the certificate is not valid before 2026-11-24"),
+        (GOOD.ending(NOW - DAY), "the certificate expired at 2026-11-22"),
+    ],
+)
+def test_certificate_in_use_outside_its_validity_is_refused(draft: Draft, why: str) -> None:
+    refused = check_chain(draft.der, [INTERMEDIATE.der], ANCHORS, NOW)
+    assert isinstance(refused, Rejection)
+    assert refused.reasons[0].startswith(why)
+
+
+def test_certificate_in_use_is_returned_with_the_intermediate_among_the_candidates() -> None:
+    stranger = ca("CN=Stranger")
+    made = check_chain(GOOD.der, [ROOT.der, stranger.der, INTERMEDIATE.der, INTERMEDIATE.der], ANCHORS, NOW)
+    assert isinstance(made, InstallableChain)
+    assert made.leaf.der == GOOD.der
+    assert [each.der for each in made.intermediates] == [INTERMEDIATE.der]

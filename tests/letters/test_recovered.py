@@ -6,6 +6,8 @@ from dataclasses import replace
 from datetime import timedelta
 
 from remediate.model.case import DroppedName
+from remediate.notify.changes import NotifiedState, last_notified, superseded
+from remediate.notify.notification import HostSection, ReportItem
 from remediate.state.journal import CaseOutcome
 from tests.letters.nights import Nights, text_of
 from tests.letters.tonight import MAIL, OTHER, WEB, blocked, case_of, ended, expired, here, renewed
@@ -136,3 +138,21 @@ def test_a_repair_that_is_told_is_not_told_by_the_next_run(nights: Nights) -> No
     nights.night(*expired(), endings=[ending], after=renewed())
     assert "web1: 1 repaired" in text_of(nights.box.emails[0])
     assert nights.night(*renewed()) == ()
+
+
+def state_of(*to: str, check: str = "cert.expired") -> NotifiedState:
+    """Return what these recipients were told: one problem."""
+    return NotifiedState(to, (HostSection("web1", (ReportItem("failed", ("nginx",), WEB, check, "it is so"),)),))
+
+
+def test_notification_is_superseded_by_each_later_one_to_the_same_recipients() -> None:
+    ann, bob = str(state_of("ann@example.com")), str(state_of("bob@example.com"))
+    both = str(state_of("ann@example.com", "bob@example.com"))
+    assert list(superseded([(1, ann), (2, bob), (3, ann), (4, both), (5, "{}"), (6, ann)])) == [1, 3]
+
+
+def test_last_notification_to_the_same_recipients_is_what_they_know() -> None:
+    first, last = state_of("ann@example.com"), state_of("ann@example.com", check="key.weak")
+    other = state_of("bob@example.com")
+    known = last_notified([str(first), str(other), "{}", "not JSON", str(last)])
+    assert known == {last.to: last, other.to: other}

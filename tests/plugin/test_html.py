@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from datetime import UTC, datetime
 from html.parser import HTMLParser
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,8 +12,11 @@ from typing import Any
 
 import pytest
 
+from audit.evaluation.result import Result, WaiverNote
 from audit.observation import Observation, ProbeFailure
+from audit.verdict import Remedy, Severity, Verdict
 from pytest_sslaudit.reports.html import MOST_GOOD_ROWS, HtmlReport
+from pytest_sslaudit.reports.results_file import as_properties
 from pytest_sslaudit.reports.totals import Tally
 from tests.plugin.evidence import NOW, A, B, keep, unreachable
 
@@ -155,3 +160,124 @@ def test_no_more_rows_of_passes_than_a_browser_can_show() -> None:
     report.pytest_html_report_title(page)
     report.pytest_html_results_summary(prefix, session)
     assert "3 rows that passed or did not apply are left out of the table" in prefix[0]
+
+
+FOUND = Result(
+    "web1/https://a.example:443+192.0.2.1", "ssh://root@web1", "nginx", "cert.expired", Verdict.FAIL, Severity.HIGH,
+    "it <expired>", {}, Remedy.REISSUE, "RFC 5280 4.1.2.5", ("SC-17",), "webpki",
+    not_after=datetime(2026, 11, 20, 7, 30, tzinfo=UTC),
+)  # fmt: skip
+PASSED = replace(FOUND, verdict=Verdict.PASS, message="")
+
+
+def report_of(result: Result | None, *, before: Result | None = None, outcome: Any = "failed", name: str = "t") -> Any:  # noqa: ANN401 - a report of pytest
+    """Return pytest's report about a result."""
+    given = as_properties(result, before) if result else []
+    return pytest.TestReport(name, ("", 0, ""), {}, outcome, None, "call", user_properties=given)
+
+
+def cells_of(report: pytest.TestReport) -> list[str]:
+    """Return the cells of a row, from the severity on, without their tags."""
+    cells = ["<td>Failed</td>", "", ""]
+    HtmlReport(Tally(), "TLS audit").pytest_html_results_table_row(report, cells)
+    return [cell.partition(">")[2].removesuffix("</td>") for cell in cells[1:]]
+
+
+def order_of(*reports: pytest.TestReport) -> list[str]:
+    """Return the names of rows in the order in which the page has them."""
+    html = HtmlReport(Tally(), "TLS audit")
+    tests: dict[str, list[Any]] = {report.nodeid: [{}] for report in reports}
+    page: Any = SimpleNamespace(data={"tests": tests}, outcomes={"skipped": {}, "xfailed": {}}, title="")
+    html.pytest_html_report_title(page)
+    for report in reports:
+        html.pytest_html_results_table_row(report, ["", ""])
+    session: Any = SimpleNamespace(config=SimpleNamespace(stash={}))
+    html.pytest_html_results_summary([], session)
+    return list(tests)
+
+
+def test_header_row_sorts_by_every_column_but_the_finding() -> None:
+    cells = ["<th>Result</th>", "<th>Test</th>", "<th>Duration</th>", "<th>Links</th>"]
+    HtmlReport(Tally(), "TLS audit").pytest_html_results_table_header(cells)
+    assert cells == [
+        "<th>Result</th>",
+        '<th class="sortable" data-column-type="severity">Severity</th>',
+        '<th class="sortable" data-column-type="endpoint">Endpoint</th>',
+        '<th class="sortable" data-column-type="check">Check</th>',
+        '<th data-column-type="finding">Finding</th>',
+        '<th class="sortable" data-column-type="expiry">Expiry</th>',
+        '<th class="sortable" data-column-type="remedy">Remedy</th>',
+    ]
+
+
+def test_row_of_a_finding_has_all_its_fields() -> None:
+    assert cells_of(report_of(FOUND)) == [
+        '<!--2--><span class="sslaudit-high">high</span>',
+        "web1/https://<wbr>a.example:443<wbr>+192.0.2.1",
+        "cert.expired",
+        "it &lt;expired&gt;",
+        "<span>2026-11-20</span> 07:30",
+        "reissue",
+    ]
+
+
+def test_row_of_a_pass_and_of_a_plain_test_has_empty_fields() -> None:
+    empty = "\N{ZERO WIDTH SPACE}"
+    severity, _, check, finding, expiry, remedy = cells_of(report_of(PASSED, outcome="passed"))
+    assert (severity, check, finding, remedy) == (empty, "cert.expired", "", empty)
+    assert expiry == "<span>2026-11-20</span> 07:30"
+    plain = cells_of(report_of(None, outcome="passed", name="test_own.py::test_plain"))
+    assert plain == [empty, "test_own.py::test_plain", "", "", empty, empty]
+
+
+@pytest.mark.parametrize("level", list(Severity))
+def test_row_of_a_severity_sorts_before_the_rows_of_lower_ones(level: Severity) -> None:
+    shown = cells_of(report_of(replace(FOUND, severity=level)))[0]
+    assert shown == f'<!--{5 - level.rank}--><span class="sslaudit-{level.value}">{level.value}</span>'
+
+
+@pytest.mark.parametrize(
+    ("result", "outcome", "text"),
+    [
+        (replace(FOUND, verdict=Verdict.INCONCLUSIVE), "failed", "inconclusive: it &lt;expired&gt;"),
+        (
+            replace(FOUND, verdict=Verdict.INCONCLUSIVE, detail={"because": "key.weak"}),
+            "skipped",
+            "inconclusive, follows from key.weak: it &lt;expired&gt;",
+        ),
+        (
+            replace(FOUND, verdict=Verdict.WAIVED, waiver=WaiverNote("moves", "ops", "2026-12-31")),
+            "skipped",
+            "waived by ops until 2026-12-31: it &lt;expired&gt;",
+        ),
+        (FOUND, "skipped", "below the level that fails the run: it &lt;expired&gt;"),
+        (replace(FOUND, verdict=Verdict.NOT_APPLICABLE), "skipped", "does not apply: it &lt;expired&gt;"),
+    ],
+)
+def test_row_of_a_verdict_says_how_it_counts(result: Result, outcome: str, text: str) -> None:
+    assert cells_of(report_of(result, outcome=outcome))[3] == text
+
+
+def test_row_of_a_repaired_finding_says_what_it_was_before() -> None:
+    before = '<span class="sslaudit-before">before: fail (high): it &lt;expired&gt;</span>'
+    repaired = cells_of(report_of(PASSED, before=FOUND, outcome="passed"))
+    assert repaired[3] == f' <span class="sslaudit-repaired">repaired</span> {before}'
+    assert cells_of(report_of(FOUND, before=FOUND))[3] == f"it &lt;expired&gt; {before}"
+
+
+def test_row_order_is_errors_findings_repaired_consequences_waived_passed() -> None:
+    follows = replace(FOUND, verdict=Verdict.INCONCLUSIVE, detail={"because": "key.weak"}, severity=Severity.CRITICAL)
+    expected = [
+        report_of(None, name="plain that failed"),
+        report_of(replace(FOUND, verdict=Verdict.ERROR, severity=Severity.INFO), name="error"),
+        report_of(follows, name="consequence that fails the run"),
+        report_of(FOUND, name="finding"),
+        report_of(replace(FOUND, severity=Severity.LOW), name="low finding", outcome="skipped"),
+        report_of(PASSED, before=FOUND, name="repaired", outcome="passed"),
+        report_of(follows, name="consequence", outcome="skipped"),
+        report_of(replace(FOUND, verdict=Verdict.WAIVED), name="waived", outcome="skipped"),
+        report_of(None, name="plain that passed", outcome="passed"),
+        report_of(PASSED, name="passed", outcome="passed"),
+        report_of(replace(FOUND, verdict=Verdict.NOT_APPLICABLE), name="not applicable", outcome="skipped"),
+    ]
+    assert order_of(*reversed(expected)) == [report.nodeid for report in expected]

@@ -8,8 +8,11 @@ from pathlib import Path
 import pytest
 
 from audit.config import read_waivers
-from audit.evaluation.waivers import BadWaivers, Waiver
-from tests.plugin.evidence import A, B, keep, rows, unreachable
+from audit.evaluation.result import WaiverNote
+from audit.evaluation.waivers import BadWaivers, Waiver, expired_waivers, find_waiver, stale_waivers
+from tests.plugin.evidence import NOW, A, B, keep, rows, unreachable
+
+LAST_DAY = date(2026, 11, 23)
 
 WAIVER = """
 [[waiver]]
@@ -48,6 +51,44 @@ def test_it_counts_to_the_end_of_its_last_day() -> None:
     waiver = Waiver("*", "*", "r", "o", date(2026, 11, 23))
     assert not waiver.has_expired(datetime(2026, 11, 23, 23, 59, 59, tzinfo=UTC))
     assert waiver.has_expired(datetime(2026, 11, 24, tzinfo=UTC))
+
+
+def a_waiver(check: str = "cert.expired", *, owner: str = "ops", expires: date = LAST_DAY) -> Waiver:
+    return Waiver(check, "https://a.*", "moves", owner, expires)
+
+
+def test_finding_has_the_first_waiver_that_has_not_passed_its_last_day() -> None:
+    over = a_waiver(owner="first", expires=date(2026, 11, 22))
+    waivers = (a_waiver("key.weak"), over, a_waiver(owner="second"), a_waiver(owner="third"))
+    assert find_waiver(waivers, "cert.expired", "https://a.example:443", NOW) == a_waiver(owner="second")
+    assert find_waiver(waivers, "cert.expired", "https://b.example:443", NOW) is None
+    assert find_waiver((over,), "cert.expired", "https://a.example:443", NOW) is None
+
+
+def test_waiver_past_its_last_day_is_named_as_expired() -> None:
+    over = a_waiver(expires=date(2026, 11, 22))
+    assert expired_waivers((a_waiver(), over), NOW) == (
+        "waiver of cert.expired for https://a.* (ops, until 2026-11-22)",
+    )
+
+
+@pytest.mark.parametrize(
+    ("check", "hint"),
+    [("cert.expired", ""), ("cert.*", ""), ("cert.expird", "; did you mean 'cert.expired'?"), ("acme.own", "")],
+)
+def test_waiver_before_its_last_day_that_covers_no_finding_is_stale(check: str, hint: str) -> None:
+    over = a_waiver(expires=date(2026, 11, 22))
+    name = f"waiver of {check} for https://a.* (ops, until 2026-11-23)"
+    assert stale_waivers((a_waiver(check), over), {("cert.expired", "https://b.example:443")}, NOW) == (name + hint,)
+
+
+def test_waiver_that_covers_a_finding_on_its_last_day_is_not_stale() -> None:
+    waived = {("key.weak", "https://b.example:443"), ("cert.expired", "https://a.example:443")}
+    assert stale_waivers((a_waiver(),), waived, NOW) == ()
+
+
+def test_note_of_a_result_has_reason_owner_and_last_day() -> None:
+    assert a_waiver().note == WaiverNote("moves", "ops", "2026-11-23")
 
 
 @pytest.mark.parametrize(

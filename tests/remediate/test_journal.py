@@ -92,6 +92,33 @@ def test_a_case_that_has_ended_begins_anew_when_it_is_found_again(journal: Journ
     assert len(journal.orders.of_case(CASE.id)) == 1
 
 
+def test_repairs_are_those_after_the_given_number_in_their_order(journal: Journal) -> None:
+    repaired = [CaseOutcome("repaired", NOW + timedelta(hours=hours), digest("new"), "proven") for hours in (1, 3)]
+    for outcome in (repaired[0], CaseOutcome("failed", NOW + timedelta(hours=2)), repaired[1]):
+        journal.begin(CASE, NOW)
+        journal.end(CASE.id, outcome)
+    (first, *_), (second, *_) = journal.repairs_after(0)
+    assert journal.repairs_after(0) == ((first, CASE, repaired[0]), (second, CASE, repaired[1]))
+    assert journal.repairs_after(first) == ((second, CASE, repaired[1]),)
+    assert journal.repairs_after(second) == ()
+
+
+def test_outcome_is_that_of_the_last_round_and_history_is_of_all(journal: Journal) -> None:
+    assert (journal.case(CASE.id), journal.outcome(CASE.id)) == (None, None)
+    journal.begin(CASE, NOW)
+    assert journal.outcome(CASE.id) is None
+    earlier, later = Event("key", "done", NOW), Event("key", "intended", NOW + timedelta(days=1), StepDetail("again"))
+    journal.record(CASE.id, earlier)
+    journal.end(CASE.id, CaseOutcome("failed", NOW, note="no answer"))
+    assert journal.outcome(CASE.id) == CaseOutcome("failed", NOW, note="no answer")
+    journal.begin(CASE, NOW + timedelta(days=1))
+    journal.record(CASE.id, later)
+    journal.end(CASE.id, CaseOutcome("repaired", NOW + timedelta(days=1), digest("new")))
+    assert journal.outcome(CASE.id) == CaseOutcome("repaired", NOW + timedelta(days=1), digest("new"))
+    assert journal.events(CASE.id) == (later,)
+    assert journal.history(CASE.id) == (earlier, later)
+
+
 @pytest.mark.parametrize(("before", "after"), [(one, other) for one in FOLLOWS for other in FOLLOWS])
 def test_a_step_becomes_only_what_can_follow(journal: Journal, before: StepState, after: StepState) -> None:
     ways: dict[StepState, tuple[StepState, ...]] = {

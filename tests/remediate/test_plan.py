@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -17,6 +17,7 @@ from remediate.planning import case_builder as draft_module
 from remediate.planning import planner as plan_module
 from remediate.planning.case_builder import CaseDraft
 from remediate.planning.planner import plan
+from tests.remediate.panels import fresh
 from tests.remediate.rows import NOW, SUMMARY, Row, digest, file, found, planned, seen, served_chain
 
 WEB = "web1/https://www.example.com:443"
@@ -421,3 +422,79 @@ def test_exception_about_one_certificate_leaves_the_others_planned(monkeypatch: 
     (trace,) = outcome.accidents
     assert "in case_of" in trace
     assert trace.splitlines()[-1] in "\n".join(plan_lines(outcome))
+
+
+def of_agent(agent: str) -> Row:
+    """Return the finding that an agent owns the certificate."""
+    return found(WEB, "ops.foreign-agent", detail={"observed": agent}, severity="info")
+
+
+@pytest.mark.parametrize(
+    ("agent", "foreign", "text"),
+    [
+        ("certbot", "explain", "certbot owns this certificate and renews it"),
+        ("cpanel", "explain", "cpanel owns this certificate and renews it"),
+        (
+            "cpanel",
+            "run-owner",
+            "cpanel owns this certificate and renews it; only its own services are repaired",
+        ),
+        ("plesk", "run-owner", "plesk owns this certificate, and the command of its renewal is not known"),
+    ],
+)
+def test_certificate_of_an_agent_that_is_not_asked_to_renew_it_is_explained(
+    agent: str, foreign: Literal["explain", "run-owner"], text: str
+) -> None:
+    run_limits = RunLimits(foreign=foreign)
+    outcome = planned(seen(WEB), found(WEB, "cert.expired"), of_agent(agent), run_limits=run_limits)
+    assert (outcome.cases, outcome.waiting) == ((), ())
+    (explained,) = (finding for finding in outcome.explained if finding.check == "cert.expired")
+    assert (explained.kind, explained.why, explained.message) == ("foreign", text, "cert.expired it is")
+
+
+@pytest.mark.parametrize("agent", ["certbot", "cpanel", "plesk"])
+def test_service_that_serves_an_old_certificate_of_an_agent_is_reloaded_if_owners_are_asked(agent: str) -> None:
+    rows = (seen(WEB), found(WEB, "svc.disk-vs-wire"), of_agent(agent))
+    [case] = planned(*rows, run_limits=RunLimits(foreign="run-owner")).cases
+    assert (case.repair, case.owner) == (Repair.RELOAD, agent)
+    assert planned(*rows).cases == ()
+
+
+def test_panels_own_services_are_renewed_by_its_program_and_others_wait_for_another_issuer() -> None:
+    outcome = planned(*fresh("cpanel"), *expired(host="web2"), run_limits=RunLimits(is_panels_issuer=True))
+    [case] = outcome.cases
+    assert (case.repair, case.owner, case.is_panel) == (Repair.RUN_OWNER, "cpanel", True)
+    [waiting] = outcome.waiting
+    assert texts(waiting) == (
+        "the chosen issuer is the program of a cPanel & WHM server: it orders only for services of that panel",
+    )
+
+
+def test_cases_after_the_canary_are_in_the_order_of_severity_and_then_of_their_ids() -> None:
+    rows: list[Row] = []
+    severities = {"a": "low", "b": "critical", "c": "medium", "d": "critical"}
+    for name, severity in severities.items():
+        endpoint = f"web1/https://{name}.example.com:443"
+        rows.append(seen(endpoint, (f"{name}.example.com",), leaf=name, key=name))
+        rows.append(found(endpoint, "svc.disk-vs-wire", severity=severity))
+    canary, *others = planned(*rows, *expired(name="lone.example.com")).cases
+    assert canary.names == ("lone.example.com",)
+    ranked = [case.reasons[0].severity for case in others]
+    assert ranked == ["critical", "critical", "medium", "low"]
+    assert others[0].id < others[1].id
+
+
+def test_run_with_as_many_cases_as_its_limit_leaves_none_for_the_next() -> None:
+    rows = [row for number in range(2) for row in expired(name=f"n{number}.example.com")]
+    outcome = planned(*rows, run_limits=RunLimits(max_cases=2))
+    assert (len(outcome.cases), outcome.waiting) == (2, ())
+
+
+def test_endpoints_without_findings_are_explained_as_well_in_the_order_of_their_ids() -> None:
+    outcome = planned(
+        seen(OTHER), found(OTHER, "cert.expired", verdict="pass"), seen(WEB), found(WEB, "tls.old-protocol")
+    )
+    assert [(finding.endpoint, finding.check, finding.kind) for finding in outcome.explained] == [
+        (WEB, "tls.old-protocol", "configure"), (OTHER, None, "well"),
+    ]  # fmt: skip
+    assert outcome.explained[1].why == "nothing is wrong"

@@ -8,8 +8,11 @@ from random import Random
 import pytest
 
 from remediate.model.outcome import Attempt, Ended
-from remediate.retry.backoff import FIRST, LONGEST, LONGEST_RETRY_AFTER, backoff, failures, next_try, poll_delay_s
+from remediate.retry.backoff import LONGEST_RETRY_AFTER, backoff, failures, next_try, poll_delay_s
 from tests.remediate.rows import NOW
+
+FIRST = timedelta(hours=2)
+LONGEST = timedelta(hours=24)
 
 
 def tried(*endings: Ended) -> tuple[Attempt, ...]:
@@ -65,3 +68,20 @@ def test_a_retry_after_that_cannot_be_meant_is_bounded(asked_s: float, waited: t
 def test_an_order_is_polled_as_asked_else_ever_more_rarely() -> None:
     assert [poll_delay_s(polls) for polls in range(7)] == [5, 10, 20, 40, 60, 60, 60]
     assert poll_delay_s(0, 17) == 17
+
+
+def test_jitter_is_up_to_half_of_the_wait() -> None:
+    assert backoff(1, lambda: 0.5) == timedelta(hours=1.5)
+    assert backoff(2, lambda: 1.0) == timedelta(hours=2)
+    assert backoff(-1, never) == timedelta(0)
+
+
+def test_pause_is_remembered_only_for_an_issuer_that_named_one() -> None:
+    assert next_try((), Attempt(NOW, "pending"), never, retry_after_s=60).busy_until is None
+    assert next_try((), Attempt(NOW, "pending", issuer="store"), never).busy_until is None
+
+
+def test_pause_of_up_to_seven_days_between_polls_is_kept() -> None:
+    assert poll_delay_s(3, 0.0) == 0
+    assert poll_delay_s(0, 7 * 86_400 - 1) == 7 * 86_400 - 1
+    assert poll_delay_s(0, 7 * 86_400 + 1) == 7 * 86_400

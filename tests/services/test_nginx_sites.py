@@ -160,3 +160,30 @@ def test_no_website_without_configuration_or_http() -> None:
 def test_invalid_configuration_raises_nothing(http: str) -> None:
     for site in sites(http):
         assert site.docroot or site.why
+
+
+@pytest.mark.parametrize(
+    ("server", "built", "logs"),
+    [
+        ("", BUILT, ("/usr/share/nginx/logs/access.log",)),
+        ("", f"{BUILT.strip()} --http-log-path=/var/log/nginx/access.log\n", ("/var/log/nginx/access.log",)),
+        ("", "", ("logs/access.log",)),
+        ("access_log own.log;", "", ("own.log",)),
+        ("access_log /l/own.log;", "", ("/l/own.log",)),
+        ("access_log own.log;", BUILT, ("/usr/share/nginx/own.log",)),
+        ("access_log /l/$host.log; access_log /l/${server_name}.log;", BUILT, ("/l/*.log",)),
+        ("access_log syslog:server=192.0.2.1;", BUILT, ("syslog:server=192.0.2.1",)),
+        ("access_log off;", BUILT, ()),
+    ],
+)
+def test_log_is_the_configured_one_else_the_one_nginx_was_built_with(
+    server: str, built: str, logs: tuple[str, ...]
+) -> None:
+    (site,) = sites(f"server {{ listen 80; {server} }}", built=built)
+    assert site.logs == logs
+
+
+def test_shown_directive_is_cut_only_if_it_is_longer_than_the_limit() -> None:
+    whole, longer = "return 301 https://".ljust(100, "x"), "return 301 https://".ljust(101, "x")
+    assert docroot(f"{whole};") == f"nginx answers it by `{whole}`, not from a folder"
+    assert docroot(f"{longer};") == f"nginx answers it by `{whole}…`, not from a folder"
