@@ -233,6 +233,16 @@ def test_a_signature_that_cannot_be_verified_leads_by_names_and_says_so(forge: F
     assert "cannot be verified here" in why.reason
 
 
+def test_a_broken_signature_by_a_forgeable_digest_leads_nowhere(forge: Forge) -> None:
+    issuer = ca("CN=RSA Root").with_key(rsa_key(2048))
+    broken = bytearray(forge(leaf().by(issuer), "sha1"))
+    broken[-1] ^= 1
+    seen = read_chain((bytes(broken),), public(issuer), NOW)
+    assert seen.path is None
+    assert (seen.refused_issuer, seen.missing_issuer) == ("CN=RSA Root", None)
+    assert "does not verify with the key of" in finding(test_chain.test_trusted, **trust(seen)).reason
+
+
 def test_names_match_whatever_the_case_and_the_spaces() -> None:
     issuer = ca("CN=Example  ca")
     shouting = replace(issuer, subject="CN=EXAMPLE CA", key=issuer.private_key)

@@ -179,3 +179,22 @@ def test_names_and_constraints_without_number_are_not_compared() -> None:
     found = validated(new_leaf(ca, "www.example.com", *many), ca)
     assert clauses(found) == {CLAUSE}
     assert "too many" in found.violations[0].reason
+
+
+@pytest.mark.parametrize(
+    ("common_name", "expected"),
+    [("www.example.org", {CLAUSE}), ("www.example.com", set()), ("server", set()), ("Example Ltd.", set())],
+)
+def test_common_name_counts_where_no_dns_name_is_and_where_it_looks_like_one(
+    common_name: str, expected: set[str]
+) -> None:
+    ca = limited(["example.com"])
+    address = new_leaf(ca, "192.0.2.1", subject=f"CN={common_name}")
+    bare = address.without(x509.SubjectAlternativeName)
+    for leaf in (address, bare):
+        assert clauses(validated(leaf, ca, reference=None)) == expected
+        assert validated(leaf, ca, reference=None, common_names=False).ok
+
+
+def test_common_name_beside_a_dns_name_is_not_constrained() -> None:
+    assert refused(limited(["example.com"]), "www.example.com", subject="CN=www.example.org") == set()

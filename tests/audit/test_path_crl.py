@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from cryptography import x509
@@ -281,6 +282,27 @@ def test_the_issuer_of_an_indirect_list_is_certified_by_a_ca_of_the_path() -> No
     late = replace(CRL_ISSUER, end=NOW - DAY)
     assert asked(indirect(), leaf=INDIRECT, pool=(CA, late)) == {UNDETERMINED, "RFC 5280 6.3.3 f"}
     assert "RFC 5280 6.3.3 f" in asked(indirect(key="another"), leaf=INDIRECT, pool=(CA, CRL_ISSUER))
+
+
+def test_the_issuer_of_an_indirect_list_is_in_force_to_the_second_both_ends_included() -> None:
+    second = timedelta(seconds=1)
+    for signer in (replace(CRL_ISSUER, start=NOW), replace(CRL_ISSUER, end=NOW)):
+        assert asked(indirect(), leaf=INDIRECT, pool=(CA, signer)) == set()
+    for signer in (replace(CRL_ISSUER, start=NOW + second), replace(CRL_ISSUER, end=NOW - second)):
+        assert asked(indirect(), leaf=INDIRECT, pool=(CA, signer)) == {UNDETERMINED, "RFC 5280 6.3.3 f"}
+
+
+def test_eight_namesakes_are_asked_whether_they_signed_a_list() -> None:
+    namesakes = [replace(CRL_ISSUER, key=key_named(f"namesake {number}")) for number in range(8)]
+    assert asked(indirect(), leaf=INDIRECT, pool=(CA, *namesakes[:7], CRL_ISSUER)) == set()
+    found = asked(indirect(), leaf=INDIRECT, pool=(CA, *namesakes, CRL_ISSUER))
+    assert found == {UNDETERMINED, "RFC 5280 6.3.3 f"}
+
+
+def test_a_revoked_issuer_of_an_indirect_list_signs_none() -> None:
+    lists = indirect(), crl(ROOT, CRL_ISSUER)
+    assert asked(*lists, leaf=INDIRECT, pool=(CA, CRL_ISSUER)) == {UNDETERMINED, "RFC 5280 6.3.3 f"}
+    assert asked(indirect(), crl(ROOT), leaf=INDIRECT, pool=(CA, CRL_ISSUER)) == set()
 
 
 def test_a_ca_may_have_another_key_for_its_lists() -> None:

@@ -89,6 +89,25 @@ def test_a_self_issued_ca_may_have_any_policy_even_so() -> None:
     assert validated(new_leaf(rolled).having(policies(A)), rolled, ca).ok
 
 
+@pytest.mark.parametrize(("skip", "expected"), [(0, {EXPLICIT}), (1, {EXPLICIT}), (2, set()), (3, set())])
+def test_any_policy_may_be_inhibited_further_down(skip: int, expected: set[str]) -> None:
+    top = requiring(new_ca(ROOT)).having(policies(A)).having(x509.InhibitAnyPolicy(skip), critical=True)
+    ca = new_ca(top, "CN=Below").having(policies(A))
+    assert clauses(validated(new_leaf(ca).having(policies(ANY)), ca, top)) == expected
+
+
+def test_what_was_inhibited_stays_so_whatever_a_ca_below_says() -> None:
+    top = requiring(new_ca(ROOT)).having(policies(A)).having(x509.InhibitAnyPolicy(0), critical=True)
+    ca = new_ca(top, "CN=Below").having(policies(A)).having(x509.InhibitAnyPolicy(5), critical=True)
+    assert clauses(validated(new_leaf(ca).having(policies(ANY)), ca, top)) == {EXPLICIT}
+
+
+def test_a_requirement_stays_whatever_a_ca_below_says() -> None:
+    top = requiring(new_ca(ROOT)).having(policies(A))
+    ca = requiring(new_ca(top, "CN=Below"), 5).having(policies(A))
+    assert clauses(validated(new_leaf(ca).having(policies(B)), ca, top)) == {EXPLICIT}
+
+
 def mapped(ca: Made, *pairs: tuple[bytes, bytes]) -> Made:
     content = tlv(0x30, *(tlv(0x30, tlv(6, one), tlv(6, other)) for one, other in pairs))
     return ca.edited(extension_added("2.5.29.33", content, critical=True))
@@ -114,6 +133,34 @@ def test_mapping_may_be_inhibited() -> None:
     top = requiring(new_ca(ROOT), mapping=0).having(policies(A))
     ca = mapped(new_ca(top, "CN=Below").having(policies(A)), (encoded(A), encoded(B)))
     assert clauses(validated(new_leaf(ca).having(policies(B)), ca, top)) == {EXPLICIT}
+
+
+@pytest.mark.parametrize(("skip", "expected"), [(1, {EXPLICIT}), (2, set()), (3, set())])
+def test_mapping_may_be_inhibited_further_down(skip: int, expected: set[str]) -> None:
+    top = requiring(new_ca(ROOT), mapping=skip).having(policies(A))
+    middle = new_ca(top, "CN=Middle").having(policies(A))
+    ca = mapped(new_ca(middle, "CN=Below").having(policies(A)), (encoded(A), encoded(B)))
+    assert clauses(validated(new_leaf(ca).having(policies(B)), ca, middle, top)) == expected
+
+
+def test_mapping_that_was_inhibited_stays_so_whatever_a_ca_below_says() -> None:
+    top = requiring(new_ca(ROOT), mapping=0).having(policies(A))
+    middle = requiring(new_ca(top, "CN=Middle"), mapping=5).having(policies(A))
+    ca = mapped(new_ca(middle, "CN=Below").having(policies(A)), (encoded(A), encoded(B)))
+    assert clauses(validated(new_leaf(ca).having(policies(B)), ca, middle, top)) == {EXPLICIT}
+
+
+def test_any_policy_stays_valid_beside_a_thousand_mappings() -> None:
+    ca = requiring(new_ca(ROOT)).having(policies(ANY))
+    ca = mapped(ca, *((encoded(A), encoded(f"{B}.{number // 100}.{number % 100}")) for number in range(1001)))
+    assert validated(new_leaf(ca).having(policies(C)), ca).ok
+
+
+@pytest.mark.parametrize(("number", "expected"), [(1000, set()), (1001, {EXPLICIT})])
+def test_a_policy_is_mapped_to_a_thousand_others_at_most(number: int, expected: set[str]) -> None:
+    ca = requiring(new_ca(ROOT)).having(policies(A))
+    ca = mapped(ca, *((encoded(A), encoded(f"{B}.{one // 100}.{one % 100}")) for one in range(number)))
+    assert clauses(validated(new_leaf(ca).having(policies(f"{B}.0.0")), ca)) == expected
 
 
 def test_any_policy_is_never_mapped() -> None:

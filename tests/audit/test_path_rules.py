@@ -140,6 +140,15 @@ def test_a_leaf_is_refused_for_one_thing(leaf: Made, clause: str) -> None:
     assert str(found.violations[0]).endswith(")")
 
 
+def test_a_serial_number_has_twenty_octets_and_the_first_bit_is_its_sign() -> None:
+    assert validated(replace(LEAF, serial=(1 << 159) - 1), CA).ok
+    assert validated(replace(LEAF, serial=1), CA).ok
+    longer = LEAF.edited(field_replaced(1, tlv(2, b"\0\x80", bytes(19))))
+    found = validated(longer, CA, roots=[ROOT])
+    assert clauses(found) == {"RFC 5280 4.1.2.2"}
+    assert found.violations[0].reason == "the serial number is longer than 20 octets"
+
+
 def changed(ca: Made) -> dict[str, tuple[Made, str]]:
     """Return a CA or a root with one thing changed, and the clause that this breaks."""
     return {

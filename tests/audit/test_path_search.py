@@ -10,7 +10,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import AuthorityInformationAccessOID
 
-from audit.x509.path.builder import MAX_INTERMEDIATES, Work
+from audit.x509.certificate import Certificate, read_certificate
+from audit.x509.path.builder import MAX_INTERMEDIATES, Search, Work
 from audit.x509.path.validator import MAX_CHASED, MAX_POOL, MAX_POOL_OCTETS, validate_path
 from tests.audit.certificates import DAY, NOW, key_named
 from tests.audit.paths import (
@@ -136,6 +137,13 @@ def test_a_signature_that_another_key_made_links_nothing() -> None:
     assert not validated(bytes(broken), CA, roots=[ROOT]).ok
 
 
+def test_a_signature_that_the_key_of_an_anchor_did_not_make_links_nothing() -> None:
+    forged = replace(new_leaf(ROOT), issuer=replace(ROOT, key=key_named("another")))
+    found = validated(forged, roots=[ROOT])
+    assert found.path == ()
+    assert "did not make the leaf's signature" in found.violations[0].reason
+
+
 def test_issuers_that_vouch_for_each_other_end_the_search() -> None:
     one = new_ca(ROOT, "CN=One")
     two = new_ca(one, "CN=Two")
@@ -180,6 +188,48 @@ def test_the_depth_is_bounded_where_none_is_asked_for() -> None:
     assert validated(new_leaf(many[1]), *many[1:]).ok
     assert not validated(new_leaf(many[0]), *many).ok
     assert validated(new_leaf(many[0]), *many, max_depth=255).ok
+
+
+def test_self_issued_intermediates_are_bounded_too() -> None:
+    cas = [ROOT]
+    while len(cas) <= MAX_INTERMEDIATES + 1:
+        cas.append(rekeyed(new_ca(cas[-1], ROOT.subject), key_named(f"rolled {len(cas)}")))
+    *most, last = cas[1:]
+    assert validated(new_leaf(most[-1]), *most, max_depth=0).ok
+    assert not validated(new_leaf(last), *most, last, max_depth=0).ok
+    assert validated(new_leaf(last), *most, last, max_depth=1).ok
+
+
+def members(*made: Made) -> tuple[Certificate, ...]:
+    return tuple(read_certificate(one.der) for one in made)
+
+
+def test_everything_sent_that_the_leaf_leads_to_is_reached() -> None:
+    below, stranger = new_ca(CA, "CN=Below"), new_ca(OTHER, "CN=Stranger")
+    leaf, *pool = members(new_leaf(below), stranger, CA, below, ROOT)
+    search = Search(tuple(pool), members(ROOT))
+    assert list(map(str, search.reached_from(leaf))) == [str(leaf), "CN=Below", "CN=Path CA", "CN=Path Root"]
+
+
+def test_an_anchor_that_was_not_sent_is_not_reached() -> None:
+    leaf, ca = members(LEAF, CA)
+    assert Search((ca,), members(ROOT)).reached_from(leaf) == (leaf, ca)
+    assert Search((), members(ROOT)).reached_from(leaf) == (leaf,)
+
+
+def test_what_vouches_for_each_other_is_reached_once() -> None:
+    one = new_ca(ROOT, "CN=One")
+    two = new_ca(one, "CN=Two")
+    leaf, first, second = members(new_leaf(one), replace(one, issuer=two).by(two), two)
+    assert Search((first, second), ()).reached_from(leaf) == (leaf, first, second)
+
+
+def test_the_issuer_is_the_namesake_whose_key_signed() -> None:
+    leaf, good, bad = members(LEAF, CA, replace(CA, key=key_named("another")).without(x509.SubjectKeyIdentifier))
+    search = Search((bad, good), ())
+    assert search.candidates(leaf) == (good, bad)
+    assert search.issuers(leaf) == (good,)
+    assert search.refused_issuers(leaf) == [bad]
 
 
 def test_names_differ_in_case_and_spaces_only() -> None:

@@ -142,6 +142,35 @@ def test_clocks_may_differ_a_little_and_no_more() -> None:
         assert listed(crl(CA, this_update=NOW - DAY, life=DAY - late)).word == word
 
 
+def test_clocks_may_differ_to_the_second() -> None:
+    second, limit = timedelta(seconds=1), TOLERANCE.clocks
+    for late, word in ((limit, "good"), (limit + second, "unknown")):
+        assert told(Answer(this_update=NOW + late).der).word == word
+        assert told(Answer(next_update=NOW - late).der).word == word
+        assert told(Answer(this_update=NOW - DAY - late, next_update=None).der).word == word
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        (Answer(this_update=NOW + HOUR), "the response is dated 2026-11-23 11:00, in the future (RFC 6960 4.2.2.1)"),
+        (Answer(this_update=NOW - 9 * DAY, next_update=NOW - HOUR),
+         "the next response was due 2026-11-23 09:00 (RFC 6960 4.2.2.1)"),
+        (Answer(this_update=NOW - 2 * DAY, next_update=None),
+         "the response is of 2026-11-21 10:00 and has no nextUpdate (RFC 6960 3.2)"),
+        (Answer(this_update=NOW, next_update=NOW - timedelta(minutes=1)),
+         "nextUpdate is before thisUpdate (RFC 6960 4.2.2.1)"),
+    ],
+    ids=["future", "stale", "endless", "backwards"],
+)  # fmt: skip
+def test_an_answer_that_is_not_current_is_told_with_its_clause(answer: Answer, why: str) -> None:
+    assert told(answer.der).why == why
+
+
+def test_an_answer_may_be_followed_by_the_next_at_once() -> None:
+    assert told(Answer(this_update=NOW, next_update=NOW).der).word == "good"
+
+
 def test_who_has_been_revoked_stays_so_though_the_answer_is_old() -> None:
     assert told(Answer(status=REVOKED, this_update=NOW - 9 * DAY, next_update=NOW - DAY).der).word == "revoked"
     assert listed(crl(CA, ASKED, this_update=NOW - 30 * DAY)).word == "revoked"
@@ -187,6 +216,29 @@ def test_of_several_answers_in_one_the_one_about_the_certificate_counts() -> Non
     answer = Answer(edits=(both,)).der
     assert told(answer).word == "good"
     assert told(answer, leaf=LEAF).word == "revoked"
+
+
+@pytest.mark.parametrize("version", [0, 1])
+def test_an_answer_that_states_its_version_says_nothing(version: int) -> None:
+    stated = tlv(0xA0, tlv(0x02, bytes((version,))))
+    said = told(Answer(edits=(lambda fields: [stated, *fields],)).der)
+    assert (said.word, said.why.startswith("OCSPResponse: ")) == ("unknown", True)
+
+
+@pytest.mark.parametrize(("number", "word"), [(256, "good"), (257, "unknown")])
+def test_an_answer_is_about_256_certificates_at_most(number: int, word: str) -> None:
+    def repeated(fields: list[bytes]) -> list[bytes]:
+        return [tlv(0x30, *[elements(one)[0].content] * number) if one[0] == 0x30 else one for one in fields]
+
+    said = told(Answer(edits=(repeated,)).der)
+    assert said.word == word
+    assert ("there are more than 256" in said.why) is (word == "unknown")
+
+
+def test_eight_certificates_that_were_sent_are_asked_whether_one_signed() -> None:
+    signer, others = delegate(), [new_leaf(CA) for _ in range(8)]
+    assert told(Answer().by(signer, *others[:7], signer).der).word == "good"
+    assert told(Answer().by(signer, *others, signer).der).word == "unknown"
 
 
 def test_a_responder_that_is_revoked_itself_is_not_believed_unless_nobody_is_to_ask() -> None:

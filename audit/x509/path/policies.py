@@ -53,7 +53,10 @@ def policy_violations(path: Sequence[Certificate]) -> Iterator[Violation]:
 
 @dataclass(slots=True)
 class _State:
-    """The state variables of RFC 5280 6.1.2; `valid` are the policies expected on the next level."""
+    """The state variables of RFC 5280 6.1.2; `valid` are the policies expected on the next level.
+
+    The three numbers are counted down past zero, which means the same as zero.
+    """
 
     length: int
     valid: set[str] = field(default_factory=lambda: {ANY_POLICY})
@@ -69,13 +72,13 @@ class _State:
         admits_any = self.inhibit_any > 0 or (not is_last and certificate.is_self_issued)
         self.valid = _narrowed(self.valid, certificate, admits_any=admits_any)
         if is_last:
-            self.explicit -= self.explicit > 0
+            self.explicit -= 1
         else:
             self._map(certificate)
             if not certificate.is_self_issued:
-                self.explicit -= self.explicit > 0
-                self.inhibit_any -= self.inhibit_any > 0
-                self.inhibit_mapping -= self.inhibit_mapping > 0
+                self.explicit -= 1
+                self.inhibit_any -= 1
+                self.inhibit_mapping -= 1
         self._constrain(certificate, is_last=is_last)
 
     def _map(self, certificate: Certificate) -> None:
@@ -83,11 +86,7 @@ class _State:
         if not mappings:
             return
         mapped = {subject for issuer in self.valid & set(mappings) for subject in mappings[issuer]}
-        if (
-            ANY_POLICY in self.valid
-        ):  # 6.1.4 b 1, the case of anyPolicy: every policy stands for itself until it is mapped
-            mapped |= {subject for subjects in mappings.values() for subject in subjects}
-        kept = self.valid - set(mappings)
+        kept = self.valid - set(mappings)  # anyPolicy, where it is valid, and that covers what is mapped
         self.valid = kept | mapped if self.inhibit_mapping > 0 else kept
         if len(self.valid) > _MAX_POLICIES:
             self.valid = set()

@@ -150,7 +150,7 @@ def _read(der: bytes) -> OcspResponse | UnreadableField:
     if parsed.response_status is not ocsp.OCSPResponseStatus.SUCCESSFUL:
         return UnreadableField("responseStatus", _STATUSES[parsed.response_status])
     signed, algorithm, *_ = elements(elements(_basic(der))[0].content)
-    _, _, responses, *extensions = _after_version(signed)
+    _, _, responses, *extensions = elements(signed.content)  # the library reads version 1 only, which DER leaves out
     if len(elements(responses.content)) > _MAX_RESPONSES:
         return UnreadableField("responses", f"there are more than {_MAX_RESPONSES}")
     raw = [elements(response.content) for response in elements(responses.content)]
@@ -174,11 +174,6 @@ def _basic(der: bytes) -> bytes:
     _, response_bytes = elements(elements(der)[0].content)
     _, octets = elements(elements(response_bytes.content)[0].content)
     return octets.content
-
-
-def _after_version(signed: Element) -> list[Element]:
-    fields = elements(signed.content)
-    return fields[1:] if fields[0].tag == 0xA0 else fields
 
 
 def _single(response: ocsp.OCSPSingleResponse, fields: Sequence[Element]) -> SingleResponse:
