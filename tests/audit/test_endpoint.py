@@ -4,7 +4,20 @@ from __future__ import annotations
 
 import pytest
 
-from audit.endpoint import RUN, BadEndpoint, Endpoint, is_host_id, parse_endpoint, parse_id, to_address, to_name
+from audit.endpoint import (
+    RUN,
+    BadEndpoint,
+    Endpoint,
+    UnusableLine,
+    is_host_id,
+    parse_endpoint,
+    parse_endpoints,
+    parse_id,
+    to_address,
+    to_name,
+)
+
+NAME_OF_253 = "a." * 126 + "b"
 
 
 @pytest.mark.parametrize(
@@ -23,6 +36,17 @@ from audit.endpoint import RUN, BadEndpoint, Endpoint, is_host_id, parse_endpoin
         ("https://192.0.2.7?sni=www.example.com", "https://www.example.com:443+192.0.2.7"),
         ("https://cdn.example.net?sni=www.example.com", "cdn.example.net/https://www.example.com:443"),
         ("https://www.example.com?sni=www.example.com", "https://www.example.com:443"),
+        ("https://www.example.com?sni=www.example.com&address=192.0.2.7", "https://www.example.com:443+192.0.2.7"),
+        ("https://192.0.2.7?sni=www.example.com&address=192.0.2.8", "https://www.example.com:443+192.0.2.8"),
+        ("https://cdn.example.net?sni=www.example.com&address=192.0.2.8", "https://www.example.com:443+192.0.2.8"),
+        ("https://[2001:db8::1]:8443", "https://[2001:db8::1]:8443"),
+        ("https://x.example:1", "https://x.example:1"),
+        ("https://x.example:65535", "https://x.example:65535"),
+        ("https://123.example", "https://123.example:443"),
+        ("https://%77ww.example.com", "https://www.example.com:443"),
+        (f"https://{NAME_OF_253}", f"https://{NAME_OF_253}:443"),
+        (f"https://{NAME_OF_253}.", f"https://{NAME_OF_253}:443"),
+        (f"https://{'a' * 63}.example", f"https://{'a' * 63}.example:443"),
     ],
 )
 def test_a_url_prints_as_the_id(url: str, printed: str) -> None:
@@ -34,23 +58,43 @@ def test_a_url_prints_as_the_id(url: str, printed: str) -> None:
     [
         ("www.example.com", "write for example https://www.example.com"),
         ("gopher://x.example", "the scheme 'gopher' is not known"),
+        ("   ", "write for example https://www.example.com"),
         ("https://x.example:0", "port 0 cannot be connected to"),
+        ("tls://x.example:0", "port 0 cannot be connected to"),
+        ("https://x.example:65536", "a port is a number from 1 to 65535"),
         ("https://x.example:70000", "a port is a number from 1 to 65535"),
         ("https://x.example:port", "a port is a number from 1 to 65535"),
         ("tls://x.example", "tls:// has no port of its own"),
         ("https://a name", "has a space"),
+        ("https://a\x1fname", "has a space or control character"),
+        ("https://user:secret@a name", "has a space"),
         ("https://", "has no name in it"),
         ("https://x.example/path", "has a path"),
+        ("https://x.example#part", "has a path"),
+        ("https://x.example/#part", "has a path"),
         ("https://user:secret@x.example", "has a user in it"),
+        ("https://user@x.example", "has a user in it"),
+        ("https://:secret@x.example", "has a user in it"),
+        ("https://user:secret@[2001:db8::1", "Invalid IPv6 URL"),
         ("https://user:secret@x.example/path", "has a path"),
         ("ssh://user:secret@x.example", "the scheme 'ssh' is not known"),
         ("https://2001:db8::1", "stands in brackets"),
+        ("https://2001:db8::1:443", "'2001:db8::1:443' is not an address"),
+        ("https://x:y:443", "'x:y:443' is not an address"),
+        ("https://[2001:db8::1]x:443", "'[2001:db8::1]x' is not an address"),
+        ("https://[fe80::1%25eth0]", "'[fe80::1%eth0]' has a zone id"),
+        ("https://x.example?address=fe80::1%25eth0", "address='fe80::1%eth0' has a zone id"),
+        ("https://x.example?address=", "address='' is not an IPv4 or IPv6 address"),
+        ("https://x.example?sni=", "'' is not a host name"),
         ("https://x..example", "is not a host name"),
         ("https://-x.example", "is not a host name"),
         ("https://300.300.300.300", "neither an address nor a host name"),
         ("https://x.example?port=1", "unknown option 'port'"),
         ("https://x.example?address=y.example", "is not an IPv4 or IPv6 address"),
-        ("https://" + "a." * 127 + "example", "is not a host name"),
+        (f"https://{NAME_OF_253}b", "is not a host name"),
+        (f"https://{'a' * 64}.example", "is not a host name"),
+        ("https://x-.example", "is not a host name"),
+        ("https://b\u00fccher..example", "is not a host name: Empty Label"),
     ],
 )
 def test_a_text_that_names_no_endpoint_says_what_would_be_right(url: str, says: str) -> None:
@@ -87,7 +131,19 @@ def test_text_that_is_not_an_id_is_refused(text: str) -> None:
 def test_names_and_addresses_are_told_apart() -> None:
     assert to_address("[::1]") == "::1"
     assert to_address("www.example.com") is None
+    assert to_address("192.0.2.7") == to_name("[192.0.2.7]") == "192.0.2.7"
+    assert to_address("[::1") is None
+    assert to_address("::1]") is None
     assert to_name("_dmarc.Example.COM.") == "_dmarc.example.com"
+
+
+def test_an_address_with_a_zone_is_none_and_a_name_with_a_percent_sign_has_no_zone() -> None:
+    assert to_address("fe80::1%eth0") is None
+    with pytest.raises(BadEndpoint, match="has a zone id"):
+        to_name("fe80::1%eth0")
+    for text in ("100%", "100%:1"):
+        with pytest.raises(BadEndpoint, match="is not a host name"):
+            to_name(text)
 
 
 def test_an_endpoint_connects_to_its_address_else_its_name() -> None:
@@ -96,6 +152,10 @@ def test_an_endpoint_connects_to_its_address_else_its_name() -> None:
     found = Endpoint("imaps", "mail.example.com", 993, host="web1", hostspec="ssh://root@web1", service="dovecot")
     assert found.connect_to == found.reference == "mail.example.com"
     assert str(found) == "web1/imaps://mail.example.com:993"
+
+
+def test_a_pinned_address_comes_before_the_host_that_is_asked_by_another_name() -> None:
+    assert Endpoint("https", "www.example.com", 443, "192.0.2.7", host="cdn.example.net").connect_to == "192.0.2.7"
 
 
 def test_a_host_and_the_run_stand_for_themselves() -> None:
@@ -113,3 +173,20 @@ def test_endpoints_sort_by_host_name_scheme_port_and_address() -> None:
         "https://b.example:443",
         "https://b.example:444",
     ]
+    assert Endpoint("https", "www.example.com", 443).order == ("", "www.example.com", "https", 443, "")
+    found = Endpoint("https", "www.example.com", 443, "192.0.2.7", host="web1")
+    assert found.order == ("web1", "www.example.com", "https", 443, "192.0.2.7")
+
+
+def test_an_endpoints_file_has_one_endpoint_a_line_with_comments_and_empty_lines() -> None:
+    text = "\ufeffhttps://b.example  # the shop\n\n# mail\nsmtp://a.example\n"
+    endpoints, unusable = parse_endpoints(text, "list.txt")
+    assert [str(one) for one in endpoints] == ["https://b.example:443", "smtp://a.example:25"]
+    assert unusable == ()
+
+
+def test_a_line_that_names_no_endpoint_is_told_with_its_place_and_the_others_are_read() -> None:
+    endpoints, unusable = parse_endpoints("# list\n  b.example # the shop\nsmtp://a.example", "list.txt")
+    assert [str(one) for one in endpoints] == ["smtp://a.example:25"]
+    why = "'b.example' has no scheme: write for example https://b.example"
+    assert unusable == (UnusableLine("list.txt", 2, "b.example", why),)

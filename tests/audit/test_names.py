@@ -10,7 +10,18 @@ from cryptography import x509
 from audit.checks import test_names as checks
 from audit.endpoint import Endpoint, parse_endpoint
 from audit.policy import Policy
-from audit.x509.identifiers import covers_name, host_name_faults, matches
+from audit.x509.identifiers import (
+    covers_name,
+    covers_names_of,
+    host_name_faults,
+    is_dns_name,
+    is_mailbox,
+    is_presentable,
+    matches,
+    presented_identifiers,
+    wildcard_faults,
+    wildcards,
+)
 from tests.audit.certificates import Draft, leaf
 from tests.audit.facts import ENDPOINT, GOOD, HOST, WEBPKI, certificate, certificate_file, host, observed, served
 from tests.audit.verdicts import finding, inconclusive, passes
@@ -71,6 +82,97 @@ def test_an_address_is_compared_whole_with_the_addresses() -> None:
     assert not covers_name(seen, "192.0.2.8")
 
 
+def test_a_certificate_covers_the_names_its_wildcard_stands_for() -> None:
+    seen = certificate(GOOD.named("mail.example.net", "*.example.com"))
+    assert covers_name(seen, "www.example.com")
+    assert covers_name(seen, "mail.example.net")
+    assert not covers_name(seen, "example.com")
+    assert not covers_name(certificate(GOOD.named("www.example.com")), "*.example.com")
+
+
+def test_a_certificate_covers_the_names_of_one_with_the_same_names_or_fewer() -> None:
+    both = certificate(GOOD.named("www.example.com", "192.0.2.7"))
+    one = certificate(GOOD.named("www.example.com"))
+    address = certificate(GOOD.named("192.0.2.7"))
+    assert covers_names_of(both, both)
+    assert covers_names_of(both, one)
+    assert covers_names_of(both, address)
+    assert not covers_names_of(one, both)
+    assert not covers_names_of(one, address)
+
+
+def test_the_presented_identifiers_are_the_names_and_then_the_addresses() -> None:
+    seen = certificate(GOOD.named("192.0.2.7", "www.example.com", "*.example.com"))
+    assert presented_identifiers(seen) == ("www.example.com", "*.example.com", "192.0.2.7")
+    assert wildcards(seen) == ("*.example.com",)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["example", "www.EXAMPLE.com", "1.a", "a-b.example", "a" * 63 + ".example", "a." * 126 + "b"],
+)
+def test_a_name_in_preferred_syntax_is_a_dns_name_and_may_follow_a_wildcard(name: str) -> None:
+    assert is_dns_name(name)
+    assert is_presentable(name)
+    assert is_presentable(f"*.{name}")
+    assert not is_dns_name(f"*.{name}")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        "www.example.com.",
+        "a..example",
+        "a_b.example",
+        "-a.example",
+        "a-.example",
+        "b\u00fccher.example",
+        "192.0.2.7",
+        "example.1",
+        "a" * 64 + ".example",
+        "a." * 126 + "bc",
+        "*.*.example.com",
+    ],
+)
+def test_a_name_in_another_syntax_is_no_dns_name(name: str) -> None:
+    assert not is_dns_name(name)
+    assert not is_presentable(name)
+
+
+@pytest.mark.parametrize(
+    ("text", "is_one"),
+    [
+        ("root@example.com", True),
+        ("first.last@example.com", True),
+        ("example.com", False),
+        ("@example.com", False),
+        ("root@", False),
+        ("a b@example.com", False),
+        ("a\x00b@example.com", False),
+        ("root@example@example.com", False),
+        ("root@example_1.com", False),
+    ],
+)
+def test_a_mailbox_is_one_local_part_and_one_host(text: str, is_one: bool) -> None:  # noqa: FBT001 - expected
+    assert is_mailbox(text) == is_one
+
+
+def test_a_wildcard_below_a_public_suffix_is_too_wide() -> None:
+    seen = certificate(GOOD.named("*.co.uk", "*.example.com"))
+    assert wildcard_faults(seen, ENDPOINT) == ("*.co.uk stands for every domain below a public suffix",)
+
+
+def test_a_wildcard_is_too_wide_for_a_service_that_is_no_website() -> None:
+    seen = certificate(GOOD.named("*.example.com", "www.example.net", "*.example.org"))
+    assert wildcard_faults(seen, parse_endpoint("https://www.example.com")) == ()
+    assert wildcard_faults(seen, parse_endpoint("tls://www.example.com:8443")) == ()
+    assert wildcard_faults(seen, parse_endpoint("smtp://mx.example.com")) == (
+        "the key of a service of smtp is valid for every website below *.example.com, *.example.org",
+    )
+    assert wildcard_faults(certificate(GOOD), parse_endpoint("smtp://mx.example.com")) == ()
+
+
 def test_an_address_written_as_a_name_is_none() -> None:
     san = x509.SubjectAlternativeName([x509.DNSName("192.0.2.7"), x509.DNSName("*.0.2.7")])
     assert not covers_name(certificate(replace(GOOD.named(), extra=(san,))), "192.0.2.7")
@@ -104,9 +206,22 @@ def test_the_name_of_a_placeholder_is_not_a_finding_of_its_own() -> None:
     assert judgement.because == "svc.certificate-missing"
 
 
-@pytest.mark.parametrize("name", ["web1.example.com", "xn--bcher-kva.example", "a.b.internal", "web1.example.com."])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "web1.example.com",
+        "xn--bcher-kva.example",
+        "a.b.internal",
+        "web1.example.com.",
+        "web1.example",
+        "a" * 63 + ".example",
+        "a." * 126 + "b",
+        "a." * 126 + "b.",
+        "1.example",
+    ],
+)
 def test_a_fully_qualified_host_name_has_no_fault(name: str) -> None:
-    assert not host_name_faults(name)
+    assert host_name_faults(name) == ()
     seen = observed(server=replace(host(), fqdn=name), endpoint=HOST)
     assert passes(checks.test_host_name_is_fully_qualified, observation=seen)
 
@@ -129,6 +244,18 @@ def test_a_fully_qualified_host_name_has_no_fault(name: str) -> None:
 def test_a_name_that_is_not_fully_qualified_says_why(name: str, why: str) -> None:
     seen = observed(server=replace(host(), fqdn=name), endpoint=HOST)
     assert why in finding(checks.test_host_name_is_fully_qualified, observation=seen).reason
+
+
+def test_every_fault_of_a_host_name_is_told() -> None:
+    bad = "is not of 1 to 63 letters, digits and hyphens"
+    assert host_name_faults("192.0.2.7") == ("it is an address, not a name",)
+    assert host_name_faults("Localhost") == ("it has no domain", "Localhost is reserved and names no host")
+    assert host_name_faults("a_b.c_d.1") == (
+        f"the label 'a_b' {bad}",
+        f"the label 'c_d' {bad}",
+        "its last label is a number",
+    )
+    assert host_name_faults("a." * 126 + "bc") == ("it is longer than 253 characters",)
 
 
 def test_a_host_name_that_could_not_be_read_is_inconclusive() -> None:

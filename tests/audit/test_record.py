@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta, timezone
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta, timezone
+from typing import Any, Literal
 
 import pytest
 
 from audit.endpoint import Endpoint
 from audit.evaluation.result import Result, WaiverNote
-from audit.json_codec import BadRecord, format_time, from_json, parse_time, to_json
+from audit.json_codec import (
+    BadRecord,
+    as_written,
+    format_time,
+    from_json,
+    from_table,
+    nearest,
+    of_kind,
+    parse_time,
+    require_known,
+    table_of,
+    to_json,
+)
 from audit.observation import ConfigTest, DnsView, Observation, ProbeFailure
 from audit.observation.website import Docroot, Website
 from audit.verdict import Remedy, Severity, Verdict
@@ -92,3 +105,191 @@ def test_a_missing_field_is_named_and_one_with_a_default_is_not_missed() -> None
     del value["endpoint"]
     with pytest.raises(BadRecord, match=r"an? Observation has no 'endpoint'"):
         from_json(Observation, value)
+
+
+@dataclass(frozen=True)
+class Port:
+    """What a user writes as a whole number."""
+
+    number: int
+
+    @classmethod
+    def from_value(cls, value: Any) -> Port:  # noqa: ANN401 - what a table holds
+        """Return the port of a value."""
+        return cls(of_kind(int, value))
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A part of the settings."""
+
+    name: str
+    limit: float = 1.0
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a table of a TOML file is read as."""
+
+    title: str
+    class_: int
+    level: Literal["low", "high"] = "low"
+    rules: tuple[Rule, ...] = ()
+    named: Mapping[str, Rule] = field(default_factory=dict)
+    port: Port | None = None
+    note: str | None = field(default=None, metadata={"was": "remark"})
+    anything: Any = None
+    severity: Severity = Severity.LOW
+
+
+LEAST = {"title": "all", "class": 1}
+
+
+def test_a_table_is_read_as_the_record_it_holds() -> None:
+    table = table_of(
+        b"""
+        title = "all"
+        class = 1
+        level = "high"
+        rules = [{ name = "a", limit = 2 }, { name = "b" }]
+        named.c = { name = "c", limit = 0.5 }
+        port = 443
+        note = "new"
+        anything = [1, "x"]
+        severity = "critical"
+        """
+    )
+    assert from_table(Settings, table) == Settings(
+        "all",
+        1,
+        "high",
+        (Rule("a", 2.0), Rule("b")),
+        {"c": Rule("c", 0.5)},
+        Port(443),
+        "new",
+        [1, "x"],
+        Severity.CRITICAL,
+    )
+    assert from_table(Settings, LEAST) == Settings("all", 1)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"titel": "x"}, "unknown key 'titel'; did you mean 'title'?"),
+        ({"remark": "old"}, "the key 'remark' is now called 'note'"),
+        ({"title": 1}, "title: 1 is not a text"),
+        ({"class": True}, "class: true is not a whole number"),
+        ({"level": "middle"}, "level: 'middle' is not one of 'low', 'high'"),
+        ({"rules": {}}, "rules: {} is not a list"),
+        ({"rules": [{"name": "a"}, {"name": 2}]}, "rules: number 2: name: 2 is not a text"),
+        ({"named": []}, "named: [] is not a table"),
+        ({"named": {"a b": {}}}, "named: 'a b': the key 'name' is missing"),
+        ({"rules": [1]}, "rules: number 1: 1 is not a table"),
+        ({"rules": [{"name": "a", "limit": "x"}]}, "rules: number 1: limit: 'x' is not a number"),
+        ({"rules": [{"name": "a", "limit": False}]}, "rules: number 1: limit: false is not a number"),
+        ({"port": "x"}, "port: 'x' is not a whole number"),
+        ({"severity": "bad"}, "severity: 'bad' is not a valid Severity"),
+    ],
+)
+def test_a_table_that_does_not_fit_is_refused_in_the_words_of_toml(change: dict[str, Any], says: str) -> None:
+    with pytest.raises(BadRecord) as raised:
+        from_table(Settings, LEAST | change)
+    assert str(raised.value) == says
+
+
+def test_the_first_key_that_is_missing_is_named_as_the_user_writes_it() -> None:
+    for table, key in (({}, "title"), ({"title": "all"}, "class"), ({"class": 1}, "title")):
+        with pytest.raises(BadRecord, match=f"^the key '{key}' is missing$"):
+            from_table(Settings, table)
+
+
+def test_a_key_of_a_later_version_is_ignored_in_json_only() -> None:
+    assert from_json(Rule, {"name": "a", "added": 1}) == Rule("a")
+    with pytest.raises(BadRecord, match=r"^unknown key 'added'; known are limit, name$"):
+        from_table(Rule, {"name": "a", "added": 1})
+
+
+def test_known_keys_are_let_through_and_the_first_other_one_is_named() -> None:
+    require_known(["b", "a"], ("a", "b", "c"))
+    with pytest.raises(BadRecord, match=r"^unknown key 'xyz'; known are a, b, c$"):
+        require_known(["b", "xyz", "uvw"], ("c", "b", "a"))
+
+
+def test_the_nearest_key_is_asked_for_and_a_far_one_is_not() -> None:
+    assert nearest("tilte", ["level", "title"]) == "; did you mean 'title'?"
+    assert nearest("xyz", ["level", "title"]) == ""
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"), [(bool, False), (int, 3), (float, 0.5), (str, ""), (list, [1]), (dict, {}), (date, date.min)]
+)
+def test_a_value_of_the_kind_that_is_asked_for_is_returned(kind: type, value: object) -> None:
+    assert of_kind(kind, value) is value
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "says"),
+    [
+        (bool, 1, "1 is not true or false"),
+        (int, True, "true is not a whole number"),
+        (float, 1, "1 is not a number"),
+        (str, False, "false is not a text"),
+        (list, "x", "'x' is not a list"),
+        (dict, [], "[] is not a table"),
+        (date, "2026-11-23", "'2026-11-23' is not a date"),
+        (bytes, "x", "'x' is not a bytes"),
+    ],
+)
+def test_a_value_of_another_kind_is_refused_in_the_words_of_toml(kind: type, value: object, says: str) -> None:
+    with pytest.raises(BadRecord) as raised:
+        of_kind(kind, value)
+    assert str(raised.value) == says
+
+
+def test_a_value_is_shown_as_written_up_to_60_characters() -> None:
+    assert as_written(True) == "true"
+    assert as_written(1) == "1"
+    assert as_written("x" * 58) == f"'{'x' * 58}'"
+    assert as_written("x" * 59) == f"'{'x' * 59}…"
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"a = 1\nb = \xff\n", "line 2: it is not in UTF-8; save the file in UTF-8"),
+        (b"\xff", "line 1: it is not in UTF-8; save the file in UTF-8"),
+        (b"a = 1\nb = \n", "line 2: invalid value; in TOML a line is"),
+        (b"a = 1\n\nb = [1,", "line 3: "),
+        (b"a = " + b"[" * 5000, "its tables and lists are nested too deeply"),
+    ],
+)
+def test_a_file_that_is_not_toml_is_refused_with_the_line(content: bytes, says: str) -> None:
+    with pytest.raises(BadRecord) as raised:
+        table_of(content)
+    assert str(raised.value).startswith(says)
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "says"),
+    [
+        (datetime, 1, "1 is not a str"),
+        (bytes, 1, "1 is not a str"),
+        (float, True, "True is not a float"),
+        (dict[str, int], [], r"\[\] is not a dict"),
+        (Port | str, None, "null where .* was expected"),
+        (Rule, {"name": 1}, "^name: 1 is not a str"),
+        (Rule, {}, "^a Rule has no 'name'$"),
+    ],
+)
+def test_a_json_value_of_another_type_is_refused(kind: Any, value: object, says: str) -> None:  # noqa: ANN401 - types
+    with pytest.raises(BadRecord, match=says):
+        from_json(kind, value)
+
+
+def test_json_values_are_decoded_by_their_types() -> None:
+    assert from_json(bytes, "AAE=") == b"\x00\x01"
+    assert repr(from_json(float, 1)) == "1.0"
+    assert from_json(dict[str, bytes], {"a": "AAE="}) == {"a": b"\x00\x01"}
+    assert from_json(Port, {"number": 1}) == Port(1)
+    assert to_json({1: (b"\x00\x01", Severity.CRITICAL)}) == {"1": ["AAE=", "critical"]}
