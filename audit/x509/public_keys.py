@@ -27,12 +27,9 @@ NIST_CURVES: Final = {
 
 _RSA: Final = bytes.fromhex("06092a864886f70d010101")  # rsaEncryption
 RSA_OF_X509: Final = "2.5.8.1.1"  # id-ea-rsa, with the size of the key as parameter
-EXPLICIT: Final = bytes.fromhex("06072a8648ce3d020130")  # id-ecPublicKey, and then a SEQUENCE of parameters
-_BEFORE_CURVE: Final = 20  # octets: two headers and the above
+_EXPLICIT: Final = bytes.fromhex("06072a8648ce3d020130")  # id-ecPublicKey, and then a SEQUENCE of parameters
 _EXPONENT_BITS: Final = 8192
-_SMALL_PRIMES: Final = math.prod(
-    number for number in range(3, 752) if all(number % divisor for divisor in range(2, number))
-)
+_SMALL_FACTORS: Final = math.factorial(751)  # the product of all of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +50,8 @@ class KeyFacts:
 
     def __str__(self) -> str:
         """Return `RSA 2048`, `EC P-256`, `Ed25519`."""
-        size = self.curve or (str(self.bits) if self.kind in ("RSA", "DSA") else None)
-        return f"{self.kind} {size}" if size else self.kind
+        size = self.curve or (str(self.bits) if self.kind in ("RSA", "DSA") else self.kind)
+        return self.kind if size == self.kind else f"{self.kind} {size}"
 
 
 def read_key(key: CertificatePublicKeyTypes, spki: bytes = b"") -> KeyFacts:
@@ -68,7 +65,7 @@ def read_key(key: CertificatePublicKeyTypes, spki: bytes = b"") -> KeyFacts:
             "EC",
             key.key_size,
             curve=curve,
-            is_explicit=EXPLICIT in spki[:_BEFORE_CURVE],
+            is_explicit=_has_explicit_curve(spki),
             number=key.public_numbers().x,
         )
     if isinstance(key, dsa.DSAPublicKey):
@@ -78,6 +75,10 @@ def read_key(key: CertificatePublicKeyTypes, spki: bytes = b"") -> KeyFacts:
     if isinstance(key, ed448.Ed448PublicKey):
         return KeyFacts("Ed448", 456, curve="Ed448", number=int.from_bytes(key.public_bytes_raw()))
     return KeyFacts(type(key).__name__.removesuffix("PublicKey"))
+
+
+def _has_explicit_curve(spki: bytes) -> bool:
+    return any(elements(whole.content)[0].content.startswith(_EXPLICIT) for whole in elements(spki))
 
 
 def public_key_of(certificate: x509.Certificate) -> CertificatePublicKeyTypes:
@@ -113,7 +114,7 @@ def rsa_facts(modulus: int, exponent: int) -> KeyFacts:
     """Return the facts of an RSA key; raises ValueError for an exponent that is longer than any modulus."""
     if exponent.bit_length() > _EXPONENT_BITS:
         raise ValueError(f"an RSA exponent of {exponent.bit_length()} bits")
-    small = modulus % 2 == 0 or math.gcd(modulus, _SMALL_PRIMES) > 1
+    small = math.gcd(modulus, _SMALL_FACTORS) > 1
     return KeyFacts("RSA", modulus.bit_length(), exponent=exponent, has_small_factor=small, number=modulus)
 
 

@@ -128,6 +128,24 @@ def test_text_that_is_not_an_id_is_refused(text: str) -> None:
         parse_id(text)
 
 
+@pytest.mark.parametrize(
+    ("scheme", "port"),
+    [
+        ("https", 443),
+        ("smtp", 25),
+        ("smtps", 465),
+        ("imap", 143),
+        ("imaps", 993),
+        ("pop3", 110),
+        ("pop3s", 995),
+        ("ftp", 21),
+        ("ftps", 990),
+    ],
+)
+def test_a_scheme_has_the_port_that_is_assigned_to_it(scheme: str, port: int) -> None:
+    assert parse_endpoint(f"{scheme}://x.example") == Endpoint(scheme, "x.example", port)
+
+
 def test_names_and_addresses_are_told_apart() -> None:
     assert to_address("[::1]") == "::1"
     assert to_address("www.example.com") is None

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, x25519
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from audit.analysis.chains import weak_ca_keys
 from audit.checks.test_key import test_key_is_strong as is_strong
 from audit.policy import Policy, load_profile
-from audit.x509.public_keys import KeyFacts, rsa_facts, small_factors, weaknesses
+from audit.x509.der import elements, encoded
+from audit.x509.public_keys import (
+    KeyFacts,
+    key_of_spki,
+    leaf_weaknesses,
+    read_key,
+    rsa_facts,
+    small_factors,
+    weaknesses,
+)
 from tests.audit.broken_keys import with_factor
 from tests.audit.certificates import PrivateKey, leaf, rsa_key
 from tests.audit.facts import INTERMEDIATE, PRIVATE, WEBPKI, certificate
@@ -19,6 +30,7 @@ from tests.audit.verdicts import finding, passes
 
 PUBLIC = load_profile("webpki").thresholds
 OWN = load_profile("private-pki").thresholds
+MERSENNE_PRIME = (1 << 127) - 1
 
 
 def of(bits: int = 2048, exponent: int = 65537) -> KeyFacts:
@@ -101,3 +113,140 @@ def test_a_small_factor_is_no_matter_of_strength() -> None:
     assert small_factors(key)
     assert weaknesses(of(key.bits or 0), PUBLIC) == weaknesses(key, PUBLIC)
     assert not small_factors(rsa_facts(with_factor(757), 65537))
+
+
+@pytest.mark.parametrize(
+    ("key", "printed"),
+    [
+        (of(3072), "RSA 3072"),
+        (KeyFacts("DSA", 1024), "DSA 1024"),
+        (KeyFacts("EC", 256, curve="P-256"), "EC P-256"),
+        (KeyFacts("Ed25519", 256, curve="Ed25519"), "Ed25519"),
+        (KeyFacts("X25519", 255), "X25519"),
+        (KeyFacts("1.2.3"), "1.2.3"),
+    ],
+)
+def test_a_key_prints_as_its_kind_and_its_size_or_curve(key: KeyFacts, printed: str) -> None:
+    assert str(key) == printed
+
+
+def test_an_rsa_key_is_its_modulus_and_exponent() -> None:
+    key = rsa_key(1024, 3).public_key()
+    modulus = key.public_numbers().n
+    expected = KeyFacts("RSA", 1024, exponent=3, number=modulus)
+    assert read_key(key) == expected
+    assert key_of_spki(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)) == expected
+
+
+def test_other_keys_are_their_size_curve_and_number() -> None:
+    numbers = dsa.DSAPublicNumbers(3, dsa.DSAParameterNumbers((1 << 2047) + 1, (1 << 255) + 1, 2))
+    point = ec.derive_private_key(1, ec.SECP384R1()).public_key()
+    assert read_key(point) == KeyFacts("EC", 384, curve="P-384", number=point.public_numbers().x)
+    edwards = ed25519.Ed25519PrivateKey.from_private_bytes(bytes(32)).public_key()
+    number = int.from_bytes(edwards.public_bytes_raw())
+    assert read_key(edwards) == KeyFacts("Ed25519", 256, curve="Ed25519", number=number)
+    goldilocks = ed448.Ed448PrivateKey.from_private_bytes(bytes(57)).public_key()
+    number = int.from_bytes(goldilocks.public_bytes_raw())
+    assert read_key(goldilocks) == KeyFacts("Ed448", 456, curve="Ed448", number=number)
+    assert read_key(numbers.public_key()) == KeyFacts("DSA", 2048)
+    assert read_key(x25519.X25519PrivateKey.generate().public_key()) == KeyFacts("X25519")
+
+
+@pytest.mark.parametrize(
+    ("curve", "name"),
+    [
+        (ec.SECP192R1(), "P-192"),
+        (ec.SECP224R1(), "P-224"),
+        (ec.SECP256R1(), "P-256"),
+        (ec.SECP521R1(), "P-521"),
+        (ec.SECP256K1(), "secp256k1"),
+    ],
+)
+def test_a_curve_has_its_name_of_nist_if_it_has_one(curve: ec.EllipticCurve, name: str) -> None:
+    assert read_key(ec.derive_private_key(1, curve).public_key()).curve == name
+
+
+def test_a_curve_is_explicit_only_where_its_parameters_follow_the_algorithm() -> None:
+    key = ec.derive_private_key(1, ec.SECP256R1()).public_key()
+    named = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    algorithm, point = elements(elements(named)[0].content)
+    name, _curve = elements(algorithm.content)
+    explicit = encoded(0x30, encoded(0x30, name.whole, encoded(0x30, bytes(200))), point.whole)
+    assert read_key(key, explicit).is_explicit
+    assert not read_key(key, named).is_explicit
+    assert not read_key(
+        key, encoded(0x30, algorithm.whole, encoded(0x03, b"\0", algorithm.whole, explicit))
+    ).is_explicit
+    assert "given by its parameters" in weaknesses(read_key(key, explicit), OWN)[0]
+
+
+def of_numbers(modulus: bytes, exponent: bytes) -> bytes:
+    """Return the SubjectPublicKeyInfo of an RSA key of these contents of two INTEGERs."""
+    key = encoded(0x30, encoded(0x02, modulus), encoded(0x02, exponent))
+    name = bytes.fromhex("06092a864886f70d010101")
+    return encoded(0x30, encoded(0x30, name, b"\x05\x00"), encoded(0x03, b"\0", key))
+
+
+def test_an_rsa_key_that_no_library_loads_is_read_all_the_same() -> None:
+    assert key_of_spki(of_numbers(b"\x23", b"\x02")) == KeyFacts("RSA", 6, exponent=2, has_small_factor=True, number=35)
+    assert key_of_spki(of_numbers(b"\x01", b"\xfd")).exponent == -3
+
+
+def test_a_key_that_is_neither_loaded_nor_of_rsa_is_refused() -> None:
+    broken = encoded(0x30, encoded(0x30, bytes.fromhex("06032b6570")), encoded(0x03, b"\0abc"))
+    with pytest.raises(ValueError, match="Invalid key"):
+        key_of_spki(broken)
+
+
+def test_an_exponent_of_up_to_8192_bits_is_read() -> None:
+    assert rsa_facts(1, (1 << 8192) - 1).exponent == (1 << 8192) - 1
+    with pytest.raises(ValueError, match="an RSA exponent of 8193 bits"):
+        rsa_facts(1, 1 << 8192)
+
+
+@pytest.mark.parametrize("factor", [2, 3, 5, 23, 743, 751])
+def test_a_prime_factor_below_752_is_told(factor: int) -> None:
+    key = rsa_facts(factor * MERSENNE_PRIME, 65537)
+    assert key.has_small_factor
+    assert small_factors(key) == ("the RSA modulus has a prime factor below 752",)
+
+
+@pytest.mark.parametrize("factor", [757, 761])
+def test_a_prime_factor_above_752_is_none(factor: int) -> None:
+    assert small_factors(rsa_facts(factor * MERSENNE_PRIME, 65537)) == ()
+
+
+def test_an_rsa_key_of_nothing_has_no_bits_and_an_even_exponent() -> None:
+    expected = ("RSA with 0 bits, at least 2048 are required", "the RSA exponent is even, an odd one is required")
+    assert weaknesses(rsa_facts(0, 0), PUBLIC) == weaknesses(KeyFacts("RSA"), PUBLIC) == expected
+
+
+def test_each_weakness_of_an_rsa_key_is_told_with_its_limit() -> None:
+    assert weaknesses(of(2047, 3), PUBLIC) == (
+        "RSA with 2047 bits, at least 2048 are required",
+        "an RSA modulus of 2047 bits, a multiple of 8 is required",
+        "the RSA exponent is 3, at least 65537 is required",
+    )
+    assert weaknesses(of(exponent=(1 << 256) + 1), PUBLIC) == (
+        "the RSA exponent has 257 bits, at most 256 are admitted",
+    )
+    assert weaknesses(of(exponent=(1 << 256) + 1), replace(PUBLIC, rsa_exponent_bits_max=0)) == ()
+
+
+def test_each_other_weakness_is_told_alone() -> None:
+    point = KeyFacts("EC", 256, curve="P-256", is_explicit=True)
+    explicit = "the curve is given by its parameters, and clients accept named curves only (RFC 5480 2.1.1)"
+    assert weaknesses(point, PUBLIC) == (explicit,)
+    assert weaknesses(replace(point, is_explicit=False), PUBLIC) == ()
+    assert weaknesses(KeyFacts("DSA", 2048), PUBLIC) == ("no client accepts a key of the kind DSA",)
+    assert weaknesses(replace(point, unsupported="unknown"), PUBLIC) == ("the key cannot be used: unknown",)
+
+
+def test_a_leaf_s_key_is_of_an_admitted_kind_else_only_that_is_told() -> None:
+    limits = replace(PUBLIC, key_kinds=("EC", "Ed25519"))
+    assert leaf_weaknesses(of(1024), limits) == ("a key of the kind RSA; admitted are EC, Ed25519",)
+    assert leaf_weaknesses(KeyFacts("EC", 256, curve="P-256"), limits) == ()
+    assert leaf_weaknesses(KeyFacts("EC", 256, curve="P-224"), limits) == weaknesses(
+        KeyFacts("EC", 256, curve="P-224"), PUBLIC
+    )
+    assert leaf_weaknesses(of(1024), replace(PUBLIC, key_kinds=())) == weaknesses(of(1024), PUBLIC)
