@@ -18,6 +18,7 @@ from audit.verdict import Remedy, Severity, Verdict
 from pytest_sslaudit.reports.html import MOST_GOOD_ROWS, HtmlReport
 from pytest_sslaudit.reports.results_file import as_properties
 from pytest_sslaudit.reports.totals import Tally
+from pytest_sslaudit.run_state import KEY
 from tests.plugin.evidence import NOW, A, B, keep, unreachable
 
 CHECKS = """
@@ -281,3 +282,79 @@ def test_row_order_is_errors_findings_repaired_consequences_waived_passed() -> N
         report_of(replace(FOUND, verdict=Verdict.NOT_APPLICABLE), name="not applicable", outcome="skipped"),
     ]
     assert order_of(*reversed(expected)) == [report.nodeid for report in expected]
+
+
+def test_unfolded_row_has_a_line_for_each_fact() -> None:
+    judged = replace(
+        FOUND, check="acme.own", severity=Severity.LOW, leaf_sha256="ab12", nodeid="t",
+        detail={"observed": ["a", 2], "required": None, "severity_policy": "corp"},
+        waiver=WaiverNote("moves", "ops", "2026-12-31"),
+    )  # fmt: skip
+    HtmlReport(Tally(), "TLS audit").pytest_html_results_table_html(report_of(judged), data := ["the log"])
+    assert data[0].splitlines() == [
+        "finding   it &lt;expired&gt;",
+        "observed  a, 2",
+        "source    RFC 5280 4.1.2.5",
+        "policy    webpki",
+        "severity  low, set by the policy corp",
+        "controls  SC-17",
+        "waiver    moves (ops, until 2026-12-31)",
+        "host      ssh://root@web1",
+        "service   nginx",
+        "leaf      sha256 ab12",
+        "test      t",
+    ]
+
+
+def test_unfolded_row_without_optional_facts_has_no_lines_for_them() -> None:
+    bare = replace(FOUND, check="acme.own", host=None, service=None, controls=(), source="", message="")
+    first = replace(bare, message="it expired")
+    report = report_of(replace(bare, verdict=Verdict.PASS), before=first, outcome="passed")
+    HtmlReport(Tally(), "TLS audit").pytest_html_results_table_html(report, data := ["the log"])
+    assert data[0].splitlines() == ["policy    webpki", "test      t", "before    fail (high): it expired"]
+
+
+def test_row_of_an_error_and_of_a_plain_test_keeps_its_log() -> None:
+    for report in (report_of(replace(FOUND, verdict=Verdict.ERROR)), report_of(None)):
+        HtmlReport(Tally(), "TLS audit").pytest_html_results_table_html(report, data := ["the log"])
+        assert data == ["the log"]
+
+
+def test_row_of_a_finding_or_a_repair_is_drawn_beyond_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pytest_sslaudit.reports.html.MOST_GOOD_ROWS", 1)
+    html = HtmlReport(Tally(), "TLS audit")
+    reports = [
+        report_of(PASSED, outcome="passed"),
+        report_of(FOUND),
+        report_of(FOUND, outcome="skipped"),
+        report_of(PASSED, before=FOUND, outcome="passed"),
+        report_of(PASSED, outcome="passed"),
+        report_of(replace(FOUND, verdict=Verdict.NOT_APPLICABLE), outcome="skipped"),
+    ]
+    drawn = []
+    for report in reports:
+        html.pytest_html_results_table_row(report, cells := ["<td>Result</td>", ""])
+        drawn.append(bool(cells))
+    assert drawn == [True, True, True, True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("profiles", "policies"), [((), "by kind of certificate"), (("webpki", "corp"), "webpki, corp")]
+)
+def test_lines_above_the_rows_say_how_the_run_judged(profiles: tuple[str, ...], policies: str) -> None:
+    html = HtmlReport(tally := Tally(), "TLS audit")
+    tally.verdicts.update({"fail": 1, "error": 2})
+    page: Any = SimpleNamespace(data={"tests": {}}, outcomes={"skipped": {}, "xfailed": {}}, title="")
+    html.pytest_html_report_title(page)
+    policy = tuple(SimpleNamespace(name=name) for name in profiles)
+    settings = SimpleNamespace(policy=policy, trust=("mozilla", "corp.pem"), fail_on=Severity.HIGH)
+    stash = {KEY: SimpleNamespace(settings=settings, now=NOW)}
+    session: Any = SimpleNamespace(config=SimpleNamespace(stash=stash))
+    prefix: list[str] = []
+    html.pytest_html_results_summary(prefix, session)
+    assert (
+        f"<p>judged as of 2026-11-23 10:00 UTC; policy: {policies}; trust anchors: mozilla, corp.pem; "
+        "the run fails from high on</p>"
+    ) in prefix[0]
+    counts = '<li class="sslaudit-error"><b>2</b> errors</li><li class="sslaudit-fail"><b>1</b> finding</li>'
+    assert f"<ul>{counts}</ul>" in prefix[0]

@@ -498,3 +498,12 @@ def test_endpoints_without_findings_are_explained_as_well_in_the_order_of_their_
         (WEB, "tls.old-protocol", "configure"), (OTHER, None, "well"),
     ]  # fmt: skip
     assert outcome.explained[1].why == "nothing is wrong"
+
+
+def test_stronger_repair_on_two_endpoints_is_the_canary_before_a_weaker_one_on_one() -> None:
+    reloaded = (seen(OTHER, leaf="new", key="new"), found(OTHER, "svc.disk-vs-wire", severity="critical"))
+    reissued = (seen(WEB), seen(MAIL), found(WEB, "cert.expired", severity="low"))
+    outcome = planned(*reloaded, *reissued)
+    assert [case.repair for case in outcome.cases] == [Repair.REISSUE, Repair.RELOAD]
+    assert outcome.canary is outcome.cases[0]
+    assert outcome.cases[0].endpoints == (WEB, MAIL)
