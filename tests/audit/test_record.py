@@ -259,6 +259,7 @@ def test_a_value_is_shown_as_written_up_to_60_characters() -> None:
     [
         (b"a = 1\nb = \xff\n", "line 2: it is not in UTF-8; save the file in UTF-8"),
         (b"\xff", "line 1: it is not in UTF-8; save the file in UTF-8"),
+        (b"\n\xff", "line 2: it is not in UTF-8; save the file in UTF-8"),
         (b"a = 1\nb = \n", "line 2: invalid value; in TOML a line is"),
         (b"a = 1\n\nb = [1,", "line 3: "),
         (b"a = " + b"[" * 5000, "its tables and lists are nested too deeply"),
