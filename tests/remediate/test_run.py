@@ -1,0 +1,49 @@
+"""A run of repairs, and a dry run, with nothing to repair or with a host that no one named."""
+
+from __future__ import annotations
+
+import runpy
+import sys
+from pathlib import Path
+
+import pytest
+
+from audit.config import read_configuration
+from audit.x509.path.trust_store import Anchors
+from remediate.model.audit_results import AuditResults
+from remediate.model.options import RunOptions
+from remediate.model.plan import Plan
+from remediate.notify.report import RunReport
+from remediate.run import dry_run, repair_run
+
+NOTHING = AuditResults((), {}, is_complete=True)
+
+
+@pytest.fixture
+def options(tmp_path: Path) -> RunOptions:
+    (tmp_path / "sslaudit.toml").write_text("")
+    return RunOptions(read_configuration(tmp_path, None), tmp_path / "state", Anchors({}), "a test")
+
+
+def test_run_without_findings_plans_and_notifies_nothing(options: RunOptions) -> None:
+    with repair_run(options) as run:
+        planned = run.plan(NOTHING)
+        assert planned == Plan((), (), ())
+        assert run.repair(planned, ()) == ()
+        assert run.notify(RunReport(planned, (), NOTHING, run.journal), (), b"") == ()
+
+
+def test_dry_run_without_findings_needs_no_action_and_creates_no_state(options: RunOptions) -> None:
+    lines = list(dry_run(options, NOTHING, (), verbose=False))
+    assert len(lines) == 1
+    assert not options.state.exists()
+
+
+def test_python_m_remediate_is_the_command_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["remediate", "--help"])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_module("remediate", run_name="__main__")
+    assert ended.value.code == 0
+    assert "rollback" in capsys.readouterr().out
