@@ -1,4 +1,4 @@
 """The repair of what an audit found: from failing results to a certificate that is proven on the wire.
 
-It knows the audit's facts; it refuses to know pytest and the plugin.
+It imports the audit, and neither pytest nor the plugin.
 """

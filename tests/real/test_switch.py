@@ -113,8 +113,8 @@ def test_not_confirmed_it_goes_back_by_itself_and_confirmed_it_stays(web1: Web1)
     name = web1.stage(new)
     assert web1.leaves() == {leaf_of(web1.old)}
     web1.start(name, 1)
-    web1.wait_for("waiting")
-    assert web1.wait_for("returned").live == "0"
+    progress = web1.wait_for("returned")
+    assert ("waiting" in [event.state for event in progress.events], progress.live) == (True, "0")
     assert wait_until(lambda: web1.leaves() == {leaf_of(web1.old)})
     web1.start(name, 30)
     web1.wait_for("waiting")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import remediate
 from audit.config import read_configuration
 from audit.x509.path.trust_store import Anchors
 from remediate.model.audit_results import AuditResults
@@ -44,6 +45,6 @@ def test_python_m_remediate_is_the_command_line(
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["remediate", "--help"])
     with pytest.raises(SystemExit) as ended:
-        runpy.run_module("remediate", run_name="__main__")
+        runpy.run_path(str(Path(remediate.__file__).parent / "__main__.py"), run_name="__main__")
     assert ended.value.code == 0
     assert "rollback" in capsys.readouterr().out
