@@ -52,6 +52,12 @@ def to_address(text: str) -> str | None:
         return None
 
 
+def is_loopback_host(host: str) -> bool:
+    """Return whether a host is this machine: `localhost` or a loopback address."""
+    address = to_address(host) or ""
+    return host == "localhost" or address == "::1" or address.startswith("127.")
+
+
 def to_name(text: str) -> str:
     """Return a DNS name as lower-case A-labels without a trailing dot, or an address in its canonical form.
 

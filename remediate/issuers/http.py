@@ -20,7 +20,7 @@ from urllib.parse import SplitResult, urlsplit
 import certifi
 import requests
 
-from audit.endpoint import to_address
+from audit.endpoint import is_loopback_host
 from audit.probe.deadline import Deadline
 from audit.probe.http_client import HttpResponse, RequestLimits, Route, exchange, resolve_host
 from audit.probe.http_request import FetchError, HttpRequest, parse_url
@@ -172,7 +172,7 @@ def require_safe(endpoint: IssuerEndpoint) -> None:
         raise BadIssuer(
             f"{place}: write a base URL such as https://store.example.com/api, with nothing behind the path"
         )
-    if url.scheme == "http" and not _is_loopback(url.hostname):
+    if url.scheme == "http" and not is_loopback_host(url.hostname):
         raise BadIssuer(f"{place}: the token would travel in the clear; write https:// (http:// is for loopback alone)")
     if url.scheme == "http" and endpoint.proxy is not None:
         raise BadIssuer(f"{place}: the proxy would see the token in the clear; write https://, or leave the proxy out")
@@ -186,8 +186,3 @@ def _split(base_url: str) -> SplitResult:
     except ValueError:  # whose message quotes what may be a password
         raise BadIssuer("base_url: the host or the port in it is none; write https://store.example.com/api") from None
     return url
-
-
-def _is_loopback(host: str) -> bool:
-    address = to_address(host)
-    return host == "localhost" or address == "::1" or (address or "").startswith("127.")

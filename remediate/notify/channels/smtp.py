@@ -18,7 +18,7 @@ from typing import Final, Literal
 from urllib.parse import urlsplit
 
 from audit.config import ConfigSection, Secret
-from audit.endpoint import to_address
+from audit.endpoint import is_loopback_host
 from audit.probe.deadline import Deadline
 from audit.redaction import Secrets
 from audit.text import one_line
@@ -77,7 +77,7 @@ class SmtpServer:
 
     def __post_init__(self) -> None:
         """Raise BadSmtpServer if mail or a password would be sent unencrypted over a network."""
-        if self.security == "plain" and not _is_loopback(self.host):
+        if self.security == "plain" and not is_loopback_host(self.host):
             raise BadSmtpServer(
                 f"{self.host}: only a server on loopback is used without TLS; write smtp:// (STARTTLS) or smtps://"
             )
@@ -102,14 +102,9 @@ def parse_smtp_url(
         port = parts.port
     except ValueError as error:
         raise BadSmtpServer(f"{place}: the port is not a number up to 65535") from error
-    starts: Security = "plain" if _is_loopback(parts.hostname) else "starttls"
+    starts: Security = "plain" if is_loopback_host(parts.hostname) else "starttls"
     security: Security = "tls" if parts.scheme == "smtps" else starts
     return SmtpServer(parts.hostname, port or _PORTS[security], security, user, password, ca_file)
-
-
-def _is_loopback(host: str) -> bool:
-    address = to_address(host)
-    return host == "localhost" or address == "::1" or (address or "").startswith("127.")
 
 
 @dataclass(frozen=True, slots=True)
