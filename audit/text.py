@@ -53,10 +53,15 @@ def one_line(text: str, limit: int | None = None) -> str:
 
     Every text of a server, a CA, a host or a file goes through this before a person sees it.
     """
-    line = " ".join(text.split())
-    if not line.isprintable():
-        line = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in line)
+    line = printable(" ".join(text.split()))
     return line if limit is None else shortened(line, limit)
+
+
+def printable(text: str, kept: str = "") -> str:
+    """Return a text with U+FFFD for each character that is not printable, except those that are kept."""
+    if text.isprintable():
+        return text
+    return "".join(letter if letter.isprintable() or letter in kept else "\N{REPLACEMENT CHARACTER}" for letter in text)
 
 
 def printable_lines(text: str) -> list[str]:

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from audit.text import listing, one_line
+from audit.text import listing, one_line, printable
 from remediate.deployment.access import access_lost
 from remediate.execution.case_context import CaseContext
 from remediate.execution.context import RunContext
@@ -114,11 +114,7 @@ def _quoted(argument: str) -> str:
 def _whole(action: Action) -> Iterator[str]:
     """Yield the lines of a whole command, as a user could type it, or of a whole request."""
     text = f"{action}\n{action.body}" if isinstance(action, Request) else str(action)
-    for line in text.strip().split("\n"):
-        yield "".join(
-            character if character.isprintable() or character == "\t" else "\N{REPLACEMENT CHARACTER}"
-            for character in line
-        )
+    yield from (printable(line, kept="\t") for line in text.strip().split("\n"))
 
 
 def _total(actions: Iterable[Action]) -> str:
