@@ -33,7 +33,7 @@ from remediate.state.journal import Journal, journal_snapshot, open_journal, req
 from remediate.state.lock import locked
 from remediate.wiring.notification import known_hosts, notification_settings
 from remediate.wiring.run_context import host_sessions, run_context
-from remediate.wiring.sections import issuer_of, root_hints
+from remediate.wiring.sections import configured_issuer, root_hints
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +69,9 @@ class RepairRun:
         released = list[Released]()
         labels = {discovery.host.endpoint.host for discovery in seen}
         for host in [case.host] if case else sorted(filter(None, labels)):
-            session, root = run.host(host).session, run.host(host).workdir_root
-            workdir = HostWorkdir(host, case.id if case else ALL, run.lock_holder, root)
+            context = run.host(host)
+            workdir = HostWorkdir(host, case.id if case else ALL, run.lock_holder, context.workdir_root)
+            session = context.session
             released.append(release_on(workdir, session, *cases) if session else not_released(host, seen))
         return tuple(replace(result, lines=tuple(map(self.secrets.hide, result.lines))) for result in released)
 
@@ -104,7 +105,7 @@ class RepairRun:
 
 def validate_configuration(options: RunOptions, *, is_dry_run: bool = False) -> None:
     """Raise BadConfiguration or UnusableState if the configuration or the state directory makes repairs impossible."""
-    issuer_of(options)
+    configured_issuer(options)
     notification_settings(options)
     root_hints(options)
     _require_separate_state(options)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import getpass
 import os
 import socket
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -17,6 +18,7 @@ from audit.host.discovery import Discovery, Login
 from audit.host.handshake import HostInside
 from audit.observation import HostView
 from audit.policy import Policy, load_profile
+from audit.probe import Target
 from remediate.challenges import SOLVERS
 from remediate.cpanel.panel import Panel
 from remediate.execution.context import RunContext
@@ -51,8 +53,7 @@ def run_context(options: RunOptions, journal: Journal, discoveries: Sequence[Dis
 
 def host_contexts(options: RunOptions, discoveries: Sequence[Discovery]) -> Mapping[str, HostContext]:
     """Return the hosts of a run by label: those that were logged into, and those with a service that was found."""
-    sessions = host_sessions(discoveries)
-    targets = [target for discovery in discoveries for target in discovery.targets]
+    sessions, targets = host_sessions(discoveries), _targets_by_host(discoveries)
     views = {discovery.host.server.label: discovery.host.server for discovery in discoveries if discovery.host.server}
     logins = {
         label: discovery.login
@@ -60,11 +61,20 @@ def host_contexts(options: RunOptions, discoveries: Sequence[Discovery]) -> Mapp
         if discovery.login and (label := discovery.host.endpoint.host)
     }
     hosts = dict[str, HostContext]()
-    for label in filter(None, (*sessions, *views, *logins, *(target.endpoint.host for target in targets))):
-        own = {str(target.endpoint): target for target in targets if target.endpoint.host == label}
-        host = _with_inspection(HostContext(label, sessions.get(label), own), views.get(label), options)
+    for label in dict.fromkeys((*sessions, *views, *logins, *targets)):
+        host = HostContext(label, sessions.get(label), targets.get(label, {}))
+        host = _with_inspection(host, views.get(label), options)
         hosts[label] = _with_declarations(host, logins.get(label), options)
     return hosts
+
+
+def _targets_by_host(discoveries: Iterable[Discovery]) -> Mapping[str, Mapping[str, Target]]:
+    """Return the targets of each host by endpoint."""
+    targets = defaultdict[str, dict[str, Target]](dict)
+    for target in (target for discovery in discoveries for target in discovery.targets):
+        if target.endpoint.host:
+            targets[target.endpoint.host][str(target.endpoint)] = target
+    return targets
 
 
 def host_sessions(discoveries: Iterable[Discovery]) -> Mapping[str, HostSession]:

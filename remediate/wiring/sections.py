@@ -20,7 +20,7 @@ from audit.probe.dns.root_servers import BadHints, RootServer, read_hints
 from audit.probe.fetch import Fetcher, FetchPolicy
 from remediate.challenges.dns_lookup import LookUps, Roots
 from remediate.execution.context import ConfiguredIssuer, Network
-from remediate.issuers import BadIssuer, Issuer, read_issuer
+from remediate.issuers import BadIssuer, read_issuer
 from remediate.issuers.none import NoIssuer
 from remediate.model.options import RemediateConfig, RunOptions
 from remediate.notify.channels import read_mail
@@ -48,34 +48,27 @@ def require_valid_sections(configuration: Configuration) -> None:
     require_private_secrets(configuration)
 
 
-def issuer_of(options: RunOptions) -> Issuer:
+def configured_issuer(options: RunOptions) -> ConfiguredIssuer:
     """Return the issuer that is chosen, or one that takes no order; raises BadConfiguration."""
-    chosen = _issuer_section(options)
-    if chosen is None:
-        return NoIssuer()
+    name = options.issuer_name
+    if name is None:
+        return ConfiguredIssuer(NoIssuer(), "no issuer")
+    chosen = _issuer_section(options, name)
+    config = read_issuer(chosen)
     try:
-        return read_issuer(chosen).open(chosen, options.configuration.fetch.proxy)
+        client = config.open(chosen, options.configuration.fetch.proxy)
     except BadIssuer as error:
         raise chosen.bad(str(error)) from error
+    return ConfiguredIssuer(client, name, config.key, config.product)
 
 
-def configured_issuer(options: RunOptions) -> ConfiguredIssuer:
-    """Return the issuer that is chosen with what is ordered from it; raises BadConfiguration."""
-    client, chosen = issuer_of(options), _issuer_section(options)
-    if chosen is None:
-        return ConfiguredIssuer(client, "no issuer")
-    config = read_issuer(chosen)
-    return ConfiguredIssuer(client, options.issuer_name or "no issuer", config.key, config.product)
-
-
-def _issuer_section(options: RunOptions) -> ConfigSection | None:
-    """Return the section of the chosen issuer, None without one; raises BadConfiguration if it is missing."""
-    name, issuers = options.issuer_name, options.issuers
-    if name is not None and name not in issuers:
+def _issuer_section(options: RunOptions, name: str) -> ConfigSection:
+    """Return the section of an issuer; raises BadConfiguration if it is missing."""
+    if name not in options.issuers:
         written = sorted(subsections(options.configuration, "issuer"))
         available = f"there are {', '.join(written)}" if written else "there is none"
         raise BadConfiguration(f"{options.configuration.file or 'configuration'}: no [issuer.{name}]; {available}")
-    return None if name is None else issuers[name]
+    return options.issuers[name]
 
 
 def network_of(options: RunOptions) -> Network:

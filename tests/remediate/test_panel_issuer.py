@@ -10,7 +10,7 @@ from audit.config import BadConfiguration, read_configuration
 from audit.x509.path.trust_store import Anchors
 from remediate.issuers import IssuerFault
 from remediate.model.options import RunOptions
-from remediate.wiring.sections import issuer_of
+from remediate.wiring.sections import configured_issuer
 from tests.issuers.requests import csr
 
 CHOSEN = '[remediate]\nissuer = "own"\n[issuer.own]\nkind = "cpanel"\n'
@@ -27,7 +27,7 @@ def options(folder: Path, text: str, issuer: str | None = None) -> RunOptions:
 def test_it_is_chosen_like_any_other_and_takes_no_order(tmp_path: Path, text: str, issuer: str | None) -> None:
     chosen = options(tmp_path, text, issuer)
     assert (chosen.run_limits.can_order, chosen.run_limits.is_panels_issuer) == (True, True)
-    fault = issuer_of(chosen).find(csr("server.example.com"))
+    fault = configured_issuer(chosen).client.find(csr("server.example.com"))
     assert isinstance(fault, IssuerFault)
     assert (fault.kind, "panel's own services alone" in fault.detail) == ("refused", True)
 
@@ -41,14 +41,14 @@ def test_what_it_would_make_no_use_of_is_refused(tmp_path: Path, line: str) -> N
     with pytest.raises(
         BadConfiguration, match=rf"\[issuer.own\]: unknown key '{line.split(maxsplit=1)[0]}'; known are key, kind"
     ):
-        issuer_of(options(tmp_path, CHOSEN + line))
+        configured_issuer(options(tmp_path, CHOSEN + line))
 
 
 def test_another_kind_still_needs_both(tmp_path: Path) -> None:
     with pytest.raises(BadConfiguration, match=r"\[issuer.own\]: the key 'base_url' is missing"):
-        issuer_of(options(tmp_path, STORE))
+        configured_issuer(options(tmp_path, STORE))
     with pytest.raises(BadConfiguration, match=r"\[issuer.own\]: the key 'token' is missing"):
-        issuer_of(options(tmp_path, f'{STORE}base_url = "https://x/api"\n'))
+        configured_issuer(options(tmp_path, f'{STORE}base_url = "https://x/api"\n'))
 
 
 def test_an_unknown_kind_names_it_among_the_known(tmp_path: Path) -> None:
@@ -56,4 +56,4 @@ def test_an_unknown_kind_names_it_among_the_known(tmp_path: Path) -> None:
     (tmp_path / "token").chmod(0o600)
     whole = STORE.replace('"store"', '"acme"') + 'base_url = "https://x/api"\ntoken = { file = "token" }\n'
     with pytest.raises(BadConfiguration, match="known are store, cpanel"):
-        issuer_of(options(tmp_path, whole))
+        configured_issuer(options(tmp_path, whole))
