@@ -182,9 +182,7 @@ def _judged(
         yield _audited(Observation(RUN, run.now), functions, replace(run, itself=itself))
 
 
-def _audited(
-    observation: Observation, functions: tuple[CheckFunction, ...], run: EvaluationRun
-) -> EndpointAudit:  # fmt: skip
+def _audited(observation: Observation, functions: tuple[CheckFunction, ...], run: EvaluationRun) -> EndpointAudit:
     results = evaluate(functions, Facts(observation, run), run)
     return EndpointAudit(observation.endpoint, observation, tuple(results))
 

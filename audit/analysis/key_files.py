@@ -133,9 +133,7 @@ def has_unread_acl(file: InstalledFile) -> bool:
     return file.acl is None and bool((file.mode or 0) & _GROUP)
 
 
-def _group_exposures(
-    file: InstalledFile, rights: str, service: str | None, limits: Thresholds
-) -> Iterator[str]:  # fmt: skip
+def _group_exposures(file: InstalledFile, rights: str, service: str | None, limits: Thresholds) -> Iterator[str]:
     is_admitted = file.group in (*limits.key_groups, service)
     if "r" in rights and not is_admitted:
         yield f"the group {file.group} may read it"

@@ -55,7 +55,7 @@ def not_publicly_trusted(chain: Chain) -> Obstacle | None:
 
 def rule_faults(
     certificate: Certificate, rules: tuple[LintRule, ...], in_path: tuple[PathViolation, ...] = ()
-) -> RuleFaults:  # fmt: skip
+) -> RuleFaults:
     """Return which rules a certificate breaks. `in_path` are the clauses of the rule books that its path breaks.
 
     A clause that a rule reports for the leaf is not reported again for the path.

@@ -64,9 +64,7 @@ def not_yet_valid(certificate: Certificate, now: datetime, *, is_clock_off: bool
     return f"valid only in {duration(start - now)}, from {moment(start)} on{advice}"
 
 
-def validity_excesses(
-    certificate: Certificate, chain: Chain, policy: Policy
-) -> tuple[tuple[str, str], ...] | Obstacle:  # fmt: skip
+def validity_excesses(certificate: Certificate, chain: Chain, policy: Policy) -> tuple[tuple[str, str], ...] | Obstacle:
     """Return one message per profile whose limit the validity exceeds, with the name of the profile.
 
     A limit of the public PKI binds publicly trusted issuers, and every issuer if the user named that policy.

@@ -57,9 +57,7 @@ def expired_waivers(waivers: tuple[Waiver, ...], now: datetime) -> tuple[str, ..
     return tuple(str(waiver) for waiver in waivers if waiver.has_expired(now))
 
 
-def stale_waivers(
-    waivers: tuple[Waiver, ...], waived: Collection[tuple[str, str]], now: datetime
-) -> tuple[str, ...]:  # fmt: skip
+def stale_waivers(waivers: tuple[Waiver, ...], waived: Collection[tuple[str, str]], now: datetime) -> tuple[str, ...]:
     """Return the names of the waivers in force that cover none of the findings that were waived.
 
     `waived` are pairs of check id and endpoint id of a whole run.

@@ -134,7 +134,7 @@ def _unread_configurations(answer: Mapping[str, Section]) -> Iterator[str]:
 
 def _websites(
     answer: Mapping[str, Section], facts: HostFacts, services: tuple[DeclaredService, ...], accidents: list[Accident]
-) -> tuple[Website, ...]:  # fmt: skip
+) -> tuple[Website, ...]:
     """Return the declared websites, and those of running services on ports on which the service listens."""
     websites = [site for service in services for site in websites_of(service)]
     for service, pid, sections in _sections_of_services(answer):

@@ -113,9 +113,7 @@ def filled(script: str, **values: object) -> str:
     return script
 
 
-def read_sections(
-    nonce: str, text: str, expects: Callable[[str], bool] = lambda _: True
-) -> dict[str, Section]:  # fmt: skip
+def read_sections(nonce: str, text: str, expects: Callable[[str], bool] = lambda _: True) -> dict[str, Section]:
     """Return the output of a script by section; text before, between and after the frames is ignored.
 
     Raises InvalidAnswer if a section appears twice or was not asked for: then the frames contain text that is not the

@@ -156,9 +156,7 @@ def _queue_all(
     return tuple(filter(None, lines)), errors
 
 
-def _queued(
-    news: _News, recipients: Recipients, sections: tuple[HostSection, ...], errors: list[Exception]
-) -> str:  # fmt: skip
+def _queued(news: _News, recipients: Recipients, sections: tuple[HostSection, ...], errors: list[Exception]) -> str:
     """Return a line about the notification of a group; add an exception of ours to the errors."""
     try:
         notification = _notification(news, recipients, sections)
