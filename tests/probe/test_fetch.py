@@ -4,24 +4,19 @@ from __future__ import annotations
 
 import re
 import socket
-import ssl
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from audit.probe.fetch import Fetched, Fetcher, FetchPolicy, Unfetched, may_be_called
 from audit.probe.http_request import HttpRequest
 from audit.redaction import Secrets
-from tests.lab.ca import Leaf, issue, new_root
-from tests.probe.conversing import Say, answering, conversing, saying
+from tests.probe.conversing import Say, answering, conversing, localhost_over_tls, saying
 from tests.probe.servers import closed_port
 
-NOW = datetime.now(UTC).replace(microsecond=0)
 ANYWHERE = FetchPolicy(allow_private=True, deadline_s=40.0, max_bytes=1000)
 HEAD = b"HTTP/1.1 200 OK\r\n"
 
@@ -263,16 +258,10 @@ def test_nobody_there_and_no_such_name_are_values() -> None:
 def test_over_https_only_a_server_with_a_trusted_certificate_of_its_name_is_believed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    root = new_root("Root", now=NOW)
-    identity = issue(Leaf("localhost", ("localhost",), NOW - timedelta(days=1)), root)
-    key = identity.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    (tmp_path / "server.pem").write_bytes(key + identity.certificate.public_bytes(Encoding.PEM))
-    (tmp_path / "root.pem").write_bytes(root.certificate.public_bytes(Encoding.PEM))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(tmp_path / "server.pem")
+    root, context = localhost_over_tls(tmp_path)
     with conversing(answering(b"content"), context=context) as there:
         url = f"https://localhost:{there.port}/"
         assert fault(Fetcher(ANYWHERE).get(url))[0] == "tls"
-        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "root.pem"))
+        monkeypatch.setenv("SSL_CERT_FILE", root)
         assert Fetcher(ANYWHERE).get(url) == Fetched(url, b"content")
         assert fault(Fetcher(ANYWHERE).get(f"https://127.0.0.1:{there.port}/"))[0] == "tls"

@@ -6,18 +6,15 @@ import socket
 import ssl
 import threading
 import time
-from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import pytest
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from audit.probe.deadline import Deadline, Stopped
 from audit.probe.http_client import HttpResponse, RequestLimits, Route, exchange
 from audit.probe.http_request import FetchError, HttpRequest
 from tests.issuers.canned import tunnel
-from tests.lab.ca import Leaf, issue, new_root
-from tests.probe.conversing import Say, answering, conversing, saying
+from tests.probe.conversing import Say, answering, conversing, localhost_over_tls, saying
 
 HERE = ("127.0.0.1",)
 HEAD = b"HTTP/1.1 200 OK\r\n"
@@ -41,15 +38,7 @@ def fault(url: str, route: Route, bounds: RequestLimits | None = None) -> FetchE
 @pytest.fixture(scope="module")
 def anchor_and_server(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, ssl.SSLContext]:
     """Return a file with a root, and the context of a server `localhost` with a certificate of it."""
-    folder, now = tmp_path_factory.mktemp("tls"), datetime.now(UTC).replace(microsecond=0)
-    root = new_root("Root", now=now)
-    identity = issue(Leaf("localhost", ("localhost",), now - timedelta(days=1)), root)
-    key = identity.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    (folder / "server.pem").write_bytes(key + identity.certificate.public_bytes(Encoding.PEM))
-    (folder / "root.pem").write_bytes(root.certificate.public_bytes(Encoding.PEM))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(folder / "server.pem")
-    return str(folder / "root.pem"), context
+    return localhost_over_tls(tmp_path_factory.mktemp("tls"))
 
 
 def by(anchor: str, proxy: str = "") -> Route:
