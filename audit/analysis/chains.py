@@ -55,7 +55,7 @@ def sent_anchors(chain: Chain) -> tuple[str, ...]:
     return tuple(
         str(certificate)
         for certificate in chain.certificates[1:]
-        if _is_anchor(certificate, chain) and certificate.has_readable("is_self_signed") and certificate.is_self_signed
+        if _is_anchor(certificate, chain) and certificate.is_known_self_signed
     )
 
 

@@ -38,7 +38,7 @@ def unbound_issuer(chain: Chain, observation: Observation, policy: Policy) -> Ob
         return missing
     if chain.leaf_is_anchor:
         return Exempt(f"the leaf itself is a trust anchor of {chain.anchor_source}")
-    if not chain.is_anchored and chain.leaf.has_readable("is_self_signed") and chain.leaf.is_self_signed:
+    if not chain.is_anchored and chain.leaf.is_known_self_signed:
         return Uncertain("no CA issued it", because="cert.self-signed")
     return None if policy.is_named else not_publicly_trusted(chain)
 

@@ -153,7 +153,7 @@ def _exemption(chain: Chain, policy: Policy) -> Obstacle | None:
     """Return why the leaf cannot be revoked or need not be, or that its revocation pointers cannot be read."""
     if chain.leaf_is_anchor:
         return Exempt("the leaf is a trust anchor of the user's, which no CA revokes")
-    if chain.leaf.has_readable("is_self_signed") and chain.leaf.is_self_signed:
+    if chain.leaf.is_known_self_signed:
         return Exempt("the leaf is self-signed, and no CA revokes it")
     leaf = chain.leaf
     if not leaf.is_path_member or leaf.lacks_extensions:

@@ -277,6 +277,11 @@ class Certificate:
         """Whether issuer and subject are one name (RFC 5280 3.2)."""
         return self.canonical_subject == self.canonical_issuer
 
+    @property
+    def is_known_self_signed(self) -> bool:
+        """Whether the certificate is self-signed; false also if the fields that say so cannot be read."""
+        return self.has_readable("is_self_signed") and self.is_self_signed
+
     @cached_property
     def signature(self) -> Signature:
         """The signature of its issuer."""

@@ -228,7 +228,7 @@ def _in_order(chain: Chain, now: datetime) -> tuple[Certificate, ...]:
     others = (
         certificate
         for certificate in chain.reached[1:]
-        if not _is_root(certificate) and not any(_replaces(used, certificate) for used in on_path)
+        if not certificate.is_known_self_signed and not any(_replaces(used, certificate) for used in on_path)
     )
     return (*on_path, *(certificate for certificate in others if not any(_ca_faults(certificate, now))))
 
@@ -239,10 +239,6 @@ def _replaces(used: Certificate, other: Certificate) -> bool:
     if not (used.has_readable(*facts) and other.has_readable(*facts)):
         return used == other
     return all(getattr(used, fact) == getattr(other, fact) for fact in facts)
-
-
-def _is_root(certificate: Certificate) -> bool:
-    return certificate.has_readable("is_self_signed") and certificate.is_self_signed
 
 
 def _to_pem(certificate: Certificate) -> str:
