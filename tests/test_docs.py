@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ast
 import re
+import shlex
+import tomllib
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
-from types import ModuleType
 from typing import Final
 
 import pytest
@@ -24,26 +26,18 @@ from tests.audit.facts import served
 from tests.plugin.evidence import NOW, A, keep
 
 CHECKOUT: Final = documents.CHECKOUT
-PAGES: Final = (
-    "README.md",
-    "CONTRIBUTING.md",
-    "CHANGELOG.md",
-    "docs/api.md",
-    "docs/causes.md",
-    "docs/checks.md",
-    "docs/compared.md",
-    "docs/cpanel.md",
-    "docs/paths.md",
-    "docs/policies.md",
-    "docs/repair.md",
-    "docs/security.md",
-    "docs/seed.md",
-    "SECURITY.md",
+PAGES: Final = tuple(
+    str(file.relative_to(CHECKOUT)) for file in (*sorted(CHECKOUT.glob("*.md")), *sorted(CHECKOUT.glob("docs/*.md")))
 )
 PARTIES: Final = ("a hostile server", "a local user of an audited host", "a hostile host", "a hostile store or ca",
                   "a local user of the machine", "a hostile inventory")  # fmt: skip
-SEED: Final = {"Overview": 18, "What the script does": 23, "Run the script, its options": 11, "The queue, the mail": 9}
-"""How many sentences the vendor's page has in each part, lead-ins and rows of its tables among them."""
+VENDOR: Final = {"Overview": 18, "What the script does": 23, "Run the script": 11, "The queue, the mail": 9}
+"""The number of sentences of each part of the vendor's page, lead-ins and rows of its tables included."""
+COMMANDS: Final[dict[str, Callable[[list[str]], int]]] = {
+    "checkallsslcerts": checkallsslcerts.main,
+    "sslaudit": program.main,
+    "remediate": repair_program,
+}
 
 
 def text(page: str) -> str:
@@ -80,26 +74,67 @@ def test_the_number_of_checks_is_right(page: str) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_what_is_linked_is_there(page: str) -> None:
-    places = re.findall(r"\]\((?!https?:)([^)#]+)\)", text(page))
-    assert [place for place in places if not (CHECKOUT / page).parent.joinpath(place).exists()] == []
+def test_linked_files_and_headings_exist(page: str) -> None:
+    links = re.findall(r"\]\((?!https?:)([^)#]*)(?:#([^)]+))?\)", text(page))
+    targets = [((CHECKOUT / page).parent / file if file else CHECKOUT / page, heading) for file, heading in links]
+    assert [file for file, _ in targets if not file.exists()] == []
+    assert [(file.name, heading) for file, heading in targets if heading and heading not in anchors_of(file)] == []
 
 
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
-def test_what_is_named_lies_where_it_says(page: str) -> None:
+def anchors_of(file: Path) -> set[str]:
+    """Return the anchors that GitHub makes of the headings of a page."""
+    headings = re.findall(r"^#+ (.+)$", file.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_named_paths_exist(page: str) -> None:
     places = re.findall(r"`((?:audit|pytest_sslaudit|remediate|tests|bench|docs)/[\w./]*)`", text(page))
-    assert places
     assert [place for place in places if not (CHECKOUT / place).exists()] == []
 
 
-def test_every_option_of_the_readme_is_known(pytester: pytest.Pytester) -> None:
-    told = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text("README.md")))
+def commands_of(page: str) -> Iterator[list[str]]:
+    """Yield the commands in the indented blocks of a page, without comments and without the path of the program."""
+    for line in "\n".join(blocks(page)).splitlines():
+        words = shlex.split(line.removeprefix("- ").removeprefix("run: "), comments=True)
+        if words and re.fullmatch(r"[\w./-]+", words[0]):
+            yield [Path(words[0]).name, *words[1:]]
+
+
+def shell_commands(*programs: str) -> list[tuple[str, list[str]]]:
+    return [(page, words) for page in PAGES for words in commands_of(page) if words[0] in programs]
+
+
+def test_options_of_pytest_in_commands_are_known(pytester: pytest.Pytester) -> None:
     known = pytester.runpytest("--help").stdout.str()
-    assert {option for option in told if not re.search(rf"{option}\b", known)} == set()
+    used = {word.partition("=")[0] for _, words in shell_commands("pytest") for word in words if word.startswith("--")}
+    assert len(used) >= 8
+    assert {option for option in used if not re.search(rf"{option}\b", known)} == set()
 
 
-def test_the_readme_knows_every_scheme_and_port() -> None:
-    rows = re.findall(r"`(\w+)`(?: \([^)]+\))? \| (\d+|name it)", text("README.md"))
+def test_commands_of_the_other_programs_are_known(capsys: pytest.CaptureFixture[str]) -> None:
+    commands = shell_commands("sslaudit", "checkallsslcerts")
+    commands += [(page, words[2:]) for page, words in shell_commands("python") if words[1:3] == ["-m", "remediate"]]
+    assert len(commands) >= 10
+    for page, words in commands:
+        with pytest.raises(SystemExit) as ended:
+            COMMANDS[words[0]]([*words[1:], "--help"])
+        assert ended.value.code == 0, (page, words)
+    capsys.readouterr()
+
+
+def test_extras_and_targets_in_commands_exist() -> None:
+    project = tomllib.loads(text("pyproject.toml"))["project"]
+    for page, words in shell_commands("pip"):
+        for extra in re.findall(r"\[(\w+)\]", " ".join(words)):
+            assert extra in project["optional-dependencies"], page
+    targets = {target for page in PAGES for target in re.findall(r"`make ([a-z-]+)", text(page))}
+    assert targets
+    assert {target for target in targets if f"\n{target}:" not in text("Makefile")} == set()
+
+
+def test_usage_has_every_scheme_and_port() -> None:
+    rows = re.findall(r"`(\w+)`(?: \([^)]+\))? \| (\d+|name it)", text("docs/usage.md"))
     assert dict(rows) == {scheme: str(port) if port else "name it" for scheme, port in SCHEME_PORTS.items()}
 
 
@@ -113,15 +148,6 @@ def test_the_configuration_of_a_repair_can_be_read(tmp_path: Path) -> None:
     assert configuration.service[0].docroot == "/srv/gateway/public"
 
 
-def test_every_command_of_the_repair_is_known(capsys: pytest.CaptureFixture[str]) -> None:
-    told = re.findall(r"sslaudit repair (\w+)", text("docs/repair.md"))
-    assert told
-    with pytest.raises(SystemExit):
-        repair_program(["--help"])
-    known = capsys.readouterr().out
-    assert [command for command in told if command not in known] == []
-
-
 def test_the_configuration_of_a_panels_server_can_be_read(tmp_path: Path) -> None:
     (tmp_path / "sslaudit.toml").write_text(block_with("docs/cpanel.md", "[issuer.panel]"))
     configuration = read_configuration(tmp_path, None)
@@ -131,22 +157,8 @@ def test_the_configuration_of_a_panels_server_can_be_read(tmp_path: Path) -> Non
     assert chosen_issuer(configuration, None) == "panel"
 
 
-@pytest.mark.parametrize(("command", "module"), [("checkallsslcerts", checkallsslcerts), ("sslaudit", program)])
-def test_every_option_for_a_panels_server_is_known(
-    command: str, module: ModuleType, capsys: pytest.CaptureFixture[str]
-) -> None:
-    lines = [line.partition("#")[0] for line in text("docs/cpanel.md").splitlines()]
-    told = {tuple(line.split()[1:]) for line in lines if line.startswith(f"    /opt/sslaudit/bin/{command} ")}
-    assert told
-    for words in told:
-        with pytest.raises(SystemExit) as ended:
-            module.main([*words, "--help"])
-        assert ended.value.code == 0, words
-    capsys.readouterr()
-
-
-def test_the_readmes_configuration_can_be_read(tmp_path: Path) -> None:
-    (tmp_path / "sslaudit.toml").write_text(block_with("README.md", 'waivers = "waivers.toml"'))
+def test_configuration_of_usage_can_be_read(tmp_path: Path) -> None:
+    (tmp_path / "sslaudit.toml").write_text(block_with("docs/usage.md", 'waivers = "waivers.toml"'))
     configuration = read_configuration(tmp_path, None)
     assert configuration.hosts == ("ssh://root@web1", "ssh://root@mail")
     assert configuration.host["ssh://root@web1"].addresses == ("203.0.113.10",)
@@ -159,8 +171,15 @@ def judge(pytester: pytest.Pytester, source: str) -> pytest.RunResult:
     return pytester.runpytest("test_own.py", "--audit-from-evidence=kept")
 
 
-def test_the_readmes_own_check_runs(pytester: pytest.Pytester) -> None:
-    result = judge(pytester, block_with("README.md", "acme.corp-issuer"))
+def test_sample_of_the_readme_is_what_an_audit_prints(pytester: pytest.Pytester) -> None:
+    keep(pytester.path / "kept", [Observation(A, NOW, ("192.0.2.7",), (served(),))])
+    result = pytester.runpytest("--pyargs", "audit", "--audit-from-evidence=kept")
+    sample = block_with("README.md", "earliest expiry").splitlines()
+    assert [line for line in sample if line not in result.stdout.lines] == []
+
+
+def test_own_check_of_the_documentation_runs(pytester: pytest.Pytester) -> None:
+    result = judge(pytester, block_with("docs/own-checks.md", "acme.corp-issuer"))
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["*medium acme.corp-issuer: Every internal certificate comes from the corporate CA*"])
 
@@ -184,23 +203,23 @@ def test_the_check_of_contributing_runs_where_it_says(pytester: pytest.Pytester)
     result.assert_outcomes(passed=2)  # the check that the file had, and the new one
 
 
-def rows_of_the_seed() -> list[tuple[int, list[str]]]:
+def rows_of_the_vendors_page() -> list[tuple[int, list[str]]]:
     """Return each row of the seed's table: its number, and its other cells."""
-    found = re.findall(r"^\| (\d+) \| (.*) \|$", text("docs/seed.md"), flags=re.MULTILINE)
+    found = re.findall(r"^\| (\d+) \| (.*) \|$", text("docs/checkallsslcerts.md"), flags=re.MULTILINE)
     return [(int(number), re.split(r"(?<!\\)\|", cells)) for number, cells in found]
 
 
-def test_every_sentence_of_the_seed_is_a_row_in_its_part() -> None:
-    assert [number for number, _ in rows_of_the_seed()] == list(range(1, sum(SEED.values()) + 1))
-    assert f" {sum(SEED.values())} sentences" in " ".join(text("docs/seed.md").split())
-    parts = re.findall(r"^## (.*) \((\d+)\D(\d+)\)$", text("docs/seed.md"), flags=re.MULTILINE)
+def test_every_sentence_of_the_vendors_page_is_a_row_in_its_part() -> None:
+    assert [number for number, _ in rows_of_the_vendors_page()] == list(range(1, sum(VENDOR.values()) + 1))
+    assert f" {sum(VENDOR.values())} sentences" in " ".join(text("docs/checkallsslcerts.md").split())
+    parts = re.findall(r"^## (.*) \((\d+)\D(\d+)\)$", text("docs/checkallsslcerts.md"), flags=re.MULTILINE)
     counts = [int(last) - int(first) + 1 for _, first, last in parts]
-    assert counts == list(SEED.values())
-    assert [title.startswith(part) for (title, *_), part in zip(parts, SEED, strict=True)] == [True] * len(SEED)
+    assert counts == list(VENDOR.values())
+    assert [title.startswith(part) for (title, *_), part in zip(parts, VENDOR, strict=True)] == [True] * len(VENDOR)
 
 
-def test_every_sentence_of_the_seed_has_what_is_done_and_tests_that_exist() -> None:
-    for number, cells in rows_of_the_seed():
+def test_every_sentence_of_the_vendors_page_has_what_is_done_and_tests_that_exist() -> None:
+    for number, cells in rows_of_the_vendors_page():
         said, done, proven = (cell.strip() for cell in cells)
         assert said, number
         assert done, number

@@ -1,7 +1,7 @@
 """What sslscan and testssl.sh say of the embedded lab: where they look at the same thing they see the planted faults.
 
 They judge the lab's plan, which the audit of the lab has to match exactly elsewhere. Where they differ, and why, is in
-`docs/compared.md`.
+`docs/comparison.md`.
 """
 
 from __future__ import annotations
