@@ -22,8 +22,8 @@ VERBS: Final = "audit/host/shell/trust/acts.sh"
 OWN_TEXT: Final[Mapping[str, tuple[str, ...]]] = {
     "audit/host/trust.py": ('"$trust_sh"',),  # evaluated: the files of trust
     "remediate/deployment/switch.py": ('"$library"', '"$trust_sh"', '"$daemon_text"'),  # evaluated: scripts of ours
-    "remediate/hosts/shell/agree.sh": ('"$does"',),  # the name of a function
-    "remediate/hosts/shell/links.sh": ('"$2"',),  # as above
+    "remediate/hosts/shell/key/verify_key_matches.sh": ('"$does"',),  # the name of a function
+    "remediate/hosts/shell/deployment/restore_links.sh": ('"$2"',),  # as above
 }
 """Variables that stand where a command does, and hold text of ours alone."""
 
@@ -239,7 +239,7 @@ def test_shell_outside_trust_acts_by_its_verbs_alone(name: str) -> None:
 def test_words_of_processes_come_from_trust_and_are_judged_before_they_are_used() -> None:
     texts = {name: "\n".join(shell_in(ROOT / name)) for name in files()}
     asking = {name for name, text in texts.items() if "trusted_process" in text}
-    assert asking == {"audit/host/shell/services.sh", "remediate/hosts/shell/daemon.sh"}
+    assert asking == {"audit/host/shell/services.sh", "remediate/hosts/shell/services/daemon.sh"}
     assert all("trusted_words" in texts[name] for name in asking)
 
 

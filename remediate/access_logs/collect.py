@@ -30,7 +30,7 @@ def scan_command(workdir: HostWorkdir, file: str | None, logs: Iterable[str]) ->
     Without a file it searches for all that a CA may request.
     """
     why = f"search the access logs for requests for {file or 'a challenge file'}"
-    return workdir.read_only(why, script("access_logs"), file or _ANY, str(_MAX_LINES), *logs, timeout_s=50.0)
+    return workdir.read_only(why, script("inspect/access_logs"), file or _ANY, str(_MAX_LINES), *logs, timeout_s=50.0)
 
 
 def read_scan(done: CommandResult, file: str | None, since: datetime | None = None) -> LogScan:

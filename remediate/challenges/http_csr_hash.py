@@ -31,13 +31,15 @@ class HttpCsrHash:
     def present(self, challenge: Challenge) -> Command:
         """Return the command that writes the file, whole or not at all."""
         url = f"http://{challenge.name}{path_of(challenge)}"
-        return challenge.workdir.exclusive(f"put the file for {url}", script("http_file"), "put", *_given(challenge))
+        return challenge.workdir.exclusive(
+            f"put the file for {url}", script("challenge/http_file"), "put", *_given(challenge)
+        )
 
     def clean_up(self, challenge: Challenge) -> Command:
         """Return the command that removes the file, and the folders that were made for it where they are empty."""
         url = f"http://{challenge.name}{path_of(challenge)}"
         return challenge.workdir.exclusive(
-            f"remove the file for {url}", script("http_file"), "clear", *_given(challenge)
+            f"remove the file for {url}", script("challenge/http_file"), "clear", *_given(challenge)
         )
 
     def location(self, challenge: Challenge) -> str:
@@ -77,7 +79,14 @@ def _given(challenge: Challenge) -> tuple[str, ...]:
         raise ValueError(f"{challenge.below!r} is not a part of {FOLDER}")
     made = f"made-{hashlib.sha256(challenge.docroot.encode()).hexdigest()[:16]}"
     file = path_of(challenge).rpartition("/")[2]
-    return challenge.docroot, file, body_of(challenge), " ".join(filter(None, below)), made, script("http_file_owner")
+    return (
+        challenge.docroot,
+        file,
+        body_of(challenge),
+        " ".join(filter(None, below)),
+        made,
+        script("challenge/http_file_as_owner"),
+    )
 
 
 def _digest(algorithm: str, challenge: Challenge) -> str:

@@ -15,7 +15,7 @@ from typing import Final
 from audit.host.trust import TRUST
 from audit.observation import InstalledFile
 from remediate.cpanel.service_files import default_files, default_path, is_panel_file
-from remediate.deployment.base import Deployment
+from remediate.deployment.base import VERSION_FILES, Deployment
 from remediate.hosts import script
 from remediate.hosts.command import Command
 from remediate.installers import dovecot, exim, proftpd, pure_ftpd
@@ -48,7 +48,7 @@ class PanelService:
 
     @property
     def _script(self) -> str:
-        return f"{TRUST}scripts={shlex.quote(' '.join(self.scripts))}\n{script('panel_restart')}"
+        return f"{TRUST}scripts={shlex.quote(' '.join(self.scripts))}\n{script('cpanel/restart_service')}"
 
 
 _SERVICES: Final[Mapping[str, tuple[tuple[str, ...], Installer | None]]] = {
@@ -96,16 +96,16 @@ class Panel:
         """
         return (
             f"panel={shlex.quote(self.root)} whm_s={self.answers_s}\n"
-            f"reading={shlex.quote(_reply_reader())}\n{script('whm')}"
+            f"reading={shlex.quote(_reply_reader())}\n{script('cpanel/whm_api')}"
         )
 
     @property
     def deployment(self) -> Deployment:
         """The deployment by which the panel itself installs a version."""
-        functions = script("agree", "files") + self.whm_api + script("panel_deployment")
-        return Deployment(functions, self.whm_api + script("panel_needs"), " by WHM API 1")
+        functions = script(*VERSION_FILES) + self.whm_api + script("cpanel/install_version")
+        return Deployment(functions, self.whm_api + script("cpanel/check_panel"), " by WHM API 1")
 
 
 @cache
 def _reply_reader() -> str:
-    return (files("remediate.hosts") / "shell" / "whm_reply.awk").read_text("utf-8")
+    return (files("remediate.hosts") / "shell" / "cpanel" / "whm_reply.awk").read_text("utf-8")

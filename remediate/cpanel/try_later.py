@@ -35,7 +35,10 @@ def trying_later(host: str, action: str, path: str, home: str) -> Command:
     """Return the command that makes the panel run an action in an hour; it ends with ABSENT if there is no panel."""
     arguments = (PROGRAM, action, path, home, *ARGUMENTS)
     return Command(
-        host, "have the panel's try-later ask the issuer again in 60 minutes", trusted_script("try_later"), arguments
+        host,
+        "have the panel's try-later ask the issuer again in 60 minutes",
+        trusted_script("cpanel/try_later"),
+        arguments,
     )
 
 

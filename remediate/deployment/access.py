@@ -11,7 +11,7 @@ from typing import Final
 from remediate.model.case import VALIDATED, Case, UsedFile
 
 WIDEST: Final = 0o640
-"""The widest mode of a new key; `narrow` in `hosts/shell/files.sh` sets it."""
+"""The widest mode of a new key; `narrow` in `hosts/shell/deployment/version_files.sh` sets it."""
 _GROUP_WRITE: Final = 0o020  # the bit of the mask if the file has an ACL
 _OTHER_READ: Final = 0o004
 _OTHER_WRITE: Final = 0o002

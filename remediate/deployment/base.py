@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
+
+VERSION_FILES: Final = ("key/verify_key_matches", "deployment/version_files")
+"""The shell that every script about the files of versions begins with."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from typing import Final
 
 from audit.host.discovery import Discovery
 from audit.text import MAX_MESSAGE, one_line, shortened
+from remediate.deployment.base import VERSION_FILES
 from remediate.hosts import script
 from remediate.hosts.command import Command, CommandResult, CommandRunner
 from remediate.hosts.workdir import BUSY, HostWorkdir
@@ -27,7 +28,9 @@ class Released:
 def release_command(workdir: HostWorkdir, *cases: str) -> Command:
     """Return the command that makes links of earlier versions files again, for these cases or for all on the host."""
     why = f"make the links of {', '.join(cases) or 'all cases'} regular files again"
-    return workdir.exclusive(why, script("agree", "files", "links", "release"), *cases)
+    return workdir.exclusive(
+        why, script(*VERSION_FILES, "deployment/restore_links", "deployment/release_paths"), *cases
+    )
 
 
 def release_on(workdir: HostWorkdir, session: CommandRunner, *cases: str) -> Released:

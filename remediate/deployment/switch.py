@@ -100,10 +100,10 @@ def start(
     """
     workdir, deployment = file_set.workdir, file_set.deployment
     texts = [_without_shared(text) for service in services for text in _texts(service, workdir.host)]
-    library = script("prelude") + deployment.script + script("record")
-    shared = (library, script("daemon"), script("switch_detached"))
+    library = script("common/prelude") + deployment.script + script("switch/record_state")
+    shared = (library, script("services/daemon"), script("switch/run_switch"))
     options = (version, str(confirm_within_s), "yes" if returns else "no", str(len(file_set.targets)))
-    body = _LIBRARY + script("adopt", "switch_start")
+    body = _LIBRARY + script("switch/keep_current_files", "switch/start_switch")
     why = f"switch {', '.join(service.name for service in services)} to version {version}{deployment.label}"
     return workdir.exclusive(why, body, *shared, file_set.folder_name, *options, *file_set.pairs, *texts)
 
@@ -112,7 +112,7 @@ def start(
 _LIBRARY: Final = 'library=$1\neval "$library"\n'
 _SHARED: Final = (
     (TRUST, 'trust_text=$trust_sh\nunset trust_sh\ntrust_sh=$trust_text\neval "$trust_sh"\n'),
-    (script("daemon"), 'daemon_text=$daemon_sh\nunset daemon_sh\neval "$daemon_text"\n'),
+    (script("services/daemon"), 'daemon_text=$daemon_sh\nunset daemon_sh\neval "$daemon_text"\n'),
 )
 """Texts that the detached script passes to the script of a service in a variable, and the shell that reads them."""
 
@@ -130,7 +130,7 @@ def _texts(service: Installer, host: str) -> tuple[str, ...]:
 
 def look(file_set: FileSet) -> Command:
     """Return the command that prints the progress of the switch."""
-    body = file_set.deployment.script + script("switch_look", "look")
+    body = file_set.deployment.script + script("switch/print_progress", "switch/inspect_switch")
     return file_set.workdir.read_only("read the progress of the switch", body, file_set.folder_name, *file_set.counted)
 
 
@@ -151,7 +151,9 @@ def _answer(file_set: FileSet, version: str, word: str, mark: str = "") -> Comma
     workdir = file_set.workdir
     why = f"confirm version {version}" if word == "taken" else f"revert version {version}"
     arguments = (*workdir.given, file_set.folder_name, version, word, mark, *file_set.counted)
-    body = file_set.deployment.script + script("switch_look", "record", "switch_answer")
+    body = file_set.deployment.script + script(
+        "switch/print_progress", "switch/record_state", "switch/confirm_or_revert"
+    )
     return Command(workdir.host, why, PROLOGUE + body, arguments)
 
 

@@ -15,7 +15,7 @@ from enum import StrEnum
 from typing import Final
 
 from audit.observation import InstalledFile
-from remediate.deployment.base import Deployment
+from remediate.deployment.base import VERSION_FILES, Deployment
 from remediate.deployment.replace import REPLACE
 from remediate.hosts import script
 from remediate.hosts.command import Command
@@ -126,18 +126,18 @@ def stage(file_set: FileSet, version: Version) -> Command:
     name = file_set.name_of(version)
     why = f"stage certificate and key as version {name}"
     arguments = (file_set.folder_name, name, version.key_path, version.leaf_pem, version.chain_pem, *file_set.pairs)
-    return file_set.workdir.exclusive(why, script("agree", "files", "stage"), *arguments)
+    return file_set.workdir.exclusive(why, script(*VERSION_FILES, "deployment/stage_version"), *arguments)
 
 
 def leaf_of(file_set: FileSet, name: str) -> Command:
     """Return the command that prints the leaf of a version."""
     arguments = (file_set.folder_name, name, *file_set.pairs)
-    return file_set.workdir.read_only(f"read version {name}", script("leaf"), *arguments)
+    return file_set.workdir.read_only(f"read version {name}", script("deployment/print_leaf"), *arguments)
 
 
 def externally_changed(file_set: FileSet) -> Command:
     """Return the command that prints the paths that another party has changed."""
-    body = file_set.deployment.script + script("changed_paths")
+    body = file_set.deployment.script + script("deployment/list_changed_paths")
     why = "look for files that another party has changed"
     return file_set.workdir.read_only(why, body, file_set.folder_name, *file_set.pairs)
 
@@ -147,11 +147,11 @@ def destroy_keys(file_set: FileSet, name: str) -> Command:
     if not _VERSION.fullmatch(name):
         raise ValueError(f"{name!r} is not the name of a version")
     arguments = (file_set.folder_name, name, *file_set.pairs)
-    body = script("agree", "files", "destroy_keys")
+    body = script(*VERSION_FILES, "deployment/destroy_keys")
     return file_set.workdir.exclusive(f"destroy the keys of version {name}", body, *arguments)
 
 
 def prune(workdir: HostWorkdir, spared: Iterable[str]) -> Command:
     """Return the command that removes the versions that no rollback needs; none of the spared cases."""
-    body = script("agree", "files", "links", "prune")
+    body = script(*VERSION_FILES, "deployment/restore_links", "deployment/prune_versions")
     return workdir.exclusive("remove versions that no rollback needs", body, str(UNUSED_DAYS), *sorted(set(spared)))

@@ -60,7 +60,7 @@ def reset_command(context: CaseContext, service: str) -> Command:
     pairs = (word for path in _paths(context, service) for word in (installed_path(path) or path, path))
     return context.workdir.exclusive(
         f"have the panel install a self-signed certificate for {service}",
-        panel.whm_api + script("placeholder"), _panel_name(context, service), *pairs,
+        panel.whm_api + script("cpanel/install_placeholder"), _panel_name(context, service), *pairs,
         timeout_s=2.0 * panel.answers_s,
     )  # fmt: skip
 

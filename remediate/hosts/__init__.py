@@ -1,4 +1,4 @@
-"""Commands of a repair on hosts. Their shell is in `shell/`, one file a subject, checked by shellcheck."""
+"""Commands of a repair on hosts. Their shell is in `shell/`, one directory a subject, checked by shellcheck."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from audit.host.trust import TRUST
 
 @cache
 def script(*names: str) -> str:
-    """Return the shell of these files of `shell/`, one after the other, without lines that hold only a comment.
+    """Return the shell of these files (`key/make_key`), one after the other, without lines that hold only a comment.
 
     Comments are for readers of the files: a transport that takes a script as one argument has 128 KiB for it.
     """

@@ -18,22 +18,25 @@ _PRINTED: Final = 3000  # characters of what it printed last
 
 @dataclass(frozen=True, slots=True)
 class RenewalAgent:
-    """An agent and the shell file that finds its renewal; it may still renew for `settles_s` after it has ended."""
+    """An agent and the file in `shell/renew/` that finds its renewal.
+
+    The agent may still renew for `settles_s` after its command has ended.
+    """
 
     name: str
-    finds: str
+    shell: str
     settles_s: float = 0.0
 
 
 RENEWAL_AGENTS: Final[Mapping[str, RenewalAgent]] = {
     agent.name: agent
     for agent in (
-        RenewalAgent("certbot", "renew_certbot"),
-        RenewalAgent("acme.sh", "renew_acme_sh"),
-        RenewalAgent("lego", "renew_lego"),
-        RenewalAgent("dehydrated", "renew_dehydrated"),
-        RenewalAgent("caddy", "renew_caddy", settles_s=120.0),
-        RenewalAgent(AGENT, "renew_cpanel"),
+        RenewalAgent("certbot", "certbot"),
+        RenewalAgent("acme.sh", "acme_sh"),
+        RenewalAgent("lego", "lego"),
+        RenewalAgent("dehydrated", "dehydrated"),
+        RenewalAgent("caddy", "caddy", settles_s=120.0),
+        RenewalAgent(AGENT, "cpanel"),
     )
 }
 """The agents whose renewal can be run, by the name that the audit gives them."""
@@ -45,5 +48,5 @@ def renewal_command(agent: RenewalAgent, workdir: HostWorkdir, paths: tuple[str,
     It fails if the agent has no renewal for exactly these files.
     """
     why = f"let {agent.name} renew the certificate in {', '.join(paths)}"
-    renewal = script("renew_begin", agent.finds, "renew_run")
+    renewal = script("renew/begin", f"renew/{agent.shell}", "renew/run")
     return workdir.exclusive(why, renewal, str(RENEWAL_S), str(_PRINTED), *paths, timeout_s=RENEWAL_S + 60.0)

@@ -19,9 +19,9 @@ OTHER: Final = 65
 
 _CASE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
-PROLOGUE: Final = TRUST + script("prelude", "workdir")
+PROLOGUE: Final = TRUST + script("common/prelude", "common/workdir")
 
-LOCKED: Final = PROLOGUE + script("lock")
+LOCKED: Final = PROLOGUE + script("common/lock")
 """The beginning of a script that changes something: it takes the lock of the host (descriptor 9) or exits with BUSY."""
 
 

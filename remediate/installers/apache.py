@@ -1,4 +1,4 @@
-"""Apache httpd: its own check, then SIGUSR1 (graceful). The shell is `hosts/shell/apache.sh`."""
+"""Apache httpd: its own check, then SIGUSR1 (graceful). The shell is `hosts/shell/services/apache.sh`."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from remediate.hosts.command import Command
 
 @dataclass(frozen=True, slots=True)
 class Daemon:
-    """An installer for a daemon that is found by its processes. `shell` names its file in `hosts/shell/`."""
+    """An installer for a daemon that is found by its processes. `shell` names its file in `hosts/shell/services/`."""
 
     name: str
     processes: tuple[str, ...]  # names in /proc/PID/comm, which has at most 15 characters
@@ -30,4 +30,4 @@ class Daemon:
 
     def _script(self, calls: str) -> str:
         names = f'name="{self.name}" processes=" {" ".join(self.processes)} "\n'
-        return f"{names}{trusted_script('daemon', self.shell)}find_first\n{calls}\n"
+        return f"{names}{trusted_script('services/daemon', f'services/{self.shell}')}find_first\n{calls}\n"

@@ -1,4 +1,4 @@
-"""dovecot: `doveconf`, then SIGHUP. The shell is `hosts/shell/dovecot.sh`."""
+"""dovecot: `doveconf`, then SIGHUP. The shell is `hosts/shell/services/dovecot.sh`."""
 
 from __future__ import annotations
 

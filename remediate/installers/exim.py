@@ -1,4 +1,4 @@
-"""exim: its own check, then SIGHUP if it does not load new files by itself. The shell is `hosts/shell/exim.sh`."""
+"""exim: its own check, then SIGHUP unless it loads new files by itself. The shell is `hosts/shell/services/exim.sh`."""
 
 from __future__ import annotations
 

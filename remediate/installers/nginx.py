@@ -1,4 +1,4 @@
-"""nginx: `nginx -t`, then SIGHUP. The shell is `hosts/shell/nginx.sh`."""
+"""nginx: `nginx -t`, then SIGHUP. The shell is `hosts/shell/services/nginx.sh`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""postfix: `postfix check`, then its tables and `postfix reload`. The shell is `hosts/shell/postfix.sh`."""
+"""postfix: `postfix check`, then its tables and `postfix reload`. The shell is `hosts/shell/services/postfix.sh`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""proftpd: its own check, then SIGHUP. The shell is `hosts/shell/proftpd.sh`."""
+"""proftpd: its own check, then SIGHUP. The shell is `hosts/shell/services/proftpd.sh`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""vsftpd: it has no check and is restarted. The shell is `hosts/shell/vsftpd.sh`."""
+"""vsftpd: it has no check and is restarted. The shell is `hosts/shell/services/vsftpd.sh`."""
 
 from __future__ import annotations
 

@@ -123,7 +123,11 @@ def _is_address(name: str) -> bool:
 def read_contact_command(host: str) -> Command:
     """Return the command that reads the contacts of a host's administrator; it reads nothing else of any file."""
     return Command(
-        host, "read the contacts of its administrator", trusted_script("contact"), changes=False, timeout_s=20.0
+        host,
+        "read the contacts of its administrator",
+        trusted_script("inspect/contacts"),
+        changes=False,
+        timeout_s=20.0,
     )
 
 

@@ -49,13 +49,13 @@ def make_csr_command(workdir: HostWorkdir, names: Sequence[str], key_type: str) 
     given = ("-algorithm", algorithm, *(word for option in options for word in ("-pkeyopt", option)))
     why = f"make a key ({key_type}) and a CSR for {listing(tuple(names))}"
     return workdir.exclusive(
-        why, script("key_make"), _configuration(names, key_type), _subject(names), *given, timeout_s=_MAKE_S
+        why, script("key/make_key"), _configuration(names, key_type), _subject(names), *given, timeout_s=_MAKE_S
     )
 
 
 def discard_key_command(workdir: HostWorkdir) -> Command:
     """Return the command that destroys the pending key and CSR, because no CSR is used for two orders."""
-    return workdir.exclusive("destroy the pending key and its CSR", script("key_discard"))
+    return workdir.exclusive("destroy the pending key and its CSR", script("key/discard_key"))
 
 
 def read_host_csr(done: CommandResult, names: Sequence[str], key_type: str) -> Csr:

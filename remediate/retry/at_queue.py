@@ -116,9 +116,9 @@ def commands(resume_job: ResumeJob) -> tuple[Command, Command, Command]:
     """Return the commands that look for a queued job, and queue one by the panel's program and by at."""
     host, action = resume_job.host, resume_job.action
     marks = (resume_job.marker, action)
-    look = Command(host, "look for a queued job", script("at_look"), marks, changes=False)
+    look = Command(host, "look for a queued job", script("at/list_jobs"), marks, changes=False)
     arguments = (QUEUE, resume_job.script, str(DELAY_MIN), _PATH, resume_job.home)
-    queue = Command(host, f"contact the issuer again in {DELAY_MIN} minutes", script("at_queue"), arguments)
+    queue = Command(host, f"contact the issuer again in {DELAY_MIN} minutes", script("at/queue_job"), arguments)
     return look, trying_later(host, action, _PATH, resume_job.home), queue
 
 
@@ -153,7 +153,9 @@ def _replace_outdated(session: CommandRunner, resume_job: ResumeJob, queued: Que
     jobs = read_queue(look_result.output) if look_result.ok else ()
     for job in jobs:
         session.run(
-            Command(resume_job.host, "remove the job of an earlier version", script("at_remove"), (str(job.number),))
+            Command(
+                resume_job.host, "remove the job of an earlier version", script("at/remove_job"), (str(job.number),)
+            )
         )
     notes = (f"; it replaces job {job.number} of an earlier version" for job in jobs)
     return replace(queued, note=f"{queued.note}{''.join(notes)}")
@@ -176,7 +178,7 @@ def _read_queued(session: CommandRunner, host: str, done: CommandResult) -> Queu
 
 def _kept_if_atd_runs(session: CommandRunner, host: str, job: Job, output: str) -> Queued | NotQueued:
     if "signal atd" in output:  # "Can't open /run/atd.pid to signal atd. No atd running?"
-        session.run(Command(host, "remove a job that no atd would start", script("at_remove"), (str(job.number),)))
+        session.run(Command(host, "remove a job that no atd would start", script("at/remove_job"), (str(job.number),)))
         return NotQueued("atd does not run here, so no job would start: systemctl enable --now atd")
     return Queued(job)
 

@@ -138,11 +138,11 @@ def repairing(web1: Host) -> list[str]:
     token = Challenge(workdir, "mallory.example.test", csr(), "u1q2e3", f"{HOME}/www")
     solver = SOLVERS["http-csr-hash"]
     for command in (
-        workdir.exclusive("close a key", script("modes_set"), key, "closed"),
+        workdir.exclusive("close a key", script("key/set_modes"), key, "closed"),
         solver.present(token),
         solver.clean_up(token),
-        workdir.read_only("read a log", script("access_logs"), "token", "40", f"{HOME}/log/access.log"),
-        workdir.read_only("read a leaf", script("leaves_on_disk"), f"{HOME}/tls.crt"),
+        workdir.read_only("read a log", script("inspect/access_logs"), "token", "40", f"{HOME}/log/access.log"),
+        workdir.read_only("read a leaf", script("inspect/installed_leaves"), f"{HOME}/tls.crt"),
     ):
         done = run(web1, command)
         assert "precious" not in done.output + done.error

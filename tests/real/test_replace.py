@@ -96,7 +96,7 @@ class Web:
     def lacks(self) -> str:
         """Return what the preconditions say is missing."""
         paths = [one.path for one in self.file_set.targets]
-        needed = script("preconditions_begin") + REPLACE.requirements + script("preconditions")
+        needed = script("inspect/begin_requirements") + REPLACE.requirements + script("inspect/check_host")
         done = self.run(self.file_set.workdir.read_only("look", needed, "0", "0", *paths))
         assert done.ok, done
         return "\n".join(line for line in done.output.splitlines() if line.startswith("lacks "))

@@ -127,7 +127,9 @@ def _from_services(context: CaseContext) -> tuple[bytes, ...]:
 
 def _from_versions(context: CaseContext) -> tuple[bytes, ...]:
     """Return the CA certificates in the versions of earlier repairs on the host."""
-    command = context.workdir.read_only("look for CA certificates of earlier repairs", script("kept_certificates"))
+    command = context.workdir.read_only(
+        "look for CA certificates of earlier repairs", script("inspect/earlier_certificates")
+    )
     try:
         return certificates_in(require_success(context, command).output)[:_MAX_KEPT]
     except ValueError:

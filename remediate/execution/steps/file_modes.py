@@ -30,7 +30,9 @@ class FileModes:
     def check(self, context: CaseContext, subject: str) -> Satisfied | None:
         """Return that no other user can read or write a key, and every endpoint answers."""
         del subject  # it is for the whole case
-        command = context.workdir.read_only("check who can read the keys", script("modes_look"), *_keys(context))
+        command = context.workdir.read_only(
+            "check who can read the keys", script("key/find_open_keys"), *_keys(context)
+        )
         if require_success(context, command).output.strip() or _silences(context):
             return None
         if ownership := tuple(_ownership_faults(context)):
@@ -45,7 +47,7 @@ class FileModes:
         if silent := _silences(context):
             pairs = (word for path, mode in keys.items() for word in (path, mode))
             require_success(
-                context, context.workdir.exclusive("restore the modes of the keys", script("modes_set"), *pairs)
+                context, context.workdir.exclusive("restore the modes of the keys", script("key/set_modes"), *pairs)
             )
             raise StepBlocked(
                 Cause.MODES_NEEDED, f"the modes were restored because an endpoint did not answer: {sentence(silent)}"
@@ -77,7 +79,7 @@ class StillAnswers:
 def close_command(context: CaseContext) -> Command:
     """Return the command that removes the rights of other users on the keys."""
     pairs = (word for path in _keys(context) for word in (path, "closed"))
-    return context.workdir.exclusive("close the keys to others", script("modes_set"), *pairs)
+    return context.workdir.exclusive("close the keys to others", script("key/set_modes"), *pairs)
 
 
 def _keys(context: CaseContext) -> dict[str, str]:

@@ -17,7 +17,9 @@ def leaves_on_disk(context: CaseContext) -> Mapping[str, Certificate]:
     if context.on_disk is None:
         paths = sorted({file.path for file in context.case.files if file.kind == "certificate"})
         with_installed = (*paths, *filter(None, map(installed_path, paths)))
-        command = context.workdir.read_only("read the certificates on disk", script("leaves_on_disk"), *with_installed)
+        command = context.workdir.read_only(
+            "read the certificates on disk", script("inspect/installed_leaves"), *with_installed
+        )
         by_path = _read(require_success(context, command).output, with_installed)
         effective = {path: leaf for path in paths if (leaf := _effective_leaf(path, by_path))}
         context.on_disk = leaves_found(context) | effective

@@ -61,7 +61,7 @@ def preview_key(state: PreviewState) -> Iterator[Action]:
 
 def waiting_request(context: CaseContext) -> Csr | None:
     """Return the CSR on the host; None if it does not exist, or if its names or its key type differ from the case."""
-    result = _execute(context, context.workdir.read_only("look for an existing CSR", script("key_look")))
+    result = _execute(context, context.workdir.read_only("look for an existing CSR", script("key/print_csr")))
     try:
         return _read(context, result) if result.output.strip() else None
     except BadCsr:

@@ -38,7 +38,7 @@ class Preconditions:
         requirements = dict.fromkeys(
             switch_group.file_set.deployment.requirements for switch_group in context.switch_groups
         )
-        needed = "".join((script("preconditions_begin"), *requirements, script("preconditions")))
+        needed = "".join((script("inspect/begin_requirements"), *requirements, script("inspect/check_host")))
         command = context.workdir.read_only("look for what a repair needs", needed, str(_ROOM), str(_FILES), *paths)
         fields = [line.partition(" ")[::2] for line in require_success(context, command).output.splitlines()]
         require_same_time(context, context.case.host, _time(dict(fields).get("now", "")))

@@ -78,7 +78,7 @@ class StageFiles:
         file_set, name = context.switch_group(subject).file_set, version_name(context, subject)
         folder = file_set.folder.rpartition("/")[2]
         command = context.workdir.read_only(
-            f"check whether version {name} is staged", script("version_look"), folder, name
+            f"check whether version {name} is staged", script("deployment/check_staged"), folder, name
         )
         return Satisfied(f"version {name}") if require_success(context, command).output.strip() else None
 

@@ -1,6 +1,6 @@
 # shellcheck shell=sh
 # shellcheck disable=SC2154,SC2034,SC2329 # variables and functions are shared with the scripts before and after this one
-# Reports what stands in the way of replacing the files at these paths. Prepended: preconditions_begin.sh. $@: the paths.
+# Reports what stands in the way of replacing the files at these paths. Prepended: inspect/begin_requirements.sh. $@: the paths.
 cannot_change() {
   if [ -e "$1" ] && [ "$(id -u)" = 0 ] && ! [ -w "$1" ]; then
     lacks "$1 cannot be replaced: it is immutable (chattr +i) or its file system is mounted read-only"

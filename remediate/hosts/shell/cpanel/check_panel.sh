@@ -1,6 +1,6 @@
 # shellcheck shell=sh
 # shellcheck disable=SC2154,SC2034,SC2329 # variables and functions are shared with the scripts before and after this one
-# Reports what the panel lacks. Prepended: whm.sh. $@: the paths.
+# Reports what the panel lacks. Prepended: cpanel/whm_api.sh. $@: the paths.
 panels() {
   for path in "$@"; do
     case $path in "$panel"/var/cpanel/ssl/*/*) path=${path%/*}; echo "${path##*/}" ;; esac

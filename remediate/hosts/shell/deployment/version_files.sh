@@ -1,6 +1,6 @@
 # shellcheck shell=sh
 # shellcheck disable=SC2154,SC2034,SC2329 # variables and functions are shared with the scripts before and after this one
-# Files of versions and files at configured paths. Prepended: the functions of trust/, workdir.sh, agree.sh.
+# Files of versions and files at configured paths. Prepended: the functions of trust/, common/workdir.sh, key/verify_key_matches.sh.
 # Versions lie in directories that root alone can enter; a file of version V for the path P is V followed by P, with the
 # owner, mode, ACL, label and other attributes that it has at P. A file in a directory of another user is only ever read
 # and written with the rights of that user, and of its attributes only the mode is kept.

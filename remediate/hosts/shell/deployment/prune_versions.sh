@@ -4,7 +4,7 @@
 # $1: days, then cases that are not touched. Of this case the versions in use, proven last and before that stay. Of other
 # cases nothing stays that no configured path uses any more: at once if this case has the paths now, else when nothing
 # has changed there for so many days. What this program did not make is not touched: the root may be a directory in which
-# there are other things. Prepended: lock.sh, files.sh, links.sh.
+# there are other things. Prepended: common/lock.sh, deployment/version_files.sh, deployment/restore_links.sh.
 days=$1
 shift
 spared=" $case $* "

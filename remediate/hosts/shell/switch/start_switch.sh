@@ -1,6 +1,6 @@
 # shellcheck shell=sh
 # shellcheck disable=SC2154,SC2034,SC2329 # variables and functions are shared with the scripts before and after this one
-# Starts the detached script. $1: what that needs too: the shell of a deployment, record.sh. Prepended: lock.sh, adopt.sh.
+# Starts the detached script. $1: what that needs too: the shell of a deployment, switch/record_state.sh. Prepended: common/lock.sh, switch/keep_current_files.sh.
 daemon_sh=$2 detached=$3 folder=$root/$case/$4 name=$5 patience=$6 returns=$7 files=$8
 shift 8
 cd "$folder" || fail 65 "no version was laid ready in $folder"

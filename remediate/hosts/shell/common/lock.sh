@@ -1,6 +1,6 @@
 # shellcheck shell=sh
 # shellcheck disable=SC2154,SC2034,SC2329 # variables and functions are shared with the scripts before and after this one
-# A script that changes something takes the host's lock (descriptor 9) or ends with status 75. Prepended: workdir.sh.
+# A script that changes something takes the host's lock (descriptor 9) or ends with status 75. Prepended: common/workdir.sh.
 # A look at whether the lock is free holds it for a moment, so the lock is tried several times. If a disk is full, a
 # shell's own message is no more than "I/O error", so the script adds which file system is full.
 set -eu

@@ -1,6 +1,6 @@
 # shellcheck shell=sh
 # shellcheck disable=SC2154,SC2034,SC2329 # variables and functions are shared with the scripts before and after this one
-# The detached script of a switch. Prepended: the shell of a deployment, record.sh.
+# The detached script of a switch. Prepended: the shell of a deployment, switch/record_state.sh.
 # $1: root, $2: directory of the files, $3: version, $4: seconds, $5: yes to go back, $6: how many paths; then paths and
 # parts in turn, and for each service its name, its test, how it takes its files up and how it is started, in shell.
 # Nothing that is started here may hold the lock (descriptor 9) or our output: it may be a daemon.

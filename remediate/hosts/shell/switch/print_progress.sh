@@ -1,7 +1,7 @@
 # shellcheck shell=sh
 # shellcheck disable=SC2154,SC2034,SC2329 # variables and functions are shared with the scripts before and after this one
 # Prints where a switch is. In this order: if the lock is free before a state that is not final is read, no script is at
-# work. Prepended: workdir.sh, the shell of a deployment.
+# work. Prepended: common/workdir.sh, the shell of a deployment.
 tell() {
   echo "now $(date +%s)"
   if flock -n "$root/lock" true; then echo "lock free"; else echo "lock $(cat "$root/lock")"; fi

@@ -1,6 +1,6 @@
 # shellcheck shell=sh
 # shellcheck disable=SC2154,SC2034,SC2329 # variables and functions are shared with the scripts before and after this one
-# Lays a version ready beside the others. Prepended: lock.sh, files.sh.
+# Lays a version ready beside the others. Prepended: common/lock.sh, deployment/version_files.sh.
 # Some servers take the parameters of a Diffie-Hellman exchange from the file of their key: they stay where they are.
 folder=$root/$case/$1 name=$2 key=$3 leaf=$4 chain=$5
 shift 5

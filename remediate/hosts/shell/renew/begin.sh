@@ -4,7 +4,7 @@
 # A user's own agent is that user's: root runs no program that another user can change.
 # shellcheck disable=SC2154,SC2034 # variables are shared with the scripts before and after this one
 set_limit "$1"
-# shellcheck disable=SC2034 # read by renew_run.sh, which comes last
+# shellcheck disable=SC2034 # read by renew/run.sh, which comes last
 printed=$2 line_end='
 '
 shift 2

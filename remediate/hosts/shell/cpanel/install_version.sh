@@ -1,7 +1,7 @@
 # shellcheck shell=sh
 # shellcheck disable=SC2154,SC2034,SC2329 # variables and functions are shared with the scripts before and after this one
 # The deployment for the services of a cPanel & WHM server: the panel installs a version by WHM API 1. Its files stay its
-# own; none of them is written here. Prepended: files.sh, whm.sh, record.sh. In $folder: the directory of these files.
+# own; none of them is written here. Prepended: deployment/version_files.sh, cpanel/whm_api.sh, switch/record_state.sh. In $folder: the directory of these files.
 
 # Which version is in use is read from the files, by leaf and public key, because the panel may have changed them. What
 # it installs begins with `my` in some places, and then the file without is not used.

@@ -1,7 +1,7 @@
 # shellcheck shell=sh
 # shellcheck disable=SC2154,SC2034,SC2329 # variables and functions are shared with the scripts before and after this one
 # Earlier versions of this program made the configured paths links into its own directories, which daemons could pass
-# through (mode 711). Here they become files again. Prepended: files.sh. In $folder: the directory of these files.
+# through (mode 711). Here they become files again. Prepended: deployment/version_files.sh. In $folder: the directory of these files.
 
 # is_our_link PATH: whether the path is such a link.
 is_our_link() {

@@ -1,6 +1,6 @@
 # shellcheck shell=sh
 # shellcheck disable=SC2154,SC2034,SC2329 # variables and functions are shared with the scripts before and after this one
-# Prints the leaf of a version. Prepended: workdir.sh.
+# Prints the leaf of a version. Prepended: common/workdir.sh.
 version=$root/$case/$1/$2
 shift 2
 while [ $# -gt 0 ]; do

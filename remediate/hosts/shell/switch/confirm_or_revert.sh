@@ -2,7 +2,7 @@
 # shellcheck disable=SC2154,SC2034,SC2329 # variables and functions are shared with the scripts before and after this one
 # Confirms a version (`taken`) or calls it back (`withdrawn`), and waits until that is noted. Of a confirmation and the
 # end of the script's patience exactly one comes first: both rename the same file. A mark is left of a version that every
-# address rejected: it is not tried again. Prepended: switch_look.sh, record.sh.
+# address rejected: it is not tried again. Prepended: switch/print_progress.sh, switch/record_state.sh.
 folder=$root/$case/$1 name=$2 answer=$3 mark=$4
 cd "$folder" || fail 65 "nothing was switched here"
 shift 4

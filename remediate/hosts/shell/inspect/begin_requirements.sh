@@ -2,7 +2,7 @@
 # Says what the host lacks for a repair, everything at once. In $1 kB and $2 files beside what the versions take.
 # shellcheck disable=SC2154,SC2034 # variables are shared with the scripts before and after this one
 echo "now $(date +%s)"
-# shellcheck disable=SC2034 # read by preconditions.sh, which follows
+# shellcheck disable=SC2034 # read by inspect/check_host.sh, which follows
 room=$1 files=$2 me=$(id -un) groups=" $(id -G) "
 shift 2
 lacks() { echo "lacks $*"; }

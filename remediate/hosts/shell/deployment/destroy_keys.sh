@@ -1,6 +1,6 @@
 # shellcheck shell=sh
 # shellcheck disable=SC2154,SC2034,SC2329 # variables and functions are shared with the scripts before and after this one
-# Destroys the keys of a version that is not in use. Prepended: lock.sh, files.sh.
+# Destroys the keys of a version that is not in use. Prepended: common/lock.sh, deployment/version_files.sh.
 folder=$root/$case/$1 name=$2
 shift 2
 cd "$folder" || exit 0

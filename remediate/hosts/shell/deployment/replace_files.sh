@@ -1,7 +1,7 @@
 # shellcheck shell=sh
 # shellcheck disable=SC2154,SC2034,SC2329 # variables and functions are shared with the scripts before and after this one
 # A version comes to be at the configured paths by renames: each new file is prepared in the directory of the old one,
-# and then all are renamed directly after each other. Prepended: files.sh. In $folder: the directory of these files.
+# and then all are renamed directly after each other. Prepended: deployment/version_files.sh. In $folder: the directory of these files.
 # While renames are under way the link `moving` names their version: if it exists and the lock is free, they were
 # interrupted, and the next who has the lock completes or reverts them. New files are prepared in a directory of their own
 # beside the old ones, which has `token` in its name: so one program renames all of a directory.

@@ -1,6 +1,6 @@
 # shellcheck shell=sh
 # shellcheck disable=SC2154,SC2034,SC2329 # variables and functions are shared with the scripts before and after this one
-# Prints the paths that another party has changed. Prepended: workdir.sh, the shell of a deployment.
+# Prints the paths that another party has changed. Prepended: common/workdir.sh, the shell of a deployment.
 folder=$root/$case/$1
 cd "$folder" 2>/dev/null || :
 shift
