@@ -5,7 +5,7 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 INSTALLED := $(VENV)/installed
 JOBS ?= 3
-PEERS := tests/real/test_peers.py
+PEERS := tests/system/daemons/test_peers.py
 
 # Tests start hundreds of processes that import the checkout: compiled once, whatever the caller's environment says.
 export PYTHONDONTWRITEBYTECODE :=
@@ -20,7 +20,7 @@ demo: $(INSTALLED)
 test:
 	@$(MAKE) --no-print-directory --jobs=3 --output-sync=target lint overlays compiled
 	$(PYTHON) -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder --durations=25 --ignore=$(PEERS) $(PYTEST_ARGUMENTS)
-	@$(PYTHON) -m tests.real.overlay left-out
+	@$(PYTHON) -m tests.support.hosts.overlay left-out
 
 # Longer tests in named parts: all of them, or some by `make test-matrix PART="attack crash"`.
 MATRIX := attack crash fuzz peers
@@ -29,12 +29,13 @@ PART ?= $(MATRIX)
 test-matrix: $(addprefix matrix-,$(PART))
 
 matrix-attack: $(INSTALLED)
-	SSLAUDIT_TEST_ATTACK_S=120 $(PYTHON) -m pytest tests/real/test_hostile_user.py
+	SSLAUDIT_TEST_ATTACK_S=120 $(PYTHON) -m pytest tests/system/local_users/test_attack.py
 
 matrix-crash: $(INSTALLED)
-	SSLAUDIT_TEST_STRIDE=1 $(PYTHON) -m pytest -n 2 tests/installers/test_killed.py tests/installers/test_panel.py tests/runner/test_killed.py \
-	    tests/runner/test_panel_switch.py tests/runner/test_rollback.py tests/real/test_repair.py \
-	    tests/real/test_repair_interrupted.py
+	SSLAUDIT_TEST_STRIDE=1 $(PYTHON) -m pytest -n 2 \
+	    $(addprefix tests/integration/remediate/,deployment/test_switch_killed.py cpanel/test_whm_deployment.py \
+	    cpanel/test_panel_repair.py execution/test_run_killed.py execution/test_rollback.py) \
+	    tests/system/repair/test_repair_killed.py tests/system/repair/test_interrupted.py
 
 matrix-peers: $(INSTALLED)
 	$(PYTHON) -m pytest $(PEERS)
@@ -50,7 +51,7 @@ lint: $(INSTALLED)
 # Real servers live in overlays of / below .lab/ (root). On CI they must be there; elsewhere the last line of `make test`
 # says that their tests were left out. Building them needs nothing that is installed.
 overlays:
-	@python3 -m tests.real.overlay build || [ -z "$$CI" ]
+	@python3 -m tests.support.hosts.overlay build || [ -z "$$CI" ]
 
 compiled: $(INSTALLED)
 	@$(PYTHON) -m compileall -q audit pytest_sslaudit remediate tests

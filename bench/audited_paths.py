@@ -42,7 +42,7 @@ from audit.x509.algorithms import is_signed_by
 from audit.x509.certificate import path_members, read_certificate
 from audit.x509.path.trust_store import Anchors
 from bench.paths import CONTRADICTED, OF_WEB, Case, der_of, here, read_cases, time_of
-from tests.documents import checks
+from tests.repository.documents import checks
 
 REFUSING: Final = (
     "cert.untrusted",

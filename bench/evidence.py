@@ -28,8 +28,8 @@ from audit.observation import (
     RevocationSource,
 )
 from audit.x509.path.trust_store import Anchors
-from tests.lab.ca import Identity, Leaf, issue, new_intermediate, new_key, new_root, new_rsa_key
 from tests.lab.revocation import Registry, access, pointing
+from tests.support.x509.ca import Identity, Leaf, issue, new_intermediate, new_key, new_root, new_rsa_key
 
 CRL, OCSP, ISSUER = "http://crl.bench.test/ca.crl", "http://ocsp.bench.test", "http://crt.bench.test/ca.crt"
 REVOKED: Final = 1000  # entries of the CRL that all the leaves share

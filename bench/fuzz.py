@@ -3,12 +3,12 @@
     python -m bench.fuzz [MUTANTS [SEED]]
 
 Each mutant takes its original's place in the evidence of an endpoint that is otherwise good. Two thirds are signed
-again, so that what comes after the signature is reached (`tests/audit/hostile_evidence.py`). Then facts, chain, path,
-linter, revocation, keys and all checks are asked (`tests/audit/hostile.py`). An escape is whatever is raised and is no
-judgement, a warning too, and a leaf that cannot be read and is no finding. Prints of each kind its mutants, in how many
-`cert.malformed` was a finding, the escapes and the slowest; then how each escape came about, with its bytes. Exits 1
-where there was one, or where a mutant took more than a second of CPU. The seed chooses the edits; keys and serial
-numbers are new in each run.
+again, so that what comes after the signature is reached (`tests/support/x509/mutated_evidence.py`). Then facts,
+chain, path, linter, revocation, keys and all checks are asked (`tests/support/x509/evidence_fuzzing.py`). An escape
+is whatever is raised and is no judgement, a warning too, and a leaf that cannot be read and is no finding. Prints of
+each kind its mutants, in how many `cert.malformed` was a finding, the escapes and the slowest; then how each escape
+came about, with its bytes. Exits 1 where there was one, or where a mutant took more than a second of CPU. The seed
+chooses the edits; keys and serial numbers are new in each run.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from audit.analysis.chains import MALFORMED
-from tests.audit.hostile import KINDS, read_all
-from tests.audit.hostile_evidence import Attempt, attempt, good_evidence
+from tests.support.x509.evidence_fuzzing import KINDS, read_all
+from tests.support.x509.mutated_evidence import Attempt, attempt, good_evidence
 
 MUTANTS: Final = 100_000
 SEED: Final = 20261123

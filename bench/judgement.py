@@ -35,7 +35,7 @@ from audit.verdict import Judgement, NotApplicable
 from audit.x509.path.trust_store import Anchors
 from bench.evidence import found, observations
 from pytest_sslaudit.evidence import Spool
-from tests.documents import checks
+from tests.repository.documents import checks
 
 CPU_MS: Final = 3.0  # an endpoint
 READING: Final = "reading the evidence"

@@ -28,9 +28,14 @@ CHECKOUT: Final = Path(__file__).parent.parent
 TABLE: Final = Path(__file__).with_name("packages.toml")
 SOURCES: Final = ("audit", "pytest_sslaudit", "remediate")
 FOLDERS: Final = (
-    "tests/audit", "tests/services", "tests/visits", "tests/remediate", "tests/issuers", "tests/letters", "tests/dcv",
-    "tests/probe", "tests/unit/audit", "tests/unit/remediate"
-)  # fmt: skip  # before and after the tests move: those that exist are run
+    "tests/unit",
+    "tests/integration/audit/probe",
+    "tests/integration/audit/x509",
+    "tests/integration/remediate/issuers",
+    "tests/integration/remediate/challenges",
+    "tests/integration/remediate/notify",
+    "tests/integration/remediate/state",
+)
 AT_A_TIME: Final = 2
 SHOWN: Final = 3000  # characters of the output of tests that failed
 
@@ -98,7 +103,7 @@ class Measurement:
 
     def _run(self, path: str) -> str:
         sources = f"--source={','.join(self.sources)}"
-        pytest = ("pytest", "-q", "-p", "no:cacheprovider", "-m", "not real and not browser", path)
+        pytest = ("pytest", "-q", "-p", "no:cacheprovider", "-m", "not system and not browser", path)
         command = self._coverage("run", "--parallel-mode", sources, "-m", *pytest)
         done = subprocess.run(
             command, cwd=self.checkout, env=self._environment(), capture_output=True, text=True, check=False

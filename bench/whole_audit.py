@@ -29,8 +29,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from bench.evidence import sources
 from bench.servers import Publisher, serving
-from tests.lab.ca import Identity, Leaf, issue, new_intermediate, new_root
 from tests.lab.revocation import Registry
+from tests.support.x509.ca import Identity, Leaf, issue, new_intermediate, new_root
 
 ITEM_CPU_MS: Final = 1.6  # a check of an endpoint; 28 checks, with which the bound was set, took 45 ms
 MEMORY_MB: Final = 400.0  # in all

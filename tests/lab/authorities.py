@@ -14,8 +14,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
-from tests.lab.ca import Identity, new_intermediate, new_root, new_rsa_key
 from tests.lab.revocation import Registry, pointing
+from tests.support.x509.ca import Identity, new_intermediate, new_root, new_rsa_key
 
 DAY: Final = timedelta(days=1)
 

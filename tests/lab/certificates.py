@@ -13,7 +13,6 @@ from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID
 
 from tests.lab.authorities import DAY, Authorities
-from tests.lab.ca import Leaf, issue, new_close_key, new_key, new_rsa_key, sign_weakly
 from tests.lab.chains import (
     by_a_leaf,
     duplicated,
@@ -28,6 +27,7 @@ from tests.lab.chains import (
 )
 from tests.lab.leaves import Served, good, issue_below, leaf_for, serve
 from tests.lab.withdrawn import answered, listed, must_staple, revoked, revoked_above, staple_old, stapled
+from tests.support.x509.ca import Leaf, issue, new_close_key, new_key, new_rsa_key, sign_weakly
 
 
 def _good_rsa(at: Authorities, name: str) -> Served:

@@ -6,8 +6,8 @@ It does not know which check says so, nor who serves them.
 from __future__ import annotations
 
 from tests.lab.authorities import Authorities
-from tests.lab.ca import issue, new_intermediate, new_rsa_key
 from tests.lab.leaves import Served, good, issue_below, leaf_for
+from tests.support.x509.ca import issue, new_intermediate, new_rsa_key
 
 
 def foreign(at: Authorities, name: str) -> Served:

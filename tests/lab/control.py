@@ -17,7 +17,7 @@ from OpenSSL import SSL
 from tests.lab import reload
 from tests.lab.faults import LOCAL
 from tests.lab.installed import Service
-from tests.lab.sockets import accepting, bind
+from tests.support.sockets import accepting, bind
 
 
 def reload_command(port: int, service: str) -> str:

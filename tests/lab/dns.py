@@ -20,7 +20,7 @@ import dns.rcode
 import dns.rdatatype
 import dns.rrset
 
-from tests.lab.sockets import accepting
+from tests.support.sockets import accepting
 
 _TTL_S = 1
 _LENGTH = 2  # octets of length before a message over TCP (RFC 1035 4.2.2)

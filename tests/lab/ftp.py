@@ -12,8 +12,8 @@ from typing import Final
 from OpenSSL import SSL
 
 from tests.lab.protocols import Protocol, Session
-from tests.lab.sockets import accepting, bind
 from tests.lab.stream import Stream
+from tests.support.sockets import accepting, bind
 
 _DATA_WAIT_S = 5.0  # a client that asked for a data connection opens it at once
 

@@ -18,10 +18,10 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from OpenSSL import SSL
 
-from tests.lab.ca import PrivateKey
 from tests.lab.faults import Files, Planted
 from tests.lab.leaves import Served
 from tests.lab.servers import make_context
+from tests.support.x509.ca import PrivateKey
 
 
 @dataclass(frozen=True, slots=True)

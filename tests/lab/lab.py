@@ -29,15 +29,15 @@ from tests.lab.description import Folder, Lab, Place, Surroundings, describe, ne
 from tests.lab.dns import NXDOMAIN, SERVFAIL, SILENCE, Answer, Zone, name_server
 from tests.lab.faults import FAULTY, LOCAL, SILENT, SOUND, Planted
 from tests.lab.installed import Service, lay, paths_of
-from tests.lab.issuance import Authority
 from tests.lab.leaves import Served
 from tests.lab.revocation import Responder
 from tests.lab.servers import Current, listening, make_context, tell_names_apart
 from tests.lab.sink import mail_sink
-from tests.lab.sockets import bind
-from tests.lab.store import serving
 from tests.lab.watch import Watched, watching
 from tests.lab.website import website
+from tests.support.sockets import bind
+from tests.support.store.issuance import Authority
+from tests.support.store.server import serving
 
 _TROUBLES: Final[Mapping[str, Answer]] = {
     "nxdomain": NXDOMAIN,

@@ -11,8 +11,8 @@ from datetime import timedelta
 from cryptography import x509
 
 from tests.lab.authorities import DAY, Authorities
-from tests.lab.ca import Identity, Leaf, PrivateKey, issue
 from tests.lab.revocation import access, pointing
+from tests.support.x509.ca import Identity, Leaf, PrivateKey, issue
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID
 
-from tests.lab.ca import SHA256, Identity, Leaf, issue
+from tests.support.x509.ca import SHA256, Identity, Leaf, issue
 
 _HOUR: Final = timedelta(hours=1)
 _DAY: Final = timedelta(days=1)

@@ -18,8 +18,8 @@ from tests.lab.ftp import FTP
 from tests.lab.hostile import MISBEHAVIOURS
 from tests.lab.leaves import Served
 from tests.lab.protocols import IMAP, POP3, SMTP, Protocol, converse, echo, serve_http
-from tests.lab.sockets import accepting
 from tests.lab.stream import Closed, Stream
+from tests.support.sockets import accepting
 
 Conversation = Callable[[Stream, SSL.Context], Awaitable[None]]
 Current = Callable[[], SSL.Context]

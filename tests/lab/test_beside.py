@@ -15,10 +15,10 @@ from cryptography import x509
 from audit.config import Configuration, read_configuration, section, subsections
 from remediate.issuers import Issuer, IssuerEndpoint, Order, OrderRequest
 from remediate.issuers.store import Store, StoreConfig
-from tests.issuers.requests import request
-from tests.issuers.website import challenge_of
 from tests.lab.description import Lab
 from tests.lab.lab import running
+from tests.support.http.validation_website import challenge_of
+from tests.support.store.order_requests import request
 
 
 @pytest.fixture(scope="module")

@@ -16,8 +16,7 @@ import pytest
 from tests.lab.comparison import REMEDIES, compare, read_results
 from tests.lab.demo import repair, served
 from tests.lab.faults import OUTSIDE
-
-ROOT = Path(__file__).parents[2]
+from tests.support.checkout import CHECKOUT
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +80,7 @@ def test_a_second_run_finds_nothing_to_do_and_has_nothing_to_tell(repaired: Repa
 
 def test_the_demo_says_what_was_found_and_mended(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "tests.lab.demo", "www", "expired", "leaf-only", "closed-port", "owned"]
-    environment = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"}
+    environment = {"PYTHONPATH": str(CHECKOUT), "PATH": "/usr/bin:/bin"}
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
     assert (tmp_path / "report.html").stat().st_size > 0
@@ -96,7 +95,7 @@ def test_the_option_audits_the_lab_as_its_arguments_would(tmp_path: Path, worker
     results = tmp_path / "results.jsonl"
     audit = ["--pyargs", "audit", "--lab", "-k", "www.lab or expired-mail", "--audit-results", str(results)]
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *audit, *workers]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=False)
     assert done.returncode == 1, done.stdout[-4000:] + done.stderr[-2000:]
     failed = {row["check"] for row in read_results(results) if row["verdict"] not in ("pass", "not-applicable")}
     assert failed == {"cert.expired"}

@@ -36,7 +36,7 @@ NOT_PLANTED = {
     "ops.clock-skew",  # likewise
     "dcv.firewall", "dcv.firewall-narrow", "dcv.http-unreachable", "dcv.redirect-illegal", "dcv.stale-token",
     "ops.contact-missing", "ops.management-disabled", "ops.renewal-unscheduled",
-    # of a panel's server, which has a lab of its own: tests/real/panel
+    # of a panel's server, which has a lab of its own: tests/support/cpanel
     "ops.waiver-expired", "ops.waiver-stale",  # of what a user writes
     "cert.profile-br", "cert.lint-br", "cert.internal-name", "cert.no-revocation-info", "cert.sct-insufficient",
     "cert.eku-clientauth",

@@ -17,14 +17,14 @@ from audit.probe.revocation import RevocationContext, RevocationFetcher
 from audit.verdict import Finding, Inconclusive, Judgement
 from audit.x509.path.served_chain import read_chain
 from audit.x509.path.trust_store import Anchors
-from tests.audit.facts import WEBPKI, observed, served
-from tests.audit.verdicts import judged
 from tests.lab.authorities import Authorities, found_authorities
 from tests.lab.certificates import RECIPES
 from tests.lab.leaves import Served
 from tests.lab.revocation import Responder
 from tests.lab.website import website
 from tests.lab.withdrawn import answered, listed, revoked
+from tests.support.endpoint_facts import WEBPKI, observed, served
+from tests.support.verdicts import judged
 
 NAME = "asked.lab.test"
 

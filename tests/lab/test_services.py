@@ -16,8 +16,8 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from audit.endpoint import Endpoint, parse_endpoint
-from tests.lab.ca import Identity, Leaf, issue
 from tests.lab.lab import running
+from tests.support.x509.ca import Identity, Leaf, issue
 
 
 @dataclass(frozen=True, slots=True)

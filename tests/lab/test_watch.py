@@ -15,14 +15,14 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from tests.lab.authorities import Authorities, found_authorities
-from tests.lab.ca import new_key
 from tests.lab.certificates import CONTENTS, RECIPES
 from tests.lab.faults import LOCAL, Planted, Scheme
 from tests.lab.leaves import Served
 from tests.lab.quality import verifying
 from tests.lab.servers import listening, make_context
-from tests.lab.sockets import bind
 from tests.lab.watch import Watch, Watched, watching
+from tests.support.sockets import bind
+from tests.support.x509.ca import new_key
 
 NAME = "watched.lab.test"
 SOUND = {"good", "good-rsa", "short-lived", "wildcard", "both-keys", "rsa-expired-beside"}

@@ -21,8 +21,8 @@ from audit.probe.target import Target
 from audit.services import SERVICES
 from pytest_sslaudit.evidence import Spool
 from pytest_sslaudit.reports import html
-from tests.host.telling import ANSWERED, ask, sections
-from tests.plugin.evidence import NOW, WEB1, A, B, host, keep, rows, unreachable
+from tests.support.evidence import NOW, WEB1, A, B, host, keep, rows, unreachable
+from tests.support.scripted_host import ANSWERED, ask, sections
 
 CLOSED, OTHER = "https://127.0.0.1:1", "https://127.0.0.2:1"
 WORKERS = pytest.mark.parametrize("workers", [(), ("-n2",)])

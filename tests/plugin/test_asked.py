@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.plugin.evidence import A, B, host, keep, rows, unreachable
+from tests.support.evidence import A, B, host, keep, rows, unreachable
 
 OWN_SUITE = """
 import pytest

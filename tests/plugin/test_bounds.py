@@ -16,7 +16,7 @@ from cryptography.x509.oid import NameOID
 
 from audit.observation import Handshake, Observation
 from audit.text import MAX_DETAIL, MAX_MESSAGE, MAX_QUOTED, bounded_detail, bounded_message
-from tests.plugin.evidence import NOW, A, B, keep, rows, unreachable
+from tests.support.evidence import NOW, A, B, keep, rows, unreachable
 
 SUBJECT_UNITS = 2000
 NAMES = [f"{'a' * 60}.{'b' * 60}.n{number}.example" for number in range(5000)]

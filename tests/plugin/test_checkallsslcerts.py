@@ -22,7 +22,7 @@ from pytest_sslaudit.cli.local_server import find_configuration, own_command, re
 from pytest_sslaudit.cli.narrator import Console
 from remediate.state.lock import locked
 from tests.lab.demo import served
-from tests.plugin.evidence import rows
+from tests.support.evidence import rows
 
 SELF_SIGNED = "self-signed"  # labels of services of the lab that nobody shares a file with
 OLD = "expiring-mx"

@@ -13,13 +13,13 @@ import pytest
 from audit.endpoint import Endpoint
 from audit.observation import DnsView, Handshake, HostView, HttpProbe, Observation, RevocationAnswer
 from audit.observation.cpanel import CpanelState
-from tests.audit.answers import ASKED, CA, CRL_URL
-from tests.audit.answers import ROOT as ASKED_ROOT
-from tests.audit.certificates import DAY, Draft, ca, leaf, rsa_key
-from tests.audit.conftest import Forge, forge
-from tests.audit.facts import INTERMEDIATE, ROOT, served
-from tests.audit.lists import crl
-from tests.plugin.evidence import NOW, keep, rows
+from tests.integration.audit.x509.conftest import Forge, forge
+from tests.support.endpoint_facts import INTERMEDIATE, ROOT, served
+from tests.support.evidence import NOW, keep, rows
+from tests.support.x509.certificates import DAY, Draft, ca, leaf, rsa_key
+from tests.support.x509.crls import crl
+from tests.support.x509.ocsp_responses import ASKED, CA, CRL_URL
+from tests.support.x509.ocsp_responses import ROOT as ASKED_ROOT
 
 __all__ = ["forge"]
 PANEL = HostView(

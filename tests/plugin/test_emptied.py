@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from audit.verdict import Verdict
-from tests.documents import checks as built_in_checks
-from tests.plugin.evidence import A, B, host, keep, rows, unreachable
+from tests.repository.documents import checks as built_in_checks
+from tests.support.checkout import CHECKOUT
+from tests.support.evidence import A, B, host, keep, rows, unreachable
 
 WORKERS = pytest.mark.parametrize("workers", [(), ("-n2",)], ids=["alone", "-n2"])
 INCOMPLETE = "*the audit is incomplete: there is no result of *"
@@ -77,7 +78,7 @@ def test_configuration_of_a_suite_leaves_no_check_out(
 
 @pytest.mark.usefixtures("evidence")
 def test_conftest_ignores_no_check(pytester: pytest.Pytester) -> None:
-    folder = str(Path(__file__).parents[2] / "audit")
+    folder = str(CHECKOUT / "audit")
     pytester.makeconftest(f"collect_ignore = [{folder!r}]\ncollect_ignore_glob = ['*test_*', '*audit*']\n")
     audit(pytester, "--pyargs", "audit")
     assert counted(pytester) == expected()
@@ -132,7 +133,7 @@ def test_last_failed_may_narrow(pytester: pytest.Pytester) -> None:
     assert 0 < sum(counted(pytester).values()) < sum(expected().values())
 
 
-AUDIT = Path(__file__).parents[2] / "audit"
+AUDIT = CHECKOUT / "audit"
 
 
 @pytest.mark.parametrize("file", ["checks/test_certificate.py", "test_certificate.py"], ids=["today", "before"])

@@ -24,12 +24,22 @@ from audit.observation.cpanel import CpanelState
 from audit.policy import load_profile
 from audit.probe import Limits, Target
 from audit.x509.lint.pkilint import full_lint
-from tests.audit.certificates import DAY, NOW, Draft, key_named, leaf, rsa_key
-from tests.audit.facts import GOOD, HOST, INTERMEDIATE, ROOT, certificate_file, host, key_file, observed, served
-from tests.audit.hostile import observation_of
-from tests.audit.hostile_evidence import attempt, good_evidence
-from tests.plugin.evidence import keep, rows, unreachable
-from tests.probe.servers import both, say, serving, tls
+from tests.support.endpoint_facts import (
+    GOOD,
+    HOST,
+    INTERMEDIATE,
+    ROOT,
+    certificate_file,
+    host,
+    key_file,
+    observed,
+    served,
+)
+from tests.support.evidence import keep, rows, unreachable
+from tests.support.probe.tls_servers import both, say, serving, tls
+from tests.support.x509.certificates import DAY, NOW, Draft, key_named, leaf, rsa_key
+from tests.support.x509.evidence_fuzzing import observation_of
+from tests.support.x509.mutated_evidence import attempt, good_evidence
 
 KEY = key_named("of two hosts")
 EXPIRED = GOOD.ending(NOW - DAY)

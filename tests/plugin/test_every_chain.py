@@ -12,14 +12,14 @@ import pytest
 from audit.endpoint import parse_endpoint
 from audit.json_codec import from_json, to_json
 from audit.observation import SCHEMA, Handshake, Observation, RevocationAnswer
-from tests.audit.answers import ASKED, CA, CRL_URL
-from tests.audit.answers import ROOT as ASKED_ROOT
-from tests.audit.certificates import DAY, Draft, rsa_key
-from tests.audit.certificates import NOW as ISSUED
-from tests.audit.facts import GOOD, INTERMEDIATE, ROOT
-from tests.audit.lists import crl
-from tests.audit.paths import Made, key_id
-from tests.plugin.evidence import NOW, keep, rows
+from tests.support.endpoint_facts import GOOD, INTERMEDIATE, ROOT
+from tests.support.evidence import NOW, keep, rows
+from tests.support.x509.certificates import DAY, Draft, rsa_key
+from tests.support.x509.certificates import NOW as ISSUED
+from tests.support.x509.crls import crl
+from tests.support.x509.ocsp_responses import ASKED, CA, CRL_URL
+from tests.support.x509.ocsp_responses import ROOT as ASKED_ROOT
+from tests.support.x509.paths import Made, key_id
 
 WWW = parse_endpoint("https://www.example.com")
 FIRST, SECOND = "192.0.2.1", "192.0.2.2"

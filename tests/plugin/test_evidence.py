@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from audit.observation import SCHEMA
-from tests.plugin.evidence import A, keep, rows, unreachable
-from tests.probe.servers import closed_port
+from tests.support.evidence import A, keep, rows, unreachable
+from tests.support.probe.tls_servers import closed_port
 
 
 def verdicts(file: Path) -> dict[tuple[str, str], str]:

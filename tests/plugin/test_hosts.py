@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from audit.observation import HostView, Observation
-from tests.plugin.evidence import NOW, A, B, keep, unreachable
+from tests.support.evidence import NOW, A, B, keep, unreachable
 
 LOCAL = HostView("local", "local://", "web1.example")
 

@@ -19,7 +19,7 @@ from pytest_sslaudit.reports.html import MOST_GOOD_ROWS, HtmlReport
 from pytest_sslaudit.reports.results_file import as_properties
 from pytest_sslaudit.reports.totals import Tally
 from pytest_sslaudit.run_state import KEY
-from tests.plugin.evidence import NOW, A, B, keep, unreachable
+from tests.support.evidence import NOW, A, B, keep, unreachable
 
 CHECKS = """
 import pytest

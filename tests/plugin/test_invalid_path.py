@@ -15,10 +15,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from audit.endpoint import parse_endpoint
 from audit.observation import Handshake, Observation
-from tests.audit.certificates import DAY
-from tests.audit.certificates import NOW as THEN
-from tests.audit.paths import Made, constraints, new_ca, new_leaf, new_root, usage
-from tests.plugin.evidence import keep, rows
+from tests.support.evidence import keep, rows
+from tests.support.x509.certificates import DAY
+from tests.support.x509.certificates import NOW as THEN
+from tests.support.x509.paths import Made, constraints, new_ca, new_leaf, new_root, usage
 
 NAME: Final = "www.example.com"
 UNKNOWN: Final = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.3.6.1.4.1.55555.1"), b"\x05\x00")

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from audit.observation import HostView, Observation
-from tests.plugin.evidence import NOW, WEB1, keep, rows
+from tests.support.evidence import NOW, WEB1, keep, rows
 
 UNTRUSTED = tuple(f"process {4711 + number} named nginx belongs to uid 1001: not inspected" for number in range(16))
 MORE = "44 more processes with a service's name are not trusted: not inspected"

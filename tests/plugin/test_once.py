@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.plugin.evidence import rows
+from tests.support.evidence import rows
 
 
 @dataclass

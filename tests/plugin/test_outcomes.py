@@ -7,7 +7,7 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from tests.plugin.evidence import A, B, keep, rows, unreachable
+from tests.support.evidence import A, B, keep, rows, unreachable
 
 CHECKS = """
 import pytest

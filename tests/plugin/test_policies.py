@@ -8,8 +8,8 @@ from typing import Any, Protocol
 import pytest
 
 from audit.observation import Observation
-from tests.audit.facts import GOOD, INTERMEDIATE, served
-from tests.plugin.evidence import NOW, A, B, keep, rows, unreachable
+from tests.support.endpoint_facts import GOOD, INTERMEDIATE, served
+from tests.support.evidence import NOW, A, B, keep, rows, unreachable
 
 CORP = """
 title = "Corp"

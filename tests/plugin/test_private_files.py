@@ -15,7 +15,7 @@ import pytest
 from audit.config.private_files import UnsafePath, open_anew, own_directory, read_regular, safe_path
 from remediate.state.database import UnusableState
 from remediate.state.journal import open_journal
-from tests.plugin.evidence import rows
+from tests.support.evidence import rows
 
 ATTACKER = 4242
 SETPRIV = ("setpriv", f"--reuid={ATTACKER}", f"--regid={ATTACKER}", "--clear-groups")

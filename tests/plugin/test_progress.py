@@ -11,7 +11,7 @@ from contextlib import suppress
 
 import pytest
 
-from tests.probe.servers import closed_port
+from tests.support.probe.tls_servers import closed_port
 
 ARGUMENTS = (sys.executable, "-m", "pytest", "--pyargs", "audit", "-p", "no:cacheprovider")
 

@@ -11,9 +11,9 @@ import pytest
 
 from audit.observation import Observation
 from audit.policy import load_profile
-from tests.audit.certificates import DAY
-from tests.audit.facts import GOOD, INTERMEDIATE, served
-from tests.plugin.evidence import NOW, A, keep
+from tests.support.endpoint_facts import GOOD, INTERMEDIATE, served
+from tests.support.evidence import NOW, A, keep
+from tests.support.x509.certificates import DAY
 
 EXPIRING = load_profile("cpanel").remarks["cert.expiring"]
 OWN = 'extends = "cpanel"\n[remarks."cert.expiring"]\nseed = "<b>a</b>"\ntoday = "b"\nsource = "c"\n'

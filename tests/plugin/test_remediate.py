@@ -13,7 +13,7 @@ import pytest
 
 from remediate.state.lock import locked
 from tests.lab.demo import served
-from tests.plugin.evidence import rows
+from tests.support.evidence import rows
 
 EXPIRED: Final = "expired-mail"  # labels of services of the lab that nobody shares a file with
 OLD: Final = "expiring-mx"

@@ -11,7 +11,7 @@ import pytest
 from audit.evaluation.result import Result, from_row
 from pytest_sslaudit.reports import results_file
 from pytest_sslaudit.reports.results_file import ResultsFile
-from tests.plugin.evidence import A, B, keep, rows, unreachable
+from tests.support.evidence import A, B, keep, rows, unreachable
 
 
 def test_a_line_is_in_the_file_before_the_run_has_ended(tmp_path: Path) -> None:

@@ -10,9 +10,9 @@ from audit.endpoint import parse_endpoint
 from audit.evaluation.key_index import KeyIndex, SharedKeys, sharing_from
 from audit.observation import Observation
 from pytest_sslaudit.evidence import Spool
-from tests.audit.certificates import Draft, key_named, leaf
-from tests.audit.facts import INTERMEDIATE, certificate, served
-from tests.plugin.evidence import NOW, A, B, keep, rows
+from tests.support.endpoint_facts import INTERMEDIATE, certificate, served
+from tests.support.evidence import NOW, A, B, keep, rows
+from tests.support.x509.certificates import Draft, key_named, leaf
 
 C = parse_endpoint("https://c.example")
 KEY = key_named("shared by two")

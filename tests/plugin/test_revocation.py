@@ -14,7 +14,7 @@ import pytest
 from audit.observation import Observation, RevocationAnswer
 from pytest_sslaudit.evidence import BadEvidence, Spool, evidence_spool
 from tests.lab.demo import served
-from tests.plugin.evidence import NOW, A, B, keep, rows
+from tests.support.evidence import NOW, A, B, keep, rows
 
 LABELS = ("www", "ocsp", "revoked")
 CHECK = "cert.revoked"

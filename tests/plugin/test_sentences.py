@@ -7,8 +7,8 @@ import pytest
 from pytest_sslaudit.cli.narrator import Wording, plan_sentences
 from remediate.model.audit_results import audit_results_of
 from remediate.model.options import RunLimits
-from tests.remediate.panels import endpoint, fresh, service
-from tests.remediate.rows import SUMMARY, Row, found, planned, seen
+from tests.support.remediate.cpanel_rows import endpoint, fresh, service
+from tests.support.remediate.result_rows import SUMMARY, Row, found, planned, seen
 
 # One line each: the words are those of the documentation of the panel's script.
 THEIRS = tuple(

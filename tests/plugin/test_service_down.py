@@ -17,7 +17,7 @@ import pytest
 
 from remediate.model.causes import Cause
 from tests.lab.demo import served
-from tests.plugin.evidence import rows
+from tests.support.evidence import rows
 
 LABEL: Final = "self-signed"
 WHY: Final = "cannot open <tls.key>"

@@ -10,7 +10,7 @@ import pytest
 
 from audit.config import read_configuration
 from pytest_sslaudit.settings import read_settings
-from tests.plugin.evidence import A, keep, rows, unreachable
+from tests.support.evidence import A, keep, rows, unreachable
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 from audit.config import read_waivers
 from audit.evaluation.result import WaiverNote
 from audit.evaluation.waivers import BadWaivers, Waiver, expired_waivers, find_waiver, stale_waivers
-from tests.plugin.evidence import NOW, A, B, keep, rows, unreachable
+from tests.support.evidence import NOW, A, B, keep, rows, unreachable
 
 LAST_DAY = date(2026, 11, 23)
 

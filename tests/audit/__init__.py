@@ -1,1 +1,0 @@
-"""Tests of the checks and of the pure judgement behind them."""

@@ -1,1 +1,0 @@
-"""The HTML report, looked at in a browser."""

@@ -1,1 +1,0 @@
-"""Tests of hosts looked at from inside."""

@@ -1,1 +1,0 @@
-"""Keys, installations and switches, run for real with sh in folders of their own."""

@@ -1,0 +1,1 @@
+"""Tests that use loopback sockets, processes and directories of this machine."""

@@ -1,0 +1,284 @@
+"""Servers that lie, chatter, drip and send what is no answer: nothing of it is believed, and nothing takes longer."""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import dns.flags
+import dns.message
+import dns.name
+import dns.rrset
+import pytest
+
+from audit.probe.dns.root_servers import RootServer
+from audit.probe.dns.trace import Trace, TraceLimits, trace
+from tests.support.dns.servers import authoritative, changed, records, running, truncating
+from tests.support.dns.tree import MAIN, TLD, TLD_ZONE, traced, world
+
+FORGED = "198.18.66.6"
+Change = Callable[[dns.message.Message], None]
+HASTY = TraceLimits(query_s=0.5, timeout_s=10)
+
+
+def trace_changed(address: str, change: Change, name: str = "host.glueless.test") -> Trace:
+    """Trace a name through the tree with one server's answers changed."""
+    servers = world()
+    servers[address] = changed(servers[address], change)
+    with running(servers) as tree:
+        return traced(tree, name, HASTY)
+
+
+def test_glue_for_a_name_elsewhere_is_not_believed() -> None:
+    def forge(response: dns.message.Message) -> None:
+        response.authority = [records("example.test.", "NS", "ns.elsewhere.", "ns1.example.test.")]
+        response.additional = [records("ns.elsewhere.", "A", FORGED), records("ns1.example.test.", "A", MAIN)]
+
+    found = trace_changed(TLD, forge, "four.example.test")
+    assert found.addresses == ("198.18.0.7",)
+    assert FORGED not in {step.address for step in found.steps}
+
+
+@pytest.mark.parametrize("address", ["169.254.169.254", "169.254.0.1"])
+def test_server_with_a_link_local_address_is_not_asked(address: str) -> None:
+    def forge(response: dns.message.Message) -> None:
+        response.authority = [records("example.test.", "NS", "ns1.example.test.")]
+        response.additional = [records("ns1.example.test.", "A", address)]
+
+    found = trace_changed(TLD, forge, "four.example.test")
+    assert address not in {step.address for step in found.steps}
+    assert found.failure is not None
+    assert (found.failure.kind, "a link-local address is not asked" in found.failure.detail) == ("lame", True)
+
+
+def test_records_of_other_names_in_an_answer_are_not_believed() -> None:
+    def forge(response: dns.message.Message) -> None:
+        response.answer.append(records("host.other.test.", "A", FORGED))
+        response.additional.append(records("ns.other.test.", "A", FORGED))
+
+    assert trace_changed(MAIN, forge, "cross.example.test").addresses == ("198.18.0.8",)
+
+
+@pytest.mark.parametrize("zone", [".", "test.", "example.test.", "other.test.", "host.example.test.deeper."])
+def test_a_referral_that_leads_nowhere_new_is_lame(zone: str) -> None:
+    def forge(response: dns.message.Message) -> None:
+        response.flags &= ~dns.flags.AA
+        response.answer = []
+        response.authority = [records(zone, "NS", "ns.other.test.")]
+
+    found = trace_changed(MAIN, forge, "host.example.test")
+    assert found.failure is not None
+    assert (found.failure.kind, "refers to no zone further down" in found.failure.detail) == ("lame", True)
+
+
+@pytest.mark.parametrize(("name", "kind"), [("text.example.test", "no-address"), ("missing.example.test", "nxdomain")])
+def test_a_negative_answer_that_names_servers_too_is_no_referral(name: str, kind: str) -> None:
+    found = trace_changed(
+        MAIN, lambda response: response.authority.append(records(f"{name}.", "NS", "ns.other.test.")), name
+    )
+    assert found.failure is not None
+    assert found.failure.kind == kind
+
+
+def test_a_resolver_in_place_of_an_authoritative_server_is_lame() -> None:
+    def forge(response: dns.message.Message) -> None:
+        response.flags = (response.flags & ~dns.flags.AA) | dns.flags.RA
+
+    found = trace_changed(MAIN, forge, "host.example.test")
+    assert found.failure is not None
+    assert (found.failure.kind, "it is a resolver" in found.failure.detail) == ("lame", True)
+
+
+def rename(response: dns.message.Message) -> None:
+    (question,) = response.question
+    question.name = dns.name.from_text("other.question.test.")
+
+
+def renumber(response: dns.message.Message) -> None:
+    response.id ^= 1
+
+
+def turn_into_query(response: dns.message.Message) -> None:
+    response.flags &= ~dns.flags.QR
+
+
+@pytest.mark.parametrize("change", [rename, renumber, turn_into_query])
+def test_an_answer_to_another_question_is_passed_over(change: Change) -> None:
+    found = trace_changed(MAIN, change, "host.example.test")
+    assert found.failure is not None
+    assert (found.failure.kind, "answers another question" in found.failure.detail) == ("servfail", True)
+
+
+def test_a_zone_with_many_servers_that_cannot_be_found_costs_no_more_than_the_limit() -> None:
+    names = "".join(f"bomb NS ns{number}.victim\n" for number in range(300))
+    servers = world() | {TLD: authoritative(f"{TLD_ZONE}{names}victim NS ns.other\n")}
+    with running(servers) as tree:
+        found = traced(tree, "host.bomb.test", TraceLimits(max_queries=40))
+        assert len(tree.asked) <= 2 * 40  # what was cut off is asked for twice
+    assert found.failure is not None
+    assert len(found.steps) == 40
+    assert len(found.failure.detail) < 600
+
+
+def test_zones_whose_many_servers_lie_in_one_another_end_in_time() -> None:
+    circles = "".join(f"a NS ns{number}.b\nb NS ns{number}.c\nc NS ns{number}.a\n" for number in range(100))
+    with running(world() | {TLD: authoritative(f"{TLD_ZONE}{circles}")}) as tree:
+        found = traced(tree, "host.a.test", TraceLimits(timeout_s=60))
+    assert found.failure is not None
+    assert found.failure.kind in ("loop", "too-long")
+    assert len(found.steps) < 10
+    assert found.elapsed_s < 30
+
+
+def test_addresses_of_another_class_are_not_believed() -> None:
+    def forge(response: dns.message.Message) -> None:
+        response.answer = [dns.rrset.from_text(one.name, 60, "CH", "A", "net. 4711") for one in response.answer]
+        response.additional = [dns.rrset.from_text(one.name, 60, "CH", "A", "net. 4711") for one in response.additional]
+
+    assert trace_changed(MAIN, forge, "host.example.test").failure is not None
+    found = trace_changed(TLD, forge, "host.example.test")
+    assert found.failure is not None
+    assert found.failure.kind == "loop"  # the name of its only server lies in the zone itself
+
+
+@pytest.mark.parametrize(
+    "name", ["\\042\\000odd\\.\\032name.example.test", "_acme.*.wild.example.test", "FOUR.Example.TEST.", "a." * 127]
+)
+def test_odd_labels_are_labels_like_others(name: str) -> None:
+    with running(world()) as tree:
+        found = traced(tree, name)
+    if name.startswith("a."):
+        assert found.failure is not None
+        assert found.failure.kind == "nxdomain"
+    else:
+        assert found.addresses == ("198.18.0.7",)
+
+
+@pytest.mark.parametrize(
+    "name", ["a..b", f"{'a' * 64}.test", "a." * 128, "xn--\u00fc.test", "\\999.test", "a\ud800.test"]
+)
+def test_what_is_no_domain_name_is_not_asked_for(name: str) -> None:
+    found = trace(name, hints=())
+    assert found.failure is not None
+    assert (found.failure.kind, found.steps) == ("nxdomain", ())
+    assert found.failure.detail.isascii()
+
+
+def test_control_characters_of_a_name_do_not_reach_a_terminal() -> None:
+    def forge(response: dns.message.Message) -> None:
+        response.answer = [records("host.example.test.", "CNAME", "\\027[2J\\010evil.example.test.")]
+
+    found = trace_changed(MAIN, forge, "host.example.test")
+    assert found.failure is not None
+    assert "".join((*found.aliases, found.failure.detail, *found.steps[2].records)).isprintable()
+
+
+def test_an_answer_that_is_too_large_is_left_unread() -> None:
+    many = [f"198.18.{high}.{low}" for high in range(6) for low in range(250)]
+    servers = world()
+    servers[MAIN] = truncating(
+        changed(servers[MAIN], lambda response: response.answer.append(records("four.example.test.", "A", *many)))
+    )
+    with running(servers) as tree:
+        found = traced(tree, "four.example.test", HASTY)
+    assert found.failure is not None
+    assert (found.failure.kind, "octets, more than 16384" in found.failure.detail) == ("servfail", True)
+
+
+Speech = Callable[[socket.socket, threading.Event], None]
+
+
+@contextlib.contextmanager
+def speaking(datagrams: Speech, streams: Speech | None = None) -> Iterator[int]:
+    """Run a root server at 127.0.0.20 that says what it likes; gives its port."""
+    ended = threading.Event()
+    with socket.socket(type=socket.SOCK_STREAM) as stream, socket.socket(type=socket.SOCK_DGRAM) as datagram:
+        stream.bind(("127.0.0.20", 0))
+        datagram.bind(stream.getsockname())
+        threads = [threading.Thread(target=_repeat, args=(datagrams, datagram, ended))]
+        if streams is not None:
+            stream.listen()
+            threads.append(threading.Thread(target=_repeat, args=(streams, stream, ended)))
+        for one in (stream, datagram):
+            one.settimeout(0.05)
+        for thread in threads:
+            thread.start()
+        try:
+            yield stream.getsockname()[1]
+        finally:
+            ended.set()
+            for thread in threads:
+                thread.join()
+
+
+def _repeat(speech: Speech, server: socket.socket, ended: threading.Event) -> None:
+    while not ended.is_set():
+        with contextlib.suppress(TimeoutError, ConnectionError):
+            speech(server, ended)
+
+
+def trace_at(port: int) -> Trace:
+    hints = (RootServer("root.test.", ("127.0.0.20",)),)
+    return trace("host.test", hints=hints, limits=TraceLimits(query_s=0.5, timeout_s=30, port=port))
+
+
+def flood(server: socket.socket, ended: threading.Event) -> None:
+    wire, client = server.recvfrom(512)
+    while not ended.is_set() and not select.select([server], [], [], 0.0005)[0]:  # up to the next question
+        with contextlib.suppress(ConnectionError):
+            server.sendto(wire[:2] + b"\x80\x00" + bytes(600), client)
+
+
+def cut_off(server: socket.socket, _ended: threading.Event) -> None:
+    wire, client = server.recvfrom(512)
+    server.sendto(wire[:2] + b"\x82\x00" + wire[4:14], client)  # TC set, and cut in the middle of the question
+
+
+def drip(server: socket.socket, ended: threading.Event) -> None:
+    connection, _ = server.accept()
+    with connection:
+        connection.sendall(b"\x02\x00")
+        while not ended.is_set():
+            connection.sendall(b"\0")
+            time.sleep(0.05)
+
+
+def boast(server: socket.socket, _ended: threading.Event) -> None:
+    connection, _ = server.accept()
+    with connection:
+        connection.sendall(b"\xff\xff")
+        connection.settimeout(5)
+        while connection.recv(512):
+            pass
+
+
+def hang_up(server: socket.socket, _ended: threading.Event) -> None:
+    connection, _ = server.accept()
+    with connection:
+        connection.sendall(b"\x02\x00abc")
+        connection.recv(512)
+
+
+@pytest.mark.parametrize(
+    ("datagrams", "streams", "kind"),
+    [
+        (flood, None, "broken"),
+        (cut_off, drip, "silent"),
+        (cut_off, boast, "broken"),
+        (cut_off, hang_up, "broken"),
+        (cut_off, None, "unreachable"),
+    ],
+)
+def test_a_server_that_goes_on_and_on_is_left_at_the_deadline(
+    datagrams: Speech, streams: Speech | None, kind: str
+) -> None:
+    with speaking(datagrams, streams) as port:
+        found = trace_at(port)
+    assert found.failure is not None
+    assert {step.kind for step in found.steps} == {kind}
+    assert all(step.rtt_s < 5 for step in found.steps)
+    assert found.elapsed_s < 20

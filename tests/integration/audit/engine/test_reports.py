@@ -1,0 +1,149 @@
+"""The summary, the exit status and the reports of a run, from the results that they count."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from audit.evaluation.result import Result
+from audit.verdict import Remedy, Severity, Verdict
+from pytest_sslaudit import session  # noqa: F401 - kept loaded: pytester drops what a run inside the process loads
+from pytest_sslaudit.reports.policy_notes import Remarks
+from pytest_sslaudit.reports.repairs import RepairRow, counted, refused_contacts, repair_table
+from pytest_sslaudit.reports.summary import MOST_UNKNOWNS, lines_of_endpoints, lines_of_totals, lines_of_unknowns
+from pytest_sslaudit.reports.totals import BUG, SessionEnd, Tally, exit_status
+from tests.support.x509.certificates import NOW
+
+CLOSED = "https://127.0.0.1:1"
+WWW = "web1/https://www.example.com:443"
+FINDING = Result(
+    WWW, "web1", "nginx", "cert.expired", Verdict.FAIL, Severity.CRITICAL, "it has expired", {}, Remedy.REISSUE, "", (),
+    "webpki", not_after=NOW,
+)  # fmt: skip
+PASS = replace(FINDING, check="key.weak", verdict=Verdict.PASS)
+UNKNOWN = replace(FINDING, check="cert.revoked", verdict=Verdict.INCONCLUSIVE, message="no response")
+ENDED = SessionEnd(interrupted=False, broken_collection=False)
+
+
+def tally(*results: Result, outcome: str = "failed", **further: Any) -> Tally:  # noqa: ANN401 - any count
+    """Return the counts of these results."""
+    counts = Tally(**further)
+    for result in results:
+        counts.add(result, outcome)
+    return counts
+
+
+@pytest.mark.parametrize(
+    ("counts", "pytest_status", "status"),
+    [
+        (tally(PASS), 0, 0),
+        (tally(FINDING), 1, 1),
+        (tally(replace(PASS, check="svc.unreachable")), 0, 1),
+        (tally(PASS, failed_repairs=1), 0, 1),
+        (tally(PASS, gaps=("no result",)), 0, 1),
+        (tally(gaps=("no result",)), 5, 1),
+        (tally(), 5, 5),
+        (tally(PASS, repairs_broken=True), 0, BUG),
+        (tally(replace(PASS, verdict=Verdict.ERROR)), 1, BUG),
+        (tally(), 4, 4),
+    ],
+)
+def test_exit_status_of_a_run(counts: Tally, pytest_status: int, status: int) -> None:
+    assert exit_status(pytest_status, ENDED, counts) == status
+
+
+def test_interruption_outweighs_findings_and_bugs() -> None:
+    ended = SessionEnd(interrupted=True, broken_collection=True)
+    assert exit_status(1, ended, tally(FINDING, repairs_broken=True)) == 2
+
+
+def test_module_that_was_not_collected_is_a_bug() -> None:
+    assert exit_status(2, replace(ENDED, broken_collection=True), tally()) == BUG
+
+
+def test_endpoint_has_a_line_with_its_worst_finding() -> None:
+    minor = replace(FINDING, check="cert.expiring", severity=Severity.LOW)
+    assert list(lines_of_endpoints(tally(minor, UNKNOWN, FINDING))) == [
+        f"{WWW}  critical cert.expired: it has expired (and 2 more)"
+    ]
+
+
+def test_inconclusive_checks_are_listed_up_to_a_limit() -> None:
+    results = (replace(UNKNOWN, endpoint=f"https://{number:02}.example:443") for number in range(MOST_UNKNOWNS + 2))
+    first, *_, last = lines_of_unknowns(tally(*results, outcome="skipped"))
+    assert first == "https://00.example:443  inconclusive cert.revoked: no response"
+    assert last == "2 more inconclusive checks that fail nothing: see the results"
+
+
+def test_totals_count_findings_before_and_after_the_repairs() -> None:
+    repairs = [RepairRow("repaired", "reissue", "web1", "a.example", ""), RepairRow("failed", "reload", "web1", "", "")]
+    counts = tally(FINDING, PASS, replace(UNKNOWN, detail={"because": "cert.expired"}), repairs=repairs)
+    counts.findings_before = 4
+    assert list(lines_of_totals(counts)) == [
+        "1 endpoint; findings: 1 critical; 1 inconclusive because of another finding",
+        "findings before the repairs: 4, after them: 1; 1 failed, 1 repaired",
+        f"earliest expiry: {NOW:%Y-%m-%d %H:%M} UTC ({WWW})",
+    ]
+
+
+def test_repair_table_has_the_failed_repair_first_and_escapes_its_text() -> None:
+    well = RepairRow("repaired", "reissue", "web1", "a.example", "")
+    table = repair_table([well, replace(well, outcome="failed", happened="<b>refused</b>")])
+    assert table.index("&lt;b&gt;refused&lt;/b&gt;") < table.index('"sslaudit-repaired"')
+    assert "<summary>Repairs: 1 failed, 1 repaired</summary>" in table
+
+
+def test_run_without_repairs_has_no_repair_table() -> None:
+    assert (counted([]), repair_table([])) == ("nothing to repair", "")
+
+
+def test_long_repair_table_is_folded_if_all_is_repaired() -> None:
+    rows = [RepairRow("repaired", "reissue", "web1", "a.example", "")] * 12
+    assert " open>" not in repair_table(rows)
+    assert " open>" in repair_table([*rows, replace(rows[0], outcome="failed")])
+
+
+def test_contact_that_gets_no_email_is_escaped() -> None:
+    assert refused_contacts(["<a@b>"]) == '<p class="sslaudit-contacts">&lt;a@b&gt;</p>'
+
+
+def test_note_of_a_policy_is_under_the_result_and_in_the_table() -> None:
+    remarks = Remarks()
+    noted = dict(remarks.lines(replace(FINDING, policy="webpki+cpanel", check="cert.revoked")))
+    assert noted["rule says"] == "A certificate that is revoked is replaced."
+    assert "(BR 4.9.7, 4.9.9; " in noted["today"]
+    assert "<summary>Policy cpanel: " in remarks.table()
+    assert noted["rule says"] in remarks.table()
+
+
+def test_policy_without_notes_has_no_table() -> None:
+    remarks = Remarks()
+    assert list(remarks.lines(FINDING)) == []
+    assert remarks.table() == ""
+
+
+def audit(pytester: pytest.Pytester, *arguments: str) -> pytest.RunResult:
+    """Audit an endpoint that refuses connections."""
+    given = ("-p", "no:cacheprovider", "--pyargs", "audit", f"--audit-endpoint={CLOSED}")
+    return pytester.runpytest_inprocess(*given, *arguments)
+
+
+def test_waiver_that_covers_no_finding_is_reported(pytester: pytest.Pytester) -> None:
+    waiver = f'[[waiver]]\ncheck = "cert.expired"\nendpoint = "{CLOSED}"\nreason = "test"\nowner = "me"\n'
+    Path("own.toml").write_text(f"{waiver}expires = 2999-01-01\n", encoding="utf-8")
+    ended = audit(pytester, "--audit-waivers=own.toml", "--html=report.html", "--self-contained-html")
+    ended.stdout.fnmatch_lines(["*test_no_waiver_stale*", "run/  *waiver*"])
+    html = (pytester.path / "report.html").read_text(encoding="utf-8")
+    assert "127.0.0.1, connect: connection refused" in html
+
+
+def test_checks_that_addopts_leaves_out_make_the_audit_incomplete(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTEST_ADDOPTS", "-k test_reachable")
+    ended = audit(pytester)
+    assert ended.ret == pytest.ExitCode.TESTS_FAILED
+    ended.stdout.fnmatch_lines(["the audit is incomplete: there is no result of *sets keyword*"])

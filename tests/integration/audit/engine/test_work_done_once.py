@@ -1,0 +1,53 @@
+"""What is costly is done once, however many endpoints there are: counted, as a count does not depend on the machine."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+
+from audit.observation import Handshake, Observation
+from audit.probe.fetch import Fetcher, FetchPolicy
+from audit.probe.revocation import RevocationContext, RevocationFetcher
+from audit.x509.path.trust_store import Anchors
+from bench.evidence import sources, to_der
+from bench.judgement import counted
+from bench.servers import Publisher
+from tests.lab.revocation import Registry
+from tests.support.endpoint_facts import ENDPOINT, WEBPKI
+from tests.support.x509.ca import Leaf, issue, new_intermediate, new_root
+
+ENDPOINTS = 50
+
+
+def test_a_certificate_of_many_endpoints_is_parsed_once_and_its_path_is_built_once() -> None:
+    of_two, of_many = counted(2), counted(10)
+    assert of_many == of_two
+    assert of_many["load_der_x509_certificate"] == 4, "the leaf, two intermediates and the root"
+    assert of_many["validate_path"] == 1
+
+
+def test_endpoints_of_one_ca_fetch_its_crl_once() -> None:
+    now = datetime.now(UTC)
+    root = new_root("Root", now=now)
+    intermediate = new_intermediate("Intermediate", root, now=now)
+    publisher = Publisher()
+    with publisher.publishing(Registry(intermediate, now).crl()):
+        leaves = [
+            issue(
+                Leaf("a.example", ("a.example",), now - timedelta(days=20), extra=sources(publisher.url)), intermediate
+            )
+            for _ in range(ENDPOINTS)
+        ]
+        anchors = Anchors({"corp.pem": [to_der(root.certificate)]})
+        context = RevocationContext(anchors, lambda _: WEBPKI, lambda: datetime.now(UTC))
+        revocation = RevocationFetcher(Fetcher(FetchPolicy(allow_private=True)), context)
+        chains = [(to_der(leaf.certificate), to_der(intermediate.certificate)) for leaf in leaves]
+        with ThreadPoolExecutor(8) as threads:
+            told = list(threads.map(revocation.ask, [seen(chain, now) for chain in chains]))
+    assert [[one.content is not None for one in each.revocation or ()] for each in told] == [[True]] * ENDPOINTS
+    assert publisher.fetched == 1
+
+
+def seen(chain: tuple[bytes, ...], now: datetime) -> Observation:
+    shaken = Handshake("192.0.2.7", "TLSv1.3", "TLS_AES_128_GCM_SHA256", "x25519", None, chain, None, 0.01, ())
+    return Observation(ENDPOINT, now, ("192.0.2.7",), (shaken,))

@@ -1,0 +1,359 @@
+"""Logins that fail, hang, chatter or would ask: each is one clear line and costs its own deadline only."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from audit.host.discovery import Login
+from audit.host.local_command import Command, run_bounded
+from audit.host.login import Host, _in_time, distinguish, hosts_of, new_nonce, redacted
+from audit.host.script import composed, read_sections, script_of
+from audit.observation import ProbeFailure
+from audit.redaction import Secrets
+from tests.support.failing_logins import look, put_first, write_program
+from tests.support.secret_encodings import encodings
+
+
+def failure_of(login: Login) -> ProbeFailure:
+    (seen,) = look(login)
+    assert seen.targets == ()
+    failure = seen.host.failure
+    assert failure is not None
+    assert failure.stage == "login"
+    assert "\n" not in failure.detail
+    return failure
+
+
+def is_running(pid: str) -> bool:
+    """Return whether a process still runs, after the moment that ending it may take; one not yet reaped does not."""
+    stat = Path(f"/proc/{pid}/stat")
+    for _ in range(100):
+        try:
+            if stat.read_text().rpartition(")")[2].split()[0] in "ZX":
+                return False
+        except (FileNotFoundError, ProcessLookupError):
+            return False
+        time.sleep(0.02)
+    return True
+
+
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [
+        ("root@web1: Permission denied (publickey).", "denied"),
+        ("ssh: Could not resolve hostname web1: Name or service not known", "unresolvable"),
+        ("ssh: connect to host web1 port 22: Connection refused", "refused"),
+        ("ssh: connect to host web1 port 22: Connection timed out", "timeout"),
+        ("ssh: connect to host web1 port 22: No route to host", "unreachable"),
+        ("No ED25519 host key is known for web1.\nHost key verification failed.", "host-key"),
+        ("kex_exchange_identification: Connection closed by remote host", "closed"),
+        ("something nobody has seen before", "broken"),
+    ],
+)
+def test_what_ssh_says_is_told_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str, kind: str
+) -> None:
+    write_program(tmp_path, "ssh", [f"cat >&2 <<'E'\n{said}\nE", "exit 255"])
+    put_first(monkeypatch, tmp_path)
+    failure = failure_of(Login("ssh://root@web1"))
+    assert failure.kind == kind
+    assert failure.detail.startswith("ssh://root@web1: ")
+    assert said.splitlines()[-1] in failure.detail
+
+
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [
+        ("sudo: a password is required", "sudo"),
+        ("sudo: a terminal is required to read the password", "sudo"),
+        ("audit is not in the sudoers file.", "sudo"),
+        ("sh: 1: sudo: not found", "no-command"),
+    ],
+)
+def test_sudo_that_would_ask_is_refused_not_answered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str, kind: str
+) -> None:
+    program = write_program(tmp_path, "sudo", [f'printf "%s " "$@" >{tmp_path}/asked', f"echo '{said}' >&2", "exit 1"])
+    put_first(monkeypatch, tmp_path)
+    assert program.exists()
+    assert failure_of(Login("local://", {"sudo": True})).kind == kind
+    assert (tmp_path / "asked").read_text().startswith("-n /bin/sh -c ")
+
+
+def test_ssh_is_told_to_ask_nobody_and_the_users_options_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_program(tmp_path, "ssh", [f'printf "%s\\n" "$*" | head -n 1 >{tmp_path}/asked', "exit 255"])
+    put_first(monkeypatch, tmp_path)
+    failure_of(Login("ssh://root@web1:2222", {"ssh_extra_args": "-o StrictHostKeyChecking=yes"}))
+    asked = (tmp_path / "asked").read_text()
+    for option in ("BatchMode=yes", "StrictHostKeyChecking=yes", "ConnectTimeout=10", "User=root", "Port=2222"):
+        assert f"-o {option}" in asked
+    assert "ControlMaster" not in asked
+
+
+def test_a_login_that_hangs_costs_its_deadline_and_leaves_no_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_program(tmp_path, "ssh", [f"echo $$ >{tmp_path}/pid", "trap '' INT", "sleep 60 & sleep 60"])
+    put_first(monkeypatch, tmp_path)
+    began = time.monotonic()
+    failure = failure_of(Login("ssh://web1", timeout_s=2.0))
+    assert (failure.kind, failure.detail) == ("timeout", "ssh://web1 did not finish within 2 s")
+    assert time.monotonic() - began < 40
+    assert not is_running((tmp_path / "pid").read_text().strip())
+
+
+@pytest.mark.usefixtures("own_network")
+def test_one_host_that_hangs_does_not_hold_up_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_program(tmp_path, "ssh", ["sleep 60"])
+    put_first(monkeypatch, tmp_path)
+    hanging, local = look(Login("ssh://web1", timeout_s=0.5), Login("local://"))
+    assert hanging.host.failure is not None
+    assert local.host.failure is None
+    assert local.host.server is not None
+
+
+def test_a_password_is_in_no_message_and_no_label(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_program(tmp_path, "sshpass", ['echo "Permission denied for hunter2" >&2', "exit 255"])
+    put_first(monkeypatch, tmp_path)
+    (seen,) = look(Login("ssh://root:hunter2@web1"))
+    assert str(seen.host.endpoint) == "web1/"
+    assert seen.host.endpoint.hostspec == "ssh://root@web1"
+    assert "hunter2" not in repr(seen)
+
+
+@pytest.mark.parametrize("form", encodings("hunter2/secret"))
+def test_password_that_a_login_repeats_in_another_encoding_is_hidden(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    said = "x" * 7_990 + " " + encodings("hunter2/secret")[form]
+    (tmp_path / "said").write_text(said, encoding="utf-8")
+    write_program(tmp_path, "sshpass", [f"cat {tmp_path}/said >&2", "exit 255"])
+    put_first(monkeypatch, tmp_path)
+    (seen,) = look(Login("ssh://root:hunter2%2Fsecret@web1"))
+    assert not Secrets(("hunter2/secret",)).are_in(repr(seen).encode())
+    assert "cret" not in repr(seen)
+
+
+@pytest.mark.parametrize(
+    "hostspec",
+    ["ssh://-oProxyCommand=touch${IFS}%2Ftmp%2Fran", "ssh://root@-oProxyCommand=id", "docker://--help", "podman://-x"],
+)
+def test_host_that_would_be_an_option_of_the_login_is_refused(
+    hostspec: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for program in ("ssh", "docker", "podman"):
+        write_program(tmp_path, program, [f"touch {tmp_path}/ran", "exit 255"])
+    put_first(monkeypatch, tmp_path)
+    failure = failure_of(Login(hostspec))
+    assert failure.kind == "unresolvable"
+    assert "a host's name cannot begin with '-'" in failure.detail
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ("ssh://root:p@web1:22?sudo=true", "ssh://root@web1:22?sudo=true"),
+        ("root:p@web1", "root@web1"),
+        ("ssh://web1:22", "ssh://web1:22"),
+        ("ssh://[2001:db8::1]:22", "ssh://[2001:db8::1]:22"),
+        ("local://", "local://"),
+    ],
+)
+def test_a_host_specification_is_shown_without_its_password(given: str, shown: str) -> None:
+    assert redacted(given) == shown
+
+
+def test_a_banner_before_between_and_after_does_no_harm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    noise = "echo 'Welcome to web1! begin end 0'; echo noise >&2"
+    write_program(tmp_path, "ssh", ["for last; do :; done", noise, 'sh -c "$last"', noise])
+    put_first(monkeypatch, tmp_path)
+    (seen,) = look(Login("ssh://root@web1"))
+    assert seen.host.failure is None
+    assert seen.host.server is not None
+    assert seen.host.server.fqdn
+
+
+def test_an_answer_without_end_is_cut(tmp_path: Path) -> None:
+    finished = run_bounded(Command("yes"), 20.0, threading.Event())
+    assert finished.cut == "too-much"
+    assert tmp_path.exists()
+
+
+def test_a_run_that_is_called_off_ends_its_commands() -> None:
+    stop = threading.Event()
+    threading.Timer(0.3, stop.set).start()
+    began = time.monotonic()
+    assert run_bounded(Command("sleep 30"), 20.0, stop).cut == "stopped"
+    assert time.monotonic() - began < 20
+
+
+def test_a_command_that_asks_reads_nothing_and_has_no_terminal() -> None:
+    finished = run_bounded(
+        Command("read answer || echo nobody; test -c /dev/tty && : </dev/tty"), 5.0, threading.Event()
+    )
+    assert finished.stdout == b"nobody\n"
+    assert finished.rc != 0
+
+
+def test_a_missing_module_or_connection_says_what_to_install() -> None:
+    failure = hosts_of("nonsense://web1", {}, 5.0)
+    assert isinstance(failure, ProbeFailure)
+    assert "Unknown connection type 'nonsense'" in failure.detail
+
+
+def test_an_empty_inventory_names_no_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    empty = json.dumps({"_meta": {"hostvars": {}}, "all": {"children": ["ungrouped"]}})
+    write_program(tmp_path, "ansible-inventory", [f"echo '{empty}'"])
+    put_first(monkeypatch, tmp_path)
+    failure = failure_of(Login("ansible://all", {"ansible_inventory": str(tmp_path / "hosts")}))
+    assert (failure.kind, failure.stage) == ("unresolvable", "login")
+    assert "ansible://all" in failure.detail
+
+
+def test_an_inventory_gives_each_of_its_hosts_by_its_own_login(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hosts = {"mail": {"ansible_host": "192.0.2.1", "ansible_user": "root"}, "web": {"ansible_connection": "local"}}
+    listing = json.dumps({"_meta": {"hostvars": hosts}, "all": {"hosts": list(hosts)}})
+    write_program(tmp_path, "ansible-inventory", [f"echo '{listing}'"])
+    write_program(tmp_path, "ssh", [f'printf "%s\\n" "$*" | head -n 1 >{tmp_path}/asked', "exit 255"])
+    put_first(monkeypatch, tmp_path)
+    mail, web = look(Login("ansible://all", {"ansible_inventory": str(tmp_path / "two")}))
+    assert (str(mail.host.endpoint), mail.host.endpoint.hostspec) == ("mail/", "ansible://mail")
+    assert mail.host.failure is not None
+    assert "BatchMode=yes" in (tmp_path / "asked").read_text()
+    assert web.host.failure is None
+
+
+def test_hosts_of_one_label_are_told_apart() -> None:
+    logins = ["ssh://a@web1", "ssh://web1:2222", "docker://web1", "ssh://b@web1", "ssh://c@web1"]
+    hosts: list[Host] = []
+    for login in logins:
+        found = hosts_of(login, {}, 5.0)
+        assert not isinstance(found, ProbeFailure)
+        hosts += found
+    labels = [host.label for host in distinguish(hosts)]
+    assert labels == ["web1", "web1:2222", "docker:web1", "ssh:web1", "web1+2"]
+
+
+def test_each_answer_is_framed_by_a_word_of_its_own() -> None:
+    assert new_nonce() != new_nonce()
+
+
+def test_an_inventory_that_hangs_costs_its_deadline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_program(tmp_path, "ansible-inventory", ["sleep 60"])
+    put_first(monkeypatch, tmp_path)
+    failure = failure_of(Login("ansible://all", {"ansible_inventory": str(tmp_path / "slow")}, timeout_s=0.3))
+    assert failure.kind == "timeout"
+
+
+def test_an_answer_that_breaks_off_is_no_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = "Connection to web1 closed by remote host."
+    write_program(
+        tmp_path, "ssh", ["for last; do :; done", 'sh -c "$last" | head -n 9', f"echo '{said}' >&2", "exit 255"]
+    )
+    put_first(monkeypatch, tmp_path)
+    (seen,) = look(Login("ssh://root@web1"))
+    failure = seen.host.failure
+    assert failure is not None
+    assert (failure.stage, failure.kind) == ("host", "closed")
+    assert said in failure.detail
+
+
+def test_a_transport_that_knows_no_deadline_is_left_behind() -> None:
+    began, ended = time.monotonic(), threading.Event()
+    with pytest.raises(TimeoutError):
+        _in_time(lambda: ended.wait(60), 0.1)
+    assert time.monotonic() - began < 40
+    ended.set()
+
+
+def test_a_bug_in_a_transport_is_raised_where_it_is_waited_for() -> None:
+    with pytest.raises(ZeroDivisionError):
+        _in_time(lambda: 1 // 0, 5.0)
+
+
+@pytest.mark.usefixtures("own_network")
+def test_a_login_that_means_no_host_has_a_label_of_its_own() -> None:
+    first, second = look(Login("nonsense://root:p@local"), Login("local://"))
+    assert str(second.host.endpoint) == "local/"
+    assert str(first.host.endpoint) == "local+2/"
+
+
+_RUNS = ["for last; do :; done", "script=$(cat)", 'word=$(printf "%s" "$script" | sed -n "s/^nonce=//p")']
+
+
+@pytest.mark.parametrize(
+    ("frames", "why"),
+    [
+        ("clock", "section 'clock' appears twice"),
+        ("nobody.asked", "section 'nobody.asked' was not asked for"),
+        ("nginx#1.odd", "section 'nginx#1.odd' was not asked for"),
+    ],
+)
+def test_answer_with_frames_that_the_script_did_not_print_is_not_valid(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, frames: str, why: str
+) -> None:
+    forged = f'printf "\\n%s begin {frames}\\n1\\n\\n%s end 0 x\\n" "$word" "$word"'
+    write_program(tmp_path, "ssh", [*_RUNS, 'printf "%s\\n" "$script" | sh -s', forged])
+    put_first(monkeypatch, tmp_path)
+    (seen,) = look(Login("ssh://root@web1"))
+    failure = seen.host.failure
+    assert failure is not None
+    assert (failure.stage, failure.kind) == ("host", "broken")
+    assert f"the answer is not valid: {why}" in failure.detail
+
+
+def test_script_that_breaks_off_on_its_way_does_not_run(tmp_path: Path) -> None:
+    whole = composed(script_of(f"touch {tmp_path}/ran\n" * 500), "WORD")
+    half = whole[: whole.rindex("touch")]
+    done = subprocess.run(["sh", "-s"], input=half, capture_output=True, text=True, check=False)
+    assert (done.stdout, (tmp_path / "ran").exists()) == ("", False)
+
+
+@pytest.mark.parametrize("shell", ["dash", "bash"])
+def test_command_that_reads_its_input_does_not_read_the_script(shell: str) -> None:
+    script = composed(script_of("section a cat\nsection b echo after\n"), "WORD")
+    done = subprocess.run([shell, "-s"], input=script, capture_output=True, text=True, check=False)
+    assert [section.text for section in read_sections("WORD", done.stdout).values()] == ["", "after", ""]
+
+
+def test_login_without_standard_input_makes_its_nonce_on_the_host() -> None:
+    host = local()
+    host.backend.NAME = "salt"
+    answer = host.run(script_of("section a echo here\n"))
+    assert not isinstance(answer, ProbeFailure)
+    assert answer["a"].text == "here"
+
+
+def test_passwords_of_a_login_and_scripts_are_no_arguments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = f'{{ tr "\\0" " " </proc/$PPID/cmdline; echo "$*"; }} >{tmp_path}/words; echo "$SSHPASS" >{tmp_path}/given'
+    write_program(tmp_path, "sshpass", [seen, "exit 255"])
+    put_first(monkeypatch, tmp_path)
+    failure_of(Login("ssh://root:hunter2@web1"))
+    words = (tmp_path / "words").read_text()
+    assert "hunter2" not in words
+    assert "section" not in words
+    assert (tmp_path / "given").read_text() == "hunter2\n"
+
+
+@pytest.mark.parametrize(("backend", "program"), [("docker", "docker"), ("podman", "podman"), ("kubectl", "kubectl")])
+def test_container_is_given_our_input(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, backend: str, program: str
+) -> None:
+    write_program(tmp_path, program, [f'echo "$*" >{tmp_path}/words', "exec sh -s"])
+    put_first(monkeypatch, tmp_path)
+    (seen,) = look(Login(f"{backend}://web1"))
+    assert seen.host.failure is None
+    assert " -i " in f" {(tmp_path / 'words').read_text()}"
+
+
+def local() -> Host:
+    found = hosts_of("local://", {}, 20.0)
+    assert not isinstance(found, ProbeFailure)
+    return found[0]

@@ -1,0 +1,267 @@
+"""What is fetched because a certificate says so: once, within bounds, from the Internet alone, and never by raising."""
+
+from __future__ import annotations
+
+import re
+import socket
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from audit.probe.fetch import Fetched, Fetcher, FetchPolicy, Unfetched, may_be_called
+from audit.probe.http_request import HttpRequest
+from audit.redaction import Secrets
+from tests.support.probe.scripted_server import Say, answering, conversing, localhost_over_tls, saying
+from tests.support.probe.tls_servers import closed_port
+
+ANYWHERE = FetchPolicy(allow_private=True, deadline_s=40.0, max_bytes=1000)
+HEAD = b"HTTP/1.1 200 OK\r\n"
+
+
+def fault(found: Fetched | Unfetched) -> tuple[str, str]:
+    assert isinstance(found, Unfetched), found
+    return found.kind, found.detail
+
+
+def redirect(to: str) -> Say:
+    return answering(b"", f"Location: {to}", status="302 Found")
+
+
+@pytest.mark.parametrize(
+    "say",
+    [
+        answering(b"content"),
+        saying(HEAD, b"\r\ncontent"),
+        saying(HEAD, b"Transfer-Encoding: chunked\r\n\r\n4\r\ncont\r\n3\r\nent\r\n0\r\n\r\n"),
+    ],
+    ids=["length", "to the end", "chunked"],
+)
+def test_a_whole_answer_is_returned(say: Say) -> None:
+    with conversing(say) as there:
+        assert Fetcher(ANYWHERE).get(there.url("/a b?c=ü")) == Fetched(there.url("/a b?c=ü"), b"content")
+    assert there.heads[0].splitlines()[:2] == ["GET /a%20b?c=%C3%BC HTTP/1.1", f"Host: 127.0.0.1:{there.port}"]
+
+
+def test_what_was_fetched_is_not_fetched_again_in_the_run_nor_by_another_thread() -> None:
+    def slowly(connection: socket.socket) -> None:
+        time.sleep(0.2)
+        answering(b"content")(connection)
+
+    with conversing(slowly) as there, ThreadPoolExecutor(4) as pool:
+        fetcher = Fetcher(ANYWHERE)
+        assert {found.content for found in pool.map(fetcher.get, [there.url()] * 4) if isinstance(found, Fetched)} == {
+            b"content"
+        }
+        assert len(there.heads) == 1
+        fetcher.ask(HttpRequest(there.url(), b"question", "application/ocsp-request"))
+    assert there.heads[1].startswith("POST /ca.crt HTTP/1.1\r\n")
+    assert "Content-Type: application/ocsp-request\r\nContent-Length: 8\r\n" in there.heads[1]
+
+
+@pytest.mark.parametrize(
+    ("say", "kind", "words"),
+    [
+        (answering(b"", status="404 Not Found"), "status", "answers 404"),
+        (answering(b"x" * 1001), "too-much", "1001 bytes are announced"),
+        (saying(HEAD, b"\r\n", b"x" * 100_000), "too-much", "more than 1000 bytes"),
+        (saying(HEAD, b"Content-Length: 9\r\n\r\n12345"), "broken", "cut short by 4 bytes"),
+        (saying(b"SSH-2.0-OpenSSH_9.2\r\n"), "broken", "no whole answer in HTTP"),
+        (saying(b""), "broken", "no whole answer in HTTP"),
+        (saying(HEAD, b"X: y\r\n" * 200, b"\r\n"), "broken", "100 headers"),
+        (answering(b"x", "Content-Encoding: gzip"), "broken", "not requested"),
+        (saying(HEAD, b"Transfer-Encoding: chunked\r\n\r\nzz\r\n"), "broken", "no whole answer in HTTP"),
+    ],
+    ids=["status", "announced", "endless", "cut", "no HTTP", "nothing", "headers", "encoded", "chunks"],
+)
+def test_what_a_server_does_wrong_is_a_value(say: Say, kind: str, words: str) -> None:
+    with conversing(say) as there:
+        found = fault(Fetcher(ANYWHERE).get(there.url()))
+    assert (found[0], words in found[1]) == (kind, True), found
+
+
+def test_a_server_of_one_byte_a_moment_is_given_up_at_the_deadline_and_at_a_stop() -> None:
+    def dribble(connection: socket.socket) -> None:
+        connection.sendall(HEAD + b"\r\n")
+        while True:
+            connection.sendall(b"x")
+            time.sleep(0.05)
+
+    stop = threading.Event()
+    timer = threading.Timer(0.3, stop.set)
+    with conversing(dribble) as there:
+        began = time.monotonic()
+        assert fault(Fetcher(FetchPolicy(allow_private=True, deadline_s=0.5)).get(there.url()))[0] == "timeout"
+        timer.start()
+        assert fault(Fetcher(ANYWHERE, stop).get(there.url()))[0] == "stopped"
+        assert time.monotonic() - began < 20
+    timer.join()
+
+
+def test_redirects_are_followed_three_times_and_to_http_alone() -> None:
+    with conversing(redirect("/1"), redirect("/2"), redirect("/3"), answering(b"content")) as there:
+        assert Fetcher(ANYWHERE).get(there.url("/0")) == Fetched(there.url("/0"), b"content")
+    with conversing(redirect("/again")) as there:
+        assert fault(Fetcher(ANYWHERE).get(there.url()))[0] == "redirects"
+        assert len(there.heads) == 4
+    with conversing(redirect("file:///etc/passwd")) as there:
+        assert fault(Fetcher(ANYWHERE).get(there.url()))[0] == "url"
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["ftp://a.example/", "ldap:///CN=x", "http://", "http://u:p@a.example/", "http://a\x00b/", "http://[::1", "x", ""],
+)
+def test_what_is_no_url_of_http_is_asked_of_nobody(url: str) -> None:
+    assert fault(Fetcher(ANYWHERE).get(url))[0] == "url"
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "127.1", "[::ffff:127.0.0.1]"])
+def test_a_certificate_makes_us_call_no_address_of_our_own_unless_that_is_allowed(host: str) -> None:
+    with conversing(answering(b"content")) as there:
+        kind, detail = fault(Fetcher(FetchPolicy()).get(there.url(host=host)))
+        assert (kind, "must not make us call" in detail, there.heads) == ("address", True, [])
+
+
+def test_nor_by_a_redirect() -> None:
+    with conversing(answering(b"secret")) as inner, conversing(redirect(inner.url(host="127.0.0.2"))) as there:
+        assert fault(Fetcher(FetchPolicy(spared=frozenset({"127.0.0.1"}))).get(there.url()))[0] == "address"
+        assert (len(there.heads), inner.heads) == (1, [])
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        ("93.184.216.34", True),
+        ("2606:2800:220:1::1", True),
+        ("64:ff9b::5db8:d822", True),  # 93.184.216.34 behind a translator
+        ("10.0.0.1", False),
+        ("127.8.8.8", False),
+        ("169.254.169.254", False),
+        ("100.64.0.1", False),
+        ("0.0.0.0", False),
+        ("224.0.0.1", False),
+        ("255.255.255.255", False),
+        ("::1", False),
+        ("fe80::1%eth0", False),
+        ("fd00::1", False),
+        ("ff02::1", False),
+        ("::ffff:10.0.0.1", False),
+        ("2002:7f00:1::", False),
+        ("64:ff9b::a00:1", False),
+        ("64:ff9b:1::5db8:d822", False),  # of a network's own use, whatever is in it
+        ("::5db8:d822", True),  # 93.184.216.34, IPv4-compatible
+        ("::10.0.0.1", False),
+        ("::ffff:0:93.184.216.34", True),  # IPv4-translated
+        ("::ffff:0:10.0.0.1", False),
+        ("2001:0:5db8:d822::a247:27dd", True),  # Teredo: 93.184.216.34 serves 93.184.216.34
+        ("2001:0:5db8:d822::f5ff:fffe", False),  # Teredo: it serves 10.0.0.1
+        ("2001:0:a00:1::a247:27dd", False),  # Teredo: 10.0.0.1 serves
+        ("::", False),
+    ],
+)
+def test_only_addresses_of_the_internet_may_be_called(address: str, expected: bool) -> None:  # noqa: FBT001 - parameter
+    assert may_be_called(address) is expected
+
+
+LINK_LOCAL = (
+    "169.254.169.254",
+    "fe80::1",
+    "febf::1",
+    "::169.254.169.254",
+    "::ffff:169.254.169.254",
+    "::ffff:0:169.254.169.254",
+    "64:ff9b::169.254.169.254",
+    "64:ff9b:1::169.254.169.254",
+    "64:ff9b:1:a9fe:a9:fe00::",  # behind a prefix of 48 bits
+    "64:ff9b:1:a9:fe:a9fe::",  # 56
+    "64:ff9b:1:0:a9:fea9:fe00:0",  # 64
+    "2002:a9fe:a9fe::1",
+    "2001:0:a9fe:a9fe::",
+    "2001:0:5db8:d822::5601:5601",
+)
+
+
+@pytest.mark.parametrize("address", LINK_LOCAL)
+def test_link_local_address_is_never_called_whatever_is_allowed(address: str) -> None:
+    host = f"[{address}]" if ":" in address else address
+    for proxy in (None, "http://127.0.0.1:9"):
+        policy = FetchPolicy(allow_private=True, spared=frozenset({address}), proxy=proxy, deadline_s=2.0)
+        kind, detail = fault(Fetcher(policy).get(f"http://{host}/latest/meta-data/"))
+        assert (kind, "must not make us call" in detail, "allow_private" in detail) == ("address", True, False)
+
+
+@pytest.mark.parametrize(
+    "host", ["0xa9fea9fe", "2852039166", "0251.0376.0251.0376", "169.254.43518", "0xA9.254.0xa9fe"]
+)
+def test_link_local_address_in_another_notation_is_not_left_to_the_proxy(host: str) -> None:
+    with conversing(answering(b"credentials")) as proxy:
+        policy = FetchPolicy(allow_private=True, proxy=f"http://127.0.0.1:{proxy.port}", deadline_s=5.0)
+        assert fault(Fetcher(policy).get(f"http://{host}/latest/meta-data/"))[0] == "address"
+        assert proxy.heads == []
+
+
+def test_redirect_to_a_link_local_address_is_not_followed() -> None:
+    with conversing(redirect("http://169.254.169.254/latest/meta-data/")) as there:
+        assert fault(Fetcher(ANYWHERE).get(there.url()))[0] == "address"
+
+
+def test_a_proxy_is_asked_for_what_is_not_ours_and_is_told_who_asks() -> None:
+    with conversing(answering(b"content")) as proxy:
+        policy = FetchPolicy(proxy=f"http://user:pass%20word@127.0.0.1:{proxy.port}")
+        assert isinstance(Fetcher(policy).get("http://ca.invalid:81/a.crt"), Fetched)
+        assert fault(Fetcher(policy).get("http://169.254.169.254/latest/"))[0] == "address"
+    lines = proxy.heads[0].splitlines()
+    assert lines[:2] == ["GET http://ca.invalid:81/a.crt HTTP/1.1", "Host: ca.invalid:81"]
+    assert "Proxy-Authorization: Basic dXNlcjpwYXNzIHdvcmQ=" in lines
+    assert len(proxy.heads) == 1
+
+
+def test_a_proxy_that_opens_no_tunnel_is_told() -> None:
+    with conversing(answering(b"", status="403 Forbidden")) as proxy:
+        found = Fetcher(FetchPolicy(proxy=f"http://127.0.0.1:{proxy.port}")).get("https://ca.invalid/a.crt")
+    assert (fault(found)[0], "403 Forbidden" in fault(found)[1]) == ("connect", True)
+    assert proxy.heads[0].startswith("CONNECT ca.invalid:443 HTTP/1.1\r\nHost: ca.invalid:443\r\n")
+
+
+@pytest.mark.parametrize("url", ["http://ca.invalid/a.crt", "https://ca.invalid/a.crt"])
+@pytest.mark.parametrize("echo", ["pass word", "dXNlcjpwYXNzIHdvcmQ=", "pass%20word", "me&#58;pass&#x20;word"])
+@pytest.mark.parametrize(
+    "status", ["{echo}", "407 {echo}", "302 Found\r\nLocation: gopher://x/{echo}", "407 {far}{echo}"]
+)
+def test_proxy_that_repeats_the_password_gets_it_into_no_message(url: str, echo: str, status: str) -> None:
+    said = status.format(echo=echo, far="x" * 270)
+    with conversing(answering(b"", status=said), answering(b"", status=said)) as proxy:
+        found = Fetcher(FetchPolicy(proxy=f"http://user:pass%20word@127.0.0.1:{proxy.port}")).get(url)
+    assert b"dXNlcjpwYXNzIHdvcmQ=" in proxy.heads[0].encode()
+    assert not Secrets(("pass word", "pass%20word")).are_in(str(found).encode())
+    assert not re.findall("pass|pwYX", str(found))
+
+
+@pytest.mark.parametrize(
+    "proxy", ["ftp://me:pass-word@proxy.example", "http://me:pass-word@pro xy", "http://me:pass-word@h:x"]
+)
+def test_proxy_that_is_not_usable_is_reported_without_its_password(proxy: str) -> None:
+    found = Fetcher(FetchPolicy(proxy=proxy)).get("http://ca.invalid/a.crt")
+    assert isinstance(found, Unfetched)
+    assert "pass-word" not in str(found)
+
+
+def test_nobody_there_and_no_such_name_are_values() -> None:
+    with closed_port() as port:
+        assert fault(Fetcher(ANYWHERE).get(f"http://127.0.0.1:{port}/"))[0] == "connect"
+    assert fault(Fetcher(ANYWHERE).get("http://ca.invalid/"))[0] == "resolve"
+
+
+def test_over_https_only_a_server_with_a_trusted_certificate_of_its_name_is_believed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, context = localhost_over_tls(tmp_path)
+    with conversing(answering(b"content"), context=context) as there:
+        url = f"https://localhost:{there.port}/"
+        assert fault(Fetcher(ANYWHERE).get(url))[0] == "tls"
+        monkeypatch.setenv("SSL_CERT_FILE", root)
+        assert Fetcher(ANYWHERE).get(url) == Fetched(url, b"content")
+        assert fault(Fetcher(ANYWHERE).get(f"https://127.0.0.1:{there.port}/"))[0] == "tls"

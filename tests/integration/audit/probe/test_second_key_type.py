@@ -1,0 +1,45 @@
+"""A server that has a certificate for RSA and one for ECDSA shows both; one that has a single one has no fault."""
+
+from __future__ import annotations
+
+import pytest
+from OpenSSL import SSL
+
+from audit.observation import Observation
+from audit.x509.certificate import read_certificate
+from tests.support.probe.observations import HASTY, look_at
+from tests.support.probe.tls_servers import both, hold, in_turn, serving, tls
+from tests.support.x509.certificates import Draft, leaf, rsa_key
+
+EC, RSA = leaf("ec.example"), leaf("rsa.example").with_key(rsa_key(2048))
+VERSIONS = (SSL.TLS1_2_VERSION, SSL.TLS1_3_VERSION)
+
+
+def leaves(observation: Observation) -> list[str]:
+    """Return the subjects of the leaves that were served, the first handshake's first."""
+    return [read_certificate(one.chain_der[0]).subject for one in observation.every_handshake]
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_certificate_of_the_other_key_type_is_found(version: int) -> None:
+    with serving(tls(both(RSA, EC, oldest=version, newest=version))) as server:
+        observation = look_at(f"tls://127.0.0.1:{server.port}")
+        assert observation.connections == server.connections
+    assert sorted(leaves(observation)) == ["CN=ec.example", "CN=rsa.example"]
+    assert len(observation.handshakes) == len(observation.other_key_handshakes) == 1
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("only", [RSA, EC], ids=["RSA", "ECDSA"])
+def test_server_with_one_key_type_has_one_certificate_and_no_failure(only: Draft, version: int) -> None:
+    with serving(tls(both(only, oldest=version, newest=version))) as server:
+        observation = look_at(f"tls://127.0.0.1:{server.port}")
+    assert len(leaves(observation)) == 1
+    assert (observation.failures, observation.other_key_failures) == ((), ())
+
+
+def test_server_that_stops_answering_leaves_a_second_certificate_unknown() -> None:
+    with serving(in_turn(tls(both(EC)), hold)) as server:
+        observation = look_at(f"tls://127.0.0.1:{server.port}", HASTY)
+    assert [failure.kind for failure in observation.other_key_failures] == ["timeout"]
+    assert observation.failures == ()

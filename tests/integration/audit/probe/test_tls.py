@@ -1,0 +1,183 @@
+"""What is seen of a TLS server that answers, well or badly."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import ocsp
+from OpenSSL import SSL
+
+from tests.support.probe.observations import HASTY, PATIENT, failure, handshake, look_at
+from tests.support.probe.tls_servers import certificate, context, der, hold, in_turn, say, serving, stapling, then, tls
+
+RECORD_OF_ALERT = b"\x15\x03\x03\x00\x02\x02"
+
+
+def test_the_chain_is_kept_as_it_is_sent() -> None:
+    chain = [certificate(name) for name in ("leaf", "root", "root", "unrelated")]
+    with serving(tls(context(chain))) as server:
+        shown = handshake(f"tls://127.0.0.1:{server.port}")
+    assert shown.chain_der == tuple(der(one) for one in chain)
+
+
+@pytest.mark.parametrize(
+    ("newest", "version"),
+    [(SSL.TLS1_3_VERSION, "TLSv1.3"), (SSL.TLS1_2_VERSION, "TLSv1.2"), (SSL.TLS1_VERSION, "TLSv1")],
+)
+def test_version_cipher_and_group_are_named(newest: int, version: str) -> None:
+    with serving(tls(context(oldest=SSL.TLS1_VERSION, newest=newest))) as server:
+        shown = handshake(f"tls://127.0.0.1:{server.port}")
+    assert shown.version == version
+    assert "AES256" in shown.cipher.replace("_", "")
+    assert shown.group in ("X25519MLKEM768", "x25519")
+    assert not shown.from_host
+
+
+def test_alpn_is_offered_to_https_only() -> None:
+    served = context()
+    served.set_alpn_select_callback(lambda _, offered: offered[0])
+    with serving(tls(served)) as server:
+        assert handshake(f"https://127.0.0.1:{server.port}").alpn == "h2"
+        assert handshake(f"tls://127.0.0.1:{server.port}").alpn is None
+
+
+def test_sni_is_the_name_and_none_for_an_address() -> None:
+    asked: list[bytes | None] = []
+    served = context()
+    served.set_tlsext_servername_callback(lambda connection: asked.append(connection.get_servername()))
+    with serving(tls(served)) as server:
+        handshake(f"tls://www.example.test:{server.port}?address=127.0.0.1")
+        handshake(f"tls://127.0.0.1:{server.port}?sni=other.example.test")
+        handshake(f"tls://127.0.0.1:{server.port}")
+    assert set(asked) == {b"www.example.test", b"other.example.test", None}
+
+
+@pytest.mark.parametrize("version", ["-tls1_2", "-tls1_3"])
+def test_a_stapled_ocsp_answer_is_kept(version: str, tmp_path: Path) -> None:
+    answer = ocsp.OCSPResponseBuilder.build_unsuccessful(ocsp.OCSPResponseStatus.TRY_LATER).public_bytes(Encoding.DER)
+    with stapling(answer, version, tmp_path) as port:
+        assert handshake(f"tls://127.0.0.1:{port}").ocsp_der == answer
+
+
+def test_no_staple_is_none() -> None:
+    with serving(tls(context())) as server:
+        assert handshake(f"tls://127.0.0.1:{server.port}").ocsp_der is None
+
+
+@pytest.mark.parametrize("newest", [SSL.TLS1_3_VERSION, SSL.TLS1_2_VERSION, SSL.TLS1_1_VERSION])
+def test_a_server_that_demands_a_client_certificate_is_observed(newest: int) -> None:
+    served = context(oldest=SSL.TLS1_VERSION, newest=newest)
+    served.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT)
+    with serving(tls(served)) as server:
+        shown = handshake(f"tls://127.0.0.1:{server.port}")
+    assert shown.chain_der == (der(certificate()),)
+    assert shown.old_protocols == ("TLSv1", "TLSv1.1")
+
+
+@pytest.mark.parametrize(
+    ("oldest", "newest", "accepted", "connections"),
+    [
+        (SSL.TLS1_2_VERSION, SSL.TLS1_3_VERSION, (), 3),
+        (SSL.TLS1_1_VERSION, SSL.TLS1_2_VERSION, ("TLSv1.1",), 4),
+        (SSL.TLS1_VERSION, SSL.TLS1_3_VERSION, ("TLSv1", "TLSv1.1"), 4),
+        (SSL.TLS1_VERSION, SSL.TLS1_1_VERSION, ("TLSv1", "TLSv1.1"), 3),
+        (SSL.TLS1_VERSION, SSL.TLS1_VERSION, ("TLSv1",), 2),
+    ],
+)
+def test_old_versions_are_told_in_as_few_connections_as_can_be(
+    oldest: int, newest: int, accepted: tuple[str, ...], connections: int
+) -> None:
+    with serving(tls(context(oldest=oldest, newest=newest))) as server:
+        observation = look_at(f"tls://127.0.0.1:{server.port}")
+        assert observation.handshakes[0].old_protocols == accepted
+        assert observation.connections == server.connections == connections
+
+
+@pytest.mark.parametrize(
+    ("oldest", "newest", "accepted", "connections"),
+    [
+        (SSL.TLS1_3_VERSION, SSL.TLS1_3_VERSION, False, 4),
+        (SSL.TLS1_2_VERSION, SSL.TLS1_3_VERSION, True, 4),
+        (SSL.TLS1_2_VERSION, SSL.TLS1_2_VERSION, True, 3),
+        (SSL.TLS1_1_VERSION, SSL.TLS1_1_VERSION, False, 3),
+    ],
+)
+def test_whether_tls12_is_accepted_is_told_where_it_is_asked(
+    *, oldest: int, newest: int, accepted: bool, connections: int
+) -> None:
+    with serving(tls(context(oldest=oldest, newest=newest))) as server:
+        observation = look_at(f"tls://127.0.0.1:{server.port}", replace(PATIENT, asks_tls12=True))
+        assert observation.handshakes[0].tls12 is accepted
+        assert observation.connections == server.connections == connections
+
+
+def test_tls12_is_unknown_where_it_is_not_asked_or_not_answered() -> None:
+    with serving(in_turn(tls(context()), hold)) as server:
+        (shown,) = look_at(f"tls://127.0.0.1:{server.port}", replace(HASTY, asks_tls12=True)).handshakes
+        assert shown.tls12 is None
+    with serving(tls(context())) as server:
+        assert handshake(f"tls://127.0.0.1:{server.port}").tls12 is None
+
+
+def test_old_versions_are_unknown_where_the_second_connection_gets_no_answer() -> None:
+    with serving(in_turn(tls(context()), hold)) as server:
+        (shown,) = look_at(f"tls://127.0.0.1:{server.port}", HASTY).handshakes
+    assert shown.old_protocols is None
+
+
+def test_ipv6_is_observed() -> None:
+    with serving(tls(context()), address="::1") as server:
+        assert handshake(f"tls://[::1]:{server.port}").address == "::1"
+
+
+def test_an_alert_is_named() -> None:
+    with serving(then(say(RECORD_OF_ALERT + b"\x70"), hold)) as server:
+        shown = failure(f"tls://127.0.0.1:{server.port}")
+    assert (shown.stage, shown.kind) == ("handshake", "alert")
+    assert "unrecognized_name" in shown.detail
+
+
+def test_no_common_version_is_told_from_other_alerts() -> None:
+    with serving(then(say(RECORD_OF_ALERT + b"\x46"), hold)) as server:
+        assert failure(f"tls://127.0.0.1:{server.port}").kind == "no-shared"
+
+
+@pytest.mark.parametrize(
+    ("octets", "kind"),
+    [
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "plaintext"),
+        (b"<html>400</html>", "plaintext"),
+        (b"220 mail.example.test ESMTP\r\n", "plaintext"),
+        (b"* OK ready\r\n", "plaintext"),
+        (b"+OK ready\r\n", "plaintext"),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", "garbage"),
+        (b"\x00\xff" * 50, "garbage"),
+    ],
+)
+def test_what_is_no_tls_is_plain_text_or_garbage(octets: bytes, kind: str) -> None:
+    with serving(then(say(octets), hold)) as server:
+        shown = failure(f"tls://127.0.0.1:{server.port}")
+    assert (shown.stage, shown.kind) == ("handshake", kind)
+
+
+def test_garbage_within_a_record_is_broken() -> None:
+    with serving(then(say(b"\x16\x03\x03\x00\x04\x63\x00\x00\x00"), hold)) as server:
+        assert failure(f"tls://127.0.0.1:{server.port}").kind == "broken"
+
+
+def test_a_chain_within_the_limit_is_taken_and_a_longer_one_refused() -> None:
+    most = PATIENT.max_certificates
+    with serving(tls(context([certificate()] * most))) as server:
+        assert len(handshake(f"tls://127.0.0.1:{server.port}").chain_der) == most
+    with serving(tls(context([certificate()] * (most + 1)))) as server:
+        shown = failure(f"tls://127.0.0.1:{server.port}")
+    assert (shown.stage, shown.kind) == ("handshake", "too-much")
+    assert f"{most + 1} certificates" in shown.detail
+
+
+def test_more_certificates_than_openssl_takes_are_too_much() -> None:
+    with serving(tls(context([certificate()] * 600))) as server:
+        assert failure(f"tls://127.0.0.1:{server.port}").kind == "too-much"

@@ -1,0 +1,193 @@
+"""Knocking where a CA would come in: real connections to port 80 of a network of the test's own."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import pytest
+
+from audit.json_codec import from_json, to_json
+from audit.observation import DnsView, HostView, HttpProbe, Observation
+from audit.observation.cpanel import CpanelState
+from audit.probe.deadline import Stopped
+from audit.probe.target import Limits
+from audit.probe.validation_request import MAX_HOPS, probe_validation_path, probe_validation_paths
+from tests.support.endpoint_facts import HOST
+from tests.support.evidence import NOW
+from tests.support.own_network import own_network
+from tests.support.probe.name_server import name_server
+from tests.support.probe.scripted_server import answering, saying, silent
+
+__all__ = ["own_network"]
+pytestmark = pytest.mark.usefixtures("own_network")
+
+LIMITS = Limits(timeout_s=20.0)
+URL = "http://panel.test/.well-known/pki-validation/X.txt"
+Say = Callable[[socket.socket], None]
+
+
+@contextlib.contextmanager
+def at_port(port: int, say: dict[str, Say], address: str = "127.0.0.1") -> Iterator[list[str]]:
+    """Answer at a port by the path that is asked for; gives the heads of the requests."""
+    heads: list[str] = []
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.create_server((address, port), family=family) as server:
+        thread = threading.Thread(target=_serve, args=(server, say, heads))
+        thread.start()
+        try:
+            yield heads
+        finally:
+            server.shutdown(socket.SHUT_RDWR)
+            thread.join()
+
+
+def _serve(server: socket.socket, say: dict[str, Say], heads: list[str]) -> None:
+    with contextlib.suppress(OSError):
+        while True:
+            client, _ = server.accept()
+            with client, contextlib.suppress(OSError):
+                client.settimeout(60)
+                heads.append(client.recv(4096).decode("latin-1"))
+                say.get([*heads[-1].split(), ""][1], say[""])(client)
+
+
+def sent_on(to: str, status: str = "301 Moved") -> Say:
+    return answering(b"", f"Location: {to}", status=status)
+
+
+def knocked(limits: Limits = LIMITS, address: str = "127.0.0.1") -> list[HttpProbe]:
+    return list(probe_validation_path(URL, address, limits, threading.Event()))
+
+
+def test_an_answer_is_told_with_status_server_and_beginning_and_no_more() -> None:
+    denied = answering(b"<h1>\x1b[2JNo\n</h1>" + b"x" * 100_000, "Server: Apache/2.4 (cPanel)", status="403 Forbidden")
+    with at_port(80, {"": denied}) as heads:
+        (door,) = knocked()
+    assert (door.status, door.server, door.url) == (403, "Apache/2.4 (cPanel)", URL)
+    assert door.beginning.startswith("<h1>\N{REPLACEMENT CHARACTER}[2JNo </h1>xxx")
+    assert len(door.beginning) == 80
+    assert heads[0].startswith("GET /.well-known/pki-validation/X.txt HTTP/1.1\r\nHost: panel.test\r\n")
+
+
+def test_redirects_under_the_same_name_are_followed_at_the_same_address() -> None:
+    say = {"": sent_on("/b"), "/b": sent_on("http://PANEL.test/c", "302 Found"), "/c": answering(b"", status="404 No")}
+    with at_port(80, say) as heads:
+        found = knocked()
+    assert [(door.url, door.status) for door in found] == [
+        (URL, 301), ("http://panel.test/b", 302), ("http://PANEL.test/c", 404),
+    ]  # fmt: skip
+    assert len(heads) == 3
+
+
+@pytest.mark.parametrize(
+    "to", ["http://other.test/", "http://127.0.0.1/", "http://panel.test:8080/", "gopher://panel.test/", "http://["]
+)
+def test_a_redirect_to_elsewhere_is_told_and_not_followed(to: str) -> None:
+    with at_port(80, {"": sent_on(to)}) as heads:
+        (door,) = knocked()
+    assert (door.status, door.location, len(heads)) == (301, to, 1)
+
+
+def test_a_redirect_in_circles_ends() -> None:
+    with at_port(80, {"": sent_on("/b"), "/b": sent_on(URL)}) as heads:
+        assert [door.status for door in knocked()] == [301, 301]
+    assert len(heads) == 2
+
+
+def test_a_redirect_without_end_ends() -> None:
+    def on(connection: socket.socket) -> None:
+        sent_on(f"/{time.monotonic_ns()}")(connection)
+
+    with at_port(80, {"": on}):
+        assert len(knocked()) == MAX_HOPS + 1
+
+
+def test_a_way_that_ends_at_https_tells_what_is_there() -> None:
+    no_tls = {"": saying(b"no TLS at all\r\n\r\n")}
+    with at_port(80, {"": sent_on("https://panel.test/")}), at_port(443, no_tls):
+        first, second = knocked()
+    assert (first.status, second.url, second.status) == (301, "https://panel.test/", None)
+    assert second.detail.startswith("panel.test: ")
+
+
+@pytest.mark.parametrize(
+    ("say", "detail"),
+    [(saying(b""), "no whole answer in HTTP"), (saying(b"SSH-2.0-OpenSSH\r\n"), "no whole answer in HTTP")],
+)
+def test_what_is_no_http_is_no_answer(say: Say, detail: str) -> None:
+    with at_port(80, {"": say}):
+        (door,) = knocked()
+    assert door.status is None
+    assert door.detail.startswith(detail)
+
+
+def test_a_port_that_is_closed_is_no_answer_and_is_the_servers() -> None:
+    (door,) = knocked()
+    assert (door.status, door.detail, door.can_tell) == (None, "127.0.0.1: connection refused", True)
+
+
+def test_an_address_of_a_kind_that_this_machine_has_no_way_to_tells_nothing() -> None:
+    (door,) = knocked(address="2001:db8::1")
+    assert (door.status, door.can_tell) == (None, False)
+
+
+def test_a_server_that_says_nothing_costs_no_more_than_its_time() -> None:
+    began = time.monotonic()
+    with at_port(80, {"": silent}):
+        (door,) = knocked(Limits(timeout_s=0.4))
+    assert door.detail == "no whole answer in time"
+    assert time.monotonic() - began < 20
+
+
+def test_an_answer_whose_body_hangs_is_an_answer() -> None:
+    def hang(connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.1 404 No\r\nContent-Length: 100\r\n\r\nGo")
+        connection.recv(1)
+
+    with at_port(80, {"": hang}):
+        (door,) = knocked(Limits(timeout_s=1.5))
+    assert door.status == 404
+
+
+def test_a_run_that_is_stopped_is_not_an_answer() -> None:
+    stop = threading.Event()
+    stop.set()
+    with pytest.raises(Stopped):
+        list(probe_validation_path(URL, "127.0.0.1", LIMITS, stop))
+
+
+def panel(fqdn: str | None = "both.example.test") -> Observation:
+    """Return what was seen of a panel's server of that name."""
+    return Observation(HOST, NOW, server=HostView("web1", "ssh://root@web1", fqdn, cpanel=CpanelState("1")))
+
+
+def test_only_panels_servers_with_a_name_are_knocked_at() -> None:
+    no_panel = replace(panel(), server=HostView("web1", "ssh://root@web1", "both.example.test"))
+    for seen in (no_panel, panel(None), panel("localhost"), Observation(HOST, NOW)):
+        assert probe_validation_paths([seen], LIMITS, threading.Event()) == (seen,)
+
+
+def test_every_address_of_the_name_is_knocked_at_for_a_file_that_nobody_knows() -> None:
+    say = {"": answering(b"", status="404 Not Found")}
+    with name_server() as resolver, at_port(80, say) as first, at_port(80, say, "::1") as third:
+        limits = replace(LIMITS, resolver=(resolver,))
+        (seen,) = probe_validation_paths([panel()], limits, threading.Event())
+    assert (seen.dns, seen.connections) == (DnsView("ok", ("127.0.0.1", "127.0.0.2", "::1")), 3)
+    assert [(door.address, door.status) for door in seen.http_probes or ()] == [
+        ("127.0.0.1", 404), ("127.0.0.2", None), ("::1", 404),
+    ]  # fmt: skip
+    path = first[0].split()[1]
+    assert path == third[0].split()[1]
+    assert len(path) == len("/.well-known/pki-validation/") + 32 + len(".txt")
+    assert from_json(Observation, to_json(seen)) == seen
+
+
+@pytest.mark.parametrize("address", ["169.254.169.254", "fe80::1", "64:ff9b::169.254.169.254"])
+def test_link_local_address_is_not_asked(address: str) -> None:
+    (door,) = probe_validation_path(URL, address, LIMITS, threading.Event())
+    assert (door.status, "is not asked" in door.detail) == (None, True)

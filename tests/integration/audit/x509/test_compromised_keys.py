@@ -1,0 +1,152 @@
+"""Keys whose private halves others can have, and those that only look odd."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import badkeys
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ed448, ed25519
+
+from audit.checks import test_key
+from audit.x509 import compromised_keys
+from audit.x509.certificate import Certificate
+from audit.x509.compromised_keys import ATTACKS, Flaws, flaws_of
+from audit.x509.public_keys import read_key, rsa_facts
+from tests.support.endpoint_facts import INTERMEDIATE, certificate
+from tests.support.verdicts import finding, inconclusive, not_applicable, passes
+from tests.support.x509.certificates import PrivateKey, key_named, leaf, rsa_key
+from tests.support.x509.compromised_keys import close_primes, roca_modulus, small_exponent, with_factor
+
+ASK = """
+import sys
+from audit.x509.compromised_keys import flaws_of
+from audit.x509.public_keys import KeyFacts, rsa_facts
+from audit.config.trust_sources import has_key_list
+
+kind, number = sys.argv[1], int(sys.argv[2])
+key = rsa_facts(number, 65537) if kind == "RSA" else KeyFacts(kind, number=number)
+flaws = flaws_of(key, has_list=has_key_list())
+unknown = ("unread", flaws.unread) if flaws.unread else ("unchecked", flaws.unchecked) if flaws.unchecked else ()
+print(has_key_list(), *flaws.found, *unknown, sep="|")
+"""
+
+
+def of_key(key: PrivateKey) -> Certificate:
+    """Return the facts of a leaf with that key."""
+    return certificate(leaf().with_key(key).by(INTERMEDIATE))
+
+
+def test_a_sound_key_passes() -> None:
+    assert passes(test_key.test_key_is_secret, certificate=of_key(rsa_key(2048)), has_list_of_keys=False)
+
+
+def test_a_key_that_can_be_factored_is_a_finding_that_keeps_its_factors_to_itself() -> None:
+    found = finding(test_key.test_key_is_secret, certificate=of_key(close_primes()), has_list_of_keys=False)
+    assert found.reason == ATTACKS["fermat"]
+    assert str(close_primes().private_numbers().p) not in f"{found.reason} {found.observed} {found.required}"
+
+
+def test_each_way_to_the_private_key_is_named() -> None:
+    assert flaws_of(rsa_facts(roca_modulus(), 65537), has_list=False) == Flaws((ATTACKS["roca"],))
+    assert flaws_of(rsa_facts(*small_exponent()), has_list=False) == Flaws((ATTACKS["smalld"],))
+    assert flaws_of(rsa_facts(with_factor(65521), 65537), has_list=False) == Flaws((ATTACKS["smallfactors"],))
+
+
+def test_the_library_knows_every_attack_by_its_name() -> None:
+    assert set(ATTACKS) <= set(badkeys.allchecks)
+
+
+@pytest.mark.parametrize(
+    ("modulus", "exponent"), [(-7 << 2000 | 1, 3), (1, 1), (5, 3), (0, 0), (-1, -1), ((1 << 512) + 1, 1 << 600)]
+)
+def test_what_is_no_key_is_judged_without_an_escape(modulus: int, exponent: int) -> None:
+    assert isinstance(flaws_of(rsa_facts(modulus, exponent), has_list=False), Flaws)
+
+
+def test_no_list_tells_of_a_key_on_a_curve() -> None:
+    ended = not_applicable(test_key.test_key_is_secret, certificate=certificate(leaf()), has_list_of_keys=False)
+    assert "EC P-256" in ended.reason
+
+
+@pytest.fixture
+def without_library(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setitem(sys.modules, "badkeys", None)
+    compromised_keys._library.cache_clear()
+    yield
+    compromised_keys._library.cache_clear()
+
+
+@pytest.mark.usefixtures("without_library")
+def test_without_the_library_it_says_how_to_install_it() -> None:
+    ended = not_applicable(test_key.test_key_is_secret, certificate=of_key(rsa_key(2048)), has_list_of_keys=True)
+    assert "pip install 'pytest-sslaudit[keys]'" in ended.reason
+
+
+@pytest.mark.usefixtures("without_library")
+def test_a_factor_that_divides_at_once_needs_no_library() -> None:
+    assert "factor below 752" in flaws_of(rsa_facts(with_factor(751), 65537), has_list=False).found[0]
+
+
+def test_a_list_that_went_away_is_said_and_ends_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    flaws = flaws_of(read_key(key_named("nobody knows it").public_key()), has_list=True)
+    assert flaws.found == ()
+    assert flaws.unread or flaws.unchecked
+
+
+def write_list(folder: Path, *numbers: int, names: str = '"name": "weak-of-tests"') -> None:
+    """Write a list of known keys as the library keeps it: sorted digests, cut to 15 octets, and the list's number."""
+    (folder / "badkeys").mkdir()
+    digests = sorted(hashlib.sha256(n.to_bytes((n.bit_length() + 7) // 8)).digest()[:15] for n in numbers)
+    (folder / "badkeys" / "blocklist.dat").write_bytes(b"".join(digest + b"\x07" for digest in digests))
+    lists = json.loads(f'[{{"id": 7, {names}}}]')
+    (folder / "badkeys" / "badkeysdata.json").write_text(json.dumps({"bkformat": 0, "blocklists": lists}))
+
+
+def asked(folder: Path, kind: str, number: int) -> str:
+    """Ask in a process of its own: the library keeps what it has read to the end."""
+    command = (sys.executable, "-W", "error", "-c", ASK, kind, str(number))
+    environment = {"XDG_CACHE_HOME": str(folder), "PYTHONPATH": str(Path(compromised_keys.__file__).parents[1])}
+    answer = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=60)
+    assert answer.stderr == "" or "ERROR" in answer.stderr
+    return answer.stdout.strip()
+
+
+def test_a_key_on_the_users_list_is_found_whatever_its_kind(tmp_path: Path) -> None:
+    modulus = rsa_key(2048).public_key().public_numbers().n
+    point = key_named("known to all").public_key().public_numbers().x
+    edwards = read_key(ed25519.Ed25519PrivateKey.generate().public_key()).number
+    goldilocks = read_key(ed448.Ed448PrivateKey.generate().public_key()).number
+    assert edwards
+    assert goldilocks
+    write_list(tmp_path, modulus, point, edwards, goldilocks)
+    known = "True|it is on the list of known keys, as weak-of-tests"
+    for kind, number in (("RSA", modulus), ("EC", point), ("Ed25519", edwards), ("Ed448", goldilocks)):
+        assert asked(tmp_path, kind, number) == known
+    assert asked(tmp_path, "EC", point + 1) == "True"
+
+
+def test_no_list_is_asked_where_none_is(tmp_path: Path) -> None:
+    assert asked(tmp_path, "RSA", rsa_key(2048).public_key().public_numbers().n) == "False"
+    assert list(tmp_path.iterdir()) == []  # and none is fetched
+
+
+@pytest.mark.parametrize(
+    ("name", "content"), [("blocklist.dat", b""), ("badkeysdata.json", b"{"), ("badkeysdata.json", b"[]")]
+)
+def test_a_list_that_cannot_be_read_passes_nothing(tmp_path: Path, name: str, content: bytes) -> None:
+    write_list(tmp_path, 1 << 255)
+    (tmp_path / "badkeys" / name).write_bytes(content)
+    assert asked(tmp_path, "EC", 1 << 254).startswith("True|unread|")
+
+
+def test_key_is_inconclusive_if_the_list_cannot_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(test_key, "flaws_of", lambda _key, *, has_list: Flaws(unread=f"JSONDecodeError {has_list}"))
+    ended = inconclusive(test_key.test_key_is_secret, certificate=of_key(rsa_key(2048)), has_list_of_keys=True)
+    assert ended.reason == "badkeys cannot read its list of known keys: JSONDecodeError True"

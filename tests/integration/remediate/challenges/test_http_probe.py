@@ -1,0 +1,228 @@
+"""The self-test: what a CA would see at each address, every hop of it, and what stands in its way."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+from pathlib import Path
+
+import pytest
+
+from remediate.challenges import SOLVERS, Challenge, ProbeSettings
+from remediate.challenges.http_csr_hash import body_of, path_of
+from remediate.hosts.workdir import HostWorkdir
+from tests.support.http.validation_website import Website, serving_website
+from tests.support.store.order_requests import csr
+
+HTTP = SOLVERS["http-csr-hash"]
+HERE = "127.0.0.1"
+
+
+@pytest.fixture
+def challenge(tmp_path: Path) -> Challenge:
+    return Challenge(HostWorkdir("web1", "c", "test"), "www.shop.example", csr(), "u1q2e3", str(tmp_path))
+
+
+@pytest.fixture
+def website() -> Iterator[Website]:
+    with serving_website() as running:
+        yield running
+
+
+def publish(website: Website, challenge: Challenge, end: str = "\n") -> None:
+    website.files[path_of(challenge)] = (body_of(challenge) + end).encode()
+
+
+@pytest.mark.parametrize("end", ["", "\n"])
+def test_the_file_is_asked_for_by_address_under_its_name(website: Website, challenge: Challenge, end: str) -> None:
+    publish(website, challenge, end)
+    (look,) = HTTP.self_test(challenge, (HERE,), ProbeSettings(website.port))
+    assert (look.verdict, look.address) == ("good", HERE)
+    ((_, host, agent),) = website.visitors
+    assert (host, agent) == ("www.shop.example", "sslaudit (self-test) SECTIGO DCV")
+    url = f"http://www.shop.example{path_of(challenge)}"
+    assert look.asked == f"curl --include --user-agent '{agent}' --connect-to ::{HERE}:{website.port} {url}"
+
+
+def test_every_address_is_looked_at(website: Website, challenge: Challenge) -> None:
+    publish(website, challenge)
+    looks = HTTP.self_test(
+        challenge, (HERE, "::1"), ProbeSettings(website.port, own_addresses=frozenset({HERE, "::1"}))
+    )
+    assert [look.verdict for look in looks] == ["good", "blocked"]
+    assert "refused" in looks[1].detail
+
+
+@pytest.mark.parametrize(("own", "verdict"), [((HERE,), "missing"), ((), "missing"), (("203.0.113.9",), "wrong-host")])
+def test_a_wrong_host_is_told_from_a_wrong_folder(
+    website: Website, challenge: Challenge, own: tuple[str, ...], verdict: str
+) -> None:
+    (look,) = HTTP.self_test(challenge, (HERE,), ProbeSettings(website.port, own_addresses=frozenset(own)))
+    assert look.verdict == verdict
+    assert "404" in str(look)
+
+
+def test_another_body_is_quoted(website: Website, challenge: Challenge) -> None:
+    website.files[path_of(challenge)] = b"<html>parked\x1b[2J</html>"
+    (look,) = HTTP.self_test(challenge, (HERE,), ProbeSettings(website.port))
+    assert look.verdict == "altered"
+    assert "<html>parked" in look.detail
+    assert str(look).replace("\n", "").isprintable()
+
+
+def test_every_hop_of_a_redirect_is_listed(website: Website, challenge: Challenge) -> None:
+    path = path_of(challenge)
+    website.redirects = {path: "/login", "/login": "https://www.shop.example/login"}
+    (look,) = HTTP.self_test(challenge, (HERE,), ProbeSettings(website.port))
+    assert look.verdict == "redirected"
+    first, second = map(str, look.hops)
+    assert first.startswith(f"http://www.shop.example{path} at {HERE}: 302")
+    assert second.endswith("to https://www.shop.example/login")
+    assert look.detail == "the CA follows no redirect: it is sent to https://www.shop.example/login"
+
+
+def test_a_redirect_to_the_right_file_is_no_proof_either(website: Website, challenge: Challenge) -> None:
+    website.files["/moved.txt"] = body_of(challenge).encode()
+    website.redirects = {path_of(challenge): "/moved.txt"}
+    (look,) = HTTP.self_test(challenge, (HERE,), ProbeSettings(website.port))
+    assert (look.verdict, len(look.hops)) == ("redirected", 2)
+
+
+def test_a_redirect_without_end_ends(website: Website, challenge: Challenge) -> None:
+    website.redirects = {path_of(challenge): path_of(challenge)}
+    (look,) = HTTP.self_test(challenge, (HERE,), ProbeSettings(website.port))
+    assert (look.verdict, len(look.hops)) == ("redirected", 5)
+
+
+@pytest.mark.parametrize(
+    "location", ["http://www.shop.example:99999/", "http://www.shop.example:8080/", "http://[::bad/", "ftp://x/"]
+)
+def test_a_redirect_to_no_place_of_the_website_is_noted_and_not_followed(
+    website: Website, challenge: Challenge, location: str
+) -> None:
+    website.redirects = {path_of(challenge): location}
+    (look,) = HTTP.self_test(challenge, (HERE,), ProbeSettings(website.port))
+    assert (look.verdict, len(look.hops)) == ("redirected", 1)
+    assert str(look.hops[0]).endswith(f"to {location}")
+
+
+def test_a_redirect_that_names_port_80_is_followed_to_show_where_it_ends(
+    website: Website, challenge: Challenge
+) -> None:
+    website.redirects = {path_of(challenge): "http://www.shop.example:80/gone"}
+    (look,) = HTTP.self_test(challenge, (HERE,), ProbeSettings(website.port))
+    assert [str(hop).split(": ")[1][:3] for hop in look.hops] == ["302", "404"]
+
+
+def test_an_address_of_no_host_that_does_not_answer_is_told_as_such(challenge: Challenge) -> None:
+    (look,) = HTTP.self_test(challenge, ("::1",), ProbeSettings(9, own_addresses=frozenset({HERE})))
+    assert (look.verdict, look.detail) == ("blocked", "connection refused; ::1 is not a known address of the host")
+
+
+def test_no_address_is_asked_after_the_stop(website: Website, challenge: Challenge) -> None:
+    stop = threading.Event()
+    stop.set()
+    assert HTTP.self_test(challenge, (HERE,), ProbeSettings(website.port, stop=stop)) == ()
+    assert website.visitors == []
+
+
+def test_stop_ends_a_request_that_is_under_way(speaking: Callable[[Speak], int], challenge: Challenge) -> None:
+    stop = threading.Event()
+
+    def stop_and_hang(connection: socket.socket) -> None:
+        stop.set()
+        connection.recv(1)
+
+    begun = time.monotonic()
+    assert HTTP.self_test(challenge, (HERE,), ProbeSettings(speaking(stop_and_hang), deadline_s=8, stop=stop)) == ()
+    assert time.monotonic() - begun < 4
+
+
+Speak = Callable[[socket.socket], None]
+
+
+@pytest.fixture
+def speaking() -> Iterator[Callable[[Speak], int]]:
+    """Serve one connection by a function; return the port."""
+    with ExitStack() as stack:
+
+        def serve(speak: Speak) -> int:
+            listener = stack.enter_context(closing(socket.create_server((HERE, 0))))
+
+            def answer() -> None:
+                connection, _ = listener.accept()
+                with closing(connection):
+                    connection.recv(4096)
+                    try:
+                        speak(connection)
+                    except OSError:  # the client has had enough
+                        return
+
+            thread = threading.Thread(target=answer)
+            thread.start()
+            stack.callback(thread.join)
+            return int(listener.getsockname()[1])
+
+        yield serve
+
+
+def drip(connection: socket.socket) -> None:
+    while True:
+        connection.sendall(b"HTTP/1.1 200 OK\r\nX: ")
+        time.sleep(0.05)
+
+
+def flood(connection: socket.socket) -> None:
+    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\n")
+    while True:
+        connection.sendall(b"x" * 65_536)
+
+
+@pytest.mark.parametrize(
+    ("speak", "verdict", "said"),
+    [
+        (lambda connection: connection.sendall(b"HTTP/1.1 403 Forbidden\r\nServer: waf\r\n\r\n"), "forbidden", "403"),
+        (lambda connection: connection.sendall(b"HTTP/1.1 503 Busy\r\n\r\n"), "broken", "503"),
+        (lambda connection: connection.sendall(b"220 mail.example ESMTP\r\n"), "broken", "220 mail"),
+        (
+            lambda connection: connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nxy"),
+            "broken",
+            "cut short by 7 bytes; the response begins 'HTTP/1.1 200 OK",
+        ),
+        (lambda connection: connection.close(), "blocked", ""),
+        (lambda connection: connection.recv(1), "blocked", "no answer within 1.5 s"),
+        (drip, "broken", "no whole answer"),
+        (flood, "broken", "100000000 bytes are announced, at most 16384 are read"),
+    ],
+    ids=["denied", "busy", "mail", "cut", "closed", "silent", "drip", "flood"],
+)
+def test_what_is_no_answer_is_told_apart_and_ends_in_time(
+    speaking: Callable[[Speak], int], challenge: Challenge, speak: Speak, verdict: str, said: str
+) -> None:
+    begun = time.monotonic()
+    (look,) = HTTP.self_test(challenge, (HERE,), ProbeSettings(speaking(speak), deadline_s=1.5))
+    assert (look.verdict, said in look.detail) == (verdict, True), look
+    assert time.monotonic() - begun < 20
+
+
+def test_a_server_that_keeps_the_connection_open_is_not_waited_for(
+    speaking: Callable[[Speak], int], challenge: Challenge
+) -> None:
+    body = body_of(challenge).encode()
+
+    def keep(connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+        connection.recv(1)
+
+    begun = time.monotonic()
+    (look,) = HTTP.self_test(challenge, (HERE,), ProbeSettings(speaking(keep), deadline_s=60))
+    assert (look.verdict, time.monotonic() - begun < 40) == ("good", True)
+
+
+@pytest.mark.parametrize("address", ["169.254.169.254", "fe80::1", "::ffff:169.254.169.254"])
+def test_link_local_address_is_not_asked(challenge: Challenge, address: str) -> None:
+    (look,) = HTTP.self_test(challenge, (address,), ProbeSettings(1))
+    assert (look.verdict, "is not asked" in look.detail) == ("blocked", True)

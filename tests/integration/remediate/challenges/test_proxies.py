@@ -1,0 +1,86 @@
+"""A proxy in front that keeps the CA from the file is named, with what can be done about it."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+
+import pytest
+
+from remediate.challenges import SOLVERS, Challenge, ProbeResult, ProbeSettings
+from remediate.challenges.http_csr_hash import body_of, path_of
+from remediate.hosts.workdir import HostWorkdir
+from tests.support.store.order_requests import csr
+
+HTTP = SOLVERS["http-csr-hash"]
+HERE = "127.0.0.1"
+CHALLENGE = Challenge(HostWorkdir("web1", "c", "test"), "www.shop.example", csr(), "u1q2e3", "/srv/www/")
+ADVICE = "let it pass /.well-known/pki-validation on as it is, or let the CA validate by DNS"
+
+Ask = Callable[[bytes], ProbeResult]
+
+
+@pytest.fixture
+def ask() -> Iterator[Ask]:
+    """Return what is seen of one answer."""
+    with ExitStack() as stack:
+
+        def look(answer: bytes) -> ProbeResult:
+            listener = stack.enter_context(closing(socket.create_server((HERE, 0))))
+
+            def speak() -> None:
+                connection, _ = listener.accept()
+                with closing(connection):
+                    connection.recv(4096)
+                    connection.sendall(answer)
+
+            thread = threading.Thread(target=speak)
+            thread.start()
+            stack.callback(thread.join)
+            (seen,) = HTTP.self_test(CHALLENGE, (HERE,), ProbeSettings(listener.getsockname()[1]))
+            return seen
+
+        yield look
+
+
+@pytest.mark.parametrize(
+    ("head", "shows"),
+    [
+        (b"Server: cloudflare\r\nCF-Ray: 8f2-AMS", "Server: cloudflare, CF-Ray: 8f2-AMS"),
+        (b"Via: 1.1 varnish\r\nServer: Apache", "Via: 1.1 varnish"),
+        (b"Server: AkamaiGHost", "Server: AkamaiGHost"),
+        (b"X-Sucuri-ID: 14005", "X-Sucuri-ID: 14005"),
+        (b"via: " + b"v" * 90, f"via: {'v' * 40}"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("first", "verdict"),
+    [(b"403 Forbidden", "forbidden"), (b"404 Not Found", "missing"), (b"521 Down", "broken"), (b"200 OK", "altered")],
+)
+def test_a_proxy_that_answers_otherwise_is_named(ask: Ask, head: bytes, shows: str, first: bytes, verdict: str) -> None:
+    look = ask(b"HTTP/1.1 " + first + b"\r\n" + head + b"\r\nContent-Length: 4\r\n\r\nnope")
+    assert (look.verdict, look.detail.endswith(f"; a proxy answers there ({shows}): {ADVICE}")) == (verdict, True), look
+
+
+def test_a_redirect_that_a_proxy_makes_is_its_own(ask: Ask) -> None:
+    look = ask(b"HTTP/1.1 301 Moved\r\nLocation: https://www.shop.example/\r\nServer: cloudflare\r\n\r\n")
+    assert look.detail == (
+        "the CA follows no redirect: it is sent to https://www.shop.example/; "
+        f"a proxy answers there (Server: cloudflare): {ADVICE}"
+    )
+
+
+def test_of_a_proxy_that_passes_the_file_on_and_of_a_server_of_ones_own_nothing_is_said(ask: Ask) -> None:
+    body = body_of(CHALLENGE).encode()
+    good = ask(
+        b"HTTP/1.1 200 OK\r\nServer: cloudflare\r\nVia: 1.1 x\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+    )
+    assert (good.verdict, good.detail) == ("good", "as written")
+    assert "proxy" not in ask(b"HTTP/1.1 403 Forbidden\r\nServer: Apache/2.4\r\nContent-Length: 0\r\n\r\n").detail
+
+
+def test_the_file_is_placed_below_its_folder() -> None:
+    name = path_of(CHALLENGE).rpartition("/")[2]
+    assert HTTP.location(CHALLENGE) == f"/srv/www/.well-known/pki-validation/{name}"

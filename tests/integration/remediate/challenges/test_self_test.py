@@ -1,0 +1,265 @@
+"""The self-test of a name that two hosts serve: the file on both, every address looked at, and what is told of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from audit.observation.website import Docroot
+from audit.probe import Limits, Target
+from audit.probe.dns.trace import TraceLimits
+from remediate.challenges.dns_lookup import LookUps, Roots
+from remediate.execution.context import RunContext
+from remediate.execution.scheduler import repair
+from remediate.issuers import IssuerFault, Order, OrderRequest
+from remediate.model.case import Case, Validation
+from remediate.model.options import Concurrency
+from remediate.model.outcome import CaseResult
+from remediate.state.journal import Journal
+from tests.support.dns.servers import Tree, authoritative, running
+from tests.support.dns.tree import HINTS, MAIN, MAIN_ZONE, world
+from tests.support.http.folder_websites import Websites, serving
+from tests.support.http.validation_website import challenge_of
+from tests.support.probe.name_server import name_server
+from tests.support.remediate.folder_hosts import Ca, Place, changed, host_changed, run_context, running_place
+from tests.support.store.validator import Validator
+
+SHARED: Final = "shared.example.test"
+A, B, STRANGER = "127.0.0.21", "127.0.0.22", "127.0.0.23"
+ZONE: Final = f"{MAIN_ZONE}shared A {A}\nshared A {B}\nastray A {A}\nastray A {STRANGER}\n"
+ADDRESSES: Final = {"a": A, "b": B}
+CONCURRENCY: Final = Concurrency(hosts_at_once=1, chance=lambda: 0.0)
+
+
+@dataclass(slots=True)
+class AskingCa(Ca):
+    """A CA that looks at every address of the name before it takes an order; `faults_seen` is what it found wrong."""
+
+    port: int = 0
+    faults_seen: list[str] = field(default_factory=list)
+
+    def order(self, request: OrderRequest) -> Order | IssuerFault:
+        """Look, and take the order all the same."""
+        validator = Validator(lambda _: [(A, self.port), (B, self.port)])
+        self.faults_seen += validator.file_faults(challenge_of(request), [SHARED])
+        return Ca.order(self, request)
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Two hosts and their websites, the tree of name servers that leads to them, and what the repair said."""
+
+    a: Place
+    b: Place
+    websites: Websites
+    run: RunContext
+    ca: AskingCa
+    said: list[str]
+
+    def case(self, name: str = SHARED) -> Case:
+        """Return the case of the first host's certificate, for a name that both hosts serve."""
+        names = (self.a.endpoint.name, name)
+        return self.a.case(names=names, validated_on=(Validation(name, ("a", "b")),))
+
+    def repair(self, name: str = SHARED, run: RunContext | None = None, **changes: Any) -> CaseResult:  # noqa: ANN401 - any field
+        """Repair it."""
+        (ending,) = repair([self.case(name)], changed(run or self.run, **changes), CONCURRENCY)
+        return ending
+
+    def files(self) -> list[str]:
+        """Return the files below both docroots."""
+        return [str(file) for file in (self.a.folder.parent / "www").rglob("*") if file.is_file()]
+
+
+def served_from(run: RunContext, label: str, docroot: Docroot | str) -> RunContext:
+    """Return a run in which a host serves every name from this folder, or says why it serves none."""
+    return host_changed(run, label, docroot_of=lambda _: docroot)
+
+
+def at_their_addresses(*places: Place) -> dict[str, Target]:
+    """Return how the hosts are found, with the addresses that they have."""
+    found = {str(place.endpoint): (place.target(), ADDRESSES[place.label]) for place in places}
+    return {
+        endpoint: replace(target, server=replace(target.server, addresses=(address,)))
+        for endpoint, (target, address) in found.items()
+        if target.server
+    }
+
+
+@pytest.fixture
+def stage(tmp_path: Path, journal: Journal) -> Iterator[Stage]:
+    with ExitStack() as stack:
+        a, b = (stack.enter_context(running_place(tmp_path / label, label)) for label in "ab")
+        folders = {A: tmp_path / "www/a", B: tmp_path / "www/b", STRANGER: tmp_path / "stranger"}
+        for folder in folders.values():
+            folder.mkdir(parents=True)
+        websites = stack.enter_context(serving(folders))
+        tree: Tree = stack.enter_context(running(world() | {MAIN: authoritative(ZONE)}))
+        limits = Limits(timeout_s=2.0, resolver=(stack.enter_context(name_server()),))
+        said: list[str] = []
+        ca = AskingCa(port=websites.port)
+        run = run_context(
+            journal,
+            ca,
+            a,
+            b,
+            targets=at_their_addresses(a, b),
+            limits=limits,
+            lookups=LookUps(Roots(HINTS, TraceLimits(port=tree.port))),
+            log=said.append,
+            http_port=websites.port,
+        )
+        for label in "ab":
+            run = served_from(run, label, Docroot(str(tmp_path / "www" / label)))
+        yield Stage(a, b, websites, run, ca, said)
+
+
+def test_the_file_lies_on_both_hosts_when_the_ca_looks_and_on_none_afterwards(stage: Stage) -> None:
+    assert stage.repair().kind == "proven"
+    assert (len(stage.ca.orders), stage.ca.faults_seen, stage.files()) == (1, [], [])
+    ours = [(address, status) for address, name, agent, status in stage.websites.visits if "(self-test)" in agent]
+    assert ours == [(A, 200), (B, 200)]
+
+
+def test_nothing_is_ordered_where_one_of_two_hosts_serves_another_folder(stage: Stage, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    ending = stage.repair(run=served_from(stage.run, "b", Docroot(str(tmp_path / "elsewhere"))))
+    assert (ending.kind, ending.step, ending.cause) == ("failed", "self-test", "dcv.missing")
+    assert f"{SHARED} at {B}: missing: the server answers 404: it serves another folder" in ending.note
+    assert f"at {B}: 404" in ending.note
+    assert f"{SHARED} at {A}" not in ending.note
+    assert (stage.ca.orders, stage.files(), list((tmp_path / "elsewhere").rglob("*.txt"))) == ({}, [], [])
+
+
+def test_no_file_is_written_where_one_of_two_hosts_has_no_place_for_it(stage: Stage) -> None:
+    ending = stage.repair(run=served_from(stage.run, "b", "nothing listens at port 80"))
+    assert (ending.step, ending.cause) == ("self-test", "dcv.no-docroot")
+    assert ending.note == f"the document root of http://{SHARED}/ on b is not known: nothing listens at port 80"
+    done = [command.why for place in (stage.a, stage.b) for command in place.session.commands]
+    assert not [why for why in done if why.startswith("put the file")]
+
+
+def test_a_declared_docroot_holds_for_the_names_that_no_website_is_found_for(stage: Stage, tmp_path: Path) -> None:
+    run = stage.run
+    for label in "ab":
+        declared = {stage.a.service: str(tmp_path / "www" / label)}
+        run = host_changed(run, label, docroot_of=lambda _: "no website has that name", declared_docroots=declared)
+    ending = stage.repair(run=run)
+    assert (ending.kind, stage.ca.faults_seen, stage.files()) == ("proven", [], [])
+
+
+def test_an_address_that_is_neither_hosts_is_a_wrong_host_and_the_resolver_is_quoted(stage: Stage) -> None:
+    ending = stage.repair("astray.example.test")
+    assert ending.cause == "dcv.wrong-host"
+    assert f"{STRANGER} is not a known address of the host" in ending.note
+    assert f"astray.example.test: only the authoritative servers gave {A}, {STRANGER}" in ending.note
+
+
+def test_what_the_resolver_says_otherwise_is_noted_with_the_step(stage: Stage, journal: Journal) -> None:
+    stage.repair()
+    notes = [
+        event.note for event in journal.events(stage.case().id) if event.step == "self-test" and event.state == "done"
+    ]
+    told = f"{SHARED}: only the authoritative servers gave {A}, {B}"
+    assert notes == [f"the file was found at every address; {told}"]
+
+
+def test_every_question_and_every_hop_is_said(stage: Stage) -> None:
+    stage.repair()
+    lines = "\n".join(stage.said).splitlines()
+    assert [line for line in lines if line.endswith(f"referral for {SHARED}. A")]
+    for address in (A, B):
+        assert f";; {SHARED} has address {address}" in lines
+        assert f"{SHARED} at {address}: good: as written" in lines
+        assert [
+            line
+            for line in lines
+            if line.startswith(f"  http://{SHARED}/.well-known/") and f"at {address}: 200" in line
+        ]
+
+
+@pytest.mark.parametrize(
+    ("name", "cause", "says"),
+    [
+        ("missing.example.test", "dns.nxdomain", f"says ns1.example.test. ({MAIN})"),
+        ("host.lame.test", "dns.lame", "ns.lamehost.test. (127.0.0.14): it refuses to answer"),
+        ("loop1.example.test", "dns.loop", "lead back to loop1.example.test."),
+        ("both.example.test", "dns.nxdomain", "only the resolver gave 127.0.0.1, 127.0.0.2, ::1"),
+    ],
+)
+def test_for_a_name_that_leads_nowhere_no_file_is_written(stage: Stage, name: str, cause: str, says: str) -> None:
+    ending = stage.repair(name)
+    assert (ending.step, ending.cause) == ("self-test", cause)
+    assert says in ending.note
+    done = [command.why for place in (stage.a, stage.b) for command in place.session.commands]
+    assert not [why for why in done if why.startswith("put the file")]
+
+
+def test_what_another_host_has_is_not_this_hosts_but_for_what_both_have(stage: Stage) -> None:
+    assert stage.run.addresses_beside("a") == {B}
+    ((endpoint, target),) = stage.run.host("a").targets.items()
+    assert target.server
+    both = replace(target, server=replace(target.server, addresses=(A, B)))
+    shared = host_changed(stage.run, "a", targets={endpoint: both})
+    assert not shared.addresses_beside("a")
+    assert shared.addresses_beside("b") == {A}
+
+
+@pytest.fixture
+def in_order(stage: Stage) -> tuple[str, str]:
+    """Return the hosts of the shared name: whose address the trace gives first, and the other."""
+    network = stage.run.network
+    first = network.lookups.of(SHARED, network.limits, stage.run.stop).first_address
+    return ("a", "b") if first == A else ("b", "a")
+
+
+def without(stage: Stage, label: str, folder: Path) -> RunContext:
+    """Return a run in which the folder of one host is not the one that is served."""
+    return served_from(stage.run, label, Docroot(str(folder)))
+
+
+def test_on_a_panels_host_the_first_address_decides_and_the_others_are_told(
+    stage: Stage, journal: Journal, in_order: tuple[str, str], tmp_path: Path
+) -> None:
+    first, other = in_order
+    ending = stage.repair(run=without(stage, other, tmp_path), first_address_only=True)
+    assert (ending.kind, len(stage.ca.orders)) == ("proven", 1)
+    (note,) = (one.note for one in journal.events(ending.case.id) if (one.step, one.state) == ("self-test", "done"))
+    assert (
+        f"{SHARED}: the first address of the trace, {ADDRESSES[first]}, decides, as in the panel's own script;" in note
+    )
+    assert f"a CA may ask at any address and from several networks ({ADDRESSES[other]}: missing: " in note
+
+
+def test_on_a_panels_host_a_first_address_that_fails_is_enough_and_good_others_are_told(
+    stage: Stage, in_order: tuple[str, str], tmp_path: Path
+) -> None:
+    first, other = in_order
+    ending = stage.repair(run=without(stage, first, tmp_path), first_address_only=True)
+    assert (ending.cause, stage.ca.orders) == ("dcv.missing", {})
+    assert ending.note.startswith(f"{SHARED} at {ADDRESSES[first]}: missing: ")
+    assert f"and from several networks ({ADDRESSES[other]}: good: as written)" in ending.note
+
+
+def test_a_name_that_a_host_without_the_panel_serves_too_is_decided_by_all_its_addresses(
+    stage: Stage, in_order: tuple[str, str], tmp_path: Path
+) -> None:
+    _, other = in_order
+    ending = stage.repair(run=host_changed(without(stage, other, tmp_path), "a", first_address_only=True))
+    assert (ending.cause, "decides" in ending.note) == ("dcv.missing", False)
+
+
+def test_each_fetch_is_said_as_a_person_would_type_it_and_where_the_file_lies(stage: Stage, tmp_path: Path) -> None:
+    stage.repair()
+    lines = "\n".join(stage.said).splitlines()
+    port = stage.websites.port
+    for label, address in ADDRESSES.items():
+        typed = "curl --include --user-agent 'sslaudit (self-test) SECTIGO DCV' --connect-to"
+        assert [line for line in lines if line.startswith(f"{typed} ::{address}:{port} http://{SHARED}/.well-known/")]
+        folder = tmp_path / "www" / label / ".well-known" / "pki-validation"
+        assert [line for line in lines if line.startswith(f"the file lies on {label} as {folder}/")]

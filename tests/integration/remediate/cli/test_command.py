@@ -1,0 +1,158 @@
+"""`python -m remediate`: what a person sees, and that nothing is changed by looking."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from audit.json_codec import format_time
+from remediate.challenges.dns_lookup import LookUps
+from remediate.cli.main import main
+from remediate.model.audit_results import BadAuditResults, read_audit_results
+from remediate.model.outcome import Attempt
+from remediate.state.journal import Event, open_journal
+from tests.support.checkout import CHECKOUT
+from tests.support.remediate.journals import MAIL, WEB, a_case
+from tests.support.remediate.result_rows import SUMMARY, Row, file, found, seen
+
+
+@pytest.fixture(autouse=True)
+def _no_dns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no name server answer on this machine."""
+    monkeypatch.setattr(LookUps, "has_dns", lambda *_: False)
+
+
+def results(tmp_path: Path, *rows: Row) -> Path:
+    """Write rows as a results file of an audit of just now."""
+    file = tmp_path / "results.jsonl"
+    now = format_time(datetime.now(UTC))
+    lines = [json.dumps({**row, "observed_at": now}) for row in (*rows, SUMMARY)]
+    file.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    return file
+
+
+def test_a_plan_says_what_is_repaired_and_what_is_not_and_why(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    message = "expired\x1b[2J 3 days ago"
+    rows = (seen(WEB, ["localhost"]), found(WEB, "cert.expired", message=message), found(WEB, "cert.self-signed"),
+            seen(MAIL, leaf="mail", key="mail"), found(MAIL, "tls.old-protocol"))  # fmt: skip
+    assert main(["plan", str(results(tmp_path, *rows)), "--issuer", "store"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "1 to repair, 0 waiting, 1 explained"
+    assert lines[2].startswith("canary: reissue on web1 (ssh://root@web1), case ")
+    assert "  names     www.example.com" in lines
+    assert "  left out  localhost: it has no domain; localhost is reserved and names no host" in lines
+    assert f"  because   {WEB}: cert.expired: expired\N{REPLACEMENT CHARACTER}[2J 3 days ago" in lines
+    assert any(line.startswith("configure ") and MAIL in line for line in lines)
+    assert [file.name for file in tmp_path.iterdir()] == ["results.jsonl"]
+
+
+LOST = "it (mode {}) and will not be able to"
+ACCESS = pytest.mark.parametrize(
+    ("mode", "acl", "lost"),
+    [
+        ("0600", [], []),
+        ("0640", ["user:alice:r--", "group::r--"], []),  # they can read the new key, too
+        ("0644", [], ["every user can read"]),
+        ("0602", [], ["every user can write"]),
+        ("0666", [], ["every user can read and write"]),
+        ("0660", [], ["the group tls can write"]),
+        ("0664", [], ["every user can read", "the group tls can write"]),
+        (
+            "0660",
+            ["user:alice:rw-", "user:bob:r--", "group::---", "group:ops:-w-"],
+            ["the user alice can write", "the group ops can write"],
+        ),
+        ("0660", ["group::rw-"], ["the group tls can write"]),
+        (
+            "0660",
+            None,
+            ["each user and group that its ACL lets write (the host has no getfacl to list them) can write"],
+        ),
+    ],
+)
+
+
+@ACCESS
+def test_a_plan_names_who_loses_access_to_the_key(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], mode: str, acl: list[str] | None, lost: list[str]
+) -> None:
+    key = file("/etc/ssl/www.key", "key", "old-key", group="tls", mode=mode, acl=acl)
+    rows = (seen(WEB, files=[file("/etc/ssl/www.pem", key="old-key"), key]), found(WEB, "cert.expired"))
+    assert main(["plan", str(results(tmp_path, *rows)), "--issuer", "store"]) == 0
+    said = [line for line in capsys.readouterr().out.splitlines() if line.startswith("  access ")]
+    new = f"the new key (mode {int(mode, 8) & 0o640:04o}, owner root, group tls)"
+    assert said == [
+        f"  access    /etc/ssl/www.key: {one} {LOST.format(mode)} {one.rpartition(' can ')[2]} {new}" for one in lost
+    ]
+
+
+def test_a_plan_of_a_key_that_stays_names_no_lost_access(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    key = file("/etc/ssl/www.key", "key", "old-key", mode="0644")
+    rows = (seen(WEB, files=[file("/etc/ssl/www.pem", key="old-key"), key]), found(WEB, "chain.incomplete"))
+    main(["plan", str(results(tmp_path, *rows)), "--issuer", "store"])
+    said = capsys.readouterr().out
+    assert "rechain on web1" in said
+    assert "access" not in said
+
+
+def test_a_plan_is_one_json_object(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = (seen(WEB), found(WEB, "cert.expired"), found(WEB, "dns.unresolvable"))
+    assert main(["plan", str(results(tmp_path, *rows)), "--issuer", "store", "--json"]) == 0
+    made = json.loads(capsys.readouterr().out)
+    assert made["cases"] == []
+    assert made["waiting"][0]["case"]["names"] == ["www.example.com"]
+    text = f"{WEB}: dns.unresolvable: dns.unresolvable it is"
+    assert made["waiting"][0]["blocked_by"] == [{"cause": "dns.unresolvable", "text": text}]
+    assert [one["kind"] for one in made["explained"]] == ["dns"]
+
+
+def test_status_is_a_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    now = datetime.now(UTC)
+    case = a_case()
+    with open_journal(tmp_path / "state") as journal:
+        journal.begin(case, now)
+        journal.record(case.id, Event("preconditions", "intended", now - timedelta(hours=2)))
+        journal.attempts.add(case.id, Attempt(now, "failed", next_at=now + timedelta(days=1)))
+        journal.outbox.add("state", b"message", now)
+    assert main(["status", "--state", str(tmp_path / "state")]) == 0
+    head, row, queued = capsys.readouterr().out.splitlines()
+    assert head.split("  ")[0] == "case"
+    assert row.split()[:7] == [case.id, "reissue", "web1", "preconditions", "intended", "2", "h"]
+    assert f"{now + timedelta(days=1):%Y-%m-%d %H:%M} UTC" in row
+    assert queued == "notifications to send: 1"
+
+
+def test_status_of_a_journal_with_nothing_open(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    open_journal(tmp_path / "state").__exit__(None, None, None)
+    assert main(["status", "--state", str(tmp_path / "state")]) == 0
+    assert capsys.readouterr().out == "no case is open\n"
+
+
+@pytest.mark.parametrize("arguments", [["plan", "/none.jsonl"], ["status", "--state", "/none"], ["plan"], ["dance"]])
+def test_what_cannot_be_used_is_a_usage_error_in_one_sentence(arguments: list[str]) -> None:
+    command = [sys.executable, "-m", "remediate", *arguments]
+    ended = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=False, timeout=60)
+    assert ended.returncode == 4
+    assert "remediate" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("{", "line 1 is not JSON"),
+        ("[]", "line 1 is not an object"),
+        ('{"kind": "result"}', "row 1 is not a valid result of an audit"),
+        ('{"kind": "observation", "endpoint": "x y"}', "row 1 is not a valid observation of an audit"),
+    ],
+)
+def test_a_line_that_no_audit_wrote_is_named(line: str, why: str) -> None:
+    with pytest.raises(BadAuditResults, match=why):
+        read_audit_results([line])

@@ -1,0 +1,106 @@
+"""`python -m remediate` at work, on services of the lab: planned, applied, applied again, taken back."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from tests.lab.demo import served
+from tests.support.checkout import CHECKOUT
+from tests.support.evidence import rows
+
+NAME: Final = "expired-mail.lab.test"
+
+
+@dataclass(frozen=True, slots=True)
+class Lab:
+    """A lab, and a folder to work in."""
+
+    told: Any
+    folder: Path
+
+    def audit(self) -> set[str]:
+        """Return the checks that the service fails."""
+        results = self.folder / "results.jsonl"
+        command = ["-m", "pytest", "--pyargs", "audit", *self.told["arguments"], "--audit-results", str(results), "-q"]
+        subprocess.run([sys.executable, *command], cwd=self.folder, check=False, stdout=subprocess.DEVNULL, timeout=120)
+        return {row["check"] for row in rows(results) if NAME in row["endpoint"] and row["verdict"] == "fail"}
+
+    def remediate(self, command: str, *arguments: str, given: str = "") -> tuple[int, list[str]]:
+        """Run a command and return its exit status and what it said."""
+        beside = () if command in ("plan", "status") else ("--trust", self.told["trust"])
+        whole = [sys.executable, "-m", "remediate", command, *arguments, "--config", self.configuration, *beside]
+        ended = subprocess.run(
+            whole, cwd=CHECKOUT, input=given, capture_output=True, text=True, check=False, timeout=120
+        )
+        assert "Traceback" not in ended.stderr
+        return ended.returncode, [*ended.stdout.splitlines(), *ended.stderr.splitlines()]
+
+    @property
+    def configuration(self) -> str:
+        """The lab's own."""
+        arguments = self.told["arguments"]
+        return str(arguments[arguments.index("--audit-config") + 1])
+
+    @property
+    def orders(self) -> int:
+        """How many orders there ever were."""
+        return len(Path(self.told["store_orders"]).read_text().splitlines())
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Iterator[Lab]:
+    """Serve one service with an expired certificate."""
+    with served(tmp_path / "lab", "expired-mail") as told:
+        yield Lab(told, tmp_path)
+
+
+def test_a_plan_is_applied_once_and_can_be_taken_back(lab: Lab) -> None:
+    assert lab.audit() == {"cert.expired"}
+    status, plan = lab.remediate("plan", str(lab.folder / "results.jsonl"), "--json")
+    assert (status, lab.orders) == (0, 0)
+    status, said = lab.remediate("apply", given="\n".join(plan))
+    assert (status, lab.orders) == (0, 1), said
+    assert said[0].startswith("repaired  reissue  local")
+    assert lab.audit() == set()
+
+    status, said = lab.remediate("apply", given="\n".join(plan))
+    assert (status, lab.orders) == (0, 1), said
+    assert said[0].endswith("another certificate is served now")
+    assert len(list(Path(lab.told["mail"]).glob("*.eml"))) == 1  # what is dropped is not told as waiting
+    assert lab.remediate("status") == (0, ["no case is open"])
+    assert lab.remediate("resume")[1][0] == "no case is open"
+
+    case = said[0].rpartition(": ")[0].rpartition("case ")[2]
+    status, said = lab.remediate("rollback", case)
+    assert (status, said[0].split()[:2]) == (0, ["taken", "back"]), said
+    assert lab.audit() == {"cert.expired"}
+
+
+@pytest.mark.parametrize(
+    ("command", "arguments", "message"),
+    [
+        ("rollback", ("nothing",), "has no case 'nothing'"),
+        ("apply", ("/none.json",), "No such file"),
+        ("resume", ("--issuer", "stroe"), "no [issuer.stroe]; there are store"),
+        ("resume", ("--trust", "/none.pem"), "/none.pem: No such file"),
+    ],
+)
+def test_what_cannot_be_used_is_said_in_a_sentence(
+    lab: Lab, command: str, arguments: tuple[str, ...], message: str
+) -> None:
+    status, said = lab.remediate(command, *arguments)
+    assert status == 4
+    assert message in said[-1]
+
+
+def test_what_is_no_plan_is_refused(lab: Lab) -> None:
+    status, said = lab.remediate("apply", given="{}")
+    assert status == 4
+    assert "- is not a plan as `plan RESULTS --json` prints it" in said[-1]

@@ -1,0 +1,83 @@
+"""The panel's own program renews what its services have: what counts is what lies on disk and is served afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from remediate.execution.scheduler import repair
+from remediate.installers import CustomInstaller
+from remediate.model.case import Repair
+from remediate.model.options import Concurrency
+from remediate.model.outcome import CaseResult
+from remediate.state.journal import Journal
+from tests.support.remediate.cpanel_folder import Panel
+from tests.support.remediate.folder_hosts import running_place
+from tests.support.remediate.renewal_agents import successor
+
+CONCURRENCY = Concurrency(chance=lambda: 0.0)
+
+
+@pytest.fixture
+def panel(tmp_path: Path) -> Iterator[Panel]:
+    with ExitStack() as stack:
+        first, second = (stack.enter_context(running_place(tmp_path / label, label)) for label in "ab")
+        yield Panel(first, second, tmp_path)
+
+
+def walked(panel: Panel, journal: Journal) -> CaseResult:
+    (ending,) = repair([panel.case(Repair.RUN_OWNER, owner="cpanel")], panel.run(journal), CONCURRENCY)
+    return ending
+
+
+def test_what_the_panel_has_installed_is_proven_for_each_service(panel: Panel, journal: Journal) -> None:
+    leaves, renewals = zip(*(successor(place) for place in (panel.first, panel.second)), strict=True)
+    asked = panel.write_program(" && ".join(renewals))
+    ending = walked(panel, journal)
+    assert (ending.kind, asked.read_text()) == ("proven", "--verbose\n"), ending
+    assert (panel.first.served, panel.second.served) == leaves
+
+
+def test_a_service_that_the_panel_itself_has_restarted_is_not_restarted_again(panel: Panel, journal: Journal) -> None:
+    shell = []
+    for place in (panel.first, panel.second):
+        renew, folder = successor(place)[1], place.folder
+        shell.append(
+            f"{renew} && cat {folder}/tls.crt {folder}/tls.key >{folder}/new && mv {folder}/new {folder}/served"
+        )
+    panel.write_program(" && ".join(shell))
+    assert walked(panel, journal).kind == "proven"
+    assert not [one for one in panel.first.session.commands if "take up" in one.why]
+
+
+def test_a_service_that_the_panel_has_left_out_is_told_with_what_it_said(panel: Panel, journal: Journal) -> None:
+    panel.write_program(f"{successor(panel.first)[1]}; echo 'The DCV check has failed.'")
+    ending = walked(panel, journal)
+    assert (ending.kind, ending.cause) == ("failed", "owner.unchanged")
+    assert f"cpanel left {panel.second.folder}/tls.crt without a new certificate" in ending.note
+    assert f"{panel.first.folder}/tls.crt" not in ending.note
+    assert ending.note.endswith("The DCV check has failed.")
+
+
+def test_a_file_that_the_panel_has_installed_in_the_place_of_another_counts(tmp_path: Path, journal: Journal) -> None:
+    folder = tmp_path / "var/cpanel/ssl/cpanel"
+    folder.parent.mkdir(parents=True)
+    with running_place(folder, "a") as first, running_place(tmp_path / "b", "b") as second:
+        panel = Panel(first, second, tmp_path)
+        leaf, _ = successor(first)
+        mine = "; ".join(f"cp {folder}/next/tls.{end} {folder}/mytls.{end}" for end in ("crt", "key"))
+        panel.write_program(f"{mine}; {successor(second)[1]}")
+        taken = f"cd {folder} && cat mytls.crt mytls.key >new && mv new served"
+        reads = {first.service: CustomInstaller(first.service, None, taken), second.service: second.installer()}
+        case = panel.case(Repair.RUN_OWNER, owner="cpanel")
+        [ending] = repair([case], panel.run(journal, installers=reads), CONCURRENCY)
+        assert (ending.kind, first.served) == ("proven", leaf), ending
+
+
+def test_a_panel_that_is_not_there_is_told(panel: Panel, journal: Journal) -> None:
+    ending = walked(panel, journal)
+    assert ending.cause == "owner.not-run"
+    assert f"there is no {panel.root}/usr/local/cpanel/bin/checkallsslcerts" in ending.note

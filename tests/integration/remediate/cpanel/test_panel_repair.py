@@ -1,0 +1,223 @@
+"""A repair of a panel's service certificates: by its API, proven, taken back, killed, and as its dry run shows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from audit.config import read_configuration
+from audit.endpoint import Endpoint
+from audit.host.discovery import Discovery
+from audit.observation import HostView, InstalledFile, Observation
+from audit.probe import Target
+from audit.x509.path.trust_store import Anchors
+from remediate.cpanel.panel import PanelService
+from remediate.deployment.replace import REPLACE
+from remediate.execution.case_context import CaseContext, NotFoundOnHost
+from remediate.execution.dry_run import preview_actions
+from remediate.execution.rollback import rollback
+from remediate.execution.scheduler import repair
+from remediate.installers import INSTALLERS
+from remediate.model.case import Case, Reason, Repair, UsedFile
+from remediate.model.options import Concurrency, RunOptions
+from remediate.model.outcome import CaseResult
+from remediate.state.journal import Journal
+from remediate.wiring.run_context import run_context
+from tests.integration.remediate.execution.test_run_killed import Killed, die
+from tests.support.crash_points import STRIDE
+from tests.support.probe.scripted_server import answering, conversing
+from tests.support.remediate.chain_services import INTERMEDIATE, fetcher, forms, plant_chain
+from tests.support.remediate.cpanel_host import NAME, PanelHost, lay, running_panel
+from tests.support.remediate.folder_hosts import Ca
+from tests.support.remediate.killed_database import Point, mortal_database
+from tests.support.remediate.store_host import filled_in
+
+CONCURRENCY = Concurrency(chance=lambda: 0.0)
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Iterator[PanelHost]:
+    with running_panel(tmp_path / "panel") as running:
+        yield running
+
+
+def walked(host: PanelHost, journal: Journal, ca: Ca) -> CaseResult:
+    """Repair the certificates of the panel's services."""
+    (ending,) = repair([host.case()], host.run(journal, ca), CONCURRENCY)
+    return ending
+
+
+def keys_of(host: PanelHost) -> set[str]:
+    """Return the lines of all keys that are there."""
+    texts = [path.read_text() for path in host.ssl.rglob("*") if path.is_file()]
+    blocks = [text.partition("PRIVATE KEY-----\n")[2].partition("-----END")[0] for text in texts]
+    return {line for block in blocks for line in block.splitlines()}
+
+
+def test_dry_run_shows_what_is_done_and_rollback_restores_all(
+    host: PanelHost, journal: Journal, tmp_path: Path
+) -> None:
+    ca, before, old_keys = Ca(), host.served, keys_of(host)
+    previewed = list(preview_actions(host.case(), host.run(journal, ca)))
+    ending = walked(host, journal, ca)
+    assert (ending.kind, ending.note) == ("proven", "")
+    assert all(host.served[service] != before[service] for service in before)
+    (order,) = ca.orders.values()
+    version = next(event.note for event in journal.events("panel") if event.note.startswith("version ")).split()[1]
+    truth = {
+        "<the certificate that was issued>": order.certificate_pem or "",
+        "<the certificates of its CAs>": order.ca_bundle_pem or "",
+        "<version>": version,
+    }
+    done = [command for command in host.session.commands if command.changes]
+    assert filled_in(previewed, truth) == done
+    assert host.calls[1:] == [f"install_service_ssl_certificate {service} input" for service in host.places]
+    assert not [path for path in host.ssl.rglob("*") if path.is_symlink()]
+    told = "".join(map(str, host.session.commands)) + (tmp_path / "state/journal.sqlite").read_bytes().decode("latin-1")
+    assert not [line for line in old_keys | keys_of(host) if line in told]
+    assert rollback("panel", host.run(journal, ca)).kind == "undone"
+    assert host.served == before
+
+
+def test_a_service_that_does_not_take_it_up_is_taken_back_and_the_other_stays(
+    host: PanelHost, journal: Journal
+) -> None:
+    before = host.served
+    (host.root / "scripts/restartsrv_exim").write_text("#!/bin/sh\necho done\n")
+    ending = walked(host, journal, Ca())
+    assert (ending.kind, ending.cause, "the switch is returned" in ending.note) == ("failed", "proof.failed", True)
+    assert host.served["exim"] == before["exim"]
+    assert (host.ssl / "exim/exim.crt").read_text().startswith(before["exim"].strip())
+    assert host.served["cpanel"] != before["cpanel"]
+
+
+def test_what_the_panel_refuses_is_told_with_its_reason(host: PanelHost, journal: Journal) -> None:
+    before = host.served
+    real = host.program.rename(host.program.with_name("real"))
+    host.program.write_text(
+        f'#!/bin/sh\ncase "$*" in *install*) echo \'{{"metadata":{{"result":0,"reason":"The licence has ended"}}}}\' ;;'
+        f' *) exec {real} "$@" ;; esac\n'
+    )
+    host.program.chmod(0o755)
+    ending = walked(host, journal, Ca())
+    assert (ending.cause, ending.note) == (
+        "install.not-taken-up", "the switch is refused: cpanel: WHM refuses: The licence has ended",
+    )  # fmt: skip
+    assert host.served == before
+
+
+def test_without_its_api_nothing_is_ordered(host: PanelHost, journal: Journal) -> None:
+    ca = Ca()
+    host.program.unlink()
+    ending = walked(host, journal, ca)
+    assert (ending.cause, ending.note, ca.orders) == (
+        "host.unprepared", "server: there is no whmapi1 on the host", {},
+    )  # fmt: skip
+
+
+def test_a_chain_is_made_whole_by_the_same_api_and_the_key_stays(host: PanelHost, journal: Journal) -> None:
+    with conversing(answering(forms(INTERMEDIATE)["DER"])) as published:
+        place = replace(host.places["exim"], label="server")
+        plant_chain(place, urls=[published.url()])
+        lay(host, "exim")
+        key, before = (host.ssl / "exim/exim.key").read_text(), (host.ssl / "exim/exim.crt").read_text()
+        endpoint = str(host.endpoint("exim"))
+        reasons = (Reason(endpoint, "chain.incomplete", "high", "rechain", ""),)
+        case = host.case(Repair.RECHAIN, id="rechain", reasons=reasons)
+        case = replace(
+            case, services=("exim",), endpoints=(endpoint,),
+            files=tuple(one for one in case.files if one.service == "exim"),
+            steps=tuple(step for step in case.steps if step.subject in ("", "exim", endpoint)),
+        )  # fmt: skip
+        (ending,) = repair([case], host.run(journal, Ca(), fetcher=fetcher()), CONCURRENCY)
+    assert (ending.kind, ending.note) == ("proven", "")
+    installed = (host.ssl / "exim/exim.crt").read_text()
+    assert (installed != before, installed.startswith(before)) == (True, True)
+    assert (host.ssl / "exim/exim.key").read_text() == key
+    assert host.calls[-1] == "install_service_ssl_certificate exim input"
+
+
+def killed(folder: Path, at: Point | None) -> tuple[int, object]:
+    """Return how many records a run has made that ends there, and how the next one ends."""
+    ca = Ca()
+    with running_panel(folder / "panel") as host:
+        before = host.served
+        database = mortal_database(folder / "state", at, die)
+        with Journal(database) as journal, suppress(Killed):
+            repair([host.case()], host.run(journal, ca), CONCURRENCY)
+        with Journal(mortal_database(folder / "state", None, die)) as journal:
+            case = [host.case()] if host.served == before else []
+            ended = {(one.kind, one.note) for one in repair(case, host.run(journal, ca), CONCURRENCY)}
+            left = journal.unfinished()
+        renewed = all(host.served[service] != before[service] for service in before)
+        return database.records, (ended - {("proven", "")}, left, len(ca.orders), renewed)
+
+
+def test_ended_at_any_record_the_next_run_ends_the_same_with_one_order(tmp_path: Path) -> None:
+    (tmp_path / "whole").mkdir()
+    records, _ = killed(tmp_path / "whole", None)
+    assert records > 20
+    points: list[Point] = [("after", number) for number in range(records - 2, 0, -STRIDE)]
+    for number, point in enumerate(points):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        assert killed(folder, point)[1] == (set(), (), 1, True), point
+
+
+OWN = "/var/cpanel/ssl/dovecot/dovecot.crt"
+ELSEWHERE = "/etc/ssl/shop.example.pem"
+
+
+def case_context(tmp_path: Path, journal: Journal, service: str, *paths: tuple[str, str]) -> CaseContext:
+    """Return a case on a panel's host about these files, each with where it leads, as a run finds it."""
+    endpoint = Endpoint("imaps", NAME, 993, None, "server", "ssh://server", service=service)
+    files = tuple(InstalledFile(path, "certificate", real) for path, real in paths)
+    view = HostView("server", "ssh://server", is_cpanel=True, service=service, files=files)
+    whole = Observation(Endpoint.of_host("server", "ssh://server"), datetime.now(UTC), server=view)
+    options = RunOptions(read_configuration(tmp_path, None), tmp_path, Anchors({}), "a test")
+    found = Discovery(whole, (Target(endpoint, server=view),))
+    used = tuple(UsedFile(service, path, "certificate") for path, _ in paths)
+    case = Case("c4f3", "server", "ssh://server", Repair.REISSUE, (NAME,), (service,), (str(endpoint),), used, (), ())
+    return CaseContext(case, run_context(options, journal, (found,)))
+
+
+def test_files_of_the_panel_are_installed_by_it_and_keep_one_name(tmp_path: Path, journal: Journal) -> None:
+    context = case_context(tmp_path, journal, "dovecot", ("/etc/dovecot/ssl/dovecot.crt", OWN))
+    (one,) = context.switch_groups
+    assert isinstance(context.installer("dovecot"), PanelService)
+    assert one.file_set.deployment != REPLACE
+    own = case_context(tmp_path, journal, "cpanel", ("/var/cpanel/ssl/cpanel/mycpanel.pem",) * 2)
+    assert [placed.path for placed in own.switch_groups[0].file_set.targets] == ["/var/cpanel/ssl/cpanel/cpanel.pem"]
+    before = replace(own.case, files=(UsedFile("cpanel", "/var/cpanel/ssl/cpanel/cpanel.pem", "certificate"),))
+    assert CaseContext(before, own.run).switch_groups[0].file_set == own.switch_groups[0].file_set
+
+
+def test_a_service_with_files_of_its_own_is_an_ordinary_one(tmp_path: Path, journal: Journal) -> None:
+    context = case_context(tmp_path, journal, "dovecot", (ELSEWHERE, ELSEWHERE))
+    assert context.installer("dovecot") is INSTALLERS["dovecot"]
+    assert context.switch_groups[0].file_set.deployment == REPLACE
+
+
+def test_a_service_of_the_panel_that_has_no_files_yet_gets_the_usual_ones(tmp_path: Path, journal: Journal) -> None:
+    context = case_context(tmp_path, journal, "proftpd")
+    (one,) = context.switch_groups
+    folder = "/var/cpanel/ssl/ftp"
+    assert [placed.path for placed in one.file_set.targets] == [
+        f"{folder}/ftpd-rsa-key.pem", f"{folder}/ftpd-rsa.pem",
+    ]  # fmt: skip
+    assert isinstance(context.installer("proftpd"), PanelService)
+    with pytest.raises(NotFoundOnHost, match="the files of nginx were not found"):
+        _ = case_context(tmp_path, journal, "nginx").switch_groups
+
+
+def test_files_of_both_are_not_switched_together(tmp_path: Path, journal: Journal) -> None:
+    context = case_context(tmp_path, journal, "dovecot", (OWN, OWN), (ELSEWHERE, ELSEWHERE))
+    with pytest.raises(
+        NotFoundOnHost, match=r"dovecot\.crt is installed by the panel, and /etc/ssl/shop\.example\.pem is not"
+    ):
+        _ = context.switch_groups

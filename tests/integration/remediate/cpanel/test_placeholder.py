@@ -1,0 +1,123 @@
+"""A panel's service that has no certificate of now, and gets none, is kept up with a self-signed one: that is told."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from remediate.execution.scheduler import repair
+from remediate.issuers import IssuerFault, Order, OrderRequest
+from remediate.model.case import Repair
+from remediate.model.options import Concurrency
+from remediate.model.outcome import CaseResult
+from remediate.state.journal import Journal
+from tests.support.remediate.cpanel_exim import Exim
+from tests.support.remediate.folder_hosts import Ca
+from tests.support.remediate.store_host import printed
+
+CONCURRENCY = Concurrency(chance=lambda: 0.0)
+REFUSED = IssuerFault("refused", "the account is closed")
+
+
+class SlowCa(Ca):
+    """A CA that decides when it is told to."""
+
+    decided: Order | None = None
+
+    def order(self, request: OrderRequest) -> Order | IssuerFault:
+        """Take the order, and leave it at that."""
+        order = Ca.order(self, request)
+        assert isinstance(order, Order)
+        self.decided = order
+        self.orders[request.csr.sha256] = replace(order, status="pending-validation", certificate_pem=None)
+        return self.orders[request.csr.sha256]
+
+
+def walked(exim: Exim, journal: Journal, ca: Ca, **changes: Any) -> CaseResult:  # noqa: ANN401 - any field of the run
+    [ending] = repair([exim.case()], exim.run(journal, ca, **changes), CONCURRENCY)
+    return ending
+
+
+def test_what_has_expired_is_replaced_by_a_placeholder_and_the_case_has_failed(exim: Exim, journal: Journal) -> None:
+    ending = walked(exim, journal, Ca(faults=[REFUSED]))
+    assert (ending.kind, ending.cause) == ("failed", "issuer.refused")
+    assert "a self-signed placeholder was installed for exim" in ending.note
+    assert (exim.is_self_signed, exim.calls) == (True, ["reset_service_ssl_certificate exim arguments"])
+    outcome, [attempt] = journal.outcome("panel"), journal.attempts.of_case("panel")
+    assert outcome is not None
+    assert "placeholder was installed" in outcome.note
+    assert "placeholder was installed" in attempt.note
+
+
+def test_the_next_night_finds_it_there_and_installs_no_other(exim: Exim, journal: Journal) -> None:
+    walked(exim, journal, Ca(faults=[REFUSED]))
+    served = exim.place.served
+    [ending] = repair([exim.case(id="again")], exim.run(journal, Ca(faults=[REFUSED])), CONCURRENCY)
+    assert (ending.kind, "placeholder" in ending.note) == ("failed", False)
+    assert (exim.place.served, len(exim.calls)) == (served, 1)
+
+
+def test_while_the_issuer_is_still_working_the_service_is_kept_up_too(exim: Exim, journal: Journal) -> None:
+    ending = walked(exim, journal, SlowCa())
+    assert (ending.kind, ending.cause, exim.is_self_signed) == ("pending", "issuer.pending", True)
+
+
+def test_what_is_issued_later_takes_the_place_of_the_placeholder(exim: Exim, journal: Journal) -> None:
+    ca = SlowCa()
+    walked(exim, journal, ca)
+    assert ca.decided is not None
+    ca.orders = dict.fromkeys(ca.orders, ca.decided)
+    ending = walked(exim, journal, ca)
+    assert (ending.kind, exim.is_self_signed) == ("proven", False), ending
+    assert exim.place.served in (ca.decided.certificate_pem or "")
+
+
+def test_where_there_is_none_at_all_the_service_gets_one(exim: Exim, journal: Journal) -> None:
+    exim.certificate.unlink()
+    walked(exim, journal, Ca(faults=[REFUSED]))
+    assert (exim.is_self_signed, len(exim.calls)) == (True, 1)
+
+
+def test_a_certificate_that_has_not_expired_is_never_taken_away(exim: Exim, journal: Journal) -> None:
+    exim.install(-90, 91)
+    before = exim.certificate.read_bytes()
+    assert "placeholder" not in walked(exim, journal, Ca(faults=[REFUSED])).note
+    assert (exim.certificate.read_bytes(), exim.calls) == (before, [])
+
+
+def test_nor_is_one_that_somebody_has_installed_in_the_meantime(exim: Exim, journal: Journal) -> None:
+    run = exim.run(journal, Ca(faults=[REFUSED]))
+    exim.install(-1, 90)
+    [ending] = repair([exim.case()], run, CONCURRENCY)
+    assert ("placeholder" in ending.note, exim.calls) == (False, [])
+
+
+def test_where_a_case_names_no_file_the_one_that_the_panel_would_install_is_looked_at(
+    exim: Exim, journal: Journal
+) -> None:
+    exim.install(-90, 91)
+    run = exim.run(journal, Ca(faults=[REFUSED]))
+    [ending] = repair([exim.case(files=())], run, CONCURRENCY)
+    assert ("placeholder" in ending.note, exim.calls) == (False, [])
+
+
+def test_a_host_without_the_panel_is_left_as_it_is(exim: Exim, journal: Journal) -> None:
+    ending = walked(exim, journal, Ca(faults=[REFUSED]), panel=None)
+    assert (ending.kind, "placeholder" in ending.note, exim.calls) == ("failed", False, [])
+
+
+def test_what_the_panel_refuses_is_printed(exim: Exim, journal: Journal) -> None:
+    program = exim.root / "usr/local/cpanel/bin/whmapi1"
+    run = exim.run(journal, Ca(faults=[REFUSED]))
+    program.write_text('#!/bin/sh\necho \'{"data":{},"metadata":{"result":0,"reason":"No license."}}\'\n')
+    [ending] = repair([exim.case(Repair.RUN_OWNER, owner="dehydrated")], run, CONCURRENCY)
+    assert (ending.kind, ending.cause) == ("failed", "owner.not-run")
+    assert "no placeholder is in use for exim" in ending.note
+    assert "WHM refuses: No license." in ending.note
+
+
+def test_dry_run_names_the_service_that_may_get_a_self_signed_certificate(exim: Exim, journal: Journal) -> None:
+    words = "if no certificate is issued, the panel gives exim a self-signed one"
+    assert words in printed(exim.case(), exim.run(journal, Ca()))
+    exim.install(-90, 91)
+    assert words not in printed(exim.case(), exim.run(journal, Ca()))

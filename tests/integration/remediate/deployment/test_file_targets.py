@@ -1,0 +1,89 @@
+"""Which files an installation has, of what each is made, and where they came from."""
+
+from __future__ import annotations
+
+import subprocess
+
+import pytest
+
+from audit.observation import FileKind, InstalledFile
+from remediate.deployment.switch import start
+from remediate.deployment.versions import FileSet, Version, destroy_keys, file_targets
+from remediate.hosts.workdir import ROOT, HostWorkdir
+from remediate.installers import INSTALLERS, CustomInstaller
+from tests.support.remediate.folder_services import target
+
+
+def file(path: str, kind: FileKind, real: str | None = None) -> InstalledFile:
+    return InstalledFile(path, kind, real)
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ([file("/s/a.crt", "certificate"), file("/s/a.key", "key")], {"/s/a.crt": "lc", "/s/a.key": "k"}),
+        ([file("/s/ftp.pem", "certificate"), file("/s/ftp.pem", "key")], {"/s/ftp.pem": "klc"}),
+        (
+            [file("/s/a.crt", "certificate"), file("/s/a.key", "key"), file("/s/chain.crt", "chain")],
+            {"/s/a.crt": "l", "/s/a.key": "k", "/s/chain.crt": "c"},
+        ),
+        ([file("/s/a.crt", "certificate"), file("/s/a.crt", "chain")], {"/s/a.crt": "lc"}),
+    ],
+    ids=["two", "combined", "chain apart", "chain in the same"],
+)
+def test_a_file_is_made_of_what_it_is_used_for(files: list[InstalledFile], expected: dict[str, str]) -> None:
+    assert {one.path: one.letters for one in file_targets(files, ROOT)} == expected
+
+
+def test_a_link_of_the_hosts_own_is_followed_to_the_file() -> None:
+    found = file_targets([file("/etc/exim.crt", "certificate", "/var/panel/exim.crt")], ROOT)
+    assert found == (target("/var/panel/exim.crt", "lc"),)
+
+
+def test_a_link_of_ours_is_the_path_it_stands_at() -> None:
+    ours = f"{ROOT}/c0ffee/0123456789ab/4f5e6d7c8b9a0f1e/etc/ssl/a.crt"
+    assert file_targets([file("/etc/ssl/a.crt", "certificate", ours)], ROOT) == (target("/etc/ssl/a.crt", "lc"),)
+
+
+def test_the_folder_is_the_same_for_the_same_files_and_another_for_more() -> None:
+    workdir = HostWorkdir("web1", "c4f3", "test")
+    one, two = target("/a.crt", "lc"), target("/a.key", "k")
+    assert FileSet(workdir, (one, two)).folder == FileSet(workdir, (two, one)).folder
+    assert FileSet(workdir, (one,)).folder != FileSet(workdir, (one, two)).folder
+
+
+def test_a_version_is_named_by_what_is_in_it() -> None:
+    file_set = FileSet(HostWorkdir("web1", "c4f3", "test"), ())
+    assert file_set.name_of(Version("a", "b", "/k")) == file_set.name_of(Version("a", "b", "/other"))
+    assert file_set.name_of(Version("a", "b", "/k")) != file_set.name_of(Version("ab", "", "/k"))
+
+
+def test_what_is_no_version_is_never_destroyed() -> None:
+    with pytest.raises(ValueError, match="is not the name of a version"):
+        destroy_keys(FileSet(HostWorkdir("web1", "c4f3", "test"), ()), "../x")
+
+
+@pytest.mark.parametrize("name", INSTALLERS)
+def test_a_test_of_a_configuration_changes_nothing_and_a_reload_does(name: str) -> None:
+    installer = INSTALLERS[name]
+    assert (installer.name, installer.check_config("web1").changes, installer.reload("web1").changes) == (
+        name,
+        False,
+        True,
+    )
+
+
+@pytest.mark.parametrize("name", INSTALLERS)
+def test_every_script_is_good_shell(name: str) -> None:
+    one = INSTALLERS[name]
+    begun = start(FileSet(HostWorkdir("web1", "c4f3", "test"), ()), [one], "proven", confirm_within_s=1)
+    scripts = [command.script for command in (one.check_config("web1"), one.reload("web1"), one.start("web1"), begun)]
+    for script in (*scripts, *(word for word in begun.arguments if "\n" in word)):
+        assert subprocess.run(["sh", "-n", "-c", script], capture_output=True, check=False).stderr == b""
+
+
+def test_a_declared_service_is_tested_and_reloaded_by_its_own_commands() -> None:
+    gateway = CustomInstaller("gateway", "gateway --check", "kill -HUP 1")
+    assert gateway.check_config("app1").script == "gateway --check"
+    assert gateway.reload("app1").script == gateway.start("app1").script == "kill -HUP 1"
+    assert CustomInstaller("plain").reload("app1").script == ":"

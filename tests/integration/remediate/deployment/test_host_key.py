@@ -1,0 +1,139 @@
+"""Keys and requests made by the host's own openssl: found again, judged, and never seen."""
+
+from __future__ import annotations
+
+import os
+import signal
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from audit.host.trust import TRUST
+from remediate.hosts.command import Command, CommandResult
+from remediate.hosts.workdir import BUSY, OTHER, HostWorkdir
+from remediate.pki.csr import BadCsr
+from remediate.pki.host_key import KEY_TYPES, discard_key_command, key_path, make_csr_command, read_host_csr
+from tests.support.remediate.local_commands import killed_before, run
+from tests.support.store.order_requests import csr_pem
+
+NAMES = ("www.shop.example", "shop.example", "*.shop.example", "2001:db8::1", "192.0.2.7")
+FAST = "ecdsa-p256"
+
+
+@pytest.fixture
+def workdir(tmp_path: Path) -> HostWorkdir:
+    return HostWorkdir("web1", "c4f3", "test", str(tmp_path / "sslaudit"))
+
+
+def secrets_of(workdir: HostWorkdir) -> list[str]:
+    """Return the lines of the key that say what it is."""
+    return [line for line in Path(key_path(workdir)).read_text().splitlines() if "-----" not in line]
+
+
+@pytest.mark.parametrize("key_type", KEY_TYPES)
+def test_a_request_has_the_names_and_the_key_that_were_asked_for(workdir: HostWorkdir, key_type: str) -> None:
+    csr = read_host_csr(run(make_csr_command(workdir, NAMES, key_type)), NAMES, key_type)
+    assert set(csr.names) == set(NAMES)
+
+
+def test_a_second_run_gives_the_same_request(workdir: HostWorkdir) -> None:
+    first, second = (run(make_csr_command(workdir, NAMES, FAST)) for _ in range(2))
+    assert first.output == second.output
+    assert read_host_csr(second, NAMES, FAST).pem.startswith("-----BEGIN CERTIFICATE REQUEST-----")
+
+
+def lines_of(command: Command) -> Iterator[int]:
+    """Yield the lines of a script before which a statement can stand, after the verbs that it begins with."""
+    lines, quoted = command.script.split("\n"), False
+    for number, line in enumerate(lines):
+        if not quoted and number >= TRUST.count("\n"):
+            yield number
+        quoted ^= line.count('"') % 2 == 1
+
+
+def test_killed_at_any_line_and_run_again_there_is_one_key_and_its_request(tmp_path: Path) -> None:
+    command = make_csr_command(HostWorkdir("web1", "c", "test", str(tmp_path)), NAMES, FAST)
+    for line in lines_of(command):
+        workdir = HostWorkdir("web1", f"c{line}", "test", str(tmp_path))
+        whole = make_csr_command(workdir, NAMES, FAST)
+        run(killed_before(whole, line))
+        pending = Path(key_path(workdir))
+        before = pending.read_text() if pending.exists() else None
+        read_host_csr(run(whole), NAMES, FAST)
+        assert before in (None, pending.read_text()), f"another key after a kill before line {line}"
+
+
+def test_what_a_killed_openssl_left_is_not_taken_for_a_key(workdir: HostWorkdir) -> None:
+    pending = Path(key_path(workdir)).parent
+    pending.mkdir(parents=True, mode=0o700)
+    (pending / "key.new").write_text("-----BEGIN PRIVATE KEY-----\nMIGH")
+    read_host_csr(run(make_csr_command(workdir, NAMES, FAST)), NAMES, FAST)
+
+
+def test_nobody_else_can_read_the_key_and_no_output_holds_a_byte_of_it(workdir: HostWorkdir) -> None:
+    made = run(make_csr_command(workdir, NAMES, "rsa-2048"))
+    path = Path(key_path(workdir))
+    assert (stat.S_IMODE(path.stat().st_mode), stat.S_IMODE(path.parent.stat().st_mode)) == (0o600, 0o700)
+    secrets = secrets_of(workdir)
+    assert len(secrets) > 20
+    for file in premises_files(workdir):
+        assert file == path or not any(line in file.read_text() for line in secrets), file
+    assert not any(line in made.output + made.error for line in secrets)
+
+
+def premises_files(workdir: HostWorkdir) -> list[Path]:
+    return [file for file in Path(workdir.root).rglob("*") if file.is_file()]
+
+
+def test_a_request_for_other_names_is_left_alone_and_said(workdir: HostWorkdir) -> None:
+    first = run(make_csr_command(workdir, NAMES, FAST))
+    other = run(make_csr_command(workdir, ("other.example",), FAST))
+    assert (other.status, "other names" in other.error) == (OTHER, True)
+    with pytest.raises(BadCsr, match=r"the host made no CSR: .* for other names"):
+        read_host_csr(other, ("other.example",), FAST)
+    assert run(make_csr_command(workdir, NAMES, FAST)).output == first.output
+
+
+def test_after_a_request_is_discarded_there_is_a_new_key(workdir: HostWorkdir) -> None:
+    first = read_host_csr(run(make_csr_command(workdir, NAMES, FAST)), NAMES, FAST)
+    for _ in range(2):
+        assert run(discard_key_command(workdir)).ok
+    assert not Path(key_path(workdir)).exists()
+    assert read_host_csr(run(make_csr_command(workdir, NAMES, FAST)), NAMES, FAST).spki_sha256 != first.spki_sha256
+
+
+def test_a_locked_host_says_by_whom_and_since_when(workdir: HostWorkdir) -> None:
+    holding = run(workdir.exclusive("hold", "sleep 60 >/dev/null 2>&1 & echo $!\n"))  # the child keeps the lock
+    done = run(make_csr_command(workdir, NAMES, FAST))
+    os.kill(int(holding.output), signal.SIGTERM)
+    assert done.status == BUSY
+    word, since, case, owner = done.output.split()
+    assert (word, since.isdigit(), case, owner) == ("locked", True, "c4f3", "test")
+
+
+@pytest.mark.parametrize(
+    "name", ["a b.example", "x.example\n[v3]", "$ENV::HOME.example", "DNS:a.example", "", "localhost"]
+)
+def test_what_is_no_name_never_reaches_openssl(workdir: HostWorkdir, name: str) -> None:
+    with pytest.raises(ValueError, match="is not a name"):
+        make_csr_command(workdir, (name,), FAST)
+
+
+@pytest.mark.parametrize("case", ["", "../x", "a/b", "-x", "a b", "x\n"])
+def test_a_case_that_is_no_folder_is_refused(case: str) -> None:
+    with pytest.raises(ValueError, match="is not a valid directory name"):
+        HostWorkdir("web1", case, "test")
+
+
+def test_a_request_with_another_key_or_other_names_than_asked_is_refused_with_both() -> None:
+    answer = CommandResult(0, csr_pem("a.example", key=ec.generate_private_key(ec.SECP384R1())))
+    with pytest.raises(BadCsr, match=r"for a\.example, not for b\.example; its key is EC P-384, not EC P-256"):
+        read_host_csr(answer, ("b.example",), FAST)
+
+
+def test_a_name_too_long_for_a_common_name_is_requested_without_one(workdir: HostWorkdir) -> None:
+    name = f"{'a' * 60}.{'b' * 60}.example"
+    assert read_host_csr(run(make_csr_command(workdir, (name,), FAST)), (name,), FAST).names == (name,)

@@ -1,0 +1,94 @@
+"""Hosts that an earlier version left with links at the configured paths: the files become regular again."""
+
+from __future__ import annotations
+
+import shutil
+import stat
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from remediate.deployment.release import release_command
+from remediate.deployment.switch import confirm, read_progress
+from remediate.deployment.versions import FileSet, prune
+from tests.support.remediate.folder_services import Pair, Place, leave_links, new_pair, new_place, staged, waited_for
+from tests.support.remediate.local_commands import run
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Pair, Pair, Pair]:
+    folder = tmp_path_factory.mktemp("pairs")
+    return new_pair(folder, "old"), new_pair(folder, "new"), new_pair(folder, "newer")
+
+
+def of(pair: Pair) -> tuple[str, str]:
+    return pair.certificate, pair.key
+
+
+@pytest.fixture
+def place(tmp_path: Path, pairs: tuple[Pair, Pair, Pair]) -> Place:
+    """Return a place that the earlier version has repaired: its paths are links, and what they were is put away."""
+    place = new_place(tmp_path, pairs[0])
+    leave_links(place, pairs[1])
+    return place
+
+
+def is_as_configured(place: Place, key_mode: int = 0o640) -> bool:
+    """Return whether both paths are regular files of their own with the mode of before."""
+    kinds = [stat.S_ISREG(path.lstat().st_mode) for path in (place.certificate, place.key)]
+    return all(kinds) and stat.S_IMODE(place.key.stat().st_mode) == key_mode
+
+
+def test_next_repair_makes_links_files_again(place: Place, pairs: tuple[Pair, Pair, Pair]) -> None:
+    again = FileSet(replace(place.file_set.workdir, case="ab12"), place.file_set.targets)
+    later = replace(place, file_set=again)
+    name = staged(again, pairs[2])
+    assert later.start(name).ok
+    later.wait_for("waiting")
+    assert is_as_configured(later)
+    assert later.served == later.configured == of(pairs[2])
+    assert read_progress(run(confirm(again, name))).last.state == "confirmed"
+    waited_for(again, lambda progress: progress.holder is None)
+    shutil.rmtree(place.file_set.workdir.folder)
+    assert later.configured == of(pairs[2])
+
+
+def test_failed_repair_leaves_files_and_no_links(place: Place, pairs: tuple[Pair, Pair, Pair]) -> None:
+    place.start(place.stage(pairs[2]), confirm_within_s=1)
+    place.wait_for("returned")
+    assert is_as_configured(place)
+    assert place.served == place.configured == of(pairs[1])
+
+
+def test_rollback_restores_files_that_earlier_version_put_away(place: Place, pairs: tuple[Pair, Pair, Pair]) -> None:
+    assert place.start("before", confirm_within_s=0).ok
+    place.wait_until(lambda progress: progress.last.state == "confirmed" and progress.holder is None)
+    assert is_as_configured(place)
+    assert place.served == place.configured == of(pairs[0])
+    shutil.rmtree(place.file_set.workdir.root)
+    assert place.configured == of(pairs[0])
+
+
+@pytest.mark.parametrize("cases", [("c4f3",), ()], ids=["one case", "all"])
+def test_release_makes_links_files_again(place: Place, pairs: tuple[Pair, Pair, Pair], cases: tuple[str, ...]) -> None:
+    for released in (sorted(map(str, (place.certificate, place.key))), []):
+        done = run(release_command(replace(place.file_set.workdir, case="release"), *cases))
+        assert done.ok, done
+        assert sorted(line.removeprefix("released ") for line in done.output.splitlines()) == released
+    shutil.rmtree(place.file_set.workdir.root)
+    assert is_as_configured(place)
+    assert place.configured == of(pairs[1])
+
+
+def test_versions_are_for_root_alone_after_release(place: Place) -> None:
+    assert run(release_command(place.file_set.workdir, "c4f3")).ok
+    folder = Path(place.file_set.folder)
+    directories = [folder, *(path for path in folder.rglob("*") if path.is_dir() and not path.is_symlink())]
+    assert {stat.S_IMODE(path.stat().st_mode) for path in directories} == {0o700}
+
+
+def test_success_of_another_case_makes_links_files_again(place: Place, pairs: tuple[Pair, Pair, Pair]) -> None:
+    assert run(prune(replace(place.file_set.workdir, case="b" * 16), ())).ok
+    assert is_as_configured(place)
+    assert place.configured == of(pairs[1])

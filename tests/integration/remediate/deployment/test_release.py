@@ -1,0 +1,191 @@
+"""`release`: the documented way to leave the product, from the command line, on a host that an earlier version left."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from fcntl import LOCK_EX, flock
+from pathlib import Path
+
+import pytest
+
+from pytest_sslaudit.cli.program import main as program
+from remediate.cli.main import main as repair_program
+from remediate.state.journal import open_journal
+from tests.support.remediate.folder_services import Pair, Place, leave_links, new_pair, new_place
+from tests.support.remediate.journals import a_case
+
+CLOSED = "ssh://root@127.0.0.1:1"
+CASE = "c4f3"
+LATER = "ab12"
+CONFIGURATION = """
+hosts = {hosts}
+state = "{folder}/state"
+
+[host."local://"]
+discover = false
+folder = "{folder}/sslaudit"
+
+[[service]]
+host = "local://"
+name = "gateway"
+certificate = "{folder}/etc/tls.crt"
+key = "{folder}/etc/private/tls.key"
+endpoints = ["tls://127.0.0.1:1"]
+"""
+
+
+def main(*words: str) -> int:
+    """Run `python -m remediate`."""
+    return repair_program(words)
+
+
+def sslaudit(*words: str) -> int:
+    """Run `sslaudit repair`."""
+    return program(("repair", *words))
+
+
+PROGRAMS = pytest.mark.parametrize("run", [main, sslaudit])
+Run = Callable[..., int]
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """A folder with a host that an earlier version left with links, and the configuration that names it."""
+
+    folder: Path
+    place: Place
+    pairs: tuple[Pair, Pair]
+
+    def configure(self, *hosts: str) -> None:
+        """Name the hosts."""
+        text = CONFIGURATION.format(hosts=[*hosts], folder=self.folder)
+        (self.folder / "sslaudit.toml").write_text(text)
+
+    @property
+    def are_links(self) -> tuple[bool, bool]:
+        """Whether certificate and key are links."""
+        return self.place.certificate.is_symlink(), self.place.key.is_symlink()
+
+
+@pytest.fixture
+def left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Left]:
+    pairs = new_pair(tmp_path, "old"), new_pair(tmp_path, "new")
+    place = new_place(tmp_path, pairs[0])
+    leave_links(place, pairs[1])
+    with open_journal(tmp_path / "state") as journal:
+        for case, host, spec in (CASE, "local", "local://"), (LATER, "127.0.0.1", CLOSED):
+            journal.begin(replace(a_case(), id=case, host=host, hostspec=spec), datetime.now(UTC))
+    found = Left(tmp_path, place, pairs)
+    found.configure("local://")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    yield found
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
+@PROGRAMS
+def test_help_says_what_it_is_for(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        run("release", "--help")
+    said = capsys.readouterr().out
+    assert ended.value.code == 0
+    assert "the case's id, as `status` and the reports name it" in said
+    assert "every case on every host" in said
+
+
+@PROGRAMS
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["nothing"], "state has no case 'nothing': use --all to release every case of a host"),
+        ([], "release takes either a case or --all"),
+        ([CASE, "--all"], "release takes either a case or --all"),
+    ],
+)
+def test_what_is_not_known_is_one_sentence_and_status_4(
+    left: Left, run: Run, words: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("release", *words) == 4
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.endswith(message)
+    assert left.are_links == (True, True)
+
+
+@PROGRAMS
+@pytest.mark.parametrize("words", [[CASE], ["--all"]])
+def test_links_are_files_again_and_the_directory_can_be_removed(
+    left: Left, run: Run, words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("release", *words) == 0
+    *paths, last = capsys.readouterr().out.splitlines()
+    assert sorted(paths) == [
+        f"local: {path} is a regular file again" for path in sorted(map(str, (left.place.certificate, left.place.key)))
+    ]
+    root = f"{left.folder}/sslaudit"
+    ends = {CASE: f"{root}/{CASE} any more", "--all": f"{root} any more; it can be removed"}
+    assert last == f"local: no configured path depends on {ends[words[0]]}"
+    assert left.are_links == (False, False)
+    shutil.rmtree(root)
+    assert left.place.configured == (left.pairs[1].certificate, left.pairs[1].key)
+    assert left.place.served == left.place.configured
+
+
+def test_second_release_finds_nothing_to_do(left: Left, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main("release", "--all") == 0
+    capsys.readouterr()
+    assert main("release", "--all") == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line == f"local: no configured path depends on {left.folder}/sslaudit any more; it can be removed"
+
+
+def test_release_of_one_case_leaves_the_links_of_others(left: Left, capsys: pytest.CaptureFixture[str]) -> None:
+    with open_journal(left.folder / "state") as journal:
+        journal.begin(replace(a_case(), id="other", host="local", hostspec="local://"), datetime.now(UTC))
+    assert main("release", "other") == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line == f"local: no configured path depends on {left.folder}/sslaudit/other any more"
+    assert left.are_links == (True, True)
+
+
+def test_host_that_cannot_be_reached_is_one_sentence_and_status_1(
+    left: Left, capsys: pytest.CaptureFixture[str]
+) -> None:
+    left.configure("local://", CLOSED)
+    assert main("release", "--all") == 1
+    lines = capsys.readouterr().out.splitlines()
+    (unreached,) = [line for line in lines if not line.startswith("local: ")]
+    assert unreached.startswith(f"127.0.0.1: nothing was released: {CLOSED}: nothing answers")
+    assert len(lines) == 4
+    assert left.are_links == (False, False)  # the others are released all the same
+
+
+def test_case_on_a_host_that_cannot_be_reached_is_one_sentence_and_status_1(
+    left: Left, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main("release", LATER) == 1
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith(f"127.0.0.1: nothing was released: {CLOSED}: nothing answers")
+    assert left.are_links == (True, True)
+
+
+def test_without_any_host_nothing_is_said_to_be_released(left: Left, capsys: pytest.CaptureFixture[str]) -> None:
+    left.configure()
+    assert main("release", "--all") == 4
+    assert capsys.readouterr().err.endswith("no host is named: name each in the configuration or by --hosts\n")
+
+
+def test_host_that_another_run_works_on_is_one_sentence_and_status_1(
+    left: Left, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with (left.folder / "sslaudit" / "lock").open("r+") as lock:
+        flock(lock, LOCK_EX)
+        assert main("release", CASE) == 1
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith("local: nothing was released: another run works on it (locked ")
+    assert left.are_links == (True, True)

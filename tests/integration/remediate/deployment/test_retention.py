@@ -1,0 +1,143 @@
+"""What old cases leave on a host goes away in time, and never what a service uses or a way back needs."""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+from pathlib import Path
+
+import pytest
+
+from remediate.deployment.versions import UNUSED_DAYS, prune
+from remediate.execution.context import RunContext
+from remediate.execution.rollback import rollback
+from remediate.execution.scheduler import repair
+from remediate.hosts.workdir import HostWorkdir
+from remediate.model.options import Concurrency
+from remediate.state.journal import Journal
+from tests.support.remediate.folder_hosts import Ca, Place, run_context
+from tests.support.remediate.local_commands import run
+
+CONCURRENCY = Concurrency(chance=lambda: 0.0)
+FIRST, SECOND, THIRD = (letter * 16 for letter in "abc")
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return tmp_path / "sslaudit"
+
+
+def repaired(place: Place, journal: Journal, case_id: str) -> RunContext:
+    """Repair the place's certificate as a case of that id."""
+    run = run_context(journal, Ca(), place)
+    (ending,) = repair([place.case(id=case_id)], run, CONCURRENCY)
+    assert (ending.kind, ending.note) == ("proven", ""), ending
+    return run
+
+
+def versions(case: Path) -> list[str]:
+    """Return the versions in a case's one set of files."""
+    (files,) = (one for one in case.iterdir() if one.is_dir() and len(one.name) == 12)
+    return sorted(one.name for one in files.iterdir() if one.is_dir() and not one.is_symlink())
+
+
+def age(folder: Path, days: float) -> None:
+    """Let a folder look as if nothing had happened there for so long."""
+    then = time.time() - days * 86_400
+    for one in (folder, *folder.rglob("*")):
+        os.utime(one, (then, then), follow_symlinks=False)
+
+
+def pruned(root: Path, case: str, *spared: str) -> set[str]:
+    """Prune as after a success of a case; return the folders that are left."""
+    done = run(prune(HostWorkdir("a", case, "a test", str(root)), spared))
+    assert done.ok, done
+    return {one.name for one in root.iterdir() if one.is_dir()}
+
+
+def test_the_version_before_is_kept_for_root_alone_until_the_next_success(
+    place: Place, journal: Journal, root: Path
+) -> None:
+    old = (place.folder / "tls.key").read_text()
+    repaired(place, journal, FIRST)
+    (before,) = (one for one in root.glob(f"{FIRST}/*/before"))
+    kept = before.resolve()
+    assert {stat.S_IMODE(one.stat().st_mode) for one in (kept, kept.parent)} == {0o700}
+    assert old in {one.read_text() for one in kept.rglob("*.key")}
+    assert not (root / FIRST / "pending").exists()
+    first = (place.folder / "tls.key").read_text()
+    repaired(place, journal, SECOND)
+    assert {one.name for one in root.iterdir() if one.is_dir()} == {SECOND}
+    keys = {one.read_text() for one in root.rglob("*.key") if one.is_file()}
+    assert (old in keys, first in keys, len(keys)) == (False, True, 2)
+
+
+def test_what_was_put_away_gets_its_modes_again_on_the_way_back(place: Place, journal: Journal, root: Path) -> None:
+    (place.folder / "tls.key").chmod(0o640)
+    (place.folder / "tls.crt").chmod(0o644)
+    before = place.served
+    run = repaired(place, journal, FIRST)
+    assert rollback(FIRST, run).kind == "undone"
+    assert place.served == before
+    assert [stat.S_IMODE((place.folder / f"tls.{end}").stat().st_mode) for end in ("key", "crt")] == [0o640, 0o644]
+    in_use = [live.readlink().name for live in root.rglob("live")]
+    assert [put_away for put_away in root.rglob("*.modes") if put_away.stem in in_use] == []
+
+
+def test_of_the_versions_of_a_case_those_are_left_that_a_way_back_needs(
+    place: Place, journal: Journal, root: Path
+) -> None:
+    for _ in range(3):
+        repaired(place, journal, FIRST)
+        journal.end(FIRST, journal.outcome(FIRST) or pytest.fail("it has ended"))
+    live = next(root.glob(f"{FIRST}/*/live"))
+    assert len(versions(root / FIRST)) == 2
+    assert live.resolve().is_dir()
+    assert place.served.strip() in (place.folder / "tls.crt").read_text()
+
+
+def test_a_case_whose_version_is_in_use_stays_whatever_its_age(place: Place, journal: Journal, root: Path) -> None:
+    repaired(place, journal, FIRST)
+    age(root / FIRST, 10 * UNUSED_DAYS)
+    assert pruned(root, SECOND) == {FIRST, SECOND}
+    assert (place.folder / "tls.crt").read_text()
+
+
+def test_a_case_that_no_path_uses_goes_after_a_month_unless_it_is_spared(
+    place: Place, journal: Journal, root: Path
+) -> None:
+    repaired(place, journal, FIRST)
+    for name in ("tls.crt", "tls.key"):
+        (place.folder / name).write_text("of another program")
+    assert FIRST in pruned(root, SECOND)
+    age(root / FIRST, UNUSED_DAYS + 2)
+    assert FIRST in pruned(root, SECOND, FIRST)
+    assert pruned(root, SECOND) == {SECOND}
+
+
+def test_a_pending_key_goes_with_its_case_after_a_month(root: Path) -> None:
+    (root / THIRD / "pending").mkdir(parents=True)
+    (root / THIRD / "pending" / "key.pem").write_text("key")
+    assert THIRD in pruned(root, SECOND)
+    age(root / THIRD, UNUSED_DAYS + 2)
+    assert pruned(root, SECOND) == {SECOND}
+
+
+@pytest.mark.parametrize("made", ["work", f"{THIRD}/notes", f"{THIRD}/.ssh", "a" * 15, f"{THIRD}/{'d' * 13}"])
+def test_what_is_not_ours_is_never_touched(root: Path, made: str) -> None:
+    (root / made).mkdir(parents=True)
+    (root / made / "file").write_text("somebody's")
+    age(root, 10 * UNUSED_DAYS)
+    assert (root / made / "file").exists()
+    pruned(root, SECOND)
+    assert (root / made / "file").read_text() == "somebody's"
+
+
+def test_a_link_to_elsewhere_is_not_followed(root: Path, tmp_path: Path) -> None:
+    (tmp_path / "other" / "pending").mkdir(parents=True)
+    root.mkdir()
+    (root / THIRD).symlink_to(tmp_path / "other")
+    age(tmp_path / "other", 10 * UNUSED_DAYS)
+    pruned(root, SECOND)
+    assert (tmp_path / "other" / "pending").is_dir()

@@ -1,0 +1,115 @@
+"""A switch killed by SIGKILL before every command it runs, and run again: all old or all new, never a mismatch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from remediate.deployment.versions import Version, stage
+from remediate.hosts.command import Command
+from tests.support.crash_points import STRIDE
+from tests.support.remediate.folder_services import Pair, Place, new_pair, new_place, was_interrupted
+from tests.support.remediate.local_commands import run
+
+_VERBS = ("mv", "cp", "ln", "rm", "mkdir", "chmod", "exec", "cat", "flock", "say", "try", "durable")
+_ACTS = " | ".join(f"'{verb} '*" for verb in _VERBS)
+KILL = (
+    f"set -T; n=0; acts() {{ case $1 in {_ACTS}) n=$((n + 1)); [ $n != %d ] || kill -KILL $$ $BASHPID ;; esac; }}\n"
+    "trap 'acts \"$BASH_COMMAND\"' DEBUG\n"
+)
+"""bash: the shell ends before the command of that number that changes something, wherever in it that is."""
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Pair, Pair]:
+    folder = tmp_path_factory.mktemp("pairs")
+    return new_pair(folder, "old"), new_pair(folder, "new")
+
+
+def staging(place: Place, pair: Pair) -> Command:
+    return stage(place.file_set, Version(pair.certificate, "", str(pair.key_path)))
+
+
+def killed_here(command: Command, number: int) -> Command:
+    """Return a command whose own shell is killed."""
+    return replace(command, script=KILL % number + command.script)
+
+
+def killed_there(command: Command, number: int) -> Command:
+    """Return a start whose detached script is killed."""
+    detached = next(word for word in command.arguments if "trap leave" in word)
+    arguments = tuple(KILL % number + word if word is detached else word for word in command.arguments)
+    return replace(command, script=command.script.replace("setsid sh", "setsid bash"), arguments=arguments)
+
+
+Kill = Callable[[Command, int], Command]
+
+
+def of(pair: Pair) -> tuple[str, str]:
+    return pair.certificate, pair.key
+
+
+def survived(place: Place, pair: tuple[Pair, Pair], command: Command) -> bool:
+    """Run a command that is to be killed, run everything again, and return whether it came to its own end."""
+    done = run(command, "bash")
+    place.wait_until(lambda progress: progress.holder is None)
+    interrupted = was_interrupted(place.progress())
+    assert place.configured in (of(pair[0]), of(pair[1]))
+    assert not place.certificate.parent.joinpath("sslaudit").exists()
+    name = place.stage(pair[1])
+    assert place.start(name, confirm_within_s=0).ok
+    final = place.wait_until(lambda progress: progress.last.state == "confirmed" and progress.holder is None)
+    assert (final.live, final.proven) == (name, name)
+    assert place.served == place.configured == of(pair[1])
+    return done.status is not None and done.status >= 0 and not interrupted
+
+
+def kill_everywhere(folder: Path, pair: tuple[Pair, Pair], kill: Kill, reload: str | None = None) -> int:
+    """Kill before one command in STRIDE, then run all again, until none is left; return about how many there were."""
+
+    def once(number: int) -> bool:
+        place = new_place(folder / str(number), pair[0])
+        name = place.stage(pair[1])
+        command = kill(starting(place, name, reload), number)
+        return survived(place, pair, command)
+
+    with ThreadPoolExecutor(4) as pool:
+        for first in count(1, 4 * STRIDE):
+            if all(pool.map(once, range(first, first + 4 * STRIDE, STRIDE))):
+                return first
+    raise AssertionError
+
+
+def starting(place: Place, name: str, reload: str | None) -> Command:
+    """Return the start of a switch that goes through, or of one whose service does not take the new files."""
+    if reload is None:
+        return place.starting(name, confirm_within_s=0)
+    return replace(place, service=replace(place.service, reload_command=reload)).starting(name, confirm_within_s=0)
+
+
+def test_killed_while_a_version_is_laid_ready(tmp_path: Path, pairs: tuple[Pair, Pair]) -> None:
+    for number in count(1, STRIDE):
+        place = new_place(tmp_path / str(number), pairs[0])
+        done = run(killed_here(staging(place, pairs[1]), number), "bash")
+        assert place.configured == of(pairs[0])
+        place.stage(pairs[1])
+        if done.status == 0:
+            break
+    assert number > 5
+
+
+def test_killed_while_paths_become_links(tmp_path: Path, pairs: tuple[Pair, Pair]) -> None:
+    assert kill_everywhere(tmp_path, pairs, killed_here) > 5
+
+
+def test_killed_while_it_switches(tmp_path: Path, pairs: tuple[Pair, Pair]) -> None:
+    assert kill_everywhere(tmp_path, pairs, killed_there) > 5
+
+
+def test_killed_while_it_goes_back(tmp_path: Path, pairs: tuple[Pair, Pair]) -> None:
+    assert kill_everywhere(tmp_path, pairs, killed_there, "false") > 5

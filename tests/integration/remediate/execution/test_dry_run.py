@@ -1,0 +1,311 @@
+"""A dry run: the commands and requests that it prints are those of the repair, and it changes nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+
+from remediate.execution.case_context import CaseContext
+from remediate.execution.context import RunContext
+from remediate.execution.dry_run import DryRunViolation, preview_actions, refusing
+from remediate.execution.executor import run_case
+from remediate.execution.preview import Action, PreviewState, Remark, placeholder_csr
+from remediate.execution.scheduler import repair
+from remediate.execution.steps import REPAIR_STEPS, RepairStep, Satisfied
+from remediate.hosts.command import Command
+from remediate.issuers import OrderRequest
+from remediate.issuers.base import Request
+from remediate.model.case import Case, Repair, Validation, steps_of
+from remediate.model.options import Concurrency
+from remediate.model.outcome import CaseResult
+from remediate.state.journal import Journal, journal_snapshot, open_journal
+from tests.support.remediate.chain_services import INTERMEDIATE, plant_chain, write_kept
+from tests.support.remediate.folder_hosts import changed, plant
+from tests.support.remediate.store_host import SECOND, Premiere, digests, filled_in, printed
+
+CONCURRENCY = Concurrency(chance=lambda: 0.0)
+
+
+@dataclass(frozen=True)
+class World:
+    """A host with a website, the Store and a journal; `folder` is for what a test adds."""
+
+    there: Premiere
+    journal: Journal
+    folder: Path
+    monkeypatch: pytest.MonkeyPatch
+
+    @property
+    def run(self) -> RunContext:
+        return self.there.run(self.journal)
+
+
+@pytest.fixture
+def world(there: Premiere, journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    return World(there, journal, tmp_path, monkeypatch)
+
+
+def previewed_and_done(
+    there: Premiere, case: Case, run: RunContext, start: Callable[[Case, RunContext], CaseResult] | None = None
+) -> tuple[list[Any], list[Any]]:
+    """Preview a case, print its dry run, repair it. Return what was previewed, with real values, and what was done."""
+    begun = len(there.tape)
+    previewed = list(preview_actions(case, run))
+    output = printed(case, run, verbose=True)
+    assert len(there.tape) == begun
+    ending = start(case, run) if start else repair([case], run, CONCURRENCY)[0]
+    assert (ending.kind, ending.note) == ("proven", "")
+    if start is None:
+        assert_prints(output, previewed)
+    return filled_in(previewed, there.truth(case, run.host("a").workdir_root)), there.happened(begun)
+
+
+def assert_prints(output: str, actions: list[Action]) -> None:
+    """Assert that a dry run prints these commands and requests, each whole and in this order, and no other."""
+    position = 0
+    for action in actions:
+        text = str(action).strip()
+        assert text in output[position:], action.why
+        position = output.index(text, position) + len(text)
+    commands = [action for action in actions if isinstance(action, Command)]
+    assert f"nothing was changed; {len(commands)} command" in output
+    assert f"and {len(actions) - len(commands)} request" in output
+
+
+def deaf(run: RunContext, there: Premiere) -> RunContext:
+    """Return the context of a run in which both services go on with what they have."""
+    installer = there.place.installer(takes_up=False)
+    return changed(run, installers={installer.name: installer, SECOND: replace(installer, name=SECOND)})
+
+
+def everything(folder: Path) -> dict[str, tuple[int, int, str]]:
+    """Return modes, times and digests of all that is below a folder."""
+    return {
+        str(one): (
+            one.lstat().st_mode,
+            one.lstat().st_mtime_ns,
+            hashlib.sha256(one.read_bytes()).hexdigest() if one.is_file() else "",
+        )
+        for one in folder.rglob("*")
+    }
+
+
+def new_certificate(repair: Repair) -> Callable[[World], Case]:
+    """Return what prepares a certificate for two services."""
+    return lambda world: world.there.case(repair)
+
+
+def incomplete_chain(world: World) -> Case:
+    """Prepare a host that keeps the missing intermediate."""
+    plant_chain(world.there.place)
+    write_kept(world.folder / "sslaudit", INTERMEDIATE)
+    return world.there.case(Repair.RECHAIN, id="rechain")
+
+
+def agent_that_renews(world: World) -> Case:
+    """Prepare an agent whose renewal installs a new certificate."""
+    place = world.there.place
+    plant_chain(place, [INTERMEDIATE])
+    agent, renewed = world.folder / "bin" / "dehydrated", world.folder / "renewed"
+    renewed.mkdir()
+    agent.parent.mkdir()
+    for name in ("tls.crt", "tls.key"):
+        shutil.copy(place.folder / name, renewed)
+    agent.write_text(f"#!/bin/sh\ncp {renewed}/* {place.folder}/\n")
+    agent.chmod(0o755)
+    world.monkeypatch.setenv("PATH", f"{agent.parent}:{os.environ['PATH']}")
+    plant(place.folder, "a.example")
+    return place.case(Repair.RUN_OWNER, id="owner", owner="dehydrated")
+
+
+def files_not_loaded(world: World) -> Case:
+    """Prepare files with a new certificate that the service has not loaded."""
+    folder = world.there.place.folder
+    repair([world.there.case()], world.run, CONCURRENCY)
+    files = {name: (folder / name).read_bytes() for name in ("tls.crt", "tls.key")}
+    plant(folder, "a.example")
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+    return world.there.place.case(Repair.RELOAD, id="reload")
+
+
+def open_keys(world: World) -> Case:
+    """Prepare a case whose keys every user can read."""
+    return world.there.case(Repair.HOST, id="modes")
+
+
+PREPARED: Mapping[Repair, tuple[Callable[[World], Case], int]] = {
+    Repair.REKEY: (new_certificate(Repair.REKEY), 12),
+    Repair.REISSUE: (new_certificate(Repair.REISSUE), 12),
+    Repair.RECHAIN: (incomplete_chain, 4),
+    Repair.RUN_OWNER: (agent_that_renews, 2),
+    Repair.RELOAD: (files_not_loaded, 1),
+    Repair.HOST: (open_keys, 1),
+}
+"""What each kind of repair starts from, and how many commands and requests it makes."""
+
+
+@pytest.mark.parametrize("kind", Repair)
+def test_dry_run_prints_the_commands_and_requests_of_the_repair(world: World, kind: Repair) -> None:
+    prepare, count = PREPARED[kind]
+    case = prepare(world)
+    previewed, done = previewed_and_done(world.there, case, world.run)
+    assert (previewed, len(previewed)) == (done, count)
+
+
+@pytest.mark.parametrize("kind", [Repair.REISSUE, Repair.REKEY])
+def test_dry_run_of_a_compromised_key_destroys_it_as_the_repair_does(world: World, kind: Repair) -> None:
+    case = world.there.case(kind, is_compromised=True)
+    previewed, done = previewed_and_done(world.there, case, world.run)
+    assert (previewed, len(done)) == (done, 13)
+
+
+def test_dry_run_of_keys_that_are_closed_as_well_shows_it_first(world: World) -> None:
+    case = world.there.case()
+    case = replace(case, steps=steps_of(Repair.REISSUE, case.services, case.endpoints, fix_modes=True))
+    previewed, done = previewed_and_done(world.there, case, world.run)
+    assert previewed == done
+    assert done[0].why == "close the keys to others"
+
+
+def test_dry_run_of_a_name_on_two_hosts_names_the_commands_on_both(world: World) -> None:
+    there = world.there
+    case = there.case(validated_on=(Validation("a.example", ("a", "b")),))
+    first = there.run(world.journal)
+    other = replace(first.host("a"), label="b", targets={}, workdir_root=str(world.folder / "of-b"))
+    run = replace(first, hosts={**first.hosts, "b": other})
+    text = printed(case, run)
+    assert text.endswith("nothing was changed; 10 commands on 2 hosts and 4 requests would be made")
+    previewed, done = previewed_and_done(there, case, run)
+    assert previewed == done
+    assert [one.host for one in done if isinstance(one, Command)] == [*"aab", *"ab", *"aaaaa"]
+
+
+def test_pending_order_is_asked_for_again_and_nothing_else_differs(world: World) -> None:
+    world.there.store.misbehave("pending", times=2)
+    previewed, done = previewed_and_done(world.there, world.there.case(), world.run)
+    last = max(number for number, action in enumerate(previewed) if isinstance(action, Request))
+    again = len(done) - len(previewed)
+    assert again > 0
+    assert done == [*previewed[:last], *[previewed[last]] * again, *previewed[last:]]
+
+
+def test_dry_run_of_a_renewal_says_when_the_service_is_reloaded(world: World) -> None:
+    text = printed(agent_that_renews(world), world.run)
+    assert "only if it does not serve what is in its files by then" in text
+
+
+def test_dry_run_of_a_resumed_case_shows_what_is_left_to_do(world: World) -> None:
+    there, case, run = world.there, world.there.case(), world.run
+    assert [ending.cause for ending in repair([case], deaf(run, there), CONCURRENCY)] == ["proof.failed"]
+    assert "  waits         not tried again before" in printed(case, run)
+    (left,) = world.journal.unfinished()
+    requests = [action.why for action in preview_actions(left, run) if isinstance(action, Request)]
+    previewed, done = previewed_and_done(there, left, run, run_case)
+    assert (previewed, requests) == (done, ["look at the order until it is issued"])
+
+
+def test_dry_run_touches_no_host_no_issuer_and_no_file(there: Premiere, tmp_path: Path) -> None:
+    with open_journal(tmp_path / "state") as journal:
+        journal.begin(there.case(), datetime.now(UTC))
+    before = everything(tmp_path)
+    with journal_snapshot(tmp_path / "state") as journal:
+        run = there.run(journal)
+        for verbose in (False, True):
+            assert printed(there.case(), run, verbose=verbose)
+        assert list(preview_actions(there.case(), run))
+    assert (everything(tmp_path), there.tape, there.store.orders()) == (before, [], [])
+
+
+def test_without_a_state_folder_there_is_none_afterwards(there: Premiere, tmp_path: Path) -> None:
+    with journal_snapshot(tmp_path / "state") as journal:
+        assert printed(there.case(), there.run(journal))
+    assert not (tmp_path / "state").exists()
+
+
+def test_sessions_and_issuer_of_a_dry_run_refuse_everything(there: Premiere, journal: Journal) -> None:
+    run = refusing(there.run(journal))
+    with pytest.raises(DryRunViolation, match="a test"):
+        CaseContext(there.case(), run).execute(Command("a", "a test", "touch /tmp/dry-run"))
+    csr = placeholder_csr()
+    asks: list[Callable[[], object]] = [
+        lambda: run.issuer.client.find(csr),
+        lambda: run.issuer.client.order(OrderRequest(csr, ("a.example",), "key", "value")),
+        lambda: run.issuer.client.collect("o-1"),
+        lambda: run.issuer.client.cancel("o-1"),
+    ]
+    for ask in asks:
+        with pytest.raises(DryRunViolation, match="sent a request to the issuer"):
+            ask()
+    assert there.tape == []
+
+
+ROWS = {f"{repair}/{kind}": step for repair, steps in REPAIR_STEPS.items() for kind, step in steps.items()}
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_step_has_a_preview_of_its_own(name: str) -> None:
+    preview = vars(type(ROWS[name]))["preview"]
+    assert inspect.isgeneratorfunction(preview)
+    assert inspect.signature(preview) == inspect.signature(RepairStep.preview)
+
+
+class NewStep:
+    """A step of one file and one row: it makes a file in the case's directory."""
+
+    def check(self, context: CaseContext, subject: str) -> Satisfied | None:
+        """Return that the file is there."""
+        del subject
+        return (
+            Satisfied("it is there")
+            if context.execute(context.workdir.read_only("look", 'test -e "$root/$case/new"\n')).ok
+            else None
+        )
+
+    def apply(self, context: CaseContext, subject: str) -> None:
+        """Make it."""
+        del subject
+        context.execute(making(context))
+
+    def preview(self, state: PreviewState, subject: str) -> Iterator[Action | Remark]:
+        """Yield the command that makes it."""
+        del subject
+        yield making(state.context)
+        yield Remark("nothing reads the new file")
+
+
+def making(context: CaseContext) -> Command:
+    return context.workdir.exclusive("make a new file", 'mkdir -p "$root/$case"\n: >"$root/$case/new"\n')
+
+
+def test_new_step_in_the_table_is_previewed_and_run(world: World) -> None:
+    case = world.there.case(Repair.HOST, id="new")
+    world.monkeypatch.setitem(REPAIR_STEPS[Repair.HOST], "modes", NewStep())
+    text = printed(case, world.run)
+    assert "  modes         a: make a new file" in text
+    assert "nothing reads the new file" in text
+    previewed, done = previewed_and_done(world.there, case, world.run)
+    assert (previewed, [action.why for action in done]) == (done, ["make a new file"])
+
+
+def test_dry_run_of_a_repair_that_stops_shows_what_is_done_until_then(world: World) -> None:
+    there, run = world.there, world.run
+    case = there.case(validated_on=(Validation("a.example", ("a", "b")),))  # no login to b
+    previewed = list(preview_actions(case, run))
+    assert [ending.cause for ending in repair([case], run, CONCURRENCY)] == ["dcv.no-docroot"]
+    csr = x509.load_pem_x509_csr(next(Path(run.host("a").workdir_root).rglob("csr.pem")).read_bytes())
+    assert filled_in(previewed, digests(csr)) == there.happened()
+    assert [action.why.partition(" for ")[0] for action in previewed] == [
+        "make a key (ecdsa-p256) and a CSR",
+        "remove the file",
+    ]

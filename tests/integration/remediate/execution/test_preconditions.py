@@ -1,0 +1,123 @@
+"""What a repair needs on a host is looked for before anything is ordered, and all that is missing is said at once."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from remediate.execution.context import RunContext
+from remediate.execution.scheduler import repair
+from remediate.hosts.command import Command, CommandResult
+from remediate.model.options import Concurrency
+from remediate.model.outcome import CaseResult
+from remediate.state.journal import Journal
+from tests.support.remediate.folder_hosts import Ca, LocalSession, Place, run_context, running_place
+
+CONCURRENCY = Concurrency(chance=lambda: 0.0)
+NOBODY = pwd.getpwnam("nobody")
+
+
+@dataclass(slots=True)
+class UsersSession(LocalSession):
+    """Hands of a user who is not root, wherever the tests are."""
+
+    def run(self, command: Command) -> CommandResult:
+        """Run a command as that user."""
+        self.commands.append(command)
+        by = ["setpriv", f"--reuid={NOBODY.pw_uid}", f"--regid={NOBODY.pw_gid}", "--clear-groups"]
+        argv = ["sh", "-c", command.script, "sh", *command.arguments]
+        done = subprocess.run(
+            [*by, *argv] if os.geteuid() == 0 else argv, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+            check=False, cwd="/",
+        )  # fmt: skip
+        return CommandResult(done.returncode, done.stdout, done.stderr)
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """Return a folder that every user can pass through, as those of pytest are not."""
+    made = Path(tempfile.mkdtemp(prefix="sslaudit-"))
+    made.chmod(0o755)
+    yield made
+    shutil.rmtree(made)
+
+
+def given(*paths: Path) -> None:
+    """Give files to the user of the test."""
+    if os.geteuid() == 0:
+        for path in paths:
+            os.chown(path, NOBODY.pw_uid, NOBODY.pw_gid)
+
+
+def walked(place: Place, run: RunContext) -> CaseResult:
+    (ending,) = repair([place.case()], run, CONCURRENCY)
+    return ending
+
+
+def test_a_user_repairs_a_service_of_its_own(folder: Path, journal: Journal) -> None:
+    with running_place(folder / "a", "a") as there:
+        place, before = replace(there, session=UsersSession()), there.served
+        given(place.folder, *place.folder.iterdir())
+        (folder / "own").mkdir(mode=0o700)
+        given(folder / "own")
+        ending = walked(place, run_context(journal, Ca(), place, workdir_root=f"{folder}/own/sslaudit"))
+        assert (ending.kind, place.served == before) == ("proven", False), ending
+        assert (place.folder / "tls.key").stat().st_uid == (folder / "own").stat().st_uid
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make files of others")
+def test_what_a_user_cannot_write_is_named_each_of_it(folder: Path, journal: Journal) -> None:
+    with running_place(folder / "a", "a") as there:
+        place, ca = replace(there, session=UsersSession()), Ca()
+        (place.folder / "tls.key").chmod(0o600)
+        ending = walked(place, run_context(journal, ca, place, workdir_root=f"{folder}/sslaudit"))
+    assert (ending.kind, ending.cause, ca.orders) == ("failed", "host.unprepared", {})
+    for said in (
+        f"nobody cannot write {folder}, to make {folder}/sslaudit/{place.case().id} in it",
+        f"nobody cannot write {place.folder}",
+        f"nobody cannot read {place.folder}/tls.key",
+        f"{place.folder}/tls.crt belongs to root, to whom nobody cannot give another file",
+        f"{place.folder}/tls.crt is of the group root, to which nobody cannot give another file",
+    ):
+        assert said in ending.note
+    assert not any(command.changes for command in place.session.commands)
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        ("10 4096 1000 900", "has room for 40 kB, "),
+        ("999999 4096 1000 3", "has room for 3 files, "),
+        ("999999 4096 0 0", None),  # a file system that counts no files
+    ],
+)
+def test_a_disk_that_is_full_is_told_with_how_much_is_missing(
+    tmp_path: Path, journal: Journal, monkeypatch: pytest.MonkeyPatch, row: str, words: str | None
+) -> None:
+    stat = shutil.which("stat")
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "stat").write_text(f'#!/bin/sh\n[ "$1" = -f ] && echo "{row}" || exec {stat} "$@"\n')
+    (tmp_path / "bin" / "stat").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}/bin:{os.environ['PATH']}")
+    with running_place(tmp_path / "a", "a") as place:
+        ca = Ca()
+        ending = walked(place, run_context(journal, ca, place))
+    if words is None:
+        assert ending.kind == "proven"
+    else:
+        assert (ending.cause, words in ending.note, len(ca.orders)) == ("host.unprepared", True, 0), ending.note
+        assert ("too little" in ending.note) == ("kB" in words)
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path: Path, journal: Journal) -> None:
+    with running_place(tmp_path / "a", "a") as place:
+        ending = walked(place, run_context(journal, Ca(), place, workdir_root=f"{tmp_path}/no/such"))
+    assert (ending.cause, f"there is no directory {tmp_path}/no" in ending.note) == ("host.unprepared", True)

@@ -1,0 +1,58 @@
+"""A version that every address rejects goes back at once, and is not tried again until an administrator says so."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from remediate.execution.context import RunContext
+from remediate.execution.rollback import rollback
+from remediate.execution.scheduler import repair
+from remediate.installers import CustomInstaller
+from remediate.model.options import Concurrency
+from remediate.state.journal import Journal
+from tests.support.remediate.folder_hosts import Ca, Place, run_context
+
+CONCURRENCY = Concurrency(hosts_at_once=1, chance=lambda: 0.0)
+PROOF_S = 30.0
+
+
+def without_chain(place: Place) -> CustomInstaller:
+    """Return a service that serves a new certificate without its intermediate."""
+    loads = f"cd {place.folder} && {{ cmp -s tls.key old.key && cat tls.crt || openssl x509 -in tls.crt; }} >served.new"
+    return CustomInstaller(place.service, None, f"{loads} && cat tls.key >>served.new && mv served.new served")
+
+
+@pytest.fixture
+def run(place: Place, journal: Journal) -> RunContext:
+    """Return the context of a run in which the service rejects every new key."""
+    (place.folder / "old.key").write_bytes((place.folder / "tls.key").read_bytes())
+    run = run_context(journal, Ca(), place, installers={place.service: without_chain(place)})
+    return replace(run, timeouts=replace(run.timeouts, proof_s=PROOF_S, confirmation_s=60))
+
+
+def test_rejected_version_goes_back_at_once_and_is_not_tried_again(
+    place: Place, run: RunContext, tmp_path: Path
+) -> None:
+    before, began = place.served, time.monotonic()
+    (ending,) = repair([place.case()], run, CONCURRENCY)
+    assert (ending.kind, ending.cause) == ("failed", "proof.rejected"), ending
+    assert time.monotonic() - began < PROOF_S
+    assert place.served == before
+    (state,) = (tmp_path / "sslaudit").rglob("state")
+    switches = state.read_text().count(" begun ")
+    tomorrow = replace(run, clock=lambda: datetime.now(UTC) + timedelta(days=2))
+    (again,) = repair([place.case()], tomorrow, CONCURRENCY)
+    assert (again.kind, again.cause) == ("failed", "install.rejected"), again
+    assert (state.read_text().count(" begun "), place.served) == (switches, before)
+
+
+def test_rollback_lets_a_rejected_version_be_tried_again(place: Place, run: RunContext, tmp_path: Path) -> None:
+    repair([place.case()], run, CONCURRENCY)
+    assert len(list((tmp_path / "sslaudit").rglob("rejected.*"))) == 1
+    assert rollback(place.case().id, run).kind == "undone"
+    assert list((tmp_path / "sslaudit").rglob("rejected.*")) == []

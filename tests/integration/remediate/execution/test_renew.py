@@ -1,0 +1,145 @@
+"""The agent that owns a certificate renews it: what counts is what lies on disk and is served afterwards."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from audit.x509.path.trust_store import Anchors
+from remediate.execution.scheduler import repair
+from remediate.model.case import Case
+from remediate.model.options import Concurrency
+from remediate.model.outcome import CaseResult
+from remediate.state.journal import Journal
+from tests.support.remediate.folder_hosts import Ca, Place, run_context, running_place
+from tests.support.remediate.renewal_agents import owned, successor, write_agent
+
+CONCURRENCY = Concurrency(chance=lambda: 0.0)
+
+
+@pytest.fixture
+def places() -> Iterator[ExitStack]:
+    with ExitStack() as stack:
+        yield stack
+
+
+@pytest.fixture
+def place(tmp_path: Path, places: ExitStack, monkeypatch: pytest.MonkeyPatch) -> Place:
+    monkeypatch.setenv("PATH", f"{tmp_path}/bin:{os.environ['PATH']}")
+    return places.enter_context(running_place(tmp_path / "a", "a"))
+
+
+def walked(place: Place, journal: Journal, case: Case) -> CaseResult:
+    (ending,) = repair([case], run_context(journal, Ca(), place), CONCURRENCY)
+    return ending
+
+
+def test_what_the_owner_renewed_is_taken_up_and_served(place: Place, journal: Journal, tmp_path: Path) -> None:
+    leaf, renew = successor(place)
+    asked = write_agent(tmp_path / "bin/dehydrated", "--cron", f"{renew}; exit 1")  # a hook of its own that failed
+    ending = walked(place, journal, owned(place, "dehydrated"))
+    assert (ending.kind, place.served, asked.read_text()) == ("proven", leaf, "--cron\n"), ending
+    assert not (place.folder / "tls.crt").is_symlink()
+
+
+def test_what_is_served_afterwards_and_not_trusted_is_told_and_not_called_without_effect(
+    place: Place, journal: Journal, tmp_path: Path
+) -> None:
+    leaf, renew = successor(place)
+    write_agent(tmp_path / "bin/dehydrated", "--cron", renew)
+    nobody = run_context(journal, Ca(), place, anchors=Anchors({"nobody": []}))
+    (ending,) = repair([owned(place, "dehydrated")], nobody, CONCURRENCY)
+    assert (ending.kind, ending.cause, place.served) == ("failed", "proof.failed", leaf), ending
+    assert "was reloaded, but" in ending.note
+    assert "no effect" not in ending.note
+
+
+def test_an_owner_that_changes_nothing_has_failed_and_what_it_printed_is_told(
+    place: Place, journal: Journal, tmp_path: Path
+) -> None:
+    write_agent(tmp_path / "bin/dehydrated", "--cron", "seq 9999; echo 'Skipping: valid till' 2027 >&2")
+    before = place.served
+    ending = walked(place, journal, owned(place, "dehydrated"))
+    assert (ending.kind, ending.cause, place.served) == ("failed", "owner.unchanged", before)
+    assert "it ended with 0:" in ending.note
+    assert ending.note.endswith("Skipping: valid till 2027")
+    assert len(ending.note) < 4000
+    assert (tmp_path / "sslaudit" / "renewal" / "renewal").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("begins", [-90, 5], ids=["expired", "of the future"])
+def test_a_certificate_that_is_not_of_now_is_no_renewal(
+    place: Place, journal: Journal, tmp_path: Path, begins: int
+) -> None:
+    write_agent(tmp_path / "bin/dehydrated", "--cron", successor(place, begins=begins)[1])
+    assert walked(place, journal, owned(place, "dehydrated")).cause == "owner.unchanged"
+
+
+def test_what_is_renewed_already_is_only_taken_up(place: Place, journal: Journal, tmp_path: Path) -> None:
+    case, (leaf, _) = owned(place, "dehydrated"), successor(place)
+    for name in ("tls.crt", "tls.key"):
+        (place.folder / name).write_bytes((place.folder / "next" / name).read_bytes())
+    asked = write_agent(tmp_path / "bin/dehydrated", "--cron", "exit 1")
+    assert (walked(place, journal, case).kind, place.served, asked.exists()) == ("proven", leaf, False)
+
+
+def test_an_owner_that_is_not_there_is_told(place: Place, journal: Journal) -> None:
+    ending = walked(place, journal, owned(place, "dehydrated"))
+    assert (ending.cause, "there is no dehydrated on the host" in ending.note) == ("owner.not-run", True)
+
+
+def test_an_owner_nobody_knows_how_to_run_is_told(place: Place, journal: Journal) -> None:
+    ending = walked(place, journal, owned(place, "plesk"))
+    assert (ending.cause, "no renewal command is known for plesk" in ending.note) == ("case.unknown", True)
+
+
+@pytest.mark.parametrize(("folder", "ecc"), [("a.example", ""), ("a.example_ecc", " --ecc")])
+def test_acme_sh_renews_what_lies_in_its_own_folders(
+    tmp_path: Path, places: ExitStack, journal: Journal, folder: str, ecc: str
+) -> None:
+    home = tmp_path / ".acme.sh"
+    home.mkdir()
+    place = places.enter_context(running_place(home / folder, "a"))
+    leaf, renew = successor(place)
+    write_agent(home / "acme.sh", f"--renew --home {home} -d a.example{ecc}", renew)
+    ending = walked(place, journal, owned(place, "acme.sh"))
+    assert (ending.kind, place.served) == ("proven", leaf), ending
+
+
+def test_acme_sh_renews_what_it_has_installed_elsewhere(
+    place: Place, journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / ".acme.sh"
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for domain, path in (("b.example", "/etc/b.crt"), ("a.example", f"{place.folder}/tls.crt")):
+        (home / domain).mkdir(parents=True)
+        (home / domain / f"{domain}.conf").write_text(f"Le_Domain='{domain}'\nLe_RealFullChainPath='{path}'\n")
+    leaf, renew = successor(place)
+    write_agent(home / "acme.sh", f"--renew --home {home} -d a.example", renew)
+    ending = walked(place, journal, owned(place, "acme.sh"))
+    assert (ending.kind, place.served) == ("proven", leaf), ending
+
+
+@pytest.mark.parametrize(
+    ("owner", "words"),
+    [("certbot", "none of the files is below /etc/letsencrypt"), ("acme.sh", "acme.sh has none of the files"),
+     ("lego", "no systemd unit here runs lego renew")],
+)  # fmt: skip
+def test_a_renewal_that_cannot_be_found_out_is_not_guessed(
+    place: Place, journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner: str, words: str
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    ending = walked(place, journal, owned(place, owner))
+    assert (ending.cause, words in ending.note) == ("owner.not-run", True), ending
+
+
+def test_what_the_agent_leaves_running_does_not_keep_the_host_locked(
+    place: Place, journal: Journal, tmp_path: Path
+) -> None:
+    leaf, renew = successor(place)
+    write_agent(tmp_path / "bin/dehydrated", "--cron", f"sleep 30 & {renew}")
+    assert (walked(place, journal, owned(place, "dehydrated")).kind, place.served) == ("proven", leaf)

@@ -1,0 +1,66 @@
+"""A case that is found again long after it was repaired is repaired like a new one, with nothing of before."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from remediate.execution.context import RunContext
+from remediate.execution.dry_run import preview_state
+from remediate.execution.scheduler import repair
+from remediate.model.options import Concurrency
+from remediate.state.journal import Journal
+from remediate.state.orders import PlacedOrder
+from tests.support.remediate.folder_hosts import Ca, Place, plant, run_context
+
+CONCURRENCY = Concurrency(chance=lambda: 0.0)
+
+
+@pytest.fixture
+def ca() -> Ca:
+    return Ca()
+
+
+@pytest.fixture
+def run(place: Place, journal: Journal, ca: Ca) -> RunContext:
+    """Return the context of a run on a host that was repaired, and whose certificate has expired again."""
+    first = run_context(journal, ca, place)
+    [ending] = repair([place.case()], first, CONCURRENCY)
+    assert ending.kind == "proven"
+    plant(place.folder, "a.example")
+    return run_context(journal, ca, place)
+
+
+def test_the_ca_s_way_is_tried_again_and_a_new_order_placed(
+    place: Place, journal: Journal, run: RunContext, ca: Ca
+) -> None:
+    before = place.served
+    [ending] = repair([place.case()], run, CONCURRENCY)
+    assert (ending.kind, len(ca.orders), place.served == before) == ("proven", 2, False)
+    [tested] = {event.note for event in journal.events(place.case().id) if event.step == "self-test" and event.note}
+    assert tested != "there is an order already"
+
+
+def test_dry_run_finds_the_pending_order_and_no_earlier_one(place: Place, journal: Journal, run: RunContext) -> None:
+    case = place.case()
+    assert preview_state(case, run).order is None
+    pending = PlacedOrder(case.id, 2, "ca", "f" * 64, "pending-validation", datetime.now(UTC) + timedelta(seconds=1))
+    journal.begin(case, pending.at)
+    journal.orders.save(pending)
+    assert preview_state(case, run).order == pending
+
+
+def test_what_somebody_else_has_replaced_since_is_seen(place: Place, run: RunContext, ca: Ca) -> None:
+    [ending] = repair([place.case(old_leaf_sha256="0" * 64)], run, CONCURRENCY)
+    assert (ending.cause, len(ca.orders)) == ("case.changed", 1)
+
+
+def test_what_was_begun_again_and_is_not_found_any_more_is_dropped(
+    place: Place, journal: Journal, run: RunContext
+) -> None:
+    journal.begin(place.case(), datetime.now(UTC) + timedelta(seconds=1))
+    assert repair((), run, CONCURRENCY) == ()
+    outcome = journal.outcome(place.case().id)
+    assert outcome is not None
+    assert outcome.kind == "dropped"

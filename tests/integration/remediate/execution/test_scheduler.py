@@ -1,0 +1,296 @@
+"""A run over several cases: the canary, the limits, what is due, and what is put back when a proof fails."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from audit.x509.path.trust_store import Anchors
+from remediate.execution.context import RunContext
+from remediate.execution.scheduler import repair
+from remediate.issuers import IssuerFault
+from remediate.model.case import Repair, steps_of
+from remediate.model.causes import Cause
+from remediate.model.options import Concurrency
+from remediate.state.journal import Journal
+from tests.support.remediate.folder_hosts import NOW, Ca, Place, changed, plant, run_context, running_place
+
+CONCURRENCY = Concurrency(hosts_at_once=1, chance=lambda: 0.0)  # these hosts are folders of one machine, with one lock
+
+
+@pytest.fixture
+def places(tmp_path: Path) -> Iterator[tuple[Place, Place, Place]]:
+    with ExitStack() as stack:
+        a, b, c = (stack.enter_context(running_place(tmp_path / label, label)) for label in "abc")
+        yield a, b, c
+
+
+def never_taken_up(run: RunContext, *places: Place) -> RunContext:
+    """Return the context of a run in which these hosts' services go on with what they have."""
+    deaf = {place.service: place.installer(takes_up=False) for place in places}
+    return changed(run, installers={**run.host(places[0].label).installers, **deaf})
+
+
+def later(run: RunContext) -> RunContext:
+    """Return the context of a run two days after."""
+    return replace(run, clock=lambda: datetime.now(UTC) + timedelta(days=2))
+
+
+def mode(place: Place) -> int:
+    """Return the mode of a host's key."""
+    return stat.S_IMODE((place.folder / "tls.key").stat().st_mode)
+
+
+def kinds(run: RunContext, *places: Place, concurrency: Concurrency = CONCURRENCY) -> list[tuple[str, Cause | None]]:
+    """Run the hosts' cases and return how each ended, and by what."""
+    return [(ending.kind, ending.cause) for ending in repair([place.case() for place in places], run, concurrency)]
+
+
+def test_all_are_repaired_and_a_second_run_finds_nothing_left(
+    places: tuple[Place, Place, Place], journal: Journal
+) -> None:
+    ca, before = Ca(), [place.served for place in places]
+    assert kinds(run_context(journal, ca, *places), *places) == [("proven", None)] * 3
+    assert not set(before) & {place.served for place in places}
+    assert (len(ca.orders), journal.unfinished(), repair((), run_context(journal, ca, *places), CONCURRENCY)) == (
+        3,
+        (),
+        (),
+    )
+
+
+def test_where_the_canary_fails_nothing_else_is_begun(places: tuple[Place, Place, Place], journal: Journal) -> None:
+    ca, (a, b, c) = Ca(), places
+    before = [place.served for place in places]
+    run = never_taken_up(run_context(journal, ca, *places), a)
+    assert kinds(run, *places) == [("failed", "proof.failed"), *[("waiting", "run.canary")] * 2]
+    assert ([place.served for place in places], b.session.commands, c.session.commands) == (before, [], [])
+
+
+def test_one_host_that_fails_stops_no_other(places: tuple[Place, Place, Place], journal: Journal) -> None:
+    run = never_taken_up(run_context(journal, Ca(), *places), places[1])
+    assert [kind for kind, _ in kinds(run, *places)] == ["proven", "failed", "proven"]
+
+
+def test_after_so_many_failures_no_more_is_begun(places: tuple[Place, Place, Place], journal: Journal) -> None:
+    run = never_taken_up(run_context(journal, Ca(), *places), *places[1:])
+    ended = kinds(run, *places, concurrency=replace(CONCURRENCY, max_failures=1))
+    assert ended == [("proven", None), ("failed", "proof.failed"), ("waiting", "run.failures")]
+
+
+def test_a_failed_proof_puts_everything_back_and_is_tried_again_without_a_new_order(
+    places: tuple[Place, Place, Place], journal: Journal
+) -> None:
+    ca, a = Ca(), places[0]
+    before, certificate = a.served, (a.folder / "tls.crt").read_text()
+    run = run_context(journal, ca, a)
+    (ending,) = repair([a.case()], never_taken_up(run, a), CONCURRENCY)
+    assert (ending.kind, "failed verification" in ending.note, "the switch is returned" in ending.note) == (
+        "failed",
+        True,
+        True,
+    )
+    assert (a.served, (a.folder / "tls.crt").read_text()) == (before, certificate)
+    states = {step.kind: step.state for step in journal.unfinished()[0].steps}
+    assert (states["collect"], states["reload"], states["proof"]) == ("done", "undone", "failed")
+    assert kinds(run, a) == [("waiting", "run.not-due")]
+    assert kinds(later(run), a) == [("proven", None)]
+    assert (len(ca.orders), a.served == before) == (1, False)
+
+
+def test_an_order_whose_answer_was_lost_is_found_and_not_placed_again(
+    places: tuple[Place, Place, Place], journal: Journal
+) -> None:
+    ca = Ca(faults=[IssuerFault("unreachable", "the connection was cut")])
+    assert kinds(run_context(journal, ca, places[0]), places[0]) == [("proven", None)]
+    assert len(ca.orders) == 1
+
+
+def test_a_busy_issuer_is_left_alone_for_as_long_as_it_asks_by_every_case(
+    places: tuple[Place, Place, Place], journal: Journal
+) -> None:
+    ca = Ca(faults=[IssuerFault("busy", "HTTP 429", retry_after_s=3600)])
+    run = run_context(journal, ca, *places)
+    assert kinds(run, places[0]) == [("pending", "issuer.busy")]
+    assert kinds(run, places[1]) == [("waiting", "run.not-due"), ("waiting", "issuer.busy")]
+    assert "waiting" not in {kind for kind, _ in kinds(later(run), places[1])}
+
+
+@pytest.mark.parametrize("offset_s", [-301.0, 301.0])
+def test_a_clock_that_contradicts_ours_changes_nothing(
+    places: tuple[Place, Place, Place], journal: Journal, offset_s: float
+) -> None:
+    a = places[0]
+    run = run_context(journal, Ca(), a, targets={str(a.endpoint): a.target(offset_s)})
+    assert kinds(run, a) == [("interrupted", "ops.clock-skew")]
+    assert a.session.commands == []
+
+
+def test_a_bug_of_ours_ends_one_case_with_its_trace(places: tuple[Place, Place, Place], journal: Journal) -> None:
+    a, b, _ = places
+    run = run_context(journal, Ca(), a, b)
+    (one, other) = repair([a.case(), replace(b.case(), names=("no name",))], run, CONCURRENCY)
+    assert (one.kind, other.kind, other.cause) == ("proven", "failed", "run.bug")
+    assert "ValueError" in other.note
+
+
+def test_a_key_that_others_know_is_not_put_back_and_is_destroyed_once_the_new_one_is_proven(
+    places: tuple[Place, Place, Place], journal: Journal
+) -> None:
+    a = places[0]
+    old = (a.folder / "tls.key").read_text()
+    case = a.case(Repair.REKEY, is_compromised=True)
+    run = run_context(journal, Ca(), a)
+    (ending,) = repair([case], never_taken_up(run, a), CONCURRENCY)
+    assert (ending.kind, "the switch is kept" in ending.note) == ("failed", True)
+    assert (a.folder / "tls.key").read_text() != old
+    assert [one.kind for one in repair([case], later(run), CONCURRENCY)] == ["proven"]
+    kept = [file for file in Path(run.host("a").workdir_root).rglob("*") if file.is_file() and old in file.read_text()]
+    assert kept == []
+
+
+def test_what_was_begun_and_is_not_found_any_more_is_ended_where_nothing_was_ordered(
+    places: tuple[Place, Place, Place], journal: Journal
+) -> None:
+    a = places[0]
+    journal.begin(a.case(), datetime.now(UTC))
+    assert repair((), run_context(journal, Ca(), a), CONCURRENCY) == ()
+    outcome = journal.outcome(a.case().id)
+    assert (journal.unfinished(), outcome and outcome.kind, a.session.commands) == ((), "dropped", [])
+
+
+def test_a_service_that_has_not_taken_up_what_lies_ready_is_reloaded(
+    places: tuple[Place, Place, Place], journal: Journal
+) -> None:
+    a, ca = places[0], Ca()
+    assert kinds(run_context(journal, ca, a), a) == [("proven", None)]
+    ready = a.served
+    installed = (a.folder / "tls.crt").read_text(), (a.folder / "tls.key").read_text()
+    plant(a.folder, "a.example")
+    (a.folder / "tls.crt").write_text(installed[0])
+    (a.folder / "tls.key").write_text(installed[1])
+    assert a.served != ready
+    case = a.case(Repair.RELOAD, id="reload")
+    assert [one.kind for one in repair([case], run_context(journal, ca, a), CONCURRENCY)] == ["proven"]
+    assert (a.served, len(ca.orders)) == (ready, 1)
+
+
+def test_a_key_that_everybody_can_read_is_closed_to_others(
+    places: tuple[Place, Place, Place], journal: Journal
+) -> None:
+    a, ca = places[0], Ca()
+    before = a.served
+    case = a.case(Repair.HOST, id="modes")
+    assert mode(a) == 0o644
+    assert [one.kind for one in repair([case], run_context(journal, ca, a), CONCURRENCY)] == ["proven"]
+    assert (mode(a), a.served, ca.orders) == (0o640, before, {})
+
+
+def test_a_certificate_is_replaced_and_its_new_key_is_closed_to_others(
+    places: tuple[Place, Place, Place], journal: Journal
+) -> None:
+    a = places[0]
+    case = a.case(steps=steps_of(Repair.REISSUE, (a.service,), (str(a.endpoint),), fix_modes=True))
+    assert [one.kind for one in repair([case], run_context(journal, Ca(), a), CONCURRENCY)] == ["proven"]
+    assert mode(a) == 0o640
+
+
+def test_where_it_cannot_be_told_whether_a_service_still_answers_its_key_has_its_mode_back(
+    places: tuple[Place, Place, Place], journal: Journal
+) -> None:
+    a = replace(places[0], port=1)  # nobody listens there
+    (ending,) = repair([a.case(Repair.HOST, id="modes")], run_context(journal, Ca(), a), CONCURRENCY)
+    assert (ending.kind, ending.cause, mode(a)) == ("failed", "modes.needed", 0o644)
+
+
+def test_a_key_that_is_somebody_elses_does_not_hold_a_new_certificate_up_and_is_told(
+    places: tuple[Place, Place, Place], journal: Journal
+) -> None:
+    a = places[0]
+    before = a.served
+
+    files = tuple(replace(file, owner="bob", group="root") for file in a.case().files)
+    case = a.case(files=files, steps=steps_of(Repair.REISSUE, (a.service,), (str(a.endpoint),), fix_modes=True))
+    (ending,) = repair([case], run_context(journal, Ca(), a), CONCURRENCY)
+    assert (ending.kind, "it belongs to bob" in ending.note, a.served == before) == ("proven", True, False), ending
+    outcome, states = journal.outcome(case.id), journal.case(case.id)
+    assert outcome
+    assert (outcome.kind, "it belongs to bob" in outcome.note) == ("repaired", True)
+    assert states
+    assert next(step.state for step in states.steps if step.kind == "modes") == "failed"
+
+
+def test_a_key_that_is_somebody_elses_is_told_and_closed_to_others_all_the_same(
+    places: tuple[Place, Place, Place], journal: Journal
+) -> None:
+    a = places[0]
+    files = tuple(replace(file, owner="bob", group="users", mode="0644") for file in a.case().files)
+    (ending,) = repair([a.case(Repair.HOST, id="modes", files=files)], run_context(journal, Ca(), a), CONCURRENCY)
+    assert (ending.kind, ending.cause, mode(a)) == ("failed", "modes.owner", 0o640)
+    assert "it belongs to bob" in ending.note
+    assert "the group users may read it" in ending.note
+
+
+def test_what_was_begun_keeps_its_endpoints_and_its_order_before_what_is_planned_anew(
+    places: tuple[Place, Place, Place], journal: Journal
+) -> None:
+    a, ca = places[0], Ca()
+    run = run_context(journal, ca, a)
+    (ending,) = repair([a.case()], never_taken_up(run, a), CONCURRENCY)
+    assert ending.cause == "proof.failed"
+    anew = a.case(id="anew")
+    first, second = repair([anew], later(run), CONCURRENCY)
+    assert (first.case.id, first.kind) == (a.case().id, "proven")
+    assert (second.case.id, second.kind, second.cause) == ("anew", "waiting", "run.overlap")
+    assert (len(ca.orders), journal.unfinished(), journal.case("anew")) == (1, (), None)
+
+
+def test_what_was_begun_and_cannot_be_walked_any_more_makes_room_for_what_is_found_now(
+    places: tuple[Place, Place, Place], journal: Journal
+) -> None:
+    a, ca = places[0], Ca()
+    run = run_context(journal, ca, a)
+    (ending,) = repair([a.case()], never_taken_up(run, a), CONCURRENCY)
+    gone = changed(later(run), targets={})
+    (ending,) = repair((), gone, CONCURRENCY)
+    assert (ending.kind, ending.cause, journal.unfinished()) == ("failed", "case.unknown", ())
+    assert [one.kind for one in repair([a.case(id="anew")], run, CONCURRENCY)] == ["proven"]
+
+
+def test_a_chain_that_was_never_laid_ready_and_is_not_found_any_more_is_dropped(
+    places: tuple[Place, Place, Place], journal: Journal
+) -> None:
+    a = places[0]
+    journal.begin(a.case(Repair.RECHAIN, id="rechain"), datetime.now(UTC))
+    assert repair((), run_context(journal, Ca(), a), CONCURRENCY) == ()
+    outcome = journal.outcome("rechain")
+    assert (outcome and outcome.kind, a.session.commands) == ("dropped", [])
+
+
+def test_what_somebody_else_has_replaced_since_the_audit_is_not_ordered_again(
+    places: tuple[Place, Place, Place], journal: Journal
+) -> None:
+    place, ca = places[0], Ca()
+    case = place.case(old_leaf_sha256="0" * 64)  # what the audit saw, and is not served any more
+    run = run_context(journal, ca, place)
+    [ending] = repair([case], run, CONCURRENCY)
+    assert (ending.kind, ending.cause, len(ca.orders)) == ("interrupted", "case.changed", 0)
+    assert repair([], run, CONCURRENCY) == ()
+    assert journal.unfinished() == ()
+
+
+@pytest.mark.parametrize("age", [timedelta(0), timedelta(days=9)])
+def test_a_certificate_that_is_refused_for_days_is_given_up_and_ordered_anew(
+    places: tuple[Place, Place, Place], journal: Journal, age: timedelta
+) -> None:
+    place, ca = places[0], Ca(placed=NOW - age)
+    [ending] = repair([place.case()], run_context(journal, ca, place, anchors=Anchors({"other": []})), CONCURRENCY)
+    assert ending.cause == "issuer.answer"
+    pending = place.folder.parent / "sslaudit" / place.case().id / "pending"
+    assert (ending.note.endswith("it is given up"), pending.exists()) == (bool(age), not age)

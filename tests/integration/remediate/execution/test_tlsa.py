@@ -1,0 +1,168 @@
+"""A case waits with the exact TLSA record, and orders nothing, until it is published and caches have seen it."""
+
+from __future__ import annotations
+
+import re
+import threading
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from audit.observation import DnsView
+from audit.probe import Limits
+from audit.probe.dns.records import RecordSet, RecordStatus, RecordType
+from remediate.challenges.dns_lookup import LookUp, LookUps
+from remediate.execution.scheduler import repair
+from remediate.model.case import Case, Repair
+from remediate.model.causes import Cause
+from remediate.model.options import Concurrency
+from remediate.model.outcome import CaseResult
+from remediate.state.journal import Event, Journal
+from tests.support.remediate.folder_hosts import Ca, Place, run_context
+
+CONCURRENCY = Concurrency(chance=lambda: 0.0)
+NAME = "www.shop.example"
+TTL_S = 60  # clocks of host and controller may be further apart
+
+
+@dataclass
+class Zone(LookUps):
+    """Records by name and type; a status in place of records stands for a server's."""
+
+    records_of: dict[tuple[str, RecordType], tuple[str, ...] | RecordStatus] = field(default_factory=dict)
+    leads_to: tuple[str, ...] = ("192.0.2.7",)
+    asked: list[str] = field(default_factory=list)
+    answers: bool = True
+
+    def records(self, name: str, record_type: RecordType, limits: Limits, stop: threading.Event) -> RecordSet:
+        del limits, stop
+        self.asked.append(f"{name} {record_type}")
+        found = self.records_of.get((name, record_type), ())
+        if isinstance(found, str):
+            return RecordSet(name, record_type, found, detail="as its server says")
+        return RecordSet(name, record_type, "ok" if found else "none", found, TTL_S)
+
+    def has_dns(self, limits: Limits) -> bool:
+        del limits
+        return self.answers
+
+    def of(self, name: str, limits: Limits, stop: threading.Event) -> LookUp:
+        del limits, stop
+        return LookUp(name, DnsView("ok", self.leads_to))
+
+
+@dataclass
+class Stage:
+    """A case of a website, the CA that is asked and the zone of its name."""
+
+    place: Place
+    journal: Journal
+    zone: Zone
+    ca: Ca = field(default_factory=Ca)
+    now: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    @property
+    def case(self) -> Case:
+        return self.place.case(Repair.REKEY, names=(NAME,))
+
+    def repair(self, case: Case | None = None, **changes: Any) -> CaseResult:  # noqa: ANN401 - any field of Means
+        run = run_context(self.journal, self.ca, self.place, lookups=self.zone, clock=lambda: self.now, **changes)
+        return repair([case or self.case], run, CONCURRENCY)[0]
+
+    @property
+    def owner(self) -> str:
+        return f"_{self.place.endpoint.port}._tcp.{NAME}"
+
+    @property
+    def keys(self) -> list[Path]:
+        return list((self.place.folder.parent / "sslaudit").rglob("pending/key.pem"))
+
+
+@pytest.fixture
+def stage(place: Place, journal: Journal) -> Stage:
+    return Stage(place, journal, Zone())
+
+
+def record_in(ending: CaseResult) -> str:
+    """Return the data of the record that an ending tells the reader to publish."""
+    found = re.search(r"IN TLSA (3 1 1 [0-9a-f]{64})", ending.note)
+    assert found, ending
+    return found[1]
+
+
+def test_case_waits_with_the_record_of_its_new_key_and_nothing_is_ordered(stage: Stage) -> None:
+    stage.zone.records_of[stage.owner, "TLSA"] = ("3 1 1 " + "ab" * 32,)
+    first, second = stage.repair(), stage.repair()
+    assert (first.kind, first.cause, first.step) == ("interrupted", "dns.tlsa", "preconditions")
+    assert f"{stage.owner}. IN TLSA {record_in(first)}" in first.note
+    assert record_in(second) == record_in(first)
+    assert (stage.ca.orders, len(stage.keys)) == ({}, 1)
+
+
+def test_published_record_lets_the_order_through_once_the_old_records_have_left_caches(stage: Stage) -> None:
+    old = "3 1 1 " + "ab" * 32
+    stage.zone.records_of[stage.owner, "TLSA"] = (old,)
+    published = record_in(stage.repair())
+    stage.zone.records_of[stage.owner, "TLSA"] = (old, published)
+    spreading = stage.repair()
+    assert (spreading.cause, spreading.next_at) == ("dns.tlsa-spreading", stage.now + timedelta(seconds=TTL_S))
+    assert stage.repair().cause == "run.not-due"
+    stage.now += timedelta(seconds=TTL_S + 1)
+    assert stage.repair().step != "preconditions"
+    assert stage.ca.orders
+
+
+def test_when_a_record_was_first_seen_is_known_though_a_run_was_killed_before(stage: Stage) -> None:
+    old = "3 1 1 " + "ab" * 32
+    stage.zone.records_of[stage.owner, "TLSA"] = (old,)
+    published = record_in(stage.repair())
+    stage.zone.records_of[stage.owner, "TLSA"] = (old, published)
+    stage.journal.record(stage.case.id, Event("preconditions", "intended", stage.now))  # and killed
+    assert stage.repair().cause is Cause.DNS_TLSA_SPREADING
+    seen = [event.detail.published_spki_sha256 for event in stage.journal.history(stage.case.id)]
+    assert seen[-1] == published.rpartition(" ")[2]
+    stage.now += timedelta(seconds=TTL_S + 1)
+    assert stage.repair().step != "preconditions"
+
+
+@pytest.mark.parametrize("status", ["servfail", "timeout"])
+@pytest.mark.parametrize("record_type", ["TLSA", "MX", "CNAME"])
+def test_case_waits_without_a_key_if_a_question_has_no_answer(
+    stage: Stage, status: RecordStatus, record_type: RecordType
+) -> None:
+    stage.zone.records_of[stage.owner if record_type == "TLSA" else NAME, record_type] = status
+    ending = stage.repair()
+    assert (ending.kind, ending.cause) == ("interrupted", "dns.tlsa-unanswered")
+    assert (stage.ca.orders, stage.keys) == ({}, [])
+
+
+def test_mail_server_at_the_host_is_asked_for_and_one_elsewhere_is_not(stage: Stage) -> None:
+    stage.zone.records_of[NAME, "MX"] = ("10 mx.shop.example.",)
+    stage.zone.records_of["_25._tcp.mx.shop.example", "TLSA"] = ("3 1 1 " + "ab" * 32,)
+    stage.zone.leads_to = ("203.0.113.9",)
+    assert stage.repair().cause != "dns.tlsa"
+    (address,) = stage.place.target().addresses or ("127.0.0.1",)
+    stage.zone.leads_to = (address,)
+    target = stage.place.target()
+    assert target.server is not None
+    known = replace(target, server=replace(target.server, addresses=(address,)))
+    other = replace(stage.case, id="other")
+    ending = stage.repair(other, targets={str(known.endpoint): known})
+    assert (ending.cause, "_25._tcp.mx.shop.example. IN TLSA 3 1 1" in ending.note) == ("dns.tlsa", True), ending
+
+
+def test_alias_of_a_name_is_asked_for_too(stage: Stage) -> None:
+    stage.zone.records_of[NAME, "CNAME"] = ("cdn.example.net.",)
+    stage.repair()
+    assert f"_{stage.place.endpoint.port}._tcp.cdn.example.net TLSA" in stage.zone.asked
+
+
+def test_without_any_name_server_nothing_is_asked_and_it_is_noted(stage: Stage) -> None:
+    stage.zone.answers = False
+    ending = stage.repair()
+    assert (ending.step != "preconditions", stage.zone.asked) == (True, [])
+    notes = [event.note for event in stage.journal.events(stage.case.id) if event.step == "preconditions"]
+    assert "no name server answers here" in notes[-1]

@@ -1,0 +1,199 @@
+"""What is particular to the issuer `store`: over what it speaks, and what it makes of every answer."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import time
+from typing import Any
+
+import pytest
+
+from remediate.issuers import IssuerEndpoint, IssuerFault, Order, OrderRequest
+from remediate.issuers.http import MAX_RETRY_AFTER_S, JsonResponse
+from remediate.issuers.store import Store
+from tests.support.http.canned_server import Hold, answering, listening
+from tests.support.store.clients import TOKEN, client, fault
+from tests.support.store.order_requests import csr, request
+from tests.support.store.server import Store as StrictStore
+
+ORDER: dict[str, Any] = {
+    "id": "o-1",
+    "status": "pending-validation",
+    "status_message": "in work",
+    "created": "2026-11-23T10:00:00Z",
+    "retry_after_s": 5,
+    "certificate": None,
+    "ca_bundle": None,
+}
+
+
+def collected(hold: Hold) -> Order | IssuerFault:
+    """Return what the client makes of one answer about the order `o-1`."""
+    with listening(hold) as listener:
+        return Store(IssuerEndpoint(f"http://127.0.0.1:{listener.port}", lambda: TOKEN, deadline_s=5.0)).collect("o-1")
+
+
+class TestWhatItMakesOfAnAnswer:
+    """Every field is what the contract says, or the answer is broken and says where."""
+
+    def test_an_order_is_taken_field_by_field(self) -> None:
+        fields = ("Date: Mon, 23 Nov 2026 10:00:05 GMT",)
+        order = collected(answering(json.dumps(ORDER | {"status_message": "in\nwork\x1b[2J"}), "200 OK", *fields))
+        assert isinstance(order, Order)
+        assert (order.id, order.status, order.message, order.retry_after_s) == (
+            "o-1",
+            "pending-validation",
+            "in work\N{REPLACEMENT CHARACTER}[2J",
+            5,
+        )
+        assert order.created.isoformat() == "2026-11-23T10:00:00+00:00"
+        assert order.answered_at is not None
+        assert order.answered_at.second == 5
+
+    @pytest.mark.parametrize(
+        ("change", "where"),
+        [
+            ({"id": 7}, "'id'"),
+            ({"id": "../../admin"}, "the id '../../admin'"),
+            ({"id": "o-2"}, "the answer is about o-2"),
+            ({"status": "done"}, "the status 'done' is not one of"),
+            ({"status": None}, "'status'"),
+            ({"status_message": ["x"]}, "'status_message'"),
+            ({"created": "yesterday"}, "'yesterday' is not an RFC 3339 time"),
+            ({"created": "2026-11-23T10:00:00"}, "has no time zone"),
+            ({"created": "0001-01-01T00:00:00+23:00"}, "created"),
+            ({"retry_after_s": "5"}, "'retry_after_s'"),
+            ({"retry_after_s": True}, "'retry_after_s'"),
+            ({"retry_after_s": -1}, "retry_after_s is -1"),
+            ({"certificate": {"pem": ""}}, "'certificate'"),
+            ({"ca_bundle": []}, "'ca_bundle'"),
+            ({"status": "issued"}, "issued and has no certificate"),
+        ],
+    )
+    def test_a_field_that_is_not_as_agreed_breaks_the_answer(self, change: dict[str, Any], where: str) -> None:
+        answer = fault(collected(answering(json.dumps(ORDER | change))))
+        assert (answer.kind, answer.leaves_unknown) == ("broken", True)
+        assert where in answer.detail
+
+    @pytest.mark.parametrize("name", sorted(ORDER))
+    def test_a_field_that_is_missing_is_named(self, name: str) -> None:
+        answer = fault(collected(answering(json.dumps({key: ORDER[key] for key in ORDER if key != name}))))
+        assert answer.kind == "broken"
+        assert repr(name) in answer.detail
+
+    @pytest.mark.parametrize(
+        "body",
+        [
+            "",
+            "[]",
+            "null",
+            '"issued"',
+            "NaN",
+            json.dumps(ORDER).replace("5", "Infinity"),
+            "[" * 100_000,
+            "1" * 5_000,
+            b"\xff\xfe\x00",
+            gzip.compress(json.dumps(ORDER).encode()),
+            json.dumps(ORDER)[:-1],
+        ],
+        ids=["empty", "list", "null", "text", "nan", "infinity", "deep", "long", "bytes", "gzip", "cut"],
+    )
+    def test_what_is_no_order_is_broken(self, body: bytes | str) -> None:
+        assert fault(collected(answering(body))).kind == "broken"
+
+    def test_a_wait_beyond_a_day_is_a_day(self) -> None:
+        order = collected(answering(json.dumps(ORDER | {"retry_after_s": 1e300})))
+        assert isinstance(order, Order)
+        assert order.retry_after_s == MAX_RETRY_AFTER_S
+
+    @pytest.mark.parametrize(
+        ("status", "body", "kind"),
+        [
+            ("401 Unauthorized", "<html>", "authentication"),
+            ("429 Too Many Requests", "<html>", "busy"),
+            ("503 Service Unavailable", "<html>", "busy"),
+            ("404 Not Found", "<html>", "broken"),
+            ("404 Not Found", '{"error": {"type": "unknown-order", "message": "no"}}', "unknown"),
+            ("400 Bad Request", '{"error": {"type": "malformed"}}', "refused"),
+            ("500 Internal Server Error", '{"error": "oops"}', "unreachable"),
+            ("504 Gateway Timeout", "", "unreachable"),
+            ("204 No Content", "", "broken"),
+            ("302 Found", "", "broken"),
+            ("418 I'm a teapot", '{"error": {"type": "x", "message": "y"}}', "broken"),
+        ],
+    )
+    def test_every_status_has_its_kind(self, status: str, body: str, kind: str) -> None:
+        assert fault(collected(answering(body, status))).kind == kind
+
+    def test_an_answer_in_no_http_is_unreachable(self) -> None:
+        assert fault(collected(lambda socket, _: socket.sendall(b"220 lab ESMTP\r\n"))).kind == "unreachable"
+
+    def test_refused_fields_are_told_each_with_its_reason(self) -> None:
+        error = {"error": {"type": "names-refused", "message": "no", "fields": {"names[a]": "is\nreserved"}}}
+        answer = fault(collected(answering(json.dumps(error), "422 Unprocessable Content")))
+        assert str(answer) == "refused: HTTP 422: no (names[a]: is reserved)"
+
+    def test_refused_fields_may_come_without_reasons(self) -> None:
+        error = {"error": {"type": "names-refused", "message": "no", "fields": ["names", "csr"]}}
+        assert fault(collected(answering(json.dumps(error), "422 Unprocessable Content"))).fields == ("names", "csr")
+
+    def test_of_a_hundred_megabytes_one_is_read(self, strict: StrictStore) -> None:
+        strict.misbehave("huge")
+        answer = fault(client(strict).find(csr()))
+        assert answer.detail == "an answer of more than 1048576 bytes (HTTP 200)"
+        assert strict.wire.sent_bytes < 20_000_000  # what the kernel's buffers took
+
+    def test_a_huge_redirect_is_not_read_to_its_end(self) -> None:
+        began = time.monotonic()
+        hold = answering(b"x" * 3_000_000, "302 Found", "Location: https://store.example.com/")
+        assert fault(collected(hold)).kind == "broken"
+        assert time.monotonic() - began < 2
+
+    def test_of_several_orders_the_one_that_gets_furthest_is_found(self) -> None:
+        statuses = {"o-1": "canceled", "o-2": "pending-review", "o-3": "rejected"}
+        orders = [ORDER | {"id": one, "status": status} for one, status in statuses.items()]
+        with listening(answering(json.dumps({"orders": orders}))) as listener:
+            found = Store(IssuerEndpoint(f"http://127.0.0.1:{listener.port}", lambda: TOKEN)).find(csr())
+        assert isinstance(found, Order)
+        assert found.id == "o-2"
+
+    def test_an_id_that_is_none_is_our_bug(self) -> None:
+        with pytest.raises(ValueError, match="no order's id"):
+            Store(IssuerEndpoint("https://store.example.com", lambda: TOKEN)).collect("a/b")
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("120", 120),
+        ("0", 0),
+        ("99999999999", MAX_RETRY_AFTER_S),
+        ("Mon, 23 Nov 2026 10:02:00 GMT", 120),
+        ("Mon, 23 Nov 2026 09:00:00 GMT", 0),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", MAX_RETRY_AFTER_S),
+        ("Mon, 23 Nov 2026 10:02:00 -0000", None),
+        ("-5", None),
+        ("1.5", None),
+        ("soon", None),
+        ("", None),
+        ("٣", None),
+    ],
+)
+def test_when_to_come_back_is_counted_by_the_stores_own_clock(text: str, seconds: int | None) -> None:
+    answer = JsonResponse(503, {"retry-after": text, "date": "Mon, 23 Nov 2026 10:00:00 GMT"}, b"")
+    assert answer.retry_after_s() == seconds
+
+
+def test_a_date_to_come_back_says_nothing_where_the_store_has_no_clock() -> None:
+    assert JsonResponse(503, {"retry-after": "Mon, 23 Nov 2026 10:02:00 GMT"}, b"").retry_after_s() is None
+
+
+def test_what_is_sent_is_what_the_contract_says(strict: StrictStore) -> None:
+    wanted: OrderRequest = request(replaces="ab" * 32)
+    client(strict).order(wanted)
+    (line,) = strict.orders()
+    assert line["csr_sha256"] == wanted.csr.sha256
+    assert line["idempotency_key"] == wanted.idempotency_key
+    assert (line["names"], line["product"], line["dcv"]) == (["www.shop.example"], "90-day", "http-csr-hash")
+    assert line["replaces"] == "ab" * 32

@@ -1,0 +1,198 @@
+"""How the issuer `store` reaches a Store, and who gets to see the token."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from audit.redaction import Secrets
+from remediate.issuers import BadIssuer, IssuerEndpoint, Order
+from remediate.issuers.store import Store
+from tests.support.http.canned_server import Hold, answering, listening, tunnel
+from tests.support.secret_encodings import SLASHED, encodings
+from tests.support.store.clients import TOKEN, client, fault
+from tests.support.store.order_requests import csr, request
+from tests.support.store.server import Store as StrictStore
+
+
+class TestHowItIsReached:
+    """Over HTTPS, with nothing taken from the environment."""
+
+    @pytest.mark.parametrize(
+        ("url", "why"),
+        [
+            ("http://store.example.com/api", "travel in the clear"),
+            ("http://127.0.0.1.example.com", "travel in the clear"),
+            ("http://[2001:db8::1]/api", "travel in the clear"),
+            ("ftp://store.example.com", "write a base URL such as https://store.example.com/api"),
+            ("store.example.com", "write a base URL"),
+            ("https://", "write a base URL"),
+            ("https://store.example.com/api?token=hush", "nothing behind the path"),
+            ("https://[store.example.com/api", "the host or the port in it is none"),
+            ("https://me:hush", "the host or the port in it is none"),
+            ("https://me:hush@store.example.com/api", "a user in it"),
+        ],
+    )
+    def test_a_base_url_that_is_not_safe_is_refused_with_a_clear_sentence(self, url: str, why: str) -> None:
+        with pytest.raises(BadIssuer, match=why) as caught:
+            Store(IssuerEndpoint(url, lambda: TOKEN))
+        assert "hush" not in str(caught.value)
+
+    @pytest.mark.parametrize(
+        "url", ["http://127.0.0.1:1", "http://[::1]:1/api", "http://localhost", "https://a.example"]
+    )
+    def test_loopback_may_be_plain(self, url: str) -> None:
+        assert repr(Store(IssuerEndpoint(url, lambda: TOKEN))) == f"<Store {url}>"
+
+    def test_a_proxy_is_never_shown_the_token_in_the_clear(self) -> None:
+        with pytest.raises(BadIssuer, match="the proxy would see the token"):
+            Store(IssuerEndpoint("http://127.0.0.1:1", lambda: TOKEN, proxy="http://proxy.example"))
+
+    def test_orders_travel_over_https_by_the_anchors_that_are_named(self, strict: StrictStore) -> None:
+        assert isinstance(client(strict).order(request()), Order)
+
+    def test_a_server_that_is_not_trusted_is_told_nothing(self, strict: StrictStore) -> None:
+        answer = fault(client(strict, ca_file=None).order(request()))
+        assert answer.kind == "unreachable"
+        assert "TLS: " in answer.detail
+        assert strict.requests == []
+
+    def test_a_file_of_anchors_that_is_missing_is_named(self, strict: StrictStore) -> None:
+        assert "/nowhere.pem" in fault(client(strict, ca_file="/nowhere.pem").find(csr())).detail
+
+    def test_the_environment_has_no_say(
+        self, strict: StrictStore, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        (tmp_path / "netrc").write_text("machine 127.0.0.1 login me password other\n")
+        (tmp_path / "netrc").chmod(0o600)
+        environment = {"HTTPS_PROXY": "http://127.0.0.1:1", "ALL_PROXY": "http://127.0.0.1:1"}
+        files = {"NETRC": str(tmp_path / "netrc"), "REQUESTS_CA_BUNDLE": "/nowhere.pem", "CURL_CA_BUNDLE": "/no.pem"}
+        for name, value in {**environment, **files}.items():
+            monkeypatch.setenv(name, value)
+        assert client(strict).find(csr()) is None
+
+    def test_a_proxy_that_is_named_is_gone_through(self, strict: StrictStore) -> None:
+        with listening(tunnel) as proxy:
+            assert client(strict, proxy=f"http://127.0.0.1:{proxy.port}").find(csr()) is None
+        (head,) = proxy.heads
+        assert head.startswith(b"CONNECT 127.0.0.1:")
+        assert TOKEN.encode() not in head
+
+    def test_a_proxy_that_dribbles_is_given_up_in_time(self, strict: StrictStore) -> None:
+        def dribble(connection: Any, _head: bytes) -> None:  # noqa: ANN401 - a socket
+            for octet in b"HTTP/1.1 200 " + b"x" * 600:
+                connection.sendall(bytes([octet]))
+                time.sleep(0.1)
+
+        with listening(dribble) as proxy:
+            began = time.monotonic()
+            answer = fault(client(strict, proxy=f"http://127.0.0.1:{proxy.port}", deadline_s=0.5).find(csr()))
+        assert time.monotonic() - began < 30
+        assert answer.detail == "no whole answer within 0.5 s"
+
+    def test_one_byte_a_second_over_tls_is_given_up_in_time(self, strict: StrictStore) -> None:
+        strict.misbehave("dribble")
+        began = time.monotonic()
+        answer = fault(client(strict, deadline_s=1.5).find(csr()))
+        assert time.monotonic() - began < 30
+        assert (answer.kind, answer.detail) == ("unreachable", "no whole answer within 1.5 s")
+
+
+def refusing(error: dict[str, object] | str) -> Hold:
+    """Return a Store that refuses everything; text goes into the JSON as it is, escapes included."""
+    words = json.dumps(error) if isinstance(error, dict) else error
+    return answering(f'{{"error": {words}}}', "422 Unprocessable")
+
+
+def ordered(**members: object) -> Hold:
+    """Return a Store that answers with an order."""
+    order = {"id": "order-1", "status": "issued", "status_message": "", "created": "2026-11-23T10:00:00Z",
+             "retry_after_s": None, "certificate": "none", "ca_bundle": None}  # fmt: skip
+    return answering(json.dumps(order | members))
+
+
+PLACES: Final[Mapping[str, Callable[[str], Hold]]] = {
+    "the message": lambda text: refusing({"message": f"no {text} here"}),
+    "the message, unparsed": lambda text: refusing(f'{{"message": "{re.sub(chr(34), "", " ".join(text.split()))}"}}'),
+    "the end of what is passed on": lambda text: refusing({"message": f"{'x' * 490} {text}"}),
+    "a refused field": lambda text: refusing({"message": "no", "fields": {text: "no"}}),
+    "why a field is refused": lambda text: refusing({"message": "no", "fields": {"names": text}}),
+    "a body that is not JSON": lambda text: answering(f"<p>{text}"),
+    "the end of a body that is not JSON": lambda text: answering(f"{'x' * 50} {text}"),
+    "a redirect": lambda text: answering("", "302 Found", f"Location: /login?token={' '.join(text.split())}"),
+    "the content type": lambda text: answering("<p>", "200 OK", f"Content-Type: {' '.join(text.split())}"),
+    "the words of an order": lambda text: ordered(status_message=text),
+    "the id of an order": lambda text: ordered(id=text),
+    "the status of an order": lambda text: ordered(status=text),
+    "the time of an order": lambda text: ordered(created=text),
+    "a member of the wrong type": lambda text: ordered(certificate=[text]),
+    "the certificate of an order": lambda text: ordered(certificate=text, ca_bundle=text),
+}
+
+
+class TestTheToken:
+    """It goes to the Store alone, and into no word of ours."""
+
+    def test_a_redirect_is_not_followed(self, strict: StrictStore) -> None:
+        strict.misbehave("redirect")
+        answer = fault(client(strict).order(request()))
+        assert answer.kind == "broken"
+        assert "/elsewhere, not followed" in answer.detail
+        assert [each.path for each in strict.requests] == ["/api/v1/orders"]
+
+    def test_what_the_store_repeats_of_it_is_blotted_out(self, strict: StrictStore) -> None:
+        strict.misbehave("forbidden")
+        answer = fault(client(strict).order(request()))
+        assert answer.kind == "authentication"
+        assert answer.detail == "HTTP 403: Bearer [token] may not order"
+
+    @pytest.mark.parametrize("form", encodings(SLASHED))
+    @pytest.mark.parametrize("place", PLACES)
+    def test_token_is_hidden_wherever_and_however_the_store_repeats_it(self, place: str, form: str) -> None:
+        with listening(PLACES[place](encodings(SLASHED)[form])) as store:
+            issuer = Store(IssuerEndpoint(f"http://127.0.0.1:{store.port}", lambda: SLASHED, deadline_s=5.0))
+            answer = issuer.collect("order-1")
+        assert store.heads[0].count(f"Authorization: Bearer {SLASHED}\r\n".encode()) == 1
+        said = f"{answer} {answer!r} {getattr(answer, 'certificate_pem', '')}"
+        assert answer is not None
+        assert not Secrets((SLASHED,)).are_in(said.encode())
+        assert SLASHED[:12] not in said
+        assert SLASHED[-12:] not in said
+
+    def test_password_that_the_proxy_repeats_is_hidden(self) -> None:
+        with listening(answering("", "407 me:pass word is wrong, bWU6cGFzcyB3b3Jk")) as proxy:
+            access = IssuerEndpoint(
+                "https://store.invalid",
+                lambda: TOKEN,
+                proxy=f"http://me:pass%20word@127.0.0.1:{proxy.port}",
+                deadline_s=5.0,
+            )
+            answer = fault(Store(access).find(csr()))
+        assert b"Proxy-Authorization: Basic bWU6cGFzcyB3b3Jk" in proxy.heads[0]
+        assert "407" in answer.detail
+        assert not Secrets(("pass word",)).are_in(answer.detail.encode())
+
+    @pytest.mark.parametrize("token", ["", "two words", "line\r\nX-Other: 1", "schlüssel", "\ud800"])
+    def test_one_that_no_header_can_carry_is_not_sent(self, strict: StrictStore, token: str) -> None:
+        issuer = Store(IssuerEndpoint(strict.base_url, lambda: token, ca_file=str(strict.ca_file)))
+        answer = fault(issuer.find(csr()))
+        assert answer.kind == "authentication"
+        assert not token or token not in str(answer)
+        assert strict.requests == []
+
+    def test_it_is_asked_for_anew_each_time(self, strict: StrictStore) -> None:
+        tokens = iter(["outdated", strict.token])
+        issuer = Store(IssuerEndpoint(strict.base_url, lambda: next(tokens), ca_file=str(strict.ca_file)))
+        assert fault(issuer.find(csr())).kind == "authentication"
+        assert issuer.find(csr()) is None
+
+    def test_how_it_is_reached_does_not_show_it(self) -> None:
+        access = IssuerEndpoint("https://store.example.com", lambda: TOKEN, proxy="http://me:hush@proxy.example")
+        assert TOKEN not in repr(access)
+        assert "hush" not in repr(access)

@@ -1,0 +1,260 @@
+"""The lab's Store is as strict as its contract: what it looks at before it signs, what it refuses, what it records."""
+
+from __future__ import annotations
+
+import http.client
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.verification import PolicyBuilder
+from cryptography.x509.verification import Store as Anchors
+
+from remediate.issuers import OrderRequest
+from tests.support.http.validation_website import Website, challenge_of, serving_website
+from tests.support.store.order_requests import NAME, csr_pem, request
+from tests.support.store.server import Store, serving
+from tests.support.store.validator import SOURCES, Validator
+from tests.support.x509.ca import new_rsa_key
+
+Answer = tuple[int, dict[str, Any]]
+
+
+@dataclass(slots=True)
+class Clock:
+    """A clock that is put forward by hand."""
+
+    now: datetime
+
+    def __call__(self) -> datetime:
+        """Return the time."""
+        return self.now
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """A Store, the website it validates at these addresses, and the clock it goes by."""
+
+    store: Store
+    website: Website
+    addresses: list[tuple[str, int]]
+    clock: Clock
+
+    def ask(self, method: str, path: str, body: object = None, **fields: str | None) -> Answer:
+        """Ask the Store in its own words; a field of None is left out."""
+        connection = http.client.HTTPConnection(self.store.base_url.split("/")[2], timeout=5)
+        headers = {"Authorization": f"Bearer {self.store.token}", **fields}
+        content = body if isinstance(body, bytes) else json.dumps(body).encode()
+        sent = {name.replace("_", "-"): value for name, value in headers.items() if value is not None}
+        connection.request(method, f"/api{path}", content, sent)
+        response = connection.getresponse()
+        answer = response.status, json.loads(response.read())
+        connection.close()
+        return answer
+
+    def place(self, order: OrderRequest, **changes: object) -> Answer:
+        """Place an order, with other content where that is said."""
+        return self.ask("POST", "/v1/orders", {**content(order), **changes}, Idempotency_Key=order.idempotency_key)
+
+    def poll(self, order_id: str = "o-0001") -> dict[str, Any]:
+        """Return an order as it stands after a poll."""
+        return self.ask("GET", f"/v1/orders/{order_id}")[1]
+
+
+def content(order: OrderRequest) -> dict[str, Any]:
+    """Return the JSON of an order."""
+    texts = {"csr": order.csr.pem, "product": order.product, "dcv": order.dcv, "unique_value": order.unique_value}
+    return {**texts, "names": list(order.names), "replaces": order.replaces}
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    """Serve a Store and the website it validates."""
+    clock = Clock(datetime.now(UTC))
+    with serving_website() as website:
+        addresses = [("127.0.0.1", website.port)]
+        with serving(tmp_path, lambda _: addresses, clock=clock) as store:
+            yield Bench(store, website, addresses, clock)
+
+
+def test_it_validates_from_every_address_with_host_and_agent_and_then_signs(bench: Bench) -> None:
+    order = request()
+    bench.website.publish(order)
+    assert bench.place(order)[0] == 201
+    assert bench.poll()["status"] == "issued"
+    assert bench.website.visitors == [(source, NAME, "SECTIGO DCV") for source in SOURCES]
+
+
+def test_what_it_signs_is_valid_for_clients(bench: Bench) -> None:
+    order = request()
+    bench.website.publish(order)
+    bench.place(order)
+    answer = bench.poll()
+    leaf = x509.load_pem_x509_certificate(answer["certificate"].encode())
+    bundle = x509.load_pem_x509_certificates(answer["ca_bundle"].encode())
+    verifier = PolicyBuilder().store(Anchors([bench.store.authority.root.certificate]))
+    assert verifier.build_server_verifier(x509.DNSName(NAME)).verify(leaf, bundle)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        lambda right: right.replace("sectigo.com", "comodoca.com"),
+        lambda right: right + "\n\n",
+        lambda right: " " + right,
+        lambda right: right.replace("\n", "\r\n"),
+        lambda right: right.rsplit("\n", 1)[0],
+        lambda right: f"<html>{right}</html>",
+        lambda _: "",
+    ],
+    ids=["domain", "blank line", "space", "crlf", "no unique value", "page", "empty"],
+)
+def test_a_body_that_is_not_exact_is_not_enough(bench: Bench, body: Callable[[str], str]) -> None:
+    order = request()
+    path = bench.website.publish(order)
+    bench.website.files[path] = body(challenge_of(order).body).encode()
+    bench.place(order)
+    answer = bench.poll()
+    assert answer["status"] == "pending-validation"
+    assert "the body is not the one required" in answer["status_message"]
+
+
+def test_the_last_line_may_have_no_end(bench: Bench) -> None:
+    order = request()
+    path = bench.website.publish(order)
+    bench.website.files[path] = challenge_of(order).body.encode()
+    bench.place(order)
+    assert bench.poll()["status"] == "issued"
+
+
+def test_a_redirect_is_not_followed(bench: Bench) -> None:
+    order = request()
+    path = bench.website.publish(order)
+    bench.website.redirects[path] = f"http://127.0.0.1:{bench.website.port}/elsewhere"
+    bench.place(order)
+    assert "HTTP 302" in bench.poll()["status_message"]
+    assert len(bench.website.visitors) == len(SOURCES)
+
+
+def test_every_address_of_a_name_has_to_serve_the_file(bench: Bench) -> None:
+    order = request()
+    bench.website.publish(order)
+    bench.place(order)
+    with serving_website() as other:
+        bench.addresses.append(("127.0.0.1", other.port))
+        assert "HTTP 404" in bench.poll()["status_message"]
+        bench.addresses.pop()
+        assert bench.poll()["status"] == "issued"
+
+
+def test_a_name_without_an_address_is_not_validated(bench: Bench) -> None:
+    bench.addresses.clear()
+    bench.place(request())
+    assert f"{NAME}: no address" in bench.poll()["status_message"]
+
+
+def test_a_cname_proves_control_as_well() -> None:
+    order = request()
+    right = challenge_of(order)
+    zone = {f"{right.label}.{NAME}": f"{right.target.upper()}."}
+    validator = Validator(lambda _: [], cname=zone.get)
+    assert list(validator.cname_faults(right, [NAME, f"*.{NAME}"])) == []
+    (fault,) = validator.cname_faults(right, ["shop.example"])
+    assert f"required is {order.csr.sha256[:32]}.{order.csr.sha256[32:]}.u1q2e3.sectigo.com" in fault
+
+
+def test_every_order_is_one_line_on_disk_and_the_same_key_adds_none(bench: Bench) -> None:
+    first, second = request(), request()
+    statuses = [bench.place(order)[0] for order in (first, first, second)]
+    assert statuses == [201, 200, 201]
+    assert [line["csr_sha256"] for line in bench.store.orders()] == [first.csr.sha256, second.csr.sha256]
+
+
+def test_a_certificate_that_has_ended_is_no_reason_to_use_a_request_again(bench: Bench) -> None:
+    order = request()
+    bench.website.publish(order)
+    bench.place(order)
+    assert bench.poll()["status"] == "issued"
+    again = replace(order, idempotency_key="another-attempt")
+    assert bench.place(again)[0] == 200
+    bench.clock.now += timedelta(days=91)
+    status, answer = bench.place(replace(order, idempotency_key="a-third-attempt"))
+    assert (status, answer["error"]["fields"]) == (422, {"csr": "used before"})
+
+
+@pytest.mark.parametrize(
+    ("change", "status"),
+    [
+        ({"product": "10-year"}, 400),
+        ({"dcv": "e-mail"}, 400),
+        ({"unique_value": "x" * 21}, 400),
+        ({"unique_value": "with space"}, 400),
+        ({"replaces": "AB" * 32}, 400),
+        ({"names": NAME}, 400),
+        ({"more": 1}, 400),
+        ({"csr": "hello"}, 422),
+        ({"csr": csr_pem(NAME, key=new_rsa_key(1024))}, 422),
+        ({"csr": csr_pem(NAME, key=ec.generate_private_key(ec.SECP521R1()))}, 422),
+        ({"names": ["other.example"]}, 422),
+        ({"names": [NAME, "other.example"]}, 422),
+        ({"names": []}, 422),
+        ({"csr": csr_pem("*.shop.example"), "names": ["*.shop.example"]}, 422),
+        ({"csr": csr_pem("localhost"), "names": ["localhost"]}, 422),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_ordered_is_refused_and_recorded_nowhere(
+    bench: Bench, change: dict[str, Any], status: int
+) -> None:
+    assert bench.place(request(), **change)[0] == status
+    assert bench.store.orders() == []
+
+
+def test_an_order_without_a_key_of_its_own_is_malformed(bench: Bench) -> None:
+    assert bench.ask("POST", "/v1/orders", content(request()))[0] == 400
+    assert bench.ask("POST", "/v1/orders", b"{", Idempotency_Key="k")[0] == 400
+    assert bench.ask("POST", "/v1/orders", b" " * 70_000, Idempotency_Key="k")[0] == 400
+
+
+@pytest.mark.parametrize("token", [None, "Bearer wrong", "Basic bWU6aHVzaA=="])
+def test_nothing_is_done_for_strangers(bench: Bench, token: str | None) -> None:
+    order = request()
+    answer = bench.ask("POST", "/v1/orders", content(order), Idempotency_Key="k", Authorization=token)
+    assert answer[0] == 401
+    assert bench.store.orders() == []
+
+
+@pytest.mark.parametrize("query", ["", "?csr_sha256=abc", "?csr_sha256=" + "A" * 64, "?name=x"])
+def test_orders_are_found_by_a_whole_digest_alone(bench: Bench, query: str) -> None:
+    assert bench.ask("GET", f"/v1/orders{query}")[0] == 400
+
+
+def test_where_there_is_nothing_it_says_so(bench: Bench) -> None:
+    assert bench.ask("GET", "/v1/certificates")[0] == 404
+    assert bench.ask("GET", "/v1/orders/o-0009")[0] == 404
+
+
+def test_it_misbehaves_to_one_order_alone_where_told(bench: Bench) -> None:
+    first, second = request(), request()
+    for order in (first, second):
+        bench.website.publish(order)
+        bench.place(order)
+    bench.store.misbehave("rejected", order="o-0001")
+    bench.store.misbehave("503", order="o-0002", method="DELETE")
+    assert [bench.poll(one)["status"] for one in ("o-0001", "o-0002")] == ["rejected", "issued"]
+
+
+def test_a_key_is_in_nothing_that_it_is_sent_or_records(bench: Bench, tmp_path: Path) -> None:
+    bench.place(request())
+    assert "PRIVATE KEY" not in (tmp_path / "orders.jsonl").read_text()
+
+
+def test_the_file_to_trust_is_the_anchor_of_what_it_issues(bench: Bench) -> None:
+    root = bench.store.authority.root.certificate.public_bytes(Encoding.PEM)
+    assert bench.store.ca_file.read_bytes() == root

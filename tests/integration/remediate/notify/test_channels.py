@@ -1,0 +1,89 @@
+"""`[mail]` decides over which channel notifications are sent, and without it none is sent."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from audit.config import BadConfiguration, ConfigSection, Configuration
+from remediate.notify.channels import read_mail
+from remediate.notify.channels.base import Channel, Deferred, Delivered, Envelope
+from remediate.notify.channels.sendmail import Sendmail
+from remediate.notify.channels.smtp import Smtp
+from tests.support.notify.smtp_servers import PASSWORD, USER, certify, serving
+
+MESSAGE = Envelope("sslaudit@example.com", ("admin@example.com",), b"Subject: x\r\n\r\nwell\r\n")
+
+
+def mail(**table: object) -> ConfigSection:
+    """Return the section `[mail]` with these keys."""
+    return ConfigSection(Configuration(), "mail", table)
+
+
+def channel(**table: object) -> Channel:
+    """Return the channel that `[mail]` with these keys opens."""
+    section = mail(**table)
+    read = read_mail(section)
+    assert read
+    return read.open(section)
+
+
+def test_without_mail_nobody_is_written_to() -> None:
+    assert read_mail(mail()) is None
+    assert read_mail(mail(to=[])) is None
+
+
+@pytest.mark.parametrize("table", [{"to": ["admin@example.com"]}, {"smtp": "sendmail"}])
+def test_where_no_server_is_named_the_local_mail_system_is_the_way(table: dict[str, Any]) -> None:
+    assert channel(**table) == Sendmail()
+
+
+@pytest.mark.parametrize(
+    ("url", "security", "port"),
+    [
+        ("smtp://relay.example.com:587", "starttls", 587),
+        ("smtps://relay.example.com", "tls", 465),
+        ("smtp://localhost:2525", "plain", 2525),
+    ],
+)
+def test_a_named_server_is_the_only_way(url: str, security: str, port: int) -> None:
+    smtp = channel(smtp=url)
+    assert isinstance(smtp, Smtp)
+    assert (smtp.server.security, smtp.server.port) == (security, port)
+
+
+def test_a_notification_goes_to_the_configured_server_with_its_anchor_and_login(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SMTP_PASSWORD", PASSWORD)
+    certified = certify(tmp_path, "localhost")
+    with serving(starttls=certified.context, login=True) as sink:
+        login = {"user": USER, "password": {"env": "SMTP_PASSWORD"}}
+        smtp = channel(smtp=f"smtps://localhost:{sink.port}", ca_file=certified.ca_file, **login)
+        said = smtp.send(MESSAGE, lambda: None)["admin@example.com"]
+        assert isinstance(said, Deferred), "TLS from the start is not spoken there"
+    with serving(tls=certified.context) as sink:
+        known = channel(smtp=f"smtps://localhost:{sink.port}", ca_file=certified.ca_file)
+        assert isinstance(known.send(MESSAGE, lambda: None)["admin@example.com"], Delivered)
+        said = channel(smtp=f"smtps://localhost:{sink.port}").send(MESSAGE, lambda: None)["admin@example.com"]
+    assert isinstance(said, Deferred)
+    assert "not trusted" in said.reason
+    assert len(sink.taken) == 1
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        {"smtp": "relay.example.com"},
+        {"smtp": "smtp://u:hunter2@relay.example.com"},
+        {"user": "u", "smtp": "smtp://r"},
+    ],
+)
+def test_a_server_that_cannot_be_used_as_written_is_refused_before_anything_is_sent(
+    table: dict[str, Any],
+) -> None:
+    with pytest.raises(BadConfiguration, match=r"\[mail\]: ") as refused:
+        channel(**table)
+    assert "hunter2" not in str(refused.value)

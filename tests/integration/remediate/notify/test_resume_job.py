@@ -1,0 +1,111 @@
+"""A run is continued in an hour where the issuer is still working, it is allowed, and the hour is of use."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from audit.config.schema import Configuration
+from audit.observation import ProbeFailure
+from remediate.cpanel.try_later import ABSENT, PROGRAM
+from remediate.hosts.command import Command, CommandResult
+from remediate.model.causes import Cause
+from remediate.model.outcome import CaseResult
+from remediate.retry.resume_job import local_session, queue_if_pending, resume_job_of
+from tests.support.remediate.journals import a_case
+from tests.support.remediate.result_rows import NOW
+
+AGAIN = resume_job_of(Path("/var/lib/state"), Configuration(file=Path("/etc/sslaudit.toml")), ("--issuer", "store"))
+PENDING = CaseResult(a_case(), "pending", "collect", Cause.ISSUER_PENDING, "still working", next_at=NOW)
+FAILED = CaseResult(a_case(), "failed", "self-test", Cause.DCV_BLOCKED, "closed")
+
+
+@dataclass
+class Atd:
+    """A machine with atd: its queue is empty, and takes a job."""
+
+    ran: list[Command] = field(default_factory=list)
+
+    def run(self, command: Command) -> CommandResult:
+        self.ran.append(command)
+        if command.arguments[0] == PROGRAM:
+            return CommandResult(ABSENT, "")
+        return CommandResult(0, "job 7 at Mon Nov 23 15:00:00 2026\n" if command.changes else "")
+
+
+def continued(*endings: CaseResult, allowed: bool = True) -> tuple[tuple[str, ...], list[Command]]:
+    """Return the lines, and what was run."""
+    atd = Atd()
+    return queue_if_pending(endings, AGAIN, allowed=allowed, now=NOW, local=lambda: atd), atd.ran
+
+
+@pytest.mark.parametrize(
+    "ending",
+    [PENDING, CaseResult(a_case(), "waiting", "", Cause.ISSUER_BUSY, "later", next_at=NOW + timedelta(minutes=50))],
+)
+def test_an_issuer_that_is_still_working_is_asked_again_in_an_hour(ending: CaseResult) -> None:
+    lines, ran = continued(FAILED, ending)
+    uses = "at -c 7 shows it, at -c 7 | sh runs it now, atrm 7 removes it"
+    assert lines == (f"job 7 contacts the issuer again at Mon Nov 23 15:00:00 2026 ({uses})",)
+    assert (
+        "-m remediate resume --state /var/lib/state --config /etc/sslaudit.toml --issuer store --no-retry"
+        in (ran[-1].arguments[1])
+    )
+
+
+def test_a_program_that_names_itself_is_what_continues_its_run() -> None:
+    again = ("/opt/bin/checkallsslcerts", "--no-retry", "--config", "/etc/sslaudit.toml")
+    resume_job = resume_job_of(Path("/state"), Configuration(), ("--hosts", "local://"), again=again)
+    assert resume_job.action == "/opt/bin/checkallsslcerts --config /etc/sslaudit.toml --no-retry"
+
+
+def test_what_failed_or_is_repaired_is_no_reason() -> None:
+    assert continued(FAILED, CaseResult(a_case(), "proven")) == ((), [])
+
+
+def test_without_leave_nothing_is_run_and_it_is_said() -> None:
+    lines, ran = continued(PENDING, allowed=False)
+    assert lines == (
+        "no continuation is queued: --allow-retry was not given; the next nightly run resumes the same order",
+    )
+    assert ran == []
+
+
+def test_an_issuer_that_asked_for_longer_than_an_hour_is_left_alone() -> None:
+    late = CaseResult(a_case(), "pending", "collect", Cause.ISSUER_PENDING, "later", next_at=NOW + timedelta(hours=8))
+    lines, ran = continued(late)
+    assert "the issuer asked us to retry after 2026-11-23 11:00 UTC" in lines[0]
+    assert ran == []
+    assert continued(late, PENDING)[1], "another order is looked at sooner"
+
+
+def test_a_machine_on_which_nothing_can_be_run_is_said() -> None:
+    lines = queue_if_pending(
+        [PENDING], AGAIN, allowed=True, now=NOW, local=lambda: ProbeFailure("login", "refused", "no shell")
+    )
+    assert "no command can be run here: no shell" in lines[0]
+
+
+def test_a_secret_that_only_the_environment_has_keeps_a_job_from_being_queued() -> None:
+    configuration = Configuration(
+        handed_on={
+            "issuer": {"store": {"kind": "store", "token": {"env": "STORE_TOKEN"}}},
+            "mail": {"password": {"env": "SMTP_PASSWORD"}},
+        }
+    )
+    resume_job = resume_job_of(Path("state"), configuration)
+    assert resume_job.secret_variables == ("SMTP_PASSWORD", "STORE_TOKEN")
+    assert str(Path("state").absolute()) in resume_job.arguments, "a job begins in another folder"
+    atd = Atd()
+    lines = queue_if_pending([PENDING], resume_job, allowed=True, now=NOW, local=lambda: atd)
+    assert "SMTP_PASSWORD, STORE_TOKEN of the environment would be missing" in lines[0]
+    assert atd.ran == []
+
+
+def test_commands_are_run_on_this_machine() -> None:
+    session = local_session()
+    assert not isinstance(session, ProbeFailure)
+    assert session.run(Command("local", "say so", 'echo "$1"', ("here",), changes=False)).output.strip() == "here"

@@ -1,0 +1,96 @@
+"""No notification holds key bytes or a secret, in any form, and ordinary results never look like one."""
+
+from __future__ import annotations
+
+import base64
+import json
+import subprocess
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+
+from audit.redaction import Secrets
+from remediate.notify.channels.email_message import HoldsSecret, compose
+from remediate.notify.notification import Attachment
+from remediate.pki.secret_scan import find_secret
+from tests.support.notify.notifications import item, notification, section
+
+NONE = Secrets()
+KEYS: dict[str, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey] = {
+    "rsa-2048": rsa.generate_private_key(65537, 2048),
+    "rsa-4096": rsa.generate_private_key(65537, 4096),
+    "p-256": ec.generate_private_key(ec.SECP256R1()),
+    "p-384": ec.generate_private_key(ec.SECP384R1()),
+    "p-521": ec.generate_private_key(ec.SECP521R1()),
+}
+FORMATS = (PrivateFormat.PKCS8, PrivateFormat.TraditionalOpenSSL)
+
+
+@pytest.mark.parametrize("format_", FORMATS, ids=["pkcs8", "traditional"])
+@pytest.mark.parametrize("kind", KEYS)
+def test_a_private_key_is_found_in_pem_in_base64_and_in_json(kind: str, format_: PrivateFormat) -> None:
+    pem = KEYS[kind].private_bytes(Encoding.PEM, format_, NoEncryption())
+    der = KEYS[kind].private_bytes(Encoding.DER, format_, NoEncryption())
+    for content in (
+        *(pem, pem.replace(b"\n", b"\r\n"), base64.b64encode(der), base64.encodebytes(der)),
+        *(json.dumps({"detail": pem.decode()}).encode(), b"\n".join(pem.splitlines()[1:-1])),
+    ):
+        assert (find_secret(b"before " + content + b" after", NONE) or "").startswith("a private key")
+
+
+@pytest.mark.parametrize("kind", ["rsa-2048", "p-256", "p-384"])
+def test_a_private_key_is_found_in_der(kind: str) -> None:
+    der = KEYS[kind].private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+    assert find_secret(der, NONE) == "a private key in DER"
+
+
+@pytest.mark.parametrize("kind", ["rsa-2048", "p-256"])
+def test_a_private_key_is_found_as_openssl_prints_it(kind: str) -> None:
+    pem = KEYS[kind].private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    printed = subprocess.run(["openssl", "pkey", "-text", "-noout"], input=pem, capture_output=True, check=True).stdout
+    assert find_secret(printed, NONE) == "a private key as openssl prints it"
+
+
+def test_an_ed25519_key_is_found() -> None:
+    pem = ed25519.Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    assert find_secret(pem.splitlines()[1], NONE) == "a private key in PKCS #8"
+
+
+def test_tokens_and_passwords_are_found() -> None:
+    assert find_secret(b"GET / Authorization: Bearer abcdefgh12345678", NONE) == "a token"
+    assert find_secret(b"ssh://root:hunter2@web1 did not answer", NONE) == "a password in a URL"
+    assert (
+        find_secret(b"the relay said: s3cr3t-t0ken is wrong", Secrets(("s3cr3t-t0ken",)))
+        == "a secret of the configuration"
+    )
+
+
+@pytest.mark.parametrize("kind", KEYS)
+def test_public_keys_and_ordinary_results_are_no_secret(kind: str) -> None:
+    pem = KEYS[kind].public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    assert find_secret(pem, NONE) is None
+    assert (
+        find_secret(b"https://a.example.com:443 and https://[2001:db8::1]:443+192.0.2.7; ask admin@example.com", NONE)
+        is None
+    )
+    assert find_secret(b'{"endpoint": "web1/imaps://mail.example.com:993", "host": "ssh://root@web1"}', NONE) is None
+    assert find_secret(b"Authorization: Bearer token missing", Secrets(("", "ab"))) is None
+
+
+def test_a_notification_that_would_hold_a_secret_is_not_written_and_the_refusal_does_not_repeat_it() -> None:
+    pem = KEYS["p-256"].private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    for said in (
+        notification(section(item(happened=f"the hook printed {pem}"))),
+        notification(section(item(tried="x" * 500 + pem))),
+        notification(attachments=(Attachment("results.jsonl", json.dumps({"detail": pem}).encode()),)),
+    ):
+        with pytest.raises(HoldsSecret) as refused:
+            compose(said, "a@example.com", ["b@example.com"])
+        assert pem.splitlines()[1] not in str(refused.value)
+    with pytest.raises(HoldsSecret, match="a secret of the configuration is in the message"):
+        compose(
+            notification(section(item(happened="401: tok-1234567 refused"))),
+            *("a@example.com", ["b@example.com"]),
+            secrets=Secrets(("tok-1234567",)),
+        )

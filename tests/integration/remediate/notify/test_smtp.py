@@ -1,0 +1,314 @@
+"""A message goes to a mail server over verified TLS, and the server's responses decide the outcome."""
+
+from __future__ import annotations
+
+import re
+import socket
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from remediate.notify.channels.base import Deferred, Delivered, Envelope, Refused, Uncertain
+from remediate.notify.channels.email_message import compose
+from remediate.notify.channels.smtp import BadSmtpServer, Security, Smtp, SmtpServer, SmtpTimeouts, parse_smtp_url
+from tests.support.notify.notifications import notification
+from tests.support.notify.smtp_servers import PASSWORD, USER, Certified, answering, certify, misbehaving, serving
+
+HASTY = SmtpTimeouts(connect=2, response=0.3, content=0.5, delivery=0.4)
+PATIENT = SmtpTimeouts(connect=20, response=20, content=20, delivery=20)
+TO = "admin@example.com"
+
+
+@pytest.fixture(scope="module")
+def certified(tmp_path_factory: pytest.TempPathFactory) -> Certified:
+    return certify(tmp_path_factory.mktemp("tls"), "localhost", "127.0.0.1")
+
+
+@pytest.fixture(scope="module")
+def stranger(tmp_path_factory: pytest.TempPathFactory) -> Certified:
+    return certify(tmp_path_factory.mktemp("other"), "other.example.com")
+
+
+def envelope(*recipients: str) -> Envelope:
+    who = recipients or (TO,)
+    return Envelope("sslaudit@example.com", who, compose(notification(), "sslaudit@example.com", who).as_bytes())
+
+
+def smtp(port: int, security: Security = "plain", **differing: Any) -> Smtp:  # noqa: ANN401 - the fields of a server
+    return Smtp(SmtpServer("localhost", port, security, **({"timeouts": PATIENT} | differing)))
+
+
+class Commits:
+    """Counts how often a message was about to be accepted."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def __call__(self) -> None:
+        self.count += 1
+
+
+@pytest.fixture
+def commit() -> Commits:
+    return Commits()
+
+
+def test_a_notification_arrives_whole_and_dots_at_the_beginning_of_lines_too(commit: Commits) -> None:
+    sent = Envelope("a@example.com", (TO, "root"), b"Subject: x\r\n\r\n.one\n..two\r.three\r\n.\r\nend")
+    with serving() as sink:
+        outcomes = smtp(sink.port).send(sent, commit)
+    assert outcomes == dict.fromkeys((TO, "root"), Delivered("localhost responded 250 OK queued as 4711"))
+    assert sink.taken == [
+        ("a@example.com", (TO, "root"), b"Subject: x\r\n\r\n.one\r\n..two\r\n.three\r\n.\r\nend\r\n"),
+    ]
+    assert commit.count == 1
+
+
+def test_starttls_is_used_and_the_login_comes_after_it(certified: Certified, commit: Commits) -> None:
+    with serving(starttls=certified.context, login=True) as sink:
+        channel = smtp(sink.port, "starttls", ca_file=certified.ca_file, user=USER, password=lambda: PASSWORD)
+        assert isinstance(channel.send(envelope(), commit)[TO], Delivered)
+    assert (sink.was_secure, sink.logins) == ([True], [True])
+
+
+def test_tls_from_the_start_works_and_login_where_plain_is_not_offered(certified: Certified, commit: Commits) -> None:
+    with serving(tls=certified.context) as sink:
+        channel = smtp(sink.port, "tls", ca_file=certified.ca_file)
+        assert isinstance(channel.send(envelope(), commit)[TO], Delivered)
+    with serving(starttls=certified.context, login=True, exclude=("PLAIN",)) as sink:
+        channel = smtp(sink.port, "starttls", ca_file=certified.ca_file, user=USER, password=lambda: PASSWORD)
+        assert isinstance(channel.send(envelope(), commit)[TO], Delivered)
+    assert sink.logins == [True]
+
+
+@pytest.mark.parametrize("security", ["starttls", "tls"])
+def test_a_server_that_is_not_the_one_meant_gets_neither_notification_nor_password(
+    security: Security, certified: Certified, stranger: Certified, commit: Commits
+) -> None:
+    for context, ca_file in ((stranger.context, stranger.ca_file), (stranger.context, certified.ca_file)):
+        how: dict[str, Any] = {"starttls": context, "login": True} if security == "starttls" else {"tls": context}
+        with serving(**how) as sink:
+            channel = smtp(sink.port, security, ca_file=ca_file, user=USER, password=lambda: PASSWORD)
+            outcome = channel.send(envelope(), commit)[TO]
+        assert isinstance(outcome, Deferred)
+        assert "its certificate is not trusted" in outcome.reason
+        assert (sink.taken, sink.logins, commit.count) == ([], [], 0)
+
+
+def test_a_server_without_starttls_gets_nothing(commit: Commits) -> None:
+    with serving() as sink:
+        outcome = smtp(sink.port, "starttls", user=USER, password=lambda: PASSWORD).send(envelope(), commit)[TO]
+    assert outcome == Deferred("localhost offers no STARTTLS; mail is never sent unencrypted")
+    assert sink.taken == []
+
+
+def test_a_wrong_login_puts_the_notification_off_and_no_text_holds_the_password(
+    certified: Certified, commit: Commits
+) -> None:
+    wrong = "wröng-pass"
+    with serving(starttls=certified.context, login=True) as sink:
+        channel = smtp(sink.port, "starttls", ca_file=certified.ca_file, user=USER, password=lambda: wrong)
+        outcome = channel.send(envelope(), commit)[TO]
+        assert wrong not in repr(channel)
+    assert isinstance(outcome, Deferred)
+    assert outcome.reason.startswith("localhost responded 535 ")
+
+
+def test_a_password_that_a_server_repeats_is_taken_out(commit: Commits) -> None:
+    hello = "250-mx\r\n250 AUTH PLAIN"
+    for echo in ("s3cret-word", "AHNzbGF1ZGl0AHMzY3JldC13b3Jk", "czNjcmV0LXdvcmQ="):
+        with misbehaving(answering(ehlo=hello, auth=f"535 no: {echo} is wrong")) as port:
+            outcome = smtp(port, user=USER, password=lambda: "s3cret-word").send(envelope(), commit)[TO]
+        assert outcome == Deferred("localhost responded 535 no: [password] is wrong")
+
+
+def test_a_password_that_cannot_be_read_puts_the_notification_off(commit: Commits) -> None:
+    def unreadable() -> str:
+        return Path("/nonexistent/secret").read_text(encoding="utf-8")
+
+    with misbehaving(answering()) as port:
+        outcome = smtp(port, user=USER, password=unreadable).send(envelope(), commit)[TO]
+    assert isinstance(outcome, Deferred)
+    assert outcome.reason.endswith("password: No such file or directory")
+
+
+def test_each_recipient_has_an_outcome_of_its_own(commit: Commits) -> None:
+    with serving() as sink:
+        sink.answers = {"gone@example.com": "550 5.1.1 no such user", "grey@example.com": "451 4.7.1 come back later"}
+        outcomes = smtp(sink.port).send(envelope(TO, "gone@example.com", "grey@example.com"), commit)
+    assert isinstance(outcomes[TO], Delivered)
+    assert outcomes["gone@example.com"] == Refused("localhost responded 550 5.1.1 no such user")
+    assert outcomes["grey@example.com"] == Deferred("localhost responded 451 4.7.1 come back later")
+    assert [recipients for _, recipients, _ in sink.taken] == [(TO,)]
+
+
+def test_a_sender_or_content_that_is_refused_is_refused_and_one_put_off_is_put_off(commit: Commits) -> None:
+    with serving() as sink:
+        sink.sender_answer = "550 5.7.1 not from you"
+        assert smtp(sink.port).send(envelope(), commit)[TO] == Refused(
+            "the sender was refused: localhost responded 550 5.7.1 not from you"
+        )
+        assert commit.count == 0
+        sink.sender_answer, sink.content_answer = None, "554 5.7.1 this is spam"
+        assert smtp(sink.port).send(envelope(), commit)[TO] == Refused("localhost responded 554 5.7.1 this is spam")
+        sink.content_answer = "452 4.3.1 disk full"
+        assert smtp(sink.port).send(envelope(), commit)[TO] == Deferred("localhost responded 452 4.3.1 disk full")
+
+
+@pytest.mark.parametrize(
+    ("answers", "reason"),
+    [
+        ({"greeting": "554 no service here"}, "localhost responded 554 no service here"),
+        ({"greeting": "421 too busy"}, "localhost responded 421 too busy"),
+        ({"greeting": "\x00\xff\x1b[2Jgarbage"}, "localhost responded -1"),
+        ({"greeting": None}, "greeting: Connection unexpectedly closed"),
+        ({"ehlo": "502 what?"}, "localhost responded 502 what?"),
+        ({"mail": None}, "MAIL FROM: Connection unexpectedly closed"),
+        ({"rcpt": None}, "RCPT TO: Connection unexpectedly closed"),
+        ({"data": "451 not now"}, "localhost responded 451 not now"),
+        ({"data": None}, "DATA: Connection unexpectedly closed"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else None,
+)
+def test_what_goes_wrong_before_the_content_puts_the_notification_off(
+    answers: dict[str, str | None], reason: str, commit: Commits
+) -> None:
+    with misbehaving(answering(**answers)) as port:
+        outcome = smtp(port).send(envelope(), commit)[TO]
+    assert isinstance(outcome, Deferred)
+    assert reason in outcome.reason
+    assert outcome.reason.isprintable()
+    assert commit.count == 0
+
+
+def test_a_connection_that_ends_before_the_answer_to_the_content_leaves_it_unknown(commit: Commits) -> None:
+    with misbehaving(answering(content=None)) as port:
+        outcome = smtp(port).send(envelope(), commit)[TO]
+    assert isinstance(outcome, Uncertain)
+    assert "response to the content: Connection unexpectedly closed" in outcome.reason
+    assert commit.count == 1
+
+
+def test_a_notification_that_was_taken_is_taken_though_the_goodbye_fails(commit: Commits) -> None:
+    with misbehaving(answering(quit=None)) as port:
+        assert isinstance(smtp(port).send(envelope(), commit)[TO], Delivered)
+
+
+def dripping(client: socket.socket) -> None:
+    for byte in b"220 mx.example.com is slow today" * 20:
+        client.sendall(bytes([byte]))
+        time.sleep(0.05)
+
+
+def silent(client: socket.socket) -> None:
+    client.recv(1)
+
+
+def endless(client: socket.socket) -> None:
+    while True:
+        client.sendall(b"220-and one more thing\r\n" * 1000)
+
+
+def one_line(client: socket.socket) -> None:
+    while True:
+        client.sendall(b"2" * 100_000)
+
+
+@pytest.mark.parametrize("conversation", [dripping, silent, endless, one_line])
+@pytest.mark.parametrize("security", ["plain", "tls"])
+def test_a_server_that_drips_floods_or_says_nothing_holds_nobody_up(
+    conversation: Any,  # noqa: ANN401 - one of those above
+    security: Security,
+    commit: Commits,
+) -> None:
+    began = time.monotonic()
+    with misbehaving(conversation) as port:
+        outcome = smtp(port, security, timeouts=HASTY).send(envelope(), commit)[TO]
+        assert time.monotonic() - began < 9
+    assert isinstance(outcome, Deferred)
+    assert re.search(r"(greeting|TLS): \S", outcome.reason)
+    assert commit.count == 0
+
+
+def test_session_that_lasts_too_long_as_a_whole_is_deferred_before_anything_is_accepted(commit: Commits) -> None:
+    recipients = tuple(f"user{number}@example.com" for number in range(40))
+
+    def slow(client: socket.socket) -> None:
+        client.sendall(b"220 mx\r\n")
+        while client.recv(4096):
+            time.sleep(0.1)
+            client.sendall(b"250 OK\r\n")
+
+    with misbehaving(slow) as port:
+        limits = SmtpTimeouts(connect=20, response=20, content=20, delivery=20, session=1.5)
+        outcomes = smtp(port, timeouts=limits).send(envelope(*recipients), commit)
+    assert {type(outcome) for outcome in outcomes.values()} == {Deferred}
+    assert re.search(r"RCPT TO: no response within [01]\.?\d* s", str(outcomes[recipients[-1]]))
+    assert commit.count == 0
+
+
+def test_server_that_stops_reading_the_content_is_deferred(commit: Commits) -> None:
+    def stuck(client: socket.socket) -> None:
+        client.sendall(b"220 mx\r\n")
+        while (line := client.recv(4096)) and not line.startswith(b"DATA"):
+            client.sendall(b"250 OK\r\n")
+        client.sendall(b"354 go on\r\n")
+        time.sleep(2)
+
+    long = Envelope("a@example.com", (TO,), b"Subject: x\r\n\r\n" + b"y" * 30_000_000)
+    limits = SmtpTimeouts(connect=20, response=20, content=0.5, delivery=20)
+    with misbehaving(stuck) as port:
+        outcome = smtp(port, timeouts=limits).send(long, commit)[TO]
+    assert outcome == Deferred(f"localhost:{port}, content: no response within 0.5 s")
+    assert commit.count == 0
+
+
+def test_half_an_answer_to_the_content_is_none(commit: Commits) -> None:
+    def cut(client: socket.socket) -> None:
+        answering(content=None)(client)
+        client.sendall(b"250 OK queue")
+
+    with misbehaving(cut) as port:
+        outcome = smtp(port).send(envelope(), commit)[TO]
+    assert isinstance(outcome, Uncertain)
+    assert "the connection ended within a response" in outcome.reason
+
+
+def test_nothing_that_listens_puts_the_notification_off(commit: Commits) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as bound:
+        port = bound.getsockname()[1]
+    outcome = smtp(port).send(envelope(), commit)[TO]
+    assert outcome == Deferred(f"localhost:{port}, connect: Connection refused")
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("smtp://relay.example.com", ("relay.example.com", 587, "starttls")),
+        ("smtp://relay.example.com:25", ("relay.example.com", 25, "starttls")),
+        ("smtps://relay.example.com", ("relay.example.com", 465, "tls")),
+        ("smtp://localhost", ("localhost", 25, "plain")),
+        ("smtp://[::1]:2525", ("::1", 2525, "plain")),
+    ],
+)
+def test_a_url_says_how_the_way_is_secured(url: str, expected: tuple[str, int, str]) -> None:
+    read = parse_smtp_url(url)
+    assert (read.host, read.port, read.security) == expected
+
+
+@pytest.mark.parametrize(
+    "url", ["relay.example.com", "http://x", "smtp://", "smtp://u:hunter2@x", "smtp://x:99999", "smtp://x/y"]
+)
+def test_a_url_that_cannot_be_used_says_what_would_be_right(url: str) -> None:
+    with pytest.raises(BadSmtpServer) as refused:
+        parse_smtp_url(url)
+    assert "hunter2" not in str(refused.value)
+
+
+def test_notifications_and_passwords_never_cross_a_network_in_the_clear() -> None:
+    with pytest.raises(BadSmtpServer, match="only a server on loopback is used without TLS"):
+        SmtpServer("relay.example.com", 25, "plain")
+    with pytest.raises(BadSmtpServer, match="both `user` and `password`"):
+        SmtpServer("relay.example.com", 587, "starttls", user="u")

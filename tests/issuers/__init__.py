@@ -1,1 +1,0 @@
-"""Tests of issuers, each against a real server that is strict and misbehaves on demand."""

@@ -1,1 +1,0 @@
-"""Real servers in overlays of this machine's root folder, and the audit driven against them."""

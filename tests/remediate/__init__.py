@@ -1,1 +1,0 @@
-"""The repair: its decisions as pure functions, and its journal killed at every record."""

@@ -1,0 +1,114 @@
+"""What an operator sees of a report, and does with it: order, filters, sorting, details, at two widths."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.report_browser.conftest import IMAGE, SUBJECT
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Locator, Page
+
+pytestmark = [pytest.mark.system, pytest.mark.browser]
+
+
+def column(page: Page, name: str) -> list[str]:
+    cells = page.locator(f".collapsible td.col-{name}").all_inner_texts()
+    return [cell.replace("\n", " ").strip("\u200b ") for cell in cells]
+
+
+def click_header(page: Page, name: str) -> None:
+    page.locator(f"th[data-column-type={name}]").click()
+
+
+def row_of(page: Page, check: str, endpoint: str) -> Locator:
+    row = page.locator("tbody", has=page.locator("td.col-check", has_text=check))
+    return row.filter(has=page.locator("td.col-endpoint", has_text=endpoint))
+
+
+def runs(values: list[str]) -> list[str]:
+    return [value for value, _ in groupby(values)]
+
+
+def test_the_worst_rows_stand_first_and_what_follows_from_them_behind(page: Page) -> None:
+    kinds = [
+        "follows" if finding.startswith("inconclusive, follows") else result
+        for result, finding in zip(column(page, "result"), column(page, "finding"), strict=True)
+    ]
+    assert runs(kinds) == ["Failed", "XFailed", "follows", "Passed", "Skipped"]
+    failed = column(page, "severity")[: kinds.index("XFailed")]
+    assert runs(failed) == ["", "critical", "high"]  # first the test that is no check
+
+
+def test_a_filter_hides_its_rows_and_no_others(page: Page) -> None:
+    before = column(page, "result")
+    page.locator("input[data-test-result=passed]").click()
+    assert column(page, "result") == [result for result in before if result != "Passed"]
+    page.locator("input[data-test-result=passed]").click()
+    assert column(page, "result") == before
+
+
+def test_severities_sort_by_rank(page: Page) -> None:
+    click_header(page, "severity")
+    worst_first = [level for level in column(page, "severity") if level]
+    assert runs(worst_first) == ["critical", "high", "medium", "low", "info"]
+    assert column(page, "severity")[-1] == ""
+    click_header(page, "severity")
+    assert [level for level in column(page, "severity") if level] == worst_first[::-1]
+
+
+def test_expiries_sort_by_time_and_unknown_ones_last(page: Page) -> None:
+    click_header(page, "expiry")
+    expiries = column(page, "expiry")
+    known = [expiry for expiry in expiries if expiry]
+    assert known == sorted(known)
+    assert known[0] == "2026-11-21 10:00"
+    assert expiries[len(known) :] == [""] * (len(expiries) - len(known))
+
+
+def test_a_row_unfolds_wherever_it_is_clicked(page: Page) -> None:
+    row = row_of(page, "cert.expired", "expired.example")
+    assert not row.locator(".log").is_visible()
+    row.locator("td.col-severity span").click(force=True)  # the cell is what takes the click
+    log = row.locator(".log").inner_text()
+    assert "source    RFC 5280 4.1.2.5" in log
+    assert "test_certificate.py::test_not_expired[https://expired.example:443]" in log
+
+
+def test_what_hosts_send_is_shown_as_letters(page: Page) -> None:
+    assert SUBJECT in row_of(page, "cert.self-signed", "hostile.example").locator("td.col-finding").inner_text()
+    assert IMAGE[:80] in row_of(page, "svc.unreachable", "dead.example").locator("td.col-finding").inner_text()
+    page.locator("#show_all_details").click()
+    assert page.locator("table script, table svg, table img[src=x], table b").count() == 0
+
+
+@pytest.mark.parametrize("width", [1280, 800])
+def test_the_page_is_no_wider_than_the_window(page: Page, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 900})
+    page.locator("#show_all_details").click()
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    widths = page.evaluate("[...document.querySelectorAll('th')].map(th => [th.scrollWidth, th.clientWidth])")
+    assert [needed for needed, given in widths if needed > given] == []
+
+
+def test_cells_are_wide_enough_to_read_on_a_phone(page: Page) -> None:
+    narrow = "cells => cells.filter(cell => cell.innerText.trim()).map(cell => cell.getBoundingClientRect().width)"
+    page.set_viewport_size({"width": 390, "height": 900})
+    endpoints, findings = (
+        page.locator(f"#results-table td.col-{name}").evaluate_all(narrow) for name in ("endpoint", "finding")
+    )
+    assert min(endpoints) > 300
+    assert min(findings) > 300
+    page.locator("td.col-result").first.click()
+    assert page.locator("#results-table .extras-row:not(.hidden)").count() == 1
+
+
+def test_totals_stand_on_top_and_the_environment_last(page: Page) -> None:
+    top = {name: page.locator(name).bounding_box() for name in (".sslaudit", "#results-table", "#environment-header")}
+    heights = [box["y"] for box in top.values() if box]
+    assert len(heights) == len(top)
+    assert heights == sorted(heights)
+    assert "5 endpoints; findings: " in page.locator(".sslaudit").inner_text()

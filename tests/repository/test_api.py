@@ -1,0 +1,65 @@
+"""The public names of `audit`: each is there, each is described, and `import audit` alone imports little."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+
+import pytest
+
+import audit
+from audit import engine
+from tests.support.checkout import CHECKOUT
+from tests.support.probe.tls_servers import both, serving, tls
+from tests.support.x509.certificates import leaf
+
+PAGE = (CHECKOUT / "docs" / "api.md").read_text(encoding="utf-8")
+EXAMPLE_URL = "https://www.example.com"
+
+
+def described(module: str) -> list[str]:
+    """Return the names in the tables of the page that describe a module."""
+    tables = re.findall(rf"^\| name of `{module}` .*\n(?:\|.*\n)+", PAGE, flags=re.MULTILINE)
+    return [name for table in tables for name in re.findall(r"^\| `(\w+)` \|", table, flags=re.MULTILINE)]
+
+
+def run(code: str) -> str:
+    """Return what a new Python process prints."""
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+
+
+@pytest.mark.parametrize("module", [audit, engine], ids=["audit", "audit.engine"])
+def test_page_describes_every_public_name_once(module: object) -> None:
+    names = described(getattr(module, "__name__", ""))
+    assert sorted(names) == sorted(getattr(module, "__all__", ()))
+    assert names
+
+
+@pytest.mark.parametrize("name", audit.__all__)
+def test_public_name_is_there(name: str) -> None:
+    value = getattr(audit, name)
+    assert value.__name__ == name
+    assert value.__doc__
+
+
+def test_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="module 'audit' has no attribute 'Certificat'"):
+        audit.Certificat  # type: ignore[attr-defined]  # noqa: B018 - that it is not there is the point
+
+
+def test_import_of_audit_alone_is_cheap() -> None:
+    loaded = run("import sys, audit; print(*sys.modules)").split()
+    assert "audit.checks" in loaded
+    heavy = {"cryptography", "OpenSSL", "dns", "pytest", "testinfra", "certifi"}
+    assert not heavy & set(loaded)
+    assert [name for name in loaded if name.startswith("audit.")] == ["audit.text", "audit.verdict", "audit.checks"]
+
+
+def test_example_of_the_page_runs() -> None:
+    (example,) = re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL)
+    assert example.count(EXAMPLE_URL) == 1
+    with serving(tls(both(leaf("localhost").named("localhost")))) as server:
+        url = f"https://localhost:{server.port}"
+        printed = run(example.replace(EXAMPLE_URL, f"{url}/?address=127.0.0.1"))
+    assert re.search(rf"^{url}\S* cert.self-signed high self-signed", printed, flags=re.MULTILINE)

@@ -1,0 +1,1 @@
+"""What tests share: doubles, builders of certificates, and hosts."""

@@ -1,0 +1,117 @@
+"""Nights of a fleet for tests: what an audit found, how the repair ended, and the emails that were sent.
+
+Each night is a run of its own with the same journal and channel.
+"""
+
+from __future__ import annotations
+
+import email
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from email.message import EmailMessage
+from email.policy import SMTP
+from typing import Any
+
+from remediate.hosts.command import Command, CommandResult, CommandRunner
+from remediate.model.audit_results import audit_results_of
+from remediate.model.options import RunLimits
+from remediate.model.outcome import CaseResult
+from remediate.model.plan import Plan
+from remediate.notify.channels.base import Deferred, Delivered, DeliveryOutcome, Envelope
+from remediate.notify.notifier import notify
+from remediate.notify.report import RunReport
+from remediate.notify.settings import NotificationSettings
+from remediate.planning.planner import plan
+from remediate.state.journal import Journal
+from tests.support.remediate.result_rows import NOW, SUMMARY, Row
+
+ADMIN = "admin@example.com"
+
+
+@dataclass
+class Mailbox:
+    """A channel that delivers everything, or returns the outcome that a test sets."""
+
+    outcome: DeliveryOutcome = field(default_factory=lambda: Delivered("250 OK"))
+    sent: list[Envelope] = field(default_factory=list)
+
+    def send(self, envelope: Envelope, commit: Callable[[], None]) -> Mapping[str, DeliveryOutcome]:
+        if not isinstance(self.outcome, Deferred):
+            commit()
+        if isinstance(self.outcome, Delivered):
+            self.sent.append(envelope)
+        return dict.fromkeys(envelope.recipients, self.outcome)
+
+    @property
+    def emails(self) -> list[EmailMessage]:
+        """What has arrived, as it is read."""
+        return [email.message_from_bytes(one.message, policy=SMTP) for one in self.sent]
+
+    @property
+    def subjects(self) -> list[str]:
+        """The subjects of what has arrived."""
+        return [str(one["Subject"]) for one in self.emails]
+
+
+@dataclass
+class Contacts:
+    """Hands on a host whose administrator left these texts."""
+
+    forward: str = ""
+    panel: str = ""
+    name: str = "web1.example.com"
+    asked: list[Command] = field(default_factory=list)
+
+    def run(self, command: Command) -> CommandResult:
+        self.asked.append(command)
+        return CommandResult(0, f"{self.name}\n--- panel\n{self.panel}--- forward\n{self.forward}")
+
+
+@dataclass
+class Nights:
+    """Runs one night after the other, at three."""
+
+    journal: Journal
+    box: Mailbox = field(default_factory=Mailbox)
+    settings: NotificationSettings | None = None
+    sessions: Mapping[str, CommandRunner] = field(default_factory=dict)
+    now: datetime = NOW
+    results: bytes = b""
+    refused: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.settings = NotificationSettings("ctl.example.com", "0.1.0", self.box, (ADMIN,))
+
+    def change(self, **differing: Any) -> None:  # noqa: ANN401 - the fields of an account
+        """Change the account."""
+        assert self.settings
+        self.settings = replace(self.settings, **differing)
+
+    def plan(self, *rows: Row) -> Plan:
+        """Return what is planned tonight."""
+        return plan(audit_results_of([*rows, SUMMARY]), RunLimits(), NOW)
+
+    def night(
+        self, *rows: Row, endings: Sequence[CaseResult] = (), after: Sequence[Row] | None = None
+    ) -> tuple[str, ...]:
+        """Tell of a night and go on to the next; return the lines."""
+        again = None if after is None else audit_results_of([*after, SUMMARY])
+        report = RunReport(self.plan(*rows), tuple(endings), audit_results_of([*rows, SUMMARY]), self.journal, again)
+        lines = notify(
+            report,
+            self.settings,
+            sessions=self.sessions,
+            results=self.results,
+            now=self.now,
+            on_refused=self.refused.append,
+        )
+        self.now += timedelta(days=1)
+        return lines
+
+
+def text_of(message: EmailMessage) -> str:
+    """Return the plain text of an email, its lines joined."""
+    body = message.get_body(("plain",))
+    assert body is not None
+    return " ".join(str(body.get_content()).split())

@@ -1,0 +1,237 @@
+"""Small servers for the tests of the probe: a script for each connection, TLS where it is wanted, and a count.
+
+They speak as much of a protocol as the probe hears, and whatever nonsense a test asks for.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import socket
+import subprocess
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
+from OpenSSL import SSL
+
+from tests.support.x509.certificates import Draft
+
+Script = Callable[[socket.socket], None]
+_SCRIPT_ENDS_S = 5.0  # a script that waits for its client ends once the probe has hung up
+
+
+@dataclass
+class Count:
+    """How many connections a server has seen."""
+
+    port: int
+    connections: int = 0
+    changed: threading.Condition = field(default_factory=threading.Condition)
+    threads: list[threading.Thread] = field(default_factory=list)
+
+    def wait_for(self, connections: int) -> None:
+        """Wait until so many connections have come."""
+        with self.changed:
+            self.changed.wait_for(lambda: self.connections >= connections, timeout=30)
+
+    def one_more(self) -> None:
+        """Count a connection."""
+        with self.changed:
+            self.connections += 1
+            self.changed.notify_all()
+
+
+@contextlib.contextmanager
+def serving(script: Script, *, address: str = "127.0.0.1") -> Iterator[Count]:
+    """Serve every connection by a script in a thread of its own; a connection that the probe drops is no fault."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.create_server((address, 0), family=family, backlog=64) as listening:
+        count = Count(listening.getsockname()[1])
+        closing = threading.Event()
+        thread = threading.Thread(target=_accept, args=(listening, script, count, closing), daemon=True)
+        thread.start()
+        try:
+            yield count
+        finally:
+            closing.set()
+            with contextlib.suppress(OSError), socket.create_connection((address, count.port), 1):
+                pass  # wakes the thread up
+            thread.join()
+            for script_thread in count.threads:  # what a script notes is there once its server has ended
+                script_thread.join(_SCRIPT_ENDS_S)
+
+
+@contextlib.contextmanager
+def closed_port() -> Iterator[int]:
+    """Give a port of 127.0.0.1 that refuses connections: it is bound, so no other process gets it meanwhile."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield bound.getsockname()[1]
+
+
+def _accept(listening: socket.socket, script: Script, count: Count, closing: threading.Event) -> None:
+    while not closing.is_set():
+        connected, _ = listening.accept()
+        thread = threading.Thread(target=_play, args=(connected, script, count), daemon=True)
+        count.threads.append(thread)
+        thread.start()
+
+
+def _play(connected: socket.socket, script: Script, count: Count) -> None:
+    count.one_more()
+    with connected, contextlib.suppress(OSError, SSL.Error):
+        connected.settimeout(30)
+        script(connected)
+
+
+def hold(connected: socket.socket) -> None:
+    """Wait until the client has closed."""
+    while connected.recv(4096):
+        pass
+
+
+def then(*scripts: Script) -> Script:
+    """Return a script of scripts one after another."""
+
+    def script(connected: socket.socket) -> None:
+        for one in scripts:
+            one(connected)
+
+    return script
+
+
+def in_turn(*scripts: Script) -> Script:
+    """Return a script that is another one for each connection; the last stays."""
+    left = list(scripts)
+
+    def script(connected: socket.socket) -> None:
+        (left.pop(0) if len(left) > 1 else left[0])(connected)
+
+    return script
+
+
+def say(octets: bytes) -> Script:
+    """Return a script that sends bytes."""
+    return lambda connected: connected.sendall(octets)
+
+
+def dialog(greeting: bytes, *turns: tuple[bytes, bytes]) -> Script:
+    """Return a script that greets, then answers each expected command; another command ends it."""
+
+    def script(connected: socket.socket) -> None:
+        connected.sendall(greeting)
+        for command, reply in turns:
+            heard = _line(connected)
+            if not heard.startswith(command):
+                raise OSError(f"{heard!r} instead of {command!r}")
+            connected.sendall(reply)
+
+    return script
+
+
+def _line(connected: socket.socket) -> bytes:
+    line = b""
+    while not line.endswith(b"\n"):
+        octet = connected.recv(1)
+        if not octet:
+            raise OSError("closed")
+        line += octet
+    return line
+
+
+@functools.cache
+def key() -> ec.EllipticCurvePrivateKey:
+    """Return the one key of all test servers."""
+    return ec.generate_private_key(ec.SECP256R1())
+
+
+@functools.cache
+def certificate(common_name: str = "test") -> x509.Certificate:
+    """Return a self-signed certificate of that name."""
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
+    now = datetime.now(UTC)
+    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key().public_key())
+    builder = builder.serial_number(x509.random_serial_number())
+    return builder.not_valid_before(now).not_valid_after(now + timedelta(days=9)).sign(key(), hashes.SHA256())
+
+
+def der(one: x509.Certificate) -> bytes:
+    """Return a certificate's bytes."""
+    return one.public_bytes(Encoding.DER)
+
+
+def context(
+    chain: Sequence[x509.Certificate] = (), *, oldest: int = SSL.TLS1_2_VERSION, newest: int = SSL.TLS1_3_VERSION
+) -> SSL.Context:
+    """Return a server's context that speaks those versions and sends that chain, leaf first."""
+    leaf, *others = chain or (certificate(),)
+    made = SSL.Context(SSL.TLS_SERVER_METHOD)
+    made.set_cipher_list(b"ALL:@SECLEVEL=0")
+    made.set_min_proto_version(oldest)
+    made.set_max_proto_version(newest)
+    made.use_privatekey(key())
+    made.use_certificate(leaf)
+    for other in others:
+        made.add_extra_chain_cert(other)
+    return made
+
+
+def both(*drafts: Draft, oldest: int = SSL.TLS1_2_VERSION, newest: int = SSL.TLS1_3_VERSION) -> SSL.Context:
+    """Return the context of a server that has these certificates."""
+    served = SSL.Context(SSL.TLS_SERVER_METHOD)
+    served.set_min_proto_version(oldest)
+    served.set_max_proto_version(newest)
+    for draft in drafts:
+        served.use_certificate(x509.load_der_x509_certificate(draft.der))
+        served.use_privatekey(draft.private_key)
+    return served
+
+
+def tls(served: SSL.Context, said: list[bytes] | None = None, greeting: bytes = b"") -> Script:
+    """Return a script that shakes hands, greets, and notes in `said` what it is told until the client leaves."""
+
+    def script(connected: socket.socket) -> None:
+        connected.settimeout(None)
+        connection = SSL.Connection(served, connected)
+        connection.set_accept_state()
+        connection.do_handshake()
+        if greeting:
+            connection.sendall(greeting)
+        with contextlib.suppress(SSL.Error):
+            while heard := connection.recv(4096):
+                if said is not None:
+                    said.append(heard)
+                if heard.strip().endswith((b"QUIT", b"LOGOUT")):
+                    break
+        connection.shutdown()
+
+    return script
+
+
+@contextlib.contextmanager
+def stapling(answer: bytes, version: str, folder: Path) -> Iterator[int]:
+    """Serve a stapled OCSP answer with the openssl program, on the port that is given back.
+
+    The server side of stapling in pyOpenSSL 26.4 sends nothing with OpenSSL 4.
+    """
+    pem, staple = folder / "server.pem", folder / "answer.der"
+    secret = key().private_bytes(Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    pem.write_bytes(secret + certificate().public_bytes(Encoding.PEM))
+    staple.write_bytes(answer)
+    command: list[str | Path] = ["openssl", "s_server", version, "-accept", "127.0.0.1:0", "-cert", pem, "-key", pem]
+    with subprocess.Popen(
+        [*command, "-status_file", staple], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as server:
+        try:
+            ready = next(line for line in server.stdout or () if line.startswith(b"ACCEPT"))
+            yield int(ready.rpartition(b":")[2])
+        finally:
+            server.kill()

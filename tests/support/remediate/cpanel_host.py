@@ -1,0 +1,149 @@
+"""A host with a panel whose services are places: their certificates are the panel's files, installed by its API.
+
+It knows where the panel has them and how a place serves what it copied; the commands of a repair run on this machine.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from audit.endpoint import Endpoint
+from audit.observation import HostView, InstalledFile
+from audit.probe import Target
+from remediate.cpanel.panel import Panel
+from remediate.execution.context import RunContext
+from remediate.model.case import Case, Repair, UsedFile, steps_of
+from remediate.model.options import Timeouts
+from remediate.state.journal import Journal
+from tests.support import whmapi1
+from tests.support.remediate.folder_hosts import Ca, LocalSession, Place, run_context, running_place
+
+LABEL: Final = "server"
+NAME: Final = "server.example"
+SERVICES: Final = ("cpanel", "exim")
+_SCRIPTS: Final = {"cpanel": ("cpsrvd", "cpdavd"), "exim": ("exim",)}
+_RESTART: Final = """\
+#!/bin/sh
+cd {ssl} || exit 1
+set -- {files}
+[ ! -e cpanel/mycpanel.pem ] || [ "$1" != cpanel/cpanel.pem ] || set -- cpanel/mycpanel.pem
+cat "$@" >{folder}/served.new && mv {folder}/served.new {folder}/served
+"""
+_KINDS: Final = {
+    "cpanel": (("cpanel/cpanel.pem", "certificate"), ("cpanel/cpanel.pem", "key")),
+    "exim": (("exim/exim.crt", "certificate"), ("exim/exim.key", "key")),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class PanelHost:
+    """The panel's folder, and the place of each of its services."""
+
+    root: Path
+    places: Mapping[str, Place]
+    session: LocalSession
+
+    @property
+    def ssl(self) -> Path:
+        """Where the panel keeps the certificates of its services."""
+        return self.root / "var/cpanel/ssl"
+
+    @property
+    def program(self) -> Path:
+        """Where `whmapi1` is."""
+        return self.root / "usr/local/cpanel/bin/whmapi1"
+
+    @property
+    def served(self) -> dict[str, str]:
+        """The leaf that each service serves."""
+        return {service: place.served for service, place in self.places.items()}
+
+    @property
+    def calls(self) -> list[str]:
+        """What `whmapi1` was asked."""
+        return (self.root / "var/cpanel/whmapi1.calls").read_text().splitlines()
+
+    def endpoint(self, service: str) -> Endpoint:
+        """Return the endpoint of a service."""
+        port = self.places[service].port
+        return Endpoint("https", NAME, port, "127.0.0.1", LABEL, f"ssh://{LABEL}", service=service)
+
+    @property
+    def targets(self) -> dict[str, Target]:
+        """How the endpoints are found, with the files that are used now."""
+        return {str(self.endpoint(service)): self._target(service) for service in self.places}
+
+    def _target(self, service: str) -> Target:
+        files = tuple(self._file(path, kind) for path, kind in _KINDS[service])
+        view = HostView(LABEL, f"ssh://{LABEL}", is_cpanel=True, service=service, files=files)
+        return Target(self.endpoint(service), server=view)
+
+    def _file(self, name: str, kind: Any) -> InstalledFile:  # noqa: ANN401 - one of the kinds
+        path = self.ssl / name
+        installed = path.with_name(f"my{path.name}")
+        real = installed if installed.exists() else path
+        certificates = x509.load_pem_x509_certificates(real.read_bytes()) if kind == "certificate" else ()
+        chain = tuple(one.public_bytes(Encoding.DER) for one in certificates)
+        return InstalledFile(str(real), kind, str(real), chain_der=chain)
+
+    def case(self, repair: Repair = Repair.REISSUE, **changes: Any) -> Case:  # noqa: ANN401 - any field
+        """Return the case of all services."""
+        targets = self.targets
+        files = tuple(
+            UsedFile(target.server.service, file.path, file.kind, mode="0640")
+            for target in targets.values()
+            if target.server and target.server.service
+            for file in target.server.files
+        )
+        whole = Case(
+            "panel", LABEL, f"ssh://{LABEL}", repair, (NAME,), SERVICES, tuple(targets), files, (),
+            steps_of(repair, SERVICES, tuple(targets)), is_panel=True,
+        )  # fmt: skip
+        return replace(whole, **changes)
+
+    def run(self, journal: Journal, ca: Any, **changes: Any) -> RunContext:  # noqa: ANN401 - any issuer, any field
+        """Return what a run may use here."""
+        place = next(iter(self.places.values()))
+        given = {
+            "session": self.session, "targets": self.targets, "workdir_root": str(self.root / "sslaudit"),
+            "panel": Panel(str(self.root), 20),
+            "timeouts": Timeouts(confirmation_s=20, proof_s=0.5, issuance_s=2.0, look_s=0.2),
+        }  # fmt: skip
+        return run_context(journal, ca or Ca(), place, **(given | changes))
+
+
+@contextmanager
+def running_panel(root: Path) -> Iterator[PanelHost]:
+    """Serve an expired certificate on every service as long as the context lasts."""
+    with ExitStack() as running:
+        (root / "scripts").mkdir(parents=True)
+        places = {one: running.enter_context(running_place(root / one, "server")) for one in SERVICES}
+        host = PanelHost(root, places, LocalSession())
+        host.program.parent.mkdir(parents=True)
+        shutil.copy(whmapi1.__file__, host.program)
+        for service, place in places.items():
+            lay(host, service)
+            files = " ".join(dict.fromkeys(path for path, _ in _KINDS[service]))
+            for script in _SCRIPTS[service]:
+                path = root / "scripts" / f"restartsrv_{script}"
+                path.write_text(_RESTART.format(ssl=host.ssl, files=files, folder=place.folder))
+                path.chmod(0o755)
+        yield host
+
+
+def lay(host: PanelHost, service: str) -> None:
+    """Write what a place serves into the files that the panel makes by itself."""
+    folder, parts = host.places[service].folder, {"lc": "tls.crt", "k": "tls.key"}
+    for kept in whmapi1.FILES[service]:
+        path = host.ssl / kept.path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("".join((folder / parts[part]).read_text() for part in ("k", "lc") if part in kept.parts))
+        path.chmod(kept.mode)

@@ -1,0 +1,152 @@
+"""Services and certificates for tests of the switch: files, a reload that copies them, certificates in one line.
+
+It knows openssl and folders; it starts no daemon.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from remediate.deployment.switch import TERMINAL, Progress, look, read_progress, start
+from remediate.deployment.versions import FileSet, FileTarget, Part, Version, stage
+from remediate.hosts.command import Command, CommandResult
+from remediate.hosts.workdir import HostWorkdir
+from remediate.installers import CustomInstaller
+from tests.support.remediate.link_deployment import prune_then, stage_then, start_then
+from tests.support.remediate.local_commands import run
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A certificate and its key on disk."""
+
+    certificate: str
+    key: str
+    key_path: Path
+
+
+def new_pair(folder: Path, name: str) -> Pair:
+    """Return a self-signed certificate and its key."""
+    key, certificate = folder / f"{name}.key", folder / f"{name}.crt"
+    argv = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "1"]
+    subprocess.run(
+        [*argv, "-subj", f"/CN={name}", "-keyout", key, "-out", certificate], check=True, capture_output=True
+    )
+    return Pair(certificate.read_text(), key.read_text(), key)
+
+
+def target(path: str, letters: str) -> FileTarget:
+    """Return a file that holds the parts of these letters."""
+    return FileTarget(path, frozenset(map(Part, letters)))
+
+
+def was_interrupted(progress: Progress) -> bool:
+    """Return whether a switch ended before it was finished, so that it has to be started again."""
+    return progress.last.state not in TERMINAL and progress.holder is None
+
+
+def staged(file_set: FileSet, pair: Pair, bundle: str = "") -> str:
+    """Lay a version of some files ready and return its name."""
+    version = Version(pair.certificate, bundle, str(pair.key_path))
+    done = run(stage(file_set, version))
+    assert done.ok, done
+    return file_set.name_of(version)
+
+
+def progress_of(file_set: FileSet) -> Progress:
+    """Return where the switch of some files is."""
+    return read_progress(run(look(file_set)))
+
+
+def waited_for(file_set: FileSet, condition: Callable[[Progress], bool]) -> Progress:
+    """Return where the switch of some files is when that has come true."""
+    deadline = time.monotonic() + 60
+    while not condition(progress := progress_of(file_set)):
+        assert time.monotonic() < deadline, progress
+        time.sleep(0.05)
+    return progress
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A host that is a folder: certificate and key of a service, and what the service took up of them last."""
+
+    folder: Path
+    file_set: FileSet
+    service: CustomInstaller
+
+    @property
+    def certificate(self) -> Path:
+        """Where the service has its certificate."""
+        return self.folder / "etc/tls.crt"
+
+    @property
+    def key(self) -> Path:
+        """Where it has its key."""
+        return self.folder / "etc/private/tls.key"
+
+    @property
+    def configured(self) -> tuple[str, str]:
+        """What is at the configured paths."""
+        return self.certificate.read_text(), self.key.read_text()
+
+    @property
+    def served(self) -> tuple[str, str]:
+        """What the service took up last."""
+        return (self.folder / "served.crt").read_text(), (self.folder / "served.key").read_text()
+
+    def stage(self, pair: Pair) -> str:
+        """Lay a version ready and return its name."""
+        return staged(self.file_set, pair)
+
+    def start(self, version: str, *, confirm_within_s: int = 20, returns: bool = True) -> CommandResult:
+        """Start a switch."""
+        return run(self.starting(version, confirm_within_s=confirm_within_s, returns=returns))
+
+    def starting(self, version: str, *, confirm_within_s: int = 20, returns: bool = True) -> Command:
+        """Return the command that starts a switch."""
+        return start(self.file_set, (self.service,), version, confirm_within_s=confirm_within_s, returns=returns)
+
+    def progress(self) -> Progress:
+        """Return where the switch is."""
+        return progress_of(self.file_set)
+
+    def wait_for(self, *states: str) -> Progress:
+        """Return where the switch is when it has come to one of these states, and its script has let go if it ends."""
+        return self.wait_until(lambda progress: progress.last.state in states)
+
+    def wait_until(self, condition: Callable[[Progress], bool]) -> Progress:
+        """Return where the switch is when that has come true."""
+        return waited_for(self.file_set, condition)
+
+
+def new_place(folder: Path, old: Pair, *, test: str = ":", reload: str | None = None) -> Place:
+    """Return a folder in which a service serves the old certificate from two files."""
+    certificate, key = folder / "etc/tls.crt", folder / "etc/private/tls.key"
+    key.parent.mkdir(parents=True, mode=0o710)
+    key.parent.chmod(0o710)
+    certificate.write_text(old.certificate)
+    key.write_text(old.key)
+    key.chmod(0o640)
+    copying = f"cp {certificate} {folder}/served.crt && cp {key} {folder}/served.key"
+    subprocess.run(["sh", "-c", copying], check=True)
+    workdir = HostWorkdir("web1", "c4f3", "test", str(folder / "sslaudit"))
+    placed = (target(str(certificate), "lc"), target(str(key), "k"))
+    service = CustomInstaller("gateway", f"cd {folder}; {test}", f"cd {folder}; {reload}" if reload else copying)
+    return Place(folder, FileSet(workdir, placed), service)
+
+
+def leave_links(place: Place, new: Pair) -> None:
+    """Repair a place as the earlier version did: its paths become links, and what they were is put away."""
+    version = Version(new.certificate, "", str(new.key_path))
+    assert run(stage_then(place.file_set, version)).ok
+    service = (place.service.name, ":", place.service.reload_command or ":", ":")
+    assert run(start_then(place.file_set, place.file_set.name_of(version), service)).ok
+    place.wait_until(lambda progress: progress.last.state == "confirmed" and progress.holder is None)
+    assert run(prune_then(place.file_set)).ok
+    assert (place.certificate.is_symlink(), place.key.is_symlink()) == (True, True)
+    assert Path(f"{place.file_set.folder}/0.modes").exists()

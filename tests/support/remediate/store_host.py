@@ -1,0 +1,231 @@
+"""A host with two services that share a certificate, a website and the strict Store, all on record in one list.
+
+It knows what a repair did there, in its order: every command that changes something, and every request that came.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from audit.observation import DnsView
+from audit.observation.website import Docroot
+from audit.probe import Limits, Target
+from remediate.challenges.dns_lookup import LookUp
+from remediate.execution.context import RunContext
+from remediate.execution.dry_run_lines import dry_run_lines
+from remediate.hosts.command import Command
+from remediate.issuers import IssuerEndpoint
+from remediate.issuers.base import Request
+from remediate.issuers.store import Store
+from remediate.model.case import Case, Repair, Validation, steps_of
+from remediate.model.plan import Plan
+from remediate.state.journal import Journal
+from tests.support.remediate.folder_hosts import (
+    AUTHORITY,
+    LocalSession,
+    NoRecords,
+    Place,
+    changed,
+    run_context,
+    running_place,
+)
+from tests.support.store.issuance import to_pem
+from tests.support.store.server import Request as Asked
+from tests.support.store.server import Store as StrictStore
+from tests.support.store.server import serving
+
+SECOND = "mail"
+
+
+class Near(NoRecords):
+    """Every name is at this machine."""
+
+    def of(self, name: str, limits: Limits, stop: threading.Event) -> LookUp:
+        del limits, stop
+        return LookUp(name, DnsView("ok", ("127.0.0.1",)))
+
+
+@dataclass(slots=True)
+class Premiere:
+    """What is there, and what has happened."""
+
+    place: Place
+    store: StrictStore
+    website_port: int
+    tape: list[Any] = field(default_factory=list)
+
+    def case(self, repair: Repair = Repair.REISSUE, **changes: Any) -> Case:  # noqa: ANN401 - any field
+        """Return the case of the certificate that both services use."""
+        place, endpoints = self.place, tuple(self._targets)
+        services = (place.service, SECOND)
+        mine = place.case(repair).files
+        files = (*mine, *(replace(one, service=SECOND) for one in mine))
+        whole = place.case(
+            repair, services=services, endpoints=endpoints, files=files,
+            validated_on=(Validation(place.endpoint.name, (place.label,)),),
+            steps=steps_of(repair, services, endpoints),
+        )  # fmt: skip
+        return replace(whole, **changes)
+
+    def run(self, journal: Journal, **changes: Any) -> RunContext:  # noqa: ANN401 - any field
+        """Return what a run may use here."""
+        place = self.place
+        issuer = Store(IssuerEndpoint(self.store.base_url, lambda: self.store.token, deadline_s=5.0))
+        run = run_context(
+            journal, issuer, place, targets=self._targets, name="store", lookups=Near(),
+            docroot_of=lambda _: Docroot(str(self.docroot)), http_port=self.website_port,
+            installers={place.service: place.installer(), SECOND: replace(place.installer(), name=SECOND)},
+        )  # fmt: skip
+        return changed(run, **changes)
+
+    @property
+    def docroot(self) -> Path:
+        """What the website serves."""
+        return self.place.folder.parent / "docroot"
+
+    @property
+    def access_log(self) -> Path:
+        """Where the website notes who asks for what."""
+        return self.place.folder.parent / "access.log"
+
+    @property
+    def _targets(self) -> dict[str, Target]:
+        first = self.place.target()
+        assert first.server is not None
+        second = replace(
+            first, endpoint=replace(first.endpoint, scheme="tls"), server=replace(first.server, service=SECOND)
+        )
+        return {str(one.endpoint): one for one in (first, second)}
+
+    def happened(self, since: int = 0) -> list[Command | Request]:
+        """Return what changed something and what was asked, in its order; of a request nobody says why."""
+        events = [one for one in self.tape[since:] if isinstance(one, Asked) or one.changes]
+        return [self._read(one) if isinstance(one, Asked) else one for one in events]
+
+    def _read(self, one: Asked) -> Request:
+        return Request("", one.method, self.store.base_url.removesuffix("/api") + one.path, one.body.decode())
+
+    def truth(self, case: Case, root: str) -> dict[str, str]:
+        """Return what came to be in the place of what only stood for it: from the CA's side and from the disk."""
+        leaf, *chain = x509.load_pem_x509_certificates((self.place.folder / "tls.crt").read_bytes())
+        return {
+            "<the certificate that was issued>": to_pem(leaf),
+            "<the certificate in use>": to_pem(leaf),
+            "<the certificates of its CAs>": to_pem(*chain),
+            **_versions(Path(root, case.id)),
+            **self._ordered(),
+        }
+
+    def _ordered(self) -> dict[str, str]:
+        """Return what came to be at the Store."""
+        csrs = [json.loads(one.body)["csr"] for one in self.tape if isinstance(one, Asked) and one.body]
+        if not csrs:
+            return {}
+        return {
+            "<the request made above>": json.dumps(csrs[0])[1:-1],
+            "<the order>": self.store.orders()[0]["id"],
+            **digests(x509.load_pem_x509_csr(csrs[0].encode())),
+        }
+
+
+def _versions(folder: Path) -> dict[str, str]:
+    """Return the version in use and the one before in the only set of files of a case; nothing if it switched none."""
+    found = {link.parent for link in folder.glob("*/live")}
+    if not found:
+        return {}
+    (files,) = found
+    return {
+        "<version>": str((files / "live").readlink()),
+        "<the version before>": str((files / "before").readlink()),
+    }
+
+
+def digests(csr: x509.CertificateSigningRequest) -> dict[str, str]:
+    """Return what came to be of what derives from the request."""
+    der = csr.public_bytes(Encoding.DER)
+    return {
+        "<SHA-256 of the request>": hashlib.sha256(der).hexdigest(),
+        "<the first 20 digits of that>": hashlib.sha256(der).hexdigest()[:20],
+        "<MD5 of the request>": hashlib.md5(der, usedforsecurity=False).hexdigest().upper(),
+    }
+
+
+def filled_in(previewed: Iterable[Command | Request], values: Mapping[str, str]) -> list[Command | Request]:
+    """Return previewed actions with the values that came to be; without the reason of a request, which is not sent."""
+
+    def fill(text: str) -> str:
+        for placeholder, value in values.items():
+            text = text.replace(placeholder, value)
+        return text
+
+    return [
+        replace(action, why="", url=fill(action.url), body=fill(action.body))
+        if isinstance(action, Request)
+        else replace(action, why=fill(action.why), arguments=tuple(map(fill, action.arguments)))
+        for action in previewed
+    ]
+
+
+def planned(*cases: Case) -> Plan:
+    """Return a plan of these cases."""
+    return Plan(cases, (), ())
+
+
+def printed(case: Case, run: RunContext, *, verbose: bool = False) -> str:
+    """Return what a dry run of a case prints."""
+    return "\n".join(dry_run_lines(planned(case), run, verbose=verbose))
+
+
+@contextmanager
+def premiere(folder: Path) -> Iterator[Premiere]:
+    """Let all of it be there as long as the context lasts."""
+    (folder / "docroot").mkdir()
+    visit = partial(_Visit, folder / "access.log", directory=str(folder / "docroot"))
+    site = ThreadingHTTPServer(("127.0.0.1", 0), visit)
+    port = site.server_port
+    (folder / "store").mkdir()
+    with (
+        site,
+        ThreadPoolExecutor(1) as pool,
+        running_place(folder / "a", "a") as place,
+        serving(folder / "store", lambda _: [("127.0.0.1", port)], authority=AUTHORITY) as store,
+    ):
+        pool.submit(site.serve_forever, 0.02)
+        tape: list[Any] = []
+        store.requests = tape
+        try:
+            yield Premiere(replace(place, session=LocalSession(tape)), store, port, tape)
+        finally:
+            site.shutdown()
+
+
+class _Visit(SimpleHTTPRequestHandler):
+    """A visit to the website, noted in the combined format before it is answered."""
+
+    def __init__(self, log: Path, *given: Any, **named: Any) -> None:  # noqa: ANN401 - as in http.server
+        self._log = log
+        super().__init__(*given, **named)
+
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        """Note the request."""
+        when = datetime.now(UTC).strftime("%d/%b/%Y:%H:%M:%S +0000")
+        told = f'{self.client_address[0]} - - [{when}] "{self.requestline}" {int(code)} {size} "-"'
+        with self._log.open("a") as log:
+            log.write(f'{told} "{self.headers["User-Agent"]}"\n')
+
+    def log_message(self, *_: object) -> None:
+        """Print nothing."""

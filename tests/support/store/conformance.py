@@ -1,0 +1,249 @@
+"""What every issuer has to do, whatever it speaks: a class of tests that an issuer's own test class inherits.
+
+It knows the Protocol and a CA that obeys and misbehaves on demand; it refuses to know how the two talk.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from datetime import UTC, datetime
+from typing import Protocol
+
+import pytest
+
+from audit.x509.path.trust_store import Anchors
+from remediate.issuers import FaultKind, Issuer, IssuerFault, Order, OrderRequest
+from remediate.pki.issued_chain import Expected, InstallableChain, IssuedPem, Rejection, check_issued
+from tests.support.store.misconduct import RETRY_AFTER_S
+from tests.support.store.order_requests import csr, request
+
+DEADLINE_S = 1.5
+"""How long an exchange of an issuer under test may take; longer than a CA that dribbles takes for one byte."""
+
+
+class Counterpart(Protocol):
+    """An issuer, and the CA it speaks to. What a CA can do wrong is named as by the embedded lab's Store."""
+
+    issuer: Issuer
+    intruder: Issuer  # the same with a secret that the CA does not know
+    absent: Issuer  # the same, of a CA where nobody listens
+    secret: str
+    anchors: Anchors
+
+    def publish(self, order: OrderRequest) -> None:
+        """Have the CA find what it looks for to validate an order."""
+
+    def misbehave(self, what: str, *, times: int | None = None) -> None:
+        """Have the CA do something wrong, so many times or always."""
+
+    def behave(self) -> None:
+        """Have the CA do nothing wrong any more."""
+
+    def count(self) -> int:
+        """Return how many orders were ever placed with the CA."""
+
+
+def placed(answer: Order | IssuerFault | None) -> Order:
+    """Return the order that an answer is."""
+    assert isinstance(answer, Order), answer
+    return answer
+
+
+def fault(answer: object) -> IssuerFault:
+    """Return the fault that an answer is."""
+    assert isinstance(answer, IssuerFault), answer
+    return answer
+
+
+def issued(ca: Counterpart, order: OrderRequest) -> Order:
+    """Place an order that can be validated, and return it as it stands after one poll."""
+    ca.publish(order)
+    return placed(ca.issuer.collect(placed(ca.issuer.order(order)).id))
+
+
+def judged(ca: Counterpart, order: OrderRequest, answer: Order) -> InstallableChain | Rejection:
+    """Judge what came with an order."""
+    sent = IssuedPem(answer.certificate_pem, answer.ca_bundle_pem)
+    return check_issued(sent, Expected(order.csr, order.names), ca.anchors, datetime.now(UTC))
+
+
+class Conformance:
+    """To be inherited by a class with a fixture `ca` that gives a Counterpart."""
+
+    def test_a_request_that_was_never_ordered_is_not_found(self, ca: Counterpart) -> None:
+        assert ca.issuer.find(csr()) is None
+
+    def test_a_new_order_is_pending_and_says_when_to_ask_again(self, ca: Counterpart) -> None:
+        order = placed(ca.issuer.order(request()))
+        assert order.is_pending
+        assert order.retry_after_s is not None
+        assert order.certificate_pem is None
+
+    def test_an_order_is_found_by_its_request(self, ca: Counterpart) -> None:
+        wanted = request()
+        order = placed(ca.issuer.order(wanted))
+        assert placed(ca.issuer.find(wanted.csr)).id == order.id
+
+    def test_a_validated_order_is_issued_and_can_be_installed(self, ca: Counterpart) -> None:
+        wanted = request("www.shop.example", "shop.example")
+        answer = issued(ca, wanted)
+        assert answer.status == "issued"
+        installable = judged(ca, wanted, answer)
+        assert isinstance(installable, InstallableChain), installable
+        assert installable.leaf.spki_sha256 == wanted.csr.spki_sha256
+
+    def test_an_order_that_cannot_be_validated_stays_pending_and_says_why(self, ca: Counterpart) -> None:
+        order = placed(ca.issuer.order(request()))
+        answer = placed(ca.issuer.collect(order.id))
+        assert answer.is_pending
+        assert "www.shop.example" in answer.message
+
+    def test_pending_for_three_polls_is_issued_at_the_fourth(self, ca: Counterpart) -> None:
+        ca.misbehave("pending", times=3)
+        wanted = request()
+        ca.publish(wanted)
+        order = placed(ca.issuer.order(wanted))
+        polls = [placed(ca.issuer.collect(order.id)) for _ in range(4)]
+        assert [poll.is_pending for poll in polls] == [True, True, True, False]
+        assert polls[-1].status == "issued"
+
+    def test_the_same_idempotency_key_orders_once(self, ca: Counterpart) -> None:
+        wanted = request()
+        ids = {placed(ca.issuer.order(wanted)).id for _ in range(3)}
+        assert len(ids) == ca.count() == 1
+
+    def test_the_same_idempotency_key_with_other_content_is_a_conflict(self, ca: Counterpart) -> None:
+        first = request()
+        placed(ca.issuer.order(first))
+        other = request(idempotency_key=first.idempotency_key)
+        assert fault(ca.issuer.order(other)).kind == "conflict"
+        assert ca.count() == 1
+
+    def test_where_a_valid_certificate_exists_nothing_is_ordered(self, ca: Counterpart) -> None:
+        wanted = request()
+        first = issued(ca, wanted)
+        again = request(csr=wanted.csr, idempotency_key="another-attempt-2")
+        answer = placed(ca.issuer.order(again))
+        assert (answer.id, answer.status, answer.certificate_pem) == (first.id, "issued", first.certificate_pem)
+        assert ca.count() == 1
+
+    def test_a_request_is_never_used_for_two_orders(self, ca: Counterpart) -> None:
+        wanted = request()
+        placed(ca.issuer.order(wanted))
+        answer = fault(ca.issuer.order(request(csr=wanted.csr, idempotency_key="another-attempt-2")))
+        assert (answer.kind, ca.count()) == ("refused", 1)
+        assert any("csr" in field for field in answer.fields)
+
+    def test_names_that_cannot_be_had_are_refused_by_name(self, ca: Counterpart) -> None:
+        answer = fault(ca.issuer.order(request("mail.localdomain")))
+        assert answer.kind == "refused"
+        assert any("mail.localdomain" in field for field in answer.fields)
+        assert not answer.leaves_unknown
+
+    def test_a_rejected_order_says_so_and_why(self, ca: Counterpart) -> None:
+        ca.misbehave("rejected")
+        answer = issued(ca, request())
+        assert (answer.status, bool(answer.message), answer.certificate_pem) == ("rejected", True, None)
+
+    def test_an_unknown_order_is_told_from_trouble(self, ca: Counterpart) -> None:
+        assert fault(ca.issuer.collect("never-placed")).kind == "unknown"
+        assert fault(ca.issuer.cancel("never-placed")).kind == "unknown"
+
+    def test_a_pending_order_is_canceled_and_canceling_again_does_no_harm(self, ca: Counterpart) -> None:
+        order = placed(ca.issuer.order(request()))
+        assert ca.issuer.cancel(order.id) is None
+        assert ca.issuer.cancel(order.id) is None
+        assert placed(ca.issuer.collect(order.id)).status == "canceled"
+
+    def test_an_issued_order_is_not_canceled(self, ca: Counterpart) -> None:
+        order = issued(ca, request())
+        assert fault(ca.issuer.cancel(order.id)).kind == "conflict"
+
+    @pytest.mark.parametrize("what", ["429", "503", "503-date"])
+    def test_a_busy_ca_says_when_to_come_back(self, ca: Counterpart, what: str) -> None:
+        ca.misbehave(what, times=1)
+        wanted = request()
+        answer = fault(ca.issuer.order(wanted))
+        assert answer.kind == "busy"
+        assert answer.retry_after_s is not None
+        assert RETRY_AFTER_S - 60 <= answer.retry_after_s <= RETRY_AFTER_S
+        assert (answer.leaves_unknown, ca.count()) == (False, 0)
+        assert placed(ca.issuer.order(wanted)).is_pending
+
+    @pytest.mark.parametrize(
+        ("what", "kind"),
+        [
+            ("html", "broken"),
+            ("huge", "broken"),
+            ("redirect", "broken"),
+            ("502", "unreachable"),
+            ("cut", "unreachable"),
+            ("cut-short", "unreachable"),
+            ("dribble", "unreachable"),
+            ("dribble-head", "unreachable"),
+        ],
+    )
+    def test_whatever_becomes_of_the_answer_one_order_is_placed(
+        self, ca: Counterpart, what: str, kind: FaultKind
+    ) -> None:
+        ca.misbehave(what)
+        wanted = request()
+        began = time.monotonic()
+        answer = fault(ca.issuer.order(wanted))
+        assert time.monotonic() - began < DEADLINE_S + 20
+        assert (answer.kind, answer.leaves_unknown) == (kind, True)
+        ca.behave()
+        found = ca.issuer.find(wanted.csr)
+        again = placed(ca.issuer.order(wanted))
+        assert found is None or placed(found).id == again.id
+        assert ca.count() == 1
+
+    @pytest.mark.parametrize(
+        ("what", "why"),
+        [
+            ("other-key", "another key"),
+            ("other-names", "lacks shop.example, www.shop.example"),
+            ("fewer-names", "lacks www.shop.example"),
+            ("extra-name", "also holds extra-www.shop.example"),
+            ("expired", "the certificate expired at"),
+            ("not-yet-valid", "not valid before"),
+            ("too-long", "valid for 120 days"),
+            ("client-only", "serverAuth"),
+            ("no-chain", "was not sent"),
+            ("foreign-chain", "was not sent"),
+            ("foreign-ca", "is not a trust anchor"),
+            ("error-page", "begins '<!DOCTYPE html>"),
+        ],
+    )
+    def test_what_is_not_as_ordered_is_refused_before_anything_is_touched(
+        self, ca: Counterpart, what: str, why: str
+    ) -> None:
+        ca.misbehave(what)
+        wanted = request("www.shop.example", "shop.example")
+        refusal = judged(ca, wanted, issued(ca, wanted))
+        assert isinstance(refusal, Rejection)
+        assert why in str(refusal)
+
+    def test_a_chain_in_disorder_is_put_in_order(self, ca: Counterpart) -> None:
+        ca.misbehave("in-disorder")
+        wanted = request()
+        installable = judged(ca, wanted, issued(ca, wanted))
+        assert isinstance(installable, InstallableChain), installable
+        assert len(installable.intermediates) == 1
+
+    def test_nobody_listening_is_unreachable(self, ca: Counterpart) -> None:
+        assert fault(ca.absent.order(request())).kind == "unreachable"
+        assert fault(ca.absent.find(csr())).kind == "unreachable"
+
+    def test_a_secret_the_ca_does_not_know_orders_nothing(self, ca: Counterpart) -> None:
+        assert fault(ca.intruder.order(request())).kind == "authentication"
+        assert ca.count() == 0
+
+    def test_the_secret_is_in_no_word_that_is_said(self, ca: Counterpart, caplog: pytest.LogCaptureFixture) -> None:
+        caplog.set_level(logging.DEBUG)
+        said: list[object] = [ca.issuer, ca.intruder]
+        for what in ("forbidden", "html", "redirect", "cut"):
+            ca.misbehave(what, times=1)
+            said.append(ca.issuer.order(request()))
+        assert ca.secret not in "".join(f"{one!r} {one}" for one in said) + caplog.text

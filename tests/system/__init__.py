@@ -1,0 +1,1 @@
+"""Tests on real servers in overlays of this machine."""

@@ -1,0 +1,103 @@
+"""The switch on a panel's host with real servers: by its API and its restart scripts, and back again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+
+from audit.observation import InstalledFile
+from remediate.cpanel.panel import Panel
+from remediate.deployment.switch import Progress, look, read_progress, revert, start
+from remediate.deployment.versions import FileSet, Version, file_targets, stage
+from remediate.hosts.command import Command, CommandResult
+from remediate.hosts.workdir import ROOT, HostWorkdir
+from remediate.installers import Installer
+from tests.support.cpanel import layout
+from tests.support.cpanel.server import Panel as Server
+from tests.support.hosts.host import Host, HostFile, running_host
+from tests.support.hosts.openssl_client import wait_until
+from tests.support.hosts.pki import Authority, Credential, new_authority
+
+pytestmark = [pytest.mark.system, pytest.mark.usefixtures("overlays")]
+
+NAME = "server.panel.test"
+PANEL = Panel()
+FILES = {
+    "cpanel": ("cpanel/cpanel.pem", "cpanel/cpanel.pem"),
+    "dovecot": ("dovecot/dovecot.crt", "dovecot/dovecot.key"),
+    "exim": ("exim/exim.crt", "exim/exim.key"),
+    "ftp": ("ftp/pure-ftpd.pem", "ftp/pure-ftpd.pem"),
+}
+OURS = {"cpanel": "cpanel", "dovecot": "dovecot", "exim": "exim", "ftp": "pure-ftpd"}
+
+
+@pytest.fixture(scope="module")
+def server(overlays: None) -> Iterator[Server]:  # noqa: ARG001 - overlays skips or fails first
+    with running_host("main", NAME) as host:
+        running, old = Server(host), new_authority(datetime.now(UTC)).self_signed(NAME)
+        running.install("admin@contact.test", dict.fromkeys(layout.SERVICES, old))
+        yield running
+
+
+def run(host: Host, command: Command) -> CommandResult:
+    done = host.run("sh", "-c", command.script, "sh", *command.arguments, timeout_s=command.timeout_s)
+    return CommandResult(done.returncode, done.stdout, done.stderr)
+
+
+def file_set(service: str) -> FileSet:
+    certificate, key = (f"{layout.SSL}/{path}" for path in FILES[service])
+    placed = file_targets((InstalledFile(certificate, "certificate"), InstalledFile(key, "key")), ROOT)
+    return FileSet(HostWorkdir("server", "c4f3", "test"), placed, PANEL.deployment)
+
+
+def installer(service: str) -> Installer:
+    found = PANEL.installer(OURS[service])
+    assert found
+    return found
+
+
+def switched(host: Host, service: str, new: Credential, confirm_within_s: int) -> Progress:
+    """Stage and start a switch, and return where it is once it waits or has ended."""
+    one = file_set(service)
+    host.write(HostFile("/root/pending.pem", new.key, 0o600))
+    version = Version(new.certificate, new.above, "/root/pending.pem")
+    done = run(host, stage(one, version))
+    assert done.ok, done
+    done = run(host, start(one, [installer(service)], one.name_of(version), confirm_within_s=confirm_within_s))
+    assert done.ok, done
+    assert wait_until(lambda: at(host, service).last.state not in ("begun", "switching", "switched", "taken-up"))
+    return at(host, service)
+
+
+def at(host: Host, service: str) -> Progress:
+    return read_progress(run(host, look(file_set(service))))
+
+
+@pytest.mark.parametrize("service", layout.SERVICES)
+def test_a_service_serves_it_on_all_its_ports_and_what_was_there_when_called_back(
+    server: Server, authority: Authority, service: str
+) -> None:
+    host, before = server.host, server.serials()
+    progress = switched(host, service, authority.issue(NAME), 30)
+    assert (progress.last.state, [name for name, _ in progress.gaps]) == ("waiting", [OURS[service]])
+    now = server.serials()
+    assert (len(now[service]), now[service] == before[service], None in now[service]) == (1, False, False)
+    assert now | {service: before[service]} == before
+    done = run(host, revert(file_set(service), progress.last.version))
+    assert read_progress(done).last.state == "returned"
+    assert server.serials() == before
+    assert host.do("find", layout.SSL, "-type", "l") == ""
+
+
+def test_the_daemons_own_test_is_asked(server: Server, authority: Authority) -> None:
+    host, before = server.host, server.serials()
+    assert wait_until(lambda: at(host, "dovecot").holder is None)
+    host.shell("cp /etc/dovecot/dovecot.conf /root/good; echo 'no_such_setting = 1' >>/etc/dovecot/dovecot.conf")
+    switched(host, "dovecot", authority.issue(NAME), 30)
+    assert wait_until(lambda: at(host, "dovecot").last.state == "returned"), at(host, "dovecot")
+    host.shell("cp /root/good /etc/dovecot/dovecot.conf; /scripts/restartsrv_dovecot")
+    assert "dovecot: " in at(host, "dovecot").last.detail
+    assert "(nor was it before)" in at(host, "dovecot").last.detail
+    assert server.serials() == before

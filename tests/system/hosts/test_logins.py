@@ -1,0 +1,137 @@
+"""Logins that lack a right, are refused, hang or talk too much: each is one clear line, and costs no other host."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.hosts import ssh_login as login
+from tests.support.hosts.audit_run import AuditRun, command, interrupt, results_of
+from tests.support.hosts.host import Host, HostFile, name_hosts
+from tests.support.hosts.openssl_client import wait_until
+from tests.support.hosts.pki import Authority
+from tests.support.hosts.real_lab import NAMES, Lab, running_lab, sound
+
+pytestmark = pytest.mark.system
+
+WEB1 = NAMES["main"].main
+MAIN = f"{WEB1}/https://{WEB1}:443"
+_SILENT = "import socket, time; s = socket.create_server(('', 2222)); c = s.accept(); time.sleep(600)"
+
+
+@pytest.fixture(scope="module")
+def lab(overlays: None, authority: Authority) -> Iterator[Lab]:  # noqa: ARG001 - overlays skips or fails first
+    with running_lab(authority, sound(authority), "main") as running:
+        yield running
+
+
+@pytest.fixture
+def web1(lab: Lab) -> Host:
+    return lab.hosts["main"]
+
+
+def said_of_host(run: AuditRun, label: str = WEB1) -> str:
+    """Return what is said of a host that could not be logged into; the rest of the run has to be complete."""
+    verdict, message = run.verdict(f"{label}/", "svc.unreachable")
+    assert verdict == "inconclusive", run.explain()
+    assert run.status == 1, run.explain()
+    assert run.lines[-1]["kind"] == "summary"
+    return message
+
+
+def test_the_host_itself_can_be_audited_without_a_login(web1: Host, lab: Lab) -> None:
+    local = Lab(web1, lab.hosts, lab.authority, f"--audit-trust={'/root/anchor.pem'}")
+    web1.write(HostFile("/root/anchor.pem", lab.authority.anchor))
+    name_hosts(web1, {WEB1: ("198.18.1.2",), NAMES["main"].second: ("198.18.1.2",)})
+    run = local.audit("--hosts=local://")
+    assert run.status == 0, run.explain()
+    assert {one.partition("/")[2] for one in run.endpoints} >= {f"https://{WEB1}:443", f"smtp://{WEB1}:25"}
+
+
+def test_a_login_without_rights_says_which_file_it_may_not_read(lab: Lab) -> None:
+    run = lab.audit(f"--hosts=ssh://plain@{WEB1}")
+    verdict, message = run.verdict(MAIN, "key.mismatch")
+    assert verdict == "inconclusive", run.explain()
+    assert "/etc/ssl/nginx/main.key" in message
+    assert run.verdict(MAIN, "cert.expired")[0] == "pass"
+    assert run.with_verdict("fail", "error") == set(), run.explain()
+
+
+def test_sudo_without_a_password_sees_as_much_as_root(lab: Lab, web1: Host) -> None:
+    before = login.sessions(web1)
+    run = lab.audit(f"--hosts=ssh://sudoer@{WEB1}", "--sudo")
+    assert run.status == 0, run.explain()
+    assert login.sessions(web1) - before <= 4
+
+
+def test_sudo_that_would_ask_for_a_password_is_not_waited_for(lab: Lab) -> None:
+    run = lab.audit(f"--hosts=ssh://asked@{WEB1}", "--sudo")
+    assert "sudo" in said_of_host(run)
+    assert run.observed(f"{WEB1}/")["elapsed_s"] < 20
+
+
+def test_a_refused_login_is_said_and_no_endpoint_is_lost_elsewhere(lab: Lab) -> None:
+    run = lab.audit(f"--hosts=ssh://stranger@{WEB1}", "--audit-endpoint", f"https://{WEB1}")
+    assert f"ssh://stranger@{WEB1}" in said_of_host(run)
+    assert run.verdict(f"https://{WEB1}:443", "cert.expired")[0] == "pass"
+
+
+def test_a_host_that_is_down_costs_no_other_host_anything(lab: Lab) -> None:
+    name_hosts(lab.auditor, {WEB1: ("198.18.1.2",), NAMES["main"].second: ("198.18.1.2",), "down": ("198.18.1.77",)})
+    run = lab.audit(f"--hosts=ssh://root@down,ssh://root@{WEB1}")
+    said_of_host(run, "down")
+    assert {endpoint for endpoint, _ in run.with_verdict("inconclusive", "fail", "error")} == {"down/"}, run.explain()
+    assert MAIN in run.endpoints
+
+
+def test_a_login_that_hangs_costs_its_deadline_and_nothing_else(lab: Lab, web1: Host) -> None:
+    silent = web1.start("python3", "-c", _SILENT)
+    try:
+        web1.wait_for(2222)
+        run = lab.audit(f"--hosts=ssh://root@{WEB1}:2222")
+        said_of_host(run)
+        assert run.observed(f"{WEB1}/")["elapsed_s"] < 60
+    finally:
+        silent.kill()
+        silent.communicate()
+
+
+def test_an_unknown_host_key_is_never_accepted(lab: Lab, web1: Host) -> None:
+    lab.auditor.write(HostFile("/root/.ssh/known_hosts", ""))
+    try:
+        assert "host key" in said_of_host(lab.audit(f"--hosts=ssh://root@{WEB1}")).lower()
+        assert lab.auditor.read("/root/.ssh/known_hosts") == ""
+    finally:
+        login.know(lab.auditor, web1)
+
+
+def test_a_banner_in_every_command_is_not_taken_for_an_answer(lab: Lab, web1: Host) -> None:
+    chatty = '#!/bin/sh\necho "*** WELCOME ***"\necho "*** be good ***" >&2\nexec /bin/sh "$@"\n'
+    web1.write(HostFile("/usr/local/bin/chatty", chatty, 0o755))
+    web1.shell("sed -i 's|^root:.*|root:x:0:0:root:/root:/usr/local/bin/chatty|' /etc/passwd")
+    try:
+        run = lab.audit(f"--hosts=ssh://root@{WEB1}")
+        assert run.status == 0, run.explain()
+        assert MAIN in run.endpoints
+    finally:
+        web1.shell("sed -i 's|^root:.*|root:x:0:0:root:/root:/bin/sh|' /etc/passwd")
+
+
+@pytest.mark.parametrize("signal", ["INT", "TERM"])
+def test_a_run_that_is_interrupted_ends_its_files_and_leaves_no_process(lab: Lab, signal: str) -> None:
+    lab.auditor.shell("rm -rf /run/audit")
+    lab.auditor.write(HostFile("/run/audit/test_last.py", "import time\ndef test_last(): time.sleep(600)\n"))
+    running = lab.auditor.start(*command(lab.trust, f"--hosts=ssh://root@{WEB1}", "test_last.py"))
+    judged = lambda: MAIN in judged_endpoints(lab.auditor)  # noqa: E731 - said once
+    assert wait_until(judged)
+    interrupt(lab.auditor, signal)
+    output, errors = running.communicate(timeout=240)
+    assert running.returncode == 2, output + errors
+    assert results_of(lab.auditor)[-1]["kind"] == "summary"
+    left = [line for line in lab.auditor.ps().splitlines()[1:] if line.split()[3] not in ("cat", "ps")]
+    assert left == []
+
+
+def judged_endpoints(auditor: Host) -> str:
+    return auditor.run("grep", '"kind":"result"', "/run/audit/results.jsonl").stdout

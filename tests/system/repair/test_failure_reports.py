@@ -1,0 +1,74 @@
+"""What a run that could not repair says to whoever wakes up: on the terminal, in the results, by mail, and later."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from email.message import EmailMessage
+
+import pytest
+
+from tests.support.hosts.fleet import WEB1, WWW, Fleet, leaf_of, running_fleet
+from tests.support.hosts.host import HostFile
+from tests.support.hosts.nightly_repair import FOLDER, Night, prepare, rows
+from tests.support.hosts.openssl_client import served
+from tests.support.hosts.pki import Authority, new_authority
+
+pytestmark = [pytest.mark.system, pytest.mark.usefixtures("overlays")]
+
+_OTHER = "/root/other.pem"
+
+
+@pytest.fixture(scope="module")
+def fleet(overlays: None, authority: Authority) -> Iterator[Fleet]:  # noqa: ARG001 - overlays skips or fails first
+    with running_fleet(authority, "nginx", over_ssh=False) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def night(fleet: Fleet, authority: Authority) -> Night:
+    return prepare(fleet, authority, by_relay=False)
+
+
+def text(letter: EmailMessage) -> str:
+    """Return what a person reads, its lines joined."""
+    body = letter.get_body(("plain",))
+    assert body is not None
+    return f"{letter['Subject']} {' '.join(body.get_content().split())}"
+
+
+def test_where_nothing_is_trusted_the_run_says_so_and_touches_nothing(
+    fleet: Fleet, night: Night, authority: Authority
+) -> None:
+    fleet.near.write(HostFile(_OTHER, new_authority(authority.now).anchor))
+    run = night.run(f"--audit-trust={_OTHER}", "--audit-state=/run/other-state")
+    assert run.status == 1
+    ended = {row["endpoint"]: (row["outcome"], row["cause"]) for row in rows(run, "remediation")}
+    assert sorted(ended.values()) == [("failed", "issuer.answer"), ("waiting", "run.canary")], run.explain()
+    assert "no path leads to" in run.output
+    assert fleet.orders() == 1
+    assert served(fleet.web1, 443, WWW)[0] == leaf_of(fleet.planted.second)
+    assert fleet.leaves() == {leaf_of(fleet.planted.old)}
+    (letter,) = night.letters()
+    assert "no path leads to" in text(letter)
+
+
+def test_what_blocks_a_repair_is_told_once_and_its_recovery_too(fleet: Fleet, night: Night) -> None:
+    fleet.begin_again()
+    orders, told = fleet.orders(), len(night.letters())
+    fleet.web1.shell("mkdir -m 700 /var/www/html/.well-known")
+    first, second = night.run(), night.run()
+    assert (first.status, second.status) == (1, 1)
+    for run, outcome, cause in ((first, "failed", "dcv.forbidden"), (second, "waiting", "run.not-due")):
+        (row,) = rows(run, "remediation")
+        assert (row["outcome"], row["cause"]) == (outcome, cause)
+        assert (f"local/https://{WEB1}:443", "cert.expired") in run.with_verdict("fail")
+    assert f"{WEB1} at {fleet.address}: forbidden: the server denies it with 403" in " ".join(first.output.split())
+    (letter,) = night.letters()[told:]
+    assert "forbidden: the server denies it with 403" in text(letter)
+    assert (fleet.orders(), fleet.leaves()) == (orders, {leaf_of(fleet.planted.old)})
+    fleet.web1.shell("chmod 755 /var/www/html/.well-known")
+    fleet.a_night_passes(f"{FOLDER}/state")
+    assert [row["outcome"] for row in rows(night.run(), "remediation")] == ["proven"]
+    assert (fleet.orders() - orders, leaf_of(fleet.planted.old) in fleet.leaves()) == (1, False)
+    (recovery,) = night.letters()[told + 1 :]
+    assert "repaired" in recovery["Subject"]

@@ -1,0 +1,57 @@
+"""Repairs on a real host: proven on the wire, and the same where the controller is killed at every record."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.crash_points import STEP
+from tests.support.hosts.daemons import DAEMONS
+from tests.support.hosts.fleet import WEB1, Controller, Fleet, running_fleet
+from tests.support.hosts.pki import Authority
+
+pytestmark = [pytest.mark.system, pytest.mark.usefixtures("overlays")]
+
+
+def findings(fleet: Fleet) -> set[str]:
+    """Return the checks that an audit finds wrong on the website; what does not run on the host is wrong too."""
+    return {check for endpoint, check in fleet.audit().with_verdict("fail", "error") if endpoint.endswith(":443")}
+
+
+def killed_at_every_record(controller: Controller) -> Iterator[str]:
+    """Yield where each run was killed, a record further than the one before it, until one comes to its end.
+
+    What is done for the whole case is not walked again, so the count begins anew with what is done for its services.
+    """
+    for number in (*range(1, 13, STEP), *range(2, 100, STEP)):
+        for moment in ("before", "after"):
+            said = controller.run(killed=f"{moment} {number}")
+            if "status" not in said:
+                assert [kind for kind, *_ in said["endings"]] == ["proven"], said
+                return
+            assert said == {"status": -9}
+            yield f"{moment} {number}"
+
+
+def test_killed_at_every_record_the_next_runs_come_to_one_order_and_no_gap(authority: Authority) -> None:
+    with running_fleet(authority, "nginx", over_ssh=False) as fleet:
+        assert "cert.expired" in findings(fleet)
+        with fleet.watching() as watch, fleet.controller("/run/state") as controller:
+            assert len(list(killed_at_every_record(controller))) * STEP > 32
+            assert watch.saw_no_gap(is_replaced=True)
+            assert fleet.orders() == 1
+            assert findings(fleet) == set()
+            assert controller.run()["endings"] == []
+
+
+def test_a_certificate_that_lies_ready_is_taken_up_by_a_reload_and_nothing_is_ordered(authority: Authority) -> None:
+    with running_fleet(authority, "nginx", over_ssh=False) as fleet:
+        renewed = authority.issue(WEB1)
+        nginx = next(daemon for daemon in DAEMONS if daemon.name == "nginx")
+        fleet.web1.write(*nginx.files(renewed, authority.issue("www.example.test")))
+        assert "svc.disk-vs-wire" in findings(fleet)
+        with fleet.controller("/run/state") as controller:
+            said = controller.run()
+        assert {kind for kind, *_ in said["endings"]} == {"proven"}, said
+        assert (findings(fleet), fleet.orders()) == (set(), 0)

@@ -1,0 +1,1 @@
+"""Tests that use no socket and start no process."""

@@ -1,0 +1,86 @@
+"""The table of controls: what stands in it has a source, and what is built in stands in it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from audit.checks import check, check_of
+from audit.policy.controls import CONTROLS, CONTROLS_OF, Control, controls_of
+from tests.repository import documents
+from tests.support.evidence import A, keep, rows, unreachable
+
+IDS = {
+    "NIST 800-53": re.compile(r"[A-Z]{2}-\d{1,2}(\(\d{1,2}\))?"),
+    "PCI DSS": re.compile(r"\d{1,2}(\.\d{1,2}){2,3}"),
+}
+OF_THE_AUDIT_ITSELF = {"ops.waiver-expired", "ops.waiver-stale"}
+
+OWN = """
+from audit import check
+
+@check("acme.corp-issuer", severity="medium", source="Corp PKI policy 3.1", controls=["Corp 7", "NIST 800-53 SC-17"])
+def test_issued_by_the_corporate_ca(endpoint):
+    assert endpoint is None
+"""
+
+
+@pytest.mark.parametrize("control", CONTROLS, ids=lambda control: control.name)
+def test_every_control_has_an_id_of_its_catalogue_a_title_and_a_source(control: Control) -> None:
+    book = control.name.removesuffix(f" {control.id}")
+    assert IDS[book].fullmatch(control.id)
+    assert control.title
+    assert re.fullmatch(r"(NIST SP 800-53 rev\. 5|PCI DSS v4\.0\.1), https://\S+", control.source)
+
+
+def test_no_control_stands_twice_or_for_nothing() -> None:
+    names = [control.name for control in CONTROLS]
+    assert len(names) == len(set(names))
+    assert {name for controls in CONTROLS_OF.values() for name in controls} == set(names)
+
+
+def test_every_built_in_check_and_no_other_stands_in_the_table() -> None:
+    assert {mark.id for mark, _ in documents.checks()} == set(CONTROLS_OF)
+
+
+def test_only_checks_of_the_audit_itself_bear_on_no_control() -> None:
+    assert {check for check, controls in CONTROLS_OF.items() if not controls} == OF_THE_AUDIT_ITSELF
+
+
+@pytest.mark.parametrize(
+    ("check_id", "controls"),
+    [
+        ("cert.no-revocation-info", "NIST 800-53 IA-5(2), SC-17, SC-23; PCI DSS 4.2.1"),
+        ("cert.untrusted", "NIST 800-53 IA-5(2), SC-17, SC-20, SC-21, SC-23, SC-23(5); PCI DSS 4.2.1"),
+        ("key.weak", "NIST 800-53 AC-3, AC-6, IA-5(6), SC-12; PCI DSS 4.2.1"),
+        ("svc.disk-vs-wire", "NIST 800-53 CA-7, CM-3, CM-8, SC-12, SI-4; PCI DSS 4.2.1.1, 12.3.3"),
+    ],
+)
+def test_a_check_has_the_controls_of_its_groups_each_once_and_in_order(check_id: str, controls: str) -> None:
+    assert documents.briefly(controls_of(check_id)) == controls
+
+
+def test_a_check_that_is_unknown_has_those_that_it_gives_itself() -> None:
+    @check("acme.own", severity="low", controls=["Corp 7"])
+    def test_own() -> None: ...
+
+    mark = check_of(test_own)
+    assert mark
+    assert controls_of(mark.id, mark.controls) == ("Corp 7",)
+    assert controls_of("acme.other") == ()
+
+
+def test_they_stand_in_the_results_and_where_a_row_of_the_report_is_unfolded(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(test_own=OWN)
+    keep(pytester.path / "kept", [unreachable(A)])
+    reports = ("--audit-results=results.jsonl", "--html=report.html")
+    pytester.runpytest("--pyargs", "audit", "test_own.py", "--audit-from-evidence=kept", *reports)
+    found = {row["check"]: row["controls"] for row in rows(pytester.path / "results.jsonl")}
+    assert found["acme.corp-issuer"] == ["Corp 7", "NIST 800-53 SC-17"]
+    assert found["svc.unreachable"] == ["NIST 800-53 AU-8", "NIST 800-53 CM-6", "NIST 800-53 CM-7", "NIST 800-53 SC-7"]
+    assert all(list(CONTROLS_OF[check]) == controls for check, controls in found.items() if check in CONTROLS_OF)
+    page = Path("report.html").read_text(encoding="utf-8")
+    assert "controls  Corp 7, NIST 800-53 SC-17" in page
+    assert "controls  NIST 800-53 AU-8, NIST 800-53 CM-6" in page

@@ -1,0 +1,143 @@
+"""Whatever bytes stand in evidence, reading them ends in judgements; `make fuzz` tries a hundred thousand of them."""
+
+from __future__ import annotations
+
+import random
+import time
+import warnings
+from collections import Counter
+from collections.abc import Callable
+from typing import Final
+
+import pytest
+
+from audit.analysis.chains import MALFORMED
+from audit.verdict import Finding, Inconclusive, Judgement, NotApplicable
+from audit.x509.certificate import read_certificate
+from audit.x509.der import elements
+from audit.x509.raw import RawCertificate
+from tests.support.x509.evidence_fuzzing import KINDS, Judgements, read_all
+from tests.support.x509.mutated_evidence import attempt, good_evidence, signed_again
+from tests.support.x509.paths import tlv
+from tests.unit.audit.path.test_mutants import CA
+
+SEED: Final = 20261123
+MUTANTS: Final = 1200
+SLOWEST_S: Final = 1.0
+GOOD: Final = good_evidence()[0]
+UTF8_STRING: Final = b"\x0c"  # what none of the fields and extensions is
+
+FIELDS: Final[dict[str, Callable[[RawCertificate], bytes]]] = {
+    "serial": lambda raw: tlv(2, raw.serial),
+    "signature_alg": lambda raw: elements(raw.outer_algorithm)[0].content,
+    "issuer": lambda raw: raw.issuer.content,
+    "validity": lambda raw: raw.validity,
+    "subject": lambda raw: raw.subject.content,
+    "spki": lambda raw: raw.spki,
+}
+ISSUER: Final = {"cert.untrusted", "cert.self-signed", "cert.revoked", "cert.staple-stale", "cert.profile-br",
+                 "cert.internal-name", "cert.no-revocation-info", "cert.sct-insufficient", "cert.eku-clientauth",
+                 "chain.incomplete", "chain.order", "chain.intermediate-expiring", "chain.root-included",
+                 "chain.weak-ca-key"}  # fmt: skip
+"""What asks who issued the leaf: of one that the library refuses as a whole, that cannot be told."""
+NEEDED_BY: Final = {
+    "2.5.29.15": {"cert.profile-br"},
+    "2.5.29.17": {"cert.san-missing", "cert.name-mismatch", "cert.wildcard-scope", "cert.internal-name",
+                  "cert.profile-br"},
+    "2.5.29.31": {"cert.no-revocation-info", "cert.profile-br"},
+    "2.5.29.32": {"cert.profile-br"},
+    "2.5.29.35": {"cert.profile-br"},
+    "2.5.29.37": {"cert.eku-missing-serverauth", "cert.profile-br"},
+    "1.3.6.1.5.5.7.1.1": {"cert.must-staple-no-staple", "cert.profile-br"},
+    "1.3.6.1.5.5.7.1.24": {"cert.must-staple-no-staple"},
+    "1.3.6.1.4.1.11129.2.4.2": {"cert.sct-insufficient"},
+    "serial": {*ISSUER, "key.weak", "cert.expired", "cert.name-mismatch", "cert.weak-signature"},
+    "signature_alg": ISSUER,
+    "issuer": ISSUER,
+    "validity": ISSUER,
+    "subject": ISSUER,
+    "spki": {*ISSUER, "key.weak", "key.compromised"},
+}  # fmt: skip
+"""By extension or field the checks that cannot be told without it."""
+
+
+def judged(leaf: bytes) -> Judgements:
+    return read_all(GOOD.but("leaf", leaf), "leaf", in_full=True)
+
+
+def unreadable(place: str) -> bytes:
+    """Return the good leaf, signed, with another tag on an extension's value or on a field."""
+    reading = read_certificate(GOOD.leaf).raw
+    whole = FIELDS[place](reading) if place in FIELDS else reading.extensions[place].value
+    return signed_again(GOOD.leaf, lambda body: body.replace(whole, UTF8_STRING + whole[1:]), CA)
+
+
+def is_untold(judgement: Judgement | None) -> bool:
+    return isinstance(judgement, Inconclusive) and judgement.because == MALFORMED
+
+
+def test_no_mutant_escapes_or_takes_long() -> None:
+    chance, seen = random.Random(SEED), Counter[str]()  # noqa: S311 - the same edits each time
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for _ in range(MUTANTS):
+            tried, began = attempt(chance), time.process_time()
+            read_all(tried.evidence, tried.kind)
+            assert time.process_time() - began < SLOWEST_S, tried.der.hex()
+            seen[tried.kind] += 1
+    assert set(seen) == set(KINDS)
+
+
+def test_good_evidence_can_be_read() -> None:
+    for evidence in good_evidence():
+        judgements = read_all(evidence, "leaf")
+        assert judgements[MALFORMED] is None
+        assert judgements["cert.untrusted"] is None
+        assert not [name for name, ended in judgements.items() if isinstance(ended, Inconclusive)]
+
+
+@pytest.mark.parametrize("place", NEEDED_BY)
+def test_what_cannot_be_read_is_a_finding_with_place_and_reason_and_what_needs_it_is_inconclusive(place: str) -> None:
+    judgements = judged(unreadable(place))
+    found = judgements[MALFORMED]
+    assert isinstance(found, Finding)
+    where, _, why = found.reason.partition(": ")
+    assert where == ("the leaf's Certificate" if place in FIELDS else "the leaf's extensions")
+    assert "UnexpectedTag" in why
+    if place in FIELDS:
+        assert place in why
+    assert [check for check in NEEDED_BY[place] if not is_untold(judgements[check])] == []
+
+
+def test_every_extension_of_the_good_leaf_is_tried() -> None:
+    assert set(NEEDED_BY) == {*read_certificate(GOOD.leaf).raw.extensions, *FIELDS}
+
+
+@pytest.mark.parametrize("leaf", [b"", b"\0", b"\x30\x00", b"<html>", GOOD.leaf[:200]])
+def test_no_check_of_a_leaf_that_is_none_passes(leaf: bytes) -> None:
+    judgements = judged(leaf)
+    of_leaf = {check: ended for check, ended in judgements.items() if check.startswith(("cert.", "chain."))}
+    assert isinstance(of_leaf.pop(MALFORMED), Finding)
+    assert [check for check, ended in of_leaf.items() if not is_untold(ended)] == []
+
+
+def test_a_key_that_the_library_does_not_know_is_weak_and_not_malformed() -> None:
+    odd = tlv(0x30, tlv(0x30, b"\x06\x01\x2a"), b"\x03\x01\x00")
+    spki = read_certificate(GOOD.leaf).raw.spki
+    judgements = judged(signed_again(GOOD.leaf, lambda body: _spki_replaced(body, spki, odd), CA))
+    assert judgements[MALFORMED] is None
+    assert isinstance(judgements["key.weak"], Finding)
+    assert isinstance(judgements["key.compromised"], NotApplicable)
+
+
+def test_unknown_tls_feature_is_not_malformed_and_hides_nothing() -> None:
+    known, unknown = (tlv(0x30, tlv(2, bytes((number,)))) for number in (5, 9))
+    judgements = judged(signed_again(GOOD.leaf, lambda body: body.replace(tlv(4, known), tlv(4, unknown)), CA))
+    assert judgements[MALFORMED] is None
+    assert judgements["cert.name-mismatch"] is None
+    assert isinstance(judgements["cert.must-staple-no-staple"], NotApplicable)
+
+
+def _spki_replaced(body: bytes, spki: bytes, other: bytes) -> bytes:
+    (whole,) = elements(body)
+    return tlv(0x30, whole.content.replace(spki, other))

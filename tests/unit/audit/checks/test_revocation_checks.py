@@ -1,0 +1,216 @@
+"""The check of revocation: good, bad, not applicable, inconclusive; and where a certificate says its status is told."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from hashlib import sha256
+
+import pytest
+from cryptography import x509
+
+from audit.analysis.revocation import OFF, places, rules_of
+from audit.checks import test_revocation as checks
+from audit.json_codec import from_json, to_json
+from audit.observation import Observation, RevocationAnswer, RevocationSource
+from audit.policy import Policy, Profile, load_profile
+from audit.x509.certificate import read_certificate
+from audit.x509.path.served_chain import Chain, read_chain
+from audit.x509.path.trust_store import Anchors
+from tests.support.endpoint_facts import WEBPKI, observed, served
+from tests.support.verdicts import finding, inconclusive, not_applicable, passes
+from tests.support.x509.certificates import DAY, NOW
+from tests.support.x509.crls import Entry, crl, pointing
+from tests.support.x509.ocsp_responses import (
+    ASKED,
+    CA,
+    CRL_URL,
+    HOUR,
+    LEAF,
+    OCSP_URL,
+    REVOKED,
+    ROOT,
+    ROOT_CRL_URL,
+    Answer,
+)
+from tests.support.x509.paths import Made, extension_added, new_ca, new_leaf
+
+KEY_COMPROMISE = ((x509.CRLReason(x509.ReasonFlags.key_compromise), False),)
+
+
+def chain(leaf: Made = ASKED, *above: Made, anchors: tuple[Made, ...] = (ROOT,)) -> Chain:
+    sent = tuple(one.der for one in (leaf, *(above or (CA,))))
+    return read_chain(sent, Anchors({"mozilla": [one.der for one in anchors]}), NOW)
+
+
+def answer(
+    content: bytes | None,
+    about: Made = ASKED,
+    source: RevocationSource = "crl",
+    *,
+    failure: str = "",
+    asked_at: datetime = NOW,
+) -> RevocationAnswer:
+    url = CRL_URL if source == "crl" else OCSP_URL
+    return RevocationAnswer(sha256(about.der).hexdigest(), source, url, asked_at, content=content, failure=failure)
+
+
+def seen(*answers: RevocationAnswer, staple: bytes | None = None, leaf: Made = ASKED) -> Observation:
+    handshake = replace(served(), chain_der=(leaf.der, CA.der), ocsp_der=staple)
+    return replace(observed(handshake), revocation=answers)
+
+
+def facts(observation: Observation, of: Chain | None = None, policy: Policy = WEBPKI) -> dict[str, object]:
+    return {"chain": of or chain(), "observation": observation, "policy": policy, "now": NOW}
+
+
+@pytest.mark.parametrize(
+    "observation",
+    [
+        seen(answer(crl(CA))),
+        seen(answer(Answer().der, source="ocsp")),
+        seen(staple=Answer().der),
+        seen(answer(None, failure="no"), answer(Answer().der, source="ocsp")),
+        seen(answer(crl(CA)), staple=Answer(next_update=NOW - DAY, this_update=NOW - 2 * DAY).der),
+    ],
+    ids=["CRL", "OCSP", "staple", "CRL is not there", "staple is old"],
+)
+def test_a_certificate_that_one_source_says_is_good_passes(observation: Observation) -> None:
+    assert passes(checks.test_not_revoked, **facts(observation))
+
+
+def test_a_revoked_leaf_is_found_with_its_reason_and_rekeyed_where_its_key_is_known() -> None:
+    found = finding(checks.test_not_revoked, **facts(seen(answer(crl(CA, ASKED)))))
+    assert (found.reason, found.remedy) == (
+        f"the leaf was revoked 2026-11-21 10:00 UTC, says the CRL {CRL_URL}",
+        "reissue",
+    )
+    listed = crl(CA, Entry(ASKED.number, KEY_COMPROMISE))
+    assert finding(checks.test_not_revoked, **facts(seen(answer(listed)))).remedy == "rekey"
+    assert "(keyCompromise)" in finding(checks.test_not_revoked, **facts(seen(answer(listed)))).reason
+
+
+def test_who_says_revoked_is_believed_before_who_says_good() -> None:
+    for observation in (
+        seen(answer(crl(CA, ASKED)), staple=Answer().der),
+        seen(answer(crl(CA)), staple=Answer(status=REVOKED).der),
+        seen(answer(crl(CA)), answer(Answer(status=REVOKED).der, source="ocsp")),
+    ):
+        assert finding(checks.test_not_revoked, **facts(observation))
+
+
+def test_a_revoked_intermediate_is_found() -> None:
+    above = new_ca(ROOT, "CN=Asked CA").having(pointing(ROOT_CRL_URL))
+    leaf = new_leaf(above).having(pointing(CRL_URL))
+    good, of = answer(crl(above), leaf), chain(leaf, above)
+    assert passes(checks.test_not_revoked, **facts(seen(good, answer(crl(ROOT), above)), of))
+    listed = crl(ROOT, Entry(above.number, KEY_COMPROMISE))
+    found = finding(checks.test_not_revoked, **facts(seen(good, answer(listed, above)), of))
+    assert (found.remedy, found.reason.startswith("the intermediate CN=Asked CA was revoked")) == ("reissue", True)
+    assert "CN=Asked CA" in inconclusive(checks.test_not_revoked, **facts(seen(good), of)).reason
+
+
+@pytest.mark.parametrize(
+    ("of", "why"),
+    [
+        (chain(LEAF), "no certificate of the path names"),
+        (chain(replace(ASKED, start=NOW - DAY, end=NOW + 6 * DAY - timedelta(seconds=1))), "short-lived"),
+        (chain(ASKED, anchors=(ASKED,)), "trust anchor"),
+        (chain(Made("CN=Own").having(pointing(CRL_URL))), "self-signed"),
+        (chain(replace(ASKED, end=NOW - HOUR)), "it has expired"),
+    ],
+    ids=["no source", "short-lived", "anchor", "self-signed", "expired"],
+)
+def test_where_nobody_could_have_told_it_does_not_apply(of: Chain, why: str) -> None:
+    assert why in not_applicable(checks.test_not_revoked, **facts(seen(), of)).reason
+
+
+def test_seven_days_are_short_and_a_second_more_is_not() -> None:
+    longer = chain(replace(ASKED, start=NOW - DAY, end=NOW + 6 * DAY))
+    assert inconclusive(checks.test_not_revoked, **facts(seen(), longer))
+
+
+def test_an_expired_certificate_that_is_listed_is_revoked_all_the_same() -> None:
+    old = replace(ASKED, end=NOW - HOUR)
+    assert finding(checks.test_not_revoked, **facts(seen(answer(crl(CA, old), old)), chain(old)))
+
+
+@pytest.mark.parametrize(
+    ("observation", "why"),
+    [
+        (seen(answer(None, failure="192.0.2.1 does not answer")), f"the CRL {CRL_URL}: 192.0.2.1 does not answer"),
+        (seen(answer(b"<html>")), "cannot be read"),
+        (seen(answer(crl(CA, this_update=NOW - 30 * DAY))), "the next CRL was due"),
+        (seen(answer(Answer(issuer=CA).der[:-9], source="ocsp")), f"the OCSP responder {OCSP_URL}: OCSPResponse"),
+        (seen(staple=b"garbage"), "the stapled response: "),
+        (seen(), "was fetched in this run"),
+        (replace(seen(), revocation=None), "was fetched when this was observed"),
+    ],
+    ids=["unreachable", "page", "stale", "cut", "garbage stapled", "not asked", "old evidence"],
+)
+def test_what_could_not_be_had_or_believed_is_inconclusive(observation: Observation, why: str) -> None:
+    assert why in inconclusive(checks.test_not_revoked, **facts(observation)).reason
+
+
+def test_who_may_revoke_must_be_known() -> None:
+    leaf = ASKED
+    alone = read_chain((leaf.der,), Anchors({"mozilla": [ROOT.der]}), NOW)
+    assert inconclusive(checks.test_not_revoked, **facts(seen(), alone)).because == "chain.incomplete"
+    foreign = chain(ASKED, CA, ROOT, anchors=(Made("CN=Other"),))
+    assert inconclusive(checks.test_not_revoked, **facts(seen(), foreign)).because == "cert.untrusted"
+    assert inconclusive(checks.test_not_revoked, **facts(seen(), read_chain((b"x",), Anchors({}), NOW))).because == (
+        "cert.malformed"
+    )
+    assert not_applicable(checks.test_not_revoked, **facts(seen(), chain(LEAF, anchors=(Made("CN=Other"),))))
+
+
+def test_where_the_user_does_not_want_it_asked_it_does_not_apply() -> None:
+    off = replace(answer(None, failure=OFF), is_disabled=True)
+    assert not_applicable(checks.test_not_revoked, **facts(seen(off))).reason == OFF
+    assert finding(checks.test_not_revoked, **facts(seen(off, staple=Answer(status=REVOKED).der)))
+
+
+def test_what_was_asked_after_the_instant_of_judgement_is_judged_as_of_when_it_was_asked() -> None:
+    later = NOW + 3 * DAY
+    fresh = answer(crl(CA, this_update=later - HOUR), asked_at=later)
+    assert passes(checks.test_not_revoked, **facts(seen(fresh)))
+
+
+def test_only_what_can_be_asked_over_http_is_asked_in_the_order_of_the_policy() -> None:
+    leaf = read_certificate(ASKED.having(pointing("ldap://ca/x", "https://ca/x", CRL_URL)).der)
+    assert leaf.is_path_member
+    assert places(leaf, rules_of(WEBPKI)) == (("crl", CRL_URL), ("ocsp", OCSP_URL))
+    limits = replace(load_profile("webpki").thresholds, revocation_order=("ocsp",))
+    assert places(leaf, rules_of(Policy((Profile("own", "", limits),)))) == (("ocsp", OCSP_URL), ("crl", CRL_URL))
+    many = read_certificate(LEAF.having(pointing(*(f"http://ca/{number}" for number in range(99)))).der)
+    assert many.is_path_member
+    assert len(places(many, rules_of(WEBPKI))) == 4
+
+
+def test_a_certificate_that_names_only_what_is_not_asked_is_inconclusive() -> None:
+    of = chain(LEAF.having(pointing("ldap://ca.example.com/cn=x")))
+    assert "only http is fetched" in inconclusive(checks.test_not_revoked, **facts(seen(), of)).reason
+
+
+def test_an_observation_with_answers_is_the_same_after_a_round_trip() -> None:
+    observation = seen(answer(crl(CA)), answer(None, failure="no"))
+    assert from_json(Observation, to_json(observation)) == observation
+    older = {key: value for key, value in to_json(observation).items() if key != "revocation"}
+    assert from_json(Observation, older).revocation is None
+
+
+def test_a_staple_counts_where_the_certificate_names_no_source_and_from_whatever_address() -> None:
+    staple = Answer(about=LEAF, status=REVOKED).der
+    assert finding(checks.test_not_revoked, **facts(seen(staple=staple, leaf=LEAF), chain(LEAF)))
+    good = Answer(about=LEAF).der
+    assert not_applicable(checks.test_not_revoked, **facts(seen(staple=good, leaf=LEAF), chain(LEAF)))
+    both = [seen(staple=one, leaf=LEAF).handshakes[0] for one in (good, staple)]
+    assert finding(checks.test_not_revoked, **facts(replace(seen(leaf=LEAF), handshakes=tuple(both)), chain(LEAF)))
+
+
+def test_an_intermediate_that_cannot_be_read_is_not_taken_for_one_that_names_nothing() -> None:
+    broken = new_ca(ROOT, "CN=Broken CA").edited(extension_added("2.5.29.31", b"\x04\x00"))
+    leaf = new_leaf(broken).having(pointing(CRL_URL))
+    good, of = answer(crl(broken), leaf), chain(leaf, broken)
+    assert inconclusive(checks.test_not_revoked, **facts(seen(good), of)).because == "cert.malformed"
+    assert finding(checks.test_not_revoked, **facts(seen(answer(crl(broken, leaf), leaf)), of))

@@ -1,0 +1,214 @@
+"""Policy profiles as data, and the policy that several of them make."""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+from audit.config import read_waivers
+from audit.policy import BadProfile, builtin_profiles, choose_policy, load_profile
+from audit.policy.profile_file import THRESHOLDS
+from audit.policy.thresholds import Remark, Thresholds
+from tests.repository.documents import checks
+from tests.support.checkout import CHECKOUT
+from tests.support.endpoint_facts import GOOD, chain, private
+from tests.support.x509.certificates import leaf
+
+
+def written(folder: Path, text: str, name: str = "corp.toml") -> str:
+    """Write a profile and return its path."""
+    (folder / name).write_text(text, encoding="utf-8")
+    return str(folder / name)
+
+
+@pytest.mark.parametrize("name", builtin_profiles())
+def test_every_value_of_every_profile_that_comes_along_has_a_source(name: str) -> None:
+    profile = load_profile(name)
+    given = {known for known in THRESHOLDS if getattr(profile.thresholds, known) != getattr(Thresholds(), known)}
+    assert given <= set(profile.sources)
+    assert set(profile.severities) <= set(profile.severity_sources)
+    assert all((*profile.sources.values(), *profile.severity_sources.values(), *profile.disabled.values()))
+    assert profile.title
+
+
+@pytest.mark.parametrize("name", builtin_profiles())
+def test_every_profile_that_comes_along_names_checks_that_there_are(name: str) -> None:
+    known = {mark.id for mark, _ in checks()}
+    profile = load_profile(name)
+    assert {*profile.severities, *profile.disabled, *profile.remarks} <= known
+
+
+def test_a_profile_says_only_what_differs_from_the_one_it_extends() -> None:
+    cpanel = load_profile("cpanel")
+    assert (cpanel.thresholds.expiring_days_own, cpanel.thresholds.expiring_days) == (25, 3)
+    assert cpanel.thresholds.rsa_bits_min == load_profile("webpki").thresholds.rsa_bits_min
+    assert cpanel.sources["rsa_bits_min"] == "BR 6.1.5"
+
+
+def test_a_profile_of_the_users_own_extends_one_by_name(tmp_path: Path) -> None:
+    text = """
+        extends = "webpki"
+        source = "Corp PKI policy 3"
+        [thresholds]
+        rsa_bits_min = 3072
+        renewal_fraction = { value = "2/5", source = "Corp PKI policy 4" }
+        [severities]
+        "chain.order" = "high"
+        "acme.corp-issuer" = "low"
+        [disabled]
+        "cert.renewal-due" = "our agent renews at its own time"
+    """
+    corp = load_profile(written(tmp_path, text))
+    assert (corp.name, corp.thresholds.rsa_bits_min, corp.thresholds.renewal_fraction) == ("corp", 3072, Fraction(2, 5))
+    assert corp.title == load_profile("webpki").title
+    assert (corp.sources["rsa_bits_min"], corp.sources["renewal_fraction"]) == (
+        "Corp PKI policy 3",
+        "Corp PKI policy 4",
+    )
+    assert corp.severity_sources == {"chain.order": "Corp PKI policy 3", "acme.corp-issuer": "Corp PKI policy 3"}
+    assert corp.disabled == {"cert.renewal-due": "our agent renews at its own time"}
+
+
+def test_the_panels_profile_remarks_where_its_rules_and_todays_world_differ(tmp_path: Path) -> None:
+    remarks = load_profile("cpanel").remarks
+    told = " ".join(f"{one.today} {one.source}" for one in remarks.values())
+    assert all(word in told for word in ("47", "OCSP", "does not publish", "every address"))
+    assert all(one.seed.endswith(".") and one.today.endswith(".") for one in remarks.values())
+    text = 'extends = "cpanel"\n[remarks."cert.expired"]\nseed = "a"\ntoday = "b"\nsource = "c"\n'
+    assert load_profile(written(tmp_path, text)).remarks == {**remarks, "cert.expired": Remark("a", "b", "c")}
+    assert load_profile("webpki").remarks == {}
+
+
+def test_a_profile_extends_another_file_beside_it(tmp_path: Path) -> None:
+    base = 'extends = "webpki"\nsource = "ours"\n[thresholds]\nrsa_bits_min = 4096\n'
+    written(tmp_path, base, "base.toml")
+    assert load_profile(written(tmp_path, 'extends = "base.toml"\n')).thresholds.rsa_bits_min == 4096
+
+
+def test_a_profile_that_extends_none_says_itself_what_it_admits(tmp_path: Path) -> None:
+    text = """
+        source = "ours"
+        [thresholds]
+        signature_digests = ["sha384"]
+        curves = ["P-384"]
+        not_before_tolerance_s = 0
+        clock_offset_max_s = 5
+        key_owners = ["root"]
+        key_groups = []
+        revocation_exempt = [{ issued_from = 2026-03-15, days = 7 }, { issued_from = 2024-03-15, days = 10 }]
+        ocsp_ageless_s = 3600
+    """
+    own = load_profile(written(tmp_path, text)).thresholds
+    assert own.curves == ("P-384",)
+    assert [limit.days for limit in own.revocation_exempt] == [10, 7]  # by date, however they are written
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("[threshold]\n", "corp.toml: unknown key 'threshold'; did you mean 'thresholds'?"),
+        ("[thresholds]\nrsa_bit_min = 1\n", "[thresholds]: unknown key 'rsa_bit_min'; did you mean 'rsa_bits_min'?"),
+        ("[thresholds]\nrsa_bits_min = 1\n", "[thresholds] rsa_bits_min: it has no source; write { value = 1, source"),
+        ('[severities]\n"chain.order" = "low"\n', "[severities] chain.order: it has no source"),
+        ("[thresholds]\nrsa_bits_min = { valeu = 1 }\n", "rsa_bits_min: unknown key 'valeu'; did you mean 'value'?"),
+        ('[thresholds]\nrsa_bits_min = { source = "x" }\n', "rsa_bits_min: it has no value"),
+        ('[thresholds]\nrsa_bits_min = { value = 1, source = "" }\n', "rsa_bits_min, source: it is empty"),
+        ("source = 3\n", "source: 3 is not a text"),
+        ("title = 3\n", "title: 3 is not a text"),
+        ("extends = 3\n", "extends: 3 is not a text"),
+        ("disabled = 3\n", "[disabled]: 3 is not a table"),
+        ('source="x"\n[thresholds]\nrsa_bits_min = "many"\n', "rsa_bits_min: 'many' is not a whole number"),
+        ('source="x"\n[thresholds]\nrsa_bits_min = -1\n', "-1 is negative"),
+        ('source="x"\n[thresholds]\nrsa_bits_multiple = 0\n', "0 is less than 1"),
+        ('source="x"\n[thresholds]\nexpiring_days = 1000000000\n', "1000000000 is more than 999999999"),
+        ('source="x"\n[thresholds]\nrsa_bits_min = true\n', "true is not a whole number"),
+        ('source="x"\n[thresholds]\neku_required = 1\n', "1 is not true or false"),
+        ('source="x"\n[thresholds]\nrenewal_fraction = 3\n', "not between 0 and 1"),
+        ('source="x"\n[thresholds]\nrenewal_fraction = "1/0"\n', "is not a fraction"),
+        ('source="x"\n[thresholds]\ncurves = "P-256"\n', "curves: 'P-256' is not a list"),
+        ('source="x"\n[thresholds]\ncurves = ["P256"]\n', "did you mean 'P-256'?"),
+        ('source="x"\n[thresholds]\nprotocols_forbidden = ["TLSv1.0"]\n', "did you mean 'TLSv1"),
+        ('source="x"\n[thresholds]\nvalidity_max = [{ days = 3 }]\n', "write { issued_from = 2026-03-15, days = 200 }"),
+        ('source="x"\n[severities]\n"chain.order" = "hihg"\n', "low, medium, high, critical; did you mean 'high'?"),
+        ('source="x"\n[severities]\n"chain.ordre" = "high"\n', "'chain.ordre'; did you mean 'chain.order'?"),
+        (
+            '[disabled]\n"cert.expird" = "so"\n',
+            "[disabled]: no check is called 'cert.expird'; did you mean 'cert.expired'?",
+        ),
+        ('[disabled]\n"expired" = "so"\n', "no check is called 'expired'"),
+        ('extends = "webpki"\n[disabled]\n"cert.expired" = ""\n', "[disabled] cert.expired: it is empty"),
+        ('[remarks."cert.expird"]\nseed = "a"\n', "[remarks]: no check is called 'cert.expird'; did you mean"),
+        ('[remarks."cert.expired"]\nseed = "a"\n', "[remarks] cert.expired: it has no today, source; a remark has"),
+        ('[remarks."cert.expired"]\nseeds = "a"\n', "cert.expired: unknown key 'seeds'; did you mean 'seed'?"),
+        ('[remarks."cert.expired"]\nseed = ""\ntoday = "b"\nsource = "c"\n', "cert.expired, seed: it is empty"),
+        ('[remarks]\n"cert.expired" = "so"\n', "[remarks] cert.expired: 'so' is not a table"),
+        ('extends = "webpky"\n', "no profile 'webpky'; did you mean 'webpki'?"),
+        ('extends = "corp.toml"\n', "extends itself"),
+        ('title = "x"\n', "corp.toml: say signature_digests, curves,"),
+        ("title =\nnot toml", "line 1: invalid value; in TOML a line is"),
+    ],
+)
+def test_a_profile_that_cannot_be_used_says_what_is_wrong_and_where(tmp_path: Path, text: str, says: str) -> None:
+    with pytest.raises(BadProfile) as raised:
+        load_profile(written(tmp_path, text))
+    assert says in str(raised.value)
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(BadProfile, match=r"none\.toml: No such file"):
+        load_profile(str(tmp_path / "none.toml"))
+
+
+def test_an_unnamed_policy_follows_from_the_host_and_the_anchor() -> None:
+    assert choose_policy((), is_cpanel=True, is_private_pki=True).name == "cpanel"
+    assert choose_policy((), is_cpanel=False, is_private_pki=False).name == "webpki"
+    assert choose_policy((), is_cpanel=False, is_private_pki=True).name == "private-pki"
+    assert not chain(GOOD).is_of_private_pki
+    assert not chain(leaf(), leaf("x")).is_of_private_pki
+    assert chain(GOOD, anchors=private()).is_of_private_pki
+
+
+def test_named_policies_apply_to_every_endpoint() -> None:
+    policy = choose_policy((load_profile("webpki"), load_profile("cpanel")), is_cpanel=True, is_private_pki=False)
+    assert (policy.name, policy.is_named) == ("webpki+cpanel", True)
+
+
+def test_mozillas_intermediate_is_at_no_date_laxer_than_the_public_pki() -> None:
+    public = load_profile("webpki").thresholds.validity_max
+    for name in ("mozilla-modern", "mozilla-intermediate"):
+        own = load_profile(name).thresholds.validity_max
+        for start in {limit.issued_from for limit in (*own, *public) if limit.issued_from >= own[0].issued_from}:
+            in_force = [
+                max((one for one in limits if one.issued_from <= start), key=lambda one: one.issued_from)
+                for limits in (own, public)
+            ]
+            assert in_force[0].days <= in_force[1].days, (name, start)
+
+
+def test_mozillas_modern_wants_elliptic_curves_and_tls13_alone() -> None:
+    modern, intermediate = (load_profile(f"mozilla-{name}").thresholds for name in ("modern", "intermediate"))
+    assert (modern.key_kinds, intermediate.key_kinds) == (("EC",), ("EC", "RSA"))
+    assert set(modern.protocols_forbidden) - set(intermediate.protocols_forbidden) == {"TLSv1.2"}
+    assert [limits.validity_max[0].days for limits in (modern, intermediate)] == [90, 1188]
+
+
+@pytest.mark.parametrize("name", builtin_profiles())
+def test_the_page_of_policies_names_every_profile(name: str) -> None:
+    assert f"\n| `{name}` |" in page()
+
+
+def test_the_profile_and_the_waiver_on_the_page_of_policies_can_be_read(tmp_path: Path) -> None:
+    _, profile, waiver = re.findall(r"(?:^ {4}.*\n|^\n(?= {4}))+", page(), flags=re.MULTILINE)
+    corp = load_profile(written(tmp_path, dedent(profile)))
+    assert (corp.thresholds.rsa_bits_min, corp.sources["renewal_fraction"]) == (3072, "Corp PKI policy 4.1")
+    assert [one.owner for one in read_waivers(Path(written(tmp_path, dedent(waiver), "waivers.toml")))] == [
+        "ops@example.com"
+    ]
+
+
+def page() -> str:
+    return (CHECKOUT / "docs" / "policies.md").read_text(encoding="utf-8")

@@ -1,0 +1,200 @@
+"""Name constraints: what a CA permits and excludes, for each kind of name."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from cryptography import x509
+from cryptography.x509.oid import ExtendedKeyUsageOID
+
+from tests.support.x509.certificates import key_named
+from tests.support.x509.paths import (
+    Made,
+    clauses,
+    constraints,
+    directory,
+    extension_added,
+    new_ca,
+    new_leaf,
+    new_root,
+    rekeyed,
+    san,
+    tlv,
+    validated,
+)
+
+CLAUSE = "RFC 5280 4.2.1.10"
+ROOT = new_root()
+MAIL, URI = x509.RFC822Name, x509.UniformResourceIdentifier
+BAD_MAIL = MAIL._init_without_validation("a@b@example.com")
+NO_LOCAL = MAIL._init_without_validation("@example.com")
+Names = list[str | x509.GeneralName]
+
+
+def limited(permitted: Names = [], excluded: Names = []) -> Made:  # noqa: B006 - never changed
+    return new_ca(ROOT).having(constraints(permitted, excluded), critical=True)
+
+
+def refused(ca: Made, *names: str | x509.GeneralName, subject: str = "O=Leaf") -> set[str]:
+    leaf = new_leaf(ca, *names, subject=subject)
+    return clauses(validated(leaf, ca, reference=None))
+
+
+@pytest.mark.parametrize(
+    ("permitted", "name"),
+    [
+        (["example.com"], "example.com"),
+        (["example.com"], "a.b.EXAMPLE.com"),
+        (["Example.com"], "*.example.com"),
+        (["example.org", "example.com"], "www.example.com"),
+        (["192.0.2.0/24"], "192.0.2.1"),
+        (["2001:db8::/32"], "2001:db8::1"),
+        ([directory("O=Leaf")], "www.example.com"),
+        ([MAIL("me@Example.com")], MAIL("me@example.COM")),
+        ([MAIL("example.com")], MAIL("me@example.com")),
+        ([MAIL(".example.com")], MAIL("me@a.example.com")),
+        ([MAIL("*@example.com")], MAIL("*@example.com")),
+        ([URI("www.example.com")], URI("https://www.example.com/x")),
+        ([URI(".example.com")], URI("https://a.example.com:8443/x")),
+        (["example.com"], "192.0.2.1"),
+    ],
+)
+def test_a_permitted_name_is_let_through(permitted: Names, name: str | x509.GeneralName) -> None:
+    assert refused(limited(permitted), name) == set()
+
+
+@pytest.mark.parametrize(
+    ("permitted", "name"),
+    [
+        (["example.com"], "notexample.com"),
+        (["www.example.com"], "example.com"),
+        (["www.example.com"], "*.example.com"),
+        (["192.0.2.0/24"], "198.51.100.1"),
+        (["192.0.2.0/24"], "2001:db8::1"),
+        ([directory("O=Other")], "www.example.com"),
+        ([directory("O=Leaf")], directory("CN=Other")),
+        ([MAIL("me@example.com")], MAIL("Me@example.com")),
+        ([MAIL("*@example.com")], MAIL("me@example.com")),
+        ([MAIL("example.com")], MAIL("me@a.example.com")),
+        ([MAIL(".example.com")], MAIL("me@example.com")),
+        ([URI(".example.com")], URI("https://example.com/")),
+        ([URI("example.com")], URI("https://192.0.2.1/")),
+        ([URI("example.com")], URI("urn:oid:1.2.3")),
+        ([x509.RegisteredID(x509.ObjectIdentifier("1.2.3"))], x509.RegisteredID(x509.ObjectIdentifier("1.2.3"))),
+    ],
+)
+def test_a_name_that_is_not_permitted_is_refused(permitted: Names, name: str | x509.GeneralName) -> None:
+    assert refused(limited(permitted), name) == {CLAUSE}
+
+
+@pytest.mark.parametrize(
+    ("excluded", "name"),
+    [
+        (["example.com"], "www.example.com"),
+        (["www.example.com"], "*.example.com"),
+        ([""], "www.example.com"),
+        (["0.0.0.0/0"], "192.0.2.1"),
+        ([directory("O=Leaf")], "www.example.com"),
+        ([MAIL("example.com")], MAIL("me@example.com")),
+        ([URI("www.example.com")], URI("https://www.example.com/")),
+    ],
+)
+def test_an_excluded_name_is_refused(excluded: Names, name: str | x509.GeneralName) -> None:
+    assert refused(limited(excluded=excluded), name) == {CLAUSE}
+
+
+@pytest.mark.parametrize(
+    ("excluded", "name"),
+    [
+        (["example.com"], "www.example.org"),
+        (["a.b.example.com"], "*.example.com"),
+        ([""], "192.0.2.1"),
+        (["::/0"], "192.0.2.1"),
+        ([URI("example.org")], "www.example.com"),
+        ([x509.RegisteredID(x509.ObjectIdentifier("1.2.3"))], "www.example.com"),
+    ],
+)
+def test_a_name_that_is_not_excluded_is_let_through(excluded: Names, name: str) -> None:
+    assert refused(limited(excluded=excluded), name) == set()
+
+
+def test_what_is_excluded_is_never_permitted() -> None:
+    assert refused(limited(["example.com"], ["example.com"]), "www.example.com") == {CLAUSE}
+
+
+def test_every_name_counts_and_not_only_the_one_that_is_looked_for() -> None:
+    ca = limited(["example.com"])
+    leaf = new_leaf(ca, "www.example.com", "www.example.org")
+    assert clauses(validated(leaf, ca)) == {CLAUSE}
+
+
+@pytest.mark.parametrize("base", [".example.com", BAD_MAIL, NO_LOCAL, URI("http://example.com")])
+def test_a_malformed_constraint_refuses_whatever_is_below(base: str | x509.GeneralName) -> None:
+    kind = x509.DNSName(base) if isinstance(base, str) else base
+    assert CLAUSE in refused(limited(excluded=[kind]), "www.example.net")
+
+
+def test_a_malformed_name_of_a_constrained_kind_is_refused() -> None:
+    assert refused(limited(excluded=["example.org"]), x509.DNSName("a..example.com")) == {CLAUSE}
+    assert refused(limited(excluded=[MAIL("example.org")]), BAD_MAIL) == {CLAUSE}
+    assert refused(limited(excluded=[MAIL("example.org")]), x509.DNSName("a..example.com")) == set()
+
+
+@pytest.mark.parametrize("bound", [b"\x80\x01\x01", b"\x81\x01\x05"])
+def test_a_subtree_with_a_minimum_or_maximum_is_refused(bound: bytes) -> None:
+    subtree = tlv(0x30, tlv(0x82, b"example.com"), bound)
+    ca = new_ca(ROOT).edited(extension_added("2.5.29.30", tlv(0x30, tlv(0xA0, subtree)), critical=True))
+    assert CLAUSE in refused(ca, "www.example.com")
+
+
+def test_a_constraint_of_the_anchor_counts() -> None:
+    root = ROOT.having(constraints(["example.org"]), critical=True)
+    assert clauses(validated(new_leaf(new_ca(root)), new_ca(root))) == {CLAUSE}
+
+
+def test_a_constraint_counts_for_cas_below_but_not_for_self_issued_ones() -> None:
+    root = ROOT.having(constraints(["example.com"]), critical=True)
+    other = new_ca(root).having(san("www.example.org"))
+    assert clauses(validated(new_leaf(other), other)) == {CLAUSE}
+    rolled = rekeyed(new_ca(root, root.subject), key_named("new")).having(san("www.example.org"))
+    assert validated(new_leaf(rolled), rolled).ok
+
+
+def test_address_in_subject_is_constrained_with_and_without_other_names() -> None:
+    ca = limited([MAIL("example.com")])
+    leaf = new_leaf(ca, subject="1.2.840.113549.1.9.1=me@example.org").having(
+        x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH])
+    )
+    bare = leaf.without(x509.SubjectAlternativeName)
+    assert clauses(validated(bare, ca, reference=None, purpose="clientAuth")) == {CLAUSE}
+    assert clauses(validated(leaf, ca, reference=None, purpose="clientAuth")) == {CLAUSE}
+    mine = replace(bare, subject="1.2.840.113549.1.9.1=me@example.com")
+    assert validated(mine, ca, reference=None, purpose="clientAuth").ok
+
+
+def test_names_and_constraints_without_number_are_not_compared() -> None:
+    many = [f"a{index}.example.com" for index in range(1100)]
+    ca = limited(excluded=[f"x{index}.example.com" for index in range(1100)])
+    found = validated(new_leaf(ca, "www.example.com", *many), ca)
+    assert clauses(found) == {CLAUSE}
+    assert "too many" in found.violations[0].reason
+
+
+@pytest.mark.parametrize(
+    ("common_name", "expected"),
+    [("www.example.org", {CLAUSE}), ("www.example.com", set()), ("server", set()), ("Example Ltd.", set())],
+)
+def test_common_name_counts_where_no_dns_name_is_and_where_it_looks_like_one(
+    common_name: str, expected: set[str]
+) -> None:
+    ca = limited(["example.com"])
+    address = new_leaf(ca, "192.0.2.1", subject=f"CN={common_name}")
+    bare = address.without(x509.SubjectAlternativeName)
+    for leaf in (address, bare):
+        assert clauses(validated(leaf, ca, reference=None)) == expected
+        assert validated(leaf, ca, reference=None, common_names=False).ok
+
+
+def test_common_name_beside_a_dns_name_is_not_constrained() -> None:
+    assert refused(limited(["example.com"]), "www.example.com", subject="CN=www.example.org") == set()

@@ -1,0 +1,309 @@
+"""The rules of rule books: good, broken, and not yet in force."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import pytest
+from cryptography import x509
+from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID
+
+from audit.x509.certificate import read_certificate
+from audit.x509.lint import LintRule, day, extended_key_usage, is_of_ca, lint, profile, revocation_and_sct
+from audit.x509.lint import names as rules_names
+from audit.x509.raw import ACCESS, POISON, SCTS, Extension, RawCertificate
+from tests.support.endpoint_facts import GOOD, INTERMEDIATE, ROOT
+from tests.support.x509.certificates import DAY, NOW, Draft, ca, leaf
+from tests.support.x509.paths import tlv
+
+MUTANTS = 1500
+ALL = (
+    *rules_names.NAME_RULES,
+    *profile.PROFILE_RULES,
+    *revocation_and_sct.REVOCATION,
+    *revocation_and_sct.TRANSPARENCY,
+    *extended_key_usage.CLIENT_AUTH_RULES,
+)
+CLIENT, SERVER = ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUTH
+OCSP = AuthorityInformationAccessOID.OCSP
+
+POLICY = x509.CertificatePolicies([x509.PolicyInformation(x509.ObjectIdentifier("2.23.140.1.2.1"), None)])
+PLACES = x509.AuthorityInformationAccess(
+    [x509.AccessDescription(OCSP, x509.UniformResourceIdentifier("http://ocsp.example.com"))]
+)
+CRL = x509.CRLDistributionPoints(
+    [x509.DistributionPoint([x509.UniformResourceIdentifier("http://crl.example.com/1")], None, None, None)]
+)
+
+
+def timestamps(*logs: int) -> x509.UnrecognizedExtension:
+    """Return the extension with one timestamp of each of these logs, as far as anybody looks into it."""
+    parts = [b"\0" + bytes([log]) * 32 + b"\0" * 14 for log in logs]
+    listed = b"".join(len(part).to_bytes(2, "big") + part for part in parts)
+    octets = len(listed).to_bytes(2, "big") + listed
+    size = bytes([len(octets)]) if len(octets) < 128 else b"\x81" + bytes([len(octets)])
+    return x509.UnrecognizedExtension(x509.ObjectIdentifier(SCTS), b"\x04" + size + octets)
+
+
+SOUND = replace(GOOD, extra=(POLICY, PLACES, timestamps(1, 2)))
+
+
+def outline(draft: Draft = SOUND) -> RawCertificate:
+    """Return the outline of a draft."""
+    return read_certificate(draft.der).raw
+
+
+def broken(draft: Draft, *, as_leaf: bool = True) -> set[str]:
+    """Return the ids of the rules that a draft breaks."""
+    seen = lint(draft.der, ALL, as_leaf=as_leaf)
+    assert not seen.unread
+    return {violation.rule for violation in seen.violations}
+
+
+def usage(*, signs_certificates: bool = False, signs_crls: bool = False) -> x509.KeyUsage:
+    """Return a key usage."""
+    return x509.KeyUsage(
+        digital_signature=True,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=signs_certificates,
+        crl_sign=signs_crls,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
+def test_an_outline_says_what_the_draft_does() -> None:
+    seen = outline(SOUND.named("www.example.com", "2001:db8::1"))
+    assert seen.dns_names == ("www.example.com",)
+    assert list(map(str, seen.addresses)) == ["2001:db8::1"]
+    assert seen.common_names == ("www.example.com",)
+    assert (seen.not_before, seen.lifetime) == (NOW - 20 * DAY, 90 * DAY)
+    assert seen.not_after == seen.not_before + 90 * DAY - timedelta(seconds=1)
+    assert seen.policies == ("2.23.140.1.2.1",)
+    assert seen.ocsp_urls == ("http://ocsp.example.com",)
+    assert len(seen.log_ids) == 2
+    assert seen.authority_key_id
+    assert not seen.is_ca
+
+
+def test_a_sound_leaf_breaks_no_rule() -> None:
+    assert broken(SOUND) == set()
+
+
+def test_no_rule_of_servers_binds_a_ca() -> None:
+    assert is_of_ca(outline(INTERMEDIATE))
+    assert not is_of_ca(outline())
+    assert broken(INTERMEDIATE, as_leaf=False) == set()
+
+
+def test_a_root_need_not_name_its_issuers_key() -> None:
+    assert broken(ROOT.without_key_ids(), as_leaf=False) == set()
+
+
+@pytest.mark.parametrize(
+    ("draft", "rule"),
+    [
+        (replace(SOUND, subject="CN=other.example.com"), "common-name-copy"),
+        (replace(SOUND, subject="CN=WWW.example.com"), "common-name-copy"),
+        (replace(SOUND, extra=(PLACES, timestamps(1, 2))), "policies"),
+        (replace(SOUND, extra=(POLICY, CRL, timestamps(1, 2))), "access"),
+        (SOUND.without_key_ids(), "authority-key"),
+        (replace(SOUND, extra=(*SOUND.extra, usage(signs_certificates=True))), "key-cert-sign"),
+        (replace(SOUND, extra=(*SOUND.extra, usage(signs_crls=True))), "crl-sign"),
+        (replace(SOUND, extra=(POLICY, PLACES, timestamps(1))), "logs"),
+        (replace(SOUND, extra=(POLICY, PLACES, timestamps(1, 1))), "logs"),
+        (replace(SOUND, extra=(POLICY, PLACES)), "logs"),
+        (SOUND.lasting(181 * DAY), "logs"),
+        (SOUND.named("www.example.com", "host.corp"), "internal"),
+        (SOUND.named("www.example.com", "10.0.0.1"), "reserved-address"),
+        (SOUND.named("www.example.com", "a b.example.com"), "character"),
+        (SOUND.named("www.example.com", "a..example.com"), "character"),
+        (SOUND.named("www.example.com", "w*.example.com"), "character"),
+        (SOUND.named("www.example.com", "com"), "bare-suffix"),
+        (SOUND.named("www.example.com", "1.2.0.192.in-addr.arpa"), "reverse-zone"),
+    ],
+)
+def test_one_thing_wrong_breaks_one_rule(draft: Draft, rule: str) -> None:
+    assert broken(draft) == {rule}
+
+
+def test_a_name_with_a_dot_at_its_end_is_neither_spelled_nor_public() -> None:
+    assert broken(SOUND.named("www.example.com", "www.example.com.")) == {"internal", "character"}
+
+
+def test_a_ca_that_serves_breaks_the_rule_of_its_constraints() -> None:
+    assert "ca" in broken(replace(SOUND, is_ca=True))
+
+
+@pytest.mark.parametrize(
+    "names", [("*.example.com",), ("xn--bcher-kva.example.com",), ("a_b.example.com",), ("8.8.8.8",)]
+)
+def test_wildcards_a_labels_and_public_addresses_are_public_names(names: tuple[str, ...]) -> None:
+    draft = SOUND.named(*names)
+    assert broken(replace(draft, subject=f"CN={names[0]}")) == set()
+
+
+@pytest.mark.parametrize("address", ["192.88.99.1", "224.0.0.1", "::", "2002::1", "fe80::1", "ff02::1", "2001:db8::1"])
+def test_an_address_of_a_special_purpose_is_reserved(address: str) -> None:
+    assert broken(SOUND.named("www.example.com", address)) == {"reserved-address"}
+
+
+@pytest.mark.parametrize("address", ["8.8.8.8", "192.0.1.1", "2600::1"])
+def test_any_other_address_is_public(address: str) -> None:
+    assert broken(SOUND.named("www.example.com", address)) == set()
+
+
+@pytest.mark.parametrize(
+    ("rule", "change"),
+    [
+        ("serial-octets", lambda reading: replace(reading, serial=b"\x01" * 21)),
+        ("serial-positive", lambda reading: replace(reading, serial=b"\x00")),
+        ("serial-positive", lambda reading: replace(reading, serial=b"\x80")),
+        ("unique-id", lambda reading: replace(reading, has_unique_id=True)),
+        ("pss", lambda reading: replace(reading, outer_algorithm=bytes.fromhex("300d06092a864886f70d01010a3000"))),
+        ("repeated", lambda reading: replace(reading, repeated=("2.5.29.14",))),
+        ("empty-sequence", lambda reading: _with(reading, ACCESS, b"\x30\x00")),
+    ],
+)
+def test_what_the_library_would_not_write_is_judged_too(
+    rule: str, change: Callable[[RawCertificate], RawCertificate]
+) -> None:
+    judge = next(one.judge for one in profile.PROFILE_RULES if one.id == rule)
+    assert judge(outline()) is None
+    assert judge(change(outline()))
+
+
+def test_the_parameters_of_pss_that_clients_know_are_admitted() -> None:
+    known = (
+        "06092a864886f70d01010a3034a00f300d06096086480165030402010500"
+        "a11c301a06092a864886f70d010108300d06096086480165030402010500a203020120"
+    )
+    assert profile.pss_parameters(replace(outline(), outer_algorithm=tlv(0x30, bytes.fromhex(known)))) is None
+
+
+def _with(reading: RawCertificate, oid: str, value: bytes) -> RawCertificate:
+    return replace(reading, extensions={**reading.extensions, oid: Extension(critical=False, value=value)})
+
+
+@pytest.mark.parametrize(
+    ("start", "life", "is_enough"),
+    [
+        (NOW, 180 * DAY, True),
+        (NOW, 180 * DAY + timedelta(seconds=1), False),
+        (datetime.fromisoformat("2020-01-01T00:00Z"), 400 * DAY, True),
+        (datetime.fromisoformat("2020-01-01T00:00Z"), 500 * DAY, False),
+        (day(2019, 1, 31), day(2020, 5, 1) - day(2019, 1, 31), True),  # 15 months later there is no 31st
+        (day(2019, 1, 31), day(2020, 5, 1) - day(2019, 1, 31) + timedelta(seconds=1), False),
+        (datetime.fromisoformat("2018-10-14T00:00Z"), 500 * DAY, True),  # nothing was asked yet
+    ],
+)
+def test_two_timestamps_are_enough_for_a_short_life(start: datetime, life: timedelta, *, is_enough: bool) -> None:
+    assert ({"logs", "logs-by-months"}.isdisjoint(broken(SOUND.starting(start).lasting(life)))) is is_enough
+
+
+def test_a_precertificate_has_no_timestamps_yet() -> None:
+    reading = outline(replace(SOUND, extra=(POLICY, PLACES)))
+    assert revocation_and_sct.too_few_by_days(reading)
+    assert revocation_and_sct.too_few_by_days(_with(reading, POISON, b"\x05\x00")) is None
+
+
+@pytest.mark.parametrize(
+    ("start", "life", "extra", "lacks"),
+    [
+        (NOW, 90 * DAY, (), True),
+        (NOW, 90 * DAY, (CRL,), False),
+        (NOW, 90 * DAY, (PLACES,), False),
+        (NOW, 7 * DAY, (), False),
+        (NOW, 7 * DAY + timedelta(seconds=1), (), True),
+        (day(2026, 3, 14), 10 * DAY, (), False),
+        (day(2024, 3, 14), 90 * DAY, (), False),  # the rule was not in force
+    ],
+)
+def test_what_lives_longer_than_a_week_can_be_revoked(
+    start: datetime, life: timedelta, extra: tuple[x509.ExtensionType, ...], *, lacks: bool
+) -> None:
+    draft = replace(GOOD, extra=extra).starting(start).lasting(life)
+    assert ("revocation" in broken(draft)) is lacks
+
+
+def test_what_is_for_clients_too_is_found_from_its_date_on() -> None:
+    both = SOUND.used_for(SERVER, CLIENT)
+    assert "clients" not in broken(both.starting(day(2027, 3, 14)))
+    assert "clients" in broken(both.starting(day(2027, 3, 15)))
+    assert "clients" not in broken(SOUND.starting(day(2027, 3, 15)))
+
+
+def test_a_rule_binds_neither_before_its_date_nor_after_its_end() -> None:
+    rule = LintRule("a", "b.c", "BR", "1", day(2020, 1, 1), lambda reading: "broken", until=day(2021, 1, 1))  # noqa: ARG005
+    violations = [bool(lint(GOOD.starting(start).der, (rule,)).violations)
+                for start in (day(2019, 12, 31), day(2020, 1, 1), day(2020, 12, 31), day(2021, 1, 1))]  # fmt: skip
+    assert violations == [False, True, True, False]
+
+
+def test_a_breach_names_its_clause() -> None:
+    (violation,) = lint(SOUND.without_key_ids().der, ALL).violations
+    assert str(violation) == "the authorityKeyIdentifier is missing (RFC 5280 4.2.1.1)"
+
+
+def test_one_unreadable_extension_hides_no_other() -> None:
+    bad_policies = x509.UnrecognizedExtension(x509.ObjectIdentifier("2.5.29.32"), b"\x02\x01\x01")
+    seen = lint(replace(SOUND, extra=(bad_policies, PLACES, timestamps(1))).der, ALL)
+    assert {violation.rule for violation in seen.violations} == {"logs"}
+    assert any("2.5.29.32" in clause for clause in seen.unread)
+
+
+def test_bytes_that_are_no_certificate_break_no_rule_and_cannot_be_read() -> None:
+    for content in (b"", b"garbage", b"\x30\x00", b"\x30\x04\x30\x00\x30\x00"):
+        seen = lint(content, ALL)
+        assert not seen.violations
+        assert seen.unread
+        assert read_certificate(content).readable_fields() == {}
+
+
+def test_a_certificate_that_the_library_refuses_still_has_dates_and_key() -> None:
+    whole = GOOD.der
+    version = whole.replace(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x03", 1)
+    facts = read_certificate(version)
+    assert [fault.place for fault in facts.faults] == ["Certificate"]
+    assert facts.not_after == read_certificate(whole).not_after
+    assert (facts.key, facts.lifetime) == (read_certificate(whole).key, 90 * DAY)
+    assert facts.signature_digest == "sha256"
+    assert not facts.has_readable("issuer")
+
+
+def test_an_extension_that_the_library_refuses_hides_no_other_fact() -> None:
+    bad_policies = x509.UnrecognizedExtension(x509.ObjectIdentifier("2.5.29.32"), b"\x02\x01\x01")
+    facts = read_certificate(replace(GOOD.named("www.example.com", "192.0.2.7"), extra=(bad_policies,)).der)
+    assert [fault.place for fault in facts.faults] == ["extensions"]
+    assert (facts.dns_names, facts.ip_addresses, facts.has_san) == (("www.example.com",), ("192.0.2.7",), True)
+    assert (facts.extended_key_usages, facts.is_ca) == (("serverAuth",), False)
+    assert not facts.has_readable("authority_key_id")
+
+
+@pytest.mark.parametrize(
+    "names",
+    [b"\x30\x07\x82\x01a\x87\x02\x7f\x00", b"\x30\x03\x82\x01\xe4", b"\x02\x01\x01"],
+    ids=["an address of two octets", "a letter beyond ASCII", "no list"],
+)
+def test_names_of_which_one_cannot_be_read_are_all_in_doubt(names: bytes) -> None:
+    san = x509.UnrecognizedExtension(x509.ObjectIdentifier("2.5.29.17"), names)
+    facts = read_certificate(replace(GOOD.named(), extra=(san,)).der)
+    assert not facts.has_readable("dns_names")
+    assert facts.extended_key_usages == ("serverAuth",)
+
+
+def test_no_mutant_is_more_than_the_rules_can_bear() -> None:
+    chosen = random.Random(7)  # noqa: S311 - the same mutants each time
+    for _ in range(MUTANTS):
+        mutant = bytearray(chosen.choice((SOUND, INTERMEDIATE, leaf("a.b"), ca("CN=Of itself"))).der)
+        for _ in range(chosen.randint(1, 4)):
+            place = chosen.randrange(len(mutant))
+            mutant[place : place + chosen.choice((0, 1, 1, 3))] = chosen.randbytes(chosen.choice((0, 1, 1, 2)))
+        lint(bytes(mutant), ALL)
+        read_certificate(bytes(mutant)).readable_fields()

@@ -1,0 +1,89 @@
+"""Notifications of every kind, and their bodies as files.
+
+`python -m tests.unit.remediate.notify.samples` writes them again.
+
+A change of the wording or of a template is reviewed as the difference of these files.
+"""
+
+from __future__ import annotations
+
+import email
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.policy import SMTP
+from pathlib import Path
+from typing import Final
+
+from audit.verdict import Severity
+from remediate.model.causes import Cause
+from remediate.notify.channels.email_message import compose
+from remediate.notify.notification import Notification
+from tests.support.notify.notifications import item, notification, section
+
+FOLDER: Final = Path(__file__).parent / "bodies"
+HOSTILE: Final = (
+    "x\r\nBcc: victim@example.com\r\n\r\n<script>alert(1)</script> \x1b[2J\u202e & \ud800 {{ 7*7 }}{% raw %} \"'\x00"
+)
+_TEXTS: Final = ("endpoint", "check", "reason", "tried", "happened", "to_do")
+_HOPS: Final = (
+    "mail.example.com at 192.0.2.7: redirected: no redirect is followed\n"
+    "  http://mail.example.com/.well-known/pki-validation/X.txt: 302\n"
+    "  http://mail.example.com/" + "a" * 90 + ": 200"
+)
+_WAITING: Final = item(
+    state="waiting",
+    services=("nginx", "dovecot"),
+    causes=(Cause.ISSUER_PENDING,),
+    happened="store: order 4711 is being looked at",
+    to_do="nothing: the issuer is still working",
+)
+_DOWN: Final = item(
+    causes=(Cause.SERVICE_DOWN,),
+    severity=Severity.CRITICAL,
+    happened="dovecot did not start with its old files",
+    to_do="start the service now",
+    next_try=None,
+)
+_REPAIRED: Final = item(state="repaired", causes=(), happened="proven on every address", to_do="", next_try=None)
+_MINOR: Final = item(
+    services=(), endpoint="", check="host.clock", causes=(), tried="", severity=Severity.LOW, below_threshold=True
+)
+
+SAMPLES: Final[Mapping[str, Notification]] = {
+    "problem": notification(section(item(happened=_HOPS, causes=(Cause.DCV_REDIRECTED,)))),
+    "waiting": notification(section(_WAITING), state="waiting", remarks=("no mail to x@example.net of web1",)),
+    "repaired": notification(section(_REPAIRED), state="repaired"),
+    "recovered": notification(section(item(state="recovered", causes=(), happened="it passes")), state="recovered"),
+    "service-down": notification(section(_DOWN)),
+    "several-hosts": notification(
+        section(_WAITING, _REPAIRED, _MINOR, item(), host="local"),
+        section(item(services=("exim",), tried="", next_try=datetime(2026, 12, 1, tzinfo=UTC)), host="web2"),
+        section(*(item(endpoint=f"https://h{number}.example.com:443") for number in range(52)), host="web3"),
+    ),
+    "hostile": notification(
+        section(
+            item(services=(HOSTILE,), **dict.fromkeys(_TEXTS, HOSTILE)),
+            host=HOSTILE,
+        ),
+        remarks=(HOSTILE,),
+    ),
+}
+
+
+def bodies_of(sample: Notification) -> dict[str, str]:
+    """Return the bodies of a notification as they are read at the other end, by their file's suffix."""
+    raw = compose(sample, "sslaudit@example.com", ["admin@example.com"]).as_bytes()
+    message = email.message_from_bytes(raw, policy=SMTP)
+    found = {"txt": message.get_body(("plain",)), "html": message.get_body(("html",))}
+    return {suffix: body.get_content().replace("\r\n", "\n") for suffix, body in found.items() if body}
+
+
+def main() -> None:
+    """Write the bodies of all samples."""
+    for name, sample in SAMPLES.items():
+        for suffix, body in bodies_of(sample).items():
+            (FOLDER / f"{name}.{suffix}").write_text(body, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

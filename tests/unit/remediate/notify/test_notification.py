@@ -1,0 +1,233 @@
+"""A notification has the worst item first, on every host what was tried and what to do, and nothing hostile."""
+
+from __future__ import annotations
+
+import email
+import gzip
+import hashlib
+from email.message import EmailMessage
+from email.policy import SMTP
+from html.parser import HTMLParser
+
+import pytest
+
+from audit.verdict import Severity
+from remediate.model.causes import Cause
+from remediate.notify.channels.email_message import compose, subject
+from remediate.notify.notification import (
+    NO_PROBLEMS,
+    Attachment,
+    Notification,
+    ReportItem,
+    should_notify,
+    state_digest,
+)
+from tests.support.notify.notifications import AT, RUN, item, notification, section
+
+HOSTILE = "x\r\nBcc: victim@example.com\r\n\r\n<script>alert(1)</script> \x1b[2J\u202e & \ud800 \x00"
+
+
+def composed(said: Notification, *recipients: str) -> EmailMessage:
+    """Return the message as a recipient reads it."""
+    raw = compose(said, "sslaudit@example.com", recipients or ("admin@example.com",)).as_bytes()
+    assert max(map(len, raw.split(b"\r\n"))) <= 998, "RFC 5322 2.1.1"
+    return email.message_from_bytes(raw, policy=SMTP)
+
+
+def part(message: EmailMessage, kind: str) -> str:
+    """Return the text or the HTML of a message."""
+    body = message.get_body((kind,))
+    assert body is not None
+    content: str = body.get_content()
+    return content
+
+
+def test_the_subject_says_the_worst_first() -> None:
+    assert subject(notification()) == (
+        "web1: certificate for mail.example.com expires in 2 days; repair failed: DCV file not reachable"
+    )
+    mild = item(state="waiting", severity=Severity.CRITICAL, reason="expired", happened="the CA is still working")
+    worse = item(severity=Severity.CRITICAL, reason="certificate for b.example.com has expired", tried="", happened="")
+    several = notification(section(mild, host="a"), section(item(), worse, host="b"))
+    assert subject(several) == "b: certificate for b.example.com has expired; not repaired (and 2 more)"
+    assert subject(notification(section(mild), state="waiting")) == "web1: expired; waiting: the CA is still working"
+    assert subject(notification(section(item(state="repaired")), state="repaired")).endswith("2 days; repaired")
+    repaired = section(item(state="repaired"), item(state="repaired"), item(state="recovered"))
+    assert subject(notification(repaired, state="repaired")).endswith("2 days; repaired (and 1 more)")
+    assert subject(notification(section(item(state="recovered")), state="recovered")) == "web1: all problems are solved"
+    assert subject(Notification("recovered", (), RUN)) == "ctl.example.com: all problems are solved"
+
+
+def test_the_host_that_the_run_was_on_is_called_by_its_name() -> None:
+    said = notification(section(host="local"))
+    assert subject(said).startswith("ctl.example.com: certificate for mail.example.com expires")
+    assert all("ctl.example.com: 1 failed" in part(composed(said), kind) for kind in ("plain", "html"))
+    assert said.digest == state_digest(said.sections), "what is known of a host is known by its label"
+
+
+def test_a_section_says_service_port_reason_what_was_tried_what_happened_what_to_do_and_the_next_try() -> None:
+    message = composed(notification(section(), section(item(services=("nginx",)), host="web2")))
+    for kind in ("plain", "html"):
+        text = part(message, kind)
+        for said in (
+            *("web1", "web2", "dovecot", "nginx", "imaps://mail.example.com:993", "expires in 2 days"),
+            *("a new certificate from the issuer store", "DCV file not reachable", "open port 80 of 192.0.2.7"),
+            *("2026-11-25 02:00 UTC", "cert.expiring", "sslaudit 0.1.0 on ctl.example.com, 2026-11-24 02:00 UTC"),
+        ):
+            assert said in text
+
+
+def test_the_header_names_reader_and_time_and_keeps_vacation_answers_away() -> None:
+    message = composed(notification(), "admin@example.com", "root")
+    assert message["To"] == "admin@example.com, root"
+    assert message["From"] == "sslaudit@example.com"
+    assert message["Date"].datetime == AT
+    assert message["Auto-Submitted"] == "auto-generated"
+    assert message["X-Sslaudit-State"] == f"failed {notification().digest}"
+
+
+def test_the_same_notification_has_the_same_message_id_and_another_has_another() -> None:
+    ids = [composed(notification())["Message-ID"], composed(notification())["Message-ID"]]
+    assert ids[0] == ids[1]
+    assert ids[0].endswith("@ctl.example.com>")
+    assert composed(notification(), "other@example.com")["Message-ID"] != ids[0]
+    assert composed(notification(section(host="web2")))["Message-ID"] != ids[0]
+
+
+def test_names_from_hosts_add_no_header_and_no_recipient() -> None:
+    hostile = item(
+        services=(HOSTILE,), endpoint=HOSTILE, check=HOSTILE, reason=HOSTILE, happened=HOSTILE, to_do=HOSTILE
+    )
+    message = composed(notification(section(hostile, host=HOSTILE)))
+    assert "Bcc" not in message
+    assert message["To"] == "admin@example.com"
+    assert len(message["Subject"]) <= 200
+    assert message["Subject"].isprintable()
+
+
+def test_no_control_character_reaches_a_reader() -> None:
+    hostile = item(reason=HOSTILE, happened=HOSTILE, to_do=HOSTILE, endpoint=HOSTILE)
+    message = composed(notification(section(hostile, host=HOSTILE)))
+    for kind in ("plain", "html"):
+        assert all(line.isprintable() for line in part(message, kind).splitlines())
+
+
+def test_markup_from_hosts_is_text() -> None:
+    tags: list[str] = []
+
+    class Tags(HTMLParser):
+        def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+            tags.append(tag)
+            assert not {name for name, _ in attrs} & {"href", "src", "onerror", "background"}, "nothing is fetched"
+
+    texts = dict.fromkeys(("endpoint", "check", "reason", "tried", "happened", "to_do"), HOSTILE)
+    hostile = item(services=(HOSTILE,), **texts)
+    html = part(composed(notification(section(hostile, host=HOSTILE))), "html")
+    Tags().feed(html)
+    assert "script" not in tags
+    assert "&lt;script&gt;" in html
+
+
+def test_long_lines_are_wrapped_and_a_command_stays_in_one_piece() -> None:
+    url = f"https://store.example.com/{'x' * 200}"
+    text = part(composed(notification(section(item(to_do=f"{'open port 80 ' * 20}{url}")))), "plain")
+    assert url in text
+    assert all(len(line) <= 76 or url in line for line in text.splitlines())
+
+
+def test_what_a_host_floods_us_with_is_cut() -> None:
+    flood = [item(reason="y" * 100_000, endpoint=f"web1/https://h{number}:443") for number in range(500)]
+    message = composed(notification(section(*flood)))
+    assert len(message.as_bytes()) < 500_000
+    assert "450 more items of web1 are in the results file." in part(message, "plain")
+
+
+def test_the_results_are_attached() -> None:
+    results = b'{"kind":"run"}\n'
+    (file,) = composed(notification(attachments=(Attachment("results.jsonl", results),))).iter_attachments()
+    assert (file.get_filename(), file.get_content()) == ("results.jsonl", results)
+
+
+def test_long_results_are_compressed_and_those_of_millions_left_out_by_name() -> None:
+    results = b'{"kind":"result"}\n' * 50_000
+    (file,) = composed(notification(attachments=(Attachment("results.jsonl", results),))).iter_attachments()
+    assert file.get_filename() == "results.jsonl.gz"
+    assert gzip.decompress(file.get_content()) == results
+
+
+def test_what_is_too_long_even_compressed_is_named_and_no_name_leads_out_of_a_folder() -> None:
+    noise = Attachment("results.jsonl", hashlib.shake_256().digest(3_000_000))
+    message = composed(notification(attachments=(noise, Attachment("a/../b", b"small"))))
+    assert [file.get_filename() for file in message.iter_attachments()] == ["a_.._b"]
+    assert "Too long to be attached: results.jsonl." in part(message, "plain")
+
+
+@pytest.mark.parametrize(
+    "address", ["", "-oQ/tmp", "a@b\r\nBcc: c@d", "|/bin/sh", "/var/mail/x", "a b@c", "ä@example.com"]
+)
+def test_an_address_that_is_none_is_refused(address: str) -> None:
+    with pytest.raises(ValueError, match="is not a mail address"):
+        compose(notification(), "sslaudit@example.com", [address])
+    with pytest.raises(ValueError, match="is not a mail address"):
+        compose(notification(), address, ["admin@example.com"])
+
+
+def test_the_same_state_in_other_words_is_the_same_state() -> None:
+    tonight = item(reason="certificate for mail.example.com expires in 1 day", next_try=None, happened="HTTP 403")
+    assert state_digest([section(tonight)]) == state_digest([section()])
+    assert state_digest([section(), section(host="web2")]) == state_digest([section(host="web2"), section()])
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        item(causes=(Cause.ISSUER_REFUSED,)),
+        item(check="cert.expired"),
+        item(state="waiting"),
+        item(endpoint="web1/pop3s://mail.example.com:995"),
+    ],
+    ids=["cause", "check", "state", "endpoint"],
+)
+def test_another_state_of_things_is_another_state(other: ReportItem) -> None:
+    assert state_digest([section(other)]) != state_digest([section()])
+
+
+def test_a_failure_is_told_once_and_its_recovery_once() -> None:
+    wrong, well = [section()], [section(item(state="recovered"))]
+    assert should_notify(wrong, None) == "failed"
+    assert should_notify(wrong, state_digest(wrong)) is None
+    assert should_notify(well, state_digest(wrong)) == "recovered"
+    assert should_notify([], state_digest(wrong)) == "recovered"
+    assert should_notify(well, NO_PROBLEMS) is None
+    assert should_notify([], None) is None
+
+
+def test_every_repair_is_told_and_what_is_still_wrong_decides_the_state() -> None:
+    repaired = section(item(state="repaired"))
+    assert should_notify([repaired], None) == "repaired"
+    assert should_notify([repaired], NO_PROBLEMS) == "repaired"
+    assert should_notify([repaired, section(host="web2")], state_digest([section(host="web2")])) == "failed"
+
+
+def test_a_repair_of_one_does_not_tell_the_other_again_the_night_after() -> None:
+    first = [section(item(state="repaired")), section(host="web2")]
+    assert should_notify([section(host="web2")], state_digest(first)) is None
+
+
+def test_an_order_that_waits_is_told_until_it_fails_or_is_done() -> None:
+    waiting = [section(item(state="waiting", causes=(Cause.ISSUER_PENDING,)))]
+    assert should_notify(waiting, NO_PROBLEMS) == "waiting"
+    assert should_notify(waiting, state_digest(waiting)) is None
+    assert should_notify([section()], state_digest(waiting)) == "failed"
+
+
+def test_what_was_seen_on_the_way_to_a_file_is_read_hop_by_hop() -> None:
+    found = "mail.example.com at 192.0.2.7: redirected: no redirect is followed"
+    hops = [f"  http://mail.example.com/{number}: 302\x1b[2J" for number in range(40)]
+    message = composed(notification(section(item(happened="\n".join((found, *hops)), causes=(Cause.DCV_REDIRECTED,)))))
+    text, html = part(message, "plain"), part(message, "html")
+    assert f"{found} [dcv.redirected]" in " ".join(text.split())
+    assert "               - http://mail.example.com/0: 302\N{REPLACEMENT CHARACTER}[2J\n" in text.replace("\r\n", "\n")
+    assert "… and 21 more lines" in text
+    assert f"{found} [dcv.redirected]<br>http://mail.example.com/0: 302\N{REPLACEMENT CHARACTER}[2J<br>" in html
+    assert str(message["Subject"]).endswith(f"repair failed: {found}")

@@ -1,0 +1,270 @@
+"""What a CA sent back is judged before anything is touched: whatever is wrong with it is said, all at once."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import ExtendedKeyUsageOID
+
+from audit.x509.path.trust_store import Anchors
+from remediate.pki.csr import read_csr
+from remediate.pki.issued_chain import (
+    MAX_CERTIFICATES,
+    MAX_PEM,
+    Expected,
+    InstallableChain,
+    IssuedPem,
+    Rejection,
+    check_chain,
+    check_issued,
+)
+from tests.support.store.issuance import to_pem
+from tests.support.store.order_requests import csr_pem
+from tests.support.x509.ca import Leaf, issue, new_intermediate, new_root, new_rsa_key, sign_weakly
+from tests.support.x509.certificates import DAY, NOW, Draft, ca, key_named, leaf
+
+NAME = "www.example.com"
+ROOT = ca("CN=Root")
+INTERMEDIATE = ca("CN=Intermediate", ROOT)
+GOOD = leaf(NAME).by(INTERMEDIATE)
+ANCHORS = Anchors({"root.pem": [ROOT.der]})
+ORDERED = Expected(read_csr(csr_pem(NAME, key=GOOD.private_key)), (NAME,))
+
+
+OUTSIDE = x509.NameConstraints([x509.DNSName("corp.test")], None)
+
+
+def pem(*drafts: Draft) -> str:
+    """Return certificates as PEM."""
+    return "".join(block(draft.der) for draft in drafts)
+
+
+def block(content: bytes) -> str:
+    """Return bytes as a PEM block that says it is a certificate."""
+    body = base64.encodebytes(content).decode("ascii")
+    return f"-----BEGIN CERTIFICATE-----\n{body}-----END CERTIFICATE-----\n"
+
+
+def verdict(
+    certificate: Draft | str | None, bundle: Draft | str | None = INTERMEDIATE, anchors: Anchors | None = ANCHORS
+) -> InstallableChain | Rejection:
+    """Judge what is sent for the good order."""
+    sent = [pem(each) if isinstance(each, Draft) else each for each in (certificate, bundle)]
+    return check_issued(IssuedPem(*sent), ORDERED, anchors, NOW)
+
+
+def refusal(*args: Draft | str | Anchors | None) -> str:
+    """Return the words of a refusal."""
+    judged = verdict(*args)  # type: ignore[arg-type]  # each is of the kind of its place
+    assert isinstance(judged, Rejection), judged
+    return str(judged)
+
+
+def installable(*args: Draft | str | Anchors | None) -> InstallableChain:
+    """Return what can be installed."""
+    judged = verdict(*args)  # type: ignore[arg-type]  # each is of the kind of its place
+    assert isinstance(judged, InstallableChain), judged
+    return judged
+
+
+def test_what_was_ordered_is_installable_and_encoded_anew() -> None:
+    made = installable(f"subject=CN={NAME}\n" + pem(GOOD))
+    assert x509.load_pem_x509_certificates(made.leaf_pem.encode()) == [x509.load_der_x509_certificate(GOOD.der)]
+    assert "subject=" not in made.leaf_pem
+    assert made.chain_pem.count("BEGIN") == 1
+
+
+def test_the_bundle_may_stand_behind_the_certificate() -> None:
+    assert installable(pem(GOOD, INTERMEDIATE), None).intermediates == installable(GOOD).intermediates
+
+
+def test_a_bundle_in_disorder_is_put_in_order_without_root_and_strangers() -> None:
+    lower = ca("CN=Lower", INTERMEDIATE)
+    made = installable(leaf(NAME).by(lower), pem(ROOT, ca("CN=Stranger"), INTERMEDIATE, lower, lower))
+    assert [each.subject for each in made.intermediates] == ["CN=Lower", "CN=Intermediate"]
+
+
+def test_another_way_up_is_kept_for_clients_with_older_anchors() -> None:
+    cross = replace(ROOT, issuer=ca("CN=Old Root"))
+    made = installable(GOOD, pem(INTERMEDIATE, cross))
+    assert [each.subject for each in made.intermediates] == ["CN=Intermediate", "CN=Root"]
+
+
+def test_an_anchor_that_issued_the_leaf_itself_needs_no_bundle() -> None:
+    assert installable(leaf(NAME).by(ROOT), None).intermediates == ()
+
+
+@pytest.mark.parametrize(
+    ("draft", "why"),
+    [
+        (GOOD.with_key(key_named("other")), "another key"),
+        (GOOD.named("mail.example.com"), f"lacks {NAME}; the certificate also holds mail.example.com"),
+        (GOOD.named(), f"lacks {NAME}"),
+        (GOOD.starting(NOW + DAY), "not valid before 2026-11-24"),
+        (GOOD.starting(NOW - 100 * DAY), "expired at 2026-11-13"),
+        (GOOD.lasting(91 * DAY + timedelta(seconds=1)), "(ordered: 90 days)"),
+        (GOOD.used_for(ExtendedKeyUsageOID.CLIENT_AUTH), "serverAuth"),
+        (GOOD.used_for(), "serverAuth"),
+        (replace(GOOD, is_ca=True), "is a CA certificate"),
+        (leaf(NAME), "self-signed"),
+    ],
+)
+def test_a_leaf_that_is_not_as_ordered_is_refused(draft: Draft, why: str) -> None:
+    assert why in refusal(draft)
+
+
+def test_a_lifetime_is_rounded_up_to_whole_days_by_some() -> None:
+    assert installable(GOOD.lasting(91 * DAY))
+
+
+def test_names_of_other_kinds_are_refused() -> None:
+    names = x509.SubjectAlternativeName([x509.DNSName(NAME), x509.RFC822Name("root@example.com")])
+    assert "other kinds: RFC822Name" in refusal(replace(GOOD, names=(), extra=(names,)))
+
+
+def test_names_are_compared_as_names_and_addresses_as_addresses() -> None:
+    draft = GOOD.named("WWW.Example.com", "2001:db8::1")
+    ordered = replace(ORDERED, names=("www.example.com.", "2001:DB8:0::1"))
+    assert isinstance(check_issued(IssuedPem(pem(draft), pem(INTERMEDIATE)), ordered, ANCHORS, NOW), InstallableChain)
+
+
+@pytest.mark.parametrize(
+    ("bundle", "why"),
+    [
+        (None, "the issuer CN=Intermediate was not sent"),
+        (ca("CN=Stranger"), "the issuer CN=Intermediate was not sent"),
+        (
+            INTERMEDIATE.with_key(key_named("impostor")).without_key_ids(),
+            "the signature does not verify with the key of CN=Intermediate",
+        ),
+        (INTERMEDIATE.ending(NOW - DAY), "intermediate 1 (CN=Intermediate): it expired 2026-11-22"),
+        (INTERMEDIATE.starting(NOW + DAY), "intermediate 1 (CN=Intermediate): it is not valid before"),
+        (replace(INTERMEDIATE, is_ca=False), "its basicConstraints do not say that it is a CA's"),
+        (replace(INTERMEDIATE, extra=(OUTSIDE,)), "is not among those permitted by CN=Intermediate"),
+        ("<html>502 Bad Gateway</html>", "the CA bundle is not a PEM certificate: it begins '<html>502 Bad"),
+        (block(b"\x30\x03\x02\x01\x01"), "the CA bundle cannot be read"),
+        ("-----BEGIN CERTIFICATE-----\n!!\n-----END CERTIFICATE-----", "the CA bundle cannot be read"),
+    ],
+)
+def test_a_bundle_that_leads_nowhere_is_refused(bundle: Draft | str | None, why: str) -> None:
+    assert why in refusal(GOOD, bundle)
+
+
+def test_without_anchors_the_leaf_has_to_lead_to_an_issuer_that_came_with_it() -> None:
+    assert installable(GOOD, INTERMEDIATE, None).intermediates
+    assert "no usable certificate of the issuer CN=Intermediate" in refusal(GOOD, None, None)
+    assert "no usable certificate" in refusal(GOOD, INTERMEDIATE.ending(NOW - DAY), None)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (None, "the certificate is not a PEM certificate: it is empty"),
+        (" \n", "it is empty"),
+        ("<!DOCTYPE html><title>Error</title>", "it begins '<!DOCTYPE html><title>Error</title>'"),
+        ("x" * (MAX_PEM + 1), "(limit 262144)"),
+        (pem(GOOD) * (MAX_CERTIFICATES + 1), "holds 11 certificates"),
+        (block(GOOD.der + b"\x00"), "cannot be read"),
+        (block(GOOD.der[:-9]), "cannot be read"),
+        (pem(GOOD)[:-20], "is not a PEM certificate"),
+        (
+            pem(GOOD) + "-----BEGIN PRIVATE KEY-----\nMIIsecret\n-----END PRIVATE KEY-----",
+            "a private key: the CA knows",
+        ),
+    ],
+)
+def test_a_text_that_is_no_certificate_is_refused(text: str | None, why: str) -> None:
+    assert why in refusal(text)
+
+
+def test_a_key_that_was_sent_is_never_repeated() -> None:
+    assert "MIIsecret" not in refusal("-----BEGIN RSA PRIVATE KEY-----\nMIIsecret\n-----END RSA PRIVATE KEY-----")
+
+
+def test_every_reason_is_told_at_once() -> None:
+    judged = verdict(GOOD.named("a.example").starting(NOW + DAY).used_for(), None)
+    assert isinstance(judged, Rejection)
+    assert len(judged.reasons) == 5
+
+
+def test_words_of_the_ca_move_no_cursor() -> None:
+    assert "\x1b" not in refusal("\x1b[2J\x1b[31mowned")
+    assert "\x1b" not in refusal(GOOD.by(ca("CN=\x1b[2J")), None)
+
+
+def test_a_signature_that_could_be_forged_is_refused() -> None:
+    root = new_root("RSA Root", now=NOW)
+    above = new_intermediate("RSA Intermediate", root, now=NOW, key=new_rsa_key(2048))
+    good = issue(Leaf(NAME, (NAME,), NOW - DAY), above, key=key_named(f"CN={NAME}"))
+    sent = IssuedPem(to_pem(sign_weakly(good, above, "sha1").certificate), to_pem(above.certificate))
+    anchors = Anchors({"root.pem": [root.certificate.public_bytes(Encoding.DER)]})
+    judged = check_issued(sent, ORDERED, anchors, NOW)
+    assert isinstance(judged, Rejection)
+    assert judged.reasons == ("the certificate is signed over sha1, of which collisions are known",)
+
+
+def test_certificate_in_use_with_unreadable_issuer_is_refused() -> None:
+    name = x509.Name.from_rfc4514_string("CN=Intermediate").public_bytes()
+    assert (count := GOOD.der.count(name)) == 1, count
+    malformed = GOOD.der.replace(name, name.replace(b"\x0c", b"\x03", 1), 1)  # a BIT STRING
+    refused = check_chain(malformed, [INTERMEDIATE.der], ANCHORS, NOW)
+    assert isinstance(refused, Rejection)
+    assert any(
+        reason.startswith("no path leads to a trust anchor: the certificate cannot be read: ")
+        for reason in refused.reasons
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("x" * 40, "x" * 40),
+        ("x" * 41, "x" * 40),
+        ("x" + " " * 78 + "y", "x y"),
+        ("x" + " " * 79 + "y", "x"),
+    ],
+)
+def test_no_more_than_forty_of_the_first_eighty_characters_are_quoted(text: str, shown: str) -> None:
+    assert refusal(text) == f"the certificate is not a PEM certificate: it begins {shown!r}"
+
+
+def test_text_and_bundle_at_their_limits_are_read() -> None:
+    certificate = pem(GOOD)
+    padding = "#" * (MAX_PEM - len(certificate) - 1) + "\n"
+    assert installable(padding + certificate)
+    assert f"has {MAX_PEM + 1} characters" in refusal("#" + padding + certificate)
+    assert installable(GOOD, pem(INTERMEDIATE) * MAX_CERTIFICATES)
+
+
+def test_certificate_is_installable_in_its_first_and_in_its_last_second() -> None:
+    second = timedelta(seconds=1)
+    assert installable(GOOD.starting(NOW))
+    assert "not valid before" in refusal(GOOD.starting(NOW + second))
+    assert installable(GOOD.ending(NOW))
+    assert "expired at" in refusal(GOOD.ending(NOW - second))
+
+
+@pytest.mark.parametrize(
+    ("draft", "why"),
+    [
+        (GOOD.starting(NOW + DAY), "the certificate is not valid before 2026-11-24"),
+        (GOOD.ending(NOW - DAY), "the certificate expired at 2026-11-22"),
+    ],
+)
+def test_certificate_in_use_outside_its_validity_is_refused(draft: Draft, why: str) -> None:
+    refused = check_chain(draft.der, [INTERMEDIATE.der], ANCHORS, NOW)
+    assert isinstance(refused, Rejection)
+    assert refused.reasons[0].startswith(why)
+
+
+def test_certificate_in_use_is_returned_with_the_intermediate_among_the_candidates() -> None:
+    stranger = ca("CN=Stranger")
+    made = check_chain(GOOD.der, [ROOT.der, stranger.der, INTERMEDIATE.der, INTERMEDIATE.der], ANCHORS, NOW)
+    assert isinstance(made, InstallableChain)
+    assert made.leaf.der == GOOD.der
+    assert [each.der for each in made.intermediates] == [INTERMEDIATE.der]

@@ -1,1 +1,0 @@
-"""Tests of what is read in access logs, and told of it."""
