@@ -32,18 +32,18 @@ def duration(span: timedelta) -> str:
     return " ".join(parts)
 
 
-def moment(time: datetime) -> str:
+def format_utc(time: datetime) -> str:
     """Return an aware time to the minute, in UTC: `2026-11-25 10:00 UTC`."""
     return f"{time.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
-def listing(items: Sequence[object], limit: int = 5) -> str:
+def join_limited(items: Sequence[object], limit: int = 5) -> str:
     """Join the first `limit` items with commas and say how many were left out."""
     shown = ", ".join(map(str, items[:limit]))
     return shown if len(items) <= limit else f"{shown} and {len(items) - limit} more"
 
 
-def sentence(parts: Sequence[str]) -> str:
+def join_clauses(parts: Sequence[str]) -> str:
     """Join messages into one line."""
     return "; ".join(parts)
 

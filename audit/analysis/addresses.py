@@ -10,7 +10,7 @@ from typing import Final, Literal
 from audit.analysis import Exempt, Obstacle, Uncertain
 from audit.analysis.reachability import UNRESOLVABLE, is_unresolved
 from audit.observation import DnsView, Handshake, HostView, Observation
-from audit.text import listing, moment, sentence
+from audit.text import format_utc, join_clauses, join_limited
 from audit.x509.certificate import Certificate, read_certificate
 
 _IPV4_IN_LAST_BITS: Final = tuple(
@@ -85,7 +85,7 @@ def unknown_direction(observation: Observation, server: HostView) -> Uncertain |
     """Return that it is not known whether the name leads to the host, and what the user can do; None if it is known."""
     if observation.dns is None or direction(observation, server) != "unknown":
         return None
-    resolved, own = listing(observation.dns.addresses), listing(own_addresses(server)) or "none"
+    resolved, own = join_limited(observation.dns.addresses), join_limited(own_addresses(server)) or "none"
     fix = 'if it is behind NAT, configure the addresses by which it is reached: [host."…"] addresses = [...]'
     return Uncertain(f"the name leads to {resolved}, and the host's own addresses are {own}: {fix}")
 
@@ -157,7 +157,7 @@ def leaves_by_address(observation: Observation) -> dict[str, list[str]]:
 
 def described_leaves(leaves: Mapping[str, Sequence[str]]) -> str:
     """Return which addresses served each leaf."""
-    return sentence([f"{listing(addresses)}: {leaf}" for leaf, addresses in leaves.items()])
+    return join_clauses([f"{join_limited(addresses)}: {leaf}" for leaf, addresses in leaves.items()])
 
 
 def _own_leaves(observation: Observation) -> tuple[Certificate, ...]:
@@ -184,7 +184,7 @@ def _as_set(leaf: Certificate, fact: str) -> frozenset[str]:
 
 def brief(leaf: Certificate) -> str:
     """Return the short form of a leaf: the beginning of its SHA-256, and when it ends."""
-    until = f" (until {moment(leaf.not_after)})" if leaf.has_readable("not_after") else ""
+    until = f" (until {format_utc(leaf.not_after)})" if leaf.has_readable("not_after") else ""
     return f"{leaf.sha256[:16]}…{until}"
 
 

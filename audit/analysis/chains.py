@@ -8,7 +8,7 @@ from audit.analysis import Uncertain
 from audit.analysis.installed_files import bundles
 from audit.observation import HostView
 from audit.policy.thresholds import Thresholds
-from audit.text import moment
+from audit.text import format_utc
 from audit.x509.certificate import Certificate
 from audit.x509.loading import UnreadableField
 from audit.x509.path.served_chain import Chain
@@ -143,7 +143,9 @@ def expires_before_leaf(intermediate: Certificate, leaf: Certificate) -> tuple[s
     """Return a message if an intermediate ends before the leaf does."""
     if intermediate.not_after >= leaf.not_after:
         return ()
-    return (f"{intermediate} ends {moment(intermediate.not_after)}, before the leaf ({moment(leaf.not_after)})",)
+    return (
+        f"{intermediate} ends {format_utc(intermediate.not_after)}, before the leaf ({format_utc(leaf.not_after)})",
+    )
 
 
 def completing_file(chain: Chain, server: HostView | None) -> str | None:

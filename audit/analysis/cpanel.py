@@ -10,7 +10,7 @@ from audit.firewall.exposure import LISTED, narrowness, openness, shortcomings
 from audit.observation import HttpProbe, Observation
 from audit.observation.cpanel import CpanelState, Matter
 from audit.observation.firewall import Firewall
-from audit.text import sentence
+from audit.text import join_clauses
 from audit.x509.identifiers import host_name_faults
 
 
@@ -27,7 +27,7 @@ def cpanel_state(observation: Observation) -> CpanelState | Obstacle:
 def unreadable_part(state: CpanelState, matter: Matter) -> Uncertain | None:
     """Return which part of the state the login may not read; None if it read the whole state."""
     missing = state.missing(matter)
-    return Uncertain(f"this login cannot read all of it: {sentence(missing)}") if missing else None
+    return Uncertain(f"this login cannot read all of it: {join_clauses(missing)}") if missing else None
 
 
 def http_probes(observation: Observation) -> tuple[HttpProbe, ...] | Uncertain:

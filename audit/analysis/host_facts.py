@@ -8,7 +8,7 @@ from audit.analysis import Uncertain
 from audit.analysis.reachability import UNREACHABLE
 from audit.observation import HostView, Observation
 from audit.policy import Policy
-from audit.text import duration, sentence
+from audit.text import duration, join_clauses
 
 
 def host_view(observation: Observation) -> HostView | Uncertain:
@@ -21,7 +21,7 @@ def own_host_name(observation: Observation) -> str | Uncertain:
     server = host_view(observation)
     if isinstance(server, Uncertain):
         return server
-    unread = Uncertain(sentence(("the host's own name could not be read", *server.missing_rights)))
+    unread = Uncertain(join_clauses(("the host's own name could not be read", *server.missing_rights)))
     return unread if server.fqdn is None else server.fqdn
 
 

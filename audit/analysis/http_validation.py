@@ -11,7 +11,7 @@ from audit.analysis import Uncertain
 from audit.analysis.cpanel import closed_by_firewall
 from audit.observation import HttpProbe
 from audit.observation.firewall import Firewall
-from audit.text import sentence
+from audit.text import join_clauses
 
 _FOLLOWED: Final = (301, 302, 307, 308)
 _PORTS: Final = {"http": 80, "https": 443}
@@ -63,7 +63,7 @@ def unprobed(chains: Sequence[RedirectChain]) -> Uncertain | None:
         for chain in chains
         if (target := _unfollowed_location(chain))
     ]
-    return Uncertain(sentence(unseen)) if unseen else None
+    return Uncertain(join_clauses(unseen)) if unseen else None
 
 
 def _blocking_fault(chain: RedirectChain) -> ValidationFault | None:

@@ -12,7 +12,7 @@ from typing import Final
 from audit.analysis import Exempt, Obstacle, Uncertain
 from audit.analysis.addresses import brief, leaf_of, with_host
 from audit.observation import FileFault, FileKind, HostView, InstalledFile, Observation
-from audit.text import listing, moment, sentence
+from audit.text import format_utc, join_clauses, join_limited
 from audit.x509.certificate import Certificate, read_certificate
 from audit.x509.identifiers import covers_name, covers_names_of
 
@@ -49,10 +49,10 @@ def file_obstacle(server: HostView, *kinds: FileKind) -> Obstacle | None:
     """Return whether files of these kinds are broken, could not be read, or are not named; None if they were read."""
     broken = broken_files(server, *kinds)
     if broken:
-        return Uncertain(sentence(broken), because="svc.config-missing-file")
+        return Uncertain(join_clauses(broken), because="svc.config-missing-file")
     missing = unread_files(server, *kinds)
     if missing:
-        return Uncertain(sentence(missing))
+        return Uncertain(join_clauses(missing))
     return None if files(server, *kinds) else Exempt(f"the configuration names no {' and no '.join(kinds)} file")
 
 
@@ -100,7 +100,7 @@ def unserved(observation: Observation) -> tuple[tuple[InstalledFile, Certificate
 def expired_unserved(observation: Observation, now: datetime) -> list[str]:
     """Return one message per certificate that is configured, not served yet, and expired."""
     return [
-        f"{file.path}, which is not served yet, expired {moment(leaf.not_after)}"
+        f"{file.path}, which is not served yet, expired {format_utc(leaf.not_after)}"
         for file, leaf in unserved(observation)
         if leaf.not_after < now
     ]
@@ -109,7 +109,7 @@ def expired_unserved(observation: Observation, now: datetime) -> list[str]:
 def early_unserved(observation: Observation, latest: datetime) -> list[str]:
     """Return one message per certificate that is configured, not served yet, and begins after an instant."""
     return [
-        f"{file.path}, which is not served yet, is valid only from {moment(leaf.not_before)} on"
+        f"{file.path}, which is not served yet, is valid only from {format_utc(leaf.not_before)} on"
         for file, leaf in unserved(observation)
         if leaf.not_before > latest
     ]
@@ -146,7 +146,7 @@ def described_difference(differing: Mapping[str, Certificate], server: HostView)
     """Return what is served and what is installed instead, and until when each is valid."""
     seen = [f"{address} serves {brief(leaf)}" for address, leaf in differing.items()]
     installed = [f"{file.path} is {brief(leaf)}" for file, leaf in installed_leaves(server)]
-    return f"{listing(seen)}; {listing(installed)}: reload {server.service or 'the service'}"
+    return f"{join_limited(seen)}; {join_limited(installed)}: reload {server.service or 'the service'}"
 
 
 def covering(server: HostView | None, reference: str) -> str | None:

@@ -11,7 +11,7 @@ from audit.analysis.installed_files import file_obstacle, files, unread_files
 from audit.observation import HostView, InstalledFile
 from audit.policy import Policy
 from audit.policy.thresholds import Thresholds
-from audit.text import listing
+from audit.text import join_limited
 from audit.x509.certificate import read_certificate
 
 _GROUP, _GROUP_READ, _GROUP_WRITE, _OTHER_READ, _OTHER_WRITE = 0o070, 0o040, 0o020, 0o004, 0o002
@@ -99,7 +99,7 @@ def unknown_permissions(server: HostView) -> Obstacle | None:
     keys = _keys_with_mode(server)
     hidden = [key.path for key in keys if has_unread_acl(key)]
     if hidden:
-        return Uncertain(f"{listing(hidden)} has an ACL, and the host has no getfacl to list whom it admits")
+        return Uncertain(f"{join_limited(hidden)} has an ACL, and the host has no getfacl to list whom it admits")
     if keys and len(keys) == len(files(server, "key")):
         return None
     return file_obstacle(server, "key") or Uncertain("owner and mode of a key file could not be read")

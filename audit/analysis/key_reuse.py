@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from audit.endpoint import Endpoint
 from audit.observation import Observation
 from audit.policy.thresholds import Thresholds
-from audit.text import listing
+from audit.text import join_limited
 from audit.x509.certificate import Certificate, read_certificate
 from audit.x509.public_suffix import registered_domain
 
@@ -75,10 +75,10 @@ def reuse_faults(sharing: Sharing, limits: Thresholds) -> tuple[str, ...]:
 def _too_far(sharing: Sharing, limits: Thresholds) -> Iterator[str]:
     hosts, subscribers = len(sharing.hosts), len(sharing.subscribers)
     if 0 < limits.key_hosts_max < hosts:
-        yield (f"the key is on {hosts} hosts of different names ({listing(sharing.hosts)}), "
+        yield (f"the key is on {hosts} hosts of different names ({join_limited(sharing.hosts)}), "
                f"on {limits.key_hosts_max} at most is admitted")  # fmt: skip
     if 0 < limits.key_subscribers_max < subscribers:
-        yield (f"the key is in certificates of {subscribers} subscribers ({listing(sharing.subscribers)}), "
+        yield (f"the key is in certificates of {subscribers} subscribers ({join_limited(sharing.subscribers)}), "
                f"of {limits.key_subscribers_max} at most is admitted")  # fmt: skip
 
 

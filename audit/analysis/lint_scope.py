@@ -9,7 +9,7 @@ from audit.analysis.chains import MALFORMED, unreadable_names
 from audit.analysis.placeholder import no_own_certificate
 from audit.observation import Observation
 from audit.policy import Policy
-from audit.text import moment, sentence
+from audit.text import format_utc, join_clauses
 from audit.x509.certificate import Certificate
 from audit.x509.lint import Lint, LintRule, lint
 from audit.x509.lint.pkilint import INSTALL_PKILINT, full_lint, is_installed
@@ -83,8 +83,8 @@ def pkilint_errors(certificate: Certificate) -> tuple[str, ...] | Obstacle:
 
 def _obstacle(certificate: Certificate, rules: tuple[LintRule, ...], linted: Lint) -> Obstacle | None:
     if linted.unread:
-        return Uncertain(f"the certificate cannot be read: {sentence(linted.unread)}", because=MALFORMED)
+        return Uncertain(f"the certificate cannot be read: {join_clauses(linted.unread)}", because=MALFORMED)
     if linted.binding:
         return None
     since = min(rule.since for rule in rules)
-    return Exempt(f"it was issued {moment(certificate.not_before)}, and the rule binds from {since:%Y-%m-%d} on")
+    return Exempt(f"it was issued {format_utc(certificate.not_before)}, and the rule binds from {since:%Y-%m-%d} on")

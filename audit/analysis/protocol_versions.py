@@ -6,7 +6,7 @@ from audit.analysis import Uncertain
 from audit.observation import Handshake
 from audit.policy import Policy
 from audit.policy.thresholds import Thresholds
-from audit.text import listing
+from audit.text import join_limited
 
 
 def old_versions(handshakes: tuple[Handshake, ...], limits: Thresholds) -> tuple[str, ...]:
@@ -23,7 +23,7 @@ def old_versions(handshakes: tuple[Handshake, ...], limits: Thresholds) -> tuple
 def untested_versions(handshakes: tuple[Handshake, ...], policy: Policy) -> Uncertain | None:
     """Return which forbidden versions could not be tried, and at which address; None if all were tried."""
     untested = policy.each(lambda limits: _untested(handshakes, limits))
-    return Uncertain(listing([message for message, _ in untested])) if untested else None
+    return Uncertain(join_limited([message for message, _ in untested])) if untested else None
 
 
 def _untested(handshakes: tuple[Handshake, ...], limits: Thresholds) -> tuple[str, ...]:

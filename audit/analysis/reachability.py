@@ -10,7 +10,7 @@ from typing import Final
 
 from audit.analysis import Uncertain
 from audit.observation import DnsStatus, Observation, ProbeFailure
-from audit.text import listing, sentence
+from audit.text import join_clauses, join_limited
 
 UNREACHABLE: Final = "svc.unreachable"
 PLAINTEXT: Final = "svc.plaintext"
@@ -83,14 +83,14 @@ def faults_of_server(observation: Observation) -> tuple[ProbeFailure, ...]:
 def unreachable_message(observation: Observation) -> str:
     """Return one message for all failures of the server, and which addresses answered."""
     reached = [handshake.address for handshake in observation.handshakes]
-    note = [f"{listing(reached)} answered"] if reached else []
-    return sentence([*map(described, faults_of_server(observation)), *note])
+    note = [f"{join_limited(reached)} answered"] if reached else []
+    return join_clauses([*map(described, faults_of_server(observation)), *note])
 
 
 def unreached_addresses(observation: Observation) -> Uncertain | None:
     """Return which addresses were not reached, which `svc.unreachable` reports; None if all were."""
     failures = missed(observation)
-    return Uncertain(sentence([*map(described, failures)]), because=UNREACHABLE) if failures else None
+    return Uncertain(join_clauses([*map(described, failures)]), because=UNREACHABLE) if failures else None
 
 
 def unobserved(observation: Observation) -> Uncertain | None:
@@ -100,6 +100,6 @@ def unobserved(observation: Observation) -> Uncertain | None:
     rights = server.missing_rights if endpoint.is_host and server else ()
     unseen = (*map(described, missed(observation)), *others, *rights)
     if unseen:
-        return Uncertain(sentence(unseen))
+        return Uncertain(join_clauses(unseen))
     is_seen = bool(observation.handshakes) or endpoint.is_host
     return None if is_seen else Uncertain("nothing was observed on the wire")

@@ -12,7 +12,7 @@ from audit.analysis.chains import MALFORMED, untrusted_reason
 from audit.observation import Observation, RevocationAnswer, RevocationSource
 from audit.policy import Policy
 from audit.policy.thresholds import Thresholds
-from audit.text import sentence
+from audit.text import join_clauses
 from audit.x509.certificate import Certificate
 from audit.x509.loading import UnreadableField
 from audit.x509.path.served_chain import Chain
@@ -187,7 +187,7 @@ def _doubt(certificates: tuple[Status, ...], path: tuple[StatusSubject, ...], no
     if all(status.is_disabled for status in doubted):
         return Exempt(OFF)
     doubts = [f"{status.name}: {source_status}" for status in doubted for source_status in status.statuses]
-    return Uncertain(f"it is not known whether it is revoked: {sentence(doubts[:6])}")
+    return Uncertain(f"it is not known whether it is revoked: {join_clauses(doubts[:6])}")
 
 
 def _path(chain: Chain) -> tuple[StatusSubject, ...]:

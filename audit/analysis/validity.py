@@ -10,7 +10,7 @@ from audit.analysis import Obstacle
 from audit.analysis.lint_scope import not_publicly_trusted
 from audit.policy import Policy
 from audit.policy.thresholds import Thresholds
-from audit.text import duration, moment
+from audit.text import duration, format_utc
 from audit.x509.certificate import Certificate
 from audit.x509.path.served_chain import Chain
 
@@ -47,7 +47,7 @@ def time_left(certificate: Certificate, now: datetime) -> timedelta:
 
 def expires(certificate: Certificate, now: datetime, margin: Margin) -> str:
     """Return the message: when a certificate expires, and which rule that breaks."""
-    expiry = f"expires in {duration(certificate.not_after - now)} ({moment(certificate.not_after)})"
+    expiry = f"expires in {duration(certificate.not_after - now)} ({format_utc(certificate.not_after)})"
     return f"{expiry}; the policy {margin.policy} renews {margin.rule}"
 
 
@@ -61,7 +61,7 @@ def not_yet_valid(certificate: Certificate, now: datetime, *, is_clock_off: bool
     """Return the message of a certificate that is not valid yet."""
     start = certificate.not_before
     advice = "; the host's clock is off: fix that first (ops.clock-skew)" if is_clock_off else ""
-    return f"valid only in {duration(start - now)}, from {moment(start)} on{advice}"
+    return f"valid only in {duration(start - now)}, from {format_utc(start)} on{advice}"
 
 
 def validity_excesses(certificate: Certificate, chain: Chain, policy: Policy) -> tuple[tuple[str, str], ...] | Obstacle:

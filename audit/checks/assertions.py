@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from audit.analysis import Exempt, Obstacle, Uncertain
 from audit.analysis.lint_scope import RuleFaults
-from audit.text import listing
+from audit.text import join_limited
 from audit.verdict import Finding, inconclusive, not_applicable, require
 
 Known = TypeVar("Known")
@@ -48,5 +48,5 @@ def require_rules(faults: RuleFaults) -> None:
     """Raise Finding if a certificate breaks rules; if only its issuers break them, no new leaf helps."""
     remedy = None if faults.are_of_leaf else "manual"
     seen = [str(violation) for violation in faults.violations]
-    require(not seen, listing(seen), observed=seen, required=faults.clauses, remedy=remedy)
+    require(not seen, join_limited(seen), observed=seen, required=faults.clauses, remedy=remedy)
     end_if(faults.obstacle)

@@ -32,7 +32,7 @@ from audit.checks import check
 from audit.checks.assertions import end_if, known, require_none, require_rules
 from audit.observation import Observation
 from audit.policy import Policy
-from audit.text import duration, listing, moment, sentence
+from audit.text import duration, format_utc, join_clauses, join_limited
 from audit.verdict import not_applicable, require
 from audit.x509.certificate import Certificate
 from audit.x509.lint.extended_key_usage import CLIENT_AUTH_RULES, eku_faults, presents_names
@@ -48,7 +48,7 @@ def test_readable(chain: Chain) -> None:
     """Every field of every certificate that was sent can be read (RFC 5280 4.1, 4.2)."""
     faults = chain_faults(chain)
     remedy = "reissue" if chain.leaf.faults else "rechain"
-    require(not faults, sentence(faults), observed=faults, required="DER as in RFC 5280", remedy=remedy)
+    require(not faults, join_clauses(faults), observed=faults, required="DER as in RFC 5280", remedy=remedy)
 
 
 @check("cert.expired", severity="critical", remedy="reissue", source="RFC 5280 4.1.2.5")
@@ -57,12 +57,12 @@ def test_not_expired(certificate: Certificate, observation: Observation, now: da
 
     The last instant of the validity is part of it.
     """
-    ago = f"expired {duration(now - certificate.not_after)} ago ({moment(certificate.not_after)})"
+    ago = f"expired {duration(now - certificate.not_after)} ago ({format_utc(certificate.not_after)})"
     require(now.replace(microsecond=0) <= certificate.not_after, ago,
-            observed=moment(certificate.not_after), required=f"after {moment(now)}",
+            observed=format_utc(certificate.not_after), required=f"after {format_utc(now)}",
             remedy=_reload_or_reissue(observation, certificate))  # fmt: skip
     unserved = expired_unserved(observation, now)
-    require(not unserved, sentence(unserved), observed=unserved, required=f"after {moment(now)}")
+    require(not unserved, join_clauses(unserved), observed=unserved, required=f"after {format_utc(now)}")
 
 
 @check("cert.expiring", severity="high", remedy="reissue", source="the policy's thresholds")
@@ -72,7 +72,7 @@ def test_not_expiring(certificate: Certificate, policy: Policy, observation: Obs
     if left < timedelta(0):
         not_applicable(_EXPIRED)
     late = expiring_margin(certificate, policy)
-    require(left >= late.span, expires(certificate, now, late), observed=moment(certificate.not_after),
+    require(left >= late.span, expires(certificate, now, late), observed=format_utc(certificate.not_after),
             required=str(late), remedy=_reload_or_reissue(observation, certificate), policy=late.policy)  # fmt: skip
 
 
@@ -85,7 +85,7 @@ def test_not_due_for_renewal(certificate: Certificate, policy: Policy, observati
     due = renewal_margin(certificate, policy)
     if left < expiring_margin(certificate, policy).span:
         not_applicable("it is late already: that is cert.expiring")
-    require(left >= due.span, expires(certificate, now, due), observed=moment(certificate.not_after),
+    require(left >= due.span, expires(certificate, now, due), observed=format_utc(certificate.not_after),
             required=str(due), remedy=_reload_or_reissue(observation, certificate), policy=due.policy)  # fmt: skip
 
 
@@ -94,10 +94,10 @@ def test_already_valid(certificate: Certificate, policy: Policy, observation: Ob
     """NotBefore is not in the future, allowing for clock skew (RFC 5280 4.1.2.5)."""
     (tolerance, whose), is_off = clock_tolerance(policy), clock_is_off(observation.server, policy)
     require(certificate.not_before - now <= tolerance, not_yet_valid(certificate, now, is_clock_off=is_off),
-            observed=moment(certificate.not_before), required=f"before {moment(now)}",
+            observed=format_utc(certificate.not_before), required=f"before {format_utc(now)}",
             remedy="host" if is_off else "reissue", policy=whose)  # fmt: skip
     unserved = early_unserved(observation, now + tolerance)
-    require(not unserved, sentence(unserved), observed=unserved, required=f"before {moment(now)}")
+    require(not unserved, join_clauses(unserved), observed=unserved, required=f"before {format_utc(now)}")
 
 
 @check("cert.weak-signature", severity="critical", remedy="reissue", source="BR 7.1.3.2; RFC 9155 2; CWE-327")
@@ -169,7 +169,7 @@ def test_baseline_requirements_in_full(
     """The linter pkilint, of the optional extra `lint`, finds no error against the Baseline Requirements (BR 7.1)."""
     end_if(unbound_issuer(chain, observation, policy))
     errors = known(pkilint_errors(certificate))
-    require(not errors, listing(errors), observed=errors, required="no error of pkilint")
+    require(not errors, join_limited(errors), observed=errors, required="no error of pkilint")
 
 
 @check("cert.eku-clientauth", severity="low", remedy="reissue", source="Chrome Root Program Policy 1.3.2")
@@ -204,7 +204,7 @@ def test_stapled_where_it_must(certificate: Certificate, observation: Observatio
         not_applicable("the certificate does not require the server to staple")
     bare, names_responder = unstapled_addresses(certificate, observation), has_responder(certificate)
     why = "" if names_responder else ", and the certificate names no OCSP responder to fetch it from"
-    require(not bare, f"{listing(bare)} staples no OCSP response though the certificate requires one{why}",
+    require(not bare, f"{join_limited(bare)} staples no OCSP response though the certificate requires one{why}",
             observed=bare, required="a stapled OCSP response",
             remedy="configure" if names_responder else "reissue")  # fmt: skip
 
@@ -215,7 +215,9 @@ def test_staple_can_be_used(chain: Chain, observation: Observation, policy: Poli
     if not stapled_handshakes(chain.leaf, observation):
         not_applicable("no OCSP response is stapled")
     faults = known(staple_faults(chain, observation, rules_of(policy)))
-    require(not faults, f"stapled at {sentence(faults)}", observed=faults, required="a response that clients can use")
+    require(
+        not faults, f"stapled at {join_clauses(faults)}", observed=faults, required="a response that clients can use"
+    )
 
 
 def _reload_or_reissue(observation: Observation, certificate: Certificate) -> str:

@@ -18,7 +18,7 @@ from audit.checks import check
 from audit.checks.assertions import end_if, known, require_none
 from audit.observation import Observation
 from audit.policy import Policy
-from audit.text import listing, moment, sentence
+from audit.text import format_utc, join_clauses, join_limited
 from audit.verdict import not_applicable, require
 from audit.x509.certificate import Certificate
 from audit.x509.path.served_chain import Chain
@@ -47,7 +47,7 @@ def test_path_is_accepted(chain: Chain, observation: Observation, policy: Policy
     end_if(no_own_certificate(observation, policy) or unanchored(chain))
     violations = violations_of_path(chain, policy)
     seen = [str(violation) for violation in violations]
-    require(not seen, sentence(seen), observed=seen, required="a path that clients accept",
+    require(not seen, join_clauses(seen), observed=seen, required="a path that clients accept",
             remedy=remedy_of(violations, chain, policy, observation.server))  # fmt: skip
 
 
@@ -66,7 +66,7 @@ def test_in_order(chain: Chain) -> None:
     """Each certificate after the leaf certifies one before it, and none is sent twice (RFC 5246 7.4.2)."""
     end_if(unreadable_names(chain) or too_many_issuers(chain))
     path = [str(certificate) for certificate in chain.path or chain.reached]
-    require(not chain.order_faults, sentence(chain.order_faults[:5]), observed=chain.order_faults, required=path)
+    require(not chain.order_faults, join_clauses(chain.order_faults[:5]), observed=chain.order_faults, required=path)
 
 
 @check("chain.intermediate-expiring", severity="medium", remedy="rechain", source="RFC 5280 6.1.3 a 2")
@@ -74,7 +74,7 @@ def test_intermediates_outlive_leaf(certificate: Certificate, chain: Chain) -> N
     """No intermediate ends before the leaf (RFC 5280 6.1.3 a 2). One that has ended is `chain.invalid-path`."""
     end_if(unreadable_names(chain))
     ending = [fault for intermediate in unexpired(chain) for fault in expires_before_leaf(intermediate, certificate)]
-    require(not ending, sentence(ending), observed=ending, required=f"until {moment(certificate.not_after)}")
+    require(not ending, join_clauses(ending), observed=ending, required=f"until {format_utc(certificate.not_after)}")
 
 
 @check("chain.root-included", severity="info", remedy="rechain", source="RFC 9846 4.4.2")
@@ -82,7 +82,9 @@ def test_root_left_out(chain: Chain) -> None:
     """The trust anchor is not sent: clients have it or do not trust it, and it only costs bytes (RFC 9846 4.4.2)."""
     end_if(unreadable_names(chain))
     roots = sent_anchors(chain)
-    require(not roots, f"the trust anchor {listing(roots)} was sent too", observed=roots, required="no trust anchor")
+    require(
+        not roots, f"the trust anchor {join_limited(roots)} was sent too", observed=roots, required="no trust anchor"
+    )
 
 
 @check("chain.weak-ca-key", severity="high", remedy="reissue", source="BR 6.1.5, 6.1.6; CWE-326")

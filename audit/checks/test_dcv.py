@@ -19,7 +19,7 @@ from audit.checks import check
 from audit.checks.assertions import end_if, known
 from audit.firewall.exposure import LISTED, PORT, SEED_SAYS, TODAY_SAYS, fix_hint, shortcomings
 from audit.observation import Observation
-from audit.text import duration, listing, sentence
+from audit.text import duration, join_clauses, join_limited
 from audit.verdict import require
 
 TOKEN_AGE_MAX: Final = timedelta(days=30)
@@ -41,7 +41,7 @@ def test_missing_token_is_answered_404(observation: Observation) -> None:
     state, chains = known(cpanel_state(observation)), redirect_chains(known(http_probes(observation)))
     faults = blocking_faults(chains)
     end_if(closed_because(faults, state.firewall, addresses_of(observation)))
-    require(not faults, sentence([fault.why for fault in faults]), observed=[fault.why for fault in faults],
+    require(not faults, join_clauses([fault.why for fault in faults]), observed=[fault.why for fault in faults],
             required="404 for a file that is not there", remedy=faults[0].remedy if faults else None)  # fmt: skip
     end_if(unprobed(chains))
 
@@ -51,7 +51,7 @@ def test_redirects_are_followed_by_cas(observation: Observation) -> None:
     """A request for a token is redirected only by 301, 302, 307 or 308, to port 80 or 443 (BR 3.2.2.4.18)."""
     known(cpanel_state(observation))
     faults = invalid_redirects(redirect_chains(known(http_probes(observation))))
-    require(not faults, sentence(faults), observed=faults, required="no redirect, or one that a CA follows")
+    require(not faults, join_clauses(faults), observed=faults, required="no redirect, or one that a CA follows")
 
 
 @check("dcv.stale-token", severity="info", remedy="host", source="BR 3.2.2.4.18", scopes=("host",))
@@ -59,7 +59,7 @@ def test_no_old_tokens_are_left(observation: Observation, now: datetime) -> None
     """The token folder holds no token that is too old for any CA (BR 3.2.2.4.18): each one reveals an order."""
     state = known(cpanel_state(observation))
     stale = [token for token in state.tokens if now - token.modified > TOKEN_AGE_MAX]
-    shown = listing([f"{token.path} ({duration(now - token.modified)} old)" for token in stale])
+    shown = join_limited([f"{token.path} ({duration(now - token.modified)} old)" for token in stale])
     require(not stale, f"no CA may use a token that is older than {TOKEN_AGE_MAX.days} days; remove {shown}",
             observed=[token.path for token in stale], required="none")  # fmt: skip
     end_if(unreadable_part(state, "tokens"))
@@ -76,8 +76,9 @@ def test_firewall_admits_the_listed_addresses(observation: Observation) -> None:
     """The host's firewall admits to port 80 all four addresses that cPanel's script names (BR 3.2.2.4.18)."""
     state, own = known(cpanel_state(observation)), addresses_of(observation)
     closed = shortcomings(state.firewall, own)
-    require(not closed, sentence((*closed, fix_hint(state.firewall.kept_by), SEED_SAYS, TODAY_SAYS)), observed=closed,
-            required=f"{listing(LISTED)} admitted to TCP port {PORT}")  # fmt: skip
+    message = join_clauses((*closed, fix_hint(state.firewall.kept_by), SEED_SAYS, TODAY_SAYS))
+    require(not closed, message, observed=closed,
+            required=f"{join_limited(LISTED)} admitted to TCP port {PORT}")  # fmt: skip
     end_if(unreadable_part(state, "firewall") or undecided_rule(state.firewall, own))
 
 
@@ -96,6 +97,7 @@ def test_firewall_admits_the_world(observation: Observation) -> None:
     state, own = known(cpanel_state(observation)), addresses_of(observation)
     end_if(closed_to_listed(state.firewall, own))
     faults, doubt = refused_world(state.firewall, observation)
-    require(not faults, sentence((*faults, fix_hint(state.firewall.kept_by), TODAY_SAYS, SEED_SAYS)), observed=faults,
+    message = join_clauses((*faults, fix_hint(state.firewall.kept_by), TODAY_SAYS, SEED_SAYS))
+    require(not faults, message, observed=faults,
             required=f"TCP port {PORT} is open to all")  # fmt: skip
     end_if(unreadable_part(state, "firewall") or doubt)

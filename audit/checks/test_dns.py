@@ -8,7 +8,7 @@ from audit.analysis.addresses import direction, own_addresses, resolved_name, un
 from audit.checks import check
 from audit.checks.assertions import end_if, known
 from audit.observation import DnsStatus, HostView, Observation
-from audit.text import listing
+from audit.text import join_limited
 from audit.verdict import inconclusive, not_applicable, require
 
 _STATUS: Final[dict[DnsStatus, str]] = {
@@ -44,5 +44,5 @@ def test_name_leads_to_this_host(server: HostView, observation: Observation) -> 
     dns, own = known(resolved_name(observation)), own_addresses(server)
     end_if(unknown_direction(observation, server))
     require(direction(observation, server) == "here",
-            f"the name leads to {listing(dns.addresses)}, and the host's addresses are {listing(own)}",
+            f"the name leads to {join_limited(dns.addresses)}, and the host's addresses are {join_limited(own)}",
             observed=dns.addresses, required=own)  # fmt: skip

@@ -8,7 +8,7 @@ from audit.checks import check
 from audit.checks.assertions import end_if, known
 from audit.observation import Observation
 from audit.policy import Policy
-from audit.text import listing, sentence
+from audit.text import join_clauses, join_limited
 from audit.verdict import inconclusive, require
 
 
@@ -28,7 +28,7 @@ def test_every_service_is_inspected(observation: Observation) -> None:
     """
     server = known(host_view(observation))
     if server.not_trusted:
-        inconclusive(sentence(server.not_trusted))
+        inconclusive(join_clauses(server.not_trusted))
 
 
 @check(
@@ -42,7 +42,9 @@ def test_management_is_on(observation: Observation) -> None:
     """No touch file disables the replacement of certificates (cPanel & WHM, the checkallsslcerts script)."""
     state = known(cpanel_state(observation))
     found = state.switched_off
-    require(not found, f"certificates are not replaced on this host, because {listing(found)} exists", observed=found)
+    require(
+        not found, f"certificates are not replaced on this host, because {join_limited(found)} exists", observed=found
+    )
     end_if(unreadable_part(state, "switches"))
 
 

@@ -20,7 +20,7 @@ from audit.checks import check
 from audit.checks.assertions import end_if
 from audit.observation import HostView, Observation
 from audit.policy import Policy
-from audit.text import listing, sentence
+from audit.text import join_clauses, join_limited
 from audit.verdict import Finding, not_applicable, require
 
 
@@ -31,7 +31,7 @@ def test_has_certificate_of_its_own(observation: Observation, policy: Policy) ->
     if missing:
         raise Finding(missing.why, observed=missing.why, required="a certificate of its own", policy=missing.policy)
     files = uninstalled(observation)
-    require(not files, f"none is installed: {listing(files)}", observed=files, required="a certificate of its own")
+    require(not files, f"none is installed: {join_limited(files)}", observed=files, required="a certificate of its own")
     end_if(no_handshake(observation))
 
 
@@ -52,7 +52,7 @@ def test_configured_files_are_there(server: HostView) -> None:
     """Every configured certificate, key and chain file exists and can be parsed (NIST SP 800-53 CM-6)."""
     broken = broken_files(server, "certificate", "key", "chain")
     remedy = "reissue" if server.panel_service else None  # a panel's services have no configuration to fix
-    require(not broken, sentence(broken), observed=broken, required="files that can be loaded", remedy=remedy)
+    require(not broken, join_clauses(broken), observed=broken, required="files that can be loaded", remedy=remedy)
     end_if(unloadable_reason(server))
 
 

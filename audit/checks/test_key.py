@@ -8,7 +8,7 @@ from audit.checks import check
 from audit.checks.assertions import end_if, require_none
 from audit.observation import HostView
 from audit.policy import Policy
-from audit.text import sentence
+from audit.text import join_clauses
 from audit.verdict import inconclusive, not_applicable, require
 from audit.x509.certificate import Certificate
 from audit.x509.compromised_keys import flaws_of
@@ -33,7 +33,7 @@ def test_key_is_secret(certificate: Certificate, has_list_of_keys: bool) -> None
         not_applicable(flaws.unchecked)
     if flaws.unread and not flaws.found:
         inconclusive(f"badkeys cannot read its list of known keys: {flaws.unread}")
-    require(not flaws.found, sentence(flaws.found), observed=flaws.found,
+    require(not flaws.found, join_clauses(flaws.found), observed=flaws.found,
             required="a private key that only the owner can have")  # fmt: skip
 
 
@@ -52,7 +52,7 @@ def test_key_fits_certificate(server: HostView) -> None:
     mismatches = key_mismatches(server)
     seen, places = [str(pair) for pair in mismatches], [pair.place for pair in mismatches if pair.place]
     notes = [f"the key of one of the two is that of {place}" for place in places]
-    require(not seen, sentence((*seen, *notes)), observed=seen, required="one key pair",
+    require(not seen, join_clauses((*seen, *notes)), observed=seen, required="one key pair",
             remedy="configure" if places else "reissue")  # fmt: skip
     end_if(unknown_pairs(server))
 

@@ -11,7 +11,7 @@ from audit.checks.assertions import end_if, known, require_rules
 from audit.endpoint import Endpoint
 from audit.observation import Observation
 from audit.policy import Policy
-from audit.text import listing, sentence
+from audit.text import join_clauses, join_limited
 from audit.verdict import inconclusive, not_applicable, require
 from audit.x509.certificate import Certificate
 from audit.x509.identifiers import covers_name, host_name_faults, presented_identifiers, wildcard_faults, wildcards
@@ -25,7 +25,7 @@ def test_name_matches(endpoint: Endpoint, certificate: Certificate, observation:
     end_if(no_own_certificate(observation, policy))
     if not certificate.has_san:
         inconclusive("the certificate has no name that clients look at", because="cert.san-missing")
-    names, fitting = listing(presented_identifiers(certificate)), covering(observation.server, endpoint.reference)
+    names, fitting = join_limited(presented_identifiers(certificate)), covering(observation.server, endpoint.reference)
     at_hand = f"; {fitting} on the host is valid for it" if fitting else ""
     require(covers_name(certificate, endpoint.reference), f"valid for {names}, not for {endpoint.reference}{at_hand}",
             observed=presented_identifiers(certificate), required=endpoint.reference,
@@ -48,7 +48,7 @@ def test_wildcard_is_of_one_service(endpoint: Endpoint, certificate: Certificate
     if not wildcards(certificate):
         not_applicable("the certificate has no wildcard")
     faults = wildcard_faults(certificate, endpoint)
-    require(not faults, sentence(faults), observed=wildcards(certificate), required="the names of this service")
+    require(not faults, join_clauses(faults), observed=wildcards(certificate), required="the names of this service")
 
 
 @check("host.name-invalid", severity="high", remedy="host", source="RFC 1123 2.1; RFC 1035 2.3.4", scopes=("host",))
@@ -56,5 +56,5 @@ def test_host_name_is_fully_qualified(observation: Observation) -> None:
     """The host's own name is a valid host name with a domain (RFC 1123 2.1; RFC 1035 2.3.4)."""
     name = known(own_host_name(observation))
     faults = host_name_faults(name)
-    require(not faults, f"the host calls itself {name!r}: {sentence(faults)}",
+    require(not faults, f"the host calls itself {name!r}: {join_clauses(faults)}",
             observed=name, required="a fully qualified host name")  # fmt: skip

@@ -18,7 +18,7 @@ from audit.checks import check
 from audit.checks.assertions import end_if
 from audit.observation import Observation
 from audit.policy import Policy
-from audit.text import sentence
+from audit.text import join_clauses
 from audit.verdict import require
 from audit.x509.path.served_chain import Chain
 
@@ -48,7 +48,7 @@ def test_reachable(observation: Observation) -> None:
 def test_speaks_tls(observation: Observation) -> None:
     """The service offers STARTTLS, and a TLS port does not speak in plain text (RFC 9325 3.2; RFC 8314 3)."""
     faults = [described(failure) for failure in observation.failures if is_plaintext(failure)]
-    require(not faults, sentence(faults), observed=faults, required="TLS")
+    require(not faults, join_clauses(faults), observed=faults, required="TLS")
     end_if(no_handshake(observation))
 
 

@@ -9,7 +9,7 @@ from audit.checks import check
 from audit.checks.assertions import end_if
 from audit.observation import Observation
 from audit.policy import Policy
-from audit.text import sentence
+from audit.text import join_clauses
 from audit.verdict import require
 from audit.x509.path.served_chain import Chain
 
@@ -23,6 +23,6 @@ def test_not_revoked(chain: Chain, observation: Observation, policy: Policy, now
     is inconclusive.
     """
     found = revocation_of(chain, observation, policy, now)
-    require(not found.revoked, sentence(found.revoked), observed=list(found.revoked), required="not revoked",
+    require(not found.revoked, join_clauses(found.revoked), observed=list(found.revoked), required="not revoked",
             remedy="rekey" if found.is_leaf_key_compromised else "reissue")  # fmt: skip
     end_if(found.obstacle)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from audit.checks import check
-from audit.text import listing
+from audit.text import join_limited
 from audit.verdict import require
 
 
@@ -36,18 +36,18 @@ class RunFacts(Protocol):
 def test_every_line_is_usable(audit_run: RunFacts) -> None:
     """Every line of the endpoints file names an endpoint."""
     lines = [f"{line.source}:{line.number}: {line.why}" for line in audit_run.unusable_lines]
-    require(not lines, listing(lines, 10), observed=lines, required="SCHEME://NAME[:PORT] on each line")
+    require(not lines, join_limited(lines, 10), observed=lines, required="SCHEME://NAME[:PORT] on each line")
 
 
 @check("ops.waiver-expired", severity="medium", remedy="manual", source="the waivers file", scopes=("run",))
 def test_no_waiver_expired(audit_run: RunFacts) -> None:
     """No waiver in the waivers file has expired: an expired one waives nothing."""
     waivers = list(audit_run.expired_waivers)
-    require(not waivers, f"expired: {listing(waivers, 10)}", observed=waivers)
+    require(not waivers, f"expired: {join_limited(waivers, 10)}", observed=waivers)
 
 
 @check("ops.waiver-stale", severity="medium", remedy="manual", source="the waivers file", scopes=("run",))
 def test_no_waiver_stale(audit_run: RunFacts) -> None:
     """Every waiver in the waivers file matches a finding of this run: an unused one would hide the next fault."""
     waivers = list(audit_run.stale_waivers)
-    require(not waivers, f"matched nothing: {listing(waivers, 10)}", observed=waivers)
+    require(not waivers, f"matched nothing: {join_limited(waivers, 10)}", observed=waivers)

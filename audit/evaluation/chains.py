@@ -8,7 +8,7 @@ from typing import Final
 
 from audit.evaluation.facts import Facts
 from audit.evaluation.outcome import CheckOutcome
-from audit.text import listing
+from audit.text import join_limited
 from audit.verdict import Verdict
 
 _WITH_PLACES: Final = (Verdict.FAIL, Verdict.INCONCLUSIVE)
@@ -38,7 +38,7 @@ def combined(
     for chain, outcome in outcomes:
         if outcome.verdict is worst.verdict and chain.facts.served:
             places.setdefault(outcome.message, []).extend(chain.facts.served.places)
-    message = "; ".join(f"at {listing(where)}: {why}" for why, where in places.items())
+    message = "; ".join(f"at {join_limited(where)}: {why}" for why, where in places.items())
     chains = [_row(chain.facts, outcome) for chain, outcome in outcomes]
     return decisive, replace(worst, message=message, detail={**(worst.detail or {}), "chains": chains})
 

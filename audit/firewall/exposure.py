@@ -13,7 +13,7 @@ from typing import Final
 
 from audit.firewall.evaluate import Answer, answer, packet
 from audit.observation.firewall import Firewall
-from audit.text import listing
+from audit.text import join_limited
 
 PORT: Final = 80
 LISTED: Final = ("178.255.81.12", "178.255.81.13", "91.199.212.132", "199.66.201.132")
@@ -63,7 +63,9 @@ def shortcomings(firewall: Firewall, own: Iterable[str]) -> tuple[str, ...]:
     by_rule: dict[str, list[str]] = {}
     for address, rule in openness(firewall, LISTED, own).refused.items():
         by_rule.setdefault(rule, []).append(address)
-    return tuple(f"TCP port {PORT} is closed to {listing(addresses)}: {rule}" for rule, addresses in by_rule.items())
+    return tuple(
+        f"TCP port {PORT} is closed to {join_limited(addresses)}: {rule}" for rule, addresses in by_rule.items()
+    )
 
 
 def narrowness(firewall: Firewall, own: Iterable[str], versions: Iterable[int]) -> tuple[tuple[str, ...], str]:

@@ -15,7 +15,7 @@ from audit import json_codec
 from audit.json_codec import BadRecord, as_written, nearest, table_of
 from audit.policy.controls import CONTROLS_OF
 from audit.policy.thresholds import NEEDED, WORDS, DatedLimit, Profile, Remark, Thresholds
-from audit.text import listing
+from audit.text import join_limited
 from audit.verdict import Severity
 
 THRESHOLDS: Final = tuple(threshold.name for threshold in fields(Thresholds))
@@ -73,7 +73,7 @@ def remark(value: Any, place: str) -> Remark:  # noqa: ANN401 - any TOML value
     _require_known(given, known, place)
     unsaid = [name for name in known if name not in given]
     if unsaid:
-        raise BadProfile(f"profile {place}: it has no {listing(unsaid)}; a remark has two sentences and a source")
+        raise BadProfile(f"profile {place}: it has no {join_limited(unsaid)}; a remark has two sentences and a source")
     return Remark(*(text(given[name], f"{place}, {name}") for name in known))
 
 

@@ -21,7 +21,7 @@ from audit.probe.deadline import Deadline, Stopped
 from audit.probe.http_client import REDIRECTS, HttpResponse, RequestLimits, Route, exchange, resolve_host
 from audit.probe.http_request import FetchError, FetchFault, HttpRequest, ParsedUrl, parse_url
 from audit.probe.target import Limits
-from audit.text import listing
+from audit.text import join_limited
 
 MAX_REDIRECTS: Final = 3
 _FAIR_S: Final = 10.0  # after a timeout of this length, no second request is sent in a run
@@ -172,7 +172,8 @@ def _callable(url: ParsedUrl, policy: FetchPolicy, limits: RequestLimits) -> Ite
     if not allowed:
         opened = "" if all(map(is_link_local, addresses)) else " (allow_private)"
         raise FetchError(
-            "address", f"{url.host} leads to {listing(addresses)}, which a certificate must not make us call{opened}"
+            "address",
+            f"{url.host} leads to {join_limited(addresses)}, which a certificate must not make us call{opened}",
         )
     yield from allowed
 

@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 
 from audit.endpoint import to_address
 from audit.observation.website import ANY_IPV4, ANY_IPV6, Docroot, Website
-from audit.text import listing
+from audit.text import join_limited
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ def _common_docroot(selections: Sequence[_Selection]) -> Docroot | str:
     if reasons:
         return reasons[0]
     if len({selection.docroot for selection in selections}) > 1:
-        by_address = listing([f"{selection.docroot} at {selection.address}" for selection in selections])
+        by_address = join_limited([f"{selection.docroot} at {selection.address}" for selection in selections])
         return f"the folder depends on the address: {by_address}"
     return selections[0].docroot
 
@@ -85,7 +85,7 @@ def _select(sites: Sequence[Website], address: str, name: str) -> _Selection:
     services = list(dict.fromkeys(site.service for site in bound))
     if len(services) > 1:
         return _Selection(
-            address, has_name=False, docroot=f"{listing(services)} are configured for one address and port"
+            address, has_name=False, docroot=f"{join_limited(services)} are configured for one address and port"
         )
     match = (_first_match if bound[0].rule == "first" else _best_match)(bound, name)
     if isinstance(match, str):

@@ -13,7 +13,7 @@ from typing import Final, TextIO
 
 import pytest
 
-from audit.text import listing, moment, one_line, sentence
+from audit.text import format_utc, join_clauses, join_limited, one_line
 from audit.verdict import Verdict
 from pytest_sslaudit.cli.local_server import with_defaults
 from pytest_sslaudit.controller import Controller
@@ -87,7 +87,7 @@ class Wording:
     def named(self, case: Case, service: str) -> str:
         """Return a service with the names of its certificate, unless the panel has one certificate for it."""
         name = self.service_name(case.endpoints, service)
-        return f"{name} service" if case.is_panel else f"{name} service ({listing(case.names)})"
+        return f"{name} service" if case.is_panel else f"{name} service ({join_limited(case.names)})"
 
     def service(self, endpoint: str) -> str:
         """Return the service of an endpoint."""
@@ -132,13 +132,13 @@ def _attempts(plan: Plan, wording: Wording) -> Iterator[tuple[int, str, str]]:
 
 def _case_steps(case: Case) -> Iterator[str]:
     steps = ", ".join(dict.fromkeys(step.kind for step in case.steps))
-    yield one_line(f"Case {case.id} on {case.host}, for {listing(case.names, 100)}: {steps}.")
+    yield one_line(f"Case {case.id} on {case.host}, for {join_limited(case.names, 100)}: {steps}.")
     for reason in case.reasons:
         yield f"  because {one_line(f'{reason.endpoint}: {reason.check}: {reason.message}')}"
 
 
 def _waiting(waiting: WaitingCase, wording: Wording) -> Iterator[str]:
-    why = sentence([blocker.text for blocker in waiting.blocked_by])
+    why = join_clauses([blocker.text for blocker in waiting.blocked_by])
     for service in waiting.case.services:
         where = wording.named(waiting.case, service)
         yield one_line(f"The system will not replace the certificate for the {where} now: {why}.")
@@ -154,7 +154,8 @@ def _valid(explained: Iterable[NotRepairable], wording: Wording) -> Iterator[str
                 seen.not_after
             )
     for name, ends in sorted(ends_by_service.items()):
-        yield f"Nothing is wrong with the certificate of the {name} service, which is valid until {moment(min(ends))}."
+        end = format_utc(min(ends))
+        yield f"Nothing is wrong with the certificate of the {name} service, which is valid until {end}."
 
 
 def _not_repaired(plan: Plan) -> Iterator[str]:
@@ -165,7 +166,7 @@ def _not_repaired(plan: Plan) -> Iterator[str]:
     for finding in plan.explained:
         if finding.kind == "well" or (finding.kind == "unknown" and finding.endpoint in with_finding):
             continue
-        text = sentence([part for part in (finding.message, f"left as it is: {finding.why}") if part])
+        text = join_clauses([part for part in (finding.message, f"left as it is: {finding.why}") if part])
         yield one_line(f"{finding.endpoint}: {finding.check}: {text}")
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, Literal
 
 from audit.firewall.exposure import LISTED, TODAY_SAYS
-from audit.text import listing, sentence
+from audit.text import join_clauses, join_limited
 from remediate.access_logs.parser import LoggedRequest, LogScan
 from remediate.challenges.base import SELF_TEST
 
@@ -52,14 +52,14 @@ def _lines(scan: LogScan, *, is_ordered: bool) -> Iterator[str]:
         by_client[classify_client(request)].append(request)
     if scan.logs and not by_client["ca"] and (is_ordered or not scan.requests):
         by_ca = " by the CA" if is_ordered else ""
-        yield f"no request{by_ca} for the file in {listing(scan.logs, 1)}"
+        yield f"no request{by_ca} for the file in {join_limited(scan.logs, 1)}"
     for kind, name in _NAMES.items():
         yield from _requested(by_client[kind], name)
     yield from _documented(by_client["ca"])
     if scan.unparsed:
         yield f"cannot parse {scan.unparsed} lines of the access log that name the file"
     if scan.faults:
-        yield f"access log: {sentence(scan.faults)}"
+        yield f"access log: {join_clauses(scan.faults)}"
 
 
 def _requested(requests: Sequence[LoggedRequest], name: str) -> Iterator[str]:
@@ -71,7 +71,7 @@ def _requested(requests: Sequence[LoggedRequest], name: str) -> Iterator[str]:
     verb = "fetched by" if is_served else "requested, but not served, by"
     texts = [_counted(request, requests) for request in last.values()]
     more = [f"and {len(texts) - _MAX_SHOWN} more"] if len(texts) > _MAX_SHOWN else []
-    yield f"{verb} {clients}: {sentence([*texts[:_MAX_SHOWN], *more])}"
+    yield f"{verb} {clients}: {join_clauses([*texts[:_MAX_SHOWN], *more])}"
 
 
 def _counted(last: LoggedRequest, requests: Sequence[LoggedRequest]) -> str:
@@ -85,6 +85,6 @@ def _documented(requests: Iterable[LoggedRequest]) -> Iterator[str]:
     listed = [address for address in addresses if address in LISTED]
     others = [address for address in addresses if address not in LISTED]
     if listed:
-        yield f"{_LISTED}: {listing(listed)}"
+        yield f"{_LISTED}: {join_limited(listed)}"
     if others:
-        yield f"not {_LISTED}: {listing(others)}; {TODAY_SAYS}"
+        yield f"not {_LISTED}: {join_limited(others)}; {TODAY_SAYS}"

@@ -27,7 +27,7 @@ from audit.probe.dns.trace import (
     difference,
     trace,
 )
-from audit.text import listing
+from audit.text import join_limited
 
 _FAULTS: Final[dict[DnsStatus, TraceFault]] = {
     "nxdomain": "nxdomain",
@@ -88,7 +88,7 @@ class LookUp:
         """Yield the trace as `dig +trace` prints it, the addresses of the resolver, and the notes."""
         if self.trace:
             yield from as_lines(self.trace)
-        said = listing(self.resolved.addresses) or f"{self.resolved.status} ({self.resolved.detail})"
+        said = join_limited(self.resolved.addresses) or f"{self.resolved.status} ({self.resolved.detail})"
         yield f";; the resolver says of {self.name}: {said}"
         yield from (f";; note: {note}" for note in self.notes)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from audit.text import duration, listing, moment, one_line, sentence
+from audit.text import duration, format_utc, join_clauses, join_limited, one_line
 from remediate.deployment.access import access_lost
 from remediate.model.case import Case, Step, StepState
 from remediate.model.outcome import CaseResult
@@ -41,7 +41,7 @@ def plan_lines(plan: Plan) -> Iterator[str]:
     if listed:
         yield ""
     for finding in listed:
-        text = f"{finding.endpoint}: {finding.check}: {sentence([finding.message, finding.why])}"
+        text = f"{finding.endpoint}: {finding.check}: {join_clauses([finding.message, finding.why])}"
         yield f"{finding.kind:<12}  {one_line(text)}"
     for kind, count in sorted(Counter(finding.kind for finding in plan.explained if finding.kind in _COUNTED).items()):
         yield f"{kind:<12}  {count}"
@@ -53,17 +53,17 @@ def plan_lines(plan: Plan) -> Iterator[str]:
 
 def _case_lines(case: Case, prefix: str) -> Iterator[str]:
     yield one_line(f"{prefix}{case.repair} on {case.host} ({case.hostspec}), case {case.id}")
-    yield _line("names", f"{listing(case.names, 100)}")
+    yield _line("names", f"{join_limited(case.names, 100)}")
     for dropped in case.dropped_names:
         yield _line("left out", f"{dropped.name}: {dropped.why}")
     shared = [
-        f"{validation.name} on {listing(validation.hosts)}"
+        f"{validation.name} on {join_limited(validation.hosts)}"
         for validation in case.validated_on
         if len(validation.hosts) > 1
     ]
     if shared:
-        yield _line("shared", f"{sentence(shared)}")
-    yield _line("services", f"{listing(case.services, 100)}")
+        yield _line("shared", f"{join_clauses(shared)}")
+    yield _line("services", f"{join_limited(case.services, 100)}")
     for file in case.files:
         yield _line("file", f"{file.path} ({file.kind}, {file.service})")
     for lost in access_lost(case):
@@ -90,7 +90,9 @@ class Moment:
 def moment_line(current: Moment) -> str:
     """Return the current step of a case, as a line."""
     note = f" ({current.note.splitlines()[0]})" if current.note.strip() else ""
-    return one_line(f"{current.case.host} {listing(current.case.names)}: {current.step.name} {current.state}{note}")
+    return one_line(
+        f"{current.case.host} {join_limited(current.case.names)}: {current.step.name} {current.state}{note}"
+    )
 
 
 def case_result_lines(results: Iterable[CaseResult]) -> Iterator[str]:
@@ -107,7 +109,7 @@ def down_lines(results: Iterable[CaseResult]) -> Iterator[str]:
     for result in results:
         if result.is_down:
             first = next(iter(result.note.splitlines()), "")
-            services = listing(result.case.services)
+            services = join_limited(result.case.services)
             yield one_line(f"SERVICE DOWN: {result.case.host}: {services}: {first}. To do: {_to_do(result)}")
 
 
@@ -119,7 +121,7 @@ def case_result_row(result: CaseResult) -> tuple[str, str, str, str, str]:
     """Return the parts of a result: outcome, repair, host, names, and the lines about the steps."""
     case = result.case
     lines = "\n".join(_event_lines(result))
-    return _OUTCOMES[result.kind], case.repair.value, case.host, listing(case.names, 100), lines
+    return _OUTCOMES[result.kind], case.repair.value, case.host, join_limited(case.names, 100), lines
 
 
 def _event_lines(result: CaseResult) -> Iterator[str]:
@@ -127,7 +129,7 @@ def _event_lines(result: CaseResult) -> Iterator[str]:
     yield ": ".join(part for part in (result.case.kind_of(result.step), result.cause, first) if part)
     yield from others
     if result.next_at and result.kind != "proven":
-        yield f"next try {moment(result.next_at)}"
+        yield f"next try {format_utc(result.next_at)}"
 
 
 def _summary(result: CaseResult) -> str:
@@ -135,8 +137,10 @@ def _summary(result: CaseResult) -> str:
     step = result.case.kind_of(result.step)
     first = next(iter(result.note.splitlines()), "")
     parts = [": ".join(part for part in (step, result.cause, first) if part)]
-    parts += [f"next try {moment(result.next_at)}"] if result.next_at and result.kind != "proven" else []
-    return ": ".join(part for part in (listing(result.case.names), sentence([part for part in parts if part])) if part)
+    parts += [f"next try {format_utc(result.next_at)}"] if result.next_at and result.kind != "proven" else []
+    return ": ".join(
+        part for part in (join_limited(result.case.names), join_clauses([part for part in parts if part])) if part
+    )
 
 
 def status_lines(journal: Journal, now: datetime) -> Iterator[str]:
@@ -159,7 +163,7 @@ def _status(case: Case, journal: Journal, now: datetime) -> tuple[str, ...]:
         last.step if last else case.steps[0].name,
         last.state if last else "planned",
         duration(now - last.at) if last else "",
-        moment(next_at) if next_at and next_at > now else "next run",
+        format_utc(next_at) if next_at and next_at > now else "next run",
     )
 
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from audit.observation import HostView, InstalledFile
 from audit.probe import Target
 from audit.probe.deadline import Deadline
-from audit.text import listing
+from audit.text import join_limited
 from audit.x509.certificate import Certificate
 from remediate.cpanel.panel import Panel
 from remediate.deployment.versions import FileSet, file_targets, original_path
@@ -162,7 +162,7 @@ def _file_set(files: tuple[InstalledFile, ...], workdir: HostWorkdir, panel: Pan
     if panel is None or not owned:
         return FileSet(workdir, targets)
     if others := [target.path for target in targets if target.path not in owned]:
-        raise NotFoundOnHost(f"{listing(owned)} is installed by the panel, and {listing(others)} is not")
+        raise NotFoundOnHost(f"{join_limited(owned)} is installed by the panel, and {join_limited(others)} is not")
     default_targets = tuple(replace(target, path=panel.default_path(target.path)) for target in targets)
     return FileSet(workdir, default_targets, panel.deployment)
 

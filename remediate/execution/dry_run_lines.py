@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from audit.text import listing, one_line, printable
+from audit.text import join_limited, one_line, printable
 from remediate.deployment.access import access_lost
 from remediate.execution.case_context import CaseContext
 from remediate.execution.context import RunContext
@@ -58,8 +58,8 @@ def dry_run_lines(plan: Plan, run: RunContext, *, verbose: bool = False) -> Iter
 def _head(case: Case, prefix: str, run: RunContext) -> Iterator[str]:
     yield one_line(f"{prefix}{case.repair} on {case.host} ({case.hostspec}), case {case.id}")
     hosts = dict.fromkeys((case.host, *(host for validation in case.validated_on for host in validation.hosts)))
-    yield _line("names", listing(case.names, 100))
-    yield _line("only looks", f"on {listing(tuple(hosts), 100)} before and after each step; they change nothing")
+    yield _line("names", join_limited(case.names, 100))
+    yield _line("only looks", f"on {join_limited(tuple(hosts), 100)} before and after each step; they change nothing")
     yield from (_line("access", lost) for lost in access_lost(case))
     if asks_issuer(case) and not isinstance(run.issuer.client, PreviewsRequests):
         yield _line("issuer", f"the requests to {run.issuer.name} are not known: this issuer has no preview")

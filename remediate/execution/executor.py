@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Final
 
-from audit.text import sentence
+from audit.text import join_clauses
 from remediate.deployment.versions import destroy_keys, prune
 from remediate.execution.case_context import CaseContext, NotFoundOnHost, SwitchGroup
 from remediate.execution.context import RunContext
@@ -160,7 +160,7 @@ def _end_unchanged(context: CaseContext, result: CaseResult) -> CaseResult:
     if result.kind != "failed":
         return result
     leftovers = withdraw(context) if context.csr is not None else ()
-    note = sentence((result.note, *(f"left behind: {leftover}" for leftover in leftovers)))
+    note = join_clauses((result.note, *(f"left behind: {leftover}" for leftover in leftovers)))
     context.run.journal.end(context.case.id, CaseOutcome("failed", context.now(), note=note))
     return replace(result, note=note)
 
@@ -189,8 +189,8 @@ def _finish(context: CaseContext) -> CaseResult:
         *_skipped_steps(context),
         *(f"some old versions could not be removed: {output_tail(failure)}" for failure in failures),
     )
-    journal.end(case.id, CaseOutcome("repaired", context.now(), _installed_leaf(context), sentence(notes)))
-    return CaseResult(case, "proven", note="\n".join(filter(None, (sentence(notes), *_request_lines(context)))))
+    journal.end(case.id, CaseOutcome("repaired", context.now(), _installed_leaf(context), join_clauses(notes)))
+    return CaseResult(case, "proven", note="\n".join(filter(None, (join_clauses(notes), *_request_lines(context)))))
 
 
 def _installed_leaf(context: CaseContext) -> str | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from datetime import datetime
 
-from audit.text import sentence
+from audit.text import join_clauses
 from audit.x509.certificate import Certificate
 from remediate.cpanel.panel import Panel
 from remediate.cpanel.service_files import installed_path
@@ -79,7 +79,7 @@ def _install(context: CaseContext, service: str) -> Iterator[str]:
         return not faults
 
     is_up = is_served() or context.wait_until(is_served, context.run.timeouts.proof_s)
-    state = "it answers at every address with it" if is_up else sentence(faults)
+    state = "it answers at every address with it" if is_up else join_clauses(faults)
     yield f"a self-signed placeholder was installed for {service}, because it had no valid certificate: {state}"
 
 

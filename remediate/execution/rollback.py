@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from audit.text import listing, moment, sentence
+from audit.text import format_utc, join_clauses, join_limited
 from audit.x509.certificate import Certificate, read_certificate
 from audit.x509.pem import certificates_in
 from remediate.deployment.release import release_command
@@ -73,7 +73,7 @@ def _require_possible(context: CaseContext) -> None:
         raise StepBlocked(Cause.ROLLBACK_COMPROMISED, "the previous key is compromised, so it is never used again")
     is_open = any(unfinished.id == case.id for unfinished in context.run.journal.unfinished())
     if not is_open and outcome and outcome.kind != "repaired":
-        raise StepBlocked(Cause.ROLLBACK_NOTHING, f"the case has ended as {outcome.kind} {moment(outcome.at)}")
+        raise StepBlocked(Cause.ROLLBACK_NOTHING, f"the case has ended as {outcome.kind} {format_utc(outcome.at)}")
 
 
 def _targets(context: CaseContext) -> Iterator[_Target]:
@@ -133,7 +133,9 @@ def _start_switch(context: CaseContext, target: _Target) -> None:
     file_set = target.switch_group.file_set
     changed = [path for path in require_success(context, externally_changed(file_set)).output.splitlines() if path]
     if changed:
-        raise StepBlocked(Cause.ROLLBACK_CHANGED, f"another party has replaced {listing(changed)} since the repair")
+        raise StepBlocked(
+            Cause.ROLLBACK_CHANGED, f"another party has replaced {join_limited(changed)} since the repair"
+        )
     installers = [context.installer(service) for service in target.switch_group.services]
     confirm_within_s = context.run.timeouts.confirmation_s
     require_success(context, start(file_set, installers, target.version, confirm_within_s=confirm_within_s))
@@ -162,8 +164,8 @@ def _confirm(context: CaseContext, target: _Target, leaf: Certificate, silent: d
     if not _is_restored(progress, target.version):
         if down := service_down(progress):
             raise down
-        now = sentence([served(context, endpoint) for endpoint in switch_group.endpoints])
-        why = sentence(faults) or progress.last.detail
+        now = join_clauses([served(context, endpoint) for endpoint in switch_group.endpoints])
+        why = join_clauses(faults) or progress.last.detail
         raise StepBlocked(Cause.ROLLBACK_FAILED, f"{why}; the switch is {progress.last.state}, now {now}")
 
 
@@ -174,7 +176,7 @@ def _faults(
     yield from (fault for fault in silences(context, endpoint) if fault not in silent[endpoint])
     others = leaves_of(context, endpoint) - {leaf.sha256}
     if others:
-        digests = listing([digest[:16] for digest in sorted(others)])
+        digests = join_limited([digest[:16] for digest in sorted(others)])
         yield f"{endpoint} serves another leaf than before the repair ({digests})"
 
 
@@ -214,7 +216,7 @@ def _ended(context: CaseContext, leaves: list[Certificate]) -> CaseResult:
         )
     for command in cleanup_commands(context):
         context.execute(command)  # the cleanup after the next success removes what remains
-    note = f"{listing([str(leaf) for leaf in leaves])} again" if leaves else "nothing of the repair was in use"
+    note = f"{join_limited([str(leaf) for leaf in leaves])} again" if leaves else "nothing of the repair was in use"
     digest = leaves[0].sha256 if leaves else None
     context.run.journal.end(case.id, CaseOutcome("rolled-back", context.now(), digest, note))
     todo = "The next run repairs the finding again, unless it is waived or the host is excluded"

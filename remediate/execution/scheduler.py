@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from threading import Lock
 
-from audit.text import moment
+from audit.text import format_utc
 from remediate.execution.context import RunContext
 from remediate.execution.executor import asks_issuer, run_case
 from remediate.model.case import SWITCHED, VALIDATED, Case
@@ -142,11 +142,11 @@ def postponed(case: Case, run: RunContext) -> CaseResult | None:
     last = next(reversed(attempts.of_case(case.id)), None)
     if last is not None and last.next_at is not None and last.next_at > now:
         why = ": ".join(filter(None, (last.cause, last.note)))
-        note = f"not tried again before {moment(last.next_at)}: {why}"
+        note = f"not tried again before {format_utc(last.next_at)}: {why}"
         return CaseResult(case, "waiting", last.step, Cause.RUN_NOT_DUE, note, next_at=last.next_at)
     busy = attempts.busy_until(run.issuer.name)
     if busy is not None and busy > now and asks_issuer(case):
-        note = f"{run.issuer.name} asked us to retry after {moment(busy)}"
+        note = f"{run.issuer.name} asked us to retry after {format_utc(busy)}"
         return CaseResult(case, "waiting", "", Cause.ISSUER_BUSY, note, next_at=busy)
     return None
 

@@ -14,7 +14,7 @@ from typing import Final
 
 from audit.endpoint import parse_id
 from audit.evaluation.result import Result
-from audit.text import listing, moment
+from audit.text import format_utc, join_limited
 from audit.verdict import Severity, Verdict
 from remediate.model.case import VALIDATED, Case, FindingKey, Reason, Repair
 from remediate.model.causes import Cause
@@ -123,7 +123,7 @@ def _verified(attempt: LastAttempt, report: RunReport) -> str:
     seen = report.after.seen if report.after else {}
     served = (seen.get(endpoint) for endpoint in attempt.case.endpoints)
     ends = [endpoint.not_after for endpoint in served if endpoint and endpoint.not_after]
-    until = f"; the certificate is valid until {moment(min(ends))}" if ends else ""
+    until = f"; the certificate is valid until {format_utc(min(ends))}" if ends else ""
     dropped = [f"{name.name} is no longer in the certificate: {name.why}" for name in attempt.case.dropped_names]
     return "\n".join((f"it is proven on every address{until}", *filter(None, [attempt.note]), *dropped))
 
@@ -138,7 +138,7 @@ def _tried(attempt: LastAttempt, journal: Journal) -> str:
     kinds = dict.fromkeys(step.kind for step in begun.steps if step.state == "done")
     done = f"; done: {', '.join(kinds)}" if kinds and attempt.kind != "proven" else ""
     stopped = f"; stopped at: {attempt.step}" if attempt.step and attempt.kind != "proven" else ""
-    names = f" for {listing(begun.names)}" if begun.repair in VALIDATED else ""
+    names = f" for {join_limited(begun.names)}" if begun.repair in VALIDATED else ""
     by_panel = begun.is_panel and begun.repair is Repair.RUN_OWNER
     return f"{_PANEL_REPAIR if by_panel else _REPAIRS[begun.repair]}{names}{order}{done}{stopped}"
 

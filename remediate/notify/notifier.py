@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from audit.text import listing, moment, one_line
+from audit.text import format_utc, join_limited, one_line
 from audit.verdict import Severity
 from remediate.hosts.command import CommandRunner
 from remediate.model.case import Case
@@ -116,7 +116,7 @@ def _missed(
     ended = {result.case.id for result in report.case_results}
     for _, case, outcome in unreported:
         if case.id not in ended and now - outcome.at < _MAX_AGE:
-            note = f"repaired at {moment(outcome.at)}, in a run that ended before it could report it"
+            note = f"repaired at {format_utc(outcome.at)}, in a run that ended before it could report it"
             yield CaseResult(case, "proven", note=note)
 
 
@@ -163,7 +163,7 @@ def _queued(news: _News, recipients: Recipients, sections: tuple[HostSection, ..
         return _queue(news, recipients, notification) if notification else ""
     except Exception as error:  # noqa: BLE001 - the boundary of one group: the others still get their mail
         errors.append(error)
-        return f"no notification to {listing(recipients)}: {type(error).__name__}: {error}"
+        return f"no notification to {join_limited(recipients)}: {type(error).__name__}: {error}"
 
 
 def _notification(news: _News, recipients: Recipients, sections: Sequence[HostSection]) -> Notification | None:
@@ -203,8 +203,8 @@ def _queue(news: _News, recipients: Recipients, notification: Notification) -> s
         except ValueError as error:
             refused.append(str(error))
         else:
-            return "; ".join((f"notification {number} to {listing(recipients)}: {subject(version)}", *refused))
-    return f"no notification to {listing(recipients)}: {'; '.join(refused)}"
+            return "; ".join((f"notification {number} to {join_limited(recipients)}: {subject(version)}", *refused))
+    return f"no notification to {join_limited(recipients)}: {'; '.join(refused)}"
 
 
 def _versions(notification: Notification) -> Iterator[Notification]:

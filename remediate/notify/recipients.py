@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol, TypeVar
 
 from audit.host.cpanel import read_forward, read_wwwacct
-from audit.text import MAX_QUOTED, listing, shortened
+from audit.text import MAX_QUOTED, join_limited, shortened
 from audit.x509.public_suffix import owned_domain
 from remediate.hosts import trusted_script
 from remediate.hosts.command import Command, CommandRunner
@@ -94,7 +94,7 @@ class ContactPolicy:
         return is_named or domain in names or bool(_owned([domain]) & own)
 
     def _why(self, own: frozenset[str]) -> str:
-        of_host = f"the host's own ({listing(sorted(own))})" if own else "the host's own, which is not known"
+        of_host = f"the host's own ({join_limited(sorted(own))})" if own else "the host's own, which is not known"
         return f"the domain is neither {of_host} nor that of [mail] to; allow it by [mail] allowed_domains"
 
 

@@ -13,7 +13,7 @@ from typing import Final
 from cryptography import x509
 
 from audit.endpoint import to_address
-from audit.text import listing, sentence
+from audit.text import join_clauses, join_limited
 from audit.x509.public_keys import read_key
 from remediate.hosts import script
 from remediate.hosts.command import Command, CommandResult
@@ -47,7 +47,7 @@ def make_csr_command(workdir: HostWorkdir, names: Sequence[str], key_type: str) 
     """
     _, (algorithm, *options) = KEY_TYPES[key_type]
     given = ("-algorithm", algorithm, *(word for option in options for word in ("-pkeyopt", option)))
-    why = f"make a key ({key_type}) and a CSR for {listing(tuple(names))}"
+    why = f"make a key ({key_type}) and a CSR for {join_limited(tuple(names))}"
     return workdir.exclusive(
         why, script("key/make_key"), _configuration(names, key_type), _subject(names), *given, timeout_s=_MAKE_S
     )
@@ -66,14 +66,14 @@ def read_host_csr(done: CommandResult, names: Sequence[str], key_type: str) -> C
     csr = read_csr(done.output)
     faults = tuple(_faults(csr, names, key_type))
     if faults:
-        raise BadCsr(f"the host made a CSR that differs from what was requested: {sentence(faults)}")
+        raise BadCsr(f"the host made a CSR that differs from what was requested: {join_clauses(faults)}")
     return csr
 
 
 def _faults(csr: Csr, names: Sequence[str], key_type: str) -> Iterator[str]:
     expected, found = {to_address(name) or name.lower() for name in names}, set(csr.names)
     if expected != found:
-        yield f"it is for {listing(sorted(found)) or 'no name'}, not for {listing(sorted(expected))}"
+        yield f"it is for {join_limited(sorted(found)) or 'no name'}, not for {join_limited(sorted(expected))}"
     public = x509.load_pem_x509_csr(csr.pem.encode("ascii")).public_key()
     key, _ = KEY_TYPES[key_type]
     if str(read_key(public)) != key:

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from audit.analysis.chains import untrusted_reason
 from audit.analysis.path_faults import DATES, SIGNATURE, UNVERIFIED_SIGNATURE, USAGE, violations_above_leaf
 from audit.endpoint import to_address
-from audit.text import duration, listing, moment, one_line, sentence
+from audit.text import duration, format_utc, join_clauses, join_limited, one_line
 from audit.x509.algorithms import FORGEABLE_DIGESTS
 from audit.x509.certificate import Certificate, read_certificate
 from audit.x509.path.served_chain import Chain, read_chain
@@ -73,7 +73,7 @@ class Rejection:
 
     def __str__(self) -> str:
         """Return the reasons in one line."""
-        return sentence(self.reasons)
+        return join_clauses(self.reasons)
 
 
 def check_issued(
@@ -130,7 +130,7 @@ def _read(what: str, pem: str) -> tuple[tuple[Certificate, ...], list[str]]:
         return (), [f"{what} holds {len(blocks)} certificates (limit {MAX_CERTIFICATES})"]
     certificates = tuple(read_certificate(der or b"") for der in blocks)
     unreadable = [fault for certificate in certificates for fault in certificate.faults]
-    return certificates, [f"{what} cannot be read: {listing(unreadable, 3)}"] if unreadable else []
+    return certificates, [f"{what} cannot be read: {join_limited(unreadable, 3)}"] if unreadable else []
 
 
 def _beginning(text: str) -> str:
@@ -158,11 +158,11 @@ def _name_faults(leaf: Certificate, expected: tuple[str, ...]) -> Iterator[str]:
     ordered = {to_address(name) or name.lower().rstrip(".") for name in expected}
     presented = {*(name.lower() for name in leaf.dns_names), *leaf.ip_addresses}
     if missing := sorted(ordered - presented):
-        yield f"the certificate lacks {listing(missing)}"
+        yield f"the certificate lacks {join_limited(missing)}"
     if extra := sorted(presented - ordered):
-        yield f"the certificate also holds {listing(extra)}, which was not ordered"
+        yield f"the certificate also holds {join_limited(extra)}, which was not ordered"
     if others := _other_kinds(leaf):
-        yield f"the certificate also holds names of other kinds: {listing(others)}"
+        yield f"the certificate also holds names of other kinds: {join_limited(others)}"
 
 
 def _other_kinds(leaf: Certificate) -> list[str]:
@@ -173,9 +173,9 @@ def _other_kinds(leaf: Certificate) -> list[str]:
 
 def _time_faults(what: str, certificate: Certificate, now: datetime) -> Iterator[str]:
     if now < certificate.not_before:
-        yield f"{what} is not valid before {moment(certificate.not_before)}"
+        yield f"{what} is not valid before {format_utc(certificate.not_before)}"
     if now > certificate.not_after:
-        yield f"{what} expired at {moment(certificate.not_after)}"
+        yield f"{what} expired at {format_utc(certificate.not_after)}"
 
 
 def _digest_faults(what: str, certificate: Certificate) -> Iterator[str]:

@@ -11,7 +11,7 @@ from typing import Final
 
 from audit.endpoint import is_host_id
 from audit.evaluation.result import Result
-from audit.text import duration, listing
+from audit.text import duration, join_limited
 from audit.verdict import Remedy, Severity, Verdict
 from remediate.model.audit_results import AuditResults
 from remediate.model.case import VALIDATED, Case, Repair
@@ -43,7 +43,7 @@ def blockers_of(case: Case, evidence: AuditResults, fleet: Fleet) -> Iterator[Bl
     if not evidence.is_complete:
         yield Blocker(Cause.PLAN_UNFINISHED, "the audit did not finish, so its results are incomplete")
     if unfinished := evidence.unfinished.intersection(case.endpoints):
-        text = f"not all checks were run on {listing(sorted(unfinished))}: run it again without -k, -m and --lf"
+        text = f"not all checks were run on {join_limited(sorted(unfinished))}: run it again without -k, -m and --lf"
         yield Blocker(Cause.PLAN_UNFINISHED, text)
     yield from endpoint_blockers(case, evidence, fleet)
     yield from _finding_blockers(case, evidence, (f"{case.host}/",))
@@ -124,8 +124,9 @@ def _other_host_blockers(case: Case, fleet: Fleet) -> Iterator[Blocker]:
     for validation in case.validated_on:
         elsewhere = fleet.elsewhere(validation.name)
         if elsewhere and not case.is_panel:  # a panel is validated at the first address, which the self-test checks
-            text = (f"{validation.name} leads to {listing(elsewhere)} too, which is not a host of this run: the file "
-                    "for the CA cannot be there")  # fmt: skip
+            addresses = join_limited(elsewhere)
+            text = (f"{validation.name} leads to {addresses} too, which is not a host of this run: the file for the CA "
+                    "cannot be there")  # fmt: skip
             yield Blocker(Cause.PLAN_ELSEWHERE, text)
         for host in validation.hosts:
             if host != case.host and host in fleet.excluded_hosts:

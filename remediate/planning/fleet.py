@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from audit.text import listing
+from audit.text import join_limited
 from audit.verdict import Verdict
 from remediate.cpanel.service_files import is_of_panel
 from remediate.model.audit_results import AuditResults, ObservedEndpoint
@@ -55,7 +55,7 @@ class Fleet:
 
 def switched_off(files: Iterable[str]) -> str:
     """Return the sentence that repair is switched off on a host, with the touch files of its administrator."""
-    listed = listing(sorted(files))
+    listed = join_limited(sorted(files))
     return f"repair is switched off on the host itself: {listed or 'a file that says so'} is there"
 
 

@@ -10,7 +10,7 @@ from typing import Final
 
 from audit.analysis.addresses import is_public
 from audit.endpoint import to_address
-from audit.text import sentence
+from audit.text import join_clauses
 from audit.verdict import Verdict
 from audit.x509.identifiers import host_name_faults
 from remediate.model.audit_results import AuditResults, ObservedEndpoint
@@ -70,4 +70,4 @@ def _certification_fault(name: str) -> str:
     address = to_address(name)
     if address is not None:
         return "" if is_public(address) else "it is not a public address"
-    return sentence(host_name_faults(name.removeprefix("*.")))
+    return join_clauses(host_name_faults(name.removeprefix("*.")))

@@ -12,7 +12,7 @@ from audit.config import known_secrets
 from audit.config.schema import Configuration, secrets_in
 from audit.host.login import hosts_of
 from audit.observation import ProbeFailure
-from audit.text import moment
+from audit.text import format_utc
 from remediate.hosts.command import CommandRunner
 from remediate.hosts.session import HostSession
 from remediate.model.causes import Cause
@@ -52,7 +52,7 @@ def queue_if_pending(
         return ()
     due = [result.next_at or now for result in waiting]
     if min(due) > now + timedelta(minutes=DELAY_MIN):
-        return (str(NotQueued(f"the issuer asked us to retry after {moment(min(due))}")),)
+        return (str(NotQueued(f"the issuer asked us to retry after {format_utc(min(due))}")),)
     if not allowed:
         return (str(NotQueued("--allow-retry was not given")),)
     session = (local or local_session)()

@@ -1,1 +1,1 @@
-"""Tests of the repository: documentation, architecture and packaging."""
+"""Tests of the repository: language, documentation, architecture and packaging."""

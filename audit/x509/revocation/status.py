@@ -15,7 +15,7 @@ from cryptography import x509
 from cryptography.x509.ocsp import OCSPCertStatus
 from cryptography.x509.oid import AuthorityInformationAccessOID
 
-from audit.text import moment
+from audit.text import format_utc
 from audit.x509.certificate import Certificate
 from audit.x509.fields import access_urls
 from audit.x509.loading import LIBRARY_ERRORS, UnreadableField, unwarned
@@ -82,7 +82,7 @@ class SourceStatus:
         """Return it as part of a message."""
         if self.word != "revoked":
             return f"{self.source}: {self.why}" if self.why else self.source
-        since = f" {moment(self.since)}" if self.since else ""
+        since = f" {format_utc(self.since)}" if self.since else ""
         reason = f" ({self.reason.value})" if self.reason and self.reason is not x509.ReasonFlags.unspecified else ""
         return f"was revoked{since}{reason}, says {self.source}"
 

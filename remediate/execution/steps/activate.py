@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from audit.text import sentence
+from audit.text import join_clauses
 from remediate.deployment.switch import TERMINAL, Progress, look, read_progress, start
 from remediate.execution.case_context import CaseContext, SwitchGroup
 from remediate.execution.preview import Action, PreviewState, Remark
@@ -34,7 +34,7 @@ class Activate:
         if progress.live != name or not (is_held or progress.last.state == "confirmed"):
             return None
         gaps = "".join(f"; {service} was away for {seconds:g} s" for service, seconds in progress.gaps)
-        return Satisfied(sentence((f"version {name} is in use{gaps}", *progress.notes)))
+        return Satisfied(join_clauses((f"version {name} is in use{gaps}", *progress.notes)))
 
     def apply(self, context: CaseContext, subject: str) -> None:
         """Start the switch and wait until every service has reloaded."""
@@ -110,7 +110,7 @@ class Reload:
             return not faults
 
         if not context.wait_until(is_well, context.run.timeouts.proof_s):
-            raise StepBlocked(Cause.PROOF_FAILED, f"{subject} was reloaded, but {sentence(faults)}")
+            raise StepBlocked(Cause.PROOF_FAILED, f"{subject} was reloaded, but {join_clauses(faults)}")
 
     def preview(self, state: PreviewState, subject: str) -> Iterator[Action | Remark]:
         """Yield the reload."""

@@ -12,7 +12,7 @@ from typing import Final
 from audit.analysis.chains import expires_before_leaf
 from audit.analysis.installed_files import bundles
 from audit.probe.fetch import Unfetched
-from audit.text import sentence
+from audit.text import join_clauses
 from audit.x509.algorithms import is_signed_by
 from audit.x509.certificate import Certificate, path_members, read_certificate
 from audit.x509.path.served_chain import read_chain
@@ -42,7 +42,7 @@ class CompleteChain:
             return None
         intermediates = dict.fromkeys(str(intermediate) for chain in chains for intermediate in chain.intermediates)
         leaf = chains[0].leaf.sha256
-        sent = sentence(tuple(intermediates)) or "no intermediate"
+        sent = join_clauses(tuple(intermediates)) or "no intermediate"
         return Satisfied(f"leaf {leaf}; sent with it: {sent}", leaf_sha256=leaf)
 
     def apply(self, context: CaseContext, subject: str) -> None:
@@ -83,10 +83,10 @@ def _complete(context: CaseContext, switch_group: SwitchGroup) -> InstallableCha
         if isinstance(chain, InstallableChain) and not _expiries(leaf, certificates, context):
             return chain
     if isinstance(chain, Rejection):
-        raise StepBlocked(Cause.FETCH_NO_ISSUER, sentence((str(chain), *faults)))
+        raise StepBlocked(Cause.FETCH_NO_ISSUER, join_clauses((str(chain), *faults)))
     if any(reason.check == _EXPIRING for reason in context.case.reasons):
         why = ("no other certificates of its CAs are known", *_expiries(leaf, certificates, context), *faults)
-        raise StepBlocked(Cause.FETCH_NO_BETTER, sentence(why))
+        raise StepBlocked(Cause.FETCH_NO_BETTER, join_clauses(why))
     return chain
 
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
-from audit.text import duration, sentence
+from audit.text import duration, join_clauses
 from remediate.challenges import Challenge
 from remediate.execution.case_context import CaseContext
 from remediate.execution.preview import PLACED_ORDER, Action, PreviewState, Remark
@@ -44,7 +44,7 @@ class Download:
         if not context.is_collected:
             return None
         leaf = installable_of(context).leaf.sha256
-        leftovers = f"; left behind: {sentence(context.left_behind)}" if context.left_behind else ""
+        leftovers = f"; left behind: {join_clauses(context.left_behind)}" if context.left_behind else ""
         return Satisfied(f"leaf {leaf}{leftovers}", context.request_lines, leaf)
 
     def apply(self, context: CaseContext, subject: str) -> None:

@@ -12,7 +12,7 @@ from typing import Final
 
 from audit.analysis.key_files import exposures
 from audit.observation import InstalledFile
-from audit.text import listing, sentence
+from audit.text import join_clauses, join_limited
 from remediate.execution.case_context import CaseContext
 from remediate.execution.preview import Action, PreviewState, Remark
 from remediate.execution.steps.base import Satisfied, StepBlocked, require_success
@@ -36,8 +36,10 @@ class FileModes:
         if require_success(context, command).output.strip() or _silences(context):
             return None
         if ownership := tuple(_ownership_faults(context)):
-            raise StepBlocked(Cause.MODES_OWNER, f"no other user can read or write the keys, but {sentence(ownership)}")
-        return Satisfied(f"only owner and group can read {listing(sorted(_keys(context)))}")
+            raise StepBlocked(
+                Cause.MODES_OWNER, f"no other user can read or write the keys, but {join_clauses(ownership)}"
+            )
+        return Satisfied(f"only owner and group can read {join_limited(sorted(_keys(context)))}")
 
     def apply(self, context: CaseContext, subject: str) -> None:
         """Remove the rights of other users on the keys; restore them if an endpoint does not answer then."""
@@ -50,7 +52,8 @@ class FileModes:
                 context, context.workdir.exclusive("restore the modes of the keys", script("key/set_modes"), *pairs)
             )
             raise StepBlocked(
-                Cause.MODES_NEEDED, f"the modes were restored because an endpoint did not answer: {sentence(silent)}"
+                Cause.MODES_NEEDED,
+                f"the modes were restored because an endpoint did not answer: {join_clauses(silent)}",
             )
 
     def preview(self, state: PreviewState, subject: str) -> Iterator[Action | Remark]:

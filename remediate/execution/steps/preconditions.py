@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Final
 
-from audit.text import sentence
+from audit.text import join_clauses
 from remediate.execution.case_context import CaseContext
 from remediate.execution.preview import Action, PreviewState, Remark
 from remediate.execution.steps.base import Satisfied, StepBlocked, require_success
@@ -44,7 +44,7 @@ class Preconditions:
         require_same_time(context, context.case.host, _time(dict(fields).get("now", "")))
         missing = tuple(dict.fromkeys(value for field, value in fields if field == "lacks"))
         if missing:
-            raise StepBlocked(Cause.HOST_UNPREPARED, f"{context.case.host}: {sentence(missing)}")
+            raise StepBlocked(Cause.HOST_UNPREPARED, f"{context.case.host}: {join_clauses(missing)}")
         require_unchanged(context)
         return _check_tlsa(context)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from audit.text import listing
+from audit.text import join_limited
 from audit.x509.certificate import Certificate
 from remediate.execution.case_context import CaseContext, NotFoundOnHost
 from remediate.execution.preview import Action, PreviewState, Remark
@@ -31,7 +31,9 @@ class Renew:
         paths = _paths(context)
         if not all(path in leaves and _is_renewed(context, leaves[path]) for path in paths):
             return None
-        renewed = f"{_agent(context).name} has renewed {listing(sorted({leaves[path].sha256[:16] for path in paths}))}"
+        renewed = (
+            f"{_agent(context).name} has renewed {join_limited(sorted({leaves[path].sha256[:16] for path in paths}))}"
+        )
         return Satisfied(renewed, context.request_lines)
 
     def apply(self, context: CaseContext, subject: str) -> None:
@@ -79,7 +81,7 @@ def _unrenewed(context: CaseContext) -> str:
     """Return which files hold no new certificate that is valid now."""
     leaves = leaves_on_disk(context)
     paths = [path for path in _paths(context) if not (path in leaves and _is_renewed(context, leaves[path]))]
-    return f"{listing(paths)} without a new certificate that is valid now"
+    return f"{join_limited(paths)} without a new certificate that is valid now"
 
 
 def _is_renewed(context: CaseContext, leaf: Certificate) -> bool:

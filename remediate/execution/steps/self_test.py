@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from audit.probe.deadline import Stopped
-from audit.text import listing, sentence
+from audit.text import join_clauses, join_limited
 from remediate.challenges import Challenge, ProbeResult, ProbeSettings
 from remediate.challenges.dns_lookup import LookUp
 from remediate.execution.case_context import CaseContext
@@ -34,7 +34,7 @@ class SelfTest:
         if orders and orders[-1].status in ORDERED:
             return Satisfied("there is an order already")
         return (
-            Satisfied(sentence(("the file was found at every address", *context.seen)))
+            Satisfied(join_clauses(("the file was found at every address", *context.seen)))
             if context.is_published
             else None
         )
@@ -104,7 +104,7 @@ class _NameResult:
                 f"{self.lookup.name}: the first address of the trace, {self.first.address}, decides, "
                 "as in the panel's own script"
             )
-            yield f"a CA may ask at any address and from several networks ({sentence(verdicts)})"
+            yield f"a CA may ask at any address and from several networks ({join_clauses(verdicts)})"
 
 
 def publish(context: CaseContext) -> None:
@@ -186,7 +186,7 @@ def _look_up(context: CaseContext, name: Validation) -> LookUp:
         raise StepBlocked(Cause.RUN_STOPPED, f"stopped while {name.name} was looked up", ended="interrupted") from None
     run.log("\n".join(lookup.lines()))
     if lookup.failure:
-        why = sentence((f"{name.name}: {lookup.failure.detail}", *lookup.notes))
+        why = join_clauses((f"{name.name}: {lookup.failure.detail}", *lookup.notes))
         raise StepBlocked(Cause(f"dns.{lookup.failure.kind}"), why)
     return lookup
 
@@ -202,7 +202,7 @@ def _probe_addresses(context: CaseContext, name: Validation, lookup: LookUp) -> 
         run.log("\n".join(filter(None, (result.asked, str(result)))))
     if len(results) < len(lookup.addresses):
         raise StepBlocked(
-            Cause.RUN_STOPPED, f"the run was stopped; seen of {name.name}: {listing(results)}", ended="interrupted"
+            Cause.RUN_STOPPED, f"the run was stopped; seen of {name.name}: {join_limited(results)}", ended="interrupted"
         )
     return results
 
@@ -218,6 +218,6 @@ def _failure_details(context: CaseContext, names: Sequence[_NameResult]) -> Iter
         yield f"the file lies on {challenge.workdir.host} as {context.run.solver.location(challenge)}"
     for lookup in (name.lookup for name in names):
         source = "the trace from the root servers" if lookup.trace else "the resolver"
-        yield f"{lookup.name} leads to {listing(lookup.addresses)}, says {source}"
+        yield f"{lookup.name} leads to {join_limited(lookup.addresses)}, says {source}"
     yield from context.seen
     yield from request_notes(context, published, is_ordered=False)

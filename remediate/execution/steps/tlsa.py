@@ -15,7 +15,7 @@ from typing import Final
 from audit.probe import Limits
 from audit.probe.deadline import Stopped
 from audit.probe.dns.records import RecordSet, RecordType
-from audit.text import duration, listing, sentence
+from audit.text import duration, join_clauses, join_limited
 from remediate.challenges.dns_lookup import LookUps
 from remediate.execution.case_context import CaseContext
 from remediate.execution.steps.base import StepBlocked
@@ -85,7 +85,7 @@ def require_published(context: CaseContext, bound: BoundRecords) -> None:
     csr = context.csr.pem
     unmatched = [record_set for record_set in bound.records if not tlsa.is_matched(record_set.records, csr)]
     if unmatched:
-        raise StepBlocked(Cause.DNS_TLSA, sentence(tuple(_to_publish(unmatched, csr))), ended="interrupted")
+        raise StepBlocked(Cause.DNS_TLSA, join_clauses(tuple(_to_publish(unmatched, csr))), ended="interrupted")
     ttl = max((timedelta(seconds=record_set.ttl_s) for record_set in bound.records), default=timedelta(0))
     seen_at = _first_seen(context, context.csr.spki_sha256)
     remaining = ttl if seen_at is None else seen_at + ttl - context.now()
@@ -107,7 +107,7 @@ def announce(bound: BoundRecords) -> None:
 
 def describe_records(bound: BoundRecords) -> str:
     """Return which records bind a case without a new key, and what a repair will do."""
-    summary = listing(tuple(map(_summary, bound.records)))
+    summary = join_limited(tuple(map(_summary, bound.records)))
     return f"{summary}: the key is made, its record is named, and nothing is ordered until that is published"
 
 
@@ -122,7 +122,7 @@ def _to_publish(unmatched: list[RecordSet], csr: str) -> Iterator[str]:
 def _summary(record_set: RecordSet) -> str:
     records = record_set.records
     more = f" and {len(records) - _MOST_SHOWN} more" if len(records) > _MOST_SHOWN else ""
-    return f"{record_set.name} has TLSA {listing(tuple(map(_brief, records[:_MOST_SHOWN])))}{more}"
+    return f"{record_set.name} has TLSA {join_limited(tuple(map(_brief, records[:_MOST_SHOWN])))}{more}"
 
 
 def _brief(record: str) -> str:

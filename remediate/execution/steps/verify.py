@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from audit.text import sentence
+from audit.text import join_clauses
 from remediate.deployment.switch import Progress, confirm, revert
 from remediate.execution.case_context import CaseContext
 from remediate.execution.preview import Action, PreviewState, Remark
@@ -75,7 +75,7 @@ def confirms(context: CaseContext, endpoint: str) -> bool:
 
 def _unproven(context: CaseContext, endpoint: str, result: WireResult) -> StepBlocked:
     """Revert the switch, observe again and return the faults; a compromised key is never restored."""
-    why = f"{endpoint} failed verification: {sentence(result.faults)}"
+    why = f"{endpoint} failed verification: {join_clauses(result.faults)}"
     if context.case.repair not in SWITCHED:
         return StepBlocked(Cause.PROOF_FAILED, why)
     file_set, version = context.switch_group(endpoint).file_set, version_name(context, endpoint)

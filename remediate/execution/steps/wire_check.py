@@ -16,7 +16,7 @@ from audit.analysis.chains import untrusted_reason
 from audit.analysis.path_faults import violations_above_leaf
 from audit.observation import Handshake, Observation
 from audit.probe import observe
-from audit.text import listing, moment, sentence
+from audit.text import format_utc, join_clauses, join_limited
 from audit.x509.path.served_chain import Chain, read_chain
 from remediate.execution.case_context import CaseContext
 from remediate.execution.steps.base import StepBlocked
@@ -75,7 +75,7 @@ def served(context: CaseContext, endpoint: str) -> str:
     """Return a sentence that says which leaf each address serves."""
     observation = _observe(context, endpoint)
     leaves = [f"{handshake.address} serves {_leaf(handshake)[:16]}…" for handshake in observation.every_handshake]
-    return listing([*leaves, *(f"{failure.address}: {failure.detail}" for failure in observation.failures)])
+    return join_limited([*leaves, *(f"{failure.address}: {failure.detail}" for failure in observation.failures)])
 
 
 def expected_leaves(context: CaseContext, endpoint: str) -> frozenset[str]:
@@ -131,12 +131,12 @@ def _faults(handshake: Handshake, served_chain: Chain, expected: frozenset[str],
         return
     leaf = served_chain.leaf
     if not leaf.not_before <= now <= leaf.not_after:
-        yield f"{handshake.address}: valid only from {moment(leaf.not_before)} to {moment(leaf.not_after)}"
+        yield f"{handshake.address}: valid only from {format_utc(leaf.not_before)} to {format_utc(leaf.not_after)}"
     why = untrusted_reason(served_chain)
     if why:
         yield f"{handshake.address}: no path leads to a trust anchor: {why}"
     elif violations := violations_above_leaf(served_chain):
-        yield f"{handshake.address}: clients refuse the path: {sentence([*map(str, violations)])}"
+        yield f"{handshake.address}: clients refuse the path: {join_clauses([*map(str, violations)])}"
 
 
 def _chain_faults(context: CaseContext, handshake: Handshake, served_chain: Chain, endpoint: str) -> Iterator[str]:
@@ -145,7 +145,7 @@ def _chain_faults(context: CaseContext, handshake: Handshake, served_chain: Chai
         intermediates = chain_to_install(context, endpoint).intermediates
         missing = [str(intermediate) for intermediate in intermediates if intermediate.der not in handshake.chain_der]
         if missing:
-            yield f"{handshake.address} does not send {listing(missing)}"
+            yield f"{handshake.address} does not send {join_limited(missing)}"
         yield from (f"{handshake.address}: {fault}" for fault in served_chain.order_faults)
 
 

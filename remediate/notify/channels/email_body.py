@@ -14,7 +14,7 @@ from typing import Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
-from audit.text import MAX_LINE, moment, one_line, printable_lines
+from audit.text import MAX_LINE, format_utc, one_line, printable_lines
 from remediate.notify.notification import (
     WORST_FIRST,
     HostSection,
@@ -123,7 +123,7 @@ def _opening(sections: Sequence[HostSection], state: ReportState) -> Iterator[st
 
 def _closing(run: RunOrigin) -> Iterator[str]:
     yield "You will get another message only when something changes."
-    yield f"sslaudit {one_line(run.version, 60)} on {one_line(run.controller, 200)}, {moment(run.at)}"
+    yield f"sslaudit {one_line(run.version, 60)} on {one_line(run.controller, 200)}, {format_utc(run.at)}"
 
 
 def _host_part(section: HostSection) -> HostPart:
@@ -171,7 +171,7 @@ def _rows(item: ReportItem) -> Iterator[tuple[str, list[str]]]:
         ("Tried", printable_lines(item.tried)),
         ("Happened", _happened(item)),
         ("What to do", printable_lines(item.to_do)),
-        ("Next try", [f"with the first run after {moment(item.next_try)}"] if item.next_try else []),
+        ("Next try", [f"with the first run after {format_utc(item.next_try)}"] if item.next_try else []),
     )
     return ((name, texts) for name, texts in rows if texts)
 

@@ -18,7 +18,7 @@ from typing import Final
 
 from audit.host.cpanel import is_address
 from audit.redaction import Secrets
-from audit.text import listing, one_line, printable_lines
+from audit.text import join_limited, one_line, printable_lines
 from remediate.notify.channels.email_body import as_remark, email_body
 from remediate.notify.notification import Attachment, Notification, ReportItem, items_worst_first
 from remediate.pki.secret_scan import find_secret
@@ -48,7 +48,7 @@ def compose(
     message["Auto-Submitted"] = "auto-generated"  # RFC 3834 5: no vacation responder replies to it
     message["X-Sslaudit-State"] = f"{notification.state} {notification.digest}"
     files, dropped = _attached(notification.attachments)
-    too_long = f"Too long to be attached: {listing([one_line(name, 100) for name in dropped])}."
+    too_long = f"Too long to be attached: {join_limited([one_line(name, 100) for name in dropped])}."
     remarks = [*map(as_remark, notification.remarks), *([too_long] if dropped else [])]
     body = email_body(notification.named_sections, notification.state, notification.run, remarks)
     text = body.as_text()

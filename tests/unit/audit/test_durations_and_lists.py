@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from audit.text import duration, listing, moment
+from audit.text import duration, format_utc, join_limited
 
 
 @pytest.mark.parametrize(
@@ -26,10 +26,10 @@ def test_a_duration_is_told_in_its_two_largest_units(span: timedelta, text: str)
 
 
 def test_a_moment_is_told_in_utc() -> None:
-    assert moment(datetime(2026, 11, 25, 11, tzinfo=timezone(timedelta(hours=1)))) == "2026-11-25 10:00 UTC"
-    assert moment(datetime(2026, 11, 25, 10, tzinfo=UTC)) == "2026-11-25 10:00 UTC"
+    assert format_utc(datetime(2026, 11, 25, 11, tzinfo=timezone(timedelta(hours=1)))) == "2026-11-25 10:00 UTC"
+    assert format_utc(datetime(2026, 11, 25, 10, tzinfo=UTC)) == "2026-11-25 10:00 UTC"
 
 
 def test_a_long_list_says_how_much_was_left_out() -> None:
-    assert listing(["a", "b", "c"], 2) == "a, b and 1 more"
-    assert listing(["a", "b"]) == "a, b"
+    assert join_limited(["a", "b", "c"], 2) == "a, b and 1 more"
+    assert join_limited(["a", "b"]) == "a, b"
