@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import re
 import subprocess
 import sys
 from collections import defaultdict
@@ -444,3 +445,11 @@ def test_judgement_names_no_module_that_says_nothing() -> None:
 def test_module_can_be_the_first_that_is_imported(module: str) -> None:
     done = subprocess.run([sys.executable, "-c", f"import {module}"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_cpu_time_is_measured_by_its_helper_alone() -> None:
+    files = [file for file in sources("tests") if re.search(r"\b(process|thread)_time\b", file.read_text())]
+    assert [str(file.relative_to(CHECKOUT)) for file in files] == [
+        "tests/plugin/test_cost.py",  # measures the import of the plugin, in a process of its own
+        "tests/support/cpu_time.py",
+    ]

@@ -137,8 +137,8 @@ def test_stop_ends_a_request_that_is_under_way(speaking: Callable[[Speak], int],
         connection.recv(1)
 
     begun = time.monotonic()
-    assert HTTP.self_test(challenge, (HERE,), ProbeSettings(speaking(stop_and_hang), deadline_s=8, stop=stop)) == ()
-    assert time.monotonic() - begun < 4
+    assert HTTP.self_test(challenge, (HERE,), ProbeSettings(speaking(stop_and_hang), deadline_s=100, stop=stop)) == ()
+    assert time.monotonic() - begun < 30
 
 
 Speak = Callable[[socket.socket], None]

