@@ -46,7 +46,7 @@ class Hangs(BaseException):
 
 
 @dataclass(slots=True)
-class Tally:
+class Counts:
     """What became of the mutants of one kind."""
 
     mutants: int = 0
@@ -54,7 +54,7 @@ class Tally:
     escapes: int = 0
     slowest_s: float = 0.0
 
-    def add(self, other: Tally) -> None:
+    def add(self, other: Counts) -> None:
         """Count another's mutants too."""
         self.mutants += other.mutants
         self.malformed += other.malformed
@@ -70,7 +70,7 @@ class Tally:
 class Run:
     """A run so far: by kind what was counted, and by place and exception the first escape of each."""
 
-    tallies: dict[str, Tally] = field(default_factory=lambda: defaultdict(Tally))
+    tallies: dict[str, Counts] = field(default_factory=lambda: defaultdict(Counts))
     escapes: dict[str, str] = field(default_factory=dict)  # by what was raised and where
     slowest: tuple[float, str] = (0.0, "")
 
@@ -108,7 +108,7 @@ def main(mutants: int, seed: int) -> int:
 
 def _report(run: Run, cpu_s: float) -> int:
     """Print what was counted; return 1 where anything escaped or took too long."""
-    total = Tally()
+    total = Counts()
     print(f"{'mutants of':14}  mutants  malformed  escapes      slowest")
     for kind in KINDS:
         total.add(run.tallies[kind])

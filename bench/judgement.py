@@ -34,7 +34,7 @@ from audit.evaluation.run import EvaluationRun
 from audit.verdict import Judgement, NotApplicable
 from audit.x509.path.trust_store import Anchors
 from bench.evidence import found, observations
-from pytest_sslaudit.evidence import Spool
+from pytest_sslaudit.evidence import EvidenceStore
 from tests.repository.documents import checks
 
 CPU_MS: Final = 3.0  # an endpoint
@@ -81,7 +81,7 @@ class Judge:
     def judge(self, endpoint: Endpoint) -> None:
         """Call every check about an endpoint."""
         began = time.thread_time()
-        facts = Facts(Spool(self.evidence.folder).observation_or_accident(endpoint), self.run)
+        facts = Facts(EvidenceStore(self.evidence.folder).observation_or_accident(endpoint), self.run)
         self.spent[READING] += (now := time.thread_time()) - began
         began, _ = now, facts.policy  # which asks where the path ends
         self.spent[PATH] += (now := time.thread_time()) - began
@@ -158,7 +158,7 @@ def _kept(endpoints: int, *, distinct: bool) -> Iterator[Evidence]:
         now = datetime.now(UTC)
         authorities, keys, known = found(now), KeyIndex(), list[Endpoint]()
         for observation in observations(authorities, endpoints, distinct=distinct):
-            Spool(Path(name)).keep(observation)
+            EvidenceStore(Path(name)).keep(observation)
             keys.add(observation)
             known.append(observation.endpoint)
         yield Evidence(Path(name), authorities.anchors, keys, now, tuple(known))

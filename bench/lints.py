@@ -59,7 +59,7 @@ class Mapped:
 
 
 @dataclass(slots=True)
-class Tally:
+class Counts:
     """How many rows of a lint count, how many we hit, missed and hit for nothing, and how many were left out.
 
     `beyond` are the hits in certificates that the library alone does not read in full.
@@ -210,7 +210,7 @@ def _texts(archive: tarfile.TarFile) -> Iterator[tuple[str, str]]:
 def main(file: Path) -> int:
     """Judge every certificate, print the table, and return the exit status."""
     certificates, expected = read_cases(file)
-    tallies, reasons, faults = defaultdict[str, Tally](Tally), Counter[str](), list[str]()
+    tallies, reasons, faults = defaultdict[str, Counts](Counts), Counter[str](), list[str]()
     for name, certificate in certificates.items():
         ours, is_read = said(certificate), reads(certificate.der)
         for mapped in MAPPING:
@@ -228,13 +228,13 @@ def main(file: Path) -> int:
     return status
 
 
-def report(tallies: dict[str, Tally], reasons: Counter[str], faults: list[str]) -> int:
+def report(tallies: dict[str, Counts], reasons: Counter[str], faults: list[str]) -> int:
     """Print what was counted; return 1 where a bound is broken."""
     print(f"{'':95}   rows   hits misses  false   left beyond")
     for mapped in MAPPING:
         print(f"{mapped.check:28}{mapped.lint:67}{tallies[mapped.lint]}")
-    sums = (sum(getattr(one, name) for one in tallies.values()) for name in Tally.__slots__)
-    total = Tally(*sums)
+    sums = (sum(getattr(one, name) for one in tallies.values()) for name in Counts.__slots__)
+    total = Counts(*sums)
     print(f"{'all':95}{total}")
     recall = total.hits / max(1, total.hits + total.misses)
     false_share = total.false_positives / max(1, total.rows - total.hits - total.misses)

@@ -234,4 +234,4 @@ class Worker:
         run = current_run(config)
         deselected = tuple(map(" ".join, self._deselected))
         collected = replace(collected_tests(session.items, run), deselected=deselected)
-        run.spool.keep_collected(config.workerinput["workerid"], collected)
+        run.store.keep_collected(config.workerinput["workerid"], collected)

@@ -26,11 +26,17 @@ from audit.observation import Accident, Observation
 from audit.probe import Target
 from pytest_sslaudit.activation import ignores_files
 from pytest_sslaudit.collection import collected_tests, deselected_checks
-from pytest_sslaudit.evidence import CollectedTests, Spool, evidence_spool, require_writable_reports, temporary_spool
+from pytest_sslaudit.evidence import (
+    CollectedTests,
+    EvidenceStore,
+    new_evidence_store,
+    require_writable_reports,
+    temporary_evidence_store,
+)
 from pytest_sslaudit.reports.completeness import completeness_messages, judge_stale_waivers
 from pytest_sslaudit.reports.progress import Progress
 from pytest_sslaudit.reports.results_file import ResultsFile, observation_row, result_of
-from pytest_sslaudit.reports.totals import SessionEnd, Tally, exit_status
+from pytest_sslaudit.reports.totals import RunTotals, SessionEnd, exit_status
 from pytest_sslaudit.run_state import KEY, Run
 from pytest_sslaudit.settings import Settings
 from pytest_sslaudit.targets import gather
@@ -45,7 +51,7 @@ class Controller:
         """Open every output file before anything is observed; raises pytest.UsageError."""
         self.config = config
         self.settings = settings
-        self.tally = Tally()
+        self.totals = RunTotals()
         self.keys = KeyIndex()
         self.targets: tuple[Target, ...] = ()
         self.discoveries: tuple[Discovery, ...] = ()
@@ -56,32 +62,32 @@ class Controller:
         require_writable_reports(config)
         writes = settings.results is not None and not config.option.collectonly
         self.results = ResultsFile(settings.results) if settings.results and writes else None
-        self.spool = self._make_spool()
+        self.store = self._make_evidence_store()
         self._started = datetime.now(UTC)
 
-    def _make_spool(self) -> Spool:
+    def _make_evidence_store(self) -> EvidenceStore:
         if self.settings.from_evidence:
-            return Spool(self.settings.from_evidence)
+            return EvidenceStore(self.settings.from_evidence)
         if self.settings.evidence and not self.config.option.collectonly:
-            return evidence_spool(self.settings.evidence)
-        spool = temporary_spool()
-        self._undo.append(lambda: shutil.rmtree(spool.folder, ignore_errors=True))
-        return spool
+            return new_evidence_store(self.settings.evidence)
+        store = temporary_evidence_store()
+        self._undo.append(lambda: shutil.rmtree(store.folder, ignore_errors=True))
+        return store
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionstart(self) -> None:
         """Find the endpoints before anything is collected, and before xdist starts its workers."""
         self._end_cleanly_on_sigterm()
         if self.settings.from_evidence:
-            manifest = self.spool.manifest()
+            manifest = self.store.manifest()
         else:
             gathered = gather(self.config, self.settings, lambda: datetime.now(UTC))
             manifest, self.targets, self.discoveries = gathered.manifest, gathered.targets, gathered.discoveries
-            self.spool.keep_manifest(manifest)
+            self.store.keep_manifest(manifest)
             for discovery in gathered.discoveries:
-                self.spool.keep(discovery.host)
+                self.store.keep(discovery.host)
         now = self.settings.now or manifest.started
-        self.run = self.config.stash[KEY] = Run(self.settings, self.spool, manifest, now, self.keys.sharing)
+        self.run = self.config.stash[KEY] = Run(self.settings, self.store, manifest, now, self.keys.sharing)
         self._write_head()
         for host in manifest.hosts:
             self._write_observation(self.run.observation_of(host))
@@ -102,7 +108,7 @@ class Controller:
     def pytest_configure_node(self, node: Any) -> None:  # noqa: ANN401 - xdist has no types
         """Pass the directory of the observations to a worker; all processes have the same endpoints in one order."""
         node.workerinput["sslaudit"] = {
-            "spool": str(self.spool.folder),
+            "evidence": str(self.store.folder),
             "now": format_time(self.run.now),
             "ignores_files": ignores_files(self.config),
         }
@@ -110,10 +116,10 @@ class Controller:
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, node: Any) -> None:  # noqa: ANN401 - xdist has no types
         """Probe before anything is scheduled; every worker has collected the same."""
-        collected = self.spool.collected(node.workerinput["workerid"])
+        collected = self.store.collected(node.workerinput["workerid"])
         if collected.usage_errors:
             raise pytest.UsageError(*collected.usage_errors)
-        self.tally.deselected.update((check, endpoint) for check, _, endpoint in map(_PAIR, collected.deselected))
+        self.totals.deselected.update((check, endpoint) for check, _, endpoint in map(_PAIR, collected.deselected))
         self._probe(collected)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -124,7 +130,7 @@ class Controller:
             self._probe(collected_tests(session.items, self.run))
         done = yield
         if not self.config.option.collectonly and not self.broken_collection:
-            judge_stale_waivers(self.run, self.config, self.tally)
+            judge_stale_waivers(self.run, self.config, self.totals)
         return done
 
     def _probe(self, collected: CollectedTests) -> None:
@@ -134,7 +140,7 @@ class Controller:
         self.probed = True
         self._observe_needed(collected)
         if self.config.pluginmanager.hasplugin("dsession"):
-            self.spool.keep_shared_keys(self.keys.shared())
+            self.store.keep_shared_keys(self.keys.shared())
 
     def _observe_needed(self, collected: CollectedTests) -> None:
         ids = frozenset(collected.endpoints)
@@ -161,11 +167,11 @@ class Controller:
 
     def keep(self, observation: Observation, phase: Phase = "before") -> None:
         """Keep the observation of an endpoint or host."""
-        self.spool.keep(observation)
+        self.store.keep(observation)
         self._write_observation(observation, phase)
 
     def _write_observation(self, observation: Observation, phase: Phase = "before") -> None:
-        self.tally.connections += observation.connections
+        self.totals.connections += observation.connections
         try:
             self.keys.add(observation)
             row = observation_row(Facts(observation, self.run.evaluation), phase)
@@ -178,8 +184,8 @@ class Controller:
         """Record an observation that cannot be written as an accident; return its row."""
         blank = Observation(seen.endpoint, seen.observed_at, accident=accident)
         if not self.settings.from_evidence:
-            self.spool.keep(replace(seen, accident=seen.accident or accident))
-        self.tally.accidents.append(f"{seen.endpoint}: {accident.reason}\n{accident.trace}")
+            self.store.keep(replace(seen, accident=seen.accident or accident))
+        self.totals.accidents.append(f"{seen.endpoint}: {accident.reason}\n{accident.trace}")
         return observation_row(Facts(blank, self.run.evaluation), phase)
 
     @pytest.hookimpl(tryfirst=True)
@@ -188,13 +194,13 @@ class Controller:
         result = result_of(report)
         if result is None:
             return
-        self.tally.add(result, report.outcome)
+        self.totals.add(result, report.outcome)
         if self.results and self.writes_results:
             self.results.result(report)
 
     def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
         """Note which checks were deselected, by pytest's options or by a plugin."""
-        self.tally.deselected.update(deselected_checks(items))
+        self.totals.deselected.update(deselected_checks(items))
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Note that a module could not be collected: that is a bug in a check, not an interruption."""
@@ -208,16 +214,16 @@ class Controller:
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Set the exit status, and close the results file with its summary line."""
         if not self.interrupted and KEY in self.config.stash:
-            self.tally.gaps, self.tally.notes = completeness_messages(self.config, self.run, self.tally)
+            self.totals.gaps, self.totals.notes = completeness_messages(self.config, self.run, self.totals)
         if self.results and self.results.failure:
-            self.tally.gaps = (*self.tally.gaps, self.results.failure)
+            self.totals.gaps = (*self.totals.gaps, self.results.failure)
         ended = SessionEnd(self.interrupted, self.broken_collection)
-        session.exitstatus = exit_status(int(session.exitstatus), ended, self.tally)
+        session.exitstatus = exit_status(int(session.exitstatus), ended, self.totals)
         if self.results:
             self.results.close(
-                endpoints=len(self.tally.endpoints),
-                verdicts=dict(sorted(self.tally.verdicts.items())),
-                connections=self.tally.connections,
+                endpoints=len(self.totals.endpoints),
+                verdicts=dict(sorted(self.totals.verdicts.items())),
+                connections=self.totals.connections,
                 elapsed_s=round((datetime.now(UTC) - self._started).total_seconds(), 3),
                 exit_status=int(session.exitstatus),
             )

@@ -65,8 +65,8 @@ class CollectedTests:
 
 
 @dataclass(frozen=True, slots=True)
-class Spool:
-    """The folder; every file in it is one JSON value."""
+class EvidenceStore:
+    """The directory of the evidence; every file in it is one JSON value."""
 
     folder: Path
 
@@ -264,7 +264,7 @@ def _require_writable(flag: str, file: Path) -> None:
         raise pytest.UsageError(f"{flag} {file}: {error.strerror}") from error
 
 
-def evidence_spool(folder: Path) -> Spool:
+def new_evidence_store(folder: Path) -> EvidenceStore:
     """Make the directory of evidence (0700), and delete the observations of an earlier run in it."""
     try:
         own = own_directory(folder)
@@ -276,15 +276,15 @@ def evidence_spool(folder: Path) -> Spool:
         (own / _TRIAL).unlink()
     except OSError as error:
         raise pytest.UsageError(f"--audit-evidence {folder}: {error.strerror}") from error
-    return Spool(own)
+    return EvidenceStore(own)
 
 
-def temporary_spool() -> Spool:
+def temporary_evidence_store() -> EvidenceStore:
     """Make the directory of observations that are not kept (0700), in the system's directory for temporary files."""
     place = Path(tempfile.gettempdir())
     try:
         safe_path(place)
-        return Spool(Path(tempfile.mkdtemp(prefix="sslaudit-", dir=place)))
+        return EvidenceStore(Path(tempfile.mkdtemp(prefix="sslaudit-", dir=place)))
     except OSError as error:
         raise pytest.UsageError(
             f"temporary files in {place}: {error.strerror}: set TMPDIR to another directory"

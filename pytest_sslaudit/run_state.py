@@ -19,7 +19,7 @@ from audit.evaluation.run import AuditRun, EvaluationRun
 from audit.evaluation.waivers import expired_waivers
 from audit.observation import Observation
 from audit.x509.path.trust_store import Anchors
-from pytest_sslaudit.evidence import Manifest, Spool
+from pytest_sslaudit.evidence import EvidenceStore, Manifest
 from pytest_sslaudit.settings import Settings
 
 KEY: Final = pytest.StashKey["Run"]()
@@ -31,7 +31,7 @@ class Run:
     """One audit in one process. `selected` are the ids of the endpoints each check was collected for."""
 
     settings: Settings
-    spool: Spool
+    store: EvidenceStore
     manifest: Manifest
     now: datetime
     sharing_of: SharingOf
@@ -68,7 +68,7 @@ class Run:
         """Return the observation of an endpoint or host; the observation of the run itself is empty."""
         if endpoint == RUN:
             return Observation(RUN, self.now)
-        return self.spool.observation_or_accident(endpoint, is_kept=self.settings.from_evidence is not None)
+        return self.store.observation_or_accident(endpoint, is_kept=self.settings.from_evidence is not None)
 
     def facts_of(self, endpoint: Endpoint) -> Facts:
         """Return the facts of an endpoint; tests come ordered by endpoint, so the last one is kept."""

@@ -15,7 +15,7 @@ from pytest_sslaudit import fixtures
 from pytest_sslaudit.activation import audit_folder, follow_moved_checks, names_audit, names_tests
 from pytest_sslaudit.collection import BuiltInCollection, Parametrize, Worker
 from pytest_sslaudit.controller import Controller
-from pytest_sslaudit.evidence import Spool
+from pytest_sslaudit.evidence import EvidenceStore
 from pytest_sslaudit.remediation import register_remediation, require_valid_sections
 from pytest_sslaudit.reports.html import HtmlReport
 from pytest_sslaudit.reports.summary import Summary
@@ -47,9 +47,9 @@ def start(config: pytest.Config) -> None:
         controller = Controller(config, settings)
         manager.register(controller, "sslaudit-controller")
         register_remediation(config, controller)
-        manager.register(Summary(config, controller.tally), "sslaudit-summary")
+        manager.register(Summary(config, controller.totals), "sslaudit-summary")
         if manager.hasplugin("html"):
-            manager.register(HtmlReport(controller.tally, "TLS audit", settings.policy), "sslaudit-html")
+            manager.register(HtmlReport(controller.totals, "TLS audit", settings.policy), "sslaudit-html")
     manager.register(fixtures, "sslaudit-fixtures")
     manager.register(BuiltInCollection(), "sslaudit-collection")
     manager.register(Parametrize(), "sslaudit-parametrize")
@@ -89,5 +89,5 @@ def _collect_audit(config: pytest.Config) -> None:
 
 
 def _run_of_worker(settings: Settings, worker_input: dict[str, str]) -> Run:
-    spool = Spool(Path(worker_input["spool"]))
-    return Run(settings, spool, spool.manifest(), parse_time(worker_input["now"]), sharing_from(spool.shared_keys))
+    store = EvidenceStore(Path(worker_input["evidence"]))
+    return Run(settings, store, store.manifest(), parse_time(worker_input["now"]), sharing_from(store.shared_keys))

@@ -17,7 +17,7 @@ from audit.analysis.cpanel import (
 from audit.analysis.http_validation import blocking_faults, closed_because, invalid_redirects, redirect_chains, unprobed
 from audit.checks import check
 from audit.checks.assertions import end_if, known
-from audit.firewall.exposure import LISTED, PORT, SEED_SAYS, TODAY_SAYS, fix_hint, shortcomings
+from audit.firewall.exposure import CPANEL_RULE, CURRENT_PRACTICE, LISTED, PORT, fix_hint, shortcomings
 from audit.observation import Observation
 from audit.text import duration, join_clauses, join_limited
 from audit.verdict import require
@@ -76,9 +76,8 @@ def test_firewall_admits_the_listed_addresses(observation: Observation) -> None:
     """The host's firewall admits to port 80 all four addresses that cPanel's script names (BR 3.2.2.4.18)."""
     state, own = known(cpanel_state(observation)), addresses_of(observation)
     closed = shortcomings(state.firewall, own)
-    message = join_clauses((*closed, fix_hint(state.firewall.kept_by), SEED_SAYS, TODAY_SAYS))
-    require(not closed, message, observed=closed,
-            required=f"{join_limited(LISTED)} admitted to TCP port {PORT}")  # fmt: skip
+    require(not closed, join_clauses((*closed, fix_hint(state.firewall.kept_by), CPANEL_RULE, CURRENT_PRACTICE)),
+            observed=closed, required=f"{join_limited(LISTED)} admitted to TCP port {PORT}")  # fmt: skip
     end_if(unreadable_part(state, "firewall") or undecided_rule(state.firewall, own))
 
 
@@ -97,7 +96,6 @@ def test_firewall_admits_the_world(observation: Observation) -> None:
     state, own = known(cpanel_state(observation)), addresses_of(observation)
     end_if(closed_to_listed(state.firewall, own))
     faults, doubt = refused_world(state.firewall, observation)
-    message = join_clauses((*faults, fix_hint(state.firewall.kept_by), TODAY_SAYS, SEED_SAYS))
-    require(not faults, message, observed=faults,
-            required=f"TCP port {PORT} is open to all")  # fmt: skip
+    require(not faults, join_clauses((*faults, fix_hint(state.firewall.kept_by), CURRENT_PRACTICE, CPANEL_RULE)),
+            observed=faults, required=f"TCP port {PORT} is open to all")  # fmt: skip
     end_if(unreadable_part(state, "firewall") or doubt)

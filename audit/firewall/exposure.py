@@ -21,10 +21,10 @@ LISTED: Final = ("178.255.81.12", "178.255.81.13", "91.199.212.132", "199.66.201
 REFUSED_MAX: Final = 0.1
 """The share of the world that may be refused: a CA looks from six places or more, and with a tenth of the Internet
 refused it loses one of them about as often as not. Blocklists of abusive networks refuse far less."""
-SEED_SAYS: Final = "cPanel's script: Sectigo fetches the proof from four addresses, which the firewall has to admit"
-TODAY_SAYS: Final = (
-    "today: a CA fetches it from several places of the world that it does not publish (BR 3.2.2.9), so port 80 has to "
-    "be open to all"
+CPANEL_RULE: Final = "cPanel's script: Sectigo fetches the token from four addresses, which the firewall must allow"
+CURRENT_PRACTICE: Final = (
+    "current practice: a CA fetches it from several places that it does not publish (BR 3.2.2.9), so port 80 must be "
+    "open to all"
 )
 
 
@@ -71,7 +71,7 @@ def shortcomings(firewall: Firewall, own: Iterable[str]) -> tuple[str, ...]:
 def narrowness(firewall: Firewall, own: Iterable[str], versions: Iterable[int]) -> tuple[tuple[str, ...], str]:
     """Return a message for each part of the Internet to which the port is closed, and a doubt ("" if there is none)."""
     own = tuple(own)
-    results = [openness(firewall, world(version), own) for version in versions]
+    results = [openness(firewall, sample_addresses(version), own) for version in versions]
     faults = [f"not every country gets through to TCP port {PORT}: {country}" for country in firewall.countries]
     faults += [
         f"of {result.tried} addresses all over the Internet {len(result.refused)} are refused at TCP port {PORT}, as "
@@ -93,7 +93,7 @@ def fix_hint(kept_by: str) -> str:
 
 
 @cache
-def world(version: int) -> tuple[str, ...]:
+def sample_addresses(version: int) -> tuple[str, ...]:
     """Return addresses that stand for the Internet: one in each block of the registries, and no listed one.
 
     The lower digits are spread, because rules name networks by the first address of a block.

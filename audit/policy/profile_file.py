@@ -14,7 +14,7 @@ from typing import Any, Final
 from audit import json_codec
 from audit.json_codec import BadRecord, as_written, nearest, table_of
 from audit.policy.controls import CONTROLS_OF
-from audit.policy.thresholds import NEEDED, WORDS, DatedLimit, Profile, Remark, Thresholds
+from audit.policy.thresholds import NEEDED, WORDS, DatedLimit, PolicyNote, Profile, Thresholds
 from audit.text import join_limited
 from audit.verdict import Severity
 
@@ -22,7 +22,7 @@ THRESHOLDS: Final = tuple(threshold.name for threshold in fields(Thresholds))
 _DATED: Final = ("validity_max", "revocation_exempt")
 _LEAST: Final = {"rsa_bits_multiple": 1}
 _MOST: Final = 999_999_999  # days that a timedelta holds
-_TOP: Final = ("title", "extends", "source", "thresholds", "severities", "disabled", "remarks")
+_TOP: Final = ("title", "extends", "source", "thresholds", "severities", "disabled", "notes")
 
 
 class BadProfile(ValueError):
@@ -66,15 +66,15 @@ def severity(value: Any, place: str) -> Severity:  # noqa: ANN401 - any TOML val
     return Severity(_one_of(value, tuple(level.value for level in Severity), place))
 
 
-def remark(value: Any, place: str) -> Remark:  # noqa: ANN401 - any TOML value
-    """Return the remark that is shown with a result; raises BadProfile."""
-    known = tuple(one.name for one in fields(Remark))
+def policy_note(value: Any, place: str) -> PolicyNote:  # noqa: ANN401 - any TOML value
+    """Return the note that is shown with a result; raises BadProfile."""
+    known = tuple(field.name for field in fields(PolicyNote))
     given = _of_kind(dict, value, place)
     _require_known(given, known, place)
     unsaid = [name for name in known if name not in given]
     if unsaid:
-        raise BadProfile(f"profile {place}: it has no {join_limited(unsaid)}; a remark has two sentences and a source")
-    return Remark(*(text(given[name], f"{place}, {name}") for name in known))
+        raise BadProfile(f"profile {place}: it has no {join_limited(unsaid)}; a note needs {join_limited(known)}")
+    return PolicyNote(*(text(given[name], f"{place}, {name}") for name in known))
 
 
 def text(value: Any, place: str) -> str:  # noqa: ANN401 - any TOML value
@@ -203,13 +203,13 @@ def _extended(base: Profile, name: str, table: Mapping[str, Any], place: str) ->
         },
         {**base.disabled, **{check: text(why, f"{place}, [disabled] {check}") for check, why in disabled.items()}},
         {**base.severity_sources, **{check: cited for check, (_, cited) in severities.items()}},
-        {**base.remarks, **_remarks(table, place)},
+        {**base.notes, **_notes(table, place)},
     )
 
 
-def _remarks(table: Mapping[str, Any], place: str) -> dict[str, Remark]:
-    given = _of_checks(table, "remarks", place)
-    return {check: remark(value, f"{place}, [remarks] {check}") for check, value in given.items()}
+def _notes(table: Mapping[str, Any], place: str) -> dict[str, PolicyNote]:
+    given = _of_checks(table, "notes", place)
+    return {check: policy_note(value, f"{place}, [notes] {check}") for check, value in given.items()}
 
 
 def _of_checks(table: Mapping[str, Any], key: str, place: str) -> Mapping[str, Any]:

@@ -79,11 +79,11 @@ class Thresholds:
 
 
 @dataclass(frozen=True, slots=True)
-class Remark:
-    """A legacy rule and current practice that contradict it: one sentence each, and the source of the latter."""
+class PolicyNote:
+    """A legacy rule and the current practice that contradicts it, with the source of the current practice."""
 
-    seed: str
-    today: str
+    legacy_rule: str
+    current_practice: str
     source: str
 
 
@@ -92,7 +92,7 @@ class Profile:
     """A named set of thresholds with their sources, and the settings of single checks.
 
     `severities` by check id; `disabled` the reason by check id; `sources` by threshold, `severity_sources` by check id.
-    `remarks` by check id: shown with a result of this profile.
+    `notes` by check id: shown with a result of this profile.
     """
 
     name: str
@@ -102,4 +102,4 @@ class Profile:
     severities: Mapping[str, Severity] = field(default_factory=dict)
     disabled: Mapping[str, str] = field(default_factory=dict)
     severity_sources: Mapping[str, str] = field(default_factory=dict)
-    remarks: Mapping[str, Remark] = field(default_factory=dict)
+    notes: Mapping[str, PolicyNote] = field(default_factory=dict)

@@ -19,10 +19,10 @@ from pytest_sslaudit.cli.local_server import with_defaults
 from pytest_sslaudit.controller import Controller
 from pytest_sslaudit.reports.results_file import result_of
 from pytest_sslaudit.reports.summary import lines_of_endpoints, lines_of_totals
-from pytest_sslaudit.reports.totals import Tally
+from pytest_sslaudit.reports.totals import RunTotals
 from pytest_sslaudit.run_state import KEY, Run
 from pytest_sslaudit.settings import Invocation
-from remediate.cli.output import Moment, moment_line
+from remediate.cli.output import StepUpdate, step_update_line
 from remediate.model.audit_results import AuditResults
 from remediate.model.case import Case, Reason, Repair, Step, StepState
 from remediate.model.options import chosen_issuer, issuer_kind
@@ -218,7 +218,7 @@ class Narrator:
 
     def pytest_sslaudit_step(self, case: Case, step: Step, state: StepState, note: str) -> None:
         """Print the new state of a step."""
-        self._console.say(moment_line(Moment(case, step, state, note)), is_detail=True)
+        self._console.say(step_update_line(StepUpdate(case, step, state, note)), is_detail=True)
 
     def pytest_sslaudit_message(self, line: str, is_detail: bool) -> None:  # noqa: FBT001 - hooks are called by name
         """Print a line about the repair."""
@@ -240,20 +240,20 @@ class Narrator:
     def pytest_unconfigure(self, config: pytest.Config) -> None:
         """Print the result of the run: one line if all is well and nothing was done."""
         controller = config.pluginmanager.getplugin("sslaudit-controller")
-        if not isinstance(controller, Controller) or not controller.tally.verdicts:
+        if not isinstance(controller, Controller) or not controller.totals.verdicts:
             return
         for trace in self._traces:
             self._console.say(trace)
-        for line in self._totals(controller.tally):
+        for line in self._last_lines(controller.totals):
             self._console.say(line)
 
-    def _totals(self, tally: Tally) -> Iterator[str]:
-        totals, where = tuple(lines_of_totals(tally)), f"the report: {self._folder / 'report.html'}"
-        failed = tuple(lines_of_endpoints(tally))
+    def _last_lines(self, totals: RunTotals) -> Iterator[str]:
+        counts, report = tuple(lines_of_totals(totals)), f"the report: {self._folder / 'report.html'}"
+        failed = tuple(lines_of_endpoints(totals))
         if failed or self._has_printed or self._traces:
-            yield from (*failed, *totals, where)
+            yield from (*failed, *counts, report)
         else:
-            yield "; ".join((*totals, where))
+            yield "; ".join((*counts, report))
 
 
 def wording_for(run: Run, evidence: AuditResults) -> Wording:

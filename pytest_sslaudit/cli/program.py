@@ -36,7 +36,7 @@ def _parser(machine: Machine) -> Parser:
     parser.add_argument("--version", action="version", version=f"{PROGRAM} {version('pytest-sslaudit')}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     add_timer(commands, machine)
-    commands.add_parser(REPAIR, add_help=False, help="plan, apply, resume, take back or release repairs")
+    commands.add_parser(REPAIR, add_help=False, help="plan, apply, resume, roll back or release repairs")
     _add_collector(commands)
     return parser
 

@@ -73,7 +73,7 @@ class Remediation:
             try:
                 self._repair(self._evidence(session.items), session.items)
             except Exception:  # noqa: BLE001 - the audit is reported even if the repair has a bug
-                self._controller.tally.repairs_broken = True
+                self._controller.totals.repairs_broken = True
                 self._progress.say(self._trace())
         return (yield)
 
@@ -135,7 +135,7 @@ class Remediation:
         run, summary = self._controller.run, {"kind": "summary"}
         endpoints = (*run.manifest.hosts, *run.manifest.endpoints)
         facts_of_each = (
-            run.facts_of(endpoint) for endpoint in endpoints if self._controller.spool.observation(endpoint)
+            run.facts_of(endpoint) for endpoint in endpoints if self._controller.store.observation(endpoint)
         )
         self._rows += ({"kind": "observation", **observation_row(facts)} for facts in facts_of_each)
         unfinished = self._coverage.unfinished(self._config, items, self._controller.targets)
@@ -151,11 +151,11 @@ class Remediation:
         try:
             repairs = self._stack.enter_context(repair_run(options))
         except LockHeld as held:
-            self._controller.tally.failed_repairs += 1
+            self._controller.totals.failed_repairs += 1
             self._progress.say([f"nothing was repaired: {held}"])
             return
         self._repairs, planned = repairs, repairs.plan(evidence)
-        self._controller.tally.accidents += planned.accidents
+        self._controller.totals.accidents += planned.accidents
         case_results = self._repaired(repairs, planned, evidence)
         self._report = RunReport(planned, case_results, evidence, repairs.journal)
         ids = affected_ids(case_results, self._controller.targets)
@@ -166,18 +166,18 @@ class Remediation:
         self._write(repairs.journal, case_results, evidence)
 
     def _repaired(self, repairs: RepairRun, planned: Plan, evidence: AuditResults) -> tuple[CaseResult, ...]:
-        tally, progress = self._controller.tally, self._progress
+        totals, progress = self._controller.totals, self._progress
         self._config.hook.pytest_sslaudit_plan(config=self._config, plan=planned, evidence=evidence)
         progress.write(plan_lines(planned) if self._config.get_verbosity() > 0 else list(plan_lines(planned))[:1])
         with progress.shown(planned):
             case_results = repairs.repair(planned, self._controller.discoveries)
-        tally.repairs += (RepairRow(*case_result_row(case_result)) for case_result in case_results)
-        tally.findings_before = sum(row["verdict"] == "fail" for row in self._rows if row["kind"] == "result")
+        totals.repairs += (RepairRow(*case_result_row(case_result)) for case_result in case_results)
+        totals.findings_before = sum(row["verdict"] == "fail" for row in self._rows if row["kind"] == "result")
         self._case_lines = (*down_lines(case_results), *case_result_lines(case_results))
-        tally.services_down += tuple(down_lines(case_results))
-        progress.write([f"{counted(tally.repairs)}; the affected endpoints are judged again"] if case_results else [])
-        tally.failed_repairs += sum(case_result.kind == "failed" for case_result in case_results)
-        tally.repairs_broken |= any(case_result.cause is Cause.RUN_BUG for case_result in case_results)
+        totals.services_down += tuple(down_lines(case_results))
+        progress.write([f"{counted(totals.repairs)}; the affected endpoints are judged again"] if case_results else [])
+        totals.failed_repairs += sum(case_result.ended_as == "failed" for case_result in case_results)
+        totals.repairs_broken |= any(case_result.cause is Cause.RUN_BUG for case_result in case_results)
         return case_results
 
     def _write(self, journal: Journal, case_results: Iterable[CaseResult], evidence: AuditResults) -> None:
@@ -200,7 +200,7 @@ class Remediation:
         after = audit_results_of([*self._rows, {"kind": "summary"}]) if self._controller.run.judged_again else None
         file = self._controller.settings.results
         results = file.read_bytes() if file else "".join(f"{json.dumps(row)}\n" for row in self._rows).encode()
-        refuse = self._controller.tally.refused_contacts.append
+        refuse = self._controller.totals.refused_contacts.append
         return repairs.notify(replace(self._report, after=after), self._controller.discoveries, results, refuse)
 
     def _trace(self) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from threading import Lock
 import pytest
 
 from pytest_sslaudit.reports.progress import OneLine
-from remediate.cli.output import Moment, moment_line
+from remediate.cli.output import StepUpdate, step_update_line
 from remediate.model.case import Case, Step, StepState
 from remediate.model.plan import Plan
 
@@ -69,7 +69,7 @@ class RepairProgress:
     def watch(self, case: Case, step: Step, state: StepState, note: str) -> None:
         """Draw the new state of a step, and call the hook for steps."""
         place = f"{self._places.get(case.id, '-')}/{len(self._places)}"
-        line = f"repairing {place}  {moment_line(Moment(case, step, state, note))}"
+        line = f"repairing {place}  {step_update_line(StepUpdate(case, step, state, note))}"
         with self._turn:
             self._draw(line)
         self._config.hook.pytest_sslaudit_step(config=self._config, case=case, step=step, state=state, note=note)

@@ -18,7 +18,7 @@ def affected_ids(case_results: Iterable[CaseResult], targets: Sequence[Target]) 
 
     A service that was reloaded may serve something else on every endpoint, not only on those that were repaired.
     """
-    cases = [case_result.case for case_result in case_results if case_result.kind != "waiting"]
+    cases = [case_result.case for case_result in case_results if case_result.ended_as != "waiting"]
     services = {(case.host, service) for case in cases for service in case.services}
     endpoints = {endpoint for case in cases for endpoint in case.endpoints}
     for target in targets:

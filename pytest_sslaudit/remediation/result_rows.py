@@ -29,7 +29,7 @@ def remediation_rows(
             "steps": [_step(event) for event in own_events],
             "before": leaf,
             "after": after.get(endpoint, leaf),
-            "outcome": case_result.kind,
+            "outcome": case_result.ended_as,
             "cause": case_result.cause or None,
             "note": case_result.note,
             "next_try": format_time(case_result.next_at) if case_result.next_at else None,

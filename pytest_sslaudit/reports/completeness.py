@@ -21,17 +21,17 @@ from audit.verdict import Judgement
 from pytest_sslaudit.activation import NARROWING, audit_folder, checks_folder, is_restricted, options_given
 from pytest_sslaudit.outcome import Decision, apply, decide
 from pytest_sslaudit.reports.results_file import as_properties
-from pytest_sslaudit.reports.totals import Tally
+from pytest_sslaudit.reports.totals import RunTotals
 from pytest_sslaudit.run_state import STALE_WAIVER, Run
 
 _NAMED: Final = 3  # endpoints in the message
 
 
-def judge_stale_waivers(run: Run, config: pytest.Config, tally: Tally) -> None:
+def judge_stale_waivers(run: Run, config: pytest.Config, totals: RunTotals) -> None:
     """Judge the waivers and report the result, if there are waivers and the run is not restricted."""
     if not run.settings.waivers or _selects_tests(config):
         return
-    waived = {(result.check, result.endpoint) for result in tally.waived}
+    waived = {(result.check, result.endpoint) for result in totals.waived}
     run.judge_stale_waivers(stale_waivers(run.settings.waivers, waived, run.now))
     function: Callable[[AuditRun], None] = test_run.test_no_waiver_stale
     started = time.perf_counter()
@@ -71,16 +71,18 @@ def _report(config: pytest.Config, decision: Decision, duration_s: float) -> Non
     config.hook.pytest_runtest_logfinish(nodeid=nodeid, location=location)
 
 
-def completeness_messages(config: pytest.Config, run: Run, tally: Tally) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def completeness_messages(
+    config: pytest.Config, run: Run, totals: RunTotals
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return messages on built-in checks without a result, which fail the run, and on checks that a plugin left out."""
     if is_restricted(config):
         return (), ()
     elsewhere = options_given(config.option, NARROWING)
     marks = [check for function in built_in_checks() if (check := check_of(function)) and check.id != STALE_WAIVER]
     gaps = [(check.id, str(endpoint)) for check in marks
-            for endpoint in run.endpoints(check.scopes) if not tally.judged.has(check.id, str(endpoint))]  # fmt: skip
-    left_out = [] if elsewhere else [gap for gap in gaps if gap in tally.deselected]
-    missing = [gap for gap in gaps if elsewhere or gap not in tally.deselected]
+            for endpoint in run.endpoints(check.scopes) if not totals.judged.has(check.id, str(endpoint))]  # fmt: skip
+    left_out = [] if elsewhere else [gap for gap in gaps if gap in totals.deselected]
+    missing = [gap for gap in gaps if elsewhere or gap not in totals.deselected]
     return (
         tuple(_missing(missing, elsewhere) for _ in missing[:1]),
         tuple(f"a plugin left out {_counted(left_out)}" for _ in left_out[:1]),

@@ -16,11 +16,11 @@ from audit.evaluation.result import Result
 from audit.observation import Accident
 from audit.policy import Profile
 from audit.verdict import Severity, Verdict
-from pytest_sslaudit.reports.policy_notes import Remarks
+from pytest_sslaudit.reports.policy_notes import PolicyNotes
 from pytest_sslaudit.reports.repairs import refused_contacts, repair_table
 from pytest_sslaudit.reports.results_file import first_of, first_verdict_of, result_of
 from pytest_sslaudit.reports.summary import lines_of_totals
-from pytest_sslaudit.reports.totals import Tally
+from pytest_sslaudit.reports.totals import RunTotals
 from pytest_sslaudit.run_state import KEY, Run
 
 MOST_GOOD_ROWS: Final = 5000  # of what passed or did not apply: browsers do not open a larger page
@@ -44,9 +44,9 @@ EMPTY: Final = "\N{ZERO WIDTH SPACE}"  # sorts after digits, letters and comment
 class HtmlReport:
     """The hooks of pytest-html."""
 
-    def __init__(self, tally: Tally, title: str, profiles: Sequence[Profile] = ()) -> None:
-        """Keep the tally of the run, and the profiles that the user named."""
-        self._tally, self._title, self._remarks = tally, title, Remarks(profiles)
+    def __init__(self, totals: RunTotals, title: str, profiles: Sequence[Profile] = ()) -> None:
+        """Keep the totals of the run, and the profiles that the user named."""
+        self._totals, self._title, self._notes = totals, title, PolicyNotes(profiles)
         self._good_rows = self._left_out = 0
         self._places: dict[str, tuple[int, int, str, str]] = {}
         self._report: Any = None
@@ -81,7 +81,7 @@ class HtmlReport:
         """Record the exception, which sets the exit status; the trace of the first row is enough."""
         if not self._has_failed:
             self._has_failed = True
-            self._tally.accidents.append(f"HTML report, {source}: {Accident.of(error).trace}")
+            self._totals.accidents.append(f"HTML report, {source}: {Accident.of(error).trace}")
 
     def _fill(self, report: pytest.TestReport, cells: list[str]) -> None:
         result = _result(report)
@@ -111,21 +111,21 @@ class HtmlReport:
         result = _result(report)
         if result and result.verdict is not Verdict.ERROR:
             first = first_of(report)
-            remarks = [f"{name:9} {text}" for name, text in self._remarks.lines(result)]
-            lines = [*_explained(result), *remarks, *([f"{'before':9} {first}"] if first else [])]
+            notes = [f"{name:9} {text}" for name, text in self._notes.lines(result)]
+            lines = [*_explained(result), *notes, *([f"{'before':9} {first}"] if first else [])]
             data[:] = [escape("\n".join(lines))]
 
     def pytest_html_results_summary(self, prefix: list[str], session: pytest.Session) -> None:
         """Put the totals of all results on top, and the worst rows first."""
         css = files("pytest_sslaudit.reports").joinpath("html.css").read_text(encoding="utf-8")
-        counts = "".join(_count(verdict, self._tally.verdicts[verdict.value]) for verdict in COUNTED)
-        lines = [*lines_of_totals(self._tally), *_lines_of_run(session.config.stash.get(KEY, None))]
+        counts = "".join(_count(verdict, self._totals.verdicts[verdict.value]) for verdict in COUNTED)
+        lines = [*lines_of_totals(self._totals), *_lines_of_run(session.config.stash.get(KEY, None))]
         if self._left_out:
             lines.append(f"{self._left_out} rows that passed or did not apply are left out of the table")
-        down = "".join(f'<p class="sslaudit-down">{escape(line)}</p>' for line in self._tally.services_down)
+        down = "".join(f'<p class="sslaudit-down">{escape(line)}</p>' for line in self._totals.services_down)
         text = "".join(f"<p>{escape(line)}</p>" for line in lines)
-        repairs = f"{repair_table(self._tally.repairs)}{refused_contacts(self._tally.refused_contacts)}"
-        tables = f"{text}{repairs}{self._remarks.table()}"
+        repairs = f"{repair_table(self._totals.repairs)}{refused_contacts(self._totals.refused_contacts)}"
+        tables = f"{text}{repairs}{self._notes.table()}"
         prefix.append(f'<style>{css}</style><div class="sslaudit">{down}<ul>{counts}</ul>{tables}</div>')
         self._order_rows(self._report.data["tests"])
 

@@ -11,12 +11,12 @@ from typing import Final
 
 from audit.evaluation.result import Result
 from audit.policy import Profile, builtin_profiles, load_profile
-from audit.policy.thresholds import Remark
+from audit.policy.thresholds import PolicyNote
 
 _COLUMNS: Final = ("Check", "Rule of the policy", "Current practice", "Source")
 
 
-class Remarks:
+class PolicyNotes:
     """The notes of the policies of a run."""
 
     def __init__(self, named: Sequence[Profile] = ()) -> None:
@@ -24,28 +24,28 @@ class Remarks:
         self._named = {profile.name: profile for profile in named}
         self._used: dict[str, Profile] = {}
 
-    def of(self, result: Result) -> Remark | None:
+    def of(self, result: Result) -> PolicyNote | None:
         """Return the note on a result, and remember its profile."""
         profiles = [profile for name in result.policy.split("+") if (profile := self._profile(name))]
-        return next((profile.remarks[result.check] for profile in profiles if result.check in profile.remarks), None)
+        return next((profile.notes[result.check] for profile in profiles if result.check in profile.notes), None)
 
     def lines(self, result: Result) -> Iterator[tuple[str, str]]:
         """Yield the lines under a result, each with its label."""
-        remark = self.of(result)
-        if remark:
-            yield "rule says", remark.seed
-            yield "today", f"{remark.today} ({remark.source})"
+        note = self.of(result)
+        if note:
+            yield "rule", note.legacy_rule
+            yield "today", f"{note.current_practice} ({note.source})"
 
     def table(self) -> str:
         """Return the table of the notes of all policies that were named or used; empty without notes."""
-        profiles = [profile for profile in {**self._named, **self._used}.values() if profile.remarks]
+        profiles = [profile for profile in {**self._named, **self._used}.values() if profile.notes]
         rows = dict.fromkeys(_rows(profiles))
         if not rows:
             return ""
         head = "".join(f"<th>{name}</th>" for name in _COLUMNS)
         names = ", ".join(profile.name for profile in profiles)
         summary = f"<summary>Policy {escape(names)}: where its rules and current practice differ</summary>"
-        return f'<details class="sslaudit-remarks">{summary}<table><tr>{head}</tr>{"".join(rows)}</table></details>'
+        return f'<details class="sslaudit-notes">{summary}<table><tr>{head}</tr>{"".join(rows)}</table></details>'
 
     def _profile(self, name: str) -> Profile | None:
         if name not in self._used and (name in self._named or name in builtin_profiles()):
@@ -55,6 +55,8 @@ class Remarks:
 
 def _rows(profiles: Iterable[Profile]) -> Iterator[str]:
     for profile in profiles:
-        for check, remark in profile.remarks.items():
-            cells = "".join(f"<td>{escape(text)}</td>" for text in (remark.seed, remark.today, remark.source))
+        for check, note in profile.notes.items():
+            cells = "".join(
+                f"<td>{escape(text)}</td>" for text in (note.legacy_rule, note.current_practice, note.source)
+            )
             yield f"<tr><td><code>{escape(check)}</code></td>{cells}</tr>"

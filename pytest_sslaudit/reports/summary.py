@@ -11,7 +11,7 @@ import pytest
 from audit.evaluation.result import Result
 from audit.verdict import Verdict
 from pytest_sslaudit.reports.repairs import counted
-from pytest_sslaudit.reports.totals import Tally
+from pytest_sslaudit.reports.totals import RunTotals
 
 MOST_UNKNOWNS: Final = 20
 ORDER = (Verdict.ERROR, Verdict.FAIL, Verdict.INCONCLUSIVE)
@@ -20,9 +20,9 @@ ORDER = (Verdict.ERROR, Verdict.FAIL, Verdict.INCONCLUSIVE)
 class Summary:
     """The hooks of the terminal summary."""
 
-    def __init__(self, config: pytest.Config, tally: Tally) -> None:
-        """Keep the tally that the run fills."""
-        self._config, self._tally = config, tally
+    def __init__(self, config: pytest.Config, totals: RunTotals) -> None:
+        """Keep the totals that the run fills."""
+        self._config, self._totals = config, totals
 
     def pytest_collection_finish(self) -> None:
         """Print no line per file: the checks run endpoint by endpoint, and pytest would print all files for each."""
@@ -39,23 +39,23 @@ class Summary:
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Print the summary of the audit last."""
-        for line in self._tally.services_down:
+        for line in self._totals.services_down:
             terminalreporter.write_line(line, red=True, bold=True)
-        for accident in self._tally.accidents:
+        for accident in self._totals.accidents:
             terminalreporter.write_sep("=", "an exception of the audit itself")
             terminalreporter.write_line(accident)
-        completeness = (*self._tally.notes, *self._tally.gaps)
-        if not self._tally.verdicts and not completeness:
+        completeness = (*self._totals.notes, *self._totals.gaps)
+        if not self._totals.verdicts and not completeness:
             return
         terminalreporter.write_sep("=", "sslaudit")
-        totals = lines_of_totals(self._tally) if self._tally.verdicts else ()
-        for line in (*lines_of_endpoints(self._tally), *lines_of_unknowns(self._tally), *totals, *completeness):
+        totals = lines_of_totals(self._totals) if self._totals.verdicts else ()
+        for line in (*lines_of_endpoints(self._totals), *lines_of_unknowns(self._totals), *totals, *completeness):
             terminalreporter.write_line(line)
 
 
-def lines_of_endpoints(tally: Tally) -> Iterator[str]:
+def lines_of_endpoints(totals: RunTotals) -> Iterator[str]:
     """Yield a line for each endpoint that failed the run: its worst finding, and how many more there are."""
-    failed = [result for result, outcome in tally.failing if outcome == "failed"]
+    failed = [result for result, outcome in totals.failing if outcome == "failed"]
     for endpoint, group in groupby(sorted(failed, key=_by_endpoint), key=lambda result: result.endpoint):
         worst, *others = group
         more = f" (and {len(others)} more)" if others else ""
@@ -63,11 +63,11 @@ def lines_of_endpoints(tally: Tally) -> Iterator[str]:
         yield f"{endpoint}  {verdict} {worst.check}: {worst.message}{more}"
 
 
-def lines_of_unknowns(tally: Tally) -> Iterator[str]:
+def lines_of_unknowns(totals: RunTotals) -> Iterator[str]:
     """Yield a line for each inconclusive check that neither fails the run nor follows from a finding, up to a limit."""
     unknown = [
         result
-        for result, outcome in tally.failing
+        for result, outcome in totals.failing
         if outcome != "failed" and result.verdict is Verdict.INCONCLUSIVE and "because" not in result.detail
     ]
     for result in sorted(unknown, key=_by_endpoint)[:MOST_UNKNOWNS]:
@@ -76,28 +76,28 @@ def lines_of_unknowns(tally: Tally) -> Iterator[str]:
         yield f"{len(unknown) - MOST_UNKNOWNS} more inconclusive checks that fail nothing: see the results"
 
 
-def lines_of_totals(tally: Tally) -> Iterator[str]:
+def lines_of_totals(totals: RunTotals) -> Iterator[str]:
     """Yield the counts by severity and verdict, and the earliest expiry."""
-    findings = ", ".join(f"{count} {level.value}" for level, count in tally.by_severity()) or "none"
+    findings = ", ".join(f"{count} {level.value}" for level, count in totals.by_severity()) or "none"
     parts = [f"findings: {findings}"]
     counts = (
-        (tally.verdicts[Verdict.INCONCLUSIVE.value] - tally.consequential, "inconclusive"),
-        (tally.consequential, "inconclusive because of another finding"),
-        (tally.verdicts[Verdict.WAIVED.value], "waived"),
-        (tally.verdicts[Verdict.ERROR.value], "ended by a bug, see the trace"),
+        (totals.verdicts[Verdict.INCONCLUSIVE.value] - totals.consequential, "inconclusive"),
+        (totals.consequential, "inconclusive because of another finding"),
+        (totals.verdicts[Verdict.WAIVED.value], "waived"),
+        (totals.verdicts[Verdict.ERROR.value], "ended by a bug, see the trace"),
     )
     parts += [f"{count} {words}" for count, words in counts if count]
-    places = ((len(tally.hosts), "host"), (len(tally.endpoints), "endpoint"))
+    places = ((len(totals.hosts), "host"), (len(totals.endpoints), "endpoint"))
     audited = [f"{count} {name}{'' if count == 1 else 's'}" for count, name in places if count]
     yield "; ".join([", ".join(audited) or "no endpoint", *parts])
-    if not tally.judged_anything:
+    if not totals.judged_anything:
         yield "nothing was audited: no check passed or failed"
-    if tally.findings_before is not None:
-        now = tally.verdicts[Verdict.FAIL.value]
-        yield f"findings before the repairs: {tally.findings_before}, after them: {now}; {counted(tally.repairs)}"
-    if tally.earliest:
-        moment, endpoint = tally.earliest
-        yield f"earliest expiry: {moment:%Y-%m-%d %H:%M} UTC ({endpoint})"
+    if totals.findings_before is not None:
+        now = totals.verdicts[Verdict.FAIL.value]
+        yield f"findings before the repairs: {totals.findings_before}, after them: {now}; {counted(totals.repairs)}"
+    if totals.earliest:
+        expiry, endpoint = totals.earliest
+        yield f"earliest expiry: {expiry:%Y-%m-%d %H:%M} UTC ({endpoint})"
 
 
 def _by_endpoint(result: Result) -> tuple[str, int, int]:

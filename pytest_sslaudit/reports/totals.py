@@ -39,7 +39,7 @@ class JudgedChecks:
 
 
 @dataclass
-class Tally:
+class RunTotals:
     """Counts of results as they are reported; `failing` holds findings, inconclusive results and errors."""
 
     verdicts: Counter[str] = field(default_factory=Counter)
@@ -103,17 +103,17 @@ class SessionEnd:
     broken_collection: bool
 
 
-def exit_status(pytest_status: int, ended: SessionEnd, tally: Tally) -> int:
+def exit_status(pytest_status: int, ended: SessionEnd, totals: RunTotals) -> int:
     """Return the exit status: 0 passed, 1 failed, 2 interrupted, 3 a bug, 4 usage error, 5 nothing to audit."""
-    if pytest_status == ExitCode.NO_TESTS_COLLECTED and tally.gaps:
+    if pytest_status == ExitCode.NO_TESTS_COLLECTED and totals.gaps:
         return ExitCode.TESTS_FAILED
     if pytest_status in (ExitCode.USAGE_ERROR, ExitCode.NO_TESTS_COLLECTED):
         return pytest_status
     if ended.interrupted:
         return ExitCode.INTERRUPTED
-    if tally.has_bug or ended.broken_collection or pytest_status == ExitCode.INTERNAL_ERROR:
+    if totals.has_bug or ended.broken_collection or pytest_status == ExitCode.INTERNAL_ERROR:
         return BUG
-    is_empty = bool(tally.verdicts) and not tally.judged_anything
-    if pytest_status == ExitCode.OK and (tally.failed_repairs or tally.gaps or is_empty):
+    is_empty = bool(totals.verdicts) and not totals.judged_anything
+    if pytest_status == ExitCode.OK and (totals.failed_repairs or totals.gaps or is_empty):
         return ExitCode.TESTS_FAILED
     return pytest_status

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, Literal
 
-from audit.firewall.exposure import LISTED, TODAY_SAYS
+from audit.firewall.exposure import CURRENT_PRACTICE, LISTED
 from audit.text import join_clauses, join_limited
 from remediate.access_logs.parser import LoggedRequest, LogScan
 from remediate.challenges.base import SELF_TEST
@@ -87,4 +87,4 @@ def _documented(requests: Iterable[LoggedRequest]) -> Iterator[str]:
     if listed:
         yield f"{_LISTED}: {join_limited(listed)}"
     if others:
-        yield f"not {_LISTED}: {join_limited(others)}; {TODAY_SAYS}"
+        yield f"not {_LISTED}: {join_limited(others)}; {CURRENT_PRACTICE}"

@@ -94,7 +94,7 @@ def roll_back(case_id: str, options: RunOptions, access: Access) -> CliResult:
                 f"{options.state} has no case {case_id!r}: reports name cases, `status` lists the open ones"
             )
         result = run.roll_back(case_id, rediscover((case,), options, access))
-        return CliResult((*down_lines((result,)), *case_result_lines((result,))), result.kind == "undone")
+        return CliResult((*down_lines((result,)), *case_result_lines((result,))), result.ended_as == "undone")
 
 
 def release(case_id: str | None, options: RunOptions, access: Access) -> CliResult:
@@ -126,5 +126,5 @@ def _cli_result(run: _FinishedRun, before: Iterable[str] = ()) -> CliResult:
     """Notify the recipients of a run and return what is printed."""
     report = RunReport(run.plan, run.results, AuditResults((), {}, is_complete=False), run.repairs.journal)
     notified = run.repairs.notify(report, run.discoveries, b"")
-    is_well = all(result.kind == "proven" for result in run.results)
+    is_well = all(result.ended_as == "proven" for result in run.results)
     return CliResult((*down_lines(run.results), *before, *case_result_lines(run.results), *notified), is_well)

@@ -23,7 +23,7 @@ _OUTCOMES: Final = {
     "pending": "pending",
     "interrupted": "interrupted",
     "waiting": "waiting",
-    "undone": "taken back",
+    "undone": "rolled back",
 }
 _COLUMNS: Final = ("case", "repair", "host", "step", "state", "age", "next try")
 
@@ -78,7 +78,7 @@ def _line(label: str, text: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
+class StepUpdate:
     """The new state of a step during a run."""
 
     case: Case
@@ -87,7 +87,7 @@ class Moment:
     note: str = ""
 
 
-def moment_line(current: Moment) -> str:
+def step_update_line(current: StepUpdate) -> str:
     """Return the current step of a case, as a line."""
     note = f" ({current.note.splitlines()[0]})" if current.note.strip() else ""
     return one_line(
@@ -98,7 +98,9 @@ def moment_line(current: Moment) -> str:
 def case_result_lines(results: Iterable[CaseResult]) -> Iterator[str]:
     """Yield a line for the result of each case, and below it the details, such as the hops of a self-test."""
     ended = tuple(results)
-    rows = [(_OUTCOMES[result.kind], result.case.repair.value, result.case.host, _summary(result)) for result in ended]
+    rows = [
+        (_OUTCOMES[result.ended_as], result.case.repair.value, result.case.host, _summary(result)) for result in ended
+    ]
     for result, row in zip(ended, _table(rows), strict=True):
         yield row
         yield from (f"    {one_line(line)}" for line in result.note.splitlines()[1:])
@@ -121,14 +123,14 @@ def case_result_row(result: CaseResult) -> tuple[str, str, str, str, str]:
     """Return the parts of a result: outcome, repair, host, names, and the lines about the steps."""
     case = result.case
     lines = "\n".join(_event_lines(result))
-    return _OUTCOMES[result.kind], case.repair.value, case.host, join_limited(case.names, 100), lines
+    return _OUTCOMES[result.ended_as], case.repair.value, case.host, join_limited(case.names, 100), lines
 
 
 def _event_lines(result: CaseResult) -> Iterator[str]:
     first, *others = result.note.splitlines() or [""]
     yield ": ".join(part for part in (result.case.kind_of(result.step), result.cause, first) if part)
     yield from others
-    if result.next_at and result.kind != "proven":
+    if result.next_at and result.ended_as != "proven":
         yield f"next try {format_utc(result.next_at)}"
 
 
@@ -137,7 +139,7 @@ def _summary(result: CaseResult) -> str:
     step = result.case.kind_of(result.step)
     first = next(iter(result.note.splitlines()), "")
     parts = [": ".join(part for part in (step, result.cause, first) if part)]
-    parts += [f"next try {format_utc(result.next_at)}"] if result.next_at and result.kind != "proven" else []
+    parts += [f"next try {format_utc(result.next_at)}"] if result.next_at and result.ended_as != "proven" else []
     return ": ".join(
         part for part in (join_limited(result.case.names), join_clauses([part for part in parts if part])) if part
     )

@@ -150,14 +150,14 @@ def _record_reverted(context: CaseContext, steps: tuple[Step, ...]) -> None:
 
 def _with_placeholders(context: CaseContext, result: CaseResult) -> CaseResult:
     """Let the panel install placeholders if no certificate was issued, and add their results to the note."""
-    if result.kind not in ("failed", "pending"):
+    if result.ended_as not in ("failed", "pending"):
         return result
     return replace(result, note="\n".join((result.note, *install_placeholders(context))))
 
 
 def _end_unchanged(context: CaseContext, result: CaseResult) -> CaseResult:
     """End a case that failed before any service was changed. The next run plans it anew and reuses key and order."""
-    if result.kind != "failed":
+    if result.ended_as != "failed":
         return result
     leftovers = withdraw(context) if context.csr is not None else ()
     note = join_clauses((result.note, *(f"left behind: {leftover}" for leftover in leftovers)))

@@ -173,8 +173,8 @@ class _Scheduler:
             )
         result = self._with_attempt(self._run_safely(case))
         with self._turn:
-            self.failures += result.kind == "failed"
-            self.has_success |= result.kind == "proven"
+            self.failures += result.ended_as == "failed"
+            self.has_success |= result.ended_as == "proven"
         return result
 
     def _run_safely(self, case: Case) -> CaseResult:
@@ -186,11 +186,11 @@ class _Scheduler:
 
     def _with_attempt(self, result: CaseResult) -> CaseResult:
         attempts, now = self._run.journal.attempts, self._run.clock()
-        if result.kind == "waiting" or result.kind == "undone":  # noqa: PLR1714 - so that a type checker follows
+        if result.ended_as == "waiting" or result.ended_as == "undone":  # noqa: PLR1714 - so that a type checker follows
             return result
         is_issuer_fault = result.cause is not None and result.cause.family == "issuer"
         issuer = self._run.issuer.name if is_issuer_fault else None
-        tried = Attempt(now, result.kind, result.step, result.cause, result.note, issuer)
+        tried = Attempt(now, result.ended_as, result.step, result.cause, result.note, issuer)
         earlier = attempts.of_case(result.case.id)
         attempt = next_try(earlier, tried, self._concurrency.chance, result.retry_after_s)
         attempts.add(result.case.id, attempt)

@@ -9,7 +9,7 @@ from typing import Literal
 from remediate.model.case import Case
 from remediate.model.causes import Cause
 
-Ended = Literal[
+EndedAs = Literal[
     "proven",
     "failed",
     "pending",  # the issuer is still working: not a failure, no backoff
@@ -25,7 +25,7 @@ class Attempt:
     """
 
     at: datetime
-    ended: Ended
+    ended: EndedAs
     step: str = ""
     cause: Cause | None = None
     note: str = ""
@@ -42,7 +42,7 @@ class CaseResult:
     """
 
     case: Case
-    kind: Ended | Literal["waiting", "undone"]
+    ended_as: EndedAs | Literal["waiting", "undone"]
     step: str = ""
     cause: Cause | None = None
     note: str = ""

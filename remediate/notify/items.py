@@ -55,8 +55,8 @@ class LastAttempt:
 
 def last_attempt(result: CaseResult, journal: Journal) -> LastAttempt:
     """Return the last attempt of a case: this run's, else the last in the journal, with the time of the next one."""
-    current = LastAttempt(result.case, result.kind, result.step, result.cause, _brief(result), result.next_at)
-    if result.kind != "waiting":
+    current = LastAttempt(result.case, result.ended_as, result.step, result.cause, _brief(result), result.next_at)
+    if result.ended_as != "waiting":
         return current
     last = next(reversed(journal.attempts.of_case(result.case.id)), None)
     if last is None or last.cause is None or last.ended == "proven" or _is_over(result.case, last.at, journal):

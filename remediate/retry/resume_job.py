@@ -47,7 +47,7 @@ def queue_if_pending(
 
     `local` opens a session on this machine, only if a job is to be queued.
     """
-    waiting = [result for result in endings if result.kind == "pending" or result.cause is Cause.ISSUER_BUSY]
+    waiting = [result for result in endings if result.ended_as == "pending" or result.cause is Cause.ISSUER_BUSY]
     if not waiting:
         return ()
     due = [result.next_at or now for result in waiting]

@@ -19,7 +19,7 @@ from audit.observation import HostView, Observation
 from audit.probe import endpoint_probe, survey, validation_request
 from audit.probe.target import Target
 from audit.services import SERVICES
-from pytest_sslaudit.evidence import Spool
+from pytest_sslaudit.evidence import EvidenceStore
 from pytest_sslaudit.reports import html
 from tests.support.evidence import NOW, WEB1, A, B, host, keep, rows, unreachable
 from tests.support.scripted_host import ANSWERED, ask, sections
@@ -263,7 +263,7 @@ class TestEvidence:
     @pytest.fixture(params=[A, WEB1], ids=["endpoint", "host"])
     def spoiled(self, pytester: pytest.Pytester, request: pytest.FixtureRequest) -> tuple[Path, Endpoint]:
         folder = keep(pytester.path / "evidence", [unreachable(A), unreachable(B), host()])
-        return Spool(folder).file_of(request.param), request.param
+        return EvidenceStore(folder).file_of(request.param), request.param
 
     def inconclusive(self, pytester: pytest.Pytester, spoiled: tuple[Path, Endpoint], *workers: str) -> str:
         """Judge the evidence; return the message of the one finding about the file."""
@@ -300,7 +300,7 @@ class TestEvidence:
         assert "has changed" in self.inconclusive(pytester, spoiled)
 
     def test_exchanged(self, pytester: pytest.Pytester, spoiled: tuple[Path, Endpoint]) -> None:
-        spoiled[0].write_bytes(Spool(spoiled[0].parent).file_of(B).read_bytes())
+        spoiled[0].write_bytes(EvidenceStore(spoiled[0].parent).file_of(B).read_bytes())
         assert "is the observation of imaps://b.example" in self.inconclusive(pytester, spoiled)
 
     def test_unreadable(self, pytester: pytest.Pytester, spoiled: tuple[Path, Endpoint]) -> None:

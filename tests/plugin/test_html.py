@@ -17,7 +17,7 @@ from audit.observation import Observation, ProbeFailure
 from audit.verdict import Remedy, Severity, Verdict
 from pytest_sslaudit.reports.html import MOST_GOOD_ROWS, HtmlReport
 from pytest_sslaudit.reports.results_file import as_properties
-from pytest_sslaudit.reports.totals import Tally
+from pytest_sslaudit.reports.totals import RunTotals
 from pytest_sslaudit.run_state import KEY
 from tests.support.evidence import NOW, A, B, keep, unreachable
 
@@ -143,8 +143,8 @@ def test_no_markup_of_a_server_is_left(pytester: pytest.Pytester) -> None:
 
 
 def test_no_more_rows_of_passes_than_a_browser_can_show() -> None:
-    tally = Tally()
-    report = HtmlReport(tally, "TLS audit")
+    totals = RunTotals()
+    report = HtmlReport(totals, "TLS audit")
     kept = 0
     for number in range(MOST_GOOD_ROWS + 3):
         cells = ["<td>Passed</td>", "", "", ""]
@@ -180,13 +180,13 @@ def report_of(result: Result | None, *, before: Result | None = None, outcome: A
 def cells_of(report: pytest.TestReport) -> list[str]:
     """Return the cells of a row, from the severity on, without their tags."""
     cells = ["<td>Failed</td>", "", ""]
-    HtmlReport(Tally(), "TLS audit").pytest_html_results_table_row(report, cells)
+    HtmlReport(RunTotals(), "TLS audit").pytest_html_results_table_row(report, cells)
     return [cell.partition(">")[2].removesuffix("</td>") for cell in cells[1:]]
 
 
 def order_of(*reports: pytest.TestReport) -> list[str]:
     """Return the names of rows in the order in which the page has them."""
-    html = HtmlReport(Tally(), "TLS audit")
+    html = HtmlReport(RunTotals(), "TLS audit")
     tests: dict[str, list[Any]] = {report.nodeid: [{}] for report in reports}
     page: Any = SimpleNamespace(data={"tests": tests}, outcomes={"skipped": {}, "xfailed": {}}, title="")
     html.pytest_html_report_title(page)
@@ -199,7 +199,7 @@ def order_of(*reports: pytest.TestReport) -> list[str]:
 
 def test_header_row_sorts_by_every_column_but_the_finding() -> None:
     cells = ["<th>Result</th>", "<th>Test</th>", "<th>Duration</th>", "<th>Links</th>"]
-    HtmlReport(Tally(), "TLS audit").pytest_html_results_table_header(cells)
+    HtmlReport(RunTotals(), "TLS audit").pytest_html_results_table_header(cells)
     assert cells == [
         "<th>Result</th>",
         '<th class="sortable" data-column-type="severity">Severity</th>',
@@ -290,7 +290,7 @@ def test_unfolded_row_has_a_line_for_each_fact() -> None:
         detail={"observed": ["a", 2], "required": None, "severity_policy": "corp"},
         waiver=WaiverNote("moves", "ops", "2026-12-31"),
     )  # fmt: skip
-    HtmlReport(Tally(), "TLS audit").pytest_html_results_table_html(report_of(judged), data := ["the log"])
+    HtmlReport(RunTotals(), "TLS audit").pytest_html_results_table_html(report_of(judged), data := ["the log"])
     assert data[0].splitlines() == [
         "finding   it &lt;expired&gt;",
         "observed  a, 2",
@@ -310,19 +310,19 @@ def test_unfolded_row_without_optional_facts_has_no_lines_for_them() -> None:
     bare = replace(FOUND, check="acme.own", host=None, service=None, controls=(), source="", message="")
     first = replace(bare, message="it expired")
     report = report_of(replace(bare, verdict=Verdict.PASS), before=first, outcome="passed")
-    HtmlReport(Tally(), "TLS audit").pytest_html_results_table_html(report, data := ["the log"])
+    HtmlReport(RunTotals(), "TLS audit").pytest_html_results_table_html(report, data := ["the log"])
     assert data[0].splitlines() == ["policy    webpki", "test      t", "before    fail (high): it expired"]
 
 
 def test_row_of_an_error_and_of_a_plain_test_keeps_its_log() -> None:
     for report in (report_of(replace(FOUND, verdict=Verdict.ERROR)), report_of(None)):
-        HtmlReport(Tally(), "TLS audit").pytest_html_results_table_html(report, data := ["the log"])
+        HtmlReport(RunTotals(), "TLS audit").pytest_html_results_table_html(report, data := ["the log"])
         assert data == ["the log"]
 
 
 def test_row_of_a_finding_or_a_repair_is_drawn_beyond_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pytest_sslaudit.reports.html.MOST_GOOD_ROWS", 1)
-    html = HtmlReport(Tally(), "TLS audit")
+    html = HtmlReport(RunTotals(), "TLS audit")
     reports = [
         report_of(PASSED, outcome="passed"),
         report_of(FOUND),
@@ -342,8 +342,8 @@ def test_row_of_a_finding_or_a_repair_is_drawn_beyond_the_limit(monkeypatch: pyt
     ("profiles", "policies"), [((), "by kind of certificate"), (("webpki", "corp"), "webpki, corp")]
 )
 def test_lines_above_the_rows_say_how_the_run_judged(profiles: tuple[str, ...], policies: str) -> None:
-    html = HtmlReport(tally := Tally(), "TLS audit")
-    tally.verdicts.update({"fail": 1, "error": 2})
+    html = HtmlReport(totals := RunTotals(), "TLS audit")
+    totals.verdicts.update({"fail": 1, "error": 2})
     page: Any = SimpleNamespace(data={"tests": {}}, outcomes={"skipped": {}, "xfailed": {}}, title="")
     html.pytest_html_report_title(page)
     policy = tuple(SimpleNamespace(name=name) for name in profiles)

@@ -9,7 +9,7 @@ import pytest
 from audit.endpoint import parse_endpoint
 from audit.evaluation.key_index import KeyIndex, SharedKeys, sharing_from
 from audit.observation import Observation
-from pytest_sslaudit.evidence import Spool
+from pytest_sslaudit.evidence import EvidenceStore
 from tests.support.endpoint_facts import INTERMEDIATE, certificate, served
 from tests.support.evidence import NOW, A, B, keep, rows
 from tests.support.x509.certificates import Draft, key_named, leaf
@@ -80,12 +80,12 @@ def test_what_was_seen_last_counts() -> None:
 
 
 def test_workers_are_handed_what_is_shared_and_nothing_else(tmp_path: Path) -> None:
-    index, spool = KeyIndex(), Spool(tmp_path)
+    index, store = KeyIndex(), EvidenceStore(tmp_path)
     for one in both():
         index.add(one)
-    spool.keep_shared_keys(index.shared())
-    assert list(spool.shared_keys().keys) == [digest()]
-    ask = sharing_from(spool.shared_keys)
+    store.keep_shared_keys(index.shared())
+    assert list(store.shared_keys().keys) == [digest()]
+    ask = sharing_from(store.shared_keys)
     assert ask(digest()) == index.sharing(digest())
     assert not ask("00" * 32).is_shared
 

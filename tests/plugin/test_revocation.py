@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from audit.observation import Observation, RevocationAnswer
-from pytest_sslaudit.evidence import BadEvidence, Spool, evidence_spool
+from pytest_sslaudit.evidence import BadEvidence, EvidenceStore, new_evidence_store
 from tests.lab.demo import served
 from tests.support.evidence import NOW, A, B, keep, rows
 
@@ -77,32 +77,32 @@ def seen(*contents: bytes | None) -> tuple[RevocationAnswer, ...]:
 def test_a_large_crl_is_kept_once_for_all_who_have_it(tmp_path: Path) -> None:
     large = bytes(range(256)) * 400
     observations = [Observation(one, NOW, revocation=seen(large, b"small", None)) for one in (A, B)]
-    spool = Spool(keep(tmp_path, observations))
+    store = EvidenceStore(keep(tmp_path, observations))
     (file,) = tmp_path.glob("*.der")
     assert file.read_bytes() == large
     assert all(len(one.read_bytes()) < 3000 for one in tmp_path.glob("*.json"))
-    first, second = spool.observation(A), spool.observation(B)
+    first, second = store.observation(A), store.observation(B)
     assert [first, second] == observations
     assert first is not None
     assert second is not None
     assert (first.revocation or ())[0].content is (second.revocation or ())[0].content
-    evidence_spool(tmp_path)
+    new_evidence_store(tmp_path)
     assert list(tmp_path.glob("*.der")) == []
 
 
 @pytest.mark.parametrize("name", ["../../etc/passwd", "/etc/passwd", "run.json", "0" * 64 + ".der"])
 def test_evidence_names_no_file_but_its_own(tmp_path: Path, name: str) -> None:
-    spool = Spool(keep(tmp_path, [Observation(A, NOW, revocation=seen(b"x" * 5000))]))
+    store = EvidenceStore(keep(tmp_path, [Observation(A, NOW, revocation=seen(b"x" * 5000))]))
     (file,) = (one for one in tmp_path.glob("*.json") if one.name != "run.json")
     value = json.loads(file.read_text())
     value["revocation"][0]["content_in"] = name
     del value["sha256"]
     file.write_text(json.dumps(value))
     with pytest.raises(BadEvidence, match="evidence"):
-        spool.observation(A)
+        store.observation(A)
 
 
 def test_an_observation_of_nobody_asked_is_the_same_after_it_was_kept(tmp_path: Path) -> None:
     observation = Observation(A, NOW)
     for one in (observation, replace(observation, revocation=())):
-        assert Spool(keep(tmp_path, [one])).observation(A) == one
+        assert EvidenceStore(keep(tmp_path, [one])).observation(A) == one

@@ -58,6 +58,7 @@ TAKE_APART: Final = frozenset(
 MATCH: Final = frozenset({"findall", "finditer", "fullmatch", "match", "search", "split", "sub"})
 
 NOT_OURS: Final = {
+    "result.check in profile.notes": "the check ids for which a policy has notes",
     "event.detail.split()": "two columns of a record that a switch wrote: a service and seconds",
     "'because' in result.detail": "a key of the detail, which is a mapping",
     "'because' not in result.detail": "as above",

@@ -11,7 +11,7 @@ from typing import Any
 from audit.endpoint import Endpoint, parse_endpoint
 from audit.observation import HostView, Observation, ProbeFailure
 from pytest_sslaudit import session  # noqa: F401 - kept loaded: pytester drops what a run inside the process loads
-from pytest_sslaudit.evidence import Manifest, Spool
+from pytest_sslaudit.evidence import EvidenceStore, Manifest
 
 NOW = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
 A, B = parse_endpoint("https://a.example"), parse_endpoint("imaps://b.example")
@@ -21,12 +21,12 @@ WEB1 = Endpoint.of_host("web1", "ssh://root@web1")
 def keep(folder: Path, observations: Sequence[Observation]) -> Path:
     """Write the observations as a run would have; returns the folder."""
     folder.mkdir(exist_ok=True)
-    spool = Spool(folder)
+    store = EvidenceStore(folder)
     endpoints = tuple(seen.endpoint for seen in observations if not seen.endpoint.is_host)
     hosts = tuple(seen.endpoint for seen in observations if seen.endpoint.is_host)
-    spool.keep_manifest(Manifest(NOW, endpoints, hosts, ()))
+    store.keep_manifest(Manifest(NOW, endpoints, hosts, ()))
     for observation in observations:
-        spool.keep(observation)
+        store.keep(observation)
     return folder
 
 

@@ -15,7 +15,7 @@ from remediate.hosts.command import Command, CommandResult
 from remediate.hosts.workdir import BUSY
 from remediate.model.case import StepDetail
 from remediate.model.causes import Cause
-from remediate.model.outcome import Ended
+from remediate.model.outcome import EndedAs
 
 
 class StepBlocked(Exception):
@@ -31,7 +31,7 @@ class StepBlocked(Exception):
         cause: Cause,
         why: str,
         *,
-        ended: Ended = "failed",
+        ended: EndedAs = "failed",
         retry_after_s: float | None = None,
         went_back: bool = False,
         published_spki_sha256: str | None = None,

@@ -91,7 +91,7 @@ def run(options: Options) -> dict[str, Any]:
             planned = plan(read_audit_results(Path(options.results).read_text().splitlines()), RunLimits(), now)
             endings = repair(planned.cases, _run_context(options, journal), Concurrency(chance=lambda: 0.0))
             return {
-                "endings": [[ending.kind, ending.step, ending.cause or "", ending.note] for ending in endings],
+                "endings": [[ending.ended_as, ending.step, ending.cause or "", ending.note] for ending in endings],
                 "waiting": [[blocker.text for blocker in waiting.blocked_by] for waiting in planned.waiting],
                 "cases": [_told(journal, ending.case) for ending in endings],
             }

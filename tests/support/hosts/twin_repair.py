@@ -34,7 +34,7 @@ def main(configured: str, results: str, state: str) -> None:
         {
             "waiting": [[blocker.text for blocker in one.blocked_by] for one in planned.waiting],
             "validated_on": [[[one.name, one.hosts] for one in ending.case.validated_on] for ending in endings],
-            "endings": [[one.case.host, one.kind, one.step, one.cause or "", one.note] for one in endings],
+            "endings": [[one.case.host, one.ended_as, one.step, one.cause or "", one.note] for one in endings],
             "notes": [lines[-1] for lines in notes if lines],
             "said": said,
         },

@@ -64,7 +64,7 @@ def ended(nights: Nights, case: Case, *how: Any, **differing: Any) -> CaseResult
     nights.journal.attempts.add(
         case.id, Attempt(nights.now, how[0], ending.step, ending.cause, ending.note, next_at=ending.next_at)
     )
-    if ending.kind == "failed":
+    if ending.ended_as == "failed":
         nights.journal.end(case.id, CaseOutcome("failed", nights.now))
     return ending
 

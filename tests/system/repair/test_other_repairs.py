@@ -116,8 +116,8 @@ def test_a_chain_is_made_whole_from_what_the_ca_publishes_where_that_may_be_call
     assert web1.read("/etc/ssl/nginx/main.key") == key
     assert ca.read("/run/asked").count("GET /issuer.p7c") == 1
     assert "chain.incomplete" not in wrong(commanded)
-    taken_back = commanded.roll_back(planned["cases"][0]["id"])
-    assert (taken_back.status, served(web1, 443, WEB1)) == (0, (leaf_of(credential),)), taken_back
+    rolled_back = commanded.roll_back(planned["cases"][0]["id"])
+    assert (rolled_back.status, served(web1, 443, WEB1)) == (0, (leaf_of(credential),)), rolled_back
 
 
 def why_left(planned: Any, check: str) -> str:  # noqa: ANN401 - any JSON
@@ -167,7 +167,7 @@ def test_what_certbot_owns_is_renewed_by_certbot_where_that_is_wanted(stack: Exi
     assert "cert.expired" not in wrong(commanded)
 
 
-def test_a_new_certificate_is_taken_back_on_two_services_and_they_always_answer(authority: Authority) -> None:
+def test_a_new_certificate_is_rolled_back_on_two_services_and_they_always_answer(authority: Authority) -> None:
     with running_fleet(authority, "nginx", "dovecot", over_ssh=False) as fleet:
         commanded = Commanded(fleet.web1, tuple(fleet.anchors))
         fleet.web1.write(HostFile("/run/audit/token", fleet.access["token"], 0o600))
@@ -179,8 +179,8 @@ def test_a_new_certificate_is_taken_back_on_two_services_and_they_always_answer(
         with fleet.watching() as watch:
             assert commanded.apply().status == 0
             (new,) = fleet.leaves()
-            taken_back = commanded.roll_back(case["id"])
-            assert (taken_back.status, "taken back" in taken_back.output) == (0, True), taken_back
+            rolled_back = commanded.roll_back(case["id"])
+            assert (rolled_back.status, "rolled back" in rolled_back.output) == (0, True), rolled_back
             assert {len(set(leaves)) for leaves in watch.saw_no_failure().values()} == {2}
         assert fleet.leaves() == {leaf_of(fleet.planted.old)} != {new}
         again = commanded.roll_back(case["id"])

@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from remediate.model.outcome import Attempt, Ended
+from remediate.model.outcome import Attempt, EndedAs
 from remediate.retry.backoff import LONGEST_RETRY_AFTER, backoff, failures, next_try, poll_delay_s
 from tests.support.remediate.result_rows import NOW
 
@@ -15,7 +15,7 @@ FIRST = timedelta(hours=2)
 LONGEST = timedelta(hours=24)
 
 
-def tried(*endings: Ended) -> tuple[Attempt, ...]:
+def tried(*endings: EndedAs) -> tuple[Attempt, ...]:
     return tuple(Attempt(NOW, ended) for ended in endings)
 
 
@@ -41,7 +41,7 @@ def test_jitter_only_shortens_and_never_below_half(seed: int) -> None:
 
 
 @pytest.mark.parametrize("ended", ["interrupted", "pending", "proven"])
-def test_what_is_no_failure_earns_no_backoff(ended: Ended) -> None:
+def test_what_is_no_failure_earns_no_backoff(ended: EndedAs) -> None:
     assert next_try(tried("failed", "failed"), Attempt(NOW, ended), never).next_at == NOW
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from remediate.cli.output import Moment, case_result_lines, moment_line
+from remediate.cli.output import StepUpdate, case_result_lines, step_update_line
 from remediate.model.case import Case, Repair, Step, steps_of
 from remediate.model.causes import Cause
 from remediate.model.outcome import CaseResult
@@ -62,5 +62,5 @@ def test_no_endings_are_no_lines() -> None:
     ("note", "told"), [("", "key done"), ("CSR 12ab…\nand more", "key done (CSR 12ab…)"), ("\n", "key done")]
 )
 def test_a_moment_is_one_line(note: str, told: str) -> None:
-    line = moment_line(Moment(CASE, Step("key"), "done", note))
+    line = step_update_line(StepUpdate(CASE, Step("key"), "done", note))
     assert line == f"web1 example.com, www.example.com: {told}"

@@ -11,10 +11,10 @@ import pytest
 from audit.evaluation.result import Result
 from audit.verdict import Remedy, Severity, Verdict
 from pytest_sslaudit import session  # noqa: F401 - kept loaded: pytester drops what a run inside the process loads
-from pytest_sslaudit.reports.policy_notes import Remarks
+from pytest_sslaudit.reports.policy_notes import PolicyNotes
 from pytest_sslaudit.reports.repairs import RepairRow, counted, refused_contacts, repair_table
 from pytest_sslaudit.reports.summary import MOST_UNKNOWNS, lines_of_endpoints, lines_of_totals, lines_of_unknowns
-from pytest_sslaudit.reports.totals import BUG, SessionEnd, Tally, exit_status
+from pytest_sslaudit.reports.totals import BUG, RunTotals, SessionEnd, exit_status
 from tests.support.x509.certificates import NOW
 
 CLOSED = "https://127.0.0.1:1"
@@ -28,9 +28,9 @@ UNKNOWN = replace(FINDING, check="cert.revoked", verdict=Verdict.INCONCLUSIVE, m
 ENDED = SessionEnd(interrupted=False, broken_collection=False)
 
 
-def tally(*results: Result, outcome: str = "failed", **further: Any) -> Tally:  # noqa: ANN401 - any count
+def totals(*results: Result, outcome: str = "failed", **further: Any) -> RunTotals:  # noqa: ANN401 - any count
     """Return the counts of these results."""
-    counts = Tally(**further)
+    counts = RunTotals(**further)
     for result in results:
         counts.add(result, outcome)
     return counts
@@ -39,48 +39,48 @@ def tally(*results: Result, outcome: str = "failed", **further: Any) -> Tally:  
 @pytest.mark.parametrize(
     ("counts", "pytest_status", "status"),
     [
-        (tally(PASS), 0, 0),
-        (tally(FINDING), 1, 1),
-        (tally(replace(PASS, check="svc.unreachable")), 0, 1),
-        (tally(PASS, failed_repairs=1), 0, 1),
-        (tally(PASS, gaps=("no result",)), 0, 1),
-        (tally(gaps=("no result",)), 5, 1),
-        (tally(), 5, 5),
-        (tally(PASS, repairs_broken=True), 0, BUG),
-        (tally(replace(PASS, verdict=Verdict.ERROR)), 1, BUG),
-        (tally(), 4, 4),
+        (totals(PASS), 0, 0),
+        (totals(FINDING), 1, 1),
+        (totals(replace(PASS, check="svc.unreachable")), 0, 1),
+        (totals(PASS, failed_repairs=1), 0, 1),
+        (totals(PASS, gaps=("no result",)), 0, 1),
+        (totals(gaps=("no result",)), 5, 1),
+        (totals(), 5, 5),
+        (totals(PASS, repairs_broken=True), 0, BUG),
+        (totals(replace(PASS, verdict=Verdict.ERROR)), 1, BUG),
+        (totals(), 4, 4),
     ],
 )
-def test_exit_status_of_a_run(counts: Tally, pytest_status: int, status: int) -> None:
+def test_exit_status_of_a_run(counts: RunTotals, pytest_status: int, status: int) -> None:
     assert exit_status(pytest_status, ENDED, counts) == status
 
 
 def test_interruption_outweighs_findings_and_bugs() -> None:
     ended = SessionEnd(interrupted=True, broken_collection=True)
-    assert exit_status(1, ended, tally(FINDING, repairs_broken=True)) == 2
+    assert exit_status(1, ended, totals(FINDING, repairs_broken=True)) == 2
 
 
 def test_module_that_was_not_collected_is_a_bug() -> None:
-    assert exit_status(2, replace(ENDED, broken_collection=True), tally()) == BUG
+    assert exit_status(2, replace(ENDED, broken_collection=True), totals()) == BUG
 
 
 def test_endpoint_has_a_line_with_its_worst_finding() -> None:
     minor = replace(FINDING, check="cert.expiring", severity=Severity.LOW)
-    assert list(lines_of_endpoints(tally(minor, UNKNOWN, FINDING))) == [
+    assert list(lines_of_endpoints(totals(minor, UNKNOWN, FINDING))) == [
         f"{WWW}  critical cert.expired: it has expired (and 2 more)"
     ]
 
 
 def test_inconclusive_checks_are_listed_up_to_a_limit() -> None:
     results = (replace(UNKNOWN, endpoint=f"https://{number:02}.example:443") for number in range(MOST_UNKNOWNS + 2))
-    first, *_, last = lines_of_unknowns(tally(*results, outcome="skipped"))
+    first, *_, last = lines_of_unknowns(totals(*results, outcome="skipped"))
     assert first == "https://00.example:443  inconclusive cert.revoked: no response"
     assert last == "2 more inconclusive checks that fail nothing: see the results"
 
 
 def test_totals_count_findings_before_and_after_the_repairs() -> None:
     repairs = [RepairRow("repaired", "reissue", "web1", "a.example", ""), RepairRow("failed", "reload", "web1", "", "")]
-    counts = tally(FINDING, PASS, replace(UNKNOWN, detail={"because": "cert.expired"}), repairs=repairs)
+    counts = totals(FINDING, PASS, replace(UNKNOWN, detail={"because": "cert.expired"}), repairs=repairs)
     counts.findings_before = 4
     assert list(lines_of_totals(counts)) == [
         "1 endpoint; findings: 1 critical; 1 inconclusive because of another finding",
@@ -111,18 +111,18 @@ def test_contact_that_gets_no_email_is_escaped() -> None:
 
 
 def test_note_of_a_policy_is_under_the_result_and_in_the_table() -> None:
-    remarks = Remarks()
-    noted = dict(remarks.lines(replace(FINDING, policy="webpki+cpanel", check="cert.revoked")))
-    assert noted["rule says"] == "A certificate that is revoked is replaced."
+    notes = PolicyNotes()
+    noted = dict(notes.lines(replace(FINDING, policy="webpki+cpanel", check="cert.revoked")))
+    assert noted["rule"] == "A certificate that is revoked is replaced."
     assert "(BR 4.9.7, 4.9.9; " in noted["today"]
-    assert "<summary>Policy cpanel: " in remarks.table()
-    assert noted["rule says"] in remarks.table()
+    assert "<summary>Policy cpanel: " in notes.table()
+    assert noted["rule"] in notes.table()
 
 
 def test_policy_without_notes_has_no_table() -> None:
-    remarks = Remarks()
-    assert list(remarks.lines(FINDING)) == []
-    assert remarks.table() == ""
+    notes = PolicyNotes()
+    assert list(notes.lines(FINDING)) == []
+    assert notes.table() == ""
 
 
 def audit(pytester: pytest.Pytester, *arguments: str) -> pytest.RunResult:

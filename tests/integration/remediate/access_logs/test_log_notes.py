@@ -38,7 +38,7 @@ def test_the_ca_and_our_own_look_are_told_with_what_was_collected_and_how_the_ca
     said = list[str]()
     ending = repaired(there, run_context(there, journal, log=said.append))
     first, second, third = ending.note.splitlines()
-    assert ending.kind == "proven"
+    assert ending.ended_as == "proven"
     assert first.startswith("fetched by 3 addresses of the CA: 127.0.0.2 at 20")
     assert second.startswith("fetched by this audit: 127.0.0.1 at 20")
     assert second.endswith(" UTC, sslaudit (self-test) SECTIGO DCV, 200")
@@ -54,7 +54,7 @@ def test_while_an_order_is_pending_it_is_told_who_came_and_who_did_not(there: Pr
     timeouts = replace(there.run(journal).timeouts, issuance_s=0.0)
     ending = repaired(there, run_context(there, journal, timeouts=timeouts))
     first, *visits = ending.note.splitlines()
-    assert (ending.kind, ending.cause) == ("pending", "issuer.pending")
+    assert (ending.ended_as, ending.cause) == ("pending", "issuer.pending")
     assert "is pending-validation" in first
     assert visits[0] == f"no request by the CA for the file in {there.access_log}"
     assert visits[1].startswith("fetched by this audit: 127.0.0.1 at 20")
@@ -71,13 +71,13 @@ def test_without_a_log_it_is_said_where_somebody_waits_and_nowhere_else(there: P
 def test_a_rejected_order_says_who_came(there: Premiere, journal: Journal) -> None:
     there.store.misbehave("rejected")
     ending = repaired(there, run_context(there, journal))
-    assert (ending.kind, ending.cause) == ("failed", "issuer.rejected")
+    assert (ending.ended_as, ending.cause) == ("failed", "issuer.rejected")
     assert any(line.startswith("fetched by this audit: 127.0.0.1") for line in ending.note.splitlines())
 
 
 def test_a_log_that_cannot_be_read_fails_nothing(there: Premiere, journal: Journal) -> None:
     ending = repaired(there, run_context(there, journal, access_logs_of=lambda _: ("/nowhere/access.log",)))
-    assert (ending.kind, ending.note) == ("proven", "access log: /nowhere/access.log is not there")
+    assert (ending.ended_as, ending.note) == ("proven", "access log: /nowhere/access.log is not there")
 
 
 def test_a_failed_self_test_says_where_the_file_is_where_the_name_leads_and_what_got_through(

@@ -120,7 +120,7 @@ def stage(tmp_path: Path, journal: Journal) -> Iterator[Stage]:
 
 
 def test_the_file_lies_on_both_hosts_when_the_ca_looks_and_on_none_afterwards(stage: Stage) -> None:
-    assert stage.repair().kind == "proven"
+    assert stage.repair().ended_as == "proven"
     assert (len(stage.ca.orders), stage.ca.faults_seen, stage.files()) == (1, [], [])
     ours = [(address, status) for address, name, agent, status in stage.websites.visits if "(self-test)" in agent]
     assert ours == [(A, 200), (B, 200)]
@@ -129,7 +129,7 @@ def test_the_file_lies_on_both_hosts_when_the_ca_looks_and_on_none_afterwards(st
 def test_nothing_is_ordered_where_one_of_two_hosts_serves_another_folder(stage: Stage, tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     ending = stage.repair(run=served_from(stage.run, "b", Docroot(str(tmp_path / "elsewhere"))))
-    assert (ending.kind, ending.step, ending.cause) == ("failed", "self-test", "dcv.missing")
+    assert (ending.ended_as, ending.step, ending.cause) == ("failed", "self-test", "dcv.missing")
     assert f"{SHARED} at {B}: missing: the server answers 404: it serves another folder" in ending.note
     assert f"at {B}: 404" in ending.note
     assert f"{SHARED} at {A}" not in ending.note
@@ -150,7 +150,7 @@ def test_a_declared_docroot_holds_for_the_names_that_no_website_is_found_for(sta
         declared = {stage.a.service: str(tmp_path / "www" / label)}
         run = host_changed(run, label, docroot_of=lambda _: "no website has that name", declared_docroots=declared)
     ending = stage.repair(run=run)
-    assert (ending.kind, stage.ca.faults_seen, stage.files()) == ("proven", [], [])
+    assert (ending.ended_as, stage.ca.faults_seen, stage.files()) == ("proven", [], [])
 
 
 def test_an_address_that_is_neither_hosts_is_a_wrong_host_and_the_resolver_is_quoted(stage: Stage) -> None:
@@ -228,7 +228,7 @@ def test_on_a_panels_host_the_first_address_decides_and_the_others_are_told(
 ) -> None:
     first, other = in_order
     ending = stage.repair(run=without(stage, other, tmp_path), first_address_only=True)
-    assert (ending.kind, len(stage.ca.orders)) == ("proven", 1)
+    assert (ending.ended_as, len(stage.ca.orders)) == ("proven", 1)
     (note,) = (one.note for one in journal.events(ending.case.id) if (one.step, one.state) == ("self-test", "done"))
     assert (
         f"{SHARED}: the first address of the trace, {ADDRESSES[first]}, decides, as in the panel's own script;" in note

@@ -37,7 +37,7 @@ def test_what_the_panel_has_installed_is_proven_for_each_service(panel: Panel, j
     leaves, renewals = zip(*(successor(place) for place in (panel.first, panel.second)), strict=True)
     asked = panel.write_program(" && ".join(renewals))
     ending = walked(panel, journal)
-    assert (ending.kind, asked.read_text()) == ("proven", "--verbose\n"), ending
+    assert (ending.ended_as, asked.read_text()) == ("proven", "--verbose\n"), ending
     assert (panel.first.served, panel.second.served) == leaves
 
 
@@ -49,14 +49,14 @@ def test_a_service_that_the_panel_itself_has_restarted_is_not_restarted_again(pa
             f"{renew} && cat {folder}/tls.crt {folder}/tls.key >{folder}/new && mv {folder}/new {folder}/served"
         )
     panel.write_program(" && ".join(shell))
-    assert walked(panel, journal).kind == "proven"
+    assert walked(panel, journal).ended_as == "proven"
     assert not [one for one in panel.first.session.commands if "take up" in one.why]
 
 
 def test_a_service_that_the_panel_has_left_out_is_told_with_what_it_said(panel: Panel, journal: Journal) -> None:
     panel.write_program(f"{successor(panel.first)[1]}; echo 'The DCV check has failed.'")
     ending = walked(panel, journal)
-    assert (ending.kind, ending.cause) == ("failed", "owner.unchanged")
+    assert (ending.ended_as, ending.cause) == ("failed", "owner.unchanged")
     assert f"cpanel left {panel.second.folder}/tls.crt without a new certificate" in ending.note
     assert f"{panel.first.folder}/tls.crt" not in ending.note
     assert ending.note.endswith("The DCV check has failed.")
@@ -74,7 +74,7 @@ def test_a_file_that_the_panel_has_installed_in_the_place_of_another_counts(tmp_
         reads = {first.service: CustomInstaller(first.service, None, taken), second.service: second.installer()}
         case = panel.case(Repair.RUN_OWNER, owner="cpanel")
         [ending] = repair([case], panel.run(journal, installers=reads), CONCURRENCY)
-        assert (ending.kind, first.served) == ("proven", leaf), ending
+        assert (ending.ended_as, first.served) == ("proven", leaf), ending
 
 
 def test_a_panel_that_is_not_there_is_told(panel: Panel, journal: Journal) -> None:

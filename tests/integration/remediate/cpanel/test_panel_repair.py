@@ -65,7 +65,7 @@ def test_dry_run_shows_what_is_done_and_rollback_restores_all(
     ca, before, old_keys = Ca(), host.served, keys_of(host)
     previewed = list(preview_actions(host.case(), host.run(journal, ca)))
     ending = walked(host, journal, ca)
-    assert (ending.kind, ending.note) == ("proven", "")
+    assert (ending.ended_as, ending.note) == ("proven", "")
     assert all(host.served[service] != before[service] for service in before)
     (order,) = ca.orders.values()
     version = next(event.note for event in journal.events("panel") if event.note.startswith("version ")).split()[1]
@@ -80,7 +80,7 @@ def test_dry_run_shows_what_is_done_and_rollback_restores_all(
     assert not [path for path in host.ssl.rglob("*") if path.is_symlink()]
     told = "".join(map(str, host.session.commands)) + (tmp_path / "state/journal.sqlite").read_bytes().decode("latin-1")
     assert not [line for line in old_keys | keys_of(host) if line in told]
-    assert rollback("panel", host.run(journal, ca)).kind == "undone"
+    assert rollback("panel", host.run(journal, ca)).ended_as == "undone"
     assert host.served == before
 
 
@@ -90,7 +90,7 @@ def test_a_service_that_does_not_take_it_up_is_taken_back_and_the_other_stays(
     before = host.served
     (host.root / "scripts/restartsrv_exim").write_text("#!/bin/sh\necho done\n")
     ending = walked(host, journal, Ca())
-    assert (ending.kind, ending.cause, "the switch is returned" in ending.note) == ("failed", "proof.failed", True)
+    assert (ending.ended_as, ending.cause, "the switch is returned" in ending.note) == ("failed", "proof.failed", True)
     assert host.served["exim"] == before["exim"]
     assert (host.ssl / "exim/exim.crt").read_text().startswith(before["exim"].strip())
     assert host.served["cpanel"] != before["cpanel"]
@@ -135,7 +135,7 @@ def test_a_chain_is_made_whole_by_the_same_api_and_the_key_stays(host: PanelHost
             steps=tuple(step for step in case.steps if step.subject in ("", "exim", endpoint)),
         )  # fmt: skip
         (ending,) = repair([case], host.run(journal, Ca(), fetcher=fetcher()), CONCURRENCY)
-    assert (ending.kind, ending.note) == ("proven", "")
+    assert (ending.ended_as, ending.note) == ("proven", "")
     installed = (host.ssl / "exim/exim.crt").read_text()
     assert (installed != before, installed.startswith(before)) == (True, True)
     assert (host.ssl / "exim/exim.key").read_text() == key
@@ -152,7 +152,7 @@ def killed(folder: Path, at: Point | None) -> tuple[int, object]:
             repair([host.case()], host.run(journal, ca), CONCURRENCY)
         with Journal(mortal_database(folder / "state", None, die)) as journal:
             case = [host.case()] if host.served == before else []
-            ended = {(one.kind, one.note) for one in repair(case, host.run(journal, ca), CONCURRENCY)}
+            ended = {(one.ended_as, one.note) for one in repair(case, host.run(journal, ca), CONCURRENCY)}
             left = journal.unfinished()
         renewed = all(host.served[service] != before[service] for service in before)
         return database.records, (ended - {("proven", "")}, left, len(ca.orders), renewed)

@@ -40,7 +40,7 @@ def walked(exim: Exim, journal: Journal, ca: Ca, **changes: Any) -> CaseResult: 
 
 def test_what_has_expired_is_replaced_by_a_placeholder_and_the_case_has_failed(exim: Exim, journal: Journal) -> None:
     ending = walked(exim, journal, Ca(faults=[REFUSED]))
-    assert (ending.kind, ending.cause) == ("failed", "issuer.refused")
+    assert (ending.ended_as, ending.cause) == ("failed", "issuer.refused")
     assert "a self-signed placeholder was installed for exim" in ending.note
     assert (exim.is_self_signed, exim.calls) == (True, ["reset_service_ssl_certificate exim arguments"])
     outcome, [attempt] = journal.outcome("panel"), journal.attempts.of_case("panel")
@@ -53,13 +53,13 @@ def test_the_next_night_finds_it_there_and_installs_no_other(exim: Exim, journal
     walked(exim, journal, Ca(faults=[REFUSED]))
     served = exim.place.served
     [ending] = repair([exim.case(id="again")], exim.run(journal, Ca(faults=[REFUSED])), CONCURRENCY)
-    assert (ending.kind, "placeholder" in ending.note) == ("failed", False)
+    assert (ending.ended_as, "placeholder" in ending.note) == ("failed", False)
     assert (exim.place.served, len(exim.calls)) == (served, 1)
 
 
 def test_while_the_issuer_is_still_working_the_service_is_kept_up_too(exim: Exim, journal: Journal) -> None:
     ending = walked(exim, journal, SlowCa())
-    assert (ending.kind, ending.cause, exim.is_self_signed) == ("pending", "issuer.pending", True)
+    assert (ending.ended_as, ending.cause, exim.is_self_signed) == ("pending", "issuer.pending", True)
 
 
 def test_what_is_issued_later_takes_the_place_of_the_placeholder(exim: Exim, journal: Journal) -> None:
@@ -68,7 +68,7 @@ def test_what_is_issued_later_takes_the_place_of_the_placeholder(exim: Exim, jou
     assert ca.decided is not None
     ca.orders = dict.fromkeys(ca.orders, ca.decided)
     ending = walked(exim, journal, ca)
-    assert (ending.kind, exim.is_self_signed) == ("proven", False), ending
+    assert (ending.ended_as, exim.is_self_signed) == ("proven", False), ending
     assert exim.place.served in (ca.decided.certificate_pem or "")
 
 
@@ -103,7 +103,7 @@ def test_where_a_case_names_no_file_the_one_that_the_panel_would_install_is_look
 
 def test_a_host_without_the_panel_is_left_as_it_is(exim: Exim, journal: Journal) -> None:
     ending = walked(exim, journal, Ca(faults=[REFUSED]), panel=None)
-    assert (ending.kind, "placeholder" in ending.note, exim.calls) == ("failed", False, [])
+    assert (ending.ended_as, "placeholder" in ending.note, exim.calls) == ("failed", False, [])
 
 
 def test_what_the_panel_refuses_is_printed(exim: Exim, journal: Journal) -> None:
@@ -111,7 +111,7 @@ def test_what_the_panel_refuses_is_printed(exim: Exim, journal: Journal) -> None
     run = exim.run(journal, Ca(faults=[REFUSED]))
     program.write_text('#!/bin/sh\necho \'{"data":{},"metadata":{"result":0,"reason":"No license."}}\'\n')
     [ending] = repair([exim.case(Repair.RUN_OWNER, owner="dehydrated")], run, CONCURRENCY)
-    assert (ending.kind, ending.cause) == ("failed", "owner.not-run")
+    assert (ending.ended_as, ending.cause) == ("failed", "owner.not-run")
     assert "no placeholder is in use for exim" in ending.note
     assert "WHM refuses: No license." in ending.note
 

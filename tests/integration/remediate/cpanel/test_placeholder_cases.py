@@ -41,7 +41,7 @@ def test_it_gets_a_placeholder_and_the_reason_is_told(
     exim: Exim, journal: Journal, blocked_by: tuple[Blocker, ...], cause: Cause
 ) -> None:
     [ending] = done(exim, journal, *blocked_by)
-    assert (ending.kind, ending.cause, exim.is_self_signed) == ("failed", cause, True)
+    assert (ending.ended_as, ending.cause, exim.is_self_signed) == ("failed", cause, True)
     assert ending.note.startswith(blocked_by[0].text)
     assert "placeholder was installed for exim" in ending.note
     assert done(exim, journal, *blocked_by) == ()

@@ -32,7 +32,7 @@ def repaired(place: Place, journal: Journal, case_id: str) -> RunContext:
     """Repair the place's certificate as a case of that id."""
     run = run_context(journal, Ca(), place)
     (ending,) = repair([place.case(id=case_id)], run, CONCURRENCY)
-    assert (ending.kind, ending.note) == ("proven", ""), ending
+    assert (ending.ended_as, ending.note) == ("proven", ""), ending
     return run
 
 
@@ -78,7 +78,7 @@ def test_what_was_put_away_gets_its_modes_again_on_the_way_back(place: Place, jo
     (place.folder / "tls.crt").chmod(0o644)
     before = place.served
     run = repaired(place, journal, FIRST)
-    assert rollback(FIRST, run).kind == "undone"
+    assert rollback(FIRST, run).ended_as == "undone"
     assert place.served == before
     assert [stat.S_IMODE((place.folder / f"tls.{end}").stat().st_mode) for end in ("key", "crt")] == [0o640, 0o644]
     in_use = [live.readlink().name for live in root.rglob("live")]

@@ -27,7 +27,7 @@ def run(place: Place, journal: Journal) -> RunContext:
 @pytest.mark.parametrize("kind", [Repair.REISSUE, Repair.RUN_OWNER, Repair.RELOAD])
 def test_a_case_of_an_older_plan_is_not_begun(place: Place, journal: Journal, run: RunContext, kind: Repair) -> None:
     [ending] = repair([place.case(kind, owner="cpanel")], run, CONCURRENCY)
-    assert (ending.kind, ending.cause, ending.note) == ("waiting", "host.switched-off", f"a: {WHY}")
+    assert (ending.ended_as, ending.cause, ending.note) == ("waiting", "host.switched-off", f"a: {WHY}")
     assert (place.session.commands, journal.unfinished()) == ([], ())
 
 

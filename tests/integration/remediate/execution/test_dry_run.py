@@ -64,7 +64,7 @@ def previewed_and_done(
     output = printed(case, run, verbose=True)
     assert len(there.tape) == begun
     ending = start(case, run) if start else repair([case], run, CONCURRENCY)[0]
-    assert (ending.kind, ending.note) == ("proven", "")
+    assert (ending.ended_as, ending.note) == ("proven", "")
     if start is None:
         assert_prints(output, previewed)
     return filled_in(previewed, there.truth(case, run.host("a").workdir_root)), there.happened(begun)

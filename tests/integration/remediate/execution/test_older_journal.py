@@ -79,7 +79,7 @@ class World:
         cases = tuple(map(case_of, (self.a, self.b)))
         with self.journal() as journal:
             endings = repair(cases, self.run(journal), CONCURRENCY)
-            after = evidence((self.a,), "pass", "after") if endings[0].kind == "proven" else None
+            after = evidence((self.a,), "pass", "after") if endings[0].ended_as == "proven" else None
             report = RunReport(Plan(cases, (), ()), endings, evidence((self.a, self.b)), journal, after)
             settings = NotificationSettings("ctl.example.com", "0.1.0", self.box, (ADMIN,))
             notify(report, settings, sessions={}, results=b"", now=datetime.now(UTC))
@@ -129,8 +129,8 @@ def world(tmp_path: Path) -> Iterator[World]:
 
 def test_open_case_goes_on_with_the_same_order_and_nothing_is_told_twice(world: World) -> None:
     endings = world.night()
-    assert (endings["a"].kind, endings["a"].cause) == ("pending", Cause.ISSUER_PENDING)
-    assert (endings["b"].kind, endings["b"].cause) == ("waiting", Cause.RUN_NOT_DUE)
+    assert (endings["a"].ended_as, endings["a"].cause) == ("pending", Cause.ISSUER_PENDING)
+    assert (endings["b"].ended_as, endings["b"].cause) == ("waiting", Cause.RUN_NOT_DUE)
     assert endings["b"].note.endswith(f": issuer.refused: ca: {REFUSED}")
     assert len(world.box.sent) == 1, "the notification that was put off then, and no other"
     world.night()
@@ -142,7 +142,7 @@ def test_order_that_is_issued_is_installed_and_only_that_is_told(world: World) -
     world.night()
     world.ca.issue(world.csr)
     endings = world.night()
-    assert (endings["a"].kind, world.a.served == before, world.ca.asked) == ("proven", False, [])
+    assert (endings["a"].ended_as, world.a.served == before, world.ca.asked) == ("proven", False, [])
     with world.journal() as journal:
         assert [(one.attempt, one.order_id, one.status) for one in journal.orders.of_case(A)] == [(1, "o-a", "issued")]
         outcome = journal.outcome(A)
@@ -157,7 +157,7 @@ def test_order_that_is_issued_is_installed_and_only_that_is_told(world: World) -
 def test_backoff_goes_on_from_the_failures_of_then(tmp_path: Path) -> None:
     with world_after(tmp_path, 5 * HOUR) as world:
         ending = world.night()["b"]
-        assert (ending.kind, ending.cause, world.ca.asked) == ("failed", Cause.ISSUER_REFUSED, ["b.example"])
+        assert (ending.ended_as, ending.cause, world.ca.asked) == ("failed", Cause.ISSUER_REFUSED, ["b.example"])
         with world.journal() as journal:
             attempts = journal.attempts.of_case(B)
         last = attempts[-1]

@@ -23,6 +23,6 @@ def test_every_record_is_told_once_it_is_on_disk(tmp_path: Path) -> None:
         (ending,) = repair(
             [place.case()], run_context(journal, Ca(), place, on_step=on_step), Concurrency(chance=lambda: 0.0)
         )
-        assert (ending.kind, ending.note) == ("proven", "")
+        assert (ending.ended_as, ending.note) == ("proven", "")
         assert told == [(event.step, event.state, event.note) for event in journal.events(place.case().id)]
     assert len(told) > 10

@@ -69,7 +69,7 @@ def test_a_user_repairs_a_service_of_its_own(folder: Path, journal: Journal) -> 
         (folder / "own").mkdir(mode=0o700)
         given(folder / "own")
         ending = walked(place, run_context(journal, Ca(), place, workdir_root=f"{folder}/own/sslaudit"))
-        assert (ending.kind, place.served == before) == ("proven", False), ending
+        assert (ending.ended_as, place.served == before) == ("proven", False), ending
         assert (place.folder / "tls.key").stat().st_uid == (folder / "own").stat().st_uid
 
 
@@ -79,7 +79,7 @@ def test_what_a_user_cannot_write_is_named_each_of_it(folder: Path, journal: Jou
         place, ca = replace(there, session=UsersSession()), Ca()
         (place.folder / "tls.key").chmod(0o600)
         ending = walked(place, run_context(journal, ca, place, workdir_root=f"{folder}/sslaudit"))
-    assert (ending.kind, ending.cause, ca.orders) == ("failed", "host.unprepared", {})
+    assert (ending.ended_as, ending.cause, ca.orders) == ("failed", "host.unprepared", {})
     for said in (
         f"nobody cannot write {folder}, to make {folder}/sslaudit/{place.case().id} in it",
         f"nobody cannot write {place.folder}",
@@ -111,7 +111,7 @@ def test_a_disk_that_is_full_is_told_with_how_much_is_missing(
         ca = Ca()
         ending = walked(place, run_context(journal, ca, place))
     if words is None:
-        assert ending.kind == "proven"
+        assert ending.ended_as == "proven"
     else:
         assert (ending.cause, words in ending.note, len(ca.orders)) == ("host.unprepared", True, 0), ending.note
         assert ("too little" in ending.note) == ("kB" in words)

@@ -46,7 +46,7 @@ def test_what_the_ca_publishes_is_sent_with_the_leaf_whose_key_stays(place: Plac
         leaf = plant_chain(place, urls=[ca.url()])
         key = (place.folder / "tls.key").read_text()
         ending = walked(place, journal)
-    assert (ending.kind, place.served, installed(place)) == ("proven", leaf, [INTERMEDIATE]), ending
+    assert (ending.ended_as, place.served, installed(place)) == ("proven", leaf, [INTERMEDIATE]), ending
     assert (place.folder / "tls.key").read_text() == key
     assert [moment.note for moment in journal.events("rechain") if moment.step == "fetch"][-1].startswith("leaf ")
     assert len(ca.heads) == 1
@@ -66,14 +66,14 @@ def test_what_does_not_belong_there_is_left_out_and_nobody_is_asked(
 ) -> None:
     with conversing(answering(b"")) as ca:
         leaf = plant_chain(place, above, urls=[ca.url()])  # type: ignore[arg-type]  # certificates they are
-        assert walked(place, journal, check).kind == "proven"
+        assert walked(place, journal, check).ended_as == "proven"
     assert (place.served, installed(place), ca.heads) == (leaf, [INTERMEDIATE], [])
 
 
 def test_a_version_of_an_earlier_repair_has_what_is_missing(place: Place, journal: Journal, tmp_path: Path) -> None:
     write_kept(tmp_path / "sslaudit", INTERMEDIATE)
     plant_chain(place)
-    assert (walked(place, journal).kind, installed(place)) == ("proven", [INTERMEDIATE])
+    assert (walked(place, journal).ended_as, installed(place)) == ("proven", [INTERMEDIATE])
 
 
 def test_a_path_of_two_cas_is_followed_from_one_to_the_next_up_to_an_anchor(place: Place, journal: Journal) -> None:
@@ -81,7 +81,7 @@ def test_a_path_of_two_cas_is_followed_from_one_to_the_next_up_to_an_anchor(plac
         middle = ca_below(AUTHORITY.intermediate, upper.url())
         with conversing(answering(forms(middle.certificate)["DER"])) as lower:
             plant_chain(place, urls=[lower.url()], issuer=middle)
-            assert walked(place, journal).kind == "proven"
+            assert walked(place, journal).ended_as == "proven"
     assert installed(place) == [middle.certificate, INTERMEDIATE]
     assert (len(lower.heads), len(upper.heads)) == (1, 1)
 
@@ -103,7 +103,7 @@ def test_what_has_not_issued_the_leaf_is_not_installed(
     with conversing(answering(content)) as ca:
         leaf = plant_chain(place, urls=[ca.url()])
         ending = walked(place, journal)
-    assert (ending.kind, ending.cause, words in ending.note) == ("failed", "fetch.no-issuer", True), ending
+    assert (ending.ended_as, ending.cause, words in ending.note) == ("failed", "fetch.no-issuer", True), ending
     assert (place.served, installed(place), (place.folder / "tls.crt").is_symlink()) == (leaf, [], False)
     assert journal.unfinished() == ()
 
@@ -111,13 +111,13 @@ def test_what_has_not_issued_the_leaf_is_not_installed(
 def test_a_ca_that_cannot_be_asked_and_a_leaf_that_names_none_are_told(place: Place, journal: Journal) -> None:
     plant_chain(place)
     ending = walked(place, journal)
-    assert (ending.kind, "was not sent" in ending.note) == ("failed", True)
+    assert (ending.ended_as, "was not sent" in ending.note) == ("failed", True)
 
 
 def test_each_place_is_asked_once_and_only_so_many_of_them(place: Place, journal: Journal) -> None:
     with conversing(answering(b"", status="404 Not Found")) as ca:
         plant_chain(place, urls=[ca.url(f"/{number}") for number in (0, *range(20))])
-        assert walked(place, journal).kind == "failed"
+        assert walked(place, journal).ended_as == "failed"
     assert sorted(asked(ca)) == sorted({f"/{number}" for number in range(8)})
 
 
@@ -138,7 +138,7 @@ def test_an_intermediate_that_ends_too_soon_gives_way_to_a_longer_one_of_the_sam
         plant_chain(place, [short.certificate], urls=[ca.url()])
         run = run_context(journal, Ca(), place, fetcher=fetcher())
         (ending,) = repair([replace(rechaining(place, "chain.intermediate-expiring"), id="again")], run, CONCURRENCY)
-    assert (ending.kind, installed(place)[0]) == ("proven", INTERMEDIATE), ending
+    assert (ending.ended_as, installed(place)[0]) == ("proven", INTERMEDIATE), ending
 
 
 def test_expired_intermediate_gives_way_to_the_valid_one_that_the_ca_publishes(place: Place, journal: Journal) -> None:
@@ -150,7 +150,7 @@ def test_expired_intermediate_gives_way_to_the_valid_one_that_the_ca_publishes(p
         plant_chain(place, [gone.certificate], urls=[ca.url()])
         run = run_context(journal, Ca(), place, fetcher=fetcher())
         (ending,) = repair([replace(rechaining(place, "chain.invalid-path"), id="again")], run, CONCURRENCY)
-    assert (ending.kind, installed(place)) == ("proven", [INTERMEDIATE]), ending
+    assert (ending.ended_as, installed(place)) == ("proven", [INTERMEDIATE]), ending
 
 
 def test_path_that_clients_refuse_is_not_proven_on_the_wire(place: Place, journal: Journal) -> None:

@@ -40,19 +40,19 @@ def test_rejected_version_goes_back_at_once_and_is_not_tried_again(
 ) -> None:
     before, began = place.served, time.monotonic()
     (ending,) = repair([place.case()], run, CONCURRENCY)
-    assert (ending.kind, ending.cause) == ("failed", "proof.rejected"), ending
+    assert (ending.ended_as, ending.cause) == ("failed", "proof.rejected"), ending
     assert time.monotonic() - began < PROOF_S
     assert place.served == before
     (state,) = (tmp_path / "sslaudit").rglob("state")
     switches = state.read_text().count(" begun ")
     tomorrow = replace(run, clock=lambda: datetime.now(UTC) + timedelta(days=2))
     (again,) = repair([place.case()], tomorrow, CONCURRENCY)
-    assert (again.kind, again.cause) == ("failed", "install.rejected"), again
+    assert (again.ended_as, again.cause) == ("failed", "install.rejected"), again
     assert (state.read_text().count(" begun "), place.served) == (switches, before)
 
 
 def test_rollback_lets_a_rejected_version_be_tried_again(place: Place, run: RunContext, tmp_path: Path) -> None:
     repair([place.case()], run, CONCURRENCY)
     assert len(list((tmp_path / "sslaudit").rglob("rejected.*"))) == 1
-    assert rollback(place.case().id, run).kind == "undone"
+    assert rollback(place.case().id, run).ended_as == "undone"
     assert list((tmp_path / "sslaudit").rglob("rejected.*")) == []

@@ -42,7 +42,7 @@ def test_what_the_owner_renewed_is_taken_up_and_served(place: Place, journal: Jo
     leaf, renew = successor(place)
     asked = write_agent(tmp_path / "bin/dehydrated", "--cron", f"{renew}; exit 1")  # a hook of its own that failed
     ending = walked(place, journal, owned(place, "dehydrated"))
-    assert (ending.kind, place.served, asked.read_text()) == ("proven", leaf, "--cron\n"), ending
+    assert (ending.ended_as, place.served, asked.read_text()) == ("proven", leaf, "--cron\n"), ending
     assert not (place.folder / "tls.crt").is_symlink()
 
 
@@ -53,7 +53,7 @@ def test_what_is_served_afterwards_and_not_trusted_is_told_and_not_called_withou
     write_agent(tmp_path / "bin/dehydrated", "--cron", renew)
     nobody = run_context(journal, Ca(), place, anchors=Anchors({"nobody": []}))
     (ending,) = repair([owned(place, "dehydrated")], nobody, CONCURRENCY)
-    assert (ending.kind, ending.cause, place.served) == ("failed", "proof.failed", leaf), ending
+    assert (ending.ended_as, ending.cause, place.served) == ("failed", "proof.failed", leaf), ending
     assert "was reloaded, but" in ending.note
     assert "no effect" not in ending.note
 
@@ -64,7 +64,7 @@ def test_an_owner_that_changes_nothing_has_failed_and_what_it_printed_is_told(
     write_agent(tmp_path / "bin/dehydrated", "--cron", "seq 9999; echo 'Skipping: valid till' 2027 >&2")
     before = place.served
     ending = walked(place, journal, owned(place, "dehydrated"))
-    assert (ending.kind, ending.cause, place.served) == ("failed", "owner.unchanged", before)
+    assert (ending.ended_as, ending.cause, place.served) == ("failed", "owner.unchanged", before)
     assert "it ended with 0:" in ending.note
     assert ending.note.endswith("Skipping: valid till 2027")
     assert len(ending.note) < 4000
@@ -84,7 +84,7 @@ def test_what_is_renewed_already_is_only_taken_up(place: Place, journal: Journal
     for name in ("tls.crt", "tls.key"):
         (place.folder / name).write_bytes((place.folder / "next" / name).read_bytes())
     asked = write_agent(tmp_path / "bin/dehydrated", "--cron", "exit 1")
-    assert (walked(place, journal, case).kind, place.served, asked.exists()) == ("proven", leaf, False)
+    assert (walked(place, journal, case).ended_as, place.served, asked.exists()) == ("proven", leaf, False)
 
 
 def test_an_owner_that_is_not_there_is_told(place: Place, journal: Journal) -> None:
@@ -107,7 +107,7 @@ def test_acme_sh_renews_what_lies_in_its_own_folders(
     leaf, renew = successor(place)
     write_agent(home / "acme.sh", f"--renew --home {home} -d a.example{ecc}", renew)
     ending = walked(place, journal, owned(place, "acme.sh"))
-    assert (ending.kind, place.served) == ("proven", leaf), ending
+    assert (ending.ended_as, place.served) == ("proven", leaf), ending
 
 
 def test_acme_sh_renews_what_it_has_installed_elsewhere(
@@ -121,7 +121,7 @@ def test_acme_sh_renews_what_it_has_installed_elsewhere(
     leaf, renew = successor(place)
     write_agent(home / "acme.sh", f"--renew --home {home} -d a.example", renew)
     ending = walked(place, journal, owned(place, "acme.sh"))
-    assert (ending.kind, place.served) == ("proven", leaf), ending
+    assert (ending.ended_as, place.served) == ("proven", leaf), ending
 
 
 @pytest.mark.parametrize(
@@ -142,4 +142,4 @@ def test_what_the_agent_leaves_running_does_not_keep_the_host_locked(
 ) -> None:
     leaf, renew = successor(place)
     write_agent(tmp_path / "bin/dehydrated", "--cron", f"sleep 30 & {renew}")
-    assert (walked(place, journal, owned(place, "dehydrated")).kind, place.served) == ("proven", leaf)
+    assert (walked(place, journal, owned(place, "dehydrated")).ended_as, place.served) == ("proven", leaf)

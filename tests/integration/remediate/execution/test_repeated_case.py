@@ -27,7 +27,7 @@ def run(place: Place, journal: Journal, ca: Ca) -> RunContext:
     """Return the context of a run on a host that was repaired, and whose certificate has expired again."""
     first = run_context(journal, ca, place)
     [ending] = repair([place.case()], first, CONCURRENCY)
-    assert ending.kind == "proven"
+    assert ending.ended_as == "proven"
     plant(place.folder, "a.example")
     return run_context(journal, ca, place)
 
@@ -37,7 +37,7 @@ def test_the_ca_s_way_is_tried_again_and_a_new_order_placed(
 ) -> None:
     before = place.served
     [ending] = repair([place.case()], run, CONCURRENCY)
-    assert (ending.kind, len(ca.orders), place.served == before) == ("proven", 2, False)
+    assert (ending.ended_as, len(ca.orders), place.served == before) == ("proven", 2, False)
     [tested] = {event.note for event in journal.events(place.case().id) if event.step == "self-test" and event.note}
     assert tested != "there is an order already"
 

@@ -32,7 +32,7 @@ def repaired(place: Place, journal: Journal, by: Repair = Repair.REISSUE, *, is_
     """Repair the place's case and return its id."""
     case = place.case(by, is_compromised=is_compromised)
     (ending,) = repair([case], run_context(journal, Ca(), place), CONCURRENCY)
-    assert ending.kind == "proven", ending
+    assert ending.ended_as == "proven", ending
     return case.id
 
 
@@ -47,14 +47,14 @@ def test_what_was_there_before_is_served_again_and_it_is_on_record(place: Place,
     case_id = repaired(place, journal)
     new = place.served
     ending = rollback(case_id, run_context(journal, Ca(), place))
-    assert (ending.kind, "The next run repairs the finding again" in ending.note) == ("undone", True), ending
+    assert (ending.ended_as, "The next run repairs the finding again" in ending.note) == ("undone", True), ending
     assert (place.served, (place.folder / "tls.key").read_text()) == before
     outcome, now = journal.outcome(case_id), states(journal, case_id)
     assert (outcome and outcome.kind, now["reload"], now["proof"], now["collect"]) == (
         "rolled-back", "undone", "undone", "done",
     )  # fmt: skip
     again = rollback(case_id, run_context(journal, Ca(), place))
-    assert (again.kind, again.cause, place.served) == ("failed", "rollback.nothing", before[0])
+    assert (again.ended_as, again.cause, place.served) == ("failed", "rollback.nothing", before[0])
     assert repaired(place, journal) == case_id
     assert place.served not in (before[0], new)
 
@@ -71,11 +71,11 @@ def test_where_the_service_does_not_take_the_old_files_up_the_new_ones_stay(plac
     served = place.served
     deaf = run_context(journal, Ca(), place, installers={place.service: place.installer(takes_up=False)})
     ending = rollback(case_id, deaf)
-    assert (ending.kind, ending.cause) == ("failed", "rollback.failed")
+    assert (ending.ended_as, ending.cause) == ("failed", "rollback.failed")
     assert "the switch is returned" in ending.note
     outcome = journal.outcome(case_id)
     assert (place.served, outcome and outcome.kind) == (served, "repaired")
-    assert rollback(case_id, run_context(journal, Ca(), place)).kind == "undone"
+    assert rollback(case_id, run_context(journal, Ca(), place)).ended_as == "undone"
     assert place.served != served
 
 
@@ -115,9 +115,8 @@ def ended_at(folder: Path, at: Point | None) -> int:
         with open_journal(folder / "state") as journal:
             unfinished = journal.unfinished()
             assert len(unfinished) == (1 if at else 0)
-            assert [rollback(one.id, run_context(journal, Ca(), place)).kind for one in unfinished] == ["undone"] * len(
-                unfinished
-            )
+            results = [rollback(case.id, run_context(journal, Ca(), place)) for case in unfinished]
+            assert [result.ended_as for result in results] == ["undone"] * len(unfinished)
             assert (journal.unfinished(), place.served == before) == ((), at is not None)
     return database.records
 
@@ -150,4 +149,4 @@ def rolled_back_twice(folder: Path, at: Point | None) -> int:
 def test_a_host_that_cannot_be_logged_into_is_told(place: Place, journal: Journal) -> None:
     case_id = repaired(place, journal)
     ending = rollback(case_id, run_context(journal, Ca(), place, session=None))
-    assert (ending.kind, ending.cause) == ("interrupted", "host.unreachable")
+    assert (ending.ended_as, ending.cause) == ("interrupted", "host.unreachable")

@@ -42,7 +42,7 @@ def walked_twice(place: Place, case: Case, ca: Ca, at: Point | None) -> tuple[in
     found_by_audit = [case] if (place.served, installed(place)) == before else []
     with Journal(mortal_database(state, None, die)) as journal:
         endings = repair(found_by_audit, run_context(journal, ca, place, fetcher=fetcher()), CONCURRENCY)
-        left = {(ending.kind, ending.note) for ending in endings} - {("proven", "")}
+        left = {(ending.ended_as, ending.note) for ending in endings} - {("proven", "")}
         return database.records, (left, journal.unfinished())
 
 

@@ -49,7 +49,7 @@ def mode(place: Place) -> int:
 
 def kinds(run: RunContext, *places: Place, concurrency: Concurrency = CONCURRENCY) -> list[tuple[str, Cause | None]]:
     """Run the hosts' cases and return how each ended, and by what."""
-    return [(ending.kind, ending.cause) for ending in repair([place.case() for place in places], run, concurrency)]
+    return [(ending.ended_as, ending.cause) for ending in repair([place.case() for place in places], run, concurrency)]
 
 
 def test_all_are_repaired_and_a_second_run_finds_nothing_left(
@@ -91,7 +91,7 @@ def test_a_failed_proof_puts_everything_back_and_is_tried_again_without_a_new_or
     before, certificate = a.served, (a.folder / "tls.crt").read_text()
     run = run_context(journal, ca, a)
     (ending,) = repair([a.case()], never_taken_up(run, a), CONCURRENCY)
-    assert (ending.kind, "failed verification" in ending.note, "the switch is returned" in ending.note) == (
+    assert (ending.ended_as, "failed verification" in ending.note, "the switch is returned" in ending.note) == (
         "failed",
         True,
         True,
@@ -136,7 +136,7 @@ def test_a_bug_of_ours_ends_one_case_with_its_trace(places: tuple[Place, Place, 
     a, b, _ = places
     run = run_context(journal, Ca(), a, b)
     (one, other) = repair([a.case(), replace(b.case(), names=("no name",))], run, CONCURRENCY)
-    assert (one.kind, other.kind, other.cause) == ("proven", "failed", "run.bug")
+    assert (one.ended_as, other.ended_as, other.cause) == ("proven", "failed", "run.bug")
     assert "ValueError" in other.note
 
 
@@ -148,9 +148,9 @@ def test_a_key_that_others_know_is_not_put_back_and_is_destroyed_once_the_new_on
     case = a.case(Repair.REKEY, is_compromised=True)
     run = run_context(journal, Ca(), a)
     (ending,) = repair([case], never_taken_up(run, a), CONCURRENCY)
-    assert (ending.kind, "the switch is kept" in ending.note) == ("failed", True)
+    assert (ending.ended_as, "the switch is kept" in ending.note) == ("failed", True)
     assert (a.folder / "tls.key").read_text() != old
-    assert [one.kind for one in repair([case], later(run), CONCURRENCY)] == ["proven"]
+    assert [one.ended_as for one in repair([case], later(run), CONCURRENCY)] == ["proven"]
     kept = [file for file in Path(run.host("a").workdir_root).rglob("*") if file.is_file() and old in file.read_text()]
     assert kept == []
 
@@ -177,7 +177,7 @@ def test_a_service_that_has_not_taken_up_what_lies_ready_is_reloaded(
     (a.folder / "tls.key").write_text(installed[1])
     assert a.served != ready
     case = a.case(Repair.RELOAD, id="reload")
-    assert [one.kind for one in repair([case], run_context(journal, ca, a), CONCURRENCY)] == ["proven"]
+    assert [one.ended_as for one in repair([case], run_context(journal, ca, a), CONCURRENCY)] == ["proven"]
     assert (a.served, len(ca.orders)) == (ready, 1)
 
 
@@ -188,7 +188,7 @@ def test_a_key_that_everybody_can_read_is_closed_to_others(
     before = a.served
     case = a.case(Repair.HOST, id="modes")
     assert mode(a) == 0o644
-    assert [one.kind for one in repair([case], run_context(journal, ca, a), CONCURRENCY)] == ["proven"]
+    assert [one.ended_as for one in repair([case], run_context(journal, ca, a), CONCURRENCY)] == ["proven"]
     assert (mode(a), a.served, ca.orders) == (0o640, before, {})
 
 
@@ -197,7 +197,7 @@ def test_a_certificate_is_replaced_and_its_new_key_is_closed_to_others(
 ) -> None:
     a = places[0]
     case = a.case(steps=steps_of(Repair.REISSUE, (a.service,), (str(a.endpoint),), fix_modes=True))
-    assert [one.kind for one in repair([case], run_context(journal, Ca(), a), CONCURRENCY)] == ["proven"]
+    assert [one.ended_as for one in repair([case], run_context(journal, Ca(), a), CONCURRENCY)] == ["proven"]
     assert mode(a) == 0o640
 
 
@@ -206,7 +206,7 @@ def test_where_it_cannot_be_told_whether_a_service_still_answers_its_key_has_its
 ) -> None:
     a = replace(places[0], port=1)  # nobody listens there
     (ending,) = repair([a.case(Repair.HOST, id="modes")], run_context(journal, Ca(), a), CONCURRENCY)
-    assert (ending.kind, ending.cause, mode(a)) == ("failed", "modes.needed", 0o644)
+    assert (ending.ended_as, ending.cause, mode(a)) == ("failed", "modes.needed", 0o644)
 
 
 def test_a_key_that_is_somebody_elses_does_not_hold_a_new_certificate_up_and_is_told(
@@ -218,7 +218,7 @@ def test_a_key_that_is_somebody_elses_does_not_hold_a_new_certificate_up_and_is_
     files = tuple(replace(file, owner="bob", group="root") for file in a.case().files)
     case = a.case(files=files, steps=steps_of(Repair.REISSUE, (a.service,), (str(a.endpoint),), fix_modes=True))
     (ending,) = repair([case], run_context(journal, Ca(), a), CONCURRENCY)
-    assert (ending.kind, "it belongs to bob" in ending.note, a.served == before) == ("proven", True, False), ending
+    assert (ending.ended_as, "it belongs to bob" in ending.note, a.served == before) == ("proven", True, False), ending
     outcome, states = journal.outcome(case.id), journal.case(case.id)
     assert outcome
     assert (outcome.kind, "it belongs to bob" in outcome.note) == ("repaired", True)
@@ -232,7 +232,7 @@ def test_a_key_that_is_somebody_elses_is_told_and_closed_to_others_all_the_same(
     a = places[0]
     files = tuple(replace(file, owner="bob", group="users", mode="0644") for file in a.case().files)
     (ending,) = repair([a.case(Repair.HOST, id="modes", files=files)], run_context(journal, Ca(), a), CONCURRENCY)
-    assert (ending.kind, ending.cause, mode(a)) == ("failed", "modes.owner", 0o640)
+    assert (ending.ended_as, ending.cause, mode(a)) == ("failed", "modes.owner", 0o640)
     assert "it belongs to bob" in ending.note
     assert "the group users may read it" in ending.note
 
@@ -246,8 +246,8 @@ def test_what_was_begun_keeps_its_endpoints_and_its_order_before_what_is_planned
     assert ending.cause == "proof.failed"
     anew = a.case(id="anew")
     first, second = repair([anew], later(run), CONCURRENCY)
-    assert (first.case.id, first.kind) == (a.case().id, "proven")
-    assert (second.case.id, second.kind, second.cause) == ("anew", "waiting", "run.overlap")
+    assert (first.case.id, first.ended_as) == (a.case().id, "proven")
+    assert (second.case.id, second.ended_as, second.cause) == ("anew", "waiting", "run.overlap")
     assert (len(ca.orders), journal.unfinished(), journal.case("anew")) == (1, (), None)
 
 
@@ -259,8 +259,8 @@ def test_what_was_begun_and_cannot_be_walked_any_more_makes_room_for_what_is_fou
     (ending,) = repair([a.case()], never_taken_up(run, a), CONCURRENCY)
     gone = changed(later(run), targets={})
     (ending,) = repair((), gone, CONCURRENCY)
-    assert (ending.kind, ending.cause, journal.unfinished()) == ("failed", "case.unknown", ())
-    assert [one.kind for one in repair([a.case(id="anew")], run, CONCURRENCY)] == ["proven"]
+    assert (ending.ended_as, ending.cause, journal.unfinished()) == ("failed", "case.unknown", ())
+    assert [one.ended_as for one in repair([a.case(id="anew")], run, CONCURRENCY)] == ["proven"]
 
 
 def test_a_chain_that_was_never_laid_ready_and_is_not_found_any_more_is_dropped(
@@ -280,7 +280,7 @@ def test_what_somebody_else_has_replaced_since_the_audit_is_not_ordered_again(
     case = place.case(old_leaf_sha256="0" * 64)  # what the audit saw, and is not served any more
     run = run_context(journal, ca, place)
     [ending] = repair([case], run, CONCURRENCY)
-    assert (ending.kind, ending.cause, len(ca.orders)) == ("interrupted", "case.changed", 0)
+    assert (ending.ended_as, ending.cause, len(ca.orders)) == ("interrupted", "case.changed", 0)
     assert repair([], run, CONCURRENCY) == ()
     assert journal.unfinished() == ()
 

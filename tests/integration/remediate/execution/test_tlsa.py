@@ -96,7 +96,7 @@ def record_in(ending: CaseResult) -> str:
 def test_case_waits_with_the_record_of_its_new_key_and_nothing_is_ordered(stage: Stage) -> None:
     stage.zone.records_of[stage.owner, "TLSA"] = ("3 1 1 " + "ab" * 32,)
     first, second = stage.repair(), stage.repair()
-    assert (first.kind, first.cause, first.step) == ("interrupted", "dns.tlsa", "preconditions")
+    assert (first.ended_as, first.cause, first.step) == ("interrupted", "dns.tlsa", "preconditions")
     assert f"{stage.owner}. IN TLSA {record_in(first)}" in first.note
     assert record_in(second) == record_in(first)
     assert (stage.ca.orders, len(stage.keys)) == ({}, 1)
@@ -135,7 +135,7 @@ def test_case_waits_without_a_key_if_a_question_has_no_answer(
 ) -> None:
     stage.zone.records_of[stage.owner if record_type == "TLSA" else NAME, record_type] = status
     ending = stage.repair()
-    assert (ending.kind, ending.cause) == ("interrupted", "dns.tlsa-unanswered")
+    assert (ending.ended_as, ending.cause) == ("interrupted", "dns.tlsa-unanswered")
     assert (stage.ca.orders, stage.keys) == ({}, [])
 
 

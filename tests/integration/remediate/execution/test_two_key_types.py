@@ -60,7 +60,7 @@ def test_new_certificate_is_proven_and_the_other_is_served_as_before(
     beside = prepared(place, repaired)
     assert seen(place).keys() == {beside, digest((place.folder / "tls.crt").read_text())}
     (ending,) = repair([place.case()], run_for(place, journal, repaired), CONCURRENCY)
-    assert ending.kind == "proven", ending
+    assert ending.ended_as == "proven", ending
     installed = digest((place.folder / "tls.crt").read_text())
     served = seen(place)
     assert served.keys() == {beside, installed}
@@ -73,7 +73,7 @@ def test_good_certificate_of_other_key_does_not_prove_the_repaired_one(
 ) -> None:
     beside, old = prepared(place, repaired), (place.folder / "tls.crt").read_text()
     (ending,) = repair([place.case()], run_for(place, journal, repaired, takes_up=False), CONCURRENCY)
-    assert (ending.kind, ending.cause) == ("failed", "proof.failed"), ending
+    assert (ending.ended_as, ending.cause) == ("failed", "proof.failed"), ending
     assert "127.0.0.1 serves another leaf" in ending.note
     assert (place.folder / "tls.crt").read_text() == old
     assert seen(place).keys() == {beside, digest(old)}
@@ -89,5 +89,5 @@ def test_new_certificate_that_clients_refuse_is_not_proven_by_the_other(
     run = run_for(place, journal, repaired)
     run = changed(run, installers={place.service: without_chain})
     (ending,) = repair([place.case()], run, CONCURRENCY)
-    assert (ending.kind, "no path leads to a trust anchor" in ending.note) == ("failed", True), ending
+    assert (ending.ended_as, "no path leads to a trust anchor" in ending.note) == ("failed", True), ending
     assert list((tmp_path / "sslaudit").rglob("rejected.*"))

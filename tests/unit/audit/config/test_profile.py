@@ -12,7 +12,7 @@ import pytest
 from audit.config import read_waivers
 from audit.policy import BadProfile, builtin_profiles, choose_policy, load_profile
 from audit.policy.profile_file import THRESHOLDS
-from audit.policy.thresholds import Remark, Thresholds
+from audit.policy.thresholds import PolicyNote, Thresholds
 from tests.repository.documents import checks
 from tests.support.checkout import CHECKOUT
 from tests.support.endpoint_facts import GOOD, chain, private
@@ -39,7 +39,7 @@ def test_every_value_of_every_profile_that_comes_along_has_a_source(name: str) -
 def test_every_profile_that_comes_along_names_checks_that_there_are(name: str) -> None:
     known = {mark.id for mark, _ in checks()}
     profile = load_profile(name)
-    assert {*profile.severities, *profile.disabled, *profile.remarks} <= known
+    assert {*profile.severities, *profile.disabled, *profile.notes} <= known
 
 
 def test_a_profile_says_only_what_differs_from_the_one_it_extends() -> None:
@@ -74,13 +74,13 @@ def test_a_profile_of_the_users_own_extends_one_by_name(tmp_path: Path) -> None:
 
 
 def test_the_panels_profile_remarks_where_its_rules_and_todays_world_differ(tmp_path: Path) -> None:
-    remarks = load_profile("cpanel").remarks
-    told = " ".join(f"{one.today} {one.source}" for one in remarks.values())
+    notes = load_profile("cpanel").notes
+    told = " ".join(f"{one.current_practice} {one.source}" for one in notes.values())
     assert all(word in told for word in ("47", "OCSP", "does not publish", "every address"))
-    assert all(one.seed.endswith(".") and one.today.endswith(".") for one in remarks.values())
-    text = 'extends = "cpanel"\n[remarks."cert.expired"]\nseed = "a"\ntoday = "b"\nsource = "c"\n'
-    assert load_profile(written(tmp_path, text)).remarks == {**remarks, "cert.expired": Remark("a", "b", "c")}
-    assert load_profile("webpki").remarks == {}
+    assert all(one.legacy_rule.endswith(".") and one.current_practice.endswith(".") for one in notes.values())
+    text = 'extends = "cpanel"\n[notes."cert.expired"]\nlegacy_rule = "a"\ncurrent_practice = "b"\nsource = "c"\n'
+    assert load_profile(written(tmp_path, text)).notes == {**notes, "cert.expired": PolicyNote("a", "b", "c")}
+    assert load_profile("webpki").notes == {}
 
 
 def test_a_profile_extends_another_file_beside_it(tmp_path: Path) -> None:
@@ -141,11 +141,20 @@ def test_a_profile_that_extends_none_says_itself_what_it_admits(tmp_path: Path) 
         ),
         ('[disabled]\n"expired" = "so"\n', "no check is called 'expired'"),
         ('extends = "webpki"\n[disabled]\n"cert.expired" = ""\n', "[disabled] cert.expired: it is empty"),
-        ('[remarks."cert.expird"]\nseed = "a"\n', "[remarks]: no check is called 'cert.expird'; did you mean"),
-        ('[remarks."cert.expired"]\nseed = "a"\n', "[remarks] cert.expired: it has no today, source; a remark has"),
-        ('[remarks."cert.expired"]\nseeds = "a"\n', "cert.expired: unknown key 'seeds'; did you mean 'seed'?"),
-        ('[remarks."cert.expired"]\nseed = ""\ntoday = "b"\nsource = "c"\n', "cert.expired, seed: it is empty"),
-        ('[remarks]\n"cert.expired" = "so"\n', "[remarks] cert.expired: 'so' is not a table"),
+        ('[notes."cert.expird"]\nlegacy_rule = "a"\n', "[notes]: no check is called 'cert.expird'; did you mean"),
+        (
+            '[notes."cert.expired"]\nlegacy_rule = "a"\n',
+            "it has no current_practice, source; a note needs",
+        ),
+        (
+            '[notes."cert.expired"]\nlegacy_rules = "a"\n',
+            "unknown key 'legacy_rules'; did you mean 'legacy_rule'?",
+        ),
+        (
+            '[notes."cert.expired"]\nlegacy_rule = ""\ncurrent_practice = "b"\nsource = "c"\n',
+            "cert.expired, legacy_rule: it is empty",
+        ),
+        ('[notes]\n"cert.expired" = "so"\n', "[notes] cert.expired: 'so' is not a table"),
         ('extends = "webpky"\n', "no profile 'webpky'; did you mean 'webpki'?"),
         ('extends = "corp.toml"\n', "extends itself"),
         ('title = "x"\n', "corp.toml: say signature_digests, curves,"),

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from audit.firewall.exposure import TODAY_SAYS
+from audit.firewall.exposure import CURRENT_PRACTICE
 from remediate.access_logs.clients import classify_client, client_lines
 from remediate.access_logs.parser import LoggedRequest, LogScan
 
@@ -58,7 +58,7 @@ def test_several_addresses_are_counted_and_each_is_told_once() -> None:
     assert first.endswith("; and 2 more")
     assert listed == "listed as Sectigo's by cPanel's documentation: 199.66.201.132"
     assert unlisted.startswith("not listed as Sectigo's by cPanel's documentation: 203.0.113.0, 203.0.113.1, ")
-    assert unlisted.endswith(f"; {TODAY_SAYS}")
+    assert unlisted.endswith(f"; {CURRENT_PRACTICE}")
 
 
 def test_a_ca_that_was_not_served_and_one_that_did_not_come_are_told_apart() -> None:

@@ -62,5 +62,5 @@ def test_case_whose_turn_cannot_be_told_ends_with_the_trace(nights: Nights, monk
     run: Any = None
     ending = scheduler._not_started(case_of(nights, *expired()), run)
     assert ending is not None
-    assert (ending.kind, ending.cause) == ("failed", Cause.RUN_BUG)
+    assert (ending.ended_as, ending.cause) == ("failed", Cause.RUN_BUG)
     assert "in postponed" in ending.note

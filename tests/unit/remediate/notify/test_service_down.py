@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pytest_sslaudit.reports.totals import Tally
+from pytest_sslaudit.reports.totals import RunTotals
 from remediate.cli import commands
 from remediate.cli.output import down_lines
 from remediate.deployment.switch import Progress, SwitchEvent
@@ -45,7 +45,7 @@ def test_line_names_host_service_cause_and_advice() -> None:
     endings = [CaseResult(CASE, "failed", cause=Cause.PROOF_FAILED), CaseResult(CASE, "failed", cause=DOWN, note=NOTE)]
     (line,) = down_lines(endings)
     assert line == f"SERVICE DOWN: web1: apache: {NOTE}. To do: {DOWN.advice}"
-    assert Tally().services_down == ()
+    assert RunTotals().services_down == ()
 
 
 def test_subject_and_first_paragraph_of_mail_say_it() -> None:

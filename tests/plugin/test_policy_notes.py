@@ -15,8 +15,8 @@ from tests.support.endpoint_facts import GOOD, INTERMEDIATE, served
 from tests.support.evidence import NOW, A, keep
 from tests.support.x509.certificates import DAY
 
-EXPIRING = load_profile("cpanel").remarks["cert.expiring"]
-OWN = 'extends = "cpanel"\n[remarks."cert.expiring"]\nseed = "<b>a</b>"\ntoday = "b"\nsource = "c"\n'
+EXPIRING = load_profile("cpanel").notes["cert.expiring"]
+OWN = 'extends = "cpanel"\n[notes."cert.expiring"]\nlegacy_rule = "<b>a</b>"\ncurrent_practice = "b"\nsource = "c"\n'
 
 
 def page(pytester: pytest.Pytester, policy: str, *more: str) -> tuple[str, list[str]]:
@@ -34,32 +34,32 @@ def page(pytester: pytest.Pytester, policy: str, *more: str) -> tuple[str, list[
 
 def test_a_result_has_both_sentences_beside_it_and_the_page_each_remark_once(pytester: pytest.Pytester) -> None:
     text, (log,) = page(pytester, "cpanel")
-    assert f"rule says {EXPIRING.seed}" in unescape(log)
-    assert f"today     {EXPIRING.today} ({EXPIRING.source})" in unescape(log)
-    assert text.count('<details class="sslaudit-remarks">') == 1
-    table = unescape(text.split('<details class="sslaudit-remarks">')[1].split("</details>")[0])
+    assert f"rule      {EXPIRING.legacy_rule}" in unescape(log)
+    assert f"today     {EXPIRING.current_practice} ({EXPIRING.source})" in unescape(log)
+    assert text.count('<details class="sslaudit-notes">') == 1
+    table = unescape(text.split('<details class="sslaudit-notes">')[1].split("</details>")[0])
     assert "Policy cpanel: where its rules and current practice differ" in table
-    for check, remark in load_profile("cpanel").remarks.items():
+    for check, note in load_profile("cpanel").notes.items():
         assert f"<code>{check}</code>" in table
-        assert table.count(remark.today) == 1
+        assert table.count(note.current_practice) == 1
 
 
 def test_a_policy_of_today_has_none(pytester: pytest.Pytester) -> None:
     text, (log,) = page(pytester, "webpki")
-    assert "rule says" not in log
-    assert '<details class="sslaudit-remarks">' not in text
+    assert "rule      " not in log
+    assert '<details class="sslaudit-notes">' not in text
 
 
 def test_a_policy_of_the_users_own_remarks_in_its_own_words_and_not_in_markup(pytester: pytest.Pytester) -> None:
     Path("own.toml").write_text(OWN)
     text, (log,) = page(pytester, "own.toml")
-    assert "rule says <b>a</b>" in unescape(log)
-    table = text.split('<details class="sslaudit-remarks">')[1].split("</details>")[0]
+    assert "rule      <b>a</b>" in unescape(log)
+    table = text.split('<details class="sslaudit-notes">')[1].split("</details>")[0]
     assert "&lt;b&gt;a&lt;/b&gt;" in table
     assert "Policy own:" in table
 
 
 def test_of_several_policies_each_remarks(pytester: pytest.Pytester) -> None:
     text, (log,) = page(pytester, "webpki", "--audit-policy=cpanel")
-    assert '<details class="sslaudit-remarks">' in text
-    assert "rule says" not in log  # it is late by the policy webpki, whose rule that is
+    assert '<details class="sslaudit-notes">' in text
+    assert "rule      " not in log  # it is late by the policy webpki, whose rule that is
