@@ -148,3 +148,5 @@ def dry_run(
     planned = plan(evidence, options.run_limits, options.clock())
     with journal_snapshot(options.state) as journal:
         yield from dry_run_lines(planned, run_context(options, journal, tuple(discoveries)), verbose=verbose)
+    settings = notification_settings(options)
+    yield from settings.preview() if settings else ()

@@ -1,10 +1,12 @@
-"""URLs and requests of HTTP as values, and the error if there is no response."""
+"""URLs, requests and times of HTTP as values, and the error if there is no response."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
 from typing import Final, Literal
 from urllib.parse import SplitResult, quote, urlsplit
 
@@ -25,6 +27,8 @@ FetchFault = Literal[
     "broken",  # no whole response in HTTP
     "stopped",
 ]
+MAX_RETRY_AFTER_S: Final = 86_400
+"""A longer Retry-After counts as a day: a nightly run tries again anyway."""
 DEFAULT_PORTS: Final[Mapping[str, int]] = {"http": 80, "https": 443}
 _HOST: Final = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+")
 _MAX_DETAIL: Final = 300
@@ -84,6 +88,30 @@ def parse_url(url: str, *, with_user: bool = False) -> ParsedUrl:
 def bracketed(host: str) -> str:
     """Return a host in the form of a URL: an IPv6 address in brackets."""
     return f"[{host}]" if ":" in host else host
+
+
+def http_date(text: str) -> datetime | None:
+    """Return an HTTP date (RFC 9110 5.6.7) as an aware time, or None."""
+    try:
+        time = parsedate_to_datetime(text)
+    except (ValueError, IndexError, OverflowError):  # IndexError: some malformed texts before Python 3.13
+        return None
+    return time if time.tzinfo else None
+
+
+def retry_after_s(value: str, date: str) -> int | None:
+    """Return the seconds of a Retry-After field (RFC 9110 10.2.3), at most a day; None if it is absent or malformed.
+
+    `date` is the Date field of the response. A date counts from the server's own clock: then it does not matter whose
+    clock is wrong.
+    """
+    text = value.strip()
+    if re.fullmatch(r"[0-9]{1,12}", text):
+        return min(int(text), MAX_RETRY_AFTER_S)
+    until, sent = http_date(text), http_date(date)
+    if until is None or sent is None:
+        return None
+    return min(max(round((until - sent) / timedelta(seconds=1)), 0), MAX_RETRY_AFTER_S)
 
 
 def _target(parts: SplitResult) -> str:

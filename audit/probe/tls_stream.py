@@ -14,6 +14,14 @@ T = TypeVar("T")
 _RECORD: Final = 16_384  # bytes of plain text in a TLS record at most (RFC 8446 5.1)
 
 
+def trusting(ca_file: str | None) -> ssl.SSLContext:
+    """Return a context that trusts the anchors in a PEM file alone, or those of the system; raises FetchError."""
+    try:
+        return ssl.create_default_context(cafile=ca_file)
+    except OSError as error:
+        raise FetchError("tls", f"{ca_file}: {error.strerror or error}") from error
+
+
 class ByteStream(Protocol):
     """A connection in both directions."""
 

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import json
 import re
-import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 from functools import partial
 from typing import Any, Final, Literal, NoReturn
 from urllib.parse import SplitResult, urlsplit
@@ -23,15 +21,15 @@ import requests
 from audit.endpoint import is_loopback_host
 from audit.probe.deadline import Deadline
 from audit.probe.http_client import HttpResponse, RequestLimits, Route, exchange, resolve_host
-from audit.probe.http_request import FetchError, HttpRequest, parse_url
+from audit.probe.http_request import FetchError, HttpRequest, http_date, parse_url, retry_after_s
 from audit.probe.target import Limits
+from audit.probe.tls_stream import trusting
 from audit.redaction import Secrets, url_password
 from remediate.issuers.base import BadIssuer, IssuerEndpoint, IssuerFault
 
 Method = Literal["GET", "POST", "DELETE"]
 
 MAX_RESPONSE_BYTES: Final = 1_048_576  # a leaf with a hundred names and its chain has less than 20,000
-MAX_RETRY_AFTER_S: Final = 86_400  # a nightly run asks again anyway
 _TOKEN: Final = re.compile(r"[\x21-\x7e]+")
 _HIDDEN: Final = "[token]"
 
@@ -69,17 +67,8 @@ class JsonResponse:
         return http_date(self.headers.get("date", ""))
 
     def retry_after_s(self) -> int | None:
-        """Return in how many seconds to ask again (RFC 9110 10.2.3); None if that is absent or malformed.
-
-        A date counts from the issuer's own clock: then it does not matter whose clock is wrong.
-        """
-        text = self.headers.get("retry-after", "").strip()
-        if re.fullmatch(r"[0-9]{1,12}", text):
-            return min(int(text), MAX_RETRY_AFTER_S)
-        until = http_date(text)
-        if until is None or self.date is None:
-            return None
-        return min(max(round((until - self.date) / timedelta(seconds=1)), 0), MAX_RETRY_AFTER_S)
+        """Return in how many seconds to ask again, by the issuer's own clock; None if that is absent or malformed."""
+        return retry_after_s(self.headers.get("retry-after", ""), self.headers.get("date", ""))
 
 
 def send(endpoint: IssuerEndpoint, request: JsonRequest) -> JsonResponse | IssuerFault:
@@ -118,16 +107,8 @@ def _with_token(endpoint: IssuerEndpoint, request: JsonRequest, token: str) -> H
 def _route(endpoint: IssuerEndpoint, token: str, limits: RequestLimits) -> Route:
     first = parse_url(endpoint.proxy or endpoint.base_url, with_user=True)
     addresses = resolve_host(first.host, Limits(), limits)
-    trust = partial(_trust, endpoint.ca_file or certifi.where())
+    trust = partial(trusting, endpoint.ca_file or certifi.where())
     return Route(addresses, proxy=endpoint.proxy or "", trust=trust, secrets=(token,))
-
-
-def _trust(ca_file: str) -> ssl.SSLContext:
-    """Return a context that trusts the anchors in a file alone; raises FetchError."""
-    try:
-        return ssl.create_default_context(cafile=ca_file)
-    except OSError as error:
-        raise FetchError("tls", f"{ca_file}: {error.strerror or error}") from error
 
 
 def _read(response: HttpResponse, secrets: Secrets) -> JsonResponse | IssuerFault:
@@ -151,15 +132,6 @@ def _why(error: FetchError, endpoint: IssuerEndpoint) -> str:
 
 def _refuse_constant(text: str) -> NoReturn:
     raise ValueError(f"{text} is not JSON")
-
-
-def http_date(text: str) -> datetime | None:
-    """Return an HTTP date (RFC 9110 5.6.7) as an aware time, or None."""
-    try:
-        moment = parsedate_to_datetime(text)
-    except (ValueError, IndexError, OverflowError):  # IndexError: some malformed texts before Python 3.13
-        return None
-    return moment if moment.tzinfo else None
 
 
 def require_safe(endpoint: IssuerEndpoint) -> None:

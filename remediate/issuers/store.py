@@ -12,6 +12,7 @@ from typing import Any, Final, TypeVar, cast, get_args
 
 from audit.config import ConfigSection, Secret
 from audit.json_codec import BadRecord, parse_time
+from audit.probe.http_request import MAX_RETRY_AFTER_S
 from audit.text import one_line
 from remediate.issuers.base import (
     FaultKind,
@@ -23,7 +24,7 @@ from remediate.issuers.base import (
     Request,
     Status,
 )
-from remediate.issuers.http import MAX_RETRY_AFTER_S, JsonRequest, JsonResponse, require_safe, send
+from remediate.issuers.http import JsonRequest, JsonResponse, require_safe, send
 from remediate.pki.csr import Csr
 
 T = TypeVar("T")

@@ -1,14 +1,14 @@
-"""Sends queued messages over the channel, so that none is lost and none is sent twice.
+"""Sends the queued messages of a channel, so that none is lost and no reader gets one twice.
 
-From the end of a message's content until the server's response it is uncertain whether the server accepted it
-(RFC 1047). That moment is recorded before it begins. If no response comes, the message is not sent again: its state
-counts as not sent, and the next run composes a new notification.
+From the end of a message's content until the response it is uncertain whether the other side accepted it (RFC 1047). A
+channel whose readers cannot recognize a repeat records that time before it begins. If no response comes, the message is
+not sent again: its state counts as not sent, and the next run composes a new notification.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from email import message_from_bytes
@@ -17,19 +17,12 @@ from functools import partial
 from typing import Any, Final
 
 from audit.json_codec import format_time, parse_time
-from remediate.notify.channels.base import (
-    Channel,
-    Deferred,
-    Delivered,
-    DeliveryOutcome,
-    Envelope,
-    Refused,
-    Uncertain,
-)
+from remediate.notify.channels.base import Channel, Deferred, Delivered, DeliveryOutcome, Refused, Uncertain
 from remediate.state.outbox import Outbox, QueuedMessage
 
 _FIRST_PAUSE: Final = timedelta(minutes=30)  # RFC 5321 4.5.4.1
 _MAX_PAUSE: Final = timedelta(hours=4)  # so that every nightly run tries
+_MAX_RETRY_AFTER_S: Final = 86_400  # a nightly run tries again anyway
 _GIVE_UP: Final = timedelta(days=5)  # RFC 5321 4.5.4.1
 
 
@@ -43,13 +36,17 @@ class DeliveryReport:
 
     def __str__(self) -> str:
         """Return it in a line, without the recipients that were delivered to."""
-        failures = [f"{recipient}: {type(what).__name__.lower()}: {what.reason}" for recipient, what in self._failed()]
+        failures = [
+            f"{recipient}: {type(outcome).__name__.lower()}: {outcome.reason}" for recipient, outcome in self._failed()
+        ]
         again = f"; next attempt after {format_time(self.next_at)}" if self.next_at else ""
         result = f": {'; '.join(failures)}" if failures else " sent"
         return f"notification {self.number}{result}{again}"
 
     def _failed(self) -> Iterator[tuple[str, Deferred | Refused | Uncertain]]:
-        return ((who, outcome) for who, outcome in self.outcomes.items() if not isinstance(outcome, Delivered))
+        return (
+            (recipient, outcome) for recipient, outcome in self.outcomes.items() if not isinstance(outcome, Delivered)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,71 +65,78 @@ class _Progress:
         return json.dumps(row)
 
 
-@dataclass(frozen=True, slots=True)
-class _Delivery:
-    """A message that is being sent: its number and age, its envelope, and how far it has come."""
-
-    number: int
-    queued_at: datetime
-    envelope: Envelope
-    progress: _Progress
+def initial_progress(recipients: Iterable[str]) -> str:
+    """Return the progress of a message that is queued now, as the outbox stores it."""
+    return str(_Progress(tuple(recipients)))
 
 
-def deliver(outbox: Outbox, channel: Channel, now: datetime) -> tuple[DeliveryReport, ...]:
-    """Send every queued message that is due, and record its outcomes; return a report for each.
+def deliver(outbox: Outbox, key: str, channel: Channel, now: datetime) -> tuple[DeliveryReport, ...]:
+    """Send every queued message of a channel that is due, and record its outcomes; return a report for each.
 
-    Deferred recipients are tried again after 30 minutes, the pause doubling to 4 hours, for 5 days.
+    `key` is that of the channel's section. Deferred recipients are tried again after 30 minutes, the pause doubling to
+    4 hours, or later if the other side asked for it, for 5 days.
     """
-    deliveries = map(_begun, outbox.queued())
-    return tuple(_deliver(outbox, channel, delivery, now) for delivery in deliveries if _is_due(delivery, now))
+    queued = ((message, _progress(message)) for message in outbox.queued(key))
+    return tuple(
+        _deliver(outbox, channel, message, progress, now) for message, progress in queued if _is_due(progress, now)
+    )
 
 
-def _begun(queued: QueuedMessage) -> _Delivery:
-    """Return a message with the envelope in its own header, and how far it has come."""
-    header = message_from_bytes(queued.message, policy=SMTP)
-    recipients = tuple(dict.fromkeys(address.addr_spec for address in header["To"].addresses))
-    sender = header["From"].addresses[0].addr_spec
-    row: dict[str, Any] = json.loads(queued.progress) if queued.progress else {"left": recipients}
+def _progress(queued: QueuedMessage) -> _Progress:
+    row: dict[str, Any] = json.loads(queued.progress) if queued.progress else {"left": _in_header(queued.message)}
     at = parse_time(row["next_at"]) if row.get("next_at") else None
     left = tuple(row["left"])
-    progress = _Progress(left, row.get("tries", 0), at, row.get("committed", False), row.get("taken", False))
-    return _Delivery(queued.number, queued.queued_at, Envelope(sender, left, queued.message), progress)
+    return _Progress(left, row.get("tries", 0), at, row.get("committed", False), row.get("taken", False))
 
 
-def _is_due(delivery: _Delivery, now: datetime) -> bool:
-    return delivery.progress.next_at is None or now >= delivery.progress.next_at
+def _in_header(message: bytes) -> tuple[str, ...]:
+    """Return the recipients in the header of an email: earlier versions queued it without them."""
+    header = message_from_bytes(message, policy=SMTP)
+    return tuple(dict.fromkeys(address.addr_spec for address in header["To"].addresses))
 
 
-def _deliver(outbox: Outbox, channel: Channel, delivery: _Delivery, now: datetime) -> DeliveryReport:
+def _is_due(progress: _Progress, now: datetime) -> bool:
+    return progress.next_at is None or now >= progress.next_at
+
+
+def _deliver(
+    outbox: Outbox, channel: Channel, queued: QueuedMessage, progress: _Progress, now: datetime
+) -> DeliveryReport:
     """Send one message, unless an earlier run was killed when it may have been accepted; record its outcomes."""
-    progress, envelope = delivery.progress, delivery.envelope
     outcomes: Mapping[str, DeliveryOutcome]
     if progress.committed:
         outcomes = dict.fromkeys(progress.left, Uncertain("interrupted before the server's response"))
     else:
-        commit = partial(outbox.record_progress, delivery.number, str(replace(progress, committed=True)))
-        outcomes = channel.send(envelope, commit)
-    return _record(outbox, delivery, outcomes, now)
+        commit = partial(outbox.record_progress, queued.number, str(replace(progress, committed=True)))
+        outcomes = channel.send(queued.message, progress.left, commit)
+    return _record(outbox, queued, progress, outcomes, now)
 
 
 def _record(
-    outbox: Outbox, delivery: _Delivery, outcomes: Mapping[str, DeliveryOutcome], now: datetime
+    outbox: Outbox, queued: QueuedMessage, progress: _Progress, outcomes: Mapping[str, DeliveryOutcome], now: datetime
 ) -> DeliveryReport:
     """Record the outcomes of a message: sent, deferred, or discarded because no recipient got it."""
-    if now - delivery.queued_at > _GIVE_UP:
+    if now - queued.queued_at > _GIVE_UP:
         outcomes = {recipient: _given_up(outcome) for recipient, outcome in outcomes.items()}
-    deferred = tuple(recipient for recipient, outcome in outcomes.items() if isinstance(outcome, Deferred))
-    taken = delivery.progress.taken or any(isinstance(outcome, Delivered) for outcome in outcomes.values())
+    deferred = {recipient: outcome for recipient, outcome in outcomes.items() if isinstance(outcome, Deferred)}
+    taken = progress.taken or any(isinstance(outcome, Delivered) for outcome in outcomes.values())
     if deferred:
-        tries = delivery.progress.tries + 1
-        next_at = now + min(_FIRST_PAUSE * 2 ** min(tries - 1, 10), _MAX_PAUSE)
-        outbox.record_progress(delivery.number, str(_Progress(deferred, tries, next_at, taken=taken)))
-        return DeliveryReport(delivery.number, outcomes, next_at)
+        tries = progress.tries + 1
+        next_at = now + _pause(tries, deferred.values())
+        outbox.record_progress(queued.number, str(_Progress(tuple(deferred), tries, next_at, taken=taken)))
+        return DeliveryReport(queued.number, outcomes, next_at)
     if taken:
-        outbox.record_sent(delivery.number, now)
+        outbox.record_sent(queued.number, now)
     else:
-        outbox.discard(delivery.number)
-    return DeliveryReport(delivery.number, outcomes)
+        outbox.discard(queued.number)
+    return DeliveryReport(queued.number, outcomes)
+
+
+def _pause(tries: int, deferred: Iterable[Deferred]) -> timedelta:
+    """Return the time until the next attempt: it doubles with each, and Retry-After is honored up to a day."""
+    retry_after_s = max(outcome.retry_after_s or 0 for outcome in deferred)
+    pause: timedelta = min(_FIRST_PAUSE * 2 ** min(tries - 1, 10), _MAX_PAUSE)
+    return max(pause, timedelta(seconds=min(retry_after_s, _MAX_RETRY_AFTER_S)))
 
 
 def _given_up(outcome: DeliveryOutcome) -> DeliveryOutcome:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final, Literal
 
+from audit.text import one_line, printable_lines
 from audit.verdict import Severity
 from remediate.model.case import FindingKey
 from remediate.model.causes import Cause
@@ -21,6 +22,7 @@ ReportState = Literal[
 ]
 
 WORST_FIRST: Final[tuple[ReportState, ...]] = ("failed", "waiting", "repaired", "recovered")
+_MAX_SUBJECT: Final = 180  # characters; mail programs show no more
 _LOCAL: Final = "local"  # the label of `local://`, which means nothing to a recipient
 
 
@@ -167,3 +169,33 @@ def hosts_worst_first(sections: Iterable[HostSection]) -> tuple[HostSection, ...
 
 def _rank(item: ReportItem) -> tuple[bool, bool, int, int]:
     return item.below_threshold, not item.is_down, WORST_FIRST.index(item.state), -item.severity.rank
+
+
+def subject(notification: Notification) -> str:
+    """Return the worst item in one line, and how many more there are."""
+    sections = notification.named_sections
+    ranked = items_worst_first(sections)
+    if notification.state == "recovered" or not ranked:
+        hosts = [one_line(section.host, 60) for section in sections] or [one_line(notification.run.controller, 60)]
+        return f"{', '.join(hosts[:3])}{' and more' if len(hosts) > 3 else ''}: all problems are solved"
+    section, worst = ranked[0]
+    count = sum(item.is_problem for _, item in ranked) or sum(item.state == worst.state for _, item in ranked)
+    more = f" (and {count - 1} more)" if count > 1 else ""
+    what = one_line(worst.service, 60) if worst.is_down else one_line(worst.reason, 110)
+    line = f"{one_line(section.host, 60)}: {what}{': ' if worst.is_down else '; '}{_result(worst)}"
+    return one_line(f"SERVICE DOWN: {line}" if worst.is_down else line, _MAX_SUBJECT - len(more)) + more
+
+
+def _result(item: ReportItem) -> str:
+    """Return what became of an item, in a few words."""
+    first, *_ = [*printable_lines(item.happened), ""]
+    happened = f": {first}" if first else ""
+    match item.state:
+        case "failed":
+            return one_line(f"{'repair failed' if item.tried else 'not repaired'}{happened}", 110)
+        case "waiting":
+            return one_line(f"waiting{happened}", 110)
+        case "repaired":
+            return "repaired"
+        case "recovered":
+            return "recovered"

@@ -16,8 +16,8 @@ from remediate.hosts.command import CommandRunner
 from remediate.model.case import Case
 from remediate.model.outcome import CaseResult
 from remediate.notify.changes import NotifiedState, changes_since, last_notified, superseded, without_silenced
-from remediate.notify.channels.email_message import compose, subject
-from remediate.notify.delivery import deliver
+from remediate.notify.channels.base import Channel
+from remediate.notify.delivery import deliver, initial_progress
 from remediate.notify.items import by_host, host_sections
 from remediate.notify.notification import (
     Attachment,
@@ -27,6 +27,7 @@ from remediate.notify.notification import (
     hosts_worst_first,
     should_notify,
     state_digest,
+    subject,
 )
 from remediate.notify.recipients import group_by_recipients, permitted_contacts
 from remediate.notify.report import RunReport, results_of_hosts
@@ -34,7 +35,7 @@ from remediate.notify.settings import NotificationSettings
 from remediate.state.journal import CaseOutcome
 
 RESULTS: Final = "results.jsonl"
-_NO_MAIL: Final = "no notification sent: [mail] is not configured"
+_NO_CHANNEL: Final = "no notification sent: neither [mail] nor [notify.NAME] is configured"
 _MAX_AGE: Final = timedelta(days=7)
 """How long a repair is reported after a run that ended before it could report it."""
 
@@ -43,15 +44,24 @@ Recipients = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class _News:
-    """What a run has to report: all sections, the known state of each group of recipients, and refused contacts."""
+    """What a run has to report: the sections of all hosts, and the last outcome in the journal that they are about."""
 
     report: RunReport
     settings: NotificationSettings
     sections: tuple[HostSection, ...]
-    known: Mapping[Recipients, NotifiedState]
     results: bytes
     now: datetime
     last_outcome: int  # its number in the journal
+
+
+@dataclass(frozen=True, slots=True)
+class _Audience:
+    """The recipients of one channel: the sections of each group, what each knows, and contacts that get no mail."""
+
+    key: str
+    channel: Channel
+    known: Mapping[Recipients, NotifiedState]
+    groups: Mapping[Recipients, tuple[HostSection, ...]]
     refused: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # lines by host
 
 
@@ -69,44 +79,51 @@ def notify(  # noqa: PLR0913 - all but two by keyword
     Without settings nothing is sent or queued. The contacts of a host are read by its session if the configuration
     has no recipients. `results` is the results file of the audit; recipients get the lines about their hosts.
     `on_refused` is called with the line about each contact that gets no mail, which is also among the lines.
+    An exception of one channel is raised after the others have sent.
     """
     if settings is None:
-        return (_NO_MAIL,) if should_notify(host_sections(report, Severity.MEDIUM), None) else ()
-    outbox = report.journal.outbox
-    sent_before = deliver(outbox, settings.channel, now)  # first: what no recipient got counts as not sent
-    news, groups = _news(report, settings, sessions, results=results, now=now)
-    refused = tuple(one_line(line) for lines in news.refused.values() for line in lines)
+        return (_NO_CHANNEL,) if should_notify(host_sections(report, Severity.MEDIUM), None) else ()
+    outbox, errors = report.journal.outbox, list[Exception]()
+    sent_before = _deliver_all(report, settings, now, errors)  # first: what no recipient got counts as not sent
+    news = _news(report, settings, results=results, now=now)
+    audiences = [_audience(news, key, channel, sessions) for key, channel in settings.channels.items()]
+    refused = [one_line(line) for audience in audiences for lines in audience.refused.values() for line in lines]
     for line in refused:
         on_refused(line)
-    queued, errors = _queue_all(news, groups)
-    sent = deliver(outbox, settings.channel, now)
-    for number in superseded(outbox.sent()):
-        outbox.discard(number)
-    unusable = (f"{text!r} in [mail] is not a mail address" for text in settings.unusable)
-    lines = (*unusable, *refused, *map(str, sent_before), *queued, *map(str, sent))
+    queued = _queue_all(news, audiences, errors)
+    sent = _deliver_all(report, settings, now, errors)
+    for key in settings.channels:
+        for number in superseded(outbox.sent(key)):
+            outbox.discard(number)
+    lines = (*settings.remarks, *refused, *sent_before, *queued, *sent)
     if errors:
         errors[0].add_note("\n".join(lines))
         raise errors[0]
     return tuple(map(one_line, lines))
 
 
-def _news(
-    report: RunReport,
-    settings: NotificationSettings,
-    sessions: Mapping[str, CommandRunner],
-    *,
-    results: bytes,
-    now: datetime,
-) -> tuple[_News, Mapping[Recipients, tuple[HostSection, ...]]]:
-    """Return what the run has to report, and the sections of each group of recipients."""
+def _deliver_all(
+    report: RunReport, settings: NotificationSettings, now: datetime, errors: list[Exception]
+) -> tuple[str, ...]:
+    """Send what is queued over each channel, and return lines; add an exception of ours to the errors."""
+    lines = list[str]()
+    for key, channel in settings.channels.items():
+        try:
+            lines += map(str, deliver(report.journal.outbox, key, channel, now))
+        except Exception as error:  # noqa: BLE001 - the boundary of one channel: the others still send
+            errors.append(error)
+            lines.append(f"no delivery by [{key}]: {type(error).__name__}: {error}")
+    return tuple(lines)
+
+
+def _news(report: RunReport, settings: NotificationSettings, *, results: bytes, now: datetime) -> _News:
+    """Return what the run has to report, with the repairs of runs that ended before they could."""
     outbox = report.journal.outbox
     unreported = report.journal.repairs_after(outbox.notified_through())
     last_outcome = max((number for number, _, _ in unreported), default=outbox.notified_through())
     whole = replace(report, case_results=(*report.case_results, *_missed(report, unreported, now)))
     sections = host_sections(whole, settings.fail_on, unknown_fails=settings.unknown_fails)
-    news = _News(whole, settings, sections, last_notified(outbox.states()), results, now, last_outcome)
-    groups, refused = _groups(news, sessions)
-    return replace(news, refused=refused), groups
+    return _News(whole, settings, sections, results, now, last_outcome)
 
 
 def _missed(
@@ -120,55 +137,59 @@ def _missed(
             yield CaseResult(case, "proven", note=note)
 
 
-def _groups(
-    news: _News, sessions: Mapping[str, CommandRunner]
+def _audience(news: _News, key: str, channel: Channel, sessions: Mapping[str, CommandRunner]) -> _Audience:
+    """Return the recipients of a channel: those of whole runs, else the contacts of each host."""
+    known = last_notified(news.report.journal.outbox.states(key))
+    if channel.recipients:
+        return _Audience(key, channel, known, {channel.recipients: news.sections})
+    groups, refused = _groups_by_contact(news, known, sessions)
+    return _Audience(key, channel, known, groups, refused)
+
+
+def _groups_by_contact(
+    news: _News, known: Mapping[Recipients, NotifiedState], sessions: Mapping[str, CommandRunner]
 ) -> tuple[Mapping[Recipients, tuple[HostSection, ...]], Mapping[str, tuple[str, ...]]]:
-    """Return the sections of each group of recipients, and by host a line about each contact that gets no mail.
+    """Return the sections of each group of contacts, and by host a line about each contact that gets no mail.
 
     Recipients of an earlier notification are notified of what changed since, if they still get mail.
     """
-    settings, policy = news.settings, news.settings.contacts
-    if settings.recipients:
-        return {settings.recipients: news.sections}, {}
+    default, policy = news.settings.default_recipients, news.settings.contacts
     relevant = [section for section in news.sections if any(not item.below_threshold for item in section.items)]
     contacts = permitted_contacts((section.host for section in relevant), sessions, policy)
     earlier = {
-        section.host: used
-        for state in news.known.values()
+        section.host: permitted
+        for state in known.values()
         for section in state.sections
-        if (
-            used := state.to if state.to == settings.default_recipients else policy.permit_again(section.host, state.to)
-        )
+        if (permitted := state.to if state.to == default else policy.permit_again(section.host, state.to))
     }
     used_by_host = earlier | {host: permitted.used for host, permitted in contacts.items()}
-    groups = group_by_recipients(relevant, used_by_host, settings.default_recipients)
-    refused = {host: permitted.refused for host, permitted in contacts.items()}
-    return dict.fromkeys(news.known, ()) | groups, refused
+    groups = group_by_recipients(relevant, used_by_host, default)
+    return dict.fromkeys(known, ()) | groups, {host: permitted.refused for host, permitted in contacts.items()}
 
 
-def _queue_all(
-    news: _News, groups: Mapping[Recipients, tuple[HostSection, ...]]
-) -> tuple[tuple[str, ...], Sequence[Exception]]:
-    """Queue a notification for each group that has news, all or none; return lines, and exceptions of ours."""
-    outbox, errors = news.report.journal.outbox, list[Exception]()
-    with outbox.record_batch(news.last_outcome):
-        lines = [_queued(news, recipients, sections, errors) for recipients, sections in groups.items()]
-    return tuple(filter(None, lines)), errors
+def _queue_all(news: _News, audiences: Sequence[_Audience], errors: list[Exception]) -> tuple[str, ...]:
+    """Queue a notification for each group that has news, all or none; return lines, add exceptions of ours."""
+    with news.report.journal.outbox.record_batch(news.last_outcome):
+        lines = [
+            _queued(news, audience, recipients, errors) for audience in audiences for recipients in audience.groups
+        ]
+    return tuple(filter(None, lines))
 
 
-def _queued(news: _News, recipients: Recipients, sections: tuple[HostSection, ...], errors: list[Exception]) -> str:
+def _queued(news: _News, audience: _Audience, recipients: Recipients, errors: list[Exception]) -> str:
     """Return a line about the notification of a group; add an exception of ours to the errors."""
     try:
-        notification = _notification(news, recipients, sections)
-        return _queue(news, recipients, notification) if notification else ""
-    except Exception as error:  # noqa: BLE001 - the boundary of one group: the others still get their mail
+        notification = _notification(news, audience, recipients)
+        return _queue(news, audience, recipients, notification) if notification else ""
+    except Exception as error:  # noqa: BLE001 - the boundary of one group: the others still get theirs
         errors.append(error)
         return f"no notification to {join_limited(recipients)}: {type(error).__name__}: {error}"
 
 
-def _notification(news: _News, recipients: Recipients, sections: Sequence[HostSection]) -> Notification | None:
+def _notification(news: _News, audience: _Audience, recipients: Recipients) -> Notification | None:
     """Return the notification of a group, None if there is no news for it."""
-    known = without_silenced(news.known.get(recipients), news.report)
+    sections = audience.groups[recipients]
+    known = without_silenced(audience.known.get(recipients), news.report)
     changes = changes_since(known, news.sections, news.report)
     shown = _merged((*sections, *changes))
     state = should_notify(shown, state_digest(known.sections) if known else None)
@@ -178,9 +199,9 @@ def _notification(news: _News, recipients: Recipients, sections: Sequence[HostSe
     if state not in ("failed", "waiting"):  # no problem is left but what fails no run
         shown = _above_threshold(shown)
     hosts = {section.host for section in shown}
-    results = news.results if news.settings.recipients else results_of_hosts(news.results, hosts)
+    results = news.results if audience.channel.recipients else results_of_hosts(news.results, hosts)
     files = (Attachment(RESULTS, results),) if results else ()
-    remarks = tuple(line for host in sorted(hosts) for line in news.refused.get(host, ()))
+    remarks = tuple(line for host in sorted(hosts) for line in audience.refused.get(host, ()))
     return Notification(state, hosts_worst_first(shown), news.settings.origin(news.now), files, remarks)
 
 
@@ -193,15 +214,16 @@ def _above_threshold(sections: Sequence[HostSection]) -> tuple[HostSection, ...]
     return by_host((host, item) for host, item in pairs if not item.below_threshold)
 
 
-def _queue(news: _News, recipients: Recipients, notification: Notification) -> str:
+def _queue(news: _News, audience: _Audience, recipients: Recipients, notification: Notification) -> str:
     """Queue the fullest version of a notification that holds no secret; return a line about it."""
-    settings, outbox, refused = news.settings, news.report.journal.outbox, list[str]()
+    outbox, refused = news.report.journal.outbox, dict[str, None]()
     for version in _versions(notification):
         try:
-            message = compose(version, settings.sender, recipients, secrets=settings.secrets).as_bytes()
-            number = outbox.add(str(NotifiedState(recipients, version.sections)), message, news.now)
+            message = audience.channel.render(version, recipients)
+            state, progress = str(NotifiedState(recipients, version.sections)), initial_progress(recipients)
+            number = outbox.add(state, message, news.now, channel=audience.key, progress=progress)
         except ValueError as error:
-            refused.append(str(error))
+            refused[str(error)] = None
         else:
             return "; ".join((f"notification {number} to {join_limited(recipients)}: {subject(version)}", *refused))
     return f"no notification to {join_limited(recipients)}: {'; '.join(refused)}"

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol, TypeVar
 
-from audit.host.cpanel import read_forward, read_wwwacct
+from audit.host.cpanel import is_address, read_forward, read_wwwacct
 from audit.text import MAX_QUOTED, join_limited, shortened
 from audit.x509.public_suffix import owned_domain
 from remediate.hosts import trusted_script
@@ -98,6 +98,12 @@ class ContactPolicy:
         return f"the domain is neither {of_host} nor that of [mail] to; allow it by [mail] allowed_domains"
 
 
+def local_address(user: str, host: str) -> str:
+    """Return the address of a user of a host; of a host whose name cannot be in an address, at `localhost`."""
+    address = f"{user}@{host}"
+    return address if is_address(address) else f"{user}@localhost"
+
+
 def _refusal(host: str, addresses: Sequence[str], why: str) -> str:
     """Return the line about contacts that get no mail; empty if there are none."""
     if not addresses:
@@ -109,10 +115,10 @@ def _refusal(host: str, addresses: Sequence[str], why: str) -> str:
 
 def _owned(names: Iterable[str]) -> frozenset[str]:
     """Return the registrable domains of names; none for an address or a name without a domain."""
-    return frozenset(owned_domain(name) for name in names if "." in name.strip(".") and not _is_address(name))
+    return frozenset(owned_domain(name) for name in names if "." in name.strip(".") and not _is_ip_address(name))
 
 
-def _is_address(name: str) -> bool:
+def _is_ip_address(name: str) -> bool:
     try:
         ipaddress.ip_address(name)
     except ValueError:

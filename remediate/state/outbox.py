@@ -1,4 +1,7 @@
-"""The notifications in the journal: messages that are queued until they are sent, and what recipients know."""
+"""The notifications in the journal: messages that are queued until they are sent, and what recipients know.
+
+Each channel has its own, under the key of its section in the configuration.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
 
 from audit.json_codec import format_time, parse_time
 from audit.redaction import Secrets
 from remediate.pki.secret_scan import find_secret
 from remediate.state.database import Database
+
+MAIL: Final = "mail"
+"""The key of the channel that sends emails."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +38,7 @@ class Outbox:
         self._database = database
         self._secrets = secrets
 
-    def add(self, state: str, message: bytes | None, at: datetime) -> int:
+    def add(self, state: str, message: bytes | None, at: datetime, *, channel: str = MAIL, progress: str = "") -> int:
         """Queue a message, None if there is nothing to send, with the state that it reports; return its number.
 
         Raises ValueError if it holds a secret.
@@ -40,14 +47,20 @@ class Outbox:
         if found:
             raise ValueError(f"the notification is not stored in the journal, because it holds {found}")
         return self._database.write(
-            "INSERT INTO notifications (state, message, queued_at) VALUES (?, ?, ?)", state, message, format_time(at)
+            "INSERT INTO notifications (channel, state, message, queued_at, progress) VALUES (?, ?, ?, ?, ?)",
+            channel,
+            state,
+            message,
+            format_time(at),
+            progress,
         )
 
-    def queued(self) -> tuple[QueuedMessage, ...]:
-        """Return the messages that were not sent yet, the oldest first."""
+    def queued(self, channel: str | None = None) -> tuple[QueuedMessage, ...]:
+        """Return the messages of a channel, or of all, that were not sent yet, the oldest first."""
         rows = self._database.read(
             "SELECT id, message, queued_at, progress FROM notifications"
-            " WHERE message IS NOT NULL AND sent_at IS NULL ORDER BY id"
+            " WHERE coalesce(?, channel) = channel AND message IS NOT NULL AND sent_at IS NULL ORDER BY id",
+            channel,
         )
         return tuple(QueuedMessage(number, message, parse_time(at), progress) for number, message, at, progress in rows)
 
@@ -65,14 +78,21 @@ class Outbox:
         """Delete a notification: its state counts as not sent."""
         self._database.write("DELETE FROM notifications WHERE id = ?", number)
 
-    def states(self) -> tuple[str, ...]:
-        """Return the states of all notifications, sent and queued, in their order."""
-        rows = self._database.read("SELECT state FROM notifications ORDER BY id")
+    def states(self, channel: str | None = None) -> tuple[str, ...]:
+        """Return the states of all notifications of a channel, or of all, sent and queued, in their order."""
+        rows = self._database.read(
+            "SELECT state FROM notifications WHERE coalesce(?, channel) = channel ORDER BY id",
+            channel,
+        )
         return tuple(str(state) for (state,) in rows)
 
-    def sent(self) -> tuple[tuple[int, str], ...]:
-        """Return the numbers and states of the notifications that were sent, in their order."""
-        rows = self._database.read("SELECT id, state FROM notifications WHERE sent_at IS NOT NULL ORDER BY id")
+    def sent(self, channel: str | None = None) -> tuple[tuple[int, str], ...]:
+        """Return the numbers and states of the sent notifications of a channel, or of all, in their order."""
+        rows = self._database.read(
+            "SELECT id, state FROM notifications"
+            " WHERE coalesce(?, channel) = channel AND sent_at IS NOT NULL ORDER BY id",
+            channel,
+        )
         return tuple((int(number), str(state)) for number, state in rows)
 
     @contextmanager

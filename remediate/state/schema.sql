@@ -1,4 +1,4 @@
--- The journal's schema of today, as version 4. A change adds migrations/NNNN_*.sql, which makes the same of an older
+-- The journal's schema of today, as version 5. A change adds migrations/NNNN_*.sql, which makes the same of an older
 -- journal; a test compares the two.
 
 CREATE TABLE cases (
@@ -59,14 +59,15 @@ CREATE TABLE outcomes (
     PRIMARY KEY (case_id, round)
 );
 
--- `state` is what a notification says to be wrong, as JSON.
+-- `state` is what a notification says to be wrong, as JSON; `channel` is the key of a section of the configuration.
 CREATE TABLE notifications (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     state TEXT NOT NULL,
     message BLOB,
     queued_at TEXT NOT NULL,
     sent_at TEXT,
-    progress TEXT NOT NULL DEFAULT ''
+    progress TEXT NOT NULL DEFAULT '',
+    channel TEXT NOT NULL DEFAULT 'mail'
 );
 
 -- One row: the last outcome, by its rowid, that recipients were notified of.

@@ -23,7 +23,7 @@ from remediate.execution.context import ConfiguredIssuer, Network
 from remediate.issuers import BadIssuer, read_issuer
 from remediate.issuers.none import NoIssuer
 from remediate.model.options import RemediateConfig, RunOptions
-from remediate.notify.channels import read_mail
+from remediate.notify.channels import read_channel, read_mail
 
 
 def _read_issuers(configuration: Configuration) -> None:
@@ -31,10 +31,16 @@ def _read_issuers(configuration: Configuration) -> None:
         read_issuer(issuer)
 
 
+def _read_channels(configuration: Configuration) -> None:
+    for table in subsections(configuration, "notify").values():
+        read_channel(table)
+
+
 SECTIONS: Final[Mapping[str, Callable[[Configuration], object]]] = {
     "issuer": _read_issuers,
     "remediate": lambda configuration: section(configuration, "remediate").decode(RemediateConfig),
     "mail": lambda configuration: read_mail(section(configuration, "mail")),
+    "notify": _read_channels,
 }
 """The function that decodes a section, by its key."""
 

@@ -14,6 +14,7 @@ import pytest
 from remediate.state.lock import locked
 from tests.lab.demo import served
 from tests.support.evidence import rows
+from tests.support.notify.webhook_receiver import SECRET, Receiver, receiving
 
 EXPIRED: Final = "expired-mail"  # labels of services of the lab that nobody shares a file with
 OLD: Final = "expiring-mx"
@@ -34,6 +35,19 @@ def run(pytester: pytest.Pytester, lab: Any, *arguments: str) -> pytest.RunResul
     return pytester.runpytest_subprocess(*given, timeout=120)
 
 
+def configuration_with_webhook(folder: Path, lab: Any, receiver: Receiver) -> Path:  # noqa: ANN401 - JSON
+    """Write the configuration of the lab with a webhook beside its emails, and return its file."""
+    given = lab["arguments"]
+    secret, file = folder / "webhook-secret", folder / "webhook.toml"
+    secret.touch(mode=0o600)
+    secret.write_text(f"{SECRET}\n")
+    written = Path(given[given.index("--audit-config") + 1]).read_text()
+    keys = f'kind = "webhook"\nurl = "{receiver.url()}"\nsecret = {{ file = "{secret.name}" }}\n'
+    table = written.index("\n[[service]]")
+    file.write_text(f"{written[:table]}\n[notify.ops]\n{keys}{written[table:]}")
+    return file
+
+
 def of(name: str, *more: str) -> tuple[str, ...]:
     """Return the arguments that leave only the endpoints of that name in the run."""
     return ("-k", " and ".join((f"{name}.lab.test", *more)))
@@ -46,7 +60,9 @@ def orders(lab: Any, name: str) -> int:  # noqa: ANN401 - JSON
 
 def test_what_failed_is_repaired_and_the_last_verdict_counts(pytester: pytest.Pytester, lab: Any) -> None:  # noqa: ANN401 - JSON
     reports = ("--junit-xml=junit.xml", "--html=report.html", "--self-contained-html")
-    result = run(pytester, lab, "--remediate", *of(EXPIRED), *reports)
+    with receiving() as receiver:
+        webhook = ("--audit-config", str(configuration_with_webhook(pytester.path, lab, receiver)))
+        result = run(pytester, lab, "--remediate", *of(EXPIRED), *reports, *webhook)
     assert result.ret == 0, result.stdout.str()
     verdicts = {(row["check"], row["phase"]): row["verdict"] for row in rows(pytester.path / "results.jsonl", "result")}
     assert (verdicts["cert.expired", "before"], verdicts["cert.expired", "after"]) == ("fail", "pass")
@@ -58,6 +74,10 @@ def test_what_failed_is_repaired_and_the_last_verdict_counts(pytester: pytest.Py
     html = (pytester.path / "report.html").read_text()
     assert "before: fail (critical): expired" in html
     assert "Repairs: 1 repaired" in html
+    (message,) = receiver.messages.values()  # their signatures are verified
+    assert (message["type"], message["data"]["counts"]["repaired"]) == ("sslaudit.repaired", 1)
+    assert {found["check"] for found in message["data"]["items"][0]["findings"]} >= {"cert.expired"}
+    result.stdout.fnmatch_lines(["notification * to notify.ops: localhost: expired *; repaired"])
 
 
 def test_what_was_done_to_each_endpoint_stands_in_the_results(pytester: pytest.Pytester, lab: Any) -> None:  # noqa: ANN401 - JSON

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import ast
+import base64
+import json
 import re
 import shlex
 import tomllib
 from collections.abc import Callable, Iterator
+from dataclasses import fields
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
@@ -19,12 +23,17 @@ from audit.observation import Observation
 from pytest_sslaudit.cli import checkallsslcerts, program
 from remediate.cli.main import main as repair_program
 from remediate.issuers import read_issuer
+from remediate.model.case import FindingKey
+from remediate.model.causes import Cause
 from remediate.model.options import chosen_issuer, issuer_kind
+from remediate.notify.channels.webhook import WebhookConfig
+from remediate.notify.channels.webhook_message import render_body, signed_headers
 from remediate.wiring.sections import require_valid_sections
 from tests.repository import documents
 from tests.support.checkout import CHECKOUT
 from tests.support.endpoint_facts import served
 from tests.support.evidence import NOW, A, keep
+from tests.support.notify.notifications import item, notification, section
 
 PAGES: Final = tuple(
     str(file.relative_to(CHECKOUT)) for file in (*sorted(CHECKOUT.glob("*.md")), *sorted(CHECKOUT.glob("docs/*.md")))
@@ -146,6 +155,50 @@ def test_the_configuration_of_a_repair_can_be_read(tmp_path: Path) -> None:
     name = chosen_issuer(configuration, None)
     assert (name, issuer_kind(configuration, name)) == ("store", "store")
     assert configuration.service[0].docroot == "/srv/gateway/public"
+
+
+def fenced(page: str, language: str) -> list[str]:
+    """Return the fenced code of a page in a language."""
+    return re.findall(rf"```{language}\n(.*?)```", text(page), flags=re.DOTALL)
+
+
+def test_configuration_of_notifications_can_be_read(tmp_path: Path) -> None:
+    (tmp_path / "sslaudit.toml").write_text("\n".join(fenced("docs/notifications.md", "toml")))
+    configuration = read_configuration(tmp_path, None)
+    require_valid_sections(configuration)
+    (webhook,) = subsections(configuration, "notify").values()
+    assert set(webhook.table) == {field.name for field in fields(WebhookConfig)}
+
+
+def test_webhook_of_the_documentation_has_every_field() -> None:
+    (example,) = (json.loads(block) for block in fenced("docs/notifications.md", "json"))
+    findings = (FindingKey("web1/imaps://mail.example.com:993", "cert.expiring"),)
+    body = json.loads(render_body(notification(section(item(findings=findings)))))
+    assert keys_of(example) == keys_of(body)
+    assert set(example["data"]["items"][0]["causes"]) <= set(Cause)
+
+
+def keys_of(value: object) -> object:
+    """Return a JSON value with the type in place of each value."""
+    if isinstance(value, dict):
+        return {key: keys_of(item) for key, item in value.items()}
+    return [keys_of(item) for item in value] if isinstance(value, list) else type(value).__name__
+
+
+def test_receiver_of_the_documentation_accepts_genuine_messages_alone() -> None:
+    names: dict[str, Any] = {}
+    (example,) = fenced("docs/notifications.md", "python")
+    assert len(example.splitlines()) <= 12
+    exec(example, names)  # noqa: S102 - the code of the page itself
+    is_genuine, now, body, key = names["is_genuine"], datetime.now(UTC), render_body(notification()), bytes(range(32))
+    secret, headers = f"whsec_{base64.b64encode(key).decode()}", dict(signed_headers(body, key, now))
+    assert is_genuine(secret, headers, body)
+    assert is_genuine(secret, headers | {"webhook-signature": f"v1,AAAA {headers['webhook-signature']}"}, body)
+    assert not is_genuine(secret, headers, body + b" ")
+    assert not is_genuine(secret, headers | {"webhook-id": "msg_other"}, body)
+    assert not is_genuine(secret, headers | {"webhook-signature": "v1,\N{LATIN SMALL LETTER E WITH ACUTE}"}, body)
+    assert not is_genuine(f"whsec_{base64.b64encode(bytes(31)).decode()}", headers, body)
+    assert not is_genuine(secret, dict(signed_headers(body, key, now - timedelta(minutes=6))), body)
 
 
 def test_the_configuration_of_a_panels_server_can_be_read(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
-"""The channels that send notifications: a mail server, or the local mail system.
+"""The channels that send notifications: email, and a table of other kinds with one row each.
 
-There is never a second channel beside the configured one, because it might send unencrypted over a network.
+Emails have one mail system, the configured one. If it fails, no other mail system is tried, because that might send
+unencrypted over a network. Other channels send beside it, each by itself.
 """
 
 from __future__ import annotations
@@ -9,27 +10,43 @@ from collections.abc import Mapping
 from typing import Final
 
 from audit.config import ConfigSection
-from remediate.notify.channels.base import MailConfig
+from remediate.notify.channels.base import ChannelConfig, MailConfig
 from remediate.notify.channels.sendmail import SendmailConfig
 from remediate.notify.channels.smtp import SmtpConfig
+from remediate.notify.channels.webhook import WebhookConfig
 
-CHANNELS: Final[Mapping[str, type[MailConfig]]] = {
+CHANNELS: Final[Mapping[str, type[ChannelConfig]]] = {
+    "webhook": WebhookConfig,
+}
+"""The keys of `[notify.NAME]`, by its `kind`."""
+
+MAIL_SYSTEMS: Final[Mapping[str, type[MailConfig]]] = {
     "sendmail": SendmailConfig,
     "smtp": SmtpConfig,
 }
-"""The keys of `[mail]` for each channel, by its name."""
+"""The keys of `[mail]` for each mail system, by its name."""
 
 _SERVER_KEYS: Final = ("user", "password", "ca_file")
 
 
 def read_mail(section: ConfigSection) -> MailConfig | None:
-    """Return the decoded `[mail]`, None if it is absent or empty: then no notification is sent.
+    """Return the decoded `[mail]`, None if it is absent or empty: then no email is sent.
 
-    Raises BadConfiguration. The channel is the local mail system unless `smtp` is the URL of a server.
+    Raises BadConfiguration. Emails go to the local mail system unless `smtp` is the URL of a server.
     """
-    named = section.table.get("smtp") if isinstance(section.table, dict) else None
-    is_local = named in (None, "sendmail")
+    written = section.table.get("smtp") if isinstance(section.table, dict) else None
+    is_local = written in (None, "sendmail")
     if is_local and (key := next((key for key in _SERVER_KEYS if key in section.table), None)):
         raise section.bad(f'the key {key!r} is used only with a server; write smtp = "smtp://HOST:PORT"')
-    read = section.decode(CHANNELS["sendmail" if is_local else "smtp"])
-    return None if read == type(read)() else read
+    mail = section.decode(MAIL_SYSTEMS["sendmail" if is_local else "smtp"])
+    return None if mail == type(mail)() else mail
+
+
+def read_channel(section: ConfigSection) -> ChannelConfig:
+    """Return the decoded section `[notify.NAME]`; raises BadConfiguration."""
+    kind = section.table.get("kind") if isinstance(section.table, dict) else None
+    if not isinstance(kind, str):
+        raise section.bad(f"it has no kind; known are {', '.join(CHANNELS)}")
+    if kind not in CHANNELS:
+        raise section.bad(f"no channel of the kind {kind!r}; known are {', '.join(CHANNELS)}")
+    return section.decode(CHANNELS[kind])

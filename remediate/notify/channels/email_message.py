@@ -18,18 +18,14 @@ from typing import Final
 
 from audit.host.cpanel import is_address
 from audit.redaction import Secrets
-from audit.text import join_limited, one_line, printable_lines
+from audit.text import join_limited, one_line
+from remediate.notify.channels.base import HoldsSecret
 from remediate.notify.channels.email_body import as_remark, email_body
-from remediate.notify.notification import Attachment, Notification, ReportItem, items_worst_first
+from remediate.notify.notification import Attachment, Notification, subject
 from remediate.pki.secret_scan import find_secret
 
 _MAX_ATTACHED: Final = 2_000_000  # bytes; mail servers refuse messages of ten million, and base64 adds a third
 _MAX_UNCOMPRESSED: Final = 200_000  # bytes; longer files are compressed
-_MAX_SUBJECT: Final = 180  # characters; mail programs show no more
-
-
-class HoldsSecret(ValueError):
-    """A message that was not composed because it would hold a secret; says where and of which kind, never which."""
 
 
 def compose(
@@ -59,36 +55,6 @@ def compose(
         kind = "gzip" if file.name.endswith(".gz") else "octet-stream"
         message.add_attachment(file.content, "application", kind, filename=one_line(file.name, 100).replace("/", "_"))
     return message
-
-
-def subject(notification: Notification) -> str:
-    """Return the worst item in one line, and how many more there are."""
-    sections = notification.named_sections
-    ranked = items_worst_first(sections)
-    if notification.state == "recovered" or not ranked:
-        hosts = [one_line(section.host, 60) for section in sections] or [one_line(notification.run.controller, 60)]
-        return f"{', '.join(hosts[:3])}{' and more' if len(hosts) > 3 else ''}: all problems are solved"
-    section, worst = ranked[0]
-    count = sum(item.is_problem for _, item in ranked) or sum(item.state == worst.state for _, item in ranked)
-    more = f" (and {count - 1} more)" if count > 1 else ""
-    what = one_line(worst.service, 60) if worst.is_down else one_line(worst.reason, 110)
-    line = f"{one_line(section.host, 60)}: {what}{': ' if worst.is_down else '; '}{_result(worst)}"
-    return one_line(f"SERVICE DOWN: {line}" if worst.is_down else line, _MAX_SUBJECT - len(more)) + more
-
-
-def _result(item: ReportItem) -> str:
-    """Return what became of an item, in a few words."""
-    first, *_ = [*printable_lines(item.happened), ""]
-    happened = f": {first}" if first else ""
-    match item.state:
-        case "failed":
-            return one_line(f"{'repair failed' if item.tried else 'not repaired'}{happened}", 110)
-        case "waiting":
-            return one_line(f"waiting{happened}", 110)
-        case "repaired":
-            return "repaired"
-        case "recovered":
-            return "recovered"
 
 
 def _address(text: str) -> Address:

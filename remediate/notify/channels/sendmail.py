@@ -36,6 +36,11 @@ class Sendmail:
     path: str = "/usr/sbin/sendmail"  # Filesystem Hierarchy Standard 3.0, 4.10
     timeout_s: float = 120.0
 
+    @property
+    def name(self) -> str:
+        """The path of the program."""
+        return self.path
+
     def send(self, envelope: Envelope, commit: Callable[[], None]) -> Mapping[str, DeliveryOutcome]:
         """Send a message to all its recipients at once. The program gets nothing of our environment."""
         return dict.fromkeys(envelope.recipients, self._send(envelope, commit))

@@ -113,6 +113,11 @@ class Smtp:
 
     server: SmtpServer
 
+    @property
+    def name(self) -> str:
+        """The server and its port."""
+        return f"{self.server.host}:{self.server.port}"
+
     def send(self, envelope: Envelope, commit: Callable[[], None]) -> Mapping[str, DeliveryOutcome]:
         """Send a message and return the outcome for each recipient."""
         try:

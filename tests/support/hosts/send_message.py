@@ -10,12 +10,12 @@ import json
 import os
 import sys
 
-from remediate.notify.channels.base import Channel, Envelope
+from remediate.notify.channels.base import Envelope, MailSystem
 from remediate.notify.channels.sendmail import Sendmail
 from remediate.notify.channels.smtp import Smtp, parse_smtp_url
 
 
-def _channel(way: str) -> Channel:
+def _channel(way: str) -> MailSystem:
     if way == "sendmail":
         return Sendmail()
     user, password = os.environ.get("SMTP_USER"), os.environ.get("SMTP_PASSWORD")

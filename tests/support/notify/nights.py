@@ -19,22 +19,32 @@ from remediate.model.options import RunLimits
 from remediate.model.outcome import CaseResult
 from remediate.model.plan import Plan
 from remediate.notify.channels.base import Deferred, Delivered, DeliveryOutcome, Envelope
+from remediate.notify.channels.mail import Mail
 from remediate.notify.notifier import notify
 from remediate.notify.report import RunReport
 from remediate.notify.settings import NotificationSettings
 from remediate.planning.planner import plan
 from remediate.state.journal import Journal
+from remediate.state.outbox import MAIL
 from tests.support.remediate.result_rows import NOW, SUMMARY, Row
 
 ADMIN = "admin@example.com"
+CONTROLLER = "ctl.example.com"
+
+
+def settings_of(mail: Mail) -> NotificationSettings:
+    """Return settings by which emails alone are sent."""
+    return NotificationSettings(CONTROLLER, "0.1.0", {MAIL: mail}, remarks=mail.remarks)
 
 
 @dataclass
 class Mailbox:
-    """A channel that delivers everything, or returns the outcome that a test sets."""
+    """A mail system that delivers everything, or returns the outcome that a test sets."""
 
     outcome: DeliveryOutcome = field(default_factory=lambda: Delivered("250 OK"))
     sent: list[Envelope] = field(default_factory=list)
+
+    name: str = "a mailbox"
 
     def send(self, envelope: Envelope, commit: Callable[[], None]) -> Mapping[str, DeliveryOutcome]:
         if not isinstance(self.outcome, Deferred):
@@ -81,12 +91,20 @@ class Nights:
     refused: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.settings = NotificationSettings("ctl.example.com", "0.1.0", self.box, (ADMIN,))
+        self.settings = settings_of(Mail(self.box, CONTROLLER, (ADMIN,)))
 
-    def change(self, **differing: Any) -> None:  # noqa: ANN401 - the fields of an account
-        """Change the account."""
+    def change(self, **differing: Any) -> None:  # noqa: ANN401 - the fields of the settings
+        """Change the settings."""
         assert self.settings
         self.settings = replace(self.settings, **differing)
+
+    def change_mail(self, **differing: Any) -> None:  # noqa: ANN401 - the fields of the channel
+        """Change the channel of emails."""
+        assert self.settings
+        mail = self.settings.channels[MAIL]
+        assert isinstance(mail, Mail)
+        changed = replace(mail, **differing)
+        self.change(channels={**self.settings.channels, MAIL: changed}, remarks=changed.remarks)
 
     def plan(self, *rows: Row) -> Plan:
         """Return what is planned tonight."""

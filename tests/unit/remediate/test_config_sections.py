@@ -13,13 +13,14 @@ from audit.config.schema import HANDED_ON
 from remediate.issuers import ISSUERS, read_issuer
 from remediate.issuers.store import StoreConfig
 from remediate.model.options import RemediateConfig, written_options
-from remediate.notify.channels import CHANNELS, read_mail
+from remediate.notify.channels import CHANNELS, MAIL_SYSTEMS, read_mail
 from remediate.notify.channels.sendmail import SendmailConfig
 from remediate.notify.channels.smtp import SmtpConfig
 from remediate.wiring.sections import SECTIONS, require_valid_sections
 
 STORE = '[issuer.s]\nkind = "store"\nbase_url = "https://store.example.com"\n'
 TOKEN = 'token = { env = "STORE_TOKEN" }\n'
+HOOK = '[notify.ops]\nkind = "webhook"\nurl = "https://hooks.example.com/a"\n'
 SERVER = '[mail]\nsmtp = "smtp://relay.example.com"\n'
 
 
@@ -63,7 +64,13 @@ def test_section_is_decoded_by_the_type_of_its_owner(tmp_path: Path) -> None:
         (f"{SERVER}pasword = 'x'", "[mail]: unknown key 'pasword'; did you mean 'password'?"),
         ("[mail]\nuser = 'me'", "[mail]: the key 'user' is used only with a server; write smtp = "),
         ("mail = 'root'", "[mail]: 'root' is not a table"),
-        ("[dns]\nserver = 'x'", "unknown key 'dns'; known are issuer, remediate, mail"),
+        ("[dns]\nserver = 'x'", "unknown key 'dns'; known are issuer, remediate, mail, notify"),
+        ("[notify.ops]\nkind = 'pager'", "[notify.ops]: no channel of the kind 'pager'; known are webhook"),
+        ("[notify.ops]\nurl = 'https://a.example'", "[notify.ops]: it has no kind; known are webhook"),
+        ("[notify]\nkind = 'webhook'", "[notify.kind]: it has no kind; known are webhook"),
+        ("[[notify]]\nkind = 'webhook'", "[notify]: "),
+        (HOOK, "[notify.ops]: the key 'secret' is missing"),
+        (f"{HOOK}sekret = 1", "[notify.ops]: unknown key 'sekret'; did you mean 'secret'?"),
     ],
 )
 def test_wrong_key_is_refused_with_place_and_fix(tmp_path: Path, text: str, message: str) -> None:
@@ -90,6 +97,7 @@ def test_former_key_is_refused_with_its_new_name(tmp_path: Path, line: str, mess
     [
         (f'{SERVER}password = "hunter2-secret"\n', "[mail]: password"),
         (f'{STORE}token = "hunter2-secret"\n', "[issuer.s]: token"),
+        (f'{HOOK}secret = "hunter2-secret"\n', "[notify.ops]: secret"),
         (f'{STORE}token = ["hunter2-secret"]\n', "[issuer.s]: token"),
         (f'{STORE}token = {{ file = ["hunter2-secret"] }}\n', "[issuer.s]: token"),
         ('[mail]\nsmtp = ["smtp://me:hunter2-secret@relay.example.com"]\n', "[mail]: smtp"),
@@ -104,7 +112,9 @@ def test_secret_in_the_wrong_place_is_not_repeated(tmp_path: Path, text: str, ke
     assert refused.value.__cause__ is None
 
 
-@pytest.mark.parametrize("text", [f"{SERVER}password = ", f"{STORE}token = "], ids=["mail", "issuer"])
+@pytest.mark.parametrize(
+    "text", [f"{SERVER}password = ", f"{STORE}token = ", f"{HOOK}secret = "], ids=["mail", "issuer", "webhook"]
+)
 @pytest.mark.parametrize(("mode", "is_refused"), [(0o600, False), (0o640, True), (0o604, True)])
 def test_secret_that_others_can_read_is_refused(tmp_path: Path, text: str, mode: int, *, is_refused: bool) -> None:
     configuration = read(tmp_path, f"{text}{{ file = 'secret' }}\n")
@@ -113,13 +123,13 @@ def test_secret_that_others_can_read_is_refused(tmp_path: Path, text: str, mode:
     (tmp_path / "secret").chmod(mode)
     if not is_refused:
         return require_valid_sections(configuration)
-    with pytest.raises(BadConfiguration, match=r"(password|token): others can read or change .*: chmod 600"):
+    with pytest.raises(BadConfiguration, match=r"(password|token|secret): others can read or change .*: chmod 600"):
         require_valid_sections(configuration)
     return None
 
 
 def test_key_of_a_file_is_one_that_the_audit_finds_undecoded() -> None:
-    types: tuple[Any, ...] = (RemediateConfig, *ISSUERS.values(), *CHANNELS.values())
+    types: tuple[Any, ...] = (RemediateConfig, *ISSUERS.values(), *CHANNELS.values(), *MAIL_SYSTEMS.values())
     keys = {field.name for kind in types for field in fields(kind)}
     named = {key for key in keys if any(word in key for word in ("file", "path", "folder", "cert", "hook"))}
     assert named == {"ca_file"}

@@ -22,6 +22,7 @@ from remediate.state import migrations
 from remediate.state.database import JOURNAL_FILE, Database, UnusableState
 from remediate.state.journal import Event, Journal, journal_snapshot, open_journal, require_usable_journal
 from remediate.state.orders import PlacedOrder
+from remediate.state.outbox import MAIL
 from tests.support.remediate.older_journal import SECOND_NIGHT, A, B, C, D, older_journal
 
 FIRST_NIGHT = SECOND_NIGHT - timedelta(days=1)
@@ -193,6 +194,14 @@ def test_notifications_of_version_2_keep_their_states(file: Path, monkeypatch: p
     (section,) = notified.sections
     assert [(one.reason, one.below_threshold, one.severity) for one in section.items] == [(reason, True, Severity.LOW)]
     assert all(last_notified([one]) for one in earlier)
+
+
+def test_notifications_of_earlier_versions_are_emails(file: Path) -> None:
+    with open_journal(file.parent) as journal:
+        assert [queued.number for queued in journal.outbox.queued(MAIL)] == [3]
+        assert journal.outbox.states(MAIL) == journal.outbox.states()
+        assert [number for number, _ in journal.outbox.sent(MAIL)] == [1]
+        assert journal.outbox.states("notify.ops") == ()
 
 
 def shape(file: Path) -> object:

@@ -16,6 +16,7 @@ from remediate.model.options import RunOptions
 from remediate.model.plan import Plan
 from remediate.notify.report import RunReport
 from remediate.run import dry_run, repair_run
+from tests.support.notify.webhook_receiver import SECRET
 
 NOTHING = AuditResults((), {}, is_complete=True)
 
@@ -38,6 +39,27 @@ def test_dry_run_without_findings_needs_no_action_and_creates_no_state(options: 
     lines = list(dry_run(options, NOTHING, (), verbose=False))
     assert len(lines) == 1
     assert not options.state.exists()
+
+
+def test_dry_run_names_the_channels_and_sends_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOOK_SECRET", SECRET)
+    (tmp_path / "sslaudit.toml").write_text(
+        '[mail]\nto = ["admin@example.com", "root"]\nsmtp = "smtp://relay.example.com"\n'
+        '[notify.ops]\nkind = "webhook"\nurl = "https://hooks.example.com/t0ken"\nsecret = { env = "HOOK_SECRET" }\n'
+    )
+    both = RunOptions(read_configuration(tmp_path, None), tmp_path / "state", Anchors({}), "a test")
+    assert list(dry_run(both, NOTHING, (), verbose=False))[1:] == [
+        "if there is news, [notify.ops] notifies: webhook to https://hooks.example.com",
+        "if there is news, [mail] notifies: email to admin@example.com, root by relay.example.com:587",
+    ]
+
+
+def test_dry_run_names_the_contacts_of_hosts_as_recipients(tmp_path: Path) -> None:
+    (tmp_path / "sslaudit.toml").write_text('[mail]\nsmtp = "sendmail"\n')
+    local = RunOptions(read_configuration(tmp_path, None), tmp_path / "state", Anchors({}), "a test")
+    assert list(dry_run(local, NOTHING, (), verbose=False))[1:] == [
+        "if there is news, [mail] notifies: email to the contacts of each host by /usr/sbin/sendmail"
+    ]
 
 
 def test_python_m_remediate_is_the_command_line(

@@ -23,12 +23,12 @@ from remediate.model.causes import Cause
 from remediate.model.options import Concurrency
 from remediate.model.outcome import CaseResult
 from remediate.model.plan import Plan
+from remediate.notify.channels.mail import Mail
 from remediate.notify.notifier import notify
 from remediate.notify.report import RunReport
-from remediate.notify.settings import NotificationSettings
 from remediate.pki.csr import Csr
 from remediate.state.journal import Journal, open_journal
-from tests.support.notify.nights import ADMIN, Mailbox
+from tests.support.notify.nights import ADMIN, CONTROLLER, Mailbox, settings_of
 from tests.support.remediate.folder_hosts import AUTHORITY, DAY, NOW, Ca, Place, run_context, running_place
 from tests.support.remediate.older_journal import A, B, older_journal
 from tests.support.remediate.result_rows import SUMMARY, found, seen
@@ -81,7 +81,7 @@ class World:
             endings = repair(cases, self.run(journal), CONCURRENCY)
             after = evidence((self.a,), "pass", "after") if endings[0].ended_as == "proven" else None
             report = RunReport(Plan(cases, (), ()), endings, evidence((self.a, self.b)), journal, after)
-            settings = NotificationSettings("ctl.example.com", "0.1.0", self.box, (ADMIN,))
+            settings = settings_of(Mail(self.box, CONTROLLER, (ADMIN,)))
             notify(report, settings, sessions={}, results=b"", now=datetime.now(UTC))
         return {ending.case.host: ending for ending in endings}
 

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from audit.probe.http_request import MAX_RETRY_AFTER_S
 from remediate.issuers import IssuerEndpoint, IssuerFault, Order, OrderRequest
-from remediate.issuers.http import MAX_RETRY_AFTER_S, JsonResponse
+from remediate.issuers.http import JsonResponse
 from remediate.issuers.store import Store
 from tests.support.http.canned_server import Hold, answering, listening
 from tests.support.store.clients import TOKEN, client, fault

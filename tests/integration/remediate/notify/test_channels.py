@@ -9,7 +9,7 @@ import pytest
 
 from audit.config import BadConfiguration, ConfigSection, Configuration
 from remediate.notify.channels import read_mail
-from remediate.notify.channels.base import Channel, Deferred, Delivered, Envelope
+from remediate.notify.channels.base import Deferred, Delivered, Envelope, MailSystem
 from remediate.notify.channels.sendmail import Sendmail
 from remediate.notify.channels.smtp import Smtp
 from tests.support.notify.smtp_servers import PASSWORD, USER, certify, serving
@@ -22,7 +22,7 @@ def mail(**table: object) -> ConfigSection:
     return ConfigSection(Configuration(), "mail", table)
 
 
-def channel(**table: object) -> Channel:
+def channel(**table: object) -> MailSystem:
     """Return the channel that `[mail]` with these keys opens."""
     section = mail(**table)
     read = read_mail(section)

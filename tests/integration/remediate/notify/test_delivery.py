@@ -10,11 +10,20 @@ from pathlib import Path
 import pytest
 
 from audit.redaction import Secrets
-from remediate.notify.channels.base import Deferred, Delivered, DeliveryOutcome, Envelope, Refused, Uncertain
+from remediate.notify.channels.base import (
+    Deferred,
+    Delivered,
+    DeliveryOutcome,
+    Envelope,
+    MailSystem,
+    Refused,
+    Uncertain,
+)
 from remediate.notify.channels.email_message import compose
-from remediate.notify.delivery import deliver
+from remediate.notify.channels.mail import Mail
+from remediate.notify.delivery import DeliveryReport, deliver
 from remediate.state.database import open_database
-from remediate.state.outbox import Outbox
+from remediate.state.outbox import MAIL, Outbox
 from tests.integration.remediate.notify.test_smtp import smtp
 from tests.support.notify.notifications import AT, notification
 from tests.support.notify.smtp_servers import answering, misbehaving, serving
@@ -60,6 +69,7 @@ class Script:
 
     outcomes: dict[str, DeliveryOutcome] = field(default_factory=dict)
     delivered: list[str] = field(default_factory=list)
+    name: str = "a script"
 
     def send(self, envelope: Envelope, commit: Callable[[], None]) -> Mapping[str, DeliveryOutcome]:
         outcomes = {who: self.outcomes.get(who, Delivered("250 OK")) for who in envelope.recipients}
@@ -67,6 +77,11 @@ class Script:
             commit()
         self.delivered += [who for who, outcome in outcomes.items() if isinstance(outcome, Delivered)]
         return outcomes
+
+
+def deliver_mail(outbox: Outbox, mail_system: MailSystem, at: datetime) -> tuple[DeliveryReport, ...]:
+    """Send what is queued by this mail system."""
+    return deliver(outbox, MAIL, Mail(mail_system, "ctl.example.com"), at)
 
 
 @pytest.fixture
@@ -82,29 +97,29 @@ def box(tmp_path: Path) -> Iterator[Box]:
 
 def test_message_that_all_recipients_got_is_queued_no_longer(box: Box) -> None:
     channel = Script()
-    (report,) = deliver(box, channel, AT)
+    (report,) = deliver_mail(box, channel, AT)
     assert (box.ended, channel.delivered) == ([(1, "sent")], [ONE, TWO])
     assert str(report) == "notification 1 sent"
-    assert deliver(box, channel, AT) == ()
+    assert deliver_mail(box, channel, AT) == ()
 
 
 def test_deferred_recipient_is_tried_again_later_and_the_other_is_not(box: Box) -> None:
     channel = Script({TWO: Deferred("greylisted")})
-    (report,) = deliver(box, channel, AT)
+    (report,) = deliver_mail(box, channel, AT)
     assert report.next_at == AT + timedelta(minutes=30)
     assert str(report) == (
         "notification 1: two@example.com: deferred: greylisted; next attempt after 2026-11-24T02:30:00Z"
     )
-    assert deliver(box, channel, AT + timedelta(minutes=29)) == ()
+    assert deliver_mail(box, channel, AT + timedelta(minutes=29)) == ()
     channel.outcomes.clear()
-    deliver(box, channel, AT + timedelta(minutes=30))
+    deliver_mail(box, channel, AT + timedelta(minutes=30))
     assert (channel.delivered, box.ended) == ([ONE, TWO], [(1, "sent")])
 
 
 def test_pause_doubles_to_four_hours_and_after_five_days_it_is_given_up(box: Box) -> None:
     channel, at, pauses = Script({ONE: Deferred("down"), TWO: Deferred("down")}), AT, []
     while box.queued():
-        (report,) = deliver(box, channel, at)
+        (report,) = deliver_mail(box, channel, at)
         if report.next_at:
             pauses.append((report.next_at - at) / timedelta(hours=1))
             at = report.next_at
@@ -115,19 +130,19 @@ def test_pause_doubles_to_four_hours_and_after_five_days_it_is_given_up(box: Box
 
 
 def test_only_deferred_recipients_are_tried_again(box: Box) -> None:
-    deliver(box, Script({ONE: Deferred("no connection"), TWO: Uncertain("cut")}), AT)
+    deliver_mail(box, Script({ONE: Deferred("no connection"), TWO: Uncertain("cut")}), AT)
     again = Script()
-    deliver(box, again, AT + timedelta(days=1))
+    deliver_mail(box, again, AT + timedelta(days=1))
     assert (again.delivered, box.ended) == ([ONE], [(1, "sent")])
     box.put(ONE, TWO)
-    deliver(box, Script({ONE: Refused("550"), TWO: Uncertain("cut")}), AT)
+    deliver_mail(box, Script({ONE: Refused("550"), TWO: Uncertain("cut")}), AT)
     never = Script()
-    assert deliver(box, never, AT + timedelta(days=1)) == ()
+    assert deliver_mail(box, never, AT + timedelta(days=1)) == ()
     assert never.delivered == []
 
 
 def test_message_that_no_recipient_got_is_discarded_so_that_its_state_counts_as_not_sent(box: Box) -> None:
-    (report,) = deliver(box, Script({ONE: Refused("550 no such user"), TWO: Uncertain("cut")}), AT)
+    (report,) = deliver_mail(box, Script({ONE: Refused("550 no such user"), TWO: Uncertain("cut")}), AT)
     assert box.ended == [(1, "discarded")]
     assert str(report) == (
         "notification 1: one@example.com: refused: 550 no such user; two@example.com: uncertain: cut"
@@ -135,14 +150,14 @@ def test_message_that_no_recipient_got_is_discarded_so_that_its_state_counts_as_
 
 
 def test_message_that_one_recipient_got_and_one_server_refused_is_sent(box: Box) -> None:
-    deliver(box, Script({ONE: Refused("550 no such user")}), AT)
+    deliver_mail(box, Script({ONE: Refused("550 no such user")}), AT)
     assert box.ended == [(1, "sent")]
 
 
 def test_deferred_message_does_not_hold_up_the_next(box: Box) -> None:
     box.put("three@example.com")
     channel = Script({ONE: Deferred("down"), TWO: Deferred("down")})
-    deliver(box, channel, AT)
+    deliver_mail(box, channel, AT)
     assert (channel.delivered, [message.number for message in box.queued()]) == (["three@example.com"], [1])
 
 
@@ -153,14 +168,14 @@ def test_run_killed_at_any_record_sends_no_message_twice(box: Box, killed_after:
 
     def deliver_for_two_days() -> None:
         for days in (0, 1):
-            deliver(box, channel, AT + timedelta(days=days))
+            deliver_mail(box, channel, AT + timedelta(days=days))
             channel.outcomes.clear()
 
     with pytest.raises(KeyboardInterrupt):
         deliver_for_two_days()
     channel.outcomes.clear()
     for days in (3, 4):
-        deliver(box, channel, AT + timedelta(days=days))
+        deliver_mail(box, channel, AT + timedelta(days=days))
     assert box.queued() == ()
     assert len(channel.delivered) == len(set(channel.delivered))
     assert [number for number, _ in box.ended] == [1]
@@ -168,20 +183,20 @@ def test_run_killed_at_any_record_sends_no_message_twice(box: Box, killed_after:
 
 def test_real_server_that_cuts_after_the_content_is_not_sent_it_again(box: Box) -> None:
     with misbehaving(answering(content=None)) as port:
-        (report,) = deliver(box, smtp(port), AT)
+        (report,) = deliver_mail(box, smtp(port), AT)
     assert all(isinstance(outcome, Uncertain) for outcome in report.outcomes.values())
     with serving() as sink:
-        assert deliver(box, smtp(sink.port), AT + timedelta(days=1)) == ()
+        assert deliver_mail(box, smtp(sink.port), AT + timedelta(days=1)) == ()
     assert sink.taken == []
 
 
 def test_real_server_that_greylists_gets_the_message_the_second_time(box: Box) -> None:
     with serving() as sink:
         sink.answers = {ONE: "451 4.7.1 greylisted", TWO: "451 4.7.1 greylisted"}
-        deliver(box, smtp(sink.port), AT)
+        deliver_mail(box, smtp(sink.port), AT)
         sink.answers = {}
-        deliver(box, smtp(sink.port), AT + timedelta(hours=1))
-        deliver(box, smtp(sink.port), AT + timedelta(hours=2))
+        deliver_mail(box, smtp(sink.port), AT + timedelta(hours=1))
+        deliver_mail(box, smtp(sink.port), AT + timedelta(hours=2))
     assert [recipients for _, recipients, _ in sink.taken] == [(ONE, TWO)]
 
 
@@ -191,12 +206,12 @@ def test_journal_keeps_the_state_of_a_sent_message_and_none_of_a_discarded_one(t
     outbox.add("well", None, AT)
     outbox.add("first", RAW, AT)
     channel = Script({TWO: Deferred("greylisted")})
-    deliver(outbox, channel, AT)
-    assert deliver(outbox, channel, AT) == (), "it is not due yet"
+    deliver_mail(outbox, channel, AT)
+    assert deliver_mail(outbox, channel, AT) == (), "it is not due yet"
     channel.outcomes.clear()
-    deliver(outbox, channel, AT + timedelta(days=1))
+    deliver_mail(outbox, channel, AT + timedelta(days=1))
     assert (channel.delivered, outbox.queued(), outbox.states()[-1]) == ([ONE, TWO], (), "first")
     outbox.add("second", RAW, AT)
-    deliver(outbox, Script({ONE: Refused("550"), TWO: Uncertain("cut")}), AT)
+    deliver_mail(outbox, Script({ONE: Refused("550"), TWO: Uncertain("cut")}), AT)
     assert (outbox.queued(), outbox.states()[-1]) == ((), "first")
     database.close()

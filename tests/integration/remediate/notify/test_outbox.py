@@ -18,11 +18,11 @@ from tests.support.remediate.result_rows import found, seen
 
 
 def test_a_notification_that_nobody_took_is_kept_and_handed_over_by_the_next_run(nights: Nights) -> None:
-    nights.change(channel=Mailbox(Deferred("no connection")))
+    nights.change_mail(mail_system=Mailbox(Deferred("no connection")))
     lines = nights.night(*expired(), endings=[blocked(nights)])
     assert "deferred: no connection; next attempt after" in lines[-1]
     with serving() as sink:
-        nights.change(channel=Smtp(parse_smtp_url(f"smtp://localhost:{sink.port}")))
+        nights.change_mail(mail_system=Smtp(parse_smtp_url(f"smtp://localhost:{sink.port}")))
         assert nights.night(*expired(), endings=[blocked(nights)]) == ("notification 1 sent",)
         assert nights.night(*expired(), endings=[blocked(nights)]) == ()
     [(sender, recipients, content)] = sink.taken
@@ -45,10 +45,10 @@ def test_killed_between_the_commit_and_its_record_the_next_run_writes_anew(night
             commit()
             raise KeyboardInterrupt(envelope.recipients)
 
-    nights.change(channel=Killed())
+    nights.change_mail(mail_system=Killed())
     with pytest.raises(KeyboardInterrupt):
         nights.night(*expired(), endings=[blocked(nights)])
-    nights.change(channel=nights.box)
+    nights.change_mail(mail_system=nights.box)
     lines = nights.night(*expired(), endings=[blocked(nights)])
     assert lines[0] == f"notification 1: {ADMIN}: uncertain: interrupted before the server's response"
     assert len(nights.box.sent) == 1
@@ -66,13 +66,13 @@ def test_a_notification_whose_answer_was_lost_is_followed_by_one_of_the_next_run
 
 
 def test_notifications_are_kept_all_or_none_so_that_a_run_killed_between_them_tells_all(nights: Nights) -> None:
-    nights.change(to=())
+    nights.change_mail(to=())
     nights.sessions = {"web1": Contacts("one@example.com\n"), "web2": Contacts("two@example.com\n")}
     rows = (*expired(), here("web2"), seen(OTHER), found(OTHER, "tls.old-protocol"))
 
     class Mortal(type(nights.journal.outbox)):  # type: ignore[misc]  # the outbox itself, killed at its first message
-        def add(self, state: str, message: bytes | None, at: Any) -> int:  # noqa: ANN401 - as it is
-            super().add(state, message, at)
+        def add(self, *arguments: Any, **options: Any) -> int:  # noqa: ANN401 - as it is
+            super().add(*arguments, **options)
             raise KeyboardInterrupt
 
     alive = nights.journal.outbox

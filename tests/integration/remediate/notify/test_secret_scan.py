@@ -11,7 +11,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from audit.redaction import Secrets
-from remediate.notify.channels.email_message import HoldsSecret, compose
+from remediate.notify.channels.base import HoldsSecret
+from remediate.notify.channels.email_message import compose
 from remediate.notify.notification import Attachment
 from remediate.pki.secret_scan import find_secret
 from tests.support.notify.notifications import item, notification, section

@@ -136,7 +136,7 @@ def test_a_planned_case_that_no_run_came_to_is_told(nights: Nights) -> None:
 def test_a_secret_never_gets_into_a_notification_and_the_failure_is_told_all_the_same(
     nights: Nights, tmp_path: Path
 ) -> None:
-    nights.change(secrets=Secrets(("tok-1234567",)))
+    nights.change_mail(secrets=Secrets(("tok-1234567",)))
     nights.results = b'{"kind":"run","token":"tok-1234567"}\n'
     lines = nights.night(*expired(), endings=[blocked(nights)])
     assert "a secret of the configuration is in results.jsonl" in lines[0]

@@ -88,7 +88,8 @@ def test_at_most_five_contacts_of_a_host_get_mail() -> None:
 
 
 def test_refused_contact_is_reported_and_root_of_the_controller_is_told_instead(nights: Nights) -> None:
-    nights.change(to=(), contacts=ContactPolicy(hosts={"web1": FULL}))
+    nights.change_mail(to=())
+    nights.change(contacts=ContactPolicy(hosts={"web1": FULL}))
     nights.sessions = {"web1": Contacts("victim@evil.test\n", name="web1.evil.test")}
     lines = nights.night(*expired())
     assert lines[0].startswith("no mail to victim@evil.test, which web1 reports as contact: the domain is neither")
@@ -102,7 +103,8 @@ def test_refused_contact_is_reported_and_root_of_the_controller_is_told_instead(
 
 
 def test_refused_contacts_stand_in_the_email_about_their_host_alone(nights: Nights) -> None:
-    nights.change(to=(), contacts=ContactPolicy(hosts={"web1": FULL, "web2": KnownHost(names=("web2.example.org",))}))
+    nights.change_mail(to=())
+    nights.change(contacts=ContactPolicy(hosts={"web1": FULL, "web2": KnownHost(names=("web2.example.org",))}))
     nights.sessions = {
         "web1": Contacts("admin@example.com\nvictim@evil.test\n"),
         "web2": Contacts("admin@example.org\n"),
@@ -125,7 +127,8 @@ def test_reason_is_whole_even_if_the_contacts_are_long() -> None:
 
 
 def test_contact_that_an_earlier_version_wrote_to_is_written_to_no_more(nights: Nights) -> None:
-    nights.change(to=(), contacts=ContactPolicy(hosts={"web1": KnownHost(is_local=True)}))
+    nights.change_mail(to=())
+    nights.change(contacts=ContactPolicy(hosts={"web1": KnownHost(is_local=True)}))
     nights.sessions = {"web1": Contacts("victim@evil.test\n")}
     nights.night(*expired())
     assert [str(message["To"]) for message in nights.box.emails] == ["victim@evil.test"]

@@ -121,7 +121,7 @@ def test_a_repair_that_waits_as_it_was_switched_off_since_is_kept_silent_too(nig
 
 
 def test_of_a_host_that_names_nobody_whoever_else_is_to_know_is_told(nights: Nights) -> None:
-    nights.change(to=())
+    nights.change_mail(to=())
     nights.sessions = {HOST: Contacts()}
     missing = found(WHOLE, "ops.contact-missing", message="nobody is named to be told")
     nights.night(here(), missing)

@@ -21,14 +21,14 @@ BOTH = (here("web2"), seen(OTHER), found(OTHER, "tls.old-protocol", message="TLS
 def test_notification_that_cannot_be_written_keeps_no_other_back(
     nights: Nights, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    nights.change(to=())
+    nights.change_mail(to=())
     nights.sessions = {"web1": Contacts("one@example.com\n"), "web2": Contacts("two@example.com\n")}
     real = notifier._notification
 
-    def notification(now: Any, reader: tuple[str, ...], mine: Any) -> Any:  # noqa: ANN401 - as in the module
-        if reader == ("one@example.com",):
+    def notification(news: Any, audience: Any, recipients: tuple[str, ...]) -> Any:  # noqa: ANN401 - as in the module
+        if recipients == ("one@example.com",):
             raise ZeroDivisionError("a bug of ours")
-        return real(now, reader, mine)
+        return real(news, audience, recipients)
 
     monkeypatch.setattr(notifier, "_notification", notification)
     with pytest.raises(ZeroDivisionError) as raised:

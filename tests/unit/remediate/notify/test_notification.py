@@ -13,7 +13,7 @@ import pytest
 
 from audit.verdict import Severity
 from remediate.model.causes import Cause
-from remediate.notify.channels.email_message import compose, subject
+from remediate.notify.channels.email_message import compose
 from remediate.notify.notification import (
     NO_PROBLEMS,
     Attachment,
@@ -21,6 +21,7 @@ from remediate.notify.notification import (
     ReportItem,
     should_notify,
     state_digest,
+    subject,
 )
 from tests.support.notify.notifications import AT, RUN, item, notification, section
 

@@ -10,7 +10,7 @@ from tests.support.remediate.result_rows import found, seen
 
 def test_each_reader_gets_only_what_is_theirs(nights: Nights) -> None:
     other = (here("web2"), seen(OTHER), found(OTHER, "tls.old-protocol", message="TLS 1.0 is offered"))
-    nights.change(to=())
+    nights.change_mail(to=())
     first, second = Contacts("one@example.com\n"), Contacts("\\root\n", "CONTACTEMAIL two@example.com\n")
     third = Contacts()
     nights.sessions = {"web1": first, "web2": second, "web3": third}
@@ -32,7 +32,7 @@ def test_each_reader_gets_only_what_is_theirs(nights: Nights) -> None:
 
 
 def test_a_host_that_cannot_be_asked_is_told_of_to_who_was_told_before_and_else_to_root_here(nights: Nights) -> None:
-    nights.change(to=())
+    nights.change_mail(to=())
     nights.sessions = {"web1": Contacts("one@example.com\n")}
     nights.night(*expired(), endings=[blocked(nights)])
     nights.sessions = {}
@@ -44,7 +44,7 @@ def test_a_host_that_cannot_be_asked_is_told_of_to_who_was_told_before_and_else_
 
 
 def test_who_is_no_longer_the_reader_of_a_host_hears_of_it_once_more_when_it_is_well(nights: Nights) -> None:
-    nights.change(to=())
+    nights.change_mail(to=())
     nights.sessions = {"web1": Contacts("one@example.com\n")}
     nights.night(*expired(), endings=[blocked(nights)])
     nights.sessions = {"web1": Contacts("two@example.com\n")}
@@ -57,7 +57,7 @@ def test_who_is_no_longer_the_reader_of_a_host_hears_of_it_once_more_when_it_is_
 
 
 def test_addresses_that_are_none_are_said_and_the_others_are_told(nights: Nights) -> None:
-    nights.change(to=(ADMIN, "-oQ/tmp", "two@example.com"), from_="no address")
+    nights.change_mail(to=(ADMIN, "-oQ/tmp", "two@example.com"), from_="no address")
     lines = nights.night(*expired(), endings=[blocked(nights)])
     assert lines[:2] == ("'-oQ/tmp' in [mail] is not a mail address", "'no address' in [mail] is not a mail address")
     [message] = nights.box.emails
@@ -66,7 +66,7 @@ def test_addresses_that_are_none_are_said_and_the_others_are_told(nights: Nights
 
 def test_without_mail_in_the_configuration_nothing_is_sent_and_nothing_kept(nights: Nights) -> None:
     nights.settings = None
-    assert nights.night(*expired()) == ("no notification sent: [mail] is not configured",)
+    assert nights.night(*expired()) == ("no notification sent: neither [mail] nor [notify.NAME] is configured",)
     assert nights.night(*renewed()) == ()
     assert nights.journal.outbox.queued() == ()
 

@@ -18,8 +18,8 @@ from remediate.execution.steps.activate import service_down
 from remediate.model.case import Case, Repair, steps_of
 from remediate.model.causes import Cause
 from remediate.model.outcome import CaseResult
-from remediate.notify.channels.email_message import compose, subject
-from remediate.notify.notification import HostSection, Notification, ReportItem, RunOrigin
+from remediate.notify.channels.email_message import compose
+from remediate.notify.notification import HostSection, Notification, ReportItem, RunOrigin, subject
 
 CASE = Case(
     "0123456789abcdef", "web1", "ssh://web1", Repair.REISSUE, ("www.example.org",), ("apache",), ("https://web1:443",),
