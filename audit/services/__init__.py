@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from audit.services import apache, cpanel, dovecot, exim, nginx, postfix, proftpd, pureftpd, vsftpd
+from audit.services import apache, cpanel, dovecot, exim, nginx, postfix, proftpd, pure_ftpd, vsftpd
 from audit.services.model import ConfigDump, Listener, NamedFile, Panel, PanelService, Section, Service
 
 SERVICES: Final[tuple[Service, ...]] = (
@@ -13,7 +13,7 @@ SERVICES: Final[tuple[Service, ...]] = (
     dovecot.SERVICE,
     exim.SERVICE,
     postfix.SERVICE,
-    pureftpd.SERVICE,
+    pure_ftpd.SERVICE,
     vsftpd.SERVICE,
     proftpd.SERVICE,
 )

@@ -96,12 +96,12 @@ class Service:
 
     @property
     def script(self) -> str:
-        """The body of a POSIX shell function: `shell/NAME.sh`.
+        """The body of a POSIX shell function: `shell/NAME.sh`, with `_` for each `-` of the name.
 
         It can use `$bin` (the program), `$pid`, `$words` (its command line, a word a line) and the functions of
         `audit/host/shell`. It prints at least a section `test` if the daemon can test its configuration.
         """
-        return shell_script(self.name)
+        return shell_script(self.name.replace("-", "_"))
 
 
 def pair(certificate: str | None, key: str | None = None, chain: str | None = None) -> tuple[NamedFile, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from audit.services import apache, proftpd, pureftpd, vsftpd
+from audit.services import apache, proftpd, pure_ftpd, vsftpd
 from audit.services.declared import DeclaredService, listeners_of
 from tests.support.config_dumps import brief, dump, paths
 
@@ -93,27 +93,27 @@ def test_ifdefine_section_is_read_if_defined_on_command_line() -> None:
 
 def test_pure_ftpd_is_read_from_command_line() -> None:
     words = "pure-ftpd\n-S\n127.0.0.1,10021\n-Y\n1\n-2\n/x/good.pem\n-H"
-    (listener,) = pureftpd.read(dump(words=words))
+    (listener,) = pure_ftpd.read(dump(words=words))
     assert (listener.scheme, listener.port, listener.addresses) == ("ftp", 10021, ("127.0.0.1",))
     assert paths(listener) == [("certificate", "/x/good.pem"), ("key", "/x/good.pem")]
 
 
 def test_pure_ftpd_is_read_from_debian_folder_or_file() -> None:
     debian = "/etc/pure-ftpd/conf/TLS:1\n/etc/pure-ftpd/conf/Bind:,2121\n"
-    (listener,) = pureftpd.read(dump((("0.0.0.0", 2121),), conf=debian, words="pure-ftpd\n(SERVER)"))
+    (listener,) = pure_ftpd.read(dump((("0.0.0.0", 2121),), conf=debian, words="pure-ftpd\n(SERVER)"))
     assert (listener.port, paths(listener)[0][1]) == (2121, "/etc/ssl/private/pure-ftpd.pem")
-    (listener,) = pureftpd.read(dump(conf='# x\nTLS   2\nCertFileAndKey "/a.pem" "/a.key"\n'))
+    (listener,) = pure_ftpd.read(dump(conf='# x\nTLS   2\nCertFileAndKey "/a.pem" "/a.key"\n'))
     assert [path for _, path in paths(listener)] == ["/a.pem", "/a.key"]
 
 
 def test_pure_ftpd_at_other_port_than_configured_has_no_files() -> None:
-    (listener,) = pureftpd.read(dump((("127.0.0.1", 10021),), conf="TLS 1\n", words="pure-ftpd\n(SERVER)"))
+    (listener,) = pure_ftpd.read(dump((("127.0.0.1", 10021),), conf="TLS 1\n", words="pure-ftpd\n(SERVER)"))
     assert (listener.port, listener.files) == (10021, ())
     assert listener.unread == ("pure-ftpd hides its command line, which names its certificate",)
 
 
 def test_pure_ftpd_without_tls_has_no_files() -> None:
-    (listener,) = pureftpd.read(dump(words="pure-ftpd\n-B"))
+    (listener,) = pure_ftpd.read(dump(words="pure-ftpd\n-B"))
     assert (listener.scheme, listener.port, listener.files) == ("ftp", 21, ())
 
 
