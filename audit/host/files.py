@@ -14,7 +14,9 @@ from typing import Final
 
 from audit.host.script import filled, shell_text
 from audit.observation import FileFault, InstalledFile
-from audit.services.model import NamedFile, Section
+from audit.services.model import CertificateFacts, NamedFile, Section
+from audit.x509.certificate import read_certificate
+from audit.x509.loading import UnreadableField
 from audit.x509.pem import certificate_blocks
 
 PER_COMMAND: Final = 300  # files; eight processes each, and a command line holds 128 KiB (MAX_ARG_STRLEN)
@@ -111,6 +113,16 @@ def _certificates(text: str) -> tuple[tuple[bytes, ...], bool]:
     """Return the certificates in the order of the file, and whether any block is empty, not base64 or has no end."""
     blocks = certificate_blocks(text)
     return tuple(filter(None, blocks)), text.count("-----BEGIN") > len(blocks) or not all(blocks)
+
+
+def certificate_facts(file: InstalledFile) -> CertificateFacts:
+    """Return the names and the type of key of the leaf in a file; none if they cannot be read."""
+    try:
+        leaf = read_certificate(file.chain_der[0])
+        names = (*leaf.dns_names, leaf.subject_common_name or "")
+        return CertificateFacts(tuple(name.lower() for name in names if name), leaf.key.kind)
+    except (IndexError, UnreadableField):
+        return CertificateFacts()
 
 
 def _open_folder(lines: Iterable[str]) -> str | None:

@@ -16,7 +16,15 @@ from audit.endpoint import Endpoint
 from audit.host.certificate_owner import is_snakeoil, owner_of
 from audit.host.cpanel import read_cpanel_state
 from audit.host.endpoints import ServiceListener, endpoints_of, host_name
-from audit.host.files import PER_COMMAND, file_functions, look_at, missing_rights, read_file, request_for
+from audit.host.files import (
+    PER_COMMAND,
+    certificate_facts,
+    file_functions,
+    look_at,
+    missing_rights,
+    read_file,
+    request_for,
+)
 from audit.host.handshake import HostInside
 from audit.host.login import Host
 from audit.host.panels import FoundPanel, FoundService, panel_of, unread_marks
@@ -65,6 +73,7 @@ def inspect(host: Host, options: HostOptions, clock: Clock) -> tuple[Observation
         return Observation(host_endpoint, received, failures=(second_answer,), server=_view(host, facts, options)), ()
     services += _services_of_second_answer(services, second_answer, options, _HostSockets(facts, untrusted))
     files = {file: read_file(file, second_answer) for file in _named_files(services)}
+    services = list(_by_certificate(services, answer, files, host_name(_view(host, facts, options))))
     unread = (
         *unread_marks(answer, facts),
         *cut_sections({**answer, **second_answer}),
@@ -165,6 +174,21 @@ def _error_lines(text: str) -> str:
     lines = [line.strip() for line in text.splitlines()]
     errors = [line for line in lines if re.search(r"emerg|error|fatal|denied|invalid|AH\d+", line, re.IGNORECASE)]
     return " ".join(errors or lines)[-_DETAIL:]
+
+
+def _by_certificate(
+    services: Sequence[FoundService], answer: Mapping[str, Section], files: Mapping[NamedFile, InstalledFile], name: str
+) -> Iterator[FoundService]:
+    """Yield the services; the listeners of one that selects by certificate have the names in its certificates."""
+    readers = {
+        (service.name, pid): (service.by_certificate, ConfigDump(sections))
+        for service, pid, sections in _sections_of_services(answer)
+        if service.by_certificate
+    }
+    facts = {file.path: certificate_facts(file) for file in files.values() if readers and file.kind != "key"}
+    for found in services:
+        read, dump = readers.get((found.name, found.pid), (None, ConfigDump()))
+        yield replace(found, listeners=read(dump, facts, name)) if read else found
 
 
 def _declared(services: tuple[DeclaredService, ...], facts: HostFacts) -> Iterator[FoundService]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from audit.services import apache, cpanel, dovecot, exim, nginx, postfix, proftpd, pure_ftpd, vsftpd
+from audit.services import apache, cpanel, dovecot, exim, haproxy, nginx, postfix, proftpd, pure_ftpd, vsftpd
 from audit.services.model import ConfigDump, Listener, NamedFile, Panel, PanelService, Section, Service
 
 SERVICES: Final[tuple[Service, ...]] = (
     nginx.SERVICE,
     apache.SERVICE,
+    haproxy.SERVICE,
     dovecot.SERVICE,
     exim.SERVICE,
     postfix.SERVICE,

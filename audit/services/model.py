@@ -68,6 +68,17 @@ class ConfigDump:
         return tuple(word for word in self.text("words").split("\n") if word)
 
 
+@dataclass(frozen=True, slots=True)
+class CertificateFacts:
+    """What is in a certificate file, for a service that selects by it: all names of its leaf, and the type of its key.
+
+    The names are in lower case, those of the subject's common name too.
+    """
+
+    names: tuple[str, ...] = ()
+    key_type: str = ""
+
+
 @cache
 def shell_script(name: str) -> str:
     """Return `shell/NAME.sh` of this package without comments and indentation."""
@@ -86,6 +97,9 @@ class Service:
     """A row of the table of services.
 
     `options` are the options of its command line that name files. `read` and `websites` (of plain HTTP) are pure.
+
+    `by_certificate` is for a service that selects a certificate by the names in it. It returns the listeners with their
+    names, once the files that `read` returned are known by path; it also takes the host's own name.
     """
 
     name: str
@@ -93,6 +107,7 @@ class Service:
     options: tuple[str, ...]
     read: Callable[[ConfigDump], tuple[Listener, ...]]
     websites: Callable[[ConfigDump], tuple[Website, ...]] = no_websites
+    by_certificate: Callable[[ConfigDump, Mapping[str, CertificateFacts], str], tuple[Listener, ...]] | None = None
 
     @property
     def script(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from remediate.installers import apache, dovecot, exim, nginx, postfix, proftpd, pure_ftpd, vsftpd
+from remediate.installers import apache, dovecot, exim, haproxy, nginx, postfix, proftpd, pure_ftpd, vsftpd
 from remediate.installers.base import Installer
 from remediate.installers.custom import CustomInstaller
 
@@ -14,6 +14,7 @@ INSTALLERS: Final[Mapping[str, Installer]] = {
     for installer in (
         nginx.INSTALLER,
         apache.INSTALLER,
+        haproxy.INSTALLER,
         dovecot.INSTALLER,
         exim.INSTALLER,
         postfix.INSTALLER,

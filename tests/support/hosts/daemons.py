@@ -13,8 +13,6 @@ from typing import Final
 from tests.support.hosts.host import HostFile
 from tests.support.hosts.pki import Credential
 
-PURE_FTPD_PEM: Final = "/etc/ssl/private/pure-ftpd.pem"  # one file for all, at a place that its package fixed
-
 
 @dataclass(frozen=True, slots=True)
 class Names:
@@ -38,13 +36,15 @@ class Daemon:
     has_second: bool = True
     key_group: str = "root"
     starttls: tuple[tuple[int, str], ...] = ()  # ports that speak plain text first, and openssl's word for it
+    combined: tuple[str, ...] = ()  # the files that hold key and certificates of each name together
 
     def files(self, main: Credential, second: Credential) -> tuple[HostFile, ...]:
         """Return certificate and key files for both names."""
         mode = 0o600 if self.key_group == "root" else 0o640
         folder = f"/etc/ssl/{self.name}"
-        if self.name == "pure-ftpd":
-            return (HostFile(PURE_FTPD_PEM, main.key + main.fullchain, 0o600),)
+        if self.combined:
+            credentials = zip(self.combined, (main, second), strict=False)
+            return tuple(HostFile(path, served.key + served.fullchain, 0o600) for path, served in credentials)
         placed = main.at(f"{folder}/main", group=self.key_group, mode=mode)
         beside = second.at(f"{folder}/second", group=self.key_group, mode=mode) if self.has_second else ()
         return (*placed, *beside)
@@ -60,8 +60,9 @@ class Daemon:
 
     def kept(self, *, is_second: bool) -> set[tuple[str, str]]:
         """Return kind and path of certificate and key for one of the names."""
-        if self.name == "pure-ftpd":
-            return {("certificate", PURE_FTPD_PEM), ("key", PURE_FTPD_PEM)}
+        if self.combined:
+            path = self.combined[1 if is_second else 0]
+            return {("certificate", path), ("key", path)}
         stem = f"/etc/ssl/{self.name}/{'second' if is_second else 'main'}"
         return {("certificate", f"{stem}.crt"), ("key", f"{stem}.key")}
 
@@ -69,6 +70,7 @@ class Daemon:
 SCHEMES: Final = {
     443: "https",
     8443: "https",
+    9443: "https",
     993: "imaps",
     143: "imap",
     995: "pop3s",
@@ -107,6 +109,29 @@ def _apache(names: Names) -> tuple[HostFile, ...]:
         HostFile("/etc/apache2/ports.conf", "Listen 8443\n"),
         HostFile("/etc/apache2/sites-enabled/000-default.conf", f"ServerName {names.main}\n{sites}"),
         HostFile("/etc/apache2/mods-enabled/lab.load", "LoadModule ssl_module /usr/lib/apache2/modules/mod_ssl.so\n"),
+    )
+
+
+def _haproxy(names: Names) -> tuple[HostFile, ...]:
+    configuration = f"""global
+  chroot /var/lib/haproxy
+  user haproxy
+  group haproxy
+  crt-base /etc/ssl
+defaults
+  mode http
+  timeout connect 5s
+  timeout client 30s
+  timeout server 30s
+frontend web
+  bind :9443 ssl crt haproxy/main.pem crt haproxy/second.pem
+  bind [::]:9443 v6only ssl crt haproxy/main.pem crt haproxy/second.pem
+  http-request deny unless {{ hdr(host) -i {names.main} {names.second} }}
+  http-request return status 200 content-type text/plain string "ok"
+"""
+    return (
+        HostFile("/etc/haproxy/haproxy.cfg", configuration),
+        HostFile("/etc/default/haproxy", "EXTRAOPTS=-W\n"),  # Debian's own script starts it without a master
     )
 
 
@@ -216,6 +241,16 @@ DAEMONS: Final = (
     Daemon("nginx", "main", (443,), "nginx", "nginx -s reload", _nginx, "nginx"),
     Daemon("apache", "main", (8443,), "apache2ctl start", "apache2ctl graceful", _apache, "apache"),
     Daemon(
+        "haproxy",
+        "main",
+        (9443,),
+        "/etc/init.d/haproxy start",
+        "kill -USR2 $(cat /run/haproxy.pid)",
+        _haproxy,
+        "haproxy",
+        combined=("/etc/ssl/haproxy/main.pem", "/etc/ssl/haproxy/second.pem"),
+    ),
+    Daemon(
         "dovecot",
         "main",
         (993, 995),
@@ -246,6 +281,7 @@ DAEMONS: Final = (
         "pure-ftpd",
         has_second=False,
         starttls=((21, "ftp"),),
+        combined=("/etc/ssl/private/pure-ftpd.pem",),  # at a place that its package fixed
     ),
     Daemon(
         "postfix",

@@ -35,7 +35,7 @@ SUITES: Final = {"debian12": "bookworm", "debian13": "trixie"}
 PACKAGES: Final[dict[str, tuple[str, ...]]] = {
     "main": (
         *_EVERY_HOST,
-        *("apache2", "dovecot-imapd", "dovecot-pop3d", "exim4-daemon-light", "nginx-light", "pure-ftpd"),
+        *("apache2", "dovecot-imapd", "dovecot-pop3d", "exim4-daemon-light", "haproxy", "nginx-light", "pure-ftpd"),
         *("at", "bsdextrautils", "dnsutils", "iptables", "nftables", "sslscan", "testssl.sh"),
     ),
     "second": (*_EVERY_HOST, "postfix", "vsftpd"),  # exclude exim4 and pure-ftpd

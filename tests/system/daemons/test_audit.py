@@ -69,7 +69,7 @@ def test_no_key_leaves_its_host(run: AuditRun, lab: Lab) -> None:
     kept = run.output + lab.auditor.shell("find /run/audit -type f -exec cat {} +")
     assert "imaps://" in kept
     for host in lab.hosts.values():
-        files = host.shell("find /etc/ssl -name '*.key' -o -name pure-ftpd.pem | xargs cat")
+        files = host.shell("find /etc/ssl -name '*.key' -o -path '*/private/*.pem' -o -path '*/haproxy/*' | xargs cat")
         keys = [pem.splitlines()[1] for pem in files.split("-----BEGIN PRIVATE KEY")[1:]]
         assert keys
         assert [key for key in keys if key in kept] == []

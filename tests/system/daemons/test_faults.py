@@ -50,6 +50,7 @@ PLANTED: Final[dict[str, tuple[Fault, Fault]]] = {
     "apache": (self_signed, for_another_name),
     "dovecot": (expiring, without_intermediate),
     "exim": (not_yet_valid, good),
+    "haproxy": (good, expired),
     "pure-ftpd": (expired, good),
 }
 """For each server of the host the fault of its main and of its second certificate."""
@@ -60,6 +61,7 @@ FOUND: Final = {
     (f"{WEB1}/https://{WWW}:443", "cert.expired"),
     (f"{WEB1}/https://{WEB1}:8443", "cert.self-signed"),
     (f"{WEB1}/https://{WWW}:8443", "cert.name-mismatch"),
+    (f"{WEB1}/https://{WWW}:9443", "cert.expired"),
     *((f"{WEB1}/{place}", "cert.expiring") for place in (f"imaps://{WEB1}:993", f"imap://{WEB1}:143")),
     *((f"{WEB1}/{place}", "cert.expiring") for place in (f"pop3s://{WEB1}:995", f"pop3://{WEB1}:110")),
     *((f"{WEB1}/{place}", "chain.incomplete") for place in (f"imaps://{WWW}:993", f"imap://{WWW}:143")),

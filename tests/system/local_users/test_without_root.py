@@ -15,7 +15,7 @@ pytestmark = pytest.mark.system
 
 WEB1 = NAMES["main"].main
 AS_ON_DEBIAN = """
-find /etc/ssl /etc/dovecot -type f -group root \\( -name '*.key' -o -name pure-ftpd.pem \\) \\
+find /etc/ssl /etc/dovecot -type f -group root \\( -name '*.key' -o -path '*haproxy/*' -o -name pure-ftpd.pem \\) \\
     -exec chgrp ssl-cert {} + -exec chmod 640 {} +
 chgrp ssl-cert /etc/ssl/private; chmod 710 /etc/ssl/private
 """

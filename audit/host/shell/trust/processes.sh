@@ -193,6 +193,31 @@ run_trusted() {
   $limit $(t_enter "${run_in-}") env -i "$@" </dev/null
 }
 
+# run_as_process PID BIN ARG…: as run_trusted, with the environment of a process that root or the login started. It comes from
+# the kernel and not by arguments, which other users can read. What is for that process alone or for the loader is left out.
+run_as_process() {
+  t_pid=$1
+  shift
+  t_read_status "$t_pid"
+  if [ -z "$t_user" ] || ! t_is_ours || [ ! -r "/proc/$t_pid/environ" ]; then
+    run_trusted "$@"
+    return
+  fi
+  # shellcheck disable=SC2016  # the inner shell expands them
+  run_trusted "$(command -v sh)" -c '
+while IFS= read -r pair; do
+  name=${pair%%=*}
+  case $name in
+  "$pair" | "" | [0-9]* | *[!A-Za-z0-9_]* | HAPROXY_* | LD_* | LISTEN_* | NOTIFY_* | PATH | HOME | LC_ALL) ;;
+  *) export "$pair" ;;
+  esac
+done <<END
+$(tr "\000" "\n" <"/proc/$1/environ")
+END
+shift
+exec "$@"' sh "$t_pid" "$@"
+}
+
 # t_enter PID: the words that run a command with the mounts of a process, if it has others than we have.
 t_enter() {
   [ -n "$1" ] && [ "$(readlink "/proc/$1/ns/mnt")" != "$(readlink /proc/self/ns/mnt)" ] || return 0

@@ -33,8 +33,12 @@ is_first() {
   stat_of "$1" && [ "$state" != Z ] || return 1
   ! { own=$comm && named_so "$parent" && [ "$comm" = "$own" ] && ours "/proc/$parent" && trusted_process "$parent"; } ||
     return 1
-  ours "/proc/$1" && listens "/proc/$1"
+  ours "/proc/$1" && serves "$1"
 }
+# Whether a first process listens; if its children do so, a service says it in a script of its own.
+serves() { listens "/proc/$1"; }
+# Adds to $skipped why processes that listen are not first ones, if a service has a reason of its own.
+explain_others() { :; }
 # Whether a process that is not trusted counts: a service that gives up root says so in a script of its own.
 accepts() { return 1; }
 # Sets $first to the first processes that are trusted, and $skipped to a sentence about each other one that listens.
@@ -48,6 +52,7 @@ find_first() {
     else skipped="$skipped; $reason: not inspected"
     fi
   done 2>/dev/null
+  explain_others
 }
 runs() { [ -n "$first" ] || { echo "$name does not run$skipped"; exit 1; }; }
 # The value of an option of a process whose words are in $words: its next word, or the rest of the same one.
@@ -72,12 +77,13 @@ sees() {
 }
 pause() { sleep "$1" 2>/dev/null || sleep 1; }
 signal() {
-  for pid in $first; do
-    trusted_process "$pid" || { echo "$name is not signalled: $why"; exit 77; }
-    kill -"$1" "$pid" || exit 1
-  done
+  for pid in $first; do signal_one "$1" "$pid"; done
   pause 0.5
   stays
+}
+signal_one() {
+  trusted_process "$2" || { echo "$name is not signalled: $why"; exit 77; }
+  kill -"$1" "$2" || exit 1
 }
 alive() { stat_of "$1" && [ "$state" != Z ]; }
 stays() {

@@ -16,6 +16,9 @@ NUMBERS: Final = ("\N{SUPERSCRIPT TWO}", "\N{ARABIC-INDIC DIGIT THREE}", "9" * 5
 SAMPLES: Final = {
     "nginx": {"dump": MAIN + SITES},
     "apache": {"files": APACHE},
+    "haproxy": {
+        "files": "# configuration file /etc/haproxy/haproxy.cfg:\nfrontend f\n bind :443-444 ssl crt /1\n bind :80\n"
+    },
     "dovecot": {"dump": DOVECOT, "files": DOVECOT_24},
     "exim": {"dump": EXIM, "words": "exim\n-bd\n-oX\n25:587"},
     "postfix": {**POSTFIX, "master": f"{POSTFIX['master']}127.0.0.1:25 inet n - n - - smtpd"},
