@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -138,12 +139,18 @@ class CaseContext:
         return installer
 
     def wait_until(self, condition: Callable[[], bool], seconds: float) -> bool:
-        """Wait until a condition is true and return True; return False at the timeout, or if the run is stopped."""
+        """Wait until a condition is true and return True; return False at the timeout, or if the run is stopped.
+
+        Between two observations passes at least as long as the last one took: a busy host is not kept busy by us.
+        """
         deadline = Deadline.after(seconds)
-        while not condition():
-            if deadline.has_passed or self.run.stop.wait(self.run.timeouts.look_s):
+        while True:
+            began = time.monotonic()
+            if condition():
+                return True
+            took_s = time.monotonic() - began
+            if deadline.has_passed or self.run.stop.wait(max(self.run.timeouts.look_s, took_s)):
                 return False
-        return True
 
 
 def _switch_groups(case: Case, host: HostContext, workdir: HostWorkdir) -> Iterator[SwitchGroup]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from audit.host.login import Host
 from audit.host.script import SECTION_BYTES, Script, filled, shell_text
+from audit.host.trust import TRUST
 from audit.observation import ProbeFailure
 from remediate.hosts.command import Command, CommandResult
 
@@ -37,7 +38,10 @@ class HostSession:
 
 
 def _framed(command: Command) -> Script:
-    """Return a script that runs the command in a subshell and frames its output and its errors."""
-    words = shlex.join(("set", "--", *command.arguments))
-    body = filled(shell_text("run_command"), BYTES=SECTION_BYTES, SCRIPT=command.script, ARGUMENTS=words)
+    """Return a script that runs the command in a subshell and frames its output and its errors.
+
+    The shell has already loaded the functions of trust/, so they are not sent and loaded again.
+    """
+    words, text = shlex.join(("set", "--", *command.arguments)), command.script.removeprefix(TRUST)
+    body = filled(shell_text("run_command"), BYTES=SECTION_BYTES, SCRIPT=text, ARGUMENTS=words)
     return Script(body, ("output", "error"))

@@ -21,7 +21,7 @@ from audit.json_codec import format_time
 from tests.lab.quality import Quality, quality_of, verifying
 from tests.lab.stream import Closed, Stream
 
-PAUSE_S: Final = 0.5  # between two looks at one service: forty of them cost a quarter of a processor
+PAUSE_S: Final = 1.5  # between two looks at one service: forty of them cost a tenth of a processor
 _REST: Final = 50  # times as long as a look took: on a busy machine nobody is to wait for the watcher
 _LONGEST_S: Final = 10.0
 _PATIENCE_S: Final = 30.0  # a service that hangs is one; the lab of a busy machine may take its time

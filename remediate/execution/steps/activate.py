@@ -131,15 +131,14 @@ def reload_command(context: CaseContext, service: str) -> Command:
 
 def settled_progress(context: CaseContext, switch_group: SwitchGroup) -> Progress:
     """Return the progress of a switch once it waits for confirmation or has ended."""
-    progress = _progress(context, switch_group)
+    progress = Progress()
 
     def is_settled() -> bool:
         nonlocal progress
         progress = _progress(context, switch_group)
         return progress.last.state == "waiting" or not progress.is_running
 
-    if progress.is_running and progress.last.state != "waiting":
-        context.wait_until(is_settled, context.run.timeouts.taken_up_s)
+    context.wait_until(is_settled, context.run.timeouts.taken_up_s)
     return progress
 
 

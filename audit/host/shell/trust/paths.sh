@@ -11,7 +11,7 @@
 why='' real='' missing='' kind='' size='' id='' bin='' words='' unit='' owner_uid='' owner_gid=''
 t_line='
 '
-t_tab=$(printf '\t')
+t_tab='	'
 t_me=$(id -u)
 t_owner_mode=''    # yes: we run with the rights of a directory's owner, and the kernel checks them
 t_mounts=/proc/self/mountinfo

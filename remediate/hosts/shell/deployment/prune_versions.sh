@@ -17,12 +17,14 @@ use_of() {
       "$root/$case/"*) replaced=yes ;;
       *) other=yes ;;
     esac
-    return 0
+    [ -z "$used" ]
+    return
   fi
   for now in "$root/$case"/*/live; do
     [ ! -e "$now$path" ] || { replaced=yes; return 0; }
   done
   if same_as "$1" "$path"; then used=yes; else other=yes; fi
+  [ -z "$used" ]
 }
 uses_of() {
   used='' replaced='' other=''
@@ -30,15 +32,18 @@ uses_of() {
     own=${own%/}
     [ -L "$own/live" ] || continue
     version=$own/$(readlink "$own/live")
-    each_file "$version" use_of || :
+    each_file "$version" use_of || return 0 # one path in use is enough: the folder stays
   done
 }
+# is_hex WORD: the words of our names are hexadecimal.
+is_hex() { case $1 in '' | *[!0-9a-f]*) return 1 ;; esac; }
 made_by_us() {
-  expr "${1##*/}" : "[0-9a-f]\{16\}\$" >/dev/null || return 1
+  is_hex "${1##*/}" && [ ${#1} -eq $((${#root} + 17)) ] || return 1
   for entry in "$1"/* "$1"/.[!.]*; do
     case ${entry##*/} in
       pending | pending.gone | renewal | "*" | ".[!.]*") ;;
-      *) expr "${entry##*/}" : "[0-9a-f]\{12\}\$" >/dev/null && [ -d "$entry" ] || return 1 ;;
+      ????????????) is_hex "${entry##*/}" && [ -d "$entry" ] || return 1 ;;
+      *) return 1 ;;
     esac
   done
 }

@@ -23,7 +23,10 @@ same_as() {
     [ ! -e "$2" ]
     return
   fi
-  [ -e "$2" ] && [ "$(digest <"$1")" = "$(content_of "$2" | digest)" ]
+  [ -e "$2" ] || return 1
+  if can_reach "$2"; then [ -f "$real" ] && same_content "$1" "$real"
+  else [ "$(digest <"$1")" = "$(owner_reads "$2" 1048576 | digest)" ]
+  fi
 }
 # mode_of PATH: the mode without setuid, setgid and sticky bit.
 mode_of() {

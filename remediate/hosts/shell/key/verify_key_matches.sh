@@ -2,7 +2,13 @@
 # shellcheck disable=SC2154,SC2034,SC2329 # variables and functions are shared with the scripts before and after this one
 # Whether the keys and certificates of a version belong together: several servers' own tests pass a key that is not the
 # certificate's, and then the servers fail every handshake or end. Keys are compared by digest: no shell string holds one.
-digest() { openssl dgst -sha256 -r | cut -c 1-64; }
+if command -v sha256sum >/dev/null; then digest() { sha256sum | { read -r sum _ && echo "$sum"; }; }
+else digest() { openssl dgst -sha256 -r | cut -c 1-64; }
+fi
+# same_content FILE FILE: whether two files hold the same.
+if command -v cmp >/dev/null; then same_content() { cmp -s -- "$1" "$2"; }
+else same_content() { [ "$(digest <"$1")" = "$(digest <"$2")" ]; }
+fi
 nothing=$(digest </dev/null)
 public_of_certificate() { openssl x509 -in "$1" -noout -pubkey 2>/dev/null </dev/null | digest; }
 public_of_key() { openssl pkey -in "$1" -passin pass: -pubout 2>/dev/null </dev/null | digest; }
