@@ -13,7 +13,8 @@ from pathlib import Path
 from audit.config import known_secrets
 from audit.host.discovery import Discovery
 from audit.redaction import Secrets
-from remediate.deployment.release import ALL, Released, not_released, release_on
+from remediate.deployment.base import Released
+from remediate.deployment.release import ALL, not_released
 from remediate.execution.dry_run_lines import dry_run_lines
 from remediate.execution.placeholder_cases import install_waiting_placeholders
 from remediate.execution.rollback import rollback
@@ -71,8 +72,11 @@ class RepairRun:
         for host in [case.host] if case else sorted(filter(None, labels)):
             context = run.host(host)
             workdir = HostWorkdir(host, case.id if case else ALL, run.lock_holder, context.workdir_root)
-            session = context.session
-            released.append(release_on(workdir, session, *cases) if session else not_released(host, seen))
+            if context.is_logged_in:
+                queries = dict.fromkeys(deployment.release(workdir, *cases) for deployment in context.deployments)
+                released += [query.parse(run.execute(query.command)) for query in queries]
+            else:
+                released.append(not_released(host, seen))
         return tuple(replace(result, lines=tuple(map(self.secrets.hide, result.lines))) for result in released)
 
     def notify(

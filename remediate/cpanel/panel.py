@@ -15,7 +15,6 @@ from typing import Final
 from audit.host.trust import TRUST
 from audit.observation import InstalledFile
 from remediate.cpanel.service_files import default_files, default_path, is_panel_file
-from remediate.deployment.base import VERSION_FILES, Deployment
 from remediate.hosts import script
 from remediate.hosts.command import Command
 from remediate.installers import dovecot, exim, proftpd, pure_ftpd
@@ -98,12 +97,6 @@ class Panel:
             f"panel={shlex.quote(self.root)} whm_s={self.answers_s}\n"
             f"reading={shlex.quote(_reply_reader())}\n{script('cpanel/whm_api')}"
         )
-
-    @property
-    def deployment(self) -> Deployment:
-        """The deployment by which the panel itself installs a version."""
-        functions = script(*VERSION_FILES) + self.whm_api + script("cpanel/install_version")
-        return Deployment(functions, self.whm_api + script("cpanel/check_panel"), " by WHM API 1")
 
 
 @cache

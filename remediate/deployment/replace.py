@@ -5,12 +5,30 @@ The configured paths stay regular files: `replace_files.sh` renames, `restore_li
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
-from remediate.deployment.base import VERSION_FILES, Deployment
+from audit.observation import InstalledFile
+from remediate.cpanel.panel import Panel
+from remediate.deployment.base import Deployment
+from remediate.deployment.switch import VERSION_FILES, SwitchedDeployment
+from remediate.deployment.versions import FileSet, file_targets
 from remediate.hosts import script
+from remediate.hosts.workdir import HostWorkdir
 
-REPLACE: Final = Deployment(
-    script(*VERSION_FILES, "deployment/restore_links", "deployment/replace_files"),
-    script("deployment/check_replaceable"),
+
+def _locate(files: Sequence[InstalledFile], workdir: HostWorkdir, /) -> FileSet:
+    return FileSet(workdir, file_targets(files, workdir.root))
+
+
+REPLACE: Final = SwitchedDeployment(
+    locate=_locate,
+    functions=script(*VERSION_FILES, "deployment/restore_links", "deployment/replace_files"),
+    needs=script("deployment/check_replaceable"),
 )
+
+
+def on_host(panel: Panel | None) -> Deployment:
+    """Return the deployment, which every host has."""
+    del panel
+    return REPLACE

@@ -1,111 +1,146 @@
-"""The switch: a detached script on the host activates a version, and reverts it unless it is confirmed in time.
+"""The deployment by a switch on the host itself; the members of the table fill in their shell functions.
 
-The script survives the controller. Its state is a file, and it runs as long as it holds the host's lock. The rename of
-one file decides whether the confirmation or the timeout came first. A process that opens certificate and key on either
-side of the renames sees a mismatch; docs/repair.md says for how long.
+Each case and set of files has a directory, which only root can enter. In it each version has a directory with the
+files at their full paths, and links name the versions that are in use, verified last, and verified before that.
+
+The switch is a detached script, so it survives the controller: it activates a version, and reverts it unless it is
+confirmed in time. Its state is a file, and it runs as long as it holds the host's lock. The rename of one file decides
+whether the confirmation or the timeout came first. A process that opens certificate and key on either side of the
+renames sees a mismatch; docs/repair.md says for how long.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Final, Literal, get_args
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from typing import Final
 
 from audit.host.trust import TRUST
-from remediate.deployment.versions import FileSet
+from audit.observation import InstalledFile
+from remediate.deployment.base import Inspection, Released, Requirements
+from remediate.deployment.progress import Progress, SwitchEvent
+from remediate.deployment.release import read_released
+from remediate.deployment.versions import FileSet, Version
 from remediate.hosts import script
-from remediate.hosts.command import Command, CommandResult
-from remediate.hosts.workdir import PROLOGUE
+from remediate.hosts.command import Command, CommandResult, Query
+from remediate.hosts.workdir import PROLOGUE, HostWorkdir
 from remediate.installers.base import Installer
 
-SwitchState = Literal[
-    "none",  # nothing has been switched here yet
-    "begun",
-    "switching",  # from here on another version may be in use
-    "switched",
-    "taken-up",  # by every service
-    "waiting",  # for a confirmation
-    "confirmed",
-    "returning",
-    "returned",  # to the version that was verified last
-    "broken",  # returned, but a service did not start again
-    "refused",  # before anything was changed
-    "kept",  # not confirmed, and not reverted: it must not, or cannot be
-]
-TERMINAL: Final = frozenset({"none", "confirmed", "returned", "broken", "refused", "kept"})
+VERSION_FILES: Final = ("key/verify_key_matches", "deployment/version_files")
+"""The shell that every script about the files of versions begins with."""
+UNUSED_DAYS: Final = 30
+"""How long the directory of a case stays after its versions are not used any more, so that a person can inspect it."""
+_VERSION: Final = re.compile(r"[0-9a-z][0-9a-z-]*")
+_ROOM: Final = 1024  # kB; four versions of certificate, chain and key need about 100
+_FILES: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
-class SwitchEvent:
-    """One line that the script recorded: the time of the host's clock, the version, its state and the reason."""
+class SwitchedDeployment:
+    """A deployment by the detached switch; `functions` bring a version to the configured paths.
 
-    at: int  # seconds since 1970
-    version: str
-    state: str
-    detail: str
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """The progress of a switch. `holder` names who holds the host's lock and since when, None if it is free."""
-
-    events: tuple[SwitchEvent, ...] = ()
-    live: str | None = None
-    proven: str | None = None
-    before: str | None = None
-    holder: str | None = None
-    now: int = 0
-    rejected: frozenset[str] = frozenset()  # versions that every address rejected
-
-    @property
-    def last(self) -> SwitchEvent:
-        """The last state that was recorded."""
-        states = get_args(SwitchState)
-        recorded = (event for event in reversed(self.events) if event.state in states)
-        return next(recorded, SwitchEvent(0, "", "none", ""))
-
-    @property
-    def is_running(self) -> bool:
-        """Whether the switch is not finished and the lock is held."""
-        return self.last.state not in TERMINAL and self.holder is not None
-
-    @property
-    def gaps(self) -> tuple[tuple[str, float], ...]:
-        """The services that were restarted since the switch began, and for how many seconds each did not answer."""
-        begun = max((number for number, event in enumerate(self.events) if event.state == "begun"), default=0)
-        recorded = (event.detail.split() for event in self.events[begun:] if event.state == "gap")
-        return tuple((words[0], float(words[1])) for words in recorded if len(words) > 1)
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """The notes since the switch began."""
-        begun = max((number for number, event in enumerate(self.events) if event.state == "begun"), default=0)
-        return tuple(dict.fromkeys(event.detail for event in self.events[begun:] if event.state == "note"))
-
-
-def start(
-    file_set: FileSet,
-    services: Sequence[Installer],
-    version: str,
-    *,
-    confirm_within_s: int,
-    returns: bool = True,
-) -> Command:
-    """Return the command that starts the switch to a version, and returns at once.
-
-    `version` is a name, or `proven` or `before`: the version that was verified last, or the version before that.
-    Without a confirmation within `confirm_within_s` (0: none is needed) it is reverted, but never if `returns` is
-    false: the old key may be compromised. If a switch is running, it holds the lock and the command ends with BUSY.
+    They work with the directory of the files, which is in `$folder`. Most take the number of paths and then each path
+    with its parts: `is_unchanged PATH PARTS`: no other party has changed the path; `version_in_use`: prints the version
+    in use; `holds_known_version`: the paths hold a version that is kept; `keep_copy`: copies what they hold to
+    `$old.part`; `activate VERSION`, and `revert`, which activates `way-back`: they leave in `$reason` why they failed;
+    `is_untouched`: a failed `activate` changed nothing; `recover`: undoes an `activate` that was interrupted;
+    `replace_links`: makes links of earlier versions of this program regular files again.
     """
-    workdir, deployment = file_set.workdir, file_set.deployment
-    texts = [_without_shared(text) for service in services for text in _texts(service, workdir.host)]
-    library = script("common/prelude") + deployment.script + script("switch/record_state")
-    shared = (library, script("services/daemon"), script("switch/run_switch"))
-    options = (version, str(confirm_within_s), "yes" if returns else "no", str(len(file_set.targets)))
-    body = _LIBRARY + script("switch/keep_current_files", "switch/start_switch")
-    why = f"switch {', '.join(service.name for service in services)} to version {version}{deployment.label}"
-    return workdir.exclusive(why, body, *shared, file_set.folder_name, *options, *file_set.pairs, *texts)
+
+    locate: Callable[[Sequence[InstalledFile], HostWorkdir], FileSet | None] = field(compare=False)
+    functions: str
+    needs: str  # shell that reports by `lacks` what a host lacks
+    label: str = ""  # is added to the reason of a switch
+
+    def requirements(self, file_sets: Sequence[FileSet], /) -> Query[Requirements]:
+        """Return the query for programs, rights and room on the host, and for its clock."""
+        workdir = file_sets[0].workdir
+        paths = sorted({target.path for file_set in file_sets for target in file_set.targets})
+        body = script("inspect/begin_requirements") + self.needs + script("inspect/check_host")
+        why = "check whether the host has what a repair needs"
+        return Query(workdir.read_only(why, body, str(_ROOM), str(_FILES), *paths), _read_requirements)
+
+    def stage(self, file_set: FileSet, version: Version, /) -> Command:
+        """Return the command that stages a version in the directory of the files."""
+        why = f"stage certificate and key as version {version.name}"
+        contents = (version.key_path, version.leaf_pem, version.chain_pem)
+        arguments = (file_set.folder_name, version.name, *contents, *file_set.pairs)
+        return file_set.workdir.exclusive(why, script(*VERSION_FILES, "deployment/stage_version"), *arguments)
+
+    def activate(
+        self,
+        file_set: FileSet,
+        services: Sequence[Installer],
+        name: str,
+        /,
+        *,
+        confirm_within_s: int,
+        returns: bool = True,
+    ) -> Command:
+        """Return the command that starts the detached script; if a switch is running, it ends with BUSY.
+
+        `name` may also be `proven` or `before`: the version that was verified last, or the version before that.
+        """
+        workdir = file_set.workdir
+        texts = [_without_shared(text) for service in services for text in _texts(service, workdir.host)]
+        library = script("common/prelude") + self.functions + script("switch/record_state")
+        shared = (library, script("services/daemon"), script("switch/run_switch"))
+        options = (name, str(confirm_within_s), "yes" if returns else "no", str(len(file_set.targets)))
+        body = _LIBRARY + script("switch/keep_current_files", "switch/start_switch")
+        why = f"switch {', '.join(service.name for service in services)} to version {name}{self.label}"
+        return workdir.exclusive(why, body, *shared, file_set.folder_name, *options, *file_set.pairs, *texts)
+
+    def status(self, file_set: FileSet, /) -> Query[Progress]:
+        """Return the query for the state that the detached script recorded."""
+        body = self.functions + script("switch/print_progress", "switch/inspect_switch")
+        arguments = (file_set.folder_name, *_counted(file_set))
+        return Query(file_set.workdir.read_only("read the progress of the switch", body, *arguments), _read_progress)
+
+    def confirm(self, file_set: FileSet, name: str, /) -> Command:
+        """Return the command that confirms a version and waits until the script has recorded that."""
+        return self._decide(f"confirm version {name}", file_set, name, "taken", "")
+
+    def revert(self, file_set: FileSet, name: str, /, *, rejected: bool = False) -> Command:
+        """Return the command that makes the script revert now, and waits for it; it marks a `rejected` version."""
+        return self._decide(f"revert version {name}", file_set, name, "withdrawn", "rejected" if rejected else "")
+
+    def _decide(self, why: str, file_set: FileSet, name: str, decision: str, mark: str) -> Command:
+        """Return the command that needs no lock, because the script that waits for the decision holds it."""
+        workdir = file_set.workdir
+        arguments = (*workdir.given, file_set.folder_name, name, decision, mark)
+        return Command(
+            workdir.host, why, PROLOGUE + script("switch/record_state", "switch/confirm_or_revert"), arguments
+        )
+
+    def inspect(self, file_set: FileSet, name: str, /) -> Query[Inspection]:
+        """Return the query that compares the configured files and prints the leaf of a version."""
+        body = self.functions + script("deployment/inspect_version")
+        arguments = (file_set.folder_name, name, *file_set.pairs)
+        command = file_set.workdir.read_only(f"read version {name}", body, *arguments)
+        return Query(command, partial(_read_inspection, file_set))
+
+    def destroy_keys(self, file_set: FileSet, name: str, /) -> Command:
+        """Return the command that overwrites and removes the keys of a version; raises ValueError for another name."""
+        if not _VERSION.fullmatch(name):
+            raise ValueError(f"{name!r} is not the name of a version")
+        arguments = (file_set.folder_name, name, *file_set.pairs)
+        body = script(*VERSION_FILES, "deployment/destroy_keys")
+        return file_set.workdir.exclusive(f"destroy the keys of version {name}", body, *arguments)
+
+    def prune(self, workdir: HostWorkdir, spared: Collection[str], /) -> Command:
+        """Return the command that removes versions of this case and the unused directories of other cases."""
+        body = script(*VERSION_FILES, "deployment/restore_links", "deployment/prune_versions")
+        why = "remove versions that no rollback needs"
+        return workdir.exclusive(why, body, str(UNUSED_DAYS), *sorted(set(spared)))
+
+    def release(self, workdir: HostWorkdir, /, *cases: str) -> Query[Released]:
+        """Return the query that makes links of earlier versions of this program regular files again."""
+        why = f"make the links of {', '.join(cases) or 'all cases'} regular files again"
+        body = script(*VERSION_FILES, "deployment/restore_links", "deployment/release_paths")
+        return Query(workdir.exclusive(why, body, *cases), partial(read_released, workdir, whole=not cases))
 
 
 # A login may pass a script as one argument, at most 128 KiB. The beginning of all services' scripts is sent once.
@@ -128,47 +163,37 @@ def _texts(service: Installer, host: str) -> tuple[str, ...]:
     return (service.name, *(command.script for command in commands))
 
 
-def look(file_set: FileSet) -> Command:
-    """Return the command that prints the progress of the switch."""
-    body = file_set.deployment.script + script("switch/print_progress", "switch/inspect_switch")
-    return file_set.workdir.read_only("read the progress of the switch", body, file_set.folder_name, *file_set.counted)
+def _counted(file_set: FileSet) -> tuple[str, ...]:
+    """Return how many paths there are, and the pairs of a path and its parts, as the shell functions take them."""
+    return str(len(file_set.targets)), *file_set.pairs
 
 
-def confirm(file_set: FileSet, version: str) -> Command:
-    """Return the command that confirms a version, waits until that is recorded, and prints the progress."""
-    return _answer(file_set, version, "taken")
+def _read_requirements(result: CommandResult) -> Requirements:
+    lacks = tuple(dict.fromkeys(rest for word, rest in result.fields if word == "lacks"))
+    seconds = dict(result.fields).get("now", "")
+    return Requirements(lacks, datetime.fromtimestamp(int(seconds), UTC) if seconds.isdigit() else None)
 
 
-def revert(file_set: FileSet, version: str, *, rejected: bool = False) -> Command:
-    """Return the command that makes a waiting switch revert now, and waits until it has reverted.
-
-    A version that every address `rejected` is marked as such on the host.
-    """
-    return _answer(file_set, version, "withdrawn", "rejected" if rejected else "")
-
-
-def _answer(file_set: FileSet, version: str, word: str, mark: str = "") -> Command:
-    workdir = file_set.workdir
-    why = f"confirm version {version}" if word == "taken" else f"revert version {version}"
-    arguments = (*workdir.given, file_set.folder_name, version, word, mark, *file_set.counted)
-    body = file_set.deployment.script + script(
-        "switch/print_progress", "switch/record_state", "switch/confirm_or_revert"
-    )
-    return Command(workdir.host, why, PROLOGUE + body, arguments)
+def _read_inspection(file_set: FileSet, result: CommandResult) -> Inspection:
+    """Return the leaf and the changed paths, which the host reports by their numbers: a path may have a line break."""
+    numbers = [int(value) for word, value in result.fields if word == "changed" and value.isdigit()]
+    changed = tuple(file_set.targets[number].path for number in numbers if number < len(file_set.targets))
+    _, marker, rest = result.output.partition("-----BEGIN CERTIFICATE-----")
+    return Inspection(marker + rest, changed)
 
 
-def read_progress(done: CommandResult) -> Progress:
-    """Parse what `look`, `confirm` and `revert` print; an empty output gives an empty progress."""
-    words = [line.partition(" ")[::2] for line in done.output.splitlines()]
-    values = dict(words)
+def _read_progress(result: CommandResult) -> Progress:
+    """Return the progress; an empty output gives an empty progress."""
+    values = dict(result.fields)
     return Progress(
-        tuple(_events(rest for word, rest in words if word == "state")),
+        tuple(_events(rest for word, rest in result.fields if word == "state")),
         values.get("live") or None,
         values.get("proven") or None,
         values.get("before") or None,
         None if values.get("lock", "free") == "free" else values["lock"],
         int(values["now"]) if values.get("now", "").isdigit() else 0,
-        frozenset(rest for word, rest in words if word == "rejected"),
+        frozenset(rest for word, rest in result.fields if word == "rejected"),
+        frozenset(rest for word, rest in result.fields if word == "staged"),
     )
 
 

@@ -1,8 +1,4 @@
-"""Versions of a set of certificate files, and the commands that stage, keep and destroy them on a host.
-
-Each case and set of files has a directory, which only root can enter. In it each version has a directory with the
-files at their full paths, and links name the versions that are in use, verified last, and verified before that.
-"""
+"""Values of a deployment: a version of a certificate, the files that are switched together, and what each holds."""
 
 from __future__ import annotations
 
@@ -12,18 +8,9 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
 
 from audit.observation import InstalledFile
-from remediate.deployment.base import VERSION_FILES, Deployment
-from remediate.deployment.replace import REPLACE
-from remediate.hosts import script
-from remediate.hosts.command import Command
 from remediate.hosts.workdir import HostWorkdir
-
-UNUSED_DAYS: Final = 30
-"""How long the directory of a case stays after its versions are not used any more, so that a person can inspect it."""
-_VERSION: Final = re.compile(r"[0-9a-z][0-9a-z-]*")
 
 
 class Part(StrEnum):
@@ -55,6 +42,11 @@ class Version:
     chain_pem: str
     key_path: str
 
+    @property
+    def name(self) -> str:
+        """The name of the version; the same certificates have the same name."""
+        return _digest([self.leaf_pem, self.chain_pem])[:16]
+
 
 @dataclass(frozen=True, slots=True)
 class FileSet:
@@ -62,7 +54,6 @@ class FileSet:
 
     workdir: HostWorkdir
     targets: tuple[FileTarget, ...]
-    deployment: Deployment = REPLACE
 
     @property
     def folder(self) -> str:
@@ -74,19 +65,10 @@ class FileSet:
         """The name of that directory."""
         return _digest(sorted((target.path, target.letters) for target in self.targets))[:12]
 
-    def name_of(self, version: Version) -> str:
-        """Return the name of a version's directory; the same content has the same name."""
-        return _digest([version.leaf_pem, version.chain_pem])[:16]
-
     @property
     def pairs(self) -> tuple[str, ...]:
         """Paths and parts in turn, as the scripts take them."""
         return tuple(word for target in self.targets for word in (target.path, target.letters))
-
-    @property
-    def counted(self) -> tuple[str, ...]:
-        """How many paths there are, and the pairs, as the functions of a deployment take them."""
-        return str(len(self.targets)), *self.pairs
 
 
 def file_targets(files: Iterable[InstalledFile], root: str) -> tuple[FileTarget, ...]:
@@ -116,42 +98,3 @@ def original_path(file: InstalledFile, root: str) -> str:
 
 def _digest(content: object) -> str:
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
-
-
-def stage(file_set: FileSet, version: Version) -> Command:
-    """Return the command that stages a version beside the others; no service uses it yet.
-
-    It fails, and leaves nothing, if the key does not belong to the certificate.
-    """
-    name = file_set.name_of(version)
-    why = f"stage certificate and key as version {name}"
-    arguments = (file_set.folder_name, name, version.key_path, version.leaf_pem, version.chain_pem, *file_set.pairs)
-    return file_set.workdir.exclusive(why, script(*VERSION_FILES, "deployment/stage_version"), *arguments)
-
-
-def leaf_of(file_set: FileSet, name: str) -> Command:
-    """Return the command that prints the leaf of a version."""
-    arguments = (file_set.folder_name, name, *file_set.pairs)
-    return file_set.workdir.read_only(f"read version {name}", script("deployment/print_leaf"), *arguments)
-
-
-def externally_changed(file_set: FileSet) -> Command:
-    """Return the command that prints the paths that another party has changed."""
-    body = file_set.deployment.script + script("deployment/list_changed_paths")
-    why = "look for files that another party has changed"
-    return file_set.workdir.read_only(why, body, file_set.folder_name, *file_set.pairs)
-
-
-def destroy_keys(file_set: FileSet, name: str) -> Command:
-    """Return the command that destroys the keys of a version that is not in use; it can never be used again."""
-    if not _VERSION.fullmatch(name):
-        raise ValueError(f"{name!r} is not the name of a version")
-    arguments = (file_set.folder_name, name, *file_set.pairs)
-    body = script(*VERSION_FILES, "deployment/destroy_keys")
-    return file_set.workdir.exclusive(f"destroy the keys of version {name}", body, *arguments)
-
-
-def prune(workdir: HostWorkdir, spared: Iterable[str]) -> Command:
-    """Return the command that removes the versions that no rollback needs; none of the spared cases."""
-    body = script(*VERSION_FILES, "deployment/restore_links", "deployment/prune_versions")
-    return workdir.exclusive("remove versions that no rollback needs", body, str(UNUSED_DAYS), *sorted(set(spared)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from audit.observation import HostView, InstalledFile
@@ -13,7 +13,8 @@ from audit.probe.deadline import Deadline
 from audit.text import join_limited
 from audit.x509.certificate import Certificate
 from remediate.cpanel.panel import Panel
-from remediate.deployment.versions import FileSet, file_targets, original_path
+from remediate.deployment import Deployment, NotDeployable
+from remediate.deployment.versions import FileSet, original_path
 from remediate.execution.context import ConfiguredIssuer, RunContext
 from remediate.execution.host_context import HostContext
 from remediate.hosts.command import Command, CommandResult
@@ -31,6 +32,7 @@ class SwitchGroup:
 
     services: tuple[str, ...]
     endpoints: tuple[str, ...]
+    deployment: Deployment
     file_set: FileSet
     files: tuple[InstalledFile, ...] = ()
 
@@ -47,7 +49,7 @@ class CaseContext:
     run: RunContext
     csr: Csr | None = None
     installable: InstallableChain | None = None
-    chained: dict[str, InstallableChain] = field(default_factory=dict)  # by the folder of their installation
+    chained: dict[FileSet, InstallableChain] = field(default_factory=dict)
     on_disk: Mapping[str, Certificate] | None = None  # the leaf in each file, as last read
     is_published: bool = False
     is_collected: bool = False
@@ -109,8 +111,7 @@ class CaseContext:
 
     def execute(self, command: Command) -> CommandResult:
         """Run a command on its host; without a session on that host, return the result of a lost connection."""
-        session = self.run.host(command.host).session
-        return session.run(command) if session else CommandResult(None, "", "no session on it in this run")
+        return self.run.execute(command)
 
     def target(self, endpoint: str) -> Target:
         """Return an endpoint of the case as it was found; raises NotFoundOnHost."""
@@ -159,19 +160,19 @@ def _switch_groups(case: Case, host: HostContext, workdir: HostWorkdir) -> Itera
     for services in sorted(_joined(files, workdir.root)):
         group_files = tuple(file for service in services for file in files[service])
         endpoints = tuple(endpoint for endpoint in case.endpoints if host.service_of(endpoint) in services)
-        yield SwitchGroup(services, endpoints, _file_set(group_files, workdir, host.panel), group_files)
+        yield SwitchGroup(services, endpoints, *_located(group_files, host, workdir), group_files)
 
 
-def _file_set(files: tuple[InstalledFile, ...], workdir: HostWorkdir, panel: Panel | None) -> FileSet:
-    """Return the file set of these files; the panel itself installs files that it owns. Raises NotFoundOnHost."""
-    targets = file_targets(files, workdir.root)
-    owned = [target.path for target in targets if panel and panel.owns(target.path)]
-    if panel is None or not owned:
-        return FileSet(workdir, targets)
-    if others := [target.path for target in targets if target.path not in owned]:
-        raise NotFoundOnHost(f"{join_limited(owned)} is installed by the panel, and {join_limited(others)} is not")
-    default_targets = tuple(replace(target, path=panel.default_path(target.path)) for target in targets)
-    return FileSet(workdir, default_targets, panel.deployment)
+def _located(files: tuple[InstalledFile, ...], host: HostContext, workdir: HostWorkdir) -> tuple[Deployment, FileSet]:
+    """Return the deployment of these files and the files as it deploys them; raises NotFoundOnHost."""
+    for deployment in host.deployments:
+        try:
+            file_set = deployment.locate(files, workdir)
+        except NotDeployable as why:
+            raise NotFoundOnHost(str(why)) from why
+        if file_set:
+            return deployment, file_set
+    raise NotFoundOnHost(f"no deployment is known for {join_limited([file.path for file in files])}")
 
 
 def _files_of(case: Case, service: str, host: HostContext) -> tuple[InstalledFile, ...]:

@@ -14,6 +14,7 @@ from audit.x509.path.trust_store import Anchors
 from remediate.challenges import Solver
 from remediate.challenges.dns_lookup import LookUps
 from remediate.execution.host_context import HostContext
+from remediate.hosts.command import Command, CommandResult
 from remediate.issuers import Issuer
 from remediate.model.case import Case, Step, StepState
 from remediate.model.options import OnStep, Timeouts
@@ -69,6 +70,11 @@ class RunContext:
     def host(self, label: str) -> HostContext:
         """Return a host of the run; if this run has not found it, a host without a session."""
         return self.hosts.get(label) or HostContext(label)
+
+    def execute(self, command: Command) -> CommandResult:
+        """Run a command on its host; without a session on that host, return the result of a lost connection."""
+        session = self.host(command.host).session
+        return session.run(command) if session else CommandResult(None, "", "no session on it in this run")
 
     def addresses_beside(self, label: str) -> frozenset[str]:
         """Return the addresses of the other hosts of this run that are not addresses of this host."""

@@ -72,7 +72,7 @@ def preview_steps(case: Case, run: RunContext) -> Iterator[StepPreview]:
         yield StepPreview("", "", (), str(why))
         return
     for kind, subject, parts in steps:
-        preview = _preview(state, kind, subject, parts)
+        preview = _preview(kind, subject, parts)
         yield preview
         if preview.blocked_by:
             yield from _after_failure(state, kind)
@@ -87,7 +87,7 @@ def preview_state(case: Case, run: RunContext) -> PreviewState:
     context = CaseContext(case, refusing(run), csr=placeholder_csr())
     order = _order_under_way(case, run)
     done = [step for step in case.steps if step.state == "done"]
-    staged = {context.switch_group(step.subject).file_set.folder for step in done if step.kind == "install"}
+    staged = {context.switch_group(step.subject).file_set for step in done if step.kind == "install"}
     client = run.issuer.client
     issuer = client if isinstance(client, PreviewsRequests) else None
     has_csr = order is not None or any(step.kind == "key" for step in done)
@@ -120,25 +120,22 @@ def _preview_parts(state: PreviewState, step: Step) -> Iterator[Action | Remark]
 def _after_failure(state: PreviewState, kind: StepKind | Literal["end"]) -> Iterator[StepPreview]:
     """Yield the actions after a failed step: challenge files are removed if no service was changed yet."""
     if state.uses_csr and kind not in EACH:
-        yield _preview(state, _END, "", preview_withdrawal(state))
+        yield _preview(_END, "", preview_withdrawal(state))
 
 
-def _preview(
-    state: PreviewState, kind: StepKind | Literal["end"], subject: str, parts: Iterable[Action | Remark]
-) -> StepPreview:
+def _preview(kind: StepKind | Literal["end"], subject: str, parts: Iterable[Action | Remark]) -> StepPreview:
     """Return the actions and remarks of a step until it succeeds or is blocked."""
     collected: list[Action | Remark] = []
     try:
         for part in parts:
             collected.append(part)  # noqa: PERF402 - the parts before an exception count
     except (StepBlocked, NotFoundOnHost) as why:
-        return StepPreview(kind, subject, _explained(state, collected), str(why))
-    return StepPreview(kind, subject, _explained(state, collected))
+        return StepPreview(kind, subject, _explained(collected), str(why))
+    return StepPreview(kind, subject, _explained(collected))
 
 
-def _explained(state: PreviewState, parts: Iterable[Action | Remark]) -> tuple[Action | Remark, ...]:
-    workdir = state.context.workdir
-    return tuple(part if isinstance(part, Remark) else explain_placeholders(part, workdir) for part in parts)
+def _explained(parts: Iterable[Action | Remark]) -> tuple[Action | Remark, ...]:
+    return tuple(part if isinstance(part, Remark) else explain_placeholders(part) for part in parts)
 
 
 def refusing(run: RunContext) -> RunContext:

@@ -10,7 +10,6 @@ from dataclasses import replace
 from typing import Final
 
 from audit.text import join_clauses
-from remediate.deployment.versions import destroy_keys, prune
 from remediate.execution.case_context import CaseContext, NotFoundOnHost, SwitchGroup
 from remediate.execution.context import RunContext
 from remediate.execution.placeholder import install_placeholders
@@ -217,10 +216,11 @@ def _skipped_steps(context: CaseContext) -> Iterator[str]:
 
 
 def cleanup_commands(context: CaseContext) -> Iterator[Command]:
-    """Yield the command that removes versions that no rollback needs, and links of earlier versions of this program."""
+    """Yield the commands that remove versions that no rollback needs, and links of earlier versions of this program."""
     if context.case.repair in SWITCHED:
-        others = (case.id for case in context.run.journal.unfinished() if case.id != context.case.id)
-        yield prune(context.workdir, others)
+        others = [case.id for case in context.run.journal.unfinished() if case.id != context.case.id]
+        deployments = context.host.deployments
+        yield from dict.fromkeys(deployment.prune(context.workdir, others) for deployment in deployments)
 
 
 def destruction_commands(context: CaseContext, before: Callable[[SwitchGroup], str | None]) -> Iterator[Command]:
@@ -233,7 +233,7 @@ def destruction_commands(context: CaseContext, before: Callable[[SwitchGroup], s
     for switch_group in context.switch_groups if context.case.is_compromised else ():
         version = before(switch_group)
         if version is not None:
-            yield destroy_keys(switch_group.file_set, version)
+            yield switch_group.deployment.destroy_keys(switch_group.file_set, version)
     yield discard_key_command(context.workdir)
 
 

@@ -15,6 +15,7 @@ from audit.observation.website import Docroot
 from audit.probe import Target
 from audit.services.virtual_hosts import docroot_of, logs_of
 from remediate.cpanel.panel import Panel
+from remediate.deployment import DEPLOYMENTS, Deployment
 from remediate.hosts.command import CommandRunner
 from remediate.hosts.workdir import ROOT
 from remediate.installers import INSTALLERS, Installer
@@ -62,6 +63,7 @@ class HostContext:
     targets: Mapping[str, Target] = field(default_factory=dict)  # by endpoint
     panel: Panel | None = None
     installers: Mapping[str, Installer] = field(default_factory=lambda: INSTALLERS)  # by service
+    deployment_kinds: tuple[Callable[[Panel | None], Deployment | None], ...] = DEPLOYMENTS
     declared_installers: Mapping[str, Installer] = field(default_factory=dict)  # by service; they override the others
     declared_docroots: Mapping[str, str] = field(default_factory=dict)  # by service
     docroot_of: Callable[[str], Docroot | str] = unknown_docroot
@@ -74,6 +76,11 @@ class HostContext:
     def is_logged_in(self) -> bool:
         """Whether commands can run on this host."""
         return self.session is not None
+
+    @property
+    def deployments(self) -> tuple[Deployment, ...]:
+        """The deployments that this host has; the first that locates the files of a certificate deploys them."""
+        return tuple(filter(None, (on_host(self.panel) for on_host in self.deployment_kinds)))
 
     @property
     def addresses(self) -> frozenset[str]:

@@ -18,7 +18,6 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from remediate.deployment.versions import FileSet, Version
 from remediate.execution.case_context import CaseContext
 from remediate.hosts.command import Command
-from remediate.hosts.workdir import HostWorkdir
 from remediate.issuers import PreviewsRequests
 from remediate.issuers.base import Request
 from remediate.pki.csr import Csr, read_csr
@@ -61,8 +60,8 @@ class PreviewState:
     has_csr: bool  # whether key and CSR exist on the host
     uses_csr: bool = False  # whether a step has needed the CSR
     is_downloaded: bool = False
-    staged: set[str] = field(default_factory=set)  # directories of the file sets with a staged new version
-    activated: set[str] = field(default_factory=set)  # directories of the file sets with a started switch
+    staged: set[FileSet] = field(default_factory=set)  # the file sets with a staged new version
+    activated: set[FileSet] = field(default_factory=set)  # the file sets with a started switch
 
     @property
     def order_id(self) -> str | None:
@@ -80,9 +79,9 @@ def placeholder_version(leaf: str, key_path: str) -> Version:
     return Version(leaf, _CHAIN, key_path)
 
 
-def explain_placeholders(action: Action, workdir: HostWorkdir) -> Action:
+def explain_placeholders(action: Action) -> Action:
     """Return a command or a request in which every placeholder is replaced by its description."""
-    descriptions = _descriptions(workdir)
+    descriptions = _descriptions()
 
     def explained(text: str) -> str:
         for placeholder, description in descriptions.items():
@@ -94,7 +93,7 @@ def explain_placeholders(action: Action, workdir: HostWorkdir) -> Action:
     return replace(action, why=explained(action.why), arguments=tuple(map(explained, action.arguments)))
 
 
-def _descriptions(workdir: HostWorkdir) -> Mapping[str, str]:
+def _descriptions() -> Mapping[str, str]:
     """Return the description of each placeholder; a longer placeholder comes before one that it contains."""
     csr = placeholder_csr()
     der = x509.load_pem_x509_csr(_REQUEST.encode("ascii")).public_bytes(Encoding.DER)
@@ -108,5 +107,5 @@ def _descriptions(workdir: HostWorkdir) -> Mapping[str, str]:
         md5.upper(): "<MD5 of the request>",
         PLACED_ORDER: "<the order>",
         VERSION_BEFORE: "<the version before>",
-        **{FileSet(workdir, ()).name_of(version): "<version>" for version in versions},
+        **{version.name: "<version>" for version in versions},
     }

@@ -11,16 +11,16 @@ from dataclasses import dataclass
 from audit.text import format_utc, join_clauses, join_limited
 from audit.x509.certificate import Certificate, read_certificate
 from audit.x509.pem import certificates_in
-from remediate.deployment.release import release_command
-from remediate.deployment.switch import Progress, confirm, revert, start
-from remediate.deployment.versions import externally_changed, leaf_of
+from remediate.deployment.base import Inspection
+from remediate.deployment.progress import Progress
 from remediate.execution.case_context import CaseContext, NotFoundOnHost, SwitchGroup
 from remediate.execution.context import RunContext
 from remediate.execution.executor import cleanup_commands
 from remediate.execution.steps import StepBlocked
-from remediate.execution.steps.activate import service_down, settled_progress
-from remediate.execution.steps.base import interruption, require_success
+from remediate.execution.steps.activate import service_down, settled_progress, switch_command
+from remediate.execution.steps.base import query_result, require_success
 from remediate.execution.steps.wire_check import leaves_of, served, silences
+from remediate.hosts.command import Query
 from remediate.model.case import SWITCHED, Case, Step, StepDetail, StepState
 from remediate.model.causes import Cause
 from remediate.model.outcome import CaseResult
@@ -46,7 +46,7 @@ def rollback(case_id: str, run: RunContext) -> CaseResult:
         raise NotFoundOnHost(f"the journal has no case {case_id}")
     context, leaves, blocked = CaseContext(case, run), list[Certificate](), list[StepBlocked | NotFoundOnHost]()
     if context.host.is_logged_in and case.repair in SWITCHED:
-        context.execute(release_command(context.workdir, case.id))  # links of earlier versions of this program
+        _release(context)
     try:
         _require_possible(context)
         targets = tuple(_targets(context))
@@ -58,6 +58,13 @@ def rollback(case_id: str, run: RunContext) -> CaseResult:
         except (StepBlocked, NotFoundOnHost) as why:
             blocked.append(why)
     return _blocked(case, blocked[0]) if blocked else _ended(context, leaves)
+
+
+def _release(context: CaseContext) -> None:
+    """Make the files of the case independent of earlier versions of this program; the rollback reports what fails."""
+    queries = (deployment.release(context.workdir, context.case.id) for deployment in context.host.deployments)
+    for query in dict.fromkeys(queries):
+        context.execute(query.command)
 
 
 def _require_possible(context: CaseContext) -> None:
@@ -81,7 +88,7 @@ def _targets(context: CaseContext) -> Iterator[_Target]:
     for switch_group in context.switch_groups:
         progress = settled_progress(context, switch_group)
         if progress.is_running and progress.last.state == "waiting":
-            require_success(context, revert(switch_group.file_set, progress.last.version))
+            require_success(context, switch_group.deployment.revert(switch_group.file_set, progress.last.version))
             progress = settled_progress(context, switch_group)
         version = _intended_version(context, switch_group) or _previous_version(progress)
         if version:
@@ -130,15 +137,11 @@ def _is_restored(progress: Progress, version: str) -> bool:
 
 def _start_switch(context: CaseContext, target: _Target) -> None:
     """Start the switch and wait until every service has reloaded; files that another party replaced are not changed."""
-    file_set = target.switch_group.file_set
-    changed = [path for path in require_success(context, externally_changed(file_set)).output.splitlines() if path]
-    if changed:
+    if changed := query_result(context, _inspection(target)).changed_paths:
         raise StepBlocked(
             Cause.ROLLBACK_CHANGED, f"another party has replaced {join_limited(changed)} since the repair"
         )
-    installers = [context.installer(service) for service in target.switch_group.services]
-    confirm_within_s = context.run.timeouts.confirmation_s
-    require_success(context, start(file_set, installers, target.version, confirm_within_s=confirm_within_s))
+    require_success(context, switch_command(context, target.switch_group, target.version))
     progress = settled_progress(context, target.switch_group)
     last = progress.last
     if last.state != "waiting":
@@ -158,8 +161,9 @@ def _confirm(context: CaseContext, target: _Target, leaf: Certificate, silent: d
         return not faults
 
     is_verified = is_well() or context.wait_until(is_well, context.run.timeouts.proof_s)
-    command = confirm if is_verified else revert
-    require_success(context, command(switch_group.file_set, target.version))
+    deployment = switch_group.deployment
+    decide = deployment.confirm if is_verified else deployment.revert
+    require_success(context, decide(switch_group.file_set, target.version))
     progress = settled_progress(context, switch_group)
     if not _is_restored(progress, target.version):
         if down := service_down(progress):
@@ -180,11 +184,13 @@ def _faults(
         yield f"{endpoint} serves another leaf than before the repair ({digests})"
 
 
+def _inspection(target: _Target) -> Query[Inspection]:
+    return target.switch_group.deployment.inspect(target.switch_group.file_set, target.version)
+
+
 def _leaf(context: CaseContext, target: _Target) -> Certificate:
-    result = context.execute(leaf_of(target.switch_group.file_set, target.version))
-    certificates = certificates_in(result.output) if result.ok else ()
-    if result.status is None:
-        raise interruption(context, result)
+    """Return the leaf of the version that is restored; raises StepBlocked if the version is not kept."""
+    certificates = certificates_in(query_result(context, _inspection(target)).leaf_pem)
     if not certificates:
         raise StepBlocked(
             Cause.ROLLBACK_NOTHING,

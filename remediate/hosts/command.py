@@ -1,10 +1,13 @@
-"""A command for a host, its result, and the interface of what runs it."""
+"""A command for a host, its result, a query, and the interface of what runs commands."""
 
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Generic, Protocol, TypeVar
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,20 @@ class CommandResult:
     def ok(self) -> bool:
         """Whether the command ended with status 0."""
         return self.status == 0
+
+    @property
+    def fields(self) -> tuple[tuple[str, str], ...]:
+        """The first word of each line and the rest of the line."""
+        words = (line.partition(" ") for line in self.output.splitlines())
+        return tuple((word, rest) for word, _, rest in words)
+
+
+@dataclass(frozen=True, slots=True)
+class Query(Generic[T]):
+    """A command and the function that parses its result; two queries are equal if their commands are."""
+
+    command: Command
+    parse: Callable[[CommandResult], T] = field(compare=False)
 
 
 class CommandRunner(Protocol):

@@ -57,8 +57,8 @@ REPAIR_MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "challenges": ("model", "hosts", "pki"),
     "access_logs": ("model", "hosts", "challenges"),
     "state": ("model", "pki"),
-    "deployment": ("model", "hosts", "installers"),
-    "cpanel": ("model", "hosts", "installers", "deployment"),
+    "cpanel": ("model", "hosts", "installers"),
+    "deployment": ("model", "hosts", "installers", "cpanel"),
     "planning": ("model", "hosts", "cpanel"),
     "retry": ("model", "hosts", "pki", "cpanel"),
     "notify": ("model", "hosts", "pki", "state", "planning"),
@@ -117,6 +117,7 @@ SHORT: set[str] = set()
 MOST_LEVELS = 12  # within a package
 LEVELS_OF_ALL = 21  # from `pytest_sslaudit.plugin` down to `audit.text`; to shrink
 BY_CONVENTION = {
+    "on_host": ("remediate/deployment/*", "what the table of deployments takes from the file of a kind"),
     "INSTALLER": ("remediate/installers/*", "what the table of installers takes from the file of a service"),
     "SERVICE": ("audit/services/*", "what the table of services takes from the file of a service"),
     "read": ("audit/services/*", "the reader of a service's configuration"),

@@ -10,10 +10,17 @@ from collections.abc import Iterator
 from typing import Final
 
 from audit.text import join_clauses
-from remediate.deployment.switch import TERMINAL, Progress, look, read_progress, start
+from remediate.deployment.progress import TERMINAL, Progress
 from remediate.execution.case_context import CaseContext, SwitchGroup
 from remediate.execution.preview import Action, PreviewState, Remark
-from remediate.execution.steps.base import Satisfied, StepBlocked, interruption, output_tail, require_success
+from remediate.execution.steps.base import (
+    Satisfied,
+    StepBlocked,
+    interruption,
+    output_tail,
+    query_result,
+    require_success,
+)
 from remediate.execution.steps.stage import preview_version_name, version_name
 from remediate.execution.steps.wire_check import faults_of
 from remediate.hosts.command import Command
@@ -51,16 +58,18 @@ class Activate:
     def preview(self, state: PreviewState, subject: str) -> Iterator[Action | Remark]:
         """Yield the command that starts the switch, for the first service of a switch group."""
         switch_group = state.context.switch_group(subject)
-        if switch_group.file_set.folder not in state.activated:
-            state.activated.add(switch_group.file_set.folder)
+        if switch_group.file_set not in state.activated:
+            state.activated.add(switch_group.file_set)
             yield switch_command(state.context, switch_group, preview_version_name(state, subject))
 
 
 def switch_command(context: CaseContext, switch_group: SwitchGroup, name: str) -> Command:
-    """Return the command that starts the switch of a file set to a version."""
+    """Return the command that starts the switch of a file set to a version; a compromised key is never restored."""
     installers = [context.installer(service) for service in switch_group.services]
-    confirm_within_s, returns = context.run.timeouts.confirmation_s, not context.case.is_compromised
-    return start(switch_group.file_set, installers, name, confirm_within_s=confirm_within_s, returns=returns)
+    return switch_group.deployment.activate(
+        switch_group.file_set, installers, name,
+        confirm_within_s=context.run.timeouts.confirmation_s, returns=not context.case.is_compromised,
+    )  # fmt: skip
 
 
 def _not_taken_up(progress: Progress) -> StepBlocked:
@@ -143,7 +152,7 @@ def settled_progress(context: CaseContext, switch_group: SwitchGroup) -> Progres
 
 
 def _progress(context: CaseContext, switch_group: SwitchGroup) -> Progress:
-    return read_progress(require_success(context, look(switch_group.file_set)))
+    return query_result(context, switch_group.deployment.status(switch_group.file_set))
 
 
 def _locked(context: CaseContext, command: Command) -> Command:

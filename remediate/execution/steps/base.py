@@ -6,16 +6,18 @@ A step that cannot be taken raises StepBlocked.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from audit.host.trust import REFUSED
 from remediate.execution.case_context import CaseContext
 from remediate.execution.preview import Action, PreviewState, Remark
-from remediate.hosts.command import Command, CommandResult
+from remediate.hosts.command import Command, CommandResult, Query
 from remediate.hosts.workdir import BUSY
 from remediate.model.case import StepDetail
 from remediate.model.causes import Cause
 from remediate.model.outcome import EndedAs
+
+T = TypeVar("T")
 
 
 class StepBlocked(Exception):
@@ -78,6 +80,11 @@ def require_success(context: CaseContext, command: Command) -> CommandResult:
     if result.status == REFUSED:
         raise StepBlocked(Cause.HOST_UNTRUSTED_PATH, f"{command.why}: {output_tail(result)}")
     raise StepBlocked(Cause.HOST_COMMAND, f"{command.why}: {output_tail(result)}")
+
+
+def query_result(context: CaseContext, query: Query[T]) -> T:
+    """Run a query, which has to succeed, and return its parsed result; raises StepBlocked."""
+    return query.parse(require_success(context, query.command))
 
 
 def interruption(context: CaseContext, result: CommandResult) -> StepBlocked:

@@ -36,9 +36,9 @@ class CompleteChain:
     def check(self, context: CaseContext, subject: str) -> Satisfied | None:
         """Return the leaf and the intermediates to send, once the chain of every file set is known."""
         del subject  # it is for the whole case
-        folders = [switch_group.file_set.folder for switch_group in context.switch_groups]
-        chains = [context.chained[folder] for folder in folders if folder in context.chained]
-        if len(chains) < len(folders):
+        file_sets = [switch_group.file_set for switch_group in context.switch_groups]
+        chains = [context.chained[file_set] for file_set in file_sets if file_set in context.chained]
+        if len(chains) < len(file_sets):
             return None
         intermediates = dict.fromkeys(str(intermediate) for chain in chains for intermediate in chain.intermediates)
         leaf = chains[0].leaf.sha256
@@ -59,10 +59,10 @@ class CompleteChain:
 
 def chain_of(context: CaseContext, switch_group: SwitchGroup) -> InstallableChain:
     """Return the certificate of a file set with the intermediates to send; raises StepBlocked."""
-    folder = switch_group.file_set.folder
-    if folder not in context.chained:
-        context.chained[folder] = _complete(context, switch_group)
-    return context.chained[folder]
+    file_set = switch_group.file_set
+    if file_set not in context.chained:
+        context.chained[file_set] = _complete(context, switch_group)
+    return context.chained[file_set]
 
 
 def key_in(switch_group: SwitchGroup) -> str:

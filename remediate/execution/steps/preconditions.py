@@ -1,28 +1,22 @@
 """The step `preconditions`: the host has what a repair needs, its files are writable, and the clocks agree.
 
-It checks programs, rights, disk space and clocks; planning has considered the findings of the audit.
+The deployments say what they need on the host. Planning has considered the findings of the audit.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
-from typing import Final
 
 from audit.text import join_clauses
 from remediate.execution.case_context import CaseContext
 from remediate.execution.preview import Action, PreviewState, Remark
-from remediate.execution.steps.base import Satisfied, StepBlocked, require_success
+from remediate.execution.steps.base import Satisfied, StepBlocked, query_result
 from remediate.execution.steps.clock_skew import require_same_time
 from remediate.execution.steps.key import preview_key, request_of, waiting_request
 from remediate.execution.steps.tlsa import announce, bound_records, needs_key, require_published
 from remediate.execution.steps.wire_check import leaves_of
-from remediate.hosts import script
 from remediate.model.case import VALIDATED
 from remediate.model.causes import Cause
-
-_ROOM: Final = 1024  # kB; four versions of certificate, chain and key need about 100
-_FILES: Final = 64
 
 
 class Preconditions:
@@ -32,17 +26,7 @@ class Preconditions:
         """Return that nothing is missing, or None if a key must be made first; raises StepBlocked."""
         del subject  # it is for the whole case
         require_known(context)
-        paths = sorted(
-            {target.path for switch_group in context.switch_groups for target in switch_group.file_set.targets}
-        )
-        requirements = dict.fromkeys(
-            switch_group.file_set.deployment.requirements for switch_group in context.switch_groups
-        )
-        needed = "".join((script("inspect/begin_requirements"), *requirements, script("inspect/check_host")))
-        command = context.workdir.read_only("look for what a repair needs", needed, str(_ROOM), str(_FILES), *paths)
-        fields = [line.partition(" ")[::2] for line in require_success(context, command).output.splitlines()]
-        require_same_time(context, context.case.host, _time(dict(fields).get("now", "")))
-        missing = tuple(dict.fromkeys(value for field, value in fields if field == "lacks"))
+        missing = tuple(dict.fromkeys(_lacks(context)))
         if missing:
             raise StepBlocked(Cause.HOST_UNPREPARED, f"{context.case.host}: {join_clauses(missing)}")
         require_unchanged(context)
@@ -63,6 +47,16 @@ class Preconditions:
         if bound.records and not state.has_csr:
             yield from preview_key(state)
             announce(bound)
+
+
+def _lacks(context: CaseContext) -> Iterator[str]:
+    """Yield what the host lacks for the deployments of the case; raises StepBlocked if its clock is wrong."""
+    groups = context.switch_groups
+    for deployment in dict.fromkeys(group.deployment for group in groups):
+        file_sets = [group.file_set for group in groups if group.deployment == deployment]
+        requirements = query_result(context, deployment.requirements(file_sets))
+        require_same_time(context, context.case.host, requirements.host_time)
+        yield from requirements.lacks
 
 
 def _check_tlsa(context: CaseContext) -> Satisfied | None:
@@ -105,7 +99,3 @@ def require_unchanged(context: CaseContext) -> None:
     if served and not served & old:
         why = f"{context.case.host} does not serve the certificate that the audit saw any more. Run the audit again"
         raise StepBlocked(Cause.CASE_CHANGED, why, ended="interrupted")
-
-
-def _time(text: str) -> datetime | None:
-    return datetime.fromtimestamp(int(text), UTC) if text.isdigit() else None

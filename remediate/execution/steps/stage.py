@@ -9,13 +9,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from remediate.deployment.versions import Version, stage
+from remediate.deployment.versions import Version
 from remediate.execution.case_context import CaseContext, SwitchGroup
 from remediate.execution.preview import ISSUED_LEAF, LEAF_IN_USE, Action, PreviewState, Remark, placeholder_version
-from remediate.execution.steps.base import Satisfied, require_success
+from remediate.execution.steps.base import Satisfied, query_result, require_success
 from remediate.execution.steps.complete_chain import chain_of, key_in
 from remediate.execution.steps.download import installable_of, preview_download
-from remediate.hosts import script
 from remediate.model.case import VALIDATED, Repair
 from remediate.pki.host_key import key_path
 from remediate.pki.issued_chain import InstallableChain
@@ -56,7 +55,7 @@ def new_version(context: CaseContext, subject: str) -> Version:
 
 def version_name(context: CaseContext, subject: str) -> str:
     """Return the name of the new version on the host."""
-    return context.switch_group(subject).file_set.name_of(new_version(context, subject))
+    return new_version(context, subject).name
 
 
 def preview_version(state: PreviewState, subject: str) -> Version:
@@ -67,7 +66,7 @@ def preview_version(state: PreviewState, subject: str) -> Version:
 
 def preview_version_name(state: PreviewState, subject: str) -> str:
     """Return the placeholder for the result of `version_name`."""
-    return state.context.switch_group(subject).file_set.name_of(preview_version(state, subject))
+    return preview_version(state, subject).name
 
 
 class StageFiles:
@@ -75,22 +74,20 @@ class StageFiles:
 
     def check(self, context: CaseContext, subject: str) -> Satisfied | None:
         """Return the version that is staged for a service."""
-        file_set, name = context.switch_group(subject).file_set, version_name(context, subject)
-        folder = file_set.folder.rpartition("/")[2]
-        command = context.workdir.read_only(
-            f"check whether version {name} is staged", script("deployment/check_staged"), folder, name
-        )
-        return Satisfied(f"version {name}") if require_success(context, command).output.strip() else None
+        group, name = context.switch_group(subject), version_name(context, subject)
+        progress = query_result(context, group.deployment.status(group.file_set))
+        return Satisfied(f"version {name}") if name in progress.staged else None
 
     def apply(self, context: CaseContext, subject: str) -> None:
         """Stage the version; the host refuses a key that does not belong to the certificate."""
-        require_success(context, stage(context.switch_group(subject).file_set, new_version(context, subject)))
+        group = context.switch_group(subject)
+        require_success(context, group.deployment.stage(group.file_set, new_version(context, subject)))
 
     def preview(self, state: PreviewState, subject: str) -> Iterator[Action | Remark]:
         """Yield the command that stages a version, for the first service of a switch group."""
-        file_set = state.context.switch_group(subject).file_set
+        group = state.context.switch_group(subject)
         if state.context.case.repair in VALIDATED:
             yield from preview_download(state)
-        if file_set.folder not in state.staged:
-            state.staged.add(file_set.folder)
-            yield stage(file_set, preview_version(state, subject))
+        if group.file_set not in state.staged:
+            state.staged.add(group.file_set)
+            yield group.deployment.stage(group.file_set, preview_version(state, subject))

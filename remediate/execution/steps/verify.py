@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from audit.text import join_clauses
-from remediate.deployment.switch import Progress, confirm, revert
+from remediate.deployment.progress import Progress
 from remediate.execution.case_context import CaseContext
 from remediate.execution.preview import Action, PreviewState, Remark
 from remediate.execution.steps.activate import service_down, settled_progress
@@ -65,7 +65,8 @@ class Verify:
 
 
 def _confirmation(context: CaseContext, endpoint: str, version: str) -> Command:
-    return confirm(context.switch_group(endpoint).file_set, version)
+    group = context.switch_group(endpoint)
+    return group.deployment.confirm(group.file_set, version)
 
 
 def confirms(context: CaseContext, endpoint: str) -> bool:
@@ -78,8 +79,10 @@ def _unproven(context: CaseContext, endpoint: str, result: WireResult) -> StepBl
     why = f"{endpoint} failed verification: {join_clauses(result.faults)}"
     if context.case.repair not in SWITCHED:
         return StepBlocked(Cause.PROOF_FAILED, why)
-    file_set, version = context.switch_group(endpoint).file_set, version_name(context, endpoint)
-    progress = _decide(context, endpoint, revert(file_set, version, rejected=result.is_rejection))
+    group, version = context.switch_group(endpoint), version_name(context, endpoint)
+    progress = _decide(
+        context, endpoint, group.deployment.revert(group.file_set, version, rejected=result.is_rejection)
+    )
     if down := service_down(progress):
         return StepBlocked(Cause.SERVICE_DOWN, f"{down}; before, {why}", went_back=True)
     last = progress.last

@@ -24,7 +24,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
-from remediate.deployment.switch import TERMINAL
+from remediate.deployment.progress import TERMINAL
 
 _PAUSE_S: Final = 0.03
 _QUIET_S: Final = 0.5  # between two looks while nothing moves

@@ -11,13 +11,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from remediate.deployment.switch import TERMINAL, Progress, look, read_progress, start
-from remediate.deployment.versions import FileSet, FileTarget, Part, Version, stage
+from remediate.deployment import Deployment
+from remediate.deployment.progress import TERMINAL, Progress
+from remediate.deployment.replace import REPLACE
+from remediate.deployment.versions import FileSet, FileTarget, Part, Version
 from remediate.hosts.command import Command, CommandResult
 from remediate.hosts.workdir import HostWorkdir
 from remediate.installers import CustomInstaller
 from tests.support.remediate.link_deployment import prune_then, stage_then, start_then
-from tests.support.remediate.local_commands import run
+from tests.support.remediate.local_commands import ask, run
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,23 +51,23 @@ def was_interrupted(progress: Progress) -> bool:
     return progress.last.state not in TERMINAL and progress.holder is None
 
 
-def staged(file_set: FileSet, pair: Pair, bundle: str = "") -> str:
+def staged(file_set: FileSet, pair: Pair, bundle: str = "", deployment: Deployment = REPLACE) -> str:
     """Lay a version of some files ready and return its name."""
     version = Version(pair.certificate, bundle, str(pair.key_path))
-    done = run(stage(file_set, version))
+    done = run(deployment.stage(file_set, version))
     assert done.ok, done
-    return file_set.name_of(version)
+    return version.name
 
 
-def progress_of(file_set: FileSet) -> Progress:
+def progress_of(file_set: FileSet, deployment: Deployment = REPLACE) -> Progress:
     """Return where the switch of some files is."""
-    return read_progress(run(look(file_set)))
+    return ask(deployment.status(file_set))
 
 
-def waited_for(file_set: FileSet, condition: Callable[[Progress], bool]) -> Progress:
+def waited_for(read: Callable[[], Progress], condition: Callable[[Progress], bool]) -> Progress:
     """Return where the switch of some files is when that has come true."""
     deadline = time.monotonic() + 60
-    while not condition(progress := progress_of(file_set)):
+    while not condition(progress := read()):
         assert time.monotonic() < deadline, progress
         time.sleep(0.05)
     return progress
@@ -109,7 +111,19 @@ class Place:
 
     def starting(self, version: str, *, confirm_within_s: int = 20, returns: bool = True) -> Command:
         """Return the command that starts a switch."""
-        return start(self.file_set, (self.service,), version, confirm_within_s=confirm_within_s, returns=returns)
+        return REPLACE.activate(
+            self.file_set, (self.service,), version, confirm_within_s=confirm_within_s, returns=returns
+        )
+
+    def confirm(self, version: str) -> Progress:
+        """Confirm a version and return the progress after that."""
+        assert run(REPLACE.confirm(self.file_set, version)).ok
+        return self.progress()
+
+    def revert(self, version: str) -> Progress:
+        """Revert a version and return the progress after that."""
+        assert run(REPLACE.revert(self.file_set, version)).ok
+        return self.progress()
 
     def progress(self) -> Progress:
         """Return where the switch is."""
@@ -121,7 +135,7 @@ class Place:
 
     def wait_until(self, condition: Callable[[Progress], bool]) -> Progress:
         """Return where the switch is when that has come true."""
-        return waited_for(self.file_set, condition)
+        return waited_for(self.progress, condition)
 
 
 def new_place(folder: Path, old: Pair, *, test: str = ":", reload: str | None = None) -> Place:
@@ -145,7 +159,7 @@ def leave_links(place: Place, new: Pair) -> None:
     version = Version(new.certificate, "", str(new.key_path))
     assert run(stage_then(place.file_set, version)).ok
     service = (place.service.name, ":", place.service.reload_command or ":", ":")
-    assert run(start_then(place.file_set, place.file_set.name_of(version), service)).ok
+    assert run(start_then(place.file_set, version.name, service)).ok
     place.wait_until(lambda progress: progress.last.state == "confirmed" and progress.holder is None)
     assert run(prune_then(place.file_set)).ok
     assert (place.certificate.is_symlink(), place.key.is_symlink()) == (True, True)

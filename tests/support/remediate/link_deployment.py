@@ -331,7 +331,7 @@ def _command(file_set: FileSet, body: str, *arguments: str) -> Command:
 
 def stage_then(file_set: FileSet, version: Version) -> Command:
     """Return the command that laid a version ready."""
-    given = (file_set.name_of(version), version.key_path, version.leaf_pem, version.chain_pem)
+    given = (version.name, version.key_path, version.leaf_pem, version.chain_pem)
     return _command(file_set, _LIBRARY + _STAGE, *given, *file_set.pairs)
 
 

@@ -6,9 +6,13 @@ It knows how a login runs a command; it changes nothing in it.
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Callable
 from dataclasses import replace
+from typing import TypeVar
 
-from remediate.hosts.command import Command, CommandResult
+from remediate.hosts.command import Command, CommandResult, Query
+
+T = TypeVar("T")
 
 
 def run(command: Command, shell: str = "sh") -> CommandResult:
@@ -22,6 +26,11 @@ def run(command: Command, shell: str = "sh") -> CommandResult:
         check=False,
     )
     return CommandResult(done.returncode, done.stdout, done.stderr)
+
+
+def ask(query: Query[T], runner: Callable[[Command], CommandResult] = run) -> T:
+    """Run the command of a query and return its parsed result."""
+    return query.parse(runner(query.command))
 
 
 def killed_before(command: Command, line: int) -> Command:

@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Final
 
 from remediate.cpanel.panel import Panel
-from remediate.deployment.switch import Progress, start
+from remediate.deployment import Deployment
+from remediate.deployment.cpanel import panel_deployment
+from remediate.deployment.progress import Progress
 from remediate.deployment.versions import FileSet
 from remediate.hosts.command import Command, CommandResult
 from remediate.hosts.workdir import HostWorkdir
@@ -51,6 +53,11 @@ class PanelPlace:
         return Panel(str(self.root), self.answers_s)
 
     @property
+    def deployment(self) -> Deployment:
+        """The deployment by this panel."""
+        return panel_deployment(self.panel)
+
+    @property
     def file_set(self) -> FileSet:
         """The files of the service, as they are switched."""
         folder = f"{self.root}/var/cpanel/ssl"
@@ -59,7 +66,7 @@ class PanelPlace:
             "exim": (target(f"{folder}/exim/exim.crt", "lc"), target(f"{folder}/exim/exim.key", "k")),
         }
         workdir = HostWorkdir("server", "c4f3", "test", str(self.root / "sslaudit"))
-        return FileSet(workdir, placed[self.service], self.panel.deployment)
+        return FileSet(workdir, placed[self.service])
 
     @property
     def program(self) -> Path:
@@ -97,19 +104,29 @@ class PanelPlace:
 
     def stage(self, pair: Pair, bundle: str = "") -> str:
         """Lay a version ready and return its name."""
-        return staged(self.file_set, pair, bundle)
+        return staged(self.file_set, pair, bundle, self.deployment)
 
     def starting(self, version: str, *, confirm_within_s: int = 20) -> Command:
         """Return the command that starts a switch."""
-        return start(self.file_set, (self.installer,), version, confirm_within_s=confirm_within_s)
+        return self.deployment.activate(self.file_set, (self.installer,), version, confirm_within_s=confirm_within_s)
 
     def start(self, version: str, *, confirm_within_s: int = 20) -> CommandResult:
         """Start a switch."""
         return run(self.starting(version, confirm_within_s=confirm_within_s))
 
+    def confirm(self, version: str) -> Progress:
+        """Confirm a version and return the progress after that."""
+        assert run(self.deployment.confirm(self.file_set, version)).ok
+        return self.progress()
+
+    def revert(self, version: str) -> Progress:
+        """Revert a version and return the progress after that."""
+        assert run(self.deployment.revert(self.file_set, version)).ok
+        return self.progress()
+
     def progress(self) -> Progress:
         """Return where the switch is."""
-        return progress_of(self.file_set)
+        return progress_of(self.file_set, self.deployment)
 
     def wait_for(self, *states: str) -> Progress:
         """Return where the switch is when it has come to one of these states."""
@@ -117,7 +134,7 @@ class PanelPlace:
 
     def wait_until(self, condition: Callable[[Progress], bool]) -> Progress:
         """Return where the switch is when that has come true."""
-        return waited_for(self.file_set, condition)
+        return waited_for(self.progress, condition)
 
 
 def new_panel_place(root: Path, service: str, old: Pair | None, **changes: int) -> PanelPlace:

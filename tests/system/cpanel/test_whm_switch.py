@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import partial
 
 import pytest
 
 from audit.observation import InstalledFile
 from remediate.cpanel.panel import Panel
-from remediate.deployment.switch import Progress, look, read_progress, revert, start
-from remediate.deployment.versions import FileSet, Version, file_targets, stage
+from remediate.deployment.cpanel import panel_deployment
+from remediate.deployment.progress import Progress
+from remediate.deployment.versions import FileSet, Version, file_targets
 from remediate.hosts.command import Command, CommandResult
 from remediate.hosts.workdir import ROOT, HostWorkdir
 from remediate.installers import Installer
@@ -19,11 +21,13 @@ from tests.support.cpanel.server import Panel as Server
 from tests.support.hosts.host import Host, HostFile, running_host
 from tests.support.hosts.openssl_client import wait_until
 from tests.support.hosts.pki import Authority, Credential, new_authority
+from tests.support.remediate.local_commands import ask
 
 pytestmark = [pytest.mark.system, pytest.mark.usefixtures("overlays")]
 
 NAME = "server.panel.test"
 PANEL = Panel()
+DEPLOYMENT = panel_deployment(PANEL)
 FILES = {
     "cpanel": ("cpanel/cpanel.pem", "cpanel/cpanel.pem"),
     "dovecot": ("dovecot/dovecot.crt", "dovecot/dovecot.key"),
@@ -49,7 +53,7 @@ def run(host: Host, command: Command) -> CommandResult:
 def file_set(service: str) -> FileSet:
     certificate, key = (f"{layout.SSL}/{path}" for path in FILES[service])
     placed = file_targets((InstalledFile(certificate, "certificate"), InstalledFile(key, "key")), ROOT)
-    return FileSet(HostWorkdir("server", "c4f3", "test"), placed, PANEL.deployment)
+    return FileSet(HostWorkdir("server", "c4f3", "test"), placed)
 
 
 def installer(service: str) -> Installer:
@@ -63,16 +67,16 @@ def switched(host: Host, service: str, new: Credential, confirm_within_s: int) -
     one = file_set(service)
     host.write(HostFile("/root/pending.pem", new.key, 0o600))
     version = Version(new.certificate, new.above, "/root/pending.pem")
-    done = run(host, stage(one, version))
+    done = run(host, DEPLOYMENT.stage(one, version))
     assert done.ok, done
-    done = run(host, start(one, [installer(service)], one.name_of(version), confirm_within_s=confirm_within_s))
+    done = run(host, DEPLOYMENT.activate(one, [installer(service)], version.name, confirm_within_s=confirm_within_s))
     assert done.ok, done
     assert wait_until(lambda: at(host, service).last.state not in ("begun", "switching", "switched", "taken-up"))
     return at(host, service)
 
 
 def at(host: Host, service: str) -> Progress:
-    return read_progress(run(host, look(file_set(service))))
+    return ask(DEPLOYMENT.status(file_set(service)), partial(run, host))
 
 
 @pytest.mark.parametrize("service", layout.SERVICES)
@@ -85,8 +89,9 @@ def test_a_service_serves_it_on_all_its_ports_and_what_was_there_when_called_bac
     now = server.serials()
     assert (len(now[service]), now[service] == before[service], None in now[service]) == (1, False, False)
     assert now | {service: before[service]} == before
-    done = run(host, revert(file_set(service), progress.last.version))
-    assert read_progress(done).last.state == "returned"
+    done = run(host, DEPLOYMENT.revert(file_set(service), progress.last.version))
+    assert done.ok
+    assert at(host, service).last.state == "returned"
     assert server.serials() == before
     assert host.do("find", layout.SSL, "-type", "l") == ""
 

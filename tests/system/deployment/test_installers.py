@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 from cryptography import x509
 
 from audit.observation import FileKind, InstalledFile
-from remediate.deployment.switch import look, read_progress, revert, start
-from remediate.deployment.versions import FileSet, Version, file_targets, stage
+from remediate.deployment.replace import REPLACE
+from remediate.deployment.versions import FileSet, Version, file_targets
 from remediate.hosts.command import Command, CommandResult
 from remediate.hosts.workdir import ROOT, HostWorkdir
 from remediate.installers import INSTALLERS
@@ -21,6 +22,7 @@ from tests.support.hosts.host import Host, HostFile, running_host
 from tests.support.hosts.openssl_client import served, wait_until
 from tests.support.hosts.pki import Authority, Credential
 from tests.support.hosts.real_lab import serve
+from tests.support.remediate.local_commands import ask
 
 pytestmark = [pytest.mark.system, pytest.mark.usefixtures("overlays")]
 
@@ -78,21 +80,22 @@ def test_a_new_certificate_is_taken_up_and_the_old_one_again(daemon: Daemon, hos
     file_set = installed(daemon)
     host.write(HostFile("/root/pending.pem", new.key, 0o600))
     version = Version(new.certificate, new.above, "/root/pending.pem")
-    name = file_set.name_of(version)
-    assert run(host, stage(file_set, version)).ok
+    name = version.name
+    assert run(host, REPLACE.stage(file_set, version)).ok
 
     def progress_is(state: str) -> bool:
-        return read_progress(run(host, look(file_set))).last.state == state
+        return ask(REPLACE.status(file_set), partial(run, host)).last.state == state
 
     with Watch(host, *daemon.watched("127.0.0.1", NAMES.main).values()) as watch:
-        begun = run(host, start(file_set, [INSTALLERS[daemon.service]], name, confirm_within_s=30))
+        begun = run(host, REPLACE.activate(file_set, [INSTALLERS[daemon.service]], name, confirm_within_s=30))
         assert begun.ok, begun
-        assert wait_until(lambda: progress_is("waiting")), run(host, look(file_set))
-        assert wait_until(lambda: all_serve(new)), run(host, look(file_set))
-        assert read_progress(run(host, revert(file_set, name))).last.state == "returned"
-        assert wait_until(lambda: all_serve(old)), run(host, look(file_set))
+        assert wait_until(lambda: progress_is("waiting")), ask(REPLACE.status(file_set), partial(run, host))
+        assert wait_until(lambda: all_serve(new)), ask(REPLACE.status(file_set), partial(run, host))
+        assert run(host, REPLACE.revert(file_set, name)).ok
+        assert progress_is("returned")
+        assert wait_until(lambda: all_serve(old)), ask(REPLACE.status(file_set), partial(run, host))
         assert failures(watch) <= (RESTART if daemon.name in RESTARTED else set())
-    progress = read_progress(run(host, look(file_set)))
+    progress = ask(REPLACE.status(file_set), partial(run, host))
     assert [service for service, _ in progress.gaps] == [daemon.service] * (2 if daemon.name in RESTARTED else 0)
     assert not [event for event in progress.events if event.state == "failed"], progress
 

@@ -8,10 +8,9 @@ from shlex import quote
 
 import pytest
 
+from remediate.deployment.progress import Progress
 from remediate.deployment.replace import REPLACE
-from remediate.deployment.switch import Progress, look, read_progress, start
-from remediate.deployment.versions import FileSet, Version, prune, stage
-from remediate.hosts import script
+from remediate.deployment.versions import FileSet, Version
 from remediate.hosts.command import Command, CommandResult
 from remediate.hosts.workdir import HostWorkdir
 from remediate.installers import CustomInstaller
@@ -19,6 +18,7 @@ from tests.support.hosts.host import Host, HostFile, running_host
 from tests.support.hosts.openssl_client import wait_until
 from tests.support.hosts.pki import Authority, Credential
 from tests.support.remediate.folder_services import target
+from tests.support.remediate.local_commands import ask
 
 pytestmark = [pytest.mark.system, pytest.mark.usefixtures("overlays")]
 
@@ -69,20 +69,20 @@ class Web:
         """Lay a certificate ready and return the version's name."""
         self.host.write(HostFile(KEY, new.key, 0o600))
         version = Version(new.certificate, "", KEY)
-        done = self.run(stage(self.file_set, version))
+        done = self.run(REPLACE.stage(self.file_set, version))
         assert done.ok, done
-        return self.file_set.name_of(version)
+        return version.name
 
     def switch(self, version: str) -> Progress:
         """Switch to a version, without a confirmation, and return how that ended."""
-        done = self.run(start(self.file_set, (CustomInstaller("gateway"),), version, confirm_within_s=0))
+        done = self.run(REPLACE.activate(self.file_set, (CustomInstaller("gateway"),), version, confirm_within_s=0))
         assert done.ok, done
         assert wait_until(lambda: self.look().holder is None), self.look()
         return self.look()
 
     def look(self) -> Progress:
         """Return where the switch is."""
-        return read_progress(self.run(look(self.file_set)))
+        return ask(REPLACE.status(self.file_set), self.run)
 
     def attributes(self, path: str) -> str:
         """Return everything about a file but its content."""
@@ -95,11 +95,9 @@ class Web:
 
     def lacks(self) -> str:
         """Return what the preconditions say is missing."""
-        paths = [one.path for one in self.file_set.targets]
-        needed = script("inspect/begin_requirements") + REPLACE.requirements + script("inspect/check_host")
-        done = self.run(self.file_set.workdir.read_only("look", needed, "0", "0", *paths))
-        assert done.ok, done
-        return "\n".join(line for line in done.output.splitlines() if line.startswith("lacks "))
+        requirements = ask(REPLACE.requirements([self.file_set]), self.run)
+        assert requirements.host_time
+        return "\n".join(f"lacks {text}" for text in requirements.lacks)
 
 
 @pytest.fixture(scope="module")
@@ -171,7 +169,7 @@ def test_newline_in_a_directory_name_changes_no_mode(web: Web, new: Credential) 
     web.lay(f"/srv/forged/d\n4755 {tool}")
     web.host.shell(f"chown -R {EVE}:{EVE} /srv/forged/d*")
     assert web.switch(web.stage(new)).last.state == "confirmed"
-    assert web.run(prune(web.file_set.workdir, ())).ok
+    assert web.run(REPLACE.prune(web.file_set.workdir, ())).ok
     assert web.switch("before").last.state == "confirmed"
     assert web.host.do("stat", "-c", "%a %u", tool).split() == ["755", "0"]
     assert web.host.read(web.key) == web.old.key
@@ -189,9 +187,9 @@ def test_links_swapped_under_a_switch_reach_no_file_of_root(web: Web) -> None:
             new = web.authority.issue("web1.example.test")
             web.host.write(HostFile(KEY, new.key, 0o600))
             version = Version(new.certificate, "", KEY)
-            web.run(stage(web.file_set, version))
-            name = web.file_set.name_of(version)
-            web.run(start(web.file_set, (CustomInstaller("gateway"),), name, confirm_within_s=0))
+            web.run(REPLACE.stage(web.file_set, version))
+            name = version.name
+            web.run(REPLACE.activate(web.file_set, (CustomInstaller("gateway"),), name, confirm_within_s=0))
             assert wait_until(lambda: web.look().holder is None)
             begun = [event for event in web.look().events if event.state == "begun"]
             if len(begun) >= 2:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
-from remediate.deployment.switch import Progress, look, read_progress, start
-from remediate.deployment.versions import FileSet, Version, stage
+from remediate.deployment.progress import Progress
+from remediate.deployment.replace import REPLACE
+from remediate.deployment.versions import FileSet, Version
 from remediate.hosts.command import Command, CommandResult
 from remediate.hosts.workdir import HostWorkdir
 from remediate.installers import INSTALLERS
@@ -16,6 +18,7 @@ from tests.support.hosts.openssl_client import wait_until
 from tests.support.hosts.pki import Authority, Credential
 from tests.support.hosts.systemd_host import running_systemd_host
 from tests.support.remediate.folder_services import target
+from tests.support.remediate.local_commands import ask
 
 pytestmark = [pytest.mark.system, pytest.mark.usefixtures("overlays")]
 
@@ -70,15 +73,15 @@ def switched(host: Host, new: Credential) -> Progress:
     """Return how a switch of apache to a new certificate ended."""
     host.write(HostFile(KEY, new.key, 0o600))
     version = Version(new.certificate, new.above, KEY)
-    name = INSTALLATION.name_of(version)
+    name = version.name
     for command in (
-        stage(INSTALLATION, version),
-        start(INSTALLATION, (INSTALLERS["apache"],), name, confirm_within_s=0),
+        REPLACE.stage(INSTALLATION, version),
+        REPLACE.activate(INSTALLATION, (INSTALLERS["apache"],), name, confirm_within_s=0),
     ):
         done = run(host, command)
         assert done.ok, done
-    assert wait_until(lambda: read_progress(run(host, look(INSTALLATION))).holder is None)
-    return read_progress(run(host, look(INSTALLATION)))
+    assert wait_until(lambda: ask(REPLACE.status(INSTALLATION), partial(run, host)).holder is None)
+    return ask(REPLACE.status(INSTALLATION), partial(run, host))
 
 
 def test_confined_apache_is_switched(host: Host, authority: Authority, old: Credential) -> None:

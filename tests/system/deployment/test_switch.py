@@ -10,8 +10,9 @@ from dataclasses import dataclass
 import pytest
 from cryptography import x509
 
-from remediate.deployment.switch import Progress, confirm, look, read_progress, revert, start
-from remediate.deployment.versions import FileSet, Version, stage
+from remediate.deployment.progress import Progress
+from remediate.deployment.replace import REPLACE
+from remediate.deployment.versions import FileSet, Version
 from remediate.hosts.command import Command, CommandResult
 from remediate.hosts.workdir import HostWorkdir
 from remediate.installers import INSTALLERS
@@ -22,6 +23,7 @@ from tests.support.hosts.openssl_client import served, wait_until
 from tests.support.hosts.pki import Authority, Credential
 from tests.support.hosts.real_lab import serve
 from tests.support.remediate.folder_services import target, was_interrupted
+from tests.support.remediate.local_commands import ask
 
 pytestmark = [pytest.mark.system, pytest.mark.usefixtures("overlays")]
 
@@ -63,14 +65,14 @@ class Web1:
         assert wait_until(self.is_free)
         self.host.write(HostFile(KEY, credential.key, 0o600))
         version = Version(credential.certificate, credential.above, KEY)
-        done = self.run(stage(self.file_set, version))
+        done = self.run(REPLACE.stage(self.file_set, version))
         assert done.ok, done
-        return self.file_set.name_of(version)
+        return version.name
 
     def start(self, version: str, confirm_within_s: int) -> None:
         """Start a switch of all three."""
         services = [INSTALLERS[daemon.service] for daemon in THREE]
-        done = self.run(start(self.file_set, services, version, confirm_within_s=confirm_within_s))
+        done = self.run(REPLACE.activate(self.file_set, services, version, confirm_within_s=confirm_within_s))
         assert done.ok, done
 
     def wait_for(self, state: str) -> Progress:
@@ -80,7 +82,7 @@ class Web1:
 
     def look(self) -> Progress:
         """Return where the switch is."""
-        return read_progress(self.run(look(self.file_set)))
+        return ask(REPLACE.status(self.file_set), self.run)
 
     def is_free(self) -> bool:
         """Return whether nobody holds the host's lock."""
@@ -119,7 +121,8 @@ def test_not_confirmed_it_goes_back_by_itself_and_confirmed_it_stays(web1: Web1)
     web1.start(name, 30)
     web1.wait_for("waiting")
     assert wait_until(lambda: web1.leaves() == {leaf_of(new)})
-    progress = read_progress(web1.run(confirm(web1.file_set, name)))
+    assert web1.run(REPLACE.confirm(web1.file_set, name)).ok
+    progress = web1.look()
     assert (progress.last.state, progress.proven) == ("confirmed", name)
     assert web1.leaves() == {leaf_of(new)}
     assert web1.host.do("stat", "-L", "-c", "%a %G", "/etc/ssl/exim/main.key").split() == ["640", "Debian-exim"]
@@ -129,7 +132,7 @@ def test_a_mismatched_key_is_refused_before_anything_is_touched(web1: Web1) -> N
     new = web1.authority.issue(NAMES.main).with_key_of(web1.old)
     before, links = web1.leaves(), web1.host.do("sh", "-c", "ls -l --time-style=full-iso /etc/ssl/*/main.*")
     web1.host.write(HostFile(KEY, new.key, 0o600))
-    done = web1.run(stage(web1.file_set, Version(new.certificate, new.above, KEY)))
+    done = web1.run(REPLACE.stage(web1.file_set, Version(new.certificate, new.above, KEY)))
     assert (done.ok, "the key does not belong to the certificate" in done.error) == (False, True)
     assert web1.leaves() == before
     assert web1.host.do("sh", "-c", "ls -l --time-style=full-iso /etc/ssl/*/main.*") == links
@@ -157,7 +160,8 @@ def test_killed_in_the_middle_and_started_again_everything_serves_the_new_certif
     web1.start(name, 30)
     web1.wait_for("waiting")
     assert wait_until(lambda: web1.leaves() == {leaf_of(new)})
-    progress = read_progress(web1.run(revert(web1.file_set, name)))
+    assert web1.run(REPLACE.revert(web1.file_set, name)).ok
+    progress = web1.look()
     assert progress.last.state == "returned"
     assert wait_until(lambda: None not in web1.leaves() and leaf_of(new) not in web1.leaves())
 
@@ -199,7 +203,7 @@ def test_exim_that_watches_its_files_takes_them_up_without_a_signal(fixed_paths:
         fixed_paths.start(name, 30)
         fixed_paths.wait_for("waiting")
         assert wait_until(lambda: fixed_paths.leaves() == {leaf_of(new)})
-        fixed_paths.run(revert(fixed_paths.file_set, name))
+        fixed_paths.run(REPLACE.revert(fixed_paths.file_set, name))
         fixed_paths.wait_for("returned")
         assert wait_until(lambda: fixed_paths.leaves() == before)
         assert {len(set(answers)) for answers in watch.saw_no_failure().values()} == {2}
@@ -228,14 +232,14 @@ def test_a_full_disk_changes_nothing_that_is_served(web1: Web1) -> None:
     seen = set()
     for filled in range(0, 64, 8):
         web1.host.shell(f"rm -rf /full/*; dd if=/dev/zero of=/full/ballast bs=1k count={filled} 2>/dev/null")
-        done = web1.run(stage(file_set, version))
+        done = web1.run(REPLACE.stage(file_set, version))
         seen.add(done.ok)
         if done.ok:
             web1.host.shell("cat /dev/zero >/full/more 2>/dev/null || :")
             services = [INSTALLERS[daemon.service] for daemon in THREE]
-            name = file_set.name_of(version)
-            begun = web1.run(start(file_set, services, name, confirm_within_s=1))
-            assert wait_until(lambda: read_progress(web1.run(look(file_set))).holder is None), begun
+            name = version.name
+            begun = web1.run(REPLACE.activate(file_set, services, name, confirm_within_s=1))
+            assert wait_until(lambda: ask(REPLACE.status(file_set), web1.run).holder is None), begun
     assert seen == {True, False}
     web1.host.shell("rm -f /full/more /full/ballast")
-    assert wait_until(lambda: web1.leaves() == before), web1.run(look(file_set))
+    assert wait_until(lambda: web1.leaves() == before), ask(REPLACE.status(file_set), web1.run)

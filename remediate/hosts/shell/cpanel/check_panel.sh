@@ -6,7 +6,7 @@ panels() {
     case $path in "$panel"/var/cpanel/ssl/*/*) path=${path%/*}; echo "${path##*/}" ;; esac
   done | sort -u
 }
-if ! has_whm; then lacks "$said"
+if ! has_whm; then lacks "$reason"
 elif [ "$(stat -L -c %u "$whm")" != "$(id -u)" ]; then lacks "WHM API 1 is root's alone, and $(id -un) is not root"
 else
   knows=$(ask services fetch_service_ssl_components </dev/null)
@@ -14,6 +14,6 @@ else
     for service in $(panels "$@"); do
       printf '%s\n' "$knows" | grep -qx "$service" || lacks "WHM has no service $service"
     done
-  else lacks "$said"
+  else lacks "$reason"
   fi
 fi

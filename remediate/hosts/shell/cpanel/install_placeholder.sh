@@ -4,7 +4,7 @@
 # shellcheck disable=SC2154,SC2034 # variables are shared with the scripts before and after this one
 service=$1
 shift
-has_whm || fail 69 "$said"
+has_whm || fail 69 "$reason"
 while [ "$#" -gt 0 ]; do
   now=$1
   [ -e "$now" ] || now=$2
@@ -14,5 +14,5 @@ while [ "$#" -gt 0 ]; do
   [ -f "$now" ] && [ -r "$now" ] || fail 77 "$now cannot be read"
   ! openssl x509 -in "$now" -noout -checkend 0 </dev/null >/dev/null 2>&1 || { echo "in force: $now"; exit 0; }
 done
-answered "$(ask "" reset_service_ssl_certificate "service=$service" </dev/null)" || fail 65 "$said"
+answered "$(ask "" reset_service_ssl_certificate "service=$service" </dev/null)" || fail 65 "$reason"
 echo reset

@@ -68,7 +68,7 @@ bundle_of() {
 }
 activate() {
   point_link "$folder/live" "$1" 2>/dev/null && put "$@" && return
-  [ "$(readlink "$folder/live")" = "$1" ] || said="the link cannot be changed"
+  [ "$(readlink "$folder/live")" = "$1" ] || reason="the link cannot be changed"
   return 1
 }
 revert() {

@@ -10,8 +10,8 @@ heard=$(umask 077 && mktemp -d)
 for script in $scripts; do
   [ -x "$script" ] || { [ "$script" != "${scripts%% *}" ] && continue; echo "there is no $script on the host"; exit 1; }
   trusted_path "$script" || { echo "$script: $why"; exit 1; }
-  capture "$heard/said" "$script" && status=0 || status=$?
-  last=$(grep . "$heard/said" | tail -n 1)
+  capture "$heard/output" "$script" && status=0 || status=$?
+  last=$(grep . "$heard/output" | tail -n 1)
   [ "$status" = 0 ] || { remove_tree "$heard"; echo "$script: ${last:-it printed nothing}"; exit 1; }
 done
 remove_tree "$heard"

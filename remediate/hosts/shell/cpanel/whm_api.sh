@@ -19,17 +19,17 @@ ask() {
 answered() {
   case $1 in
     done*) return 0 ;;
-    refused*) said="WHM refuses: ${1#refused }" ;;
-    *" 124") said="whmapi1 gave no answer within $whm_s s" ;;
-    *" 137") said="whmapi1 was killed before it gave an answer" ;;
-    none*) said="whmapi1 gave no answer, and ended with ${1#none }" ;;
-    *) said="whmapi1 gave an answer that cannot be read" ;;
+    refused*) reason="WHM refuses: ${1#refused }" ;;
+    *" 124") reason="whmapi1 gave no answer within $whm_s s" ;;
+    *" 137") reason="whmapi1 was killed before it gave an answer" ;;
+    none*) reason="whmapi1 gave no answer, and ended with ${1#none }" ;;
+    *) reason="whmapi1 gave an answer that cannot be read" ;;
   esac
   return 1
 }
 has_whm() {
   [ -n "$whm" ] && return
-  said="there is no whmapi1 on the host"
+  reason="there is no whmapi1 on the host"
   return 1
 }
 
@@ -95,10 +95,10 @@ give() {
     case $usage in
       *--input*) verdict=$(as_json "$service" | ask "" --input=json install_service_ssl_certificate) ;;
       *--output*) verdict=$(given_openly) ;;
-      *) said="$service: whmapi1 does not tell how it is used"; return 1 ;;
+      *) reason="$service: whmapi1 does not tell how it is used"; return 1 ;;
     esac
   fi
-  answered "$verdict" || { said="$service: $said"; return 1; }
+  answered "$verdict" || { reason="$service: $reason"; return 1; }
 }
 put() {
   has_whm || return 1

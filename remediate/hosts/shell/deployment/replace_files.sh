@@ -30,21 +30,21 @@ is_known() {
 keep_copy() { for_each keep_one "$@"; }
 keep_one() { take_copy "$1" "$old.part$1"; }
 
-# activate VERSION COUNT PATH PARTS …: leaves in $said why it failed.
+# activate VERSION COUNT PATH PARTS …: leaves in $reason why it failed.
 activate() {
   to=$folder/$1
   shift
   discard_prepared "$@"
   token=$(od -An -N8 -tx1 /dev/urandom | tr -d ' \n')
-  echo "$token" | write_file 600 "$folder/token" || { said="$folder cannot be written to"; return 1; }
-  said=$(prepare_all "$@" 2>&1) || { discard_prepared "$@"; return 1; }
-  point_link "$folder/moving" "${to##*/}" || { said="$folder cannot be written to"; return 1; }
+  echo "$token" | write_file 600 "$folder/token" || { reason="$folder cannot be written to"; return 1; }
+  reason=$(prepare_all "$@" 2>&1) || { discard_prepared "$@"; return 1; }
+  point_link "$folder/moving" "${to##*/}" || { reason="$folder cannot be written to"; return 1; }
   durable "$folder"
-  said=$(exchange "$@" 2>&1) || return 1
+  reason=$(exchange "$@" 2>&1) || return 1
   durable "$folder"
   discard_prepared "$@"
   point_link "$folder/live" "${to##*/}" && remove_file "$folder/moving" && return
-  said="$folder cannot be written to"
+  reason="$folder cannot be written to"
   return 1
 }
 prepare_all() {

@@ -28,7 +28,7 @@ put() {
   same_as "$new$1" "$1" || narrow "$new$1" "$2"
 }
 for_each put $(($# / 2)) "$@"
-said=$(agree "$new" $(($# / 2)) "$@") || { remove_tree "$new"; fail 1 "$said"; }
+reason=$(agree "$new" $(($# / 2)) "$@") || { remove_tree "$new"; fail 1 "$reason"; }
 durable "$folder"
 rename_file "$new" "$folder/$name"
 echo "staged $name"

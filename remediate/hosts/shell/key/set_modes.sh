@@ -26,8 +26,8 @@ set_mode_as_owner() {
   refusal=$why mode=$2
   [ "$mode" != closed ] || mode=$(closed_mode "$1")
   # shellcheck disable=SC2016 # the owner's shell expands it
-  said=$(as_owner "${1%/*}" 'change_mode "$1" "$2"' "$(printf "%03o" "0$mode")" "$1" 2>&1) ||
-    fail 77 "the mode of $1 is left as it is: $refusal; with the rights of its directory's owner: $said"
+  output=$(as_owner "${1%/*}" 'change_mode "$1" "$2"' "$(printf "%03o" "0$mode")" "$1" 2>&1) ||
+    fail 77 "the mode of $1 is left as it is: $refusal; with the rights of its directory's owner: $output"
 }
 while [ $# -gt 0 ]; do
   set_mode "$1" "$2"

@@ -2,10 +2,9 @@
 # shellcheck disable=SC2154,SC2034,SC2329 # variables and functions are shared with the scripts before and after this one
 # Confirms a version (`taken`) or calls it back (`withdrawn`), and waits until that is noted. Of a confirmation and the
 # end of the script's patience exactly one comes first: both rename the same file. A mark is left of a version that every
-# address rejected: it is not tried again. Prepended: switch/print_progress.sh, switch/record_state.sh.
+# address rejected: it is not tried again.
 folder=$root/$case/$1 name=$2 answer=$3 mark=$4
 cd "$folder" || fail 65 "nothing was switched here"
-shift 4
 [ -z "$mark" ] || write_file 600 "$folder/rejected.$name" </dev/null
 rename_file "$folder/offer.$name" "$folder/$answer.$name" 2>/dev/null || :
 n=0
@@ -20,4 +19,3 @@ while [ $n -lt 50 ]; do
   n=$((n + 1))
   sleep 0.2 2>/dev/null || sleep 1
 done
-tell "$@"

@@ -4,4 +4,4 @@
 folder=$root/$case/$1
 cd "$folder" 2>/dev/null || { echo "lock free"; exit 0; }
 shift
-tell "$@"
+print_progress "$@"

@@ -28,9 +28,9 @@ $1"
     *) set -- sh -c "$text" ;;
   esac
   # shellcheck disable=SC2086 # a command and its words
-  capture "$folder/said" $service_limit "$@"
+  capture "$folder/output" $service_limit "$@"
   status=$?
-  said=$(tr -c '[:print:]' ' ' <"$folder/said" | cut -c 1-400)
+  reason=$(tr -c '[:print:]' ' ' <"$folder/output" | cut -c 1-400)
   return $status
 }
 services() {
@@ -38,14 +38,14 @@ services() {
   shift $((1 + 2 * files))
   while [ $# -gt 0 ]; do
     case $what in
-      test) try "$2" || { said="$1: $said"; return 1; } ;;
-      see) case $2 in *daemon_text=*) try "$2" sees "$folder/paths" || { said="$1: $said"; return 1; } ;; esac ;;
-      take-up) try "$3" || { said="$1: $said"; return 1; } ;;
-      return) try "$3" || try "$4" || failed="${failed:+$failed; }$1: $said" ;;
+      test) try "$2" || { reason="$1: $reason"; return 1; } ;;
+      see) case $2 in *daemon_text=*) try "$2" sees "$folder/paths" || { reason="$1: $reason"; return 1; } ;; esac ;;
+      take-up) try "$3" || { reason="$1: $reason"; return 1; } ;;
+      return) try "$3" || try "$4" || failed="${failed:+$failed; }$1: $reason" ;;
     esac
-    case "$what $said" in
+    case "$what $reason" in
       test* | see*) ;;
-      *gap*) say gap "$1 ${said##*gap }" ;;
+      *gap*) say gap "$1 ${reason##*gap }" ;;
     esac
     shift 4
   done
@@ -58,12 +58,12 @@ go_back() {
   shift
   [ "$returns" = yes ] && [ -L "$folder/way-back" ] || { say kept "$cause"; exit 1; }
   say returning "$cause"
-  revert "$files" "$@" || { say kept "$cause; and there is no way back: $said"; exit 1; }
+  revert "$files" "$@" || { say kept "$cause; and there is no way back: $reason"; exit 1; }
   if [ "$is_told" = no ] || services return "$@"; then say returned "$cause"; else say broken "$cause; after the way back $failed"; fi
   exit 1
 }
 not_activated() {
-  cause=$said
+  cause=$reason
   is_untouched "$files" "$@" || go_back "$cause" "$@"
   [ ! -L "$folder/way-back" ] || rename_file "$folder/way-back" "$folder/live"
   say refused "$cause"
@@ -86,7 +86,7 @@ for left in "$folder"/offer.* "$folder"/taken.* "$folder"/withdrawn.* "$folder/w
 back=$(readlink "$folder/proven")
 [ "$back" = "$name" ] || point_link "$folder/way-back" "$back" || { say refused "no way back can be laid"; exit 1; }
 
-said=$(agree "$folder/$name" "$files" "$@") || not_activated "$@"
+reason=$(agree "$folder/$name" "$files" "$@") || not_activated "$@"
 left=$files
 for path in "$@"; do
   [ "$left" -gt 0 ] || break
@@ -99,10 +99,10 @@ services test "$@" && before='' || before=" (nor was it before)"
 say switching "from $live"
 activate "$name" "$files" "$@" || not_activated "$@"
 say switched ""
-services see "$@" || go_back "$said" "$@"
-services test "$@" || go_back "the configuration is not good$before: $said" "$@"
+services see "$@" || go_back "$reason" "$@"
+services test "$@" || go_back "the configuration is not good$before: $reason" "$@"
 is_told=yes
-services take-up "$@" || go_back "not taken up: $said" "$@"
+services take-up "$@" || go_back "not taken up: $reason" "$@"
 say taken-up ""
 [ "$patience" -gt 0 ] || { prove "$name"; confirmed "by nobody, as told"; }
 write_file 600 "$offer" </dev/null

@@ -7,7 +7,7 @@ cd "$folder" || fail 65 "no version was laid ready in $folder"
 case $name in proven | before) name=$(readlink "$name") || fail 65 "there is no such version" ;; esac
 [ -d "$folder/$name" ] || fail 65 "version $name was not laid ready"
 replace_links "$files" "$@" || fail 1 "a link of an earlier version of this program cannot be replaced by a file: ${why:-}"
-said=$(agree "$folder/$name" "$files" "$@") || { recover "$files" "$@"; say refused "$said"; fail 1 "$said"; }
+reason=$(agree "$folder/$name" "$files" "$@") || { recover "$files" "$@"; say refused "$reason"; fail 1 "$reason"; }
 [ ! -L "$folder/moving" ] || [ "$(readlink "$folder/moving")" = "$name" ] || recover "$files" "$@"
 adopt "$files" "$@" || fail 1 "what is at the configured paths cannot be kept"
 say begun "$owner"

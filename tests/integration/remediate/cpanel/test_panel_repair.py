@@ -190,7 +190,7 @@ def test_files_of_the_panel_are_installed_by_it_and_keep_one_name(tmp_path: Path
     context = case_context(tmp_path, journal, "dovecot", ("/etc/dovecot/ssl/dovecot.crt", OWN))
     (one,) = context.switch_groups
     assert isinstance(context.installer("dovecot"), PanelService)
-    assert one.file_set.deployment != REPLACE
+    assert one.deployment != REPLACE
     own = case_context(tmp_path, journal, "cpanel", ("/var/cpanel/ssl/cpanel/mycpanel.pem",) * 2)
     assert [placed.path for placed in own.switch_groups[0].file_set.targets] == ["/var/cpanel/ssl/cpanel/cpanel.pem"]
     before = replace(own.case, files=(UsedFile("cpanel", "/var/cpanel/ssl/cpanel/cpanel.pem", "certificate"),))
@@ -200,7 +200,7 @@ def test_files_of_the_panel_are_installed_by_it_and_keep_one_name(tmp_path: Path
 def test_a_service_with_files_of_its_own_is_an_ordinary_one(tmp_path: Path, journal: Journal) -> None:
     context = case_context(tmp_path, journal, "dovecot", (ELSEWHERE, ELSEWHERE))
     assert context.installer("dovecot") is INSTALLERS["dovecot"]
-    assert context.switch_groups[0].file_set.deployment == REPLACE
+    assert context.switch_groups[0].deployment == REPLACE
 
 
 def test_a_service_of_the_panel_that_has_no_files_yet_gets_the_usual_ones(tmp_path: Path, journal: Journal) -> None:

@@ -11,14 +11,13 @@ from pathlib import Path
 import pytest
 
 from remediate.cpanel.panel import Panel
-from remediate.deployment.switch import confirm, read_progress, revert
-from remediate.deployment.versions import externally_changed
+from remediate.deployment.cpanel import panel_deployment
 from remediate.hosts.command import Command
 from remediate.hosts.workdir import PROLOGUE
 from tests.integration.remediate.deployment.test_switch_killed import killed_there
 from tests.support.crash_points import STRIDE
 from tests.support.remediate.folder_services import Pair, new_pair
-from tests.support.remediate.local_commands import run
+from tests.support.remediate.local_commands import ask, run
 from tests.support.remediate.whm_folder import PanelPlace, new_panel_place
 
 Pairs = tuple[Pair, Pair, Pair]
@@ -90,7 +89,7 @@ def test_the_panel_installs_it_and_confirmed_it_stays(tmp_path: Path, pairs: Pai
     assert (waiting.live, waiting.proven, waiting.notes) == (name, "0", ())
     assert [each for each, _ in waiting.gaps] == [service]
     assert place.served == of(pairs[1])
-    progress = read_progress(run(confirm(place.file_set, name)))
+    progress = place.confirm(name)
     assert (progress.last.state, progress.live, progress.proven, progress.before) == ("confirmed", name, name, "0")
     assert place.calls == [f"install_service_ssl_certificate {service} input"]
     assert not [one for one in (place.root / "var/cpanel/ssl").rglob("*") if one.is_symlink()]
@@ -176,7 +175,7 @@ def test_without_a_way_back_it_says_so_and_does_not_claim_to_be_back(place: Pane
     place.start(name)
     place.wait_for("waiting")
     wrapped(place, ANSWERS + 'echo \'{"metadata":{"result":0,"reason":"no"}}\'')
-    progress = read_progress(run(revert(place.file_set, name)))
+    progress = place.revert(name)
     assert (progress.last.state, progress.live) == ("kept", name)
     assert progress.last.detail == "called back; and there is no way back: exim: WHM refuses: no"
 
@@ -207,7 +206,7 @@ def test_no_key_is_in_a_process_list_nor_in_anything_that_is_printed_or_kept(pla
 def needs(place: PanelPlace, *paths: str) -> Command:
     """Return the command that says what the host lacks."""
     given = paths or tuple(one.path for one in place.file_set.targets)
-    script = PROLOGUE + 'lacks() { echo "lacks $*"; }\n' + place.panel.deployment.requirements
+    script = PROLOGUE + 'lacks() { echo "lacks $*"; }\n' + panel_deployment(place.panel).needs
     return Command("server", "", script, (*place.file_set.workdir.given, *given))
 
 
@@ -225,9 +224,11 @@ def test_what_a_host_lacks_is_said_before_anything_is_ordered(place: PanelPlace,
 def test_what_somebody_has_installed_since_is_where_it_goes_back_to(place: PanelPlace, pairs: Pairs) -> None:
     place.start(place.stage(pairs[1]), confirm_within_s=0)
     place.wait_until(lambda progress: progress.last.state == "confirmed" and progress.holder is None)
-    assert run(externally_changed(place.file_set)).output == ""
+    assert ask(place.deployment.inspect(place.file_set, "0")).changed_paths == ()
     place.give(pairs[2])
-    assert len(run(externally_changed(place.file_set)).output.splitlines()) == 2
+    changed = ask(place.deployment.inspect(place.file_set, "0"))
+    assert changed.changed_paths == tuple(target.path for target in place.file_set.targets)
+    assert changed.leaf_pem == pairs[0].certificate
     assert place.progress().live is None
     place.start(place.stage(pairs[1]), confirm_within_s=1)
     assert place.wait_for("returned").live not in (None, "0")
@@ -282,7 +283,7 @@ def test_killed_while_it_switches_the_next_one_switches_and_could_go_back(
     name = place.stage(pairs[1])
     run(killed_there(place.starting(name), number))
     place.wait_until(lambda progress: progress.holder is None or progress.last.state == "waiting")
-    run(revert(place.file_set, name)) if place.progress().is_running else None
+    place.revert(name) if place.progress().is_running else None
     place.wait_until(lambda progress: progress.holder is None)
     assert place.start(name, confirm_within_s=1).ok
     assert place.wait_for("returned").live == "0"

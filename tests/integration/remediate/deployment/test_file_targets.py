@@ -7,8 +7,8 @@ import subprocess
 import pytest
 
 from audit.observation import FileKind, InstalledFile
-from remediate.deployment.switch import start
-from remediate.deployment.versions import FileSet, Version, destroy_keys, file_targets
+from remediate.deployment.replace import REPLACE
+from remediate.deployment.versions import FileSet, Version, file_targets
 from remediate.hosts.workdir import ROOT, HostWorkdir
 from remediate.installers import INSTALLERS, CustomInstaller
 from tests.support.remediate.folder_services import target
@@ -53,14 +53,13 @@ def test_the_folder_is_the_same_for_the_same_files_and_another_for_more() -> Non
 
 
 def test_a_version_is_named_by_what_is_in_it() -> None:
-    file_set = FileSet(HostWorkdir("web1", "c4f3", "test"), ())
-    assert file_set.name_of(Version("a", "b", "/k")) == file_set.name_of(Version("a", "b", "/other"))
-    assert file_set.name_of(Version("a", "b", "/k")) != file_set.name_of(Version("ab", "", "/k"))
+    assert Version("a", "b", "/k").name == Version("a", "b", "/other").name
+    assert Version("a", "b", "/k").name != Version("ab", "", "/k").name
 
 
 def test_what_is_no_version_is_never_destroyed() -> None:
     with pytest.raises(ValueError, match="is not the name of a version"):
-        destroy_keys(FileSet(HostWorkdir("web1", "c4f3", "test"), ()), "../x")
+        REPLACE.destroy_keys(FileSet(HostWorkdir("web1", "c4f3", "test"), ()), "../x")
 
 
 @pytest.mark.parametrize("name", INSTALLERS)
@@ -76,7 +75,7 @@ def test_a_test_of_a_configuration_changes_nothing_and_a_reload_does(name: str) 
 @pytest.mark.parametrize("name", INSTALLERS)
 def test_every_script_is_good_shell(name: str) -> None:
     one = INSTALLERS[name]
-    begun = start(FileSet(HostWorkdir("web1", "c4f3", "test"), ()), [one], "proven", confirm_within_s=1)
+    begun = REPLACE.activate(FileSet(HostWorkdir("web1", "c4f3", "test"), ()), [one], "proven", confirm_within_s=1)
     scripts = [command.script for command in (one.check_config("web1"), one.reload("web1"), one.start("web1"), begun)]
     for script in (*scripts, *(word for word in begun.arguments if "\n" in word)):
         assert subprocess.run(["sh", "-n", "-c", script], capture_output=True, check=False).stderr == b""

@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from remediate.deployment.release import release_command
-from remediate.deployment.switch import confirm, read_progress
-from remediate.deployment.versions import FileSet, prune
+from remediate.deployment.replace import REPLACE
+from remediate.deployment.versions import FileSet
 from tests.support.remediate.folder_services import Pair, Place, leave_links, new_pair, new_place, staged, waited_for
 from tests.support.remediate.local_commands import run
 
@@ -48,8 +47,8 @@ def test_next_repair_makes_links_files_again(place: Place, pairs: tuple[Pair, Pa
     later.wait_for("waiting")
     assert is_as_configured(later)
     assert later.served == later.configured == of(pairs[2])
-    assert read_progress(run(confirm(again, name))).last.state == "confirmed"
-    waited_for(again, lambda progress: progress.holder is None)
+    assert later.confirm(name).last.state == "confirmed"
+    waited_for(later.progress, lambda progress: progress.holder is None)
     shutil.rmtree(place.file_set.workdir.folder)
     assert later.configured == of(pairs[2])
 
@@ -73,7 +72,7 @@ def test_rollback_restores_files_that_earlier_version_put_away(place: Place, pai
 @pytest.mark.parametrize("cases", [("c4f3",), ()], ids=["one case", "all"])
 def test_release_makes_links_files_again(place: Place, pairs: tuple[Pair, Pair, Pair], cases: tuple[str, ...]) -> None:
     for released in (sorted(map(str, (place.certificate, place.key))), []):
-        done = run(release_command(replace(place.file_set.workdir, case="release"), *cases))
+        done = run(REPLACE.release(replace(place.file_set.workdir, case="release"), *cases).command)
         assert done.ok, done
         assert sorted(line.removeprefix("released ") for line in done.output.splitlines()) == released
     shutil.rmtree(place.file_set.workdir.root)
@@ -82,13 +81,13 @@ def test_release_makes_links_files_again(place: Place, pairs: tuple[Pair, Pair, 
 
 
 def test_versions_are_for_root_alone_after_release(place: Place) -> None:
-    assert run(release_command(place.file_set.workdir, "c4f3")).ok
+    assert run(REPLACE.release(place.file_set.workdir, "c4f3").command).ok
     folder = Path(place.file_set.folder)
     directories = [folder, *(path for path in folder.rglob("*") if path.is_dir() and not path.is_symlink())]
     assert {stat.S_IMODE(path.stat().st_mode) for path in directories} == {0o700}
 
 
 def test_success_of_another_case_makes_links_files_again(place: Place, pairs: tuple[Pair, Pair, Pair]) -> None:
-    assert run(prune(replace(place.file_set.workdir, case="b" * 16), ())).ok
+    assert run(REPLACE.prune(replace(place.file_set.workdir, case="b" * 16), ())).ok
     assert is_as_configured(place)
     assert place.configured == of(pairs[1])

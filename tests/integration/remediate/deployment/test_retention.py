@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from remediate.deployment.versions import UNUSED_DAYS, prune
+from remediate.deployment.replace import REPLACE
+from remediate.deployment.switch import UNUSED_DAYS
 from remediate.execution.context import RunContext
 from remediate.execution.rollback import rollback
 from remediate.execution.scheduler import repair
@@ -51,7 +52,7 @@ def age(folder: Path, days: float) -> None:
 
 def pruned(root: Path, case: str, *spared: str) -> set[str]:
     """Prune as after a success of a case; return the folders that are left."""
-    done = run(prune(HostWorkdir("a", case, "a test", str(root)), spared))
+    done = run(REPLACE.prune(HostWorkdir("a", case, "a test", str(root)), spared))
     assert done.ok, done
     return {one.name for one in root.iterdir() if one.is_dir()}
 

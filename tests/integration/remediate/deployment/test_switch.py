@@ -15,9 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from remediate.deployment.release import release_command
-from remediate.deployment.switch import confirm, look, read_progress, revert
-from remediate.deployment.versions import Version, destroy_keys, stage
+from remediate.deployment.replace import REPLACE
+from remediate.deployment.versions import Version
 from remediate.hosts.workdir import BUSY
 from tests.support.remediate.folder_services import Pair, Place, new_pair, new_place, was_interrupted
 from tests.support.remediate.local_commands import run
@@ -65,7 +64,7 @@ def test_parameters_of_a_key_exchange_stay_in_the_file_they_are_in(
     assert place.start(name).ok
     place.wait_for("waiting")
     assert place.configured == (pairs[1].certificate, pairs[1].key + parameters)
-    run(confirm(place.file_set, name))
+    place.confirm(name)
 
 
 def test_a_confirmed_switch_stays(place: Place, pairs: tuple[Pair, Pair, Pair]) -> None:
@@ -73,7 +72,7 @@ def test_a_confirmed_switch_stays(place: Place, pairs: tuple[Pair, Pair, Pair]) 
     assert place.start(name).ok
     assert place.wait_for("waiting").is_running
     assert place.served == place.configured == of(pairs[1])
-    done = read_progress(run(confirm(place.file_set, name)))
+    done = place.confirm(name)
     assert (done.last.state, done.live, done.proven, done.before) == ("confirmed", name, name, "0")
     assert place.wait_until(lambda progress: progress.holder is None).live == name
 
@@ -85,15 +84,15 @@ def test_without_a_confirmation_it_goes_back_by_itself(place: Place, pairs: tupl
     assert progress.last.detail == "not confirmed within 1 s"
     assert (progress.live, progress.proven) == ("0", "0")
     assert place.served == place.configured == of(pairs[0])
-    late = run(confirm(place.file_set, name))
-    assert read_progress(late).last.state == "returned"
+    late = place.confirm(name)
+    assert late.last.state == "returned"
 
 
 def test_it_is_called_back_at_once(place: Place, pairs: tuple[Pair, Pair, Pair]) -> None:
     name = place.stage(pairs[1])
     place.start(name)
     place.wait_for("waiting")
-    assert read_progress(run(revert(place.file_set, name))).last.state == "returned"
+    assert place.revert(name).last.state == "returned"
     assert place.served == of(pairs[0])
 
 
@@ -116,13 +115,13 @@ def test_a_second_start_finds_the_first_and_starts_nothing(place: Place, pairs: 
     assert second.status == BUSY
     assert second.output.split()[-2:] == ["c4f3", "test"]
     assert [event.state for event in place.progress().events].count("begun") == 1
-    run(revert(place.file_set, name))
+    place.revert(name)
 
 
 def test_a_key_of_another_certificate_is_refused_before_anything_is_touched(
     place: Place, pairs: tuple[Pair, Pair, Pair]
 ) -> None:
-    done = run(stage(place.file_set, Version(pairs[1].certificate, "", str(pairs[2].key_path))))
+    done = run(REPLACE.stage(place.file_set, Version(pairs[1].certificate, "", str(pairs[2].key_path))))
     assert (done.ok, "the key does not belong to the certificate" in done.error) == (False, True)
     name = place.stage(pairs[1])
     Path(f"{place.file_set.folder}/{name}{place.key}").write_text(pairs[2].key)
@@ -153,7 +152,7 @@ def test_where_the_old_key_is_known_to_others_it_never_goes_back(place: Place, p
     assert place.wait_for("kept").live == name
     assert place.configured == of(pairs[1])
     old_key = Path(f"{place.file_set.folder}/0{place.key}")
-    assert run(destroy_keys(place.file_set, "0")).ok
+    assert run(REPLACE.destroy_keys(place.file_set, "0")).ok
     assert not old_key.exists()
     place.wait_until(lambda progress: progress.holder is None)
     assert not place.start("0").ok
@@ -196,7 +195,7 @@ def test_released_paths_are_files_again(place: Place, pairs: tuple[Pair, Pair, P
     place.start(place.stage(pairs[1]), confirm_within_s=1)
     place.wait_until(lambda progress: progress.last.state == "returned" and progress.holder is None)
     for _ in range(2):
-        assert run(release_command(place.file_set.workdir, "c4f3")).ok
+        assert run(REPLACE.release(place.file_set.workdir, "c4f3").command).ok
     assert not place.certificate.is_symlink()
     assert place.configured == of(pairs[0])
     assert stat.S_IMODE(place.key.stat().st_mode) == 0o640
@@ -204,10 +203,10 @@ def test_released_paths_are_files_again(place: Place, pairs: tuple[Pair, Pair, P
 
 def test_no_byte_of_a_key_is_anywhere_but_in_the_keys(place: Place, pairs: tuple[Pair, Pair, Pair]) -> None:
     version = Version(pairs[1].certificate, "", str(pairs[1].key_path))
-    name = place.file_set.name_of(version)
-    done = [run(stage(place.file_set, version)), place.start(name, confirm_within_s=1)]
+    name = version.name
+    done = [run(REPLACE.stage(place.file_set, version)), place.start(name, confirm_within_s=1)]
     place.wait_for("returned")
-    done += [run(look(place.file_set)), run(release_command(place.file_set.workdir, "c4f3"))]
+    done += [run(REPLACE.status(place.file_set).command), run(REPLACE.release(place.file_set.workdir, "c4f3").command)]
     printed = "".join(each.output + each.error for each in done) + str(place.starting(name))
     files = [path for path in Path(place.file_set.workdir.root).rglob("*") if path.is_file()]
     assert len(files) > 6

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from remediate.deployment.versions import Version, stage
+from remediate.deployment.replace import REPLACE
+from remediate.deployment.versions import Version
 from remediate.hosts.command import Command
 from tests.support.crash_points import STRIDE
 from tests.support.remediate.folder_services import Pair, Place, new_pair, new_place, was_interrupted
@@ -32,7 +33,7 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Pair, Pair]:
 
 
 def staging(place: Place, pair: Pair) -> Command:
-    return stage(place.file_set, Version(pair.certificate, "", str(pair.key_path)))
+    return REPLACE.stage(place.file_set, Version(pair.certificate, "", str(pair.key_path)))
 
 
 def killed_here(command: Command, number: int) -> Command:

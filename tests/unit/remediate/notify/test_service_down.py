@@ -13,7 +13,7 @@ import pytest
 from pytest_sslaudit.reports.totals import RunTotals
 from remediate.cli import commands
 from remediate.cli.output import down_lines
-from remediate.deployment.switch import Progress, SwitchEvent
+from remediate.deployment.progress import Progress, SwitchEvent
 from remediate.execution.steps.activate import service_down
 from remediate.model.case import Case, Repair, steps_of
 from remediate.model.causes import Cause
