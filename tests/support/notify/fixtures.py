@@ -1,4 +1,4 @@
-"""Fixtures of the tests of notifications: a journal, and nights over it."""
+"""Fixtures of the tests of notifications: a journal, and runs over it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from remediate.state.journal import Journal, open_journal
-from tests.support.notify.nights import Nights
+from tests.support.notify.nightly_runs import NightlyRuns
 
 
 @pytest.fixture
@@ -18,5 +18,5 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
 
 
 @pytest.fixture
-def nights(journal: Journal) -> Nights:
-    return Nights(journal)
+def runs(journal: Journal) -> NightlyRuns:
+    return NightlyRuns(journal)

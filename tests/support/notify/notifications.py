@@ -1,4 +1,4 @@
-"""Letters for tests: one host with one finding, and what differs from it."""
+"""Notifications for tests: one host with one finding, and what differs from it."""
 
 from __future__ import annotations
 

@@ -37,16 +37,16 @@ class Sink:
     logins: list[bool] = field(default_factory=list)
     was_secure: list[bool] = field(default_factory=list)
 
-    async def handle_MAIL(self, _server: SMTP, _session: Any, envelope: Any, *said: Any) -> str:  # noqa: ANN401, N802 - aiosmtpd's own form
-        address, options = said
+    async def handle_MAIL(self, _server: SMTP, _session: Any, envelope: Any, *arguments: Any) -> str:  # noqa: ANN401, N802 - aiosmtpd's own form
+        address, options = arguments
         if self.sender_answer:
             return self.sender_answer
         envelope.mail_from = address
         envelope.mail_options.extend(options)
         return "250 OK"
 
-    async def handle_RCPT(self, _server: SMTP, _session: Any, envelope: Any, *said: Any) -> str:  # noqa: ANN401, N802 - as above
-        address, _ = said
+    async def handle_RCPT(self, _server: SMTP, _session: Any, envelope: Any, *arguments: Any) -> str:  # noqa: ANN401, N802 - as above
+        address, _ = arguments
         if address not in self.answers:
             envelope.rcpt_tos.append(address)
         return self.answers.get(address, "250 OK")
@@ -57,8 +57,8 @@ class Sink:
             self.was_secure.append(session.ssl is not None)
         return self.content_answer
 
-    def authenticate(self, *said: Any) -> AuthResult:  # noqa: ANN401 - as above
-        *_, login = said
+    def authenticate(self, *arguments: Any) -> AuthResult:  # noqa: ANN401 - as above
+        *_, login = arguments
         right = isinstance(login, LoginPassword) and login == LoginPassword(USER.encode(), PASSWORD.encode())
         self.logins.append(right)
         return AuthResult(success=right, handled=False)
@@ -78,7 +78,7 @@ def certify(folder: Path, *names: str) -> Certified:
     root = new_root("Mail Root", now=now)
     intermediate = new_intermediate("Mail CA", root, now=now)
     leaf = issue(Leaf(names[0], names, now - timedelta(days=1)), intermediate)
-    pem = (each.certificate.public_bytes(Encoding.PEM) for each in (leaf, intermediate))
+    pem = (identity.certificate.public_bytes(Encoding.PEM) for identity in (leaf, intermediate))
     (folder / "chain.pem").write_bytes(b"".join(pem))
     key = leaf.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     (folder / "key.pem").write_bytes(key)
@@ -154,18 +154,18 @@ def misbehaving(conversation: Conversation) -> Iterator[int]:
             thread.join(11)
 
 
-def answering(**answers: str | None) -> Conversation:
+def answering(**changed: str | None) -> Conversation:
     """Return a conversation in which commands get these answers; None cuts the connection instead.
 
     `greeting` is said first, `content` after the content, what is not named is well.
     """
     usual: dict[str, str | None] = {"greeting": "220 mx", "ehlo": "250 mx", "data": "354 go on", "quit": "221 bye"}
-    said = usual | answers
+    responses = usual | changed
 
     def hold(client: socket.socket) -> None:
         lines = client.makefile("rb")
         word = "greeting"
-        while (answer := said.get(word, "250 OK")) is not None:
+        while (answer := responses.get(word, "250 OK")) is not None:
             client.sendall(answer.encode() + b"\r\n")
             if word == "quit":
                 return

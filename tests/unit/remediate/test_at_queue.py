@@ -28,7 +28,7 @@ QUEUED = CommandResult(0, "warning: commands will be executed using /bin/sh\njob
 
 @dataclass
 class Scripted:
-    """Hands that answer as they are told, and keep what they were given."""
+    """A session that returns the given results, and keeps the commands."""
 
     answers: list[CommandResult]
     ran: list[Command] = field(default_factory=list)
@@ -52,24 +52,24 @@ class Scripted:
         ("atq: cannot open spool\n\n99999999999\tx c root\n-1\tx c root\n", ()),
     ],
 )
-def test_the_queue_is_read_in_order_without_what_runs(text: str, expected: tuple[Job, ...]) -> None:
+def test_queue_is_read_in_order_without_running_jobs(text: str, expected: tuple[Job, ...]) -> None:
     assert read_queue(text) == tuple(Job(j.number, " ".join(j.when.split()), j.queue, j.user) for j in expected)
 
 
-def test_one_is_queued_where_none_is() -> None:
+def test_job_is_queued_if_there_is_none() -> None:
     session = Scripted([CommandResult(0, ""), NO_PANEL, QUEUED])
-    said = queue_resume(session, AGAIN, allowed=True)
-    assert said == Queued(Job(7, "Mon Nov 23 15:00:00 2026"))
-    assert "at -c 7 shows it, at -c 7 | sh runs it now, atrm 7 removes it" in str(said)
+    queued = queue_resume(session, AGAIN, allowed=True)
+    assert queued == Queued(Job(7, "Mon Nov 23 15:00:00 2026"))
+    assert "at -c 7 shows it, at -c 7 | sh runs it now, atrm 7 removes it" in str(queued)
     assert [command.changes for command in session.ran] == [False, True, True]
     assert tuple(session.ran) == commands(AGAIN), "the dry run prints what is run"
 
 
-def test_none_is_queued_where_one_waits() -> None:
+def test_no_second_job_is_queued() -> None:
     session = Scripted([CommandResult(0, "7\tMon Nov 23 15:00:00 2026 c root\n")])
-    said = queue_resume(session, AGAIN, allowed=True)
-    assert said == Queued(Job(7, "Mon Nov 23 15:00:00 2026", "c", "root"), is_new=False)
-    assert "was queued already" in str(said)
+    queued = queue_resume(session, AGAIN, allowed=True)
+    assert queued == Queued(Job(7, "Mon Nov 23 15:00:00 2026", "c", "root"), is_new=False)
+    assert "was queued already" in str(queued)
 
 
 PYTHON = ResumeJob("ctl", ("/opt/x/bin/python", "-P", "-m", "remediate", "resume", "--state", "/var/lib/state"))
@@ -83,7 +83,7 @@ def test_job_runs_python_without_the_current_directory() -> None:
     assert "exec /opt/x/bin/python -P -m remediate resume" in PYTHON.script
 
 
-def test_job_of_an_earlier_version_is_known_and_replaced() -> None:
+def test_job_of_an_earlier_version_is_replaced() -> None:
     assert PYTHON.outdated is not None
     assert PYTHON.outdated.script == OLD_JOB
     session = Scripted(
@@ -95,8 +95,8 @@ def test_job_of_an_earlier_version_is_known_and_replaced() -> None:
             CommandResult(0, ""),
         ]
     )
-    said = queue_resume(session, PYTHON, allowed=True)
-    assert str(said).endswith("; it replaces job 5 of an earlier version")
+    queued = queue_resume(session, PYTHON, allowed=True)
+    assert str(queued).endswith("; it replaces job 5 of an earlier version")
     assert session.ran[3].arguments == (PYTHON.outdated.marker, PYTHON.outdated.action)
     assert (session.ran[4].script, session.ran[4].arguments) == ('atrm "$1"\n', ("5",))
 
@@ -108,14 +108,14 @@ def test_job_of_an_earlier_version_stays_if_no_new_one_can_be_queued() -> None:
     assert ResumeJob("ctl", ("/opt/x/bin/checkallsslcerts",)).outdated is None
 
 
-def test_never_without_leave() -> None:
+def test_no_job_is_queued_without_allow_retry() -> None:
     session = Scripted([])
-    said = queue_resume(session, AGAIN, allowed=False)
-    assert isinstance(said, NotQueued)
-    assert "the next nightly run resumes the same order" in str(said)
+    not_queued = queue_resume(session, AGAIN, allowed=False)
+    assert isinstance(not_queued, NotQueued)
+    assert "the next nightly run resumes the same order" in str(not_queued)
 
 
-def test_a_continuation_queues_no_other() -> None:
+def test_resume_job_queues_no_other_job() -> None:
     assert without_retry(AGAIN.arguments)[-1] == "--no-retry"
     assert "--allow-retry" not in AGAIN.script
     assert "exec '/opt/a b/python' -m remediate resume --no-retry" in AGAIN.script
@@ -123,25 +123,25 @@ def test_a_continuation_queues_no_other() -> None:
     assert AGAIN.marker != ResumeJob("ctl", ("x", "resume")).marker
 
 
-def test_a_secret_is_never_queued() -> None:
+def test_job_with_a_secret_is_not_queued() -> None:
     token = Secrets(("tok-1234567",))
-    for resume_job, said in (
+    for resume_job, expected in (
         (ResumeJob("ctl", ("x",), secret_variables=("STORE_TOKEN",)), "STORE_TOKEN of the environment"),
         (ResumeJob("ctl", ("x", "--hosts=ssh://root:hunter2@web1")), "a password in a URL"),
         (ResumeJob("ctl", ("x", "--token=tok-1234567"), secrets=token), "a secret of the configuration"),
     ):
         refused = queue_resume(Scripted([]), resume_job, allowed=True)
         assert isinstance(refused, NotQueued)
-        assert said in refused.why
+        assert expected in refused.why
         assert "hunter2" not in refused.why
 
 
-def test_a_job_that_nobody_would_start_is_taken_back() -> None:
+def test_job_that_no_atd_would_start_is_removed() -> None:
     text = "job 7 at Mon Nov 23 15:00:00 2026\nCan't open /run/atd.pid to signal atd. No atd running?\n"
     session = Scripted([CommandResult(0, ""), NO_PANEL, CommandResult(0, text), CommandResult(0, "")])
-    said = queue_resume(session, AGAIN, allowed=True)
-    assert isinstance(said, NotQueued)
-    assert "atd does not run here" in said.why
+    not_queued = queue_resume(session, AGAIN, allowed=True)
+    assert isinstance(not_queued, NotQueued)
+    assert "atd does not run here" in not_queued.why
     assert (session.ran[-1].script, session.ran[-1].arguments) == ('atrm "$1"\n', ("7",))
 
 
@@ -157,14 +157,14 @@ def test_a_job_that_nobody_would_start_is_taken_back() -> None:
         (CommandResult(None, ""), "at did not take it: it did not finish"),
     ],
 )
-def test_what_stands_in_the_way_is_said(done: CommandResult, why: str) -> None:
+def test_reason_why_at_failed_is_reported(done: CommandResult, why: str) -> None:
     for answers in ([done], [CommandResult(0, ""), NO_PANEL, done]):
-        said = queue_resume(Scripted(answers), AGAIN, allowed=True)
-        assert isinstance(said, NotQueued)
-        assert why in said.why
+        not_queued = queue_resume(Scripted(answers), AGAIN, allowed=True)
+        assert isinstance(not_queued, NotQueued)
+        assert why in not_queued.why
 
 
-def test_no_command_holds_our_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_commands_hold_no_environment_of_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(os.environ, "STORE_TOKEN", "tok-1234567")
     assert "tok-1234567" not in "".join(map(str, commands(AGAIN)))
     assert all("env -i" in command.script for command in commands(AGAIN)[1:])
@@ -173,7 +173,7 @@ def test_no_command_holds_our_environment(monkeypatch: pytest.MonkeyPatch) -> No
 ROW = "new 9\tMon Nov 23 15:00:00 2026 a root\n"
 
 
-def test_the_panels_program_is_asked_first_and_with_its_documented_arguments_alone() -> None:
+def test_panel_program_is_tried_first_with_its_documented_arguments() -> None:
     session = Scripted([CommandResult(0, ""), CommandResult(0, f"ended 0\n{ROW}")])
     assert queue_resume(session, AGAIN, allowed=True) == Queued(Job(9, "Mon Nov 23 15:00:00 2026", "a", "root"))
     asked = session.ran[1].arguments
@@ -189,15 +189,15 @@ def test_the_panels_program_is_asked_first_and_with_its_documented_arguments_alo
         (CommandResult(None, "", "cut off"), "it did not finish: cut off"),
     ],
 )
-def test_where_the_panels_program_fails_at_takes_it_and_the_line_says_so(done: CommandResult, why: str) -> None:
-    said = queue_resume(Scripted([CommandResult(0, ""), done, QUEUED]), AGAIN, allowed=True)
-    assert isinstance(said, Queued)
-    assert str(said).endswith(f"; by at, as {PROGRAM} did not take it: {why}")
+def test_at_queues_the_job_if_the_panel_program_fails(done: CommandResult, why: str) -> None:
+    queued = queue_resume(Scripted([CommandResult(0, ""), done, QUEUED]), AGAIN, allowed=True)
+    assert isinstance(queued, Queued)
+    assert str(queued).endswith(f"; by at, as {PROGRAM} did not take it: {why}")
 
 
-def test_what_the_panels_program_queues_is_taken_back_where_no_atd_runs() -> None:
+def test_job_of_the_panel_program_is_removed_if_no_atd_runs() -> None:
     text = f"Can't open /run/atd.pid to signal atd. No atd running?\nended 0\n{ROW}"
     session = Scripted([CommandResult(0, ""), CommandResult(0, text), CommandResult(0, "")])
-    said = queue_resume(session, AGAIN, allowed=True)
-    assert isinstance(said, NotQueued)
+    not_queued = queue_resume(session, AGAIN, allowed=True)
+    assert isinstance(not_queued, NotQueued)
     assert session.ran[-1].arguments == ("9",)

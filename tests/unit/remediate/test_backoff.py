@@ -23,7 +23,7 @@ def never() -> float:
     return 0.0
 
 
-def test_only_failures_since_the_last_proof_count() -> None:
+def test_only_failures_since_the_last_repair_count() -> None:
     assert failures(tried("failed", "failed", "proven", "failed", "interrupted", "pending", "failed")) == 2
 
 
@@ -34,38 +34,38 @@ def test_each_failure_doubles_the_wait_up_to_the_longest() -> None:
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_jitter_only_shortens_and_never_below_half(seed: int) -> None:
+def test_jitter_shortens_the_wait_by_at_most_half(seed: int) -> None:
     chance = Random(seed).random  # noqa: S311 - a seed to repeat it with
     assert FIRST / 2 <= backoff(1, chance) <= FIRST
     assert backoff(50, chance) <= timedelta(hours=24)  # due in every nightly run
 
 
 @pytest.mark.parametrize("ended", ["interrupted", "pending", "proven"])
-def test_what_is_no_failure_earns_no_backoff(ended: EndedAs) -> None:
+def test_only_a_failure_causes_backoff(ended: EndedAs) -> None:
     assert next_try(tried("failed", "failed"), Attempt(NOW, ended), never).next_at == NOW
 
 
-def test_a_failure_waits_for_its_backoff() -> None:
+def test_failure_waits_for_its_backoff() -> None:
     assert next_try(tried("failed"), Attempt(NOW, "failed"), never).next_at == NOW + FIRST * 2
 
 
-def test_a_retry_after_is_obeyed_however_the_attempt_ended() -> None:
+def test_retry_after_is_honored_however_the_attempt_ended() -> None:
     for ended in ("pending", "interrupted", "failed"):
         attempt = next_try((), Attempt(NOW, ended, issuer="store"), never, retry_after_s=5 * 3600)
         assert attempt.next_at == attempt.busy_until == NOW + timedelta(hours=5)
 
 
-def test_a_retry_after_shorter_than_the_backoff_does_not_shorten_it() -> None:
+def test_shorter_retry_after_does_not_shorten_the_backoff() -> None:
     attempt = next_try((), Attempt(NOW, "failed", issuer="store"), never, retry_after_s=60)
     assert (attempt.next_at, attempt.busy_until) == (NOW + FIRST, NOW + timedelta(minutes=1))
 
 
 @pytest.mark.parametrize(("asked_s", "waited"), [(1e300, LONGEST_RETRY_AFTER), (-5.0, timedelta(0))])
-def test_a_retry_after_that_cannot_be_meant_is_bounded(asked_s: float, waited: timedelta) -> None:
+def test_absurd_retry_after_is_bounded(asked_s: float, waited: timedelta) -> None:
     assert next_try((), Attempt(NOW, "pending"), never, asked_s).next_at == NOW + waited
 
 
-def test_an_order_is_polled_as_asked_else_ever_more_rarely() -> None:
+def test_order_is_polled_by_retry_after_or_ever_more_rarely() -> None:
     assert [poll_delay_s(polls) for polls in range(7)] == [5, 10, 20, 40, 60, 60, 60]
     assert poll_delay_s(0, 17) == 17
 
@@ -76,7 +76,7 @@ def test_jitter_is_up_to_half_of_the_wait() -> None:
     assert backoff(-1, never) == timedelta(0)
 
 
-def test_pause_is_remembered_only_for_an_issuer_that_named_one() -> None:
+def test_pause_of_the_issuer_is_kept_only_if_it_sent_one() -> None:
     assert next_try((), Attempt(NOW, "pending"), never, retry_after_s=60).busy_until is None
     assert next_try((), Attempt(NOW, "pending", issuer="store"), never).busy_until is None
 

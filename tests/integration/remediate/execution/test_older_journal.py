@@ -28,7 +28,7 @@ from remediate.notify.notifier import notify
 from remediate.notify.report import RunReport
 from remediate.pki.csr import Csr
 from remediate.state.journal import Journal, open_journal
-from tests.support.notify.nights import ADMIN, CONTROLLER, Mailbox, settings_of
+from tests.support.notify.nightly_runs import ADMIN, CONTROLLER, Mailbox, settings_of
 from tests.support.remediate.folder_hosts import AUTHORITY, DAY, NOW, Ca, Place, run_context, running_place
 from tests.support.remediate.older_journal import A, B, older_journal
 from tests.support.remediate.result_rows import SUMMARY, found, seen

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.support.notify.fixtures import journal, nights
+from tests.support.notify.fixtures import journal, runs
 
-__all__ = ["journal", "nights"]
+__all__ = ["journal", "runs"]

@@ -30,13 +30,13 @@ def channel(**table: object) -> MailSystem:
     return read.open(section)
 
 
-def test_without_mail_nobody_is_written_to() -> None:
+def test_without_mail_there_is_no_mail_system() -> None:
     assert read_mail(mail()) is None
     assert read_mail(mail(to=[])) is None
 
 
 @pytest.mark.parametrize("table", [{"to": ["admin@example.com"]}, {"smtp": "sendmail"}])
-def test_where_no_server_is_named_the_local_mail_system_is_the_way(table: dict[str, Any]) -> None:
+def test_local_mail_system_is_the_default(table: dict[str, Any]) -> None:
     assert channel(**table) == Sendmail()
 
 
@@ -48,13 +48,13 @@ def test_where_no_server_is_named_the_local_mail_system_is_the_way(table: dict[s
         ("smtp://localhost:2525", "plain", 2525),
     ],
 )
-def test_a_named_server_is_the_only_way(url: str, security: str, port: int) -> None:
+def test_url_of_a_server_gives_its_security_and_port(url: str, security: str, port: int) -> None:
     smtp = channel(smtp=url)
     assert isinstance(smtp, Smtp)
     assert (smtp.server.security, smtp.server.port) == (security, port)
 
 
-def test_a_notification_goes_to_the_configured_server_with_its_anchor_and_login(
+def test_email_goes_to_the_configured_server_with_ca_file_and_login(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SMTP_PASSWORD", PASSWORD)
@@ -62,14 +62,14 @@ def test_a_notification_goes_to_the_configured_server_with_its_anchor_and_login(
     with serving(starttls=certified.context, login=True) as sink:
         login = {"user": USER, "password": {"env": "SMTP_PASSWORD"}}
         smtp = channel(smtp=f"smtps://localhost:{sink.port}", ca_file=certified.ca_file, **login)
-        said = smtp.send(MESSAGE, lambda: None)["admin@example.com"]
-        assert isinstance(said, Deferred), "TLS from the start is not spoken there"
+        outcome = smtp.send(MESSAGE, lambda: None)["admin@example.com"]
+        assert isinstance(outcome, Deferred), "the server does not offer implicit TLS there"
     with serving(tls=certified.context) as sink:
         known = channel(smtp=f"smtps://localhost:{sink.port}", ca_file=certified.ca_file)
         assert isinstance(known.send(MESSAGE, lambda: None)["admin@example.com"], Delivered)
-        said = channel(smtp=f"smtps://localhost:{sink.port}").send(MESSAGE, lambda: None)["admin@example.com"]
-    assert isinstance(said, Deferred)
-    assert "not trusted" in said.reason
+        outcome = channel(smtp=f"smtps://localhost:{sink.port}").send(MESSAGE, lambda: None)["admin@example.com"]
+    assert isinstance(outcome, Deferred)
+    assert "not trusted" in outcome.reason
     assert len(sink.taken) == 1
 
 
@@ -81,7 +81,7 @@ def test_a_notification_goes_to_the_configured_server_with_its_anchor_and_login(
         {"user": "u", "smtp": "smtp://r"},
     ],
 )
-def test_a_server_that_cannot_be_used_as_written_is_refused_before_anything_is_sent(
+def test_unusable_server_is_refused_in_the_configuration(
     table: dict[str, Any],
 ) -> None:
     with pytest.raises(BadConfiguration, match=r"\[mail\]: ") as refused:

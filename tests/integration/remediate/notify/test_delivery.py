@@ -72,10 +72,10 @@ class Script:
     name: str = "a script"
 
     def send(self, envelope: Envelope, commit: Callable[[], None]) -> Mapping[str, DeliveryOutcome]:
-        outcomes = {who: self.outcomes.get(who, Delivered("250 OK")) for who in envelope.recipients}
+        outcomes = {recipient: self.outcomes.get(recipient, Delivered("250 OK")) for recipient in envelope.recipients}
         if any(not isinstance(outcome, Deferred) for outcome in outcomes.values()):
             commit()
-        self.delivered += [who for who, outcome in outcomes.items() if isinstance(outcome, Delivered)]
+        self.delivered += [recipient for recipient, outcome in outcomes.items() if isinstance(outcome, Delivered)]
         return outcomes
 
 
@@ -141,7 +141,7 @@ def test_only_deferred_recipients_are_tried_again(box: Box) -> None:
     assert never.delivered == []
 
 
-def test_message_that_no_recipient_got_is_discarded_so_that_its_state_counts_as_not_sent(box: Box) -> None:
+def test_message_that_no_recipient_got_is_discarded(box: Box) -> None:
     (report,) = deliver_mail(box, Script({ONE: Refused("550 no such user"), TWO: Uncertain("cut")}), AT)
     assert box.ended == [(1, "discarded")]
     assert str(report) == (
@@ -181,7 +181,7 @@ def test_run_killed_at_any_record_sends_no_message_twice(box: Box, killed_after:
     assert [number for number, _ in box.ended] == [1]
 
 
-def test_real_server_that_cuts_after_the_content_is_not_sent_it_again(box: Box) -> None:
+def test_message_is_not_sent_again_if_the_server_cuts_after_the_content(box: Box) -> None:
     with misbehaving(answering(content=None)) as port:
         (report,) = deliver_mail(box, smtp(port), AT)
     assert all(isinstance(outcome, Uncertain) for outcome in report.outcomes.values())
@@ -190,7 +190,7 @@ def test_real_server_that_cuts_after_the_content_is_not_sent_it_again(box: Box) 
     assert sink.taken == []
 
 
-def test_real_server_that_greylists_gets_the_message_the_second_time(box: Box) -> None:
+def test_server_that_greylists_gets_the_message_the_second_time(box: Box) -> None:
     with serving() as sink:
         sink.answers = {ONE: "451 4.7.1 greylisted", TWO: "451 4.7.1 greylisted"}
         deliver_mail(box, smtp(sink.port), AT)
@@ -200,7 +200,7 @@ def test_real_server_that_greylists_gets_the_message_the_second_time(box: Box) -
     assert [recipients for _, recipients, _ in sink.taken] == [(ONE, TWO)]
 
 
-def test_journal_keeps_the_state_of_a_sent_message_and_none_of_a_discarded_one(tmp_path: Path) -> None:
+def test_journal_keeps_the_state_of_sent_messages_only(tmp_path: Path) -> None:
     database = open_database(tmp_path / "state")
     outbox = Outbox(database, Secrets())
     outbox.add("well", None, AT)

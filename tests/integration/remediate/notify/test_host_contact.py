@@ -1,4 +1,4 @@
-"""A host is asked with one command whom its administrator wants told, and nothing else of it is read."""
+"""One command reads the contacts of a host, and nothing else."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ def host(folder: Path, **files: str) -> Folder:
     return Folder(folder)
 
 
-def test_a_panels_contact_comes_before_roots_forward(tmp_path: Path) -> None:
+def test_contact_of_the_panel_precedes_forward_of_root(tmp_path: Path) -> None:
     both = host(tmp_path, panel="HOST web1\nCONTACTEMAIL panel@example.com\nSECRET x\n", forward="one@example.com\n")
     assert permitted_contacts(["web1"], {"web1": both}, HERE) == {"web1": PermittedContacts(("panel@example.com",))}
     assert "SECRET" not in both.run(read_contact_command("web1")).output
 
 
-def test_roots_forward_is_who_is_told_where_there_is_no_panel(tmp_path: Path) -> None:
+def test_forward_of_root_is_the_contact_without_a_panel(tmp_path: Path) -> None:
     found = permitted_contacts(["web1"], {"web1": host(tmp_path, forward="one@example.com, \\root\n")}, HERE)[
         "web1"
     ].used
@@ -59,7 +59,7 @@ def test_roots_forward_is_who_is_told_where_there_is_no_panel(tmp_path: Path) ->
     assert re.fullmatch(r"root@\S+", found[1])
 
 
-def test_a_host_that_names_nobody_has_none_and_one_that_cannot_be_asked_is_not_there(tmp_path: Path) -> None:
+def test_host_without_contact_and_unreadable_host_have_no_contact(tmp_path: Path) -> None:
     class Lost:
         def run(self, command: Command) -> CommandResult:
             return CommandResult(None, "", f"no answer to {command.why}")
@@ -70,16 +70,16 @@ def test_a_host_that_names_nobody_has_none_and_one_that_cannot_be_asked_is_not_t
 
 
 @pytest.mark.parametrize("name", ["", "web1", "a b.example.com", "x" * 300, "web1.example.com\nBcc: x", "-.example"])
-def test_users_of_a_host_with_no_name_of_its_own_get_the_name_it_is_known_by(name: str) -> None:
+def test_users_of_a_host_without_a_domain_get_its_label(name: str) -> None:
     assert not is_domain(name)
     assert read_contact(f"{name}\n--- panel\n--- forward\nroot\n", "known.example.com") == ("root@known.example.com",)
 
 
-def test_users_of_a_host_get_its_name() -> None:
+def test_users_of_a_host_get_its_name_as_domain() -> None:
     assert read_contact("web1.example.com\n--- panel\n--- forward\nroot\n", "web1") == ("root@web1.example.com",)
 
 
-def test_the_lines_about_a_host_are_its_own_and_those_about_the_run() -> None:
+def test_results_of_a_host_are_its_own_lines_and_those_of_the_run() -> None:
     lines = [
         b'{"kind":"run"}\n',
         b'{"kind":"observation","endpoint":"web1/https://a.example.com:443"}\n',

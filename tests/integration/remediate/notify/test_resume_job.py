@@ -36,17 +36,17 @@ class Atd:
         return CommandResult(0, "job 7 at Mon Nov 23 15:00:00 2026\n" if command.changes else "")
 
 
-def continued(*endings: CaseResult, allowed: bool = True) -> tuple[tuple[str, ...], list[Command]]:
+def continued(*results: CaseResult, allowed: bool = True) -> tuple[tuple[str, ...], list[Command]]:
     """Return the lines, and what was run."""
     atd = Atd()
-    return queue_if_pending(endings, AGAIN, allowed=allowed, now=NOW, local=lambda: atd), atd.ran
+    return queue_if_pending(results, AGAIN, allowed=allowed, now=NOW, local=lambda: atd), atd.ran
 
 
 @pytest.mark.parametrize(
     "ending",
     [PENDING, CaseResult(a_case(), "waiting", "", Cause.ISSUER_BUSY, "later", next_at=NOW + timedelta(minutes=50))],
 )
-def test_an_issuer_that_is_still_working_is_asked_again_in_an_hour(ending: CaseResult) -> None:
+def test_pending_order_queues_a_job_in_an_hour(ending: CaseResult) -> None:
     lines, ran = continued(FAILED, ending)
     uses = "at -c 7 shows it, at -c 7 | sh runs it now, atrm 7 removes it"
     assert lines == (f"job 7 contacts the issuer again at Mon Nov 23 15:00:00 2026 ({uses})",)
@@ -56,17 +56,17 @@ def test_an_issuer_that_is_still_working_is_asked_again_in_an_hour(ending: CaseR
     )
 
 
-def test_a_program_that_names_itself_is_what_continues_its_run() -> None:
+def test_job_runs_the_program_that_began_the_run() -> None:
     again = ("/opt/bin/checkallsslcerts", "--no-retry", "--config", "/etc/sslaudit.toml")
     resume_job = resume_job_of(Path("/state"), Configuration(), ("--hosts", "local://"), again=again)
     assert resume_job.action == "/opt/bin/checkallsslcerts --config /etc/sslaudit.toml --no-retry"
 
 
-def test_what_failed_or_is_repaired_is_no_reason() -> None:
+def test_failed_and_repaired_cases_queue_no_job() -> None:
     assert continued(FAILED, CaseResult(a_case(), "proven")) == ((), [])
 
 
-def test_without_leave_nothing_is_run_and_it_is_said() -> None:
+def test_without_allow_retry_no_command_runs_and_the_line_says_why() -> None:
     lines, ran = continued(PENDING, allowed=False)
     assert lines == (
         "no continuation is queued: --allow-retry was not given; the next nightly run resumes the same order",
@@ -74,7 +74,7 @@ def test_without_leave_nothing_is_run_and_it_is_said() -> None:
     assert ran == []
 
 
-def test_an_issuer_that_asked_for_longer_than_an_hour_is_left_alone() -> None:
+def test_retry_after_of_more_than_an_hour_queues_no_job() -> None:
     late = CaseResult(a_case(), "pending", "collect", Cause.ISSUER_PENDING, "later", next_at=NOW + timedelta(hours=8))
     lines, ran = continued(late)
     assert "the issuer asked us to retry after 2026-11-23 11:00 UTC" in lines[0]
@@ -82,14 +82,14 @@ def test_an_issuer_that_asked_for_longer_than_an_hour_is_left_alone() -> None:
     assert continued(late, PENDING)[1], "another order is looked at sooner"
 
 
-def test_a_machine_on_which_nothing_can_be_run_is_said() -> None:
+def test_machine_that_runs_no_command_is_reported() -> None:
     lines = queue_if_pending(
         [PENDING], AGAIN, allowed=True, now=NOW, local=lambda: ProbeFailure("login", "refused", "no shell")
     )
     assert "no command can be run here: no shell" in lines[0]
 
 
-def test_a_secret_that_only_the_environment_has_keeps_a_job_from_being_queued() -> None:
+def test_secret_in_the_environment_prevents_a_job() -> None:
     configuration = Configuration(
         handed_on={
             "issuer": {"store": {"kind": "store", "token": {"env": "STORE_TOKEN"}}},
@@ -105,7 +105,7 @@ def test_a_secret_that_only_the_environment_has_keeps_a_job_from_being_queued() 
     assert atd.ran == []
 
 
-def test_commands_are_run_on_this_machine() -> None:
+def test_local_session_runs_commands_on_this_machine() -> None:
     session = local_session()
     assert not isinstance(session, ProbeFailure)
     assert session.run(Command("local", "say so", 'echo "$1"', ("here",), changes=False)).output.strip() == "here"

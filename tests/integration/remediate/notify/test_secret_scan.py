@@ -1,4 +1,4 @@
-"""No notification holds key bytes or a secret, in any form, and ordinary results never look like one."""
+"""Key bytes and secrets are found in every form, and ordinary results are not mistaken for them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ FORMATS = (PrivateFormat.PKCS8, PrivateFormat.TraditionalOpenSSL)
 
 @pytest.mark.parametrize("format_", FORMATS, ids=["pkcs8", "traditional"])
 @pytest.mark.parametrize("kind", KEYS)
-def test_a_private_key_is_found_in_pem_in_base64_and_in_json(kind: str, format_: PrivateFormat) -> None:
+def test_private_key_is_found_in_pem_base64_and_json(kind: str, format_: PrivateFormat) -> None:
     pem = KEYS[kind].private_bytes(Encoding.PEM, format_, NoEncryption())
     der = KEYS[kind].private_bytes(Encoding.DER, format_, NoEncryption())
     for content in (
@@ -41,19 +41,19 @@ def test_a_private_key_is_found_in_pem_in_base64_and_in_json(kind: str, format_:
 
 
 @pytest.mark.parametrize("kind", ["rsa-2048", "p-256", "p-384"])
-def test_a_private_key_is_found_in_der(kind: str) -> None:
+def test_private_key_is_found_in_der(kind: str) -> None:
     der = KEYS[kind].private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
     assert find_secret(der, NONE) == "a private key in DER"
 
 
 @pytest.mark.parametrize("kind", ["rsa-2048", "p-256"])
-def test_a_private_key_is_found_as_openssl_prints_it(kind: str) -> None:
+def test_private_key_is_found_as_openssl_prints_it(kind: str) -> None:
     pem = KEYS[kind].private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     printed = subprocess.run(["openssl", "pkey", "-text", "-noout"], input=pem, capture_output=True, check=True).stdout
     assert find_secret(printed, NONE) == "a private key as openssl prints it"
 
 
-def test_an_ed25519_key_is_found() -> None:
+def test_ed25519_key_is_found() -> None:
     pem = ed25519.Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     assert find_secret(pem.splitlines()[1], NONE) == "a private key in PKCS #8"
 
@@ -68,7 +68,7 @@ def test_tokens_and_passwords_are_found() -> None:
 
 
 @pytest.mark.parametrize("kind", KEYS)
-def test_public_keys_and_ordinary_results_are_no_secret(kind: str) -> None:
+def test_public_keys_and_ordinary_results_are_not_secrets(kind: str) -> None:
     pem = KEYS[kind].public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     assert find_secret(pem, NONE) is None
     assert (
@@ -79,15 +79,15 @@ def test_public_keys_and_ordinary_results_are_no_secret(kind: str) -> None:
     assert find_secret(b"Authorization: Bearer token missing", Secrets(("", "ab"))) is None
 
 
-def test_a_notification_that_would_hold_a_secret_is_not_written_and_the_refusal_does_not_repeat_it() -> None:
+def test_email_with_a_secret_is_refused_without_repeating_it() -> None:
     pem = KEYS["p-256"].private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
-    for said in (
+    for refused_notification in (
         notification(section(item(happened=f"the hook printed {pem}"))),
         notification(section(item(tried="x" * 500 + pem))),
         notification(attachments=(Attachment("results.jsonl", json.dumps({"detail": pem}).encode()),)),
     ):
         with pytest.raises(HoldsSecret) as refused:
-            compose(said, "a@example.com", ["b@example.com"])
+            compose(refused_notification, "a@example.com", ["b@example.com"])
         assert pem.splitlines()[1] not in str(refused.value)
     with pytest.raises(HoldsSecret, match="a secret of the configuration is in the message"):
         compose(

@@ -36,9 +36,7 @@ def send(channel: Sendmail, *recipients: str) -> DeliveryOutcome:
     return next(iter(outcomes.values()))
 
 
-def test_it_is_given_sender_recipients_and_the_notification_in_lines_of_the_system(
-    program: Program, tmp_path: Path
-) -> None:
+def test_program_gets_sender_recipients_and_unix_line_ends(program: Program, tmp_path: Path) -> None:
     channel = program('printf "%s\\n" "$@" > arguments; cat > message')
     assert isinstance(send(channel, "admin@example.com", "-oQ/tmp"), Delivered)
     arguments = (tmp_path / "arguments").read_text().splitlines()
@@ -46,9 +44,7 @@ def test_it_is_given_sender_recipients_and_the_notification_in_lines_of_the_syst
     assert (tmp_path / "message").read_bytes() == NOTIFICATION.replace(b"\r\n", b"\n")
 
 
-def test_nothing_of_our_environment_goes_along(
-    program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_program_gets_a_clean_environment(program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STORE_TOKEN", "tok-1234567")
     send(program("env > environment"))
     assert "tok-1234567" not in (tmp_path / "environment").read_text()
@@ -57,21 +53,19 @@ def test_nothing_of_our_environment_goes_along(
 @pytest.mark.parametrize(
     ("status", "kind"), [(0, Delivered), (67, Refused), (65, Refused), (75, Deferred), (69, Deferred), (1, Deferred)]
 )
-def test_the_exit_status_decides(program: Program, status: int, kind: type[DeliveryOutcome]) -> None:
+def test_exit_status_decides_the_outcome(program: Program, status: int, kind: type[DeliveryOutcome]) -> None:
     outcome = send(program(f"cat > /dev/null; printf 'who\\033[2J?\\n' >&2; exit {status}"))
     assert isinstance(outcome, kind)
-    said = outcome.response if isinstance(outcome, Delivered) else outcome.reason
-    assert said.endswith(f"ended with {status}: who\N{REPLACEMENT CHARACTER}[2J?")
+    reason = outcome.response if isinstance(outcome, Delivered) else outcome.reason
+    assert reason.endswith(f"ended with {status}: who\N{REPLACEMENT CHARACTER}[2J?")
 
 
-def test_a_program_that_reads_nothing_or_floods_its_output_stops_nobody(program: Program) -> None:
+def test_program_that_reads_nothing_or_floods_does_not_block(program: Program) -> None:
     assert isinstance(send(program("exit 75")), Deferred)
     assert isinstance(send(program("yes | head -c 1000000; exit 75")), Deferred)
 
 
-def test_a_program_that_hangs_is_ended_with_all_it_started_and_may_have_taken_the_notification(
-    program: Program, tmp_path: Path
-) -> None:
+def test_hanging_program_is_killed_with_its_children_and_is_uncertain(program: Program, tmp_path: Path) -> None:
     outcome = send(replace(program("(sleep 3; touch late) & sleep 60"), timeout_s=1.0))
     assert isinstance(outcome, Uncertain)
     assert outcome.reason.endswith("did not end within 1 s")
@@ -79,11 +73,11 @@ def test_a_program_that_hangs_is_ended_with_all_it_started_and_may_have_taken_th
     assert not (tmp_path / "late").exists()
 
 
-def test_a_program_that_is_killed_may_have_taken_the_notification(program: Program) -> None:
+def test_killed_program_is_uncertain(program: Program) -> None:
     assert isinstance(send(program("kill -9 $$")), Uncertain)
 
 
-def test_a_program_that_is_not_there_puts_the_notification_off() -> None:
+def test_missing_program_is_deferred() -> None:
     assert send(Sendmail("/nonexistent/sendmail")) == Deferred(
         "cannot run /nonexistent/sendmail: No such file or directory"
     )

@@ -27,13 +27,13 @@ def certified(tmp_path_factory: pytest.TempPathFactory) -> Certified:
 
 
 @pytest.fixture(scope="module")
-def stranger(tmp_path_factory: pytest.TempPathFactory) -> Certified:
+def other(tmp_path_factory: pytest.TempPathFactory) -> Certified:
     return certify(tmp_path_factory.mktemp("other"), "other.example.com")
 
 
 def envelope(*recipients: str) -> Envelope:
-    who = recipients or (TO,)
-    return Envelope("sslaudit@example.com", who, compose(notification(), "sslaudit@example.com", who).as_bytes())
+    to = recipients or (TO,)
+    return Envelope("sslaudit@example.com", to, compose(notification(), "sslaudit@example.com", to).as_bytes())
 
 
 def smtp(port: int, security: Security = "plain", **differing: Any) -> Smtp:  # noqa: ANN401 - the fields of a server
@@ -55,7 +55,7 @@ def commit() -> Commits:
     return Commits()
 
 
-def test_a_notification_arrives_whole_and_dots_at_the_beginning_of_lines_too(commit: Commits) -> None:
+def test_message_arrives_whole_with_leading_dots(commit: Commits) -> None:
     sent = Envelope("a@example.com", (TO, "root"), b"Subject: x\r\n\r\n.one\n..two\r.three\r\n.\r\nend")
     with serving() as sink:
         outcomes = smtp(sink.port).send(sent, commit)
@@ -66,14 +66,14 @@ def test_a_notification_arrives_whole_and_dots_at_the_beginning_of_lines_too(com
     assert commit.count == 1
 
 
-def test_starttls_is_used_and_the_login_comes_after_it(certified: Certified, commit: Commits) -> None:
+def test_login_follows_starttls(certified: Certified, commit: Commits) -> None:
     with serving(starttls=certified.context, login=True) as sink:
         channel = smtp(sink.port, "starttls", ca_file=certified.ca_file, user=USER, password=lambda: PASSWORD)
         assert isinstance(channel.send(envelope(), commit)[TO], Delivered)
     assert (sink.was_secure, sink.logins) == ([True], [True])
 
 
-def test_tls_from_the_start_works_and_login_where_plain_is_not_offered(certified: Certified, commit: Commits) -> None:
+def test_implicit_tls_and_login_without_plain_work(certified: Certified, commit: Commits) -> None:
     with serving(tls=certified.context) as sink:
         channel = smtp(sink.port, "tls", ca_file=certified.ca_file)
         assert isinstance(channel.send(envelope(), commit)[TO], Delivered)
@@ -84,12 +84,12 @@ def test_tls_from_the_start_works_and_login_where_plain_is_not_offered(certified
 
 
 @pytest.mark.parametrize("security", ["starttls", "tls"])
-def test_a_server_that_is_not_the_one_meant_gets_neither_notification_nor_password(
-    security: Security, certified: Certified, stranger: Certified, commit: Commits
+def test_server_with_another_certificate_gets_nothing(
+    security: Security, certified: Certified, other: Certified, commit: Commits
 ) -> None:
-    for context, ca_file in ((stranger.context, stranger.ca_file), (stranger.context, certified.ca_file)):
-        how: dict[str, Any] = {"starttls": context, "login": True} if security == "starttls" else {"tls": context}
-        with serving(**how) as sink:
+    for context, ca_file in ((other.context, other.ca_file), (other.context, certified.ca_file)):
+        options: dict[str, Any] = {"starttls": context, "login": True} if security == "starttls" else {"tls": context}
+        with serving(**options) as sink:
             channel = smtp(sink.port, security, ca_file=ca_file, user=USER, password=lambda: PASSWORD)
             outcome = channel.send(envelope(), commit)[TO]
         assert isinstance(outcome, Deferred)
@@ -97,16 +97,14 @@ def test_a_server_that_is_not_the_one_meant_gets_neither_notification_nor_passwo
         assert (sink.taken, sink.logins, commit.count) == ([], [], 0)
 
 
-def test_a_server_without_starttls_gets_nothing(commit: Commits) -> None:
+def test_server_without_starttls_gets_nothing(commit: Commits) -> None:
     with serving() as sink:
         outcome = smtp(sink.port, "starttls", user=USER, password=lambda: PASSWORD).send(envelope(), commit)[TO]
     assert outcome == Deferred("localhost offers no STARTTLS; mail is never sent unencrypted")
     assert sink.taken == []
 
 
-def test_a_wrong_login_puts_the_notification_off_and_no_text_holds_the_password(
-    certified: Certified, commit: Commits
-) -> None:
+def test_wrong_login_is_deferred_without_showing_the_password(certified: Certified, commit: Commits) -> None:
     wrong = "wröng-pass"
     with serving(starttls=certified.context, login=True) as sink:
         channel = smtp(sink.port, "starttls", ca_file=certified.ca_file, user=USER, password=lambda: wrong)
@@ -116,7 +114,7 @@ def test_a_wrong_login_puts_the_notification_off_and_no_text_holds_the_password(
     assert outcome.reason.startswith("localhost responded 535 ")
 
 
-def test_a_password_that_a_server_repeats_is_taken_out(commit: Commits) -> None:
+def test_password_that_a_server_repeats_is_hidden(commit: Commits) -> None:
     hello = "250-mx\r\n250 AUTH PLAIN"
     for echo in ("s3cret-word", "AHNzbGF1ZGl0AHMzY3JldC13b3Jk", "czNjcmV0LXdvcmQ="):
         with misbehaving(answering(ehlo=hello, auth=f"535 no: {echo} is wrong")) as port:
@@ -124,7 +122,7 @@ def test_a_password_that_a_server_repeats_is_taken_out(commit: Commits) -> None:
         assert outcome == Deferred("localhost responded 535 no: [password] is wrong")
 
 
-def test_a_password_that_cannot_be_read_puts_the_notification_off(commit: Commits) -> None:
+def test_unreadable_password_is_deferred(commit: Commits) -> None:
     def unreadable() -> str:
         return Path("/nonexistent/secret").read_text(encoding="utf-8")
 
@@ -134,7 +132,7 @@ def test_a_password_that_cannot_be_read_puts_the_notification_off(commit: Commit
     assert outcome.reason.endswith("password: No such file or directory")
 
 
-def test_each_recipient_has_an_outcome_of_its_own(commit: Commits) -> None:
+def test_each_recipient_has_its_own_outcome(commit: Commits) -> None:
     with serving() as sink:
         sink.answers = {"gone@example.com": "550 5.1.1 no such user", "grey@example.com": "451 4.7.1 come back later"}
         outcomes = smtp(sink.port).send(envelope(TO, "gone@example.com", "grey@example.com"), commit)
@@ -144,7 +142,7 @@ def test_each_recipient_has_an_outcome_of_its_own(commit: Commits) -> None:
     assert [recipients for _, recipients, _ in sink.taken] == [(TO,)]
 
 
-def test_a_sender_or_content_that_is_refused_is_refused_and_one_put_off_is_put_off(commit: Commits) -> None:
+def test_response_about_sender_or_content_decides_the_outcome(commit: Commits) -> None:
     with serving() as sink:
         sink.sender_answer = "550 5.7.1 not from you"
         assert smtp(sink.port).send(envelope(), commit)[TO] == Refused(
@@ -172,9 +170,7 @@ def test_a_sender_or_content_that_is_refused_is_refused_and_one_put_off_is_put_o
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else None,
 )
-def test_what_goes_wrong_before_the_content_puts_the_notification_off(
-    answers: dict[str, str | None], reason: str, commit: Commits
-) -> None:
+def test_fault_before_the_content_is_deferred(answers: dict[str, str | None], reason: str, commit: Commits) -> None:
     with misbehaving(answering(**answers)) as port:
         outcome = smtp(port).send(envelope(), commit)[TO]
     assert isinstance(outcome, Deferred)
@@ -183,7 +179,7 @@ def test_what_goes_wrong_before_the_content_puts_the_notification_off(
     assert commit.count == 0
 
 
-def test_a_connection_that_ends_before_the_answer_to_the_content_leaves_it_unknown(commit: Commits) -> None:
+def test_connection_cut_after_the_content_is_uncertain(commit: Commits) -> None:
     with misbehaving(answering(content=None)) as port:
         outcome = smtp(port).send(envelope(), commit)[TO]
     assert isinstance(outcome, Uncertain)
@@ -191,7 +187,7 @@ def test_a_connection_that_ends_before_the_answer_to_the_content_leaves_it_unkno
     assert commit.count == 1
 
 
-def test_a_notification_that_was_taken_is_taken_though_the_goodbye_fails(commit: Commits) -> None:
+def test_accepted_message_is_delivered_even_if_quit_fails(commit: Commits) -> None:
     with misbehaving(answering(quit=None)) as port:
         assert isinstance(smtp(port).send(envelope(), commit)[TO], Delivered)
 
@@ -218,7 +214,7 @@ def one_line(client: socket.socket) -> None:
 
 @pytest.mark.parametrize("conversation", [dripping, silent, endless, one_line])
 @pytest.mark.parametrize("security", ["plain", "tls"])
-def test_a_server_that_drips_floods_or_says_nothing_holds_nobody_up(
+def test_slow_flooding_or_silent_server_is_deferred_in_time(
     conversation: Any,  # noqa: ANN401 - one of those above
     security: Security,
     commit: Commits,
@@ -232,7 +228,7 @@ def test_a_server_that_drips_floods_or_says_nothing_holds_nobody_up(
     assert commit.count == 0
 
 
-def test_session_that_lasts_too_long_as_a_whole_is_deferred_before_anything_is_accepted(commit: Commits) -> None:
+def test_session_that_exceeds_its_whole_time_is_deferred(commit: Commits) -> None:
     recipients = tuple(f"user{number}@example.com" for number in range(40))
 
     def slow(client: socket.socket) -> None:
@@ -265,7 +261,7 @@ def test_server_that_stops_reading_the_content_is_deferred(commit: Commits) -> N
     assert commit.count == 0
 
 
-def test_half_an_answer_to_the_content_is_none(commit: Commits) -> None:
+def test_partial_response_to_the_content_is_uncertain(commit: Commits) -> None:
     def cut(client: socket.socket) -> None:
         answering(content=None)(client)
         client.sendall(b"250 OK queue")
@@ -276,7 +272,7 @@ def test_half_an_answer_to_the_content_is_none(commit: Commits) -> None:
     assert "the connection ended within a response" in outcome.reason
 
 
-def test_nothing_that_listens_puts_the_notification_off(commit: Commits) -> None:
+def test_server_that_does_not_listen_is_deferred(commit: Commits) -> None:
     with socket.create_server(("127.0.0.1", 0)) as bound:
         port = bound.getsockname()[1]
     outcome = smtp(port).send(envelope(), commit)[TO]
@@ -293,7 +289,7 @@ def test_nothing_that_listens_puts_the_notification_off(commit: Commits) -> None
         ("smtp://[::1]:2525", ("::1", 2525, "plain")),
     ],
 )
-def test_a_url_says_how_the_way_is_secured(url: str, expected: tuple[str, int, str]) -> None:
+def test_scheme_of_a_url_decides_the_security(url: str, expected: tuple[str, int, str]) -> None:
     read = parse_smtp_url(url)
     assert (read.host, read.port, read.security) == expected
 
@@ -301,13 +297,13 @@ def test_a_url_says_how_the_way_is_secured(url: str, expected: tuple[str, int, s
 @pytest.mark.parametrize(
     "url", ["relay.example.com", "http://x", "smtp://", "smtp://u:hunter2@x", "smtp://x:99999", "smtp://x/y"]
 )
-def test_a_url_that_cannot_be_used_says_what_would_be_right(url: str) -> None:
+def test_unusable_url_is_refused_with_the_correct_form(url: str) -> None:
     with pytest.raises(BadSmtpServer) as refused:
         parse_smtp_url(url)
     assert "hunter2" not in str(refused.value)
 
 
-def test_notifications_and_passwords_never_cross_a_network_in_the_clear() -> None:
+def test_plain_smtp_over_a_network_is_refused() -> None:
     with pytest.raises(BadSmtpServer, match="only a server on loopback is used without TLS"):
         SmtpServer("relay.example.com", 25, "plain")
     with pytest.raises(BadSmtpServer, match="both `user` and `password`"):

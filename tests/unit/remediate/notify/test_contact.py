@@ -1,4 +1,4 @@
-"""The host's own administrator is found in the texts that name one, and nobody else is written to."""
+"""The contact of a host is read from the files that name it, and no other address is notified."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import pytest
 
 from audit.host.cpanel import is_address, read_forward, read_wwwacct
 from remediate.notify.recipients import group_by_recipients
-from tests.support.notify.nights import ADMIN, Contacts, Nights, text_of
+from tests.support.notify.nightly_runs import ADMIN, Contacts, NightlyRuns, text_of
 from tests.support.notify.notifications import section
-from tests.support.notify.results import expired, on_web2
+from tests.support.notify.run_findings import expired, on_web2
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,7 @@ from tests.support.notify.results import expired, on_web2
         ("-oQ/tmp, a b@example.com, |sh, \x00, ä@example.com", ()),
     ],
 )
-def test_a_forward_file_names_its_addresses(text: str, expected: tuple[str, ...]) -> None:
+def test_forward_file_gives_its_addresses(text: str, expected: tuple[str, ...]) -> None:
     assert read_forward(text, "web1.example.com") == expected
 
 
@@ -42,27 +42,27 @@ def test_a_forward_file_names_its_addresses(text: str, expected: tuple[str, ...]
         ("#CONTACTEMAIL old@example.com\nXCONTACTEMAIL a@example.com\n", ()),
     ],
 )
-def test_the_panels_configuration_names_its_contact(text: str, expected: tuple[str, ...]) -> None:
+def test_panel_configuration_gives_its_contact(text: str, expected: tuple[str, ...]) -> None:
     assert read_wwwacct(text, "web1") == expected
 
 
-def test_a_host_cannot_have_everybody_written_to() -> None:
+def test_forward_file_gives_a_bounded_number_of_contacts() -> None:
     assert len(read_forward(",".join(f"u{number}@example.com" for number in range(10_000)), "web1")) == 20
 
 
 @pytest.mark.parametrize("text", ["root", "admin@example.com", "first.last+tag@sub.example.com"])
-def test_what_is_an_address(text: str) -> None:
+def test_text_is_a_mail_address(text: str) -> None:
     assert is_address(text)
 
 
-def test_configured_recipients_are_notified_of_every_host(nights: Nights) -> None:
-    nights.sessions = {"web1": Contacts("one@example.com\n"), "web2": Contacts("two@example.com\n")}
-    nights.night(*expired(), *on_web2())
-    assert [(message["To"], "web1: 1 waiting" in text_of(message)) for message in nights.box.emails] == [(ADMIN, True)]
-    assert "web2: 1 waiting" in text_of(nights.box.emails[0])
+def test_configured_recipients_are_notified_of_every_host(runs: NightlyRuns) -> None:
+    runs.sessions = {"web1": Contacts("one@example.com\n"), "web2": Contacts("two@example.com\n")}
+    runs.notify(*expired(), *on_web2())
+    assert [(message["To"], "web1: 1 waiting" in text_of(message)) for message in runs.box.emails] == [(ADMIN, True)]
+    assert "web2: 1 waiting" in text_of(runs.box.emails[0])
 
 
-def test_without_them_each_host_has_its_own_reader_and_nobody_reads_about_anothers_host() -> None:
+def test_hosts_are_grouped_by_their_own_recipients() -> None:
     hosts = tuple(section(host=name) for name in ("web1", "web2", "web3"))
     contacts = {"web1": ("one@example.com",), "web2": (), "web3": ("one@example.com",)}
     assert group_by_recipients(hosts, contacts, ("root",)) == {

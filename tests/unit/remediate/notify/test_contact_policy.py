@@ -1,4 +1,4 @@
-"""A host has mail sent to its own domain, or to one that the configuration allows, and to nobody else."""
+"""A contact of a host gets mail only in the domain of the host, or in one that the configuration allows."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from remediate.notify.recipients import ContactPolicy, KnownHost, PermittedConta
 from remediate.wiring.notification import known_hosts, notification_settings
 from tests.support.endpoint_facts import HOST
 from tests.support.evidence import NOW
-from tests.support.notify.nights import Contacts, Nights, text_of
-from tests.support.notify.results import expired, on_web2
+from tests.support.notify.nightly_runs import Contacts, NightlyRuns, text_of
+from tests.support.notify.run_findings import expired, on_web2
 
 FULL = KnownHost(names=("web1.example.com",))
 BARE = KnownHost(names=("web1",))
@@ -87,30 +87,30 @@ def test_at_most_five_contacts_of_a_host_get_mail() -> None:
     )
 
 
-def test_refused_contact_is_reported_and_root_of_the_controller_is_told_instead(nights: Nights) -> None:
-    nights.change_mail(to=())
-    nights.change(contacts=ContactPolicy(hosts={"web1": FULL}))
-    nights.sessions = {"web1": Contacts("victim@evil.test\n", name="web1.evil.test")}
-    lines = nights.night(*expired())
+def test_refused_contact_is_reported_and_root_of_the_controller_gets_mail(runs: NightlyRuns) -> None:
+    runs.change_mail(to=())
+    runs.change(contacts=ContactPolicy(hosts={"web1": FULL}))
+    runs.sessions = {"web1": Contacts("victim@evil.test\n", name="web1.evil.test")}
+    lines = runs.notify(*expired())
     assert lines[0].startswith("no mail to victim@evil.test, which web1 reports as contact: the domain is neither")
-    assert nights.refused == [lines[0]]
-    assert [str(message["To"]) for message in nights.box.emails] == ["root@ctl.example.com"]
-    (message,) = nights.box.emails
+    assert runs.refused == [lines[0]]
+    assert [str(message["To"]) for message in runs.box.emails] == ["root@ctl.example.com"]
+    (message,) = runs.box.emails
     html = message.get_body(("html",))
     assert html
-    for said in text_of(message), " ".join(unescape(html.get_content()).split()):
-        assert f"N{lines[0][1:]}." in said
+    for body in text_of(message), " ".join(unescape(html.get_content()).split()):
+        assert f"N{lines[0][1:]}." in body
 
 
-def test_refused_contacts_stand_in_the_email_about_their_host_alone(nights: Nights) -> None:
-    nights.change_mail(to=())
-    nights.change(contacts=ContactPolicy(hosts={"web1": FULL, "web2": KnownHost(names=("web2.example.org",))}))
-    nights.sessions = {
+def test_refused_contacts_stand_in_the_email_about_their_host_alone(runs: NightlyRuns) -> None:
+    runs.change_mail(to=())
+    runs.change(contacts=ContactPolicy(hosts={"web1": FULL, "web2": KnownHost(names=("web2.example.org",))}))
+    runs.sessions = {
         "web1": Contacts("admin@example.com\nvictim@evil.test\n"),
         "web2": Contacts("admin@example.org\n"),
     }
-    nights.night(*expired(), *on_web2())
-    texts = {str(message["To"]): text_of(message) for message in nights.box.emails}
+    runs.notify(*expired(), *on_web2())
+    texts = {str(message["To"]): text_of(message) for message in runs.box.emails}
     assert set(texts) == {"admin@example.com", "admin@example.org"}
     assert "No mail to victim@evil.test, which web1 reports as contact" in texts["admin@example.com"]
     assert "victim@evil.test" not in texts["admin@example.org"]
@@ -126,20 +126,20 @@ def test_reason_is_whole_even_if_the_contacts_are_long() -> None:
                            "(example.com) nor that of [mail] to; allow it by [mail] allowed_domains.")  # fmt: skip
 
 
-def test_contact_that_an_earlier_version_wrote_to_is_written_to_no_more(nights: Nights) -> None:
-    nights.change_mail(to=())
-    nights.change(contacts=ContactPolicy(hosts={"web1": KnownHost(is_local=True)}))
-    nights.sessions = {"web1": Contacts("victim@evil.test\n")}
-    nights.night(*expired())
-    assert [str(message["To"]) for message in nights.box.emails] == ["victim@evil.test"]
-    nights.change(contacts=ContactPolicy(hosts={"web1": FULL}))
-    nights.sessions = {}
-    nights.night(*expired())
-    nights.night()
-    assert [str(message["To"]) for message in nights.box.emails[1:]].count("victim@evil.test") == 0
+def test_contact_that_an_earlier_version_notified_gets_no_more_mail(runs: NightlyRuns) -> None:
+    runs.change_mail(to=())
+    runs.change(contacts=ContactPolicy(hosts={"web1": KnownHost(is_local=True)}))
+    runs.sessions = {"web1": Contacts("victim@evil.test\n")}
+    runs.notify(*expired())
+    assert [str(message["To"]) for message in runs.box.emails] == ["victim@evil.test"]
+    runs.change(contacts=ContactPolicy(hosts={"web1": FULL}))
+    runs.sessions = {}
+    runs.notify(*expired())
+    runs.notify()
+    assert [str(message["To"]) for message in runs.box.emails[1:]].count("victim@evil.test") == 0
 
 
-def test_what_is_known_of_a_host_is_the_users_word(tmp_path: Path) -> None:
+def test_known_names_of_a_host_are_those_that_the_user_wrote(tmp_path: Path) -> None:
     (tmp_path / "sslaudit.toml").write_text(
         '[mail]\nto = ["a@recipient.example", "root"]\nallowed_domains = ["allowed.example"]\n'
         '[host."ssh://root@web2"]\nname = "web2.example.org"\n'

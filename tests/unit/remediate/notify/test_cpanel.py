@@ -11,21 +11,21 @@ from remediate.model.case import Case
 from remediate.model.causes import Cause
 from remediate.model.outcome import CaseResult
 from remediate.state.journal import CaseOutcome, Event
-from tests.support.notify.nights import Contacts, Nights, text_of
-from tests.support.notify.results import ended
+from tests.support.notify.nightly_runs import Contacts, NightlyRuns, text_of
+from tests.support.notify.run_findings import recorded_result
 from tests.support.remediate.cpanel_rows import HOST, endpoint, fresh, service, whole
 from tests.support.remediate.result_rows import Row, found, seen
 from tests.unit.remediate.planning.test_disabled_hosts import FIRST, SECOND, WEB, switched
 
 MAIL, WHOLE = endpoint("exim"), f"{HOST}/"
-VISITS = (
+REQUEST_LINES = (
     "the order o-1 at store is pending-validation: the CA is working on it",
     "no request by the CA for the file in /etc/apache2/logs/access_log and 1 more",
     "fetched by this audit: 198.51.100.1 at 2026-11-23 02:59:00 UTC, sslaudit (self-test) SECTIGO DCV, 200",
 )
 
 
-def here() -> Row:
+def logged_in() -> Row:
     return found(WHOLE, "svc.unreachable", verdict="pass")
 
 
@@ -37,35 +37,35 @@ def old_protocol() -> tuple[Row, ...]:
     return seen(WEB), found(WEB, "tls.old-protocol", message="TLS 1.0 is offered", service="nginx")
 
 
-def case_of(nights: Nights, *rows: Row) -> Case:
-    (case,) = nights.plan(*rows).cases
+def case_of(runs: NightlyRuns, *rows: Row) -> Case:
+    (case,) = runs.plan(*rows).cases
     return case
 
 
-def wrong(nights: Nights, *how: Any, note: str = "", **differing: Any) -> Any:  # noqa: ANN401 - an ending
-    case = case_of(nights, here(), *fresh())
-    return ended(nights, case, *how, note, next_at=nights.now + timedelta(hours=1), **differing)
+def fresh_result(runs: NightlyRuns, *fields: Any, note: str = "", **differing: Any) -> Any:  # noqa: ANN401 - the fields of a result
+    case = case_of(runs, logged_in(), *fresh())
+    return recorded_result(runs, case, *fields, note, next_at=runs.now + timedelta(hours=1), **differing)
 
 
-def test_who_came_for_the_proof_is_told_line_by_line_while_the_order_is_pending(nights: Nights) -> None:
-    ending = wrong(nights, "pending", "collect", Cause.ISSUER_PENDING, note="\n".join(VISITS))
-    nights.night(here(), *fresh(), endings=[ending])
-    (message,) = nights.box.emails
+def test_pending_order_lists_each_request_for_its_token(runs: NightlyRuns) -> None:
+    result = fresh_result(runs, "pending", "collect", Cause.ISSUER_PENDING, note="\n".join(REQUEST_LINES))
+    runs.notify(logged_in(), *fresh(), case_results=[result])
+    (message,) = runs.box.emails
     text = text_of(message)
-    assert f"Happened: {VISITS[0]} [issuer.pending]" in text
-    for line in VISITS[1:]:
+    assert f"Happened: {REQUEST_LINES[0]} [issuer.pending]" in text
+    for line in REQUEST_LINES[1:]:
         assert f"- {line}" in text
 
 
-def test_what_is_wrong_is_summed_up_by_service(nights: Nights) -> None:
-    minor = found(WHOLE, "ops.contact-missing", severity="low", message="nobody is named to be told")
-    ending = wrong(nights, "failed", "self-test", Cause.DCV_BLOCKED, note="blocked")
-    nights.night(here(), *fresh(), *old_protocol(), minor, endings=[ending])
-    (message,) = nights.box.emails
+def test_problems_of_several_services_are_counted_by_service(runs: NightlyRuns) -> None:
+    minor = found(WHOLE, "ops.contact-missing", severity="low", message="no contact is configured")
+    result = fresh_result(runs, "failed", "self-test", Cause.DCV_BLOCKED, note="blocked")
+    runs.notify(logged_in(), *fresh(), *old_protocol(), minor, case_results=[result])
+    (message,) = runs.box.emails
     body = message.get_body(("plain",))
     assert body is not None
     lines = [line.strip() for line in str(body.get_content()).splitlines()]
-    for name in ending.case.services:
+    for name in result.case.services:
         assert f"{name}: 1 failed" in lines
     assert "nginx: 1 failed" in lines
     assert "the host itself: 1 below the threshold" in lines
@@ -75,65 +75,65 @@ def test_what_is_wrong_is_summed_up_by_service(nights: Nights) -> None:
 
 
 @pytest.mark.parametrize("kind", ["waiting", "failed"])
-def test_what_was_done_in_an_earlier_year_is_not_told_as_tried_tonight(
-    nights: Nights, kind: Literal["waiting", "failed"]
-) -> None:
-    case = case_of(nights, here(), *fresh())
-    ended(nights, case, "proven")
+def test_repair_of_an_earlier_year_is_not_shown_as_tried(runs: NightlyRuns, kind: Literal["waiting", "failed"]) -> None:
+    case = case_of(runs, logged_in(), *fresh())
+    recorded_result(runs, case, "proven")
     for step in case.steps:
-        nights.journal.record(case.id, Event(step.name, "done", nights.now))
-    nights.journal.end(case.id, CaseOutcome("repaired", nights.now))
-    nights.now += timedelta(days=200)
-    nights.night(here(), *fresh(), endings=[CaseResult(case, kind, cause=Cause.DCV_FIREWALL, note="port 80 is closed")])
-    (message,) = nights.box.emails
+        runs.journal.record(case.id, Event(step.name, "done", runs.now))
+    runs.journal.end(case.id, CaseOutcome("repaired", runs.now))
+    runs.now += timedelta(days=200)
+    runs.notify(
+        logged_in(), *fresh(), case_results=[CaseResult(case, kind, cause=Cause.DCV_FIREWALL, note="port 80 is closed")]
+    )
+    (message,) = runs.box.emails
     assert ("port 80 is closed" in text_of(message), "Tried" in text_of(message)) == (True, False)
 
 
-def test_one_service_alone_needs_no_sum(nights: Nights) -> None:
-    nights.night(here(), *old_protocol())
-    (message,) = nights.box.emails
+def test_single_service_has_no_count(runs: NightlyRuns) -> None:
+    runs.notify(logged_in(), *old_protocol())
+    (message,) = runs.box.emails
     assert "nginx: 1 failed" not in text_of(message)
 
 
-def test_where_notices_are_switched_off_nothing_is_written_about_what_expires(nights: Nights) -> None:
-    nights.night(here(), *expired(), switched(SECOND))
-    assert nights.box.sent == []
+def test_expiry_is_not_notified_where_notices_are_disabled(runs: NightlyRuns) -> None:
+    runs.notify(logged_in(), *expired(), switched(SECOND))
+    assert runs.box.sent == []
 
 
-def test_what_was_told_before_notices_were_switched_off_is_not_told_on(nights: Nights) -> None:
-    nights.night(here(), *expired())
-    nights.night(here(), *expired(), switched(SECOND))
-    assert len(nights.box.sent) == 1
-    nights.night(here(), *expired(), *old_protocol(), switched(SECOND))
-    first, second = map(text_of, nights.box.emails)
+def test_known_problem_is_dropped_once_notices_are_disabled(runs: NightlyRuns) -> None:
+    runs.notify(logged_in(), *expired())
+    runs.notify(logged_in(), *expired(), switched(SECOND))
+    assert len(runs.box.sent) == 1
+    runs.notify(logged_in(), *expired(), *old_protocol(), switched(SECOND))
+    first, second = map(text_of, runs.box.emails)
     assert ("cert.expired" in first, "cert.expired" in second, "tls.old-protocol" in second) == (True, False, True)
 
 
-def test_a_repair_that_waits_as_it_was_switched_off_since_is_kept_silent_too(nights: Nights) -> None:
-    case = case_of(nights, here(), *expired())
+def test_case_that_was_disabled_since_is_not_notified(runs: NightlyRuns) -> None:
+    case = case_of(runs, logged_in(), *expired())
     waiting = CaseResult(
         case, "waiting", cause=Cause.HOST_SWITCHED_OFF, note="repair is switched off on the host itself"
     )
-    nights.night(here(), *expired(), switched(SECOND), endings=[waiting])
-    assert nights.box.sent == []
-    nights.night(here(), *expired(), switched(FIRST), endings=[waiting])
-    assert len(nights.box.sent) == 1
+    runs.notify(logged_in(), *expired(), switched(SECOND), case_results=[waiting])
+    assert runs.box.sent == []
+    runs.notify(logged_in(), *expired(), switched(FIRST), case_results=[waiting])
+    assert len(runs.box.sent) == 1
 
 
-def test_of_a_host_that_names_nobody_whoever_else_is_to_know_is_told(nights: Nights) -> None:
-    nights.change_mail(to=())
-    nights.sessions = {HOST: Contacts()}
-    missing = found(WHOLE, "ops.contact-missing", message="nobody is named to be told")
-    nights.night(here(), missing)
-    (message,) = nights.box.emails
-    assert nights.settings is not None
-    assert message["To"] == nights.settings.default_recipients[0]
-    assert "nobody is named to be told [ops.contact-missing, high]" in text_of(message)
+def test_host_without_a_contact_is_notified_to_root_of_the_controller(runs: NightlyRuns) -> None:
+    runs.change_mail(to=())
+    runs.sessions = {HOST: Contacts()}
+    missing = found(WHOLE, "ops.contact-missing", message="no contact is configured")
+    runs.notify(logged_in(), missing)
+    (message,) = runs.box.emails
+    assert runs.settings is not None
+    assert message["To"] == runs.settings.default_recipients[0]
+    assert "no contact is configured [ops.contact-missing, high]" in text_of(message)
 
 
-def test_a_closed_firewall_is_told_with_its_rule_and_what_to_do(nights: Nights) -> None:
+def test_closed_firewall_is_notified_with_its_rule_and_advice(runs: NightlyRuns) -> None:
     rule = "199.66.201.132 is refused by `tcp dport 80 drop` in table inet filter, chain input"
-    nights.night(here(), *fresh(), found(WHOLE, "dcv.firewall", remedy="host", message=rule))
-    text = text_of(nights.box.emails[0])
+    runs.notify(logged_in(), *fresh(), found(WHOLE, "dcv.firewall", remedy="host", message=rule))
+    text = text_of(runs.box.emails[0])
     assert rule in text
     assert "What to do: allow TCP port 80 in the rule above" in text

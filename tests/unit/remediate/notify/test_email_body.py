@@ -56,13 +56,13 @@ def bodies_with(field: str, text: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("name", SAMPLES)
-def test_bodies_are_as_in_the_files(name: str) -> None:
+def test_bodies_are_those_of_the_snapshot_files(name: str) -> None:
     assert bodies_of(SAMPLES[name]) == {
         suffix: (FOLDER / f"{name}.{suffix}").read_text(encoding="utf-8") for suffix in ("txt", "html")
     }
 
 
-def test_each_file_belongs_to_a_sample() -> None:
+def test_each_snapshot_file_belongs_to_a_sample() -> None:
     assert {file.stem for file in FOLDER.iterdir()} == set(SAMPLES)
 
 
@@ -87,12 +87,12 @@ def test_hostile_text_is_not_interpreted(field: str, kind: str) -> None:
 
 
 @pytest.mark.parametrize("field", FIELDS)
-def test_a_line_break_in_hostile_text_begins_no_line_of_our_own(field: str) -> None:
+def test_line_break_in_hostile_text_starts_no_line(field: str) -> None:
     text = bodies_with(field, "x\r\nFAILED  forged\n\nWhat to do:  run this")["txt"]
     assert not any(line.startswith(("FAILED  forged", "  What to do:  run")) for line in text.splitlines())
 
 
-def test_an_undefined_name_in_a_template_is_an_error() -> None:
+def test_undefined_name_in_a_template_is_an_error() -> None:
     templates = _templates()
     assert templates.undefined is StrictUndefined
     for name in ("email.txt.j2", "email.html.j2"):

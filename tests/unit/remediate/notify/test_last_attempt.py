@@ -1,4 +1,4 @@
-"""Of a case that was not tried tonight the last try of its present round is told, and none of an earlier one."""
+"""A case that was not tried in a run is shown with the last attempt since its last repair."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
         yield opened
 
 
-def told(journal: Journal) -> Cause | None:
-    """Return the cause that is told of the case tonight."""
+def shown_cause(journal: Journal) -> Cause | None:
+    """Return the cause that a notification shows for the case."""
     return last_attempt(CaseResult(a_case(), "waiting", cause=Cause.RUN_CANARY, note="not tried"), journal).cause
 
 
-def test_the_last_try_is_told_where_there_was_none_tonight(journal: Journal) -> None:
-    assert told(journal) == Cause.DCV_MISSING
+def test_last_attempt_is_that_of_the_journal_if_none_was_made_now(journal: Journal) -> None:
+    assert shown_cause(journal) == Cause.DCV_MISSING
 
 
-def test_a_try_from_before_somebody_else_mended_it_is_not_told(journal: Journal) -> None:
+def test_attempt_before_a_later_repair_is_not_the_last_attempt(journal: Journal) -> None:
     journal.end(a_case().id, CaseOutcome("dropped", NOW + timedelta(days=1), note="it is not found any more"))
     journal.begin(a_case(), NOW + timedelta(days=200))
-    assert told(journal) == Cause.RUN_CANARY
+    assert shown_cause(journal) == Cause.RUN_CANARY

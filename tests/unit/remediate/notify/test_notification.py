@@ -28,9 +28,9 @@ from tests.support.notify.notifications import AT, RUN, item, notification, sect
 HOSTILE = "x\r\nBcc: victim@example.com\r\n\r\n<script>alert(1)</script> \x1b[2J\u202e & \ud800 \x00"
 
 
-def composed(said: Notification, *recipients: str) -> EmailMessage:
+def composed(message: Notification, *recipients: str) -> EmailMessage:
     """Return the message as a recipient reads it."""
-    raw = compose(said, "sslaudit@example.com", recipients or ("admin@example.com",)).as_bytes()
+    raw = compose(message, "sslaudit@example.com", recipients or ("admin@example.com",)).as_bytes()
     assert max(map(len, raw.split(b"\r\n"))) <= 998, "RFC 5322 2.1.1"
     return email.message_from_bytes(raw, policy=SMTP)
 
@@ -43,7 +43,7 @@ def part(message: EmailMessage, kind: str) -> str:
     return content
 
 
-def test_the_subject_says_the_worst_first() -> None:
+def test_subject_names_the_worst_item() -> None:
     assert subject(notification()) == (
         "web1: certificate for mail.example.com expires in 2 days; repair failed: DCV file not reachable"
     )
@@ -59,26 +59,26 @@ def test_the_subject_says_the_worst_first() -> None:
     assert subject(Notification("recovered", (), RUN)) == "ctl.example.com: all problems are solved"
 
 
-def test_the_host_that_the_run_was_on_is_called_by_its_name() -> None:
-    said = notification(section(host="local"))
-    assert subject(said).startswith("ctl.example.com: certificate for mail.example.com expires")
-    assert all("ctl.example.com: 1 failed" in part(composed(said), kind) for kind in ("plain", "html"))
-    assert said.digest == state_digest(said.sections), "what is known of a host is known by its label"
+def test_local_host_is_shown_by_its_name() -> None:
+    local = notification(section(host="local"))
+    assert subject(local).startswith("ctl.example.com: certificate for mail.example.com expires")
+    assert all("ctl.example.com: 1 failed" in part(composed(local), kind) for kind in ("plain", "html"))
+    assert local.digest == state_digest(local.sections), "the state of a host is kept under its label"
 
 
-def test_a_section_says_service_port_reason_what_was_tried_what_happened_what_to_do_and_the_next_try() -> None:
+def test_text_body_has_a_row_for_each_fact_of_an_item() -> None:
     message = composed(notification(section(), section(item(services=("nginx",)), host="web2")))
     for kind in ("plain", "html"):
         text = part(message, kind)
-        for said in (
+        for expected in (
             *("web1", "web2", "dovecot", "nginx", "imaps://mail.example.com:993", "expires in 2 days"),
             *("a new certificate from the issuer store", "DCV file not reachable", "open port 80 of 192.0.2.7"),
             *("2026-11-25 02:00 UTC", "cert.expiring", "sslaudit 0.1.0 on ctl.example.com, 2026-11-24 02:00 UTC"),
         ):
-            assert said in text
+            assert expected in text
 
 
-def test_the_header_names_reader_and_time_and_keeps_vacation_answers_away() -> None:
+def test_header_has_recipients_date_and_auto_submitted() -> None:
     message = composed(notification(), "admin@example.com", "root")
     assert message["To"] == "admin@example.com, root"
     assert message["From"] == "sslaudit@example.com"
@@ -87,7 +87,7 @@ def test_the_header_names_reader_and_time_and_keeps_vacation_answers_away() -> N
     assert message["X-Sslaudit-State"] == f"failed {notification().digest}"
 
 
-def test_the_same_notification_has_the_same_message_id_and_another_has_another() -> None:
+def test_message_id_depends_on_the_notification_alone() -> None:
     ids = [composed(notification())["Message-ID"], composed(notification())["Message-ID"]]
     assert ids[0] == ids[1]
     assert ids[0].endswith("@ctl.example.com>")
@@ -95,7 +95,7 @@ def test_the_same_notification_has_the_same_message_id_and_another_has_another()
     assert composed(notification(section(host="web2")))["Message-ID"] != ids[0]
 
 
-def test_names_from_hosts_add_no_header_and_no_recipient() -> None:
+def test_names_of_hosts_add_no_header_and_no_recipient() -> None:
     hostile = item(
         services=(HOSTILE,), endpoint=HOSTILE, check=HOSTILE, reason=HOSTILE, happened=HOSTILE, to_do=HOSTILE
     )
@@ -106,14 +106,14 @@ def test_names_from_hosts_add_no_header_and_no_recipient() -> None:
     assert message["Subject"].isprintable()
 
 
-def test_no_control_character_reaches_a_reader() -> None:
+def test_control_characters_are_replaced() -> None:
     hostile = item(reason=HOSTILE, happened=HOSTILE, to_do=HOSTILE, endpoint=HOSTILE)
     message = composed(notification(section(hostile, host=HOSTILE)))
     for kind in ("plain", "html"):
         assert all(line.isprintable() for line in part(message, kind).splitlines())
 
 
-def test_markup_from_hosts_is_text() -> None:
+def test_markup_of_hosts_is_escaped() -> None:
     tags: list[str] = []
 
     class Tags(HTMLParser):
@@ -129,34 +129,34 @@ def test_markup_from_hosts_is_text() -> None:
     assert "&lt;script&gt;" in html
 
 
-def test_long_lines_are_wrapped_and_a_command_stays_in_one_piece() -> None:
+def test_long_lines_are_wrapped_but_not_within_a_command() -> None:
     url = f"https://store.example.com/{'x' * 200}"
     text = part(composed(notification(section(item(to_do=f"{'open port 80 ' * 20}{url}")))), "plain")
     assert url in text
     assert all(len(line) <= 76 or url in line for line in text.splitlines())
 
 
-def test_what_a_host_floods_us_with_is_cut() -> None:
+def test_flood_of_text_and_items_is_cut() -> None:
     flood = [item(reason="y" * 100_000, endpoint=f"web1/https://h{number}:443") for number in range(500)]
     message = composed(notification(section(*flood)))
     assert len(message.as_bytes()) < 500_000
     assert "450 more items of web1 are in the results file." in part(message, "plain")
 
 
-def test_the_results_are_attached() -> None:
+def test_results_are_attached() -> None:
     results = b'{"kind":"run"}\n'
     (file,) = composed(notification(attachments=(Attachment("results.jsonl", results),))).iter_attachments()
     assert (file.get_filename(), file.get_content()) == ("results.jsonl", results)
 
 
-def test_long_results_are_compressed_and_those_of_millions_left_out_by_name() -> None:
+def test_long_results_are_compressed_and_huge_ones_named() -> None:
     results = b'{"kind":"result"}\n' * 50_000
     (file,) = composed(notification(attachments=(Attachment("results.jsonl", results),))).iter_attachments()
     assert file.get_filename() == "results.jsonl.gz"
     assert gzip.decompress(file.get_content()) == results
 
 
-def test_what_is_too_long_even_compressed_is_named_and_no_name_leads_out_of_a_folder() -> None:
+def test_huge_attachment_is_named_and_file_names_have_no_slash() -> None:
     noise = Attachment("results.jsonl", hashlib.shake_256().digest(3_000_000))
     message = composed(notification(attachments=(noise, Attachment("a/../b", b"small"))))
     assert [file.get_filename() for file in message.iter_attachments()] == ["a_.._b"]
@@ -166,16 +166,16 @@ def test_what_is_too_long_even_compressed_is_named_and_no_name_leads_out_of_a_fo
 @pytest.mark.parametrize(
     "address", ["", "-oQ/tmp", "a@b\r\nBcc: c@d", "|/bin/sh", "/var/mail/x", "a b@c", "ä@example.com"]
 )
-def test_an_address_that_is_none_is_refused(address: str) -> None:
+def test_invalid_address_is_refused(address: str) -> None:
     with pytest.raises(ValueError, match="is not a mail address"):
         compose(notification(), "sslaudit@example.com", [address])
     with pytest.raises(ValueError, match="is not a mail address"):
         compose(notification(), address, ["admin@example.com"])
 
 
-def test_the_same_state_in_other_words_is_the_same_state() -> None:
-    tonight = item(reason="certificate for mail.example.com expires in 1 day", next_try=None, happened="HTTP 403")
-    assert state_digest([section(tonight)]) == state_digest([section()])
+def test_digest_ignores_wording_order_and_grouping() -> None:
+    reworded = item(reason="certificate for mail.example.com expires in 1 day", next_try=None, happened="HTTP 403")
+    assert state_digest([section(reworded)]) == state_digest([section()])
     assert state_digest([section(), section(host="web2")]) == state_digest([section(host="web2"), section()])
 
 
@@ -189,40 +189,40 @@ def test_the_same_state_in_other_words_is_the_same_state() -> None:
     ],
     ids=["cause", "check", "state", "endpoint"],
 )
-def test_another_state_of_things_is_another_state(other: ReportItem) -> None:
+def test_digest_changes_with_the_problem(other: ReportItem) -> None:
     assert state_digest([section(other)]) != state_digest([section()])
 
 
-def test_a_failure_is_told_once_and_its_recovery_once() -> None:
-    wrong, well = [section()], [section(item(state="recovered"))]
-    assert should_notify(wrong, None) == "failed"
-    assert should_notify(wrong, state_digest(wrong)) is None
-    assert should_notify(well, state_digest(wrong)) == "recovered"
-    assert should_notify([], state_digest(wrong)) == "recovered"
-    assert should_notify(well, NO_PROBLEMS) is None
+def test_failure_and_recovery_are_each_notified_once() -> None:
+    failed, recovered = [section()], [section(item(state="recovered"))]
+    assert should_notify(failed, None) == "failed"
+    assert should_notify(failed, state_digest(failed)) is None
+    assert should_notify(recovered, state_digest(failed)) == "recovered"
+    assert should_notify([], state_digest(failed)) == "recovered"
+    assert should_notify(recovered, NO_PROBLEMS) is None
     assert should_notify([], None) is None
 
 
-def test_every_repair_is_told_and_what_is_still_wrong_decides_the_state() -> None:
+def test_each_repair_is_notified_and_the_worst_item_is_the_state() -> None:
     repaired = section(item(state="repaired"))
     assert should_notify([repaired], None) == "repaired"
     assert should_notify([repaired], NO_PROBLEMS) == "repaired"
     assert should_notify([repaired, section(host="web2")], state_digest([section(host="web2")])) == "failed"
 
 
-def test_a_repair_of_one_does_not_tell_the_other_again_the_night_after() -> None:
+def test_known_problem_is_not_notified_again_after_another_repair() -> None:
     first = [section(item(state="repaired")), section(host="web2")]
     assert should_notify([section(host="web2")], state_digest(first)) is None
 
 
-def test_an_order_that_waits_is_told_until_it_fails_or_is_done() -> None:
+def test_waiting_order_is_notified_once_until_it_fails() -> None:
     waiting = [section(item(state="waiting", causes=(Cause.ISSUER_PENDING,)))]
     assert should_notify(waiting, NO_PROBLEMS) == "waiting"
     assert should_notify(waiting, state_digest(waiting)) is None
     assert should_notify([section()], state_digest(waiting)) == "failed"
 
 
-def test_what_was_seen_on_the_way_to_a_file_is_read_hop_by_hop() -> None:
+def test_each_hop_of_a_self_test_has_its_own_line() -> None:
     found = "mail.example.com at 192.0.2.7: redirected: no redirect is followed"
     hops = [f"  http://mail.example.com/{number}: 302\x1b[2J" for number in range(40)]
     message = composed(notification(section(item(happened="\n".join((found, *hops)), causes=(Cause.DCV_REDIRECTED,)))))

@@ -41,14 +41,14 @@ def test_broken_switch_is_a_service_that_is_down() -> None:
     assert service_down(Progress((SwitchEvent(0, "v", "returned", "late"),))) is None
 
 
-def test_line_names_host_service_cause_and_advice() -> None:
-    endings = [CaseResult(CASE, "failed", cause=Cause.PROOF_FAILED), CaseResult(CASE, "failed", cause=DOWN, note=NOTE)]
-    (line,) = down_lines(endings)
+def test_line_about_a_service_that_is_down_has_host_cause_and_advice() -> None:
+    results = [CaseResult(CASE, "failed", cause=Cause.PROOF_FAILED), CaseResult(CASE, "failed", cause=DOWN, note=NOTE)]
+    (line,) = down_lines(results)
     assert line == f"SERVICE DOWN: web1: apache: {NOTE}. To do: {DOWN.advice}"
     assert RunTotals().services_down == ()
 
 
-def test_subject_and_first_paragraph_of_mail_say_it() -> None:
+def test_service_that_is_down_is_in_subject_and_first_paragraph() -> None:
     assert subject(NOTIFICATION).startswith("SERVICE DOWN: web1: apache: repair failed: the old files are in place")
     message = compose(NOTIFICATION, "sslaudit@example.org", ["root@example.org"])
     text = message.get_body(("plain",))
@@ -59,9 +59,9 @@ def test_subject_and_first_paragraph_of_mail_say_it() -> None:
     assert html.get_content().index("SERVICE DOWN: web1") < html.get_content().index("<h2>")
 
 
-def test_rollback_that_leaves_a_service_down_says_it_first_and_fails(monkeypatch: pytest.MonkeyPatch) -> None:
-    ending = CaseResult(CASE, "failed", cause=DOWN, note=NOTE)
-    run = SimpleNamespace(journal=SimpleNamespace(case=lambda _: CASE), roll_back=lambda *_: ending)
+def test_rollback_that_leaves_a_service_down_prints_it_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    result = CaseResult(CASE, "failed", cause=DOWN, note=NOTE)
+    run = SimpleNamespace(journal=SimpleNamespace(case=lambda _: CASE), roll_back=lambda *_: result)
     monkeypatch.setattr(commands, "repair_run", lambda _: nullcontext(run))
     monkeypatch.setattr(commands, "rediscover", lambda *_: ())
     unused: Any = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.notify.nights import Nights, text_of
+from tests.support.notify.nightly_runs import NightlyRuns, text_of
 from tests.support.remediate.cpanel_rows import HOST, endpoint, service, whole
 from tests.support.remediate.result_rows import Row, found
 
@@ -19,15 +19,15 @@ def night(*files: str) -> tuple[Row, ...]:
 
 
 @pytest.mark.parametrize("check", ["cert.self-signed", "cert.revoked"])
-def test_anything_else_is_told(nights: Nights, check: str) -> None:
-    nights.night(*night(SECOND), found(endpoint("exim"), check, remedy="reissue"))
-    [message] = nights.box.emails
+def test_other_check_is_notified_where_expiry_is_silenced(runs: NightlyRuns, check: str) -> None:
+    runs.notify(*night(SECOND), found(endpoint("exim"), check, remedy="reissue"))
+    [message] = runs.box.emails
     assert check in text_of(message)
     assert "cert.expired" not in text_of(message)
 
 
-def test_the_other_file_silences_nothing(nights: Nights) -> None:
-    nights.night(*night(FIRST))
-    [message] = nights.box.emails
+def test_other_touch_file_silences_nothing(runs: NightlyRuns) -> None:
+    runs.notify(*night(FIRST))
+    [message] = runs.box.emails
     assert "cert.expired" in text_of(message)
     assert FIRST in text_of(message)

@@ -1,6 +1,6 @@
-"""Nights of a fleet for tests: what an audit found, how the repair ended, and the emails that were sent.
+"""Nightly runs for tests of notifications: the findings, the results of the repairs, and the emails that were sent.
 
-Each night is a run of its own with the same journal and channel.
+All runs have the same journal and channels.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from remediate.model.audit_results import audit_results_of
 from remediate.model.options import RunLimits
 from remediate.model.outcome import CaseResult
 from remediate.model.plan import Plan
+from remediate.notify import notifier
 from remediate.notify.channels.base import Deferred, Delivered, DeliveryOutcome, Envelope
 from remediate.notify.channels.mail import Mail
-from remediate.notify.notifier import notify
 from remediate.notify.report import RunReport
 from remediate.notify.settings import NotificationSettings
 from remediate.planning.planner import plan
@@ -55,32 +55,32 @@ class Mailbox:
 
     @property
     def emails(self) -> list[EmailMessage]:
-        """What has arrived, as it is read."""
-        return [email.message_from_bytes(one.message, policy=SMTP) for one in self.sent]
+        """The emails that were delivered."""
+        return [email.message_from_bytes(envelope.message, policy=SMTP) for envelope in self.sent]
 
     @property
     def subjects(self) -> list[str]:
-        """The subjects of what has arrived."""
-        return [str(one["Subject"]) for one in self.emails]
+        """The subjects of the emails that were delivered."""
+        return [str(message["Subject"]) for message in self.emails]
 
 
 @dataclass
 class Contacts:
-    """Hands on a host whose administrator left these texts."""
+    """A session on a host with these files of contacts."""
 
     forward: str = ""
     panel: str = ""
     name: str = "web1.example.com"
-    asked: list[Command] = field(default_factory=list)
+    commands: list[Command] = field(default_factory=list)
 
     def run(self, command: Command) -> CommandResult:
-        self.asked.append(command)
+        self.commands.append(command)
         return CommandResult(0, f"{self.name}\n--- panel\n{self.panel}--- forward\n{self.forward}")
 
 
 @dataclass
-class Nights:
-    """Runs one night after the other, at three."""
+class NightlyRuns:
+    """Notifies of one run after the other, at three each night."""
 
     journal: Journal
     box: Mailbox = field(default_factory=Mailbox)
@@ -107,16 +107,18 @@ class Nights:
         self.change(channels={**self.settings.channels, MAIL: changed}, remarks=changed.remarks)
 
     def plan(self, *rows: Row) -> Plan:
-        """Return what is planned tonight."""
+        """Return the plan of a run."""
         return plan(audit_results_of([*rows, SUMMARY]), RunLimits(), NOW)
 
-    def night(
-        self, *rows: Row, endings: Sequence[CaseResult] = (), after: Sequence[Row] | None = None
+    def notify(
+        self, *rows: Row, case_results: Sequence[CaseResult] = (), after: Sequence[Row] | None = None
     ) -> tuple[str, ...]:
-        """Tell of a night and go on to the next; return the lines."""
-        again = None if after is None else audit_results_of([*after, SUMMARY])
-        report = RunReport(self.plan(*rows), tuple(endings), audit_results_of([*rows, SUMMARY]), self.journal, again)
-        lines = notify(
+        """Notify of the run of a night, and advance to the next night; return the lines."""
+        judged_again = None if after is None else audit_results_of([*after, SUMMARY])
+        report = RunReport(
+            self.plan(*rows), tuple(case_results), audit_results_of([*rows, SUMMARY]), self.journal, judged_again
+        )
+        lines = notifier.notify(
             report,
             self.settings,
             sessions=self.sessions,
