@@ -6,17 +6,14 @@ targets, trust anchors and policies, and the observations of hosts if there are 
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final
 
-from audit import checks as checks_package
 from audit.analysis.revocation import REVOKED
-from audit.checks import check_of
+from audit.checks import built_in_checks, check_ids, check_of
 from audit.endpoint import RUN, Endpoint
 from audit.evaluation.evaluate import CheckFunction, evaluate
 from audit.evaluation.facts import Facts
@@ -25,7 +22,7 @@ from audit.evaluation.result import Result
 from audit.evaluation.run import AuditRun, EvaluationRun
 from audit.evaluation.waivers import Waiver, expired_waivers, stale_waivers
 from audit.observation import Accident, Observation
-from audit.policy import Profile
+from audit.policy import Profile, require_checks
 from audit.probe import Limits, RevocationFetcher, Target, observe
 from audit.probe.fetch import Fetcher, FetchPolicy
 from audit.probe.revocation import ReplyCache, RevocationContext
@@ -75,13 +72,6 @@ class EndpointAudit:
     results: tuple[Result, ...]
 
 
-def built_in_checks() -> tuple[CheckFunction, ...]:
-    """Return the functions of all built-in checks, module by module."""
-    names = sorted(info.name for info in pkgutil.iter_modules(checks_package.__path__))
-    modules = (importlib.import_module(f"{checks_package.__name__}.{name}") for name in names)
-    return tuple(value for module in modules for value in vars(module).values() if check_of(value) is not None)
-
-
 def probe_limits(limits: Limits, profiles: Iterable[Profile]) -> Limits:
     """Return the limits of a probe; servers of TLS 1.3 are asked for TLS 1.2 too if a profile forbids that version."""
     forbidden = {version for profile in profiles for version in profile.thresholds.protocols_forbidden}
@@ -89,7 +79,9 @@ def probe_limits(limits: Limits, profiles: Iterable[Profile]) -> Limits:
 
 
 def make_run(settings: AuditSettings, sharing_of: SharingOf) -> EvaluationRun:
-    """Return the values that every check of an audit with these settings is evaluated with."""
+    """Return the values that every check of an audit with these settings is evaluated with; raises BadProfile."""
+    for profile in settings.profiles:
+        require_checks(profile, check_ids())
     return EvaluationRun(
         now=settings.now or _now(),
         anchors=settings.anchors,
@@ -178,7 +170,8 @@ def _judged(
         waived.update((one.check, one.endpoint) for one in audited.results if one.verdict is Verdict.WAIVED)
         yield audited
     if run.waivers:
-        itself = AuditRun((), expired_waivers(run.waivers, run.now), stale_waivers(run.waivers, waived, run.now))
+        stale = stale_waivers(run.waivers, waived, run.now, check_ids())
+        itself = AuditRun((), expired_waivers(run.waivers, run.now), stale)
         yield _audited(Observation(RUN, run.now), functions, replace(run, itself=itself))
 
 

@@ -32,6 +32,7 @@ from audit.checks import check
 from audit.checks.assertions import end_if, known, require_none, require_rules
 from audit.observation import Observation
 from audit.policy import Policy
+from audit.policy.controls import CERTIFICATE, HOST, LIFECYCLE, NAMING
 from audit.text import duration, format_utc, join_clauses, join_limited
 from audit.verdict import not_applicable, require
 from audit.x509.certificate import Certificate
@@ -43,7 +44,7 @@ from audit.x509.path.served_chain import Chain
 _EXPIRED: Final = "it has expired already: that is cert.expired"
 
 
-@check("cert.malformed", severity="high", remedy="reissue", source="RFC 5280 4.1, 4.2")
+@check("cert.malformed", severity="high", remedy="reissue", source="RFC 5280 4.1, 4.2", controls=CERTIFICATE)
 def test_readable(chain: Chain) -> None:
     """Every field of every certificate that was sent can be read (RFC 5280 4.1, 4.2)."""
     faults = chain_faults(chain)
@@ -51,7 +52,9 @@ def test_readable(chain: Chain) -> None:
     require(not faults, join_clauses(faults), observed=faults, required="DER as in RFC 5280", remedy=remedy)
 
 
-@check("cert.expired", severity="critical", remedy="reissue", source="RFC 5280 4.1.2.5")
+@check(
+    "cert.expired", severity="critical", remedy="reissue", source="RFC 5280 4.1.2.5", controls=CERTIFICATE | LIFECYCLE
+)
 def test_not_expired(certificate: Certificate, observation: Observation, now: datetime) -> None:
     """The certificate has not expired, nor has one that is installed but not served yet (RFC 5280 4.1.2.5).
 
@@ -65,7 +68,13 @@ def test_not_expired(certificate: Certificate, observation: Observation, now: da
     require(not unserved, join_clauses(unserved), observed=unserved, required=f"after {format_utc(now)}")
 
 
-@check("cert.expiring", severity="high", remedy="reissue", source="the policy's thresholds")
+@check(
+    "cert.expiring",
+    severity="high",
+    remedy="reissue",
+    source="the policy's thresholds",
+    controls=CERTIFICATE | LIFECYCLE,
+)
 def test_not_expiring(certificate: Certificate, policy: Policy, observation: Observation, now: datetime) -> None:
     """The certificate is renewed before the policy's thresholds say that it is late. An expired one is not judged."""
     left = time_left(certificate, now)
@@ -76,7 +85,13 @@ def test_not_expiring(certificate: Certificate, policy: Policy, observation: Obs
             required=str(late), remedy=_reload_or_reissue(observation, certificate), policy=late.policy)  # fmt: skip
 
 
-@check("cert.renewal-due", severity="low", remedy="reissue", source="RFC 9773 1; the policy's thresholds")
+@check(
+    "cert.renewal-due",
+    severity="low",
+    remedy="reissue",
+    source="RFC 9773 1; the policy's thresholds",
+    controls=CERTIFICATE | LIFECYCLE,
+)
 def test_not_due_for_renewal(certificate: Certificate, policy: Policy, observation: Observation, now: datetime) -> None:
     """The renewal time of the policy's thresholds has not come (RFC 9773 1). A late renewal is `cert.expiring`."""
     left = time_left(certificate, now)
@@ -89,7 +104,7 @@ def test_not_due_for_renewal(certificate: Certificate, policy: Policy, observati
             required=str(due), remedy=_reload_or_reissue(observation, certificate), policy=due.policy)  # fmt: skip
 
 
-@check("cert.not-yet-valid", severity="high", remedy="reissue", source="RFC 5280 4.1.2.5")
+@check("cert.not-yet-valid", severity="high", remedy="reissue", source="RFC 5280 4.1.2.5", controls=CERTIFICATE | HOST)
 def test_already_valid(certificate: Certificate, policy: Policy, observation: Observation, now: datetime) -> None:
     """NotBefore is not in the future, allowing for clock skew (RFC 5280 4.1.2.5)."""
     (tolerance, whose), is_off = clock_tolerance(policy), clock_is_off(observation.server, policy)
@@ -100,7 +115,13 @@ def test_already_valid(certificate: Certificate, policy: Policy, observation: Ob
     require(not unserved, join_clauses(unserved), observed=unserved, required=f"before {format_utc(now)}")
 
 
-@check("cert.weak-signature", severity="critical", remedy="reissue", source="BR 7.1.3.2; RFC 9155 2; CWE-327")
+@check(
+    "cert.weak-signature",
+    severity="critical",
+    remedy="reissue",
+    source="BR 7.1.3.2; RFC 9155 2; CWE-327",
+    controls=CERTIFICATE,
+)
 def test_signed_strongly(chain: Chain, policy: Policy) -> None:
     """Leaf and intermediates are signed with an admitted digest (BR 7.1.3.2; RFC 9155 2).
 
@@ -111,7 +132,13 @@ def test_signed_strongly(chain: Chain, policy: Policy) -> None:
     require_none(policy.each(lambda limits: forgeable_signatures(chain, limits)))
 
 
-@check("cert.san-missing", severity="high", remedy="reissue", source="BR 7.1.2.7.12; RFC 9525 6.2")
+@check(
+    "cert.san-missing",
+    severity="high",
+    remedy="reissue",
+    source="BR 7.1.2.7.12; RFC 9525 6.2",
+    controls=CERTIFICATE | NAMING,
+)
 def test_names_in_san(certificate: Certificate, observation: Observation, policy: Policy) -> None:
     """The subject alternative name has a dNSName or an iPAddress (BR 7.1.2.7.12; RFC 9525 6.2)."""
     end_if(no_own_certificate(observation, policy))
@@ -120,7 +147,13 @@ def test_names_in_san(certificate: Certificate, observation: Observation, policy
             observed=f"subject {certificate.subject}", required=required)  # fmt: skip
 
 
-@check("cert.eku-missing-serverauth", severity="high", remedy="reissue", source="RFC 5280 4.2.1.12; BR 7.1.2.7.10")
+@check(
+    "cert.eku-missing-serverauth",
+    severity="high",
+    remedy="reissue",
+    source="RFC 5280 4.2.1.12; BR 7.1.2.7.10",
+    controls=CERTIFICATE,
+)
 def test_issued_for_servers(certificate: Certificate, observation: Observation, policy: Policy) -> None:
     """The extended key usage admits TLS servers (RFC 5280 4.2.1.12; BR 7.1.2.7.10).
 
@@ -130,7 +163,9 @@ def test_issued_for_servers(certificate: Certificate, observation: Observation, 
     require_none(policy.each(lambda limits: eku_faults(certificate, limits)), required="serverAuth")
 
 
-@check("cert.self-signed", severity="high", remedy="reissue", source="PCI DSS 4.2.1; RFC 5280 3.2")
+@check(
+    "cert.self-signed", severity="high", remedy="reissue", source="PCI DSS 4.2.1; RFC 5280 3.2", controls=CERTIFICATE
+)
 def test_not_self_signed(certificate: Certificate, chain: Chain, observation: Observation, policy: Policy) -> None:
     """The certificate is not self-signed, unless it is a configured trust anchor (PCI DSS 4.2.1; RFC 5280 3.2)."""
     end_if(no_own_certificate(observation, policy))
@@ -140,7 +175,7 @@ def test_not_self_signed(certificate: Certificate, chain: Chain, observation: Ob
             observed=certificate.issuer, required="an issuer that is not the subject")  # fmt: skip
 
 
-@check("cert.validity-too-long", severity="medium", remedy="reissue", source="BR 6.3.2")
+@check("cert.validity-too-long", severity="medium", remedy="reissue", source="BR 6.3.2", controls=CERTIFICATE)
 def test_validity_within_limit(
     certificate: Certificate, chain: Chain, observation: Observation, policy: Policy
 ) -> None:
@@ -152,7 +187,9 @@ def test_validity_within_limit(
     require_none(known(validity_excesses(certificate, chain, policy)))
 
 
-@check("cert.profile-br", severity="low", remedy="reissue", source="BR 7.1.2.7; RFC 5280 4.1.2, 4.2")
+@check(
+    "cert.profile-br", severity="low", remedy="reissue", source="BR 7.1.2.7; RFC 5280 4.1.2, 4.2", controls=CERTIFICATE
+)
 def test_profile_is_a_servers(certificate: Certificate, chain: Chain, observation: Observation, policy: Policy) -> None:
     """Serial number, common name, key usage and extensions have a server's profile (BR 7.1.2.7; RFC 5280 4.1.2, 4.2).
 
@@ -162,7 +199,7 @@ def test_profile_is_a_servers(certificate: Certificate, chain: Chain, observatio
     require_rules(rule_faults(certificate, PROFILE_RULES, profile_violations(chain, policy)))
 
 
-@check("cert.lint-br", severity="low", remedy="reissue", source="BR 7.1, as pkilint has it")
+@check("cert.lint-br", severity="low", remedy="reissue", source="BR 7.1, as pkilint has it", controls=CERTIFICATE)
 def test_baseline_requirements_in_full(
     certificate: Certificate, chain: Chain, observation: Observation, policy: Policy
 ) -> None:
@@ -172,7 +209,13 @@ def test_baseline_requirements_in_full(
     require(not errors, join_limited(errors), observed=errors, required="no error of pkilint")
 
 
-@check("cert.eku-clientauth", severity="low", remedy="reissue", source="Chrome Root Program Policy 1.3.2")
+@check(
+    "cert.eku-clientauth",
+    severity="low",
+    remedy="reissue",
+    source="Chrome Root Program Policy 1.3.2",
+    controls=CERTIFICATE,
+)
 def test_not_issued_for_clients_too(
     certificate: Certificate, chain: Chain, observation: Observation, policy: Policy
 ) -> None:
@@ -181,7 +224,7 @@ def test_not_issued_for_clients_too(
     require_rules(rule_faults(certificate, CLIENT_AUTH_RULES))
 
 
-@check("cert.no-revocation-info", severity="medium", remedy="reissue", source="BR 7.1.2.11.2")
+@check("cert.no-revocation-info", severity="medium", remedy="reissue", source="BR 7.1.2.11.2", controls=CERTIFICATE)
 def test_revocable(certificate: Certificate, chain: Chain, observation: Observation, policy: Policy) -> None:
     """The certificate names its CRL or an OCSP responder, unless it is short-lived (BR 7.1.2.11.2)."""
     end_if(unbound_issuer(chain, observation, policy))
@@ -189,7 +232,11 @@ def test_revocable(certificate: Certificate, chain: Chain, observation: Observat
 
 
 @check(
-    "cert.sct-insufficient", severity="high", remedy="reissue", source="https://support.apple.com/103214; RFC 6962 3.3"
+    "cert.sct-insufficient",
+    severity="high",
+    remedy="reissue",
+    source="https://support.apple.com/103214; RFC 6962 3.3",
+    controls=CERTIFICATE,
 )
 def test_logged_enough(certificate: Certificate, chain: Chain, observation: Observation, policy: Policy) -> None:
     """A publicly trusted certificate holds as many SCTs as browsers require (RFC 6962 3.3), whatever the policy."""
@@ -197,7 +244,7 @@ def test_logged_enough(certificate: Certificate, chain: Chain, observation: Obse
     require_rules(rule_faults(certificate, TRANSPARENCY))
 
 
-@check("cert.must-staple-no-staple", severity="high", remedy="configure", source="RFC 7633 4.2.3")
+@check("cert.must-staple-no-staple", severity="high", remedy="configure", source="RFC 7633 4.2.3", controls=CERTIFICATE)
 def test_stapled_where_it_must(certificate: Certificate, observation: Observation) -> None:
     """Every address staples an OCSP response if the certificate requires one (RFC 7633 4.2.3)."""
     if not must_staple(certificate):
@@ -209,7 +256,13 @@ def test_stapled_where_it_must(certificate: Certificate, observation: Observatio
             remedy="configure" if names_responder else "reissue")  # fmt: skip
 
 
-@check("cert.staple-stale", severity="medium", remedy="configure", source="RFC 6960 3.2, 4.2.2.1; RFC 6066 8")
+@check(
+    "cert.staple-stale",
+    severity="medium",
+    remedy="configure",
+    source="RFC 6960 3.2, 4.2.2.1; RFC 6066 8",
+    controls=CERTIFICATE,
+)
 def test_staple_can_be_used(chain: Chain, observation: Observation, policy: Policy) -> None:
     """A stapled response is current, by an authorized responder and gives this certificate's status (RFC 6960 3.2)."""
     if not stapled_handshakes(chain.leaf, observation):

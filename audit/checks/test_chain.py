@@ -18,13 +18,16 @@ from audit.checks import check
 from audit.checks.assertions import end_if, known, require_none
 from audit.observation import Observation
 from audit.policy import Policy
+from audit.policy.controls import CERTIFICATE, LIFECYCLE, NAMING, TRANSPORT
 from audit.text import format_utc, join_clauses, join_limited
 from audit.verdict import not_applicable, require
 from audit.x509.certificate import Certificate
 from audit.x509.path.served_chain import Chain
 
 
-@check("cert.untrusted", severity="high", remedy="reissue", source="RFC 5280 6.1; CWE-295")
+@check(
+    "cert.untrusted", severity="high", remedy="reissue", source="RFC 5280 6.1; CWE-295", controls=CERTIFICATE | NAMING
+)
 def test_trusted(chain: Chain, observation: Observation, policy: Policy) -> None:
     """A path by names and signatures leads from the leaf to a trust anchor (RFC 5280 6.1).
 
@@ -38,7 +41,9 @@ def test_trusted(chain: Chain, observation: Observation, policy: Policy) -> None
             required="a trust anchor", remedy="rechain" if file else "reissue")  # fmt: skip
 
 
-@check("chain.invalid-path", severity="critical", remedy="reissue", source="RFC 5280 6.1; CWE-295")
+@check(
+    "chain.invalid-path", severity="critical", remedy="reissue", source="RFC 5280 6.1; CWE-295", controls=CERTIFICATE
+)
 def test_path_is_accepted(chain: Chain, observation: Observation, policy: Policy) -> None:
     """Clients accept a path to a trust anchor (RFC 5280 6.1): CA flags, usages, lengths, names, policies, algorithms.
 
@@ -51,7 +56,7 @@ def test_path_is_accepted(chain: Chain, observation: Observation, policy: Policy
             remedy=remedy_of(violations, chain, policy, observation.server))  # fmt: skip
 
 
-@check("chain.incomplete", severity="high", remedy="rechain", source="RFC 9846 4.4.2")
+@check("chain.incomplete", severity="high", remedy="rechain", source="RFC 9846 4.4.2", controls=CERTIFICATE)
 def test_complete(chain: Chain, observation: Observation) -> None:
     """Every issuer up to a trust anchor or a root was sent: clients do not fetch what is missing (RFC 9846 4.4.2)."""
     end_if(unreadable_names(chain) or (None if chain.is_anchored else too_many_issuers(chain)))
@@ -61,7 +66,7 @@ def test_complete(chain: Chain, observation: Observation) -> None:
             observed=[*map(str, chain.certificates)], required=chain.missing_issuer)  # fmt: skip
 
 
-@check("chain.order", severity="low", remedy="rechain", source="RFC 5246 7.4.2; RFC 9846 4.4.2")
+@check("chain.order", severity="low", remedy="rechain", source="RFC 5246 7.4.2; RFC 9846 4.4.2", controls=CERTIFICATE)
 def test_in_order(chain: Chain) -> None:
     """Each certificate after the leaf certifies one before it, and none is sent twice (RFC 5246 7.4.2)."""
     end_if(unreadable_names(chain) or too_many_issuers(chain))
@@ -69,7 +74,13 @@ def test_in_order(chain: Chain) -> None:
     require(not chain.order_faults, join_clauses(chain.order_faults[:5]), observed=chain.order_faults, required=path)
 
 
-@check("chain.intermediate-expiring", severity="medium", remedy="rechain", source="RFC 5280 6.1.3 a 2")
+@check(
+    "chain.intermediate-expiring",
+    severity="medium",
+    remedy="rechain",
+    source="RFC 5280 6.1.3 a 2",
+    controls=CERTIFICATE | LIFECYCLE,
+)
 def test_intermediates_outlive_leaf(certificate: Certificate, chain: Chain) -> None:
     """No intermediate ends before the leaf (RFC 5280 6.1.3 a 2). One that has ended is `chain.invalid-path`."""
     end_if(unreadable_names(chain))
@@ -77,7 +88,7 @@ def test_intermediates_outlive_leaf(certificate: Certificate, chain: Chain) -> N
     require(not ending, join_clauses(ending), observed=ending, required=f"until {format_utc(certificate.not_after)}")
 
 
-@check("chain.root-included", severity="info", remedy="rechain", source="RFC 9846 4.4.2")
+@check("chain.root-included", severity="info", remedy="rechain", source="RFC 9846 4.4.2", controls=TRANSPORT)
 def test_root_left_out(chain: Chain) -> None:
     """The trust anchor is not sent: clients have it or do not trust it, and it only costs bytes (RFC 9846 4.4.2)."""
     end_if(unreadable_names(chain))
@@ -87,7 +98,7 @@ def test_root_left_out(chain: Chain) -> None:
     )
 
 
-@check("chain.weak-ca-key", severity="high", remedy="reissue", source="BR 6.1.5, 6.1.6; CWE-326")
+@check("chain.weak-ca-key", severity="high", remedy="reissue", source="BR 6.1.5, 6.1.6; CWE-326", controls=CERTIFICATE)
 def test_intermediates_keys_are_strong(chain: Chain, policy: Policy) -> None:
     """The policy admits size, curve and exponent of the intermediates' keys (BR 6.1.5, 6.1.6)."""
     end_if(unreadable_names(chain))

@@ -19,6 +19,7 @@ from audit.checks import check
 from audit.checks.assertions import end_if, known
 from audit.firewall.exposure import CPANEL_RULE, CURRENT_PRACTICE, LISTED, PORT, fix_hint, shortcomings
 from audit.observation import Observation
+from audit.policy.controls import HOST, NAMING
 from audit.text import duration, join_clauses, join_limited
 from audit.verdict import require
 
@@ -32,6 +33,7 @@ TOKEN_AGE_MAX: Final = timedelta(days=30)
     remedy="configure",
     source="BR 3.2.2.4.18, 3.2.2.4.19",
     scopes=("host",),
+    controls=NAMING | HOST,
 )
 def test_missing_token_is_answered_404(observation: Observation) -> None:
     """Every address of the host's name answers 404 at port 80 for a token that is not there (BR 3.2.2.4.18).
@@ -46,7 +48,14 @@ def test_missing_token_is_answered_404(observation: Observation) -> None:
     end_if(unprobed(chains))
 
 
-@check("dcv.redirect-illegal", severity="medium", remedy="configure", source="BR 3.2.2.4.18", scopes=("host",))
+@check(
+    "dcv.redirect-illegal",
+    severity="medium",
+    remedy="configure",
+    source="BR 3.2.2.4.18",
+    scopes=("host",),
+    controls=NAMING,
+)
 def test_redirects_are_followed_by_cas(observation: Observation) -> None:
     """A request for a token is redirected only by 301, 302, 307 or 308, to port 80 or 443 (BR 3.2.2.4.18)."""
     known(cpanel_state(observation))
@@ -54,7 +63,9 @@ def test_redirects_are_followed_by_cas(observation: Observation) -> None:
     require(not faults, join_clauses(faults), observed=faults, required="no redirect, or one that a CA follows")
 
 
-@check("dcv.stale-token", severity="info", remedy="host", source="BR 3.2.2.4.18", scopes=("host",))
+@check(
+    "dcv.stale-token", severity="info", remedy="host", source="BR 3.2.2.4.18", scopes=("host",), controls=NAMING | HOST
+)
 def test_no_old_tokens_are_left(observation: Observation, now: datetime) -> None:
     """The token folder holds no token that is too old for any CA (BR 3.2.2.4.18): each one reveals an order."""
     state = known(cpanel_state(observation))
@@ -71,6 +82,7 @@ def test_no_old_tokens_are_left(observation: Observation, now: datetime) -> None
     remedy="host",
     source="cPanel & WHM, the checkallsslcerts script; BR 3.2.2.4.18",
     scopes=("host",),
+    controls=NAMING | HOST,
 )
 def test_firewall_admits_the_listed_addresses(observation: Observation) -> None:
     """The host's firewall admits to port 80 all four addresses that cPanel's script names (BR 3.2.2.4.18)."""
@@ -82,11 +94,7 @@ def test_firewall_admits_the_listed_addresses(observation: Observation) -> None:
 
 
 @check(
-    "dcv.firewall-narrow",
-    severity="high",
-    remedy="host",
-    source="BR 3.2.2.9",
-    scopes=("host",),
+    "dcv.firewall-narrow", severity="high", remedy="host", source="BR 3.2.2.9", scopes=("host",), controls=NAMING | HOST
 )
 def test_firewall_admits_the_world(observation: Observation) -> None:
     """The firewall admits nine tenths of the Internet to port 80: a CA validates from unlisted places (BR 3.2.2.9).

@@ -8,6 +8,7 @@ from audit.analysis.addresses import direction, own_addresses, resolved_name, un
 from audit.checks import check
 from audit.checks.assertions import end_if, known
 from audit.observation import DnsStatus, HostView, Observation
+from audit.policy.controls import NAMING
 from audit.text import join_limited
 from audit.verdict import inconclusive, not_applicable, require
 
@@ -19,7 +20,12 @@ _STATUS: Final[dict[DnsStatus, str]] = {
 
 
 @check(
-    "dns.unresolvable", severity="high", remedy="dns", source="RFC 1034 5.2.3; RFC 8499", scopes=("endpoint", "host")
+    "dns.unresolvable",
+    severity="high",
+    remedy="dns",
+    source="RFC 1034 5.2.3; RFC 8499",
+    scopes=("endpoint", "host"),
+    controls=NAMING,
 )
 def test_name_resolves(observation: Observation) -> None:
     """The name has an address (RFC 1034 5.2.3). If the resolver does not respond, the result is inconclusive."""
@@ -38,6 +44,7 @@ def test_name_resolves(observation: Observation) -> None:
     remedy="dns",
     source="RFC 1034 3.6; BR 3.2.2.4.18",
     scopes=("endpoint", "host"),
+    controls=NAMING,
 )
 def test_name_leads_to_this_host(server: HostView, observation: Observation) -> None:
     """The name has an address of the host, or the host's certificate key is served there (RFC 1034 3.6)."""

@@ -8,11 +8,14 @@ from audit.checks import check
 from audit.checks.assertions import end_if, known
 from audit.observation import Observation
 from audit.policy import Policy
+from audit.policy.controls import HOST, LIFECYCLE
 from audit.text import join_clauses, join_limited
 from audit.verdict import inconclusive, require
 
 
-@check("ops.clock-skew", severity="medium", remedy="host", source="NIST SP 800-53 AU-8", scopes=("host",))
+@check(
+    "ops.clock-skew", severity="medium", remedy="host", source="NIST SP 800-53 AU-8", scopes=("host",), controls=HOST
+)
 def test_clock_is_right(observation: Observation, policy: Policy) -> None:
     """The host's clock agrees with that of the audit (NIST SP 800-53 AU-8): by it certificates look valid or not."""
     offset_s, (limit_s, whose) = known(clock_offset_s(observation)), clock_limit_s(policy)
@@ -20,7 +23,7 @@ def test_clock_is_right(observation: Observation, policy: Policy) -> None:
             observed=round(offset_s, 1), required=f"at most {limit_s} s", policy=whose)  # fmt: skip
 
 
-@check("host.not-inspected", severity="low", remedy="host", source="CWE-829; CWE-426", scopes=("host",))
+@check("host.not-inspected", severity="low", remedy="host", source="CWE-829; CWE-426", scopes=("host",), controls=HOST)
 def test_every_service_is_inspected(observation: Observation) -> None:
     """Root inspects every process of a service, because other users cannot change what it runs (CWE-829; CWE-426).
 
@@ -37,6 +40,7 @@ def test_every_service_is_inspected(observation: Observation) -> None:
     remedy="none",
     source="cPanel & WHM, the checkallsslcerts script",
     scopes=("host",),
+    controls=LIFECYCLE,
 )
 def test_management_is_on(observation: Observation) -> None:
     """No touch file disables the replacement of certificates (cPanel & WHM, the checkallsslcerts script)."""
@@ -54,6 +58,7 @@ def test_management_is_on(observation: Observation) -> None:
     remedy="configure",
     source="NIST SP 1800-16 Vol. B; cPanel & WHM, the checkallsslcerts script",
     scopes=("host",),
+    controls=LIFECYCLE,
 )
 def test_renewal_is_scheduled(observation: Observation) -> None:
     """The panel's update, or checkallsslcerts, runs every night by cron or a timer (NIST SP 1800-16 Vol. B)."""
@@ -70,6 +75,7 @@ def test_renewal_is_scheduled(observation: Observation) -> None:
     remedy="configure",
     source="cPanel & WHM, the checkallsslcerts script",
     scopes=("host",),
+    controls=LIFECYCLE,
 )
 def test_failures_are_reported(observation: Observation) -> None:
     """A contact address is set, or root's mail is forwarded to one (cPanel & WHM, the checkallsslcerts script)."""

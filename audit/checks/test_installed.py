@@ -20,11 +20,18 @@ from audit.checks import check
 from audit.checks.assertions import end_if
 from audit.observation import HostView, Observation
 from audit.policy import Policy
+from audit.policy.controls import CERTIFICATE, LIFECYCLE
 from audit.text import join_clauses, join_limited
 from audit.verdict import Finding, not_applicable, require
 
 
-@check("svc.certificate-missing", severity="high", remedy="reissue", source="RFC 9846 4.4.2; NIST SP 800-53 SC-17")
+@check(
+    "svc.certificate-missing",
+    severity="high",
+    remedy="reissue",
+    source="RFC 9846 4.4.2; NIST SP 800-53 SC-17",
+    controls=CERTIFICATE,
+)
 def test_has_certificate_of_its_own(observation: Observation, policy: Policy) -> None:
     """The service has a certificate that was issued for it, not its software's placeholder (RFC 9846 4.4.2)."""
     missing = missing_certificate(observation, policy)
@@ -35,7 +42,7 @@ def test_has_certificate_of_its_own(observation: Observation, policy: Policy) ->
     end_if(no_handshake(observation))
 
 
-@check("svc.disk-vs-wire", severity="high", remedy="reload", source="NIST SP 800-53 CM-3")
+@check("svc.disk-vs-wire", severity="high", remedy="reload", source="NIST SP 800-53 CM-3", controls=LIFECYCLE)
 def test_serves_what_is_installed(server: HostView, observation: Observation, now: datetime) -> None:
     """Each address of the host serves a leaf that is in a configured certificate file (NIST SP 800-53 CM-3)."""
     end_if(no_installed_leaf(server) or no_handshake(observation))
@@ -47,7 +54,13 @@ def test_serves_what_is_installed(server: HostView, observation: Observation, no
                       required=[leaf.sha256 for _, leaf in installed_leaves(server)])  # fmt: skip
 
 
-@check("svc.config-missing-file", severity="high", remedy="configure", source="NIST SP 800-53 CM-6")
+@check(
+    "svc.config-missing-file",
+    severity="high",
+    remedy="configure",
+    source="NIST SP 800-53 CM-6",
+    controls=LIFECYCLE | {"CM-6"},
+)
 def test_configured_files_are_there(server: HostView) -> None:
     """Every configured certificate, key and chain file exists and can be parsed (NIST SP 800-53 CM-6)."""
     broken = broken_files(server, "certificate", "key", "chain")
@@ -56,7 +69,7 @@ def test_configured_files_are_there(server: HostView) -> None:
     end_if(unloadable_reason(server))
 
 
-@check("ops.foreign-agent", severity="info", remedy="manual", source="NIST SP 1800-16 Vol. B")
+@check("ops.foreign-agent", severity="info", remedy="manual", source="NIST SP 1800-16 Vol. B", controls=LIFECYCLE)
 def test_no_foreign_agent(server: HostView) -> None:
     """No other agent owns the certificate (NIST SP 1800-16 Vol. B): its certificates are left to it."""
     if server.agent is None and not server.files:

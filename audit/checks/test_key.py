@@ -8,6 +8,7 @@ from audit.checks import check
 from audit.checks.assertions import end_if, require_none
 from audit.observation import HostView
 from audit.policy import Policy
+from audit.policy.controls import KEYS, LIFECYCLE
 from audit.text import join_clauses
 from audit.verdict import inconclusive, not_applicable, require
 from audit.x509.certificate import Certificate
@@ -15,13 +16,13 @@ from audit.x509.compromised_keys import flaws_of
 from audit.x509.public_keys import leaf_weaknesses
 
 
-@check("key.weak", severity="high", remedy="rekey", source="BR 6.1.5, 6.1.6; CWE-326")
+@check("key.weak", severity="high", remedy="rekey", source="BR 6.1.5, 6.1.6; CWE-326", controls=KEYS)
 def test_key_is_strong(certificate: Certificate, policy: Policy) -> None:
     """The policy admits kind, size, curve and exponent of the public key (BR 6.1.5, 6.1.6)."""
     require_none(policy.each(lambda limits: leaf_weaknesses(certificate.key, limits)))
 
 
-@check("key.compromised", severity="critical", remedy="rekey", source="BR 4.9.1.1, 6.1.1.3(5), 6.1.6")
+@check("key.compromised", severity="critical", remedy="rekey", source="BR 4.9.1.1, 6.1.1.3(5), 6.1.6", controls=KEYS)
 def test_key_is_secret(certificate: Certificate, has_list_of_keys: bool) -> None:  # noqa: FBT001 - a fact by name
     """The private key can neither be computed nor is it known to be public (BR 4.9.1.1, 6.1.1.3(5), 6.1.6).
 
@@ -37,7 +38,13 @@ def test_key_is_secret(certificate: Certificate, has_list_of_keys: bool) -> None
             required="a private key that only the owner can have")  # fmt: skip
 
 
-@check("key.reuse", severity="medium", remedy="rekey", source="OWASP ASVS 5.0 11.1.1; NIST SP 1800-16B")
+@check(
+    "key.reuse",
+    severity="medium",
+    remedy="rekey",
+    source="OWASP ASVS 5.0 11.1.1; NIST SP 1800-16B",
+    controls=KEYS | LIFECYCLE,
+)
 def test_key_is_of_one_service(key_sharing: Sharing, policy: Policy) -> None:
     """In the whole run, a key belongs to one subscriber and to hosts that serve one name (OWASP ASVS 5.0 11.1.1).
 
@@ -46,7 +53,7 @@ def test_key_is_of_one_service(key_sharing: Sharing, policy: Policy) -> None:
     require_none(policy.each(lambda limits: reuse_faults(key_sharing, limits)))
 
 
-@check("key.mismatch", severity="critical", remedy="reissue", source="RFC 9846 4.4.3")
+@check("key.mismatch", severity="critical", remedy="reissue", source="RFC 9846 4.4.3", controls=KEYS)
 def test_key_fits_certificate(server: HostView) -> None:
     """Each configured key belongs to the certificate beside it, by SPKI digest (RFC 9846 4.4.3)."""
     mismatches = key_mismatches(server)
@@ -57,7 +64,7 @@ def test_key_fits_certificate(server: HostView) -> None:
     end_if(unknown_pairs(server))
 
 
-@check("key.permissions", severity="high", remedy="host", source="NIST SP 800-53 AC-6; CWE-732")
+@check("key.permissions", severity="high", remedy="host", source="NIST SP 800-53 AC-6; CWE-732", controls=KEYS)
 def test_key_is_private(server: HostView, policy: Policy) -> None:
     """Only the owner and the service's own group can read or replace the key file (NIST SP 800-53 AC-6)."""
     require_none(key_exposures(server, policy))

@@ -11,6 +11,7 @@ from audit.checks.assertions import end_if, known, require_rules
 from audit.endpoint import Endpoint
 from audit.observation import Observation
 from audit.policy import Policy
+from audit.policy.controls import CERTIFICATE, KEYS, NAMING
 from audit.text import join_clauses, join_limited
 from audit.verdict import inconclusive, not_applicable, require
 from audit.x509.certificate import Certificate
@@ -19,7 +20,13 @@ from audit.x509.lint.names import NAME_RULES
 from audit.x509.path.served_chain import Chain
 
 
-@check("cert.name-mismatch", severity="critical", remedy="reissue", source="RFC 9525 6; CWE-297")
+@check(
+    "cert.name-mismatch",
+    severity="critical",
+    remedy="reissue",
+    source="RFC 9525 6; CWE-297",
+    controls=CERTIFICATE | NAMING,
+)
 def test_name_matches(endpoint: Endpoint, certificate: Certificate, observation: Observation, policy: Policy) -> None:
     """A presented_identifiers identifier matches the name or address that clients connect to (RFC 9525 6)."""
     end_if(no_own_certificate(observation, policy))
@@ -32,14 +39,14 @@ def test_name_matches(endpoint: Endpoint, certificate: Certificate, observation:
             remedy="configure" if fitting else "reissue")  # fmt: skip
 
 
-@check("cert.internal-name", severity="medium", remedy="reissue", source="BR 4.2.2, 7.1.2.7.12")
+@check("cert.internal-name", severity="medium", remedy="reissue", source="BR 4.2.2, 7.1.2.7.12", controls=NAMING)
 def test_names_are_public(certificate: Certificate, chain: Chain, observation: Observation, policy: Policy) -> None:
     """Every name is in the public DNS and every address is public, as public CAs may certify no other (BR 4.2.2)."""
     end_if(unbound_issuer(chain, observation, policy))
     require_rules(rule_faults(certificate, NAME_RULES))
 
 
-@check("cert.wildcard-scope", severity="low", source="NSA U/OO/203408-21 (ALPACA); BR 3.2.2.6")
+@check("cert.wildcard-scope", severity="low", source="NSA U/OO/203408-21 (ALPACA); BR 3.2.2.6", controls=KEYS)
 def test_wildcard_is_of_one_service(endpoint: Endpoint, certificate: Certificate) -> None:
     """Wildcards are used only for web servers (NSA U/OO/203408-21): a mail or FTP server should not hold their key.
 
@@ -51,7 +58,14 @@ def test_wildcard_is_of_one_service(endpoint: Endpoint, certificate: Certificate
     require(not faults, join_clauses(faults), observed=wildcards(certificate), required="the names of this service")
 
 
-@check("host.name-invalid", severity="high", remedy="host", source="RFC 1123 2.1; RFC 1035 2.3.4", scopes=("host",))
+@check(
+    "host.name-invalid",
+    severity="high",
+    remedy="host",
+    source="RFC 1123 2.1; RFC 1035 2.3.4",
+    scopes=("host",),
+    controls=NAMING,
+)
 def test_host_name_is_fully_qualified(observation: Observation) -> None:
     """The host's own name is a valid host name with a domain (RFC 1123 2.1; RFC 1035 2.3.4)."""
     name = known(own_host_name(observation))

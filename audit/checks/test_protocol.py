@@ -8,9 +8,16 @@ from audit.checks import check
 from audit.checks.assertions import end_if, require_none
 from audit.observation import Observation
 from audit.policy import Policy
+from audit.policy.controls import TRANSPORT
 
 
-@check("tls.old-protocol", severity="high", remedy="configure", source="RFC 8996 4, 5; RFC 9325 3.1.1; CWE-327")
+@check(
+    "tls.old-protocol",
+    severity="high",
+    remedy="configure",
+    source="RFC 8996 4, 5; RFC 9325 3.1.1; CWE-327",
+    controls=TRANSPORT,
+)
 def test_no_old_protocol(observation: Observation, policy: Policy) -> None:
     """No address accepts a forbidden version of the protocol (RFC 8996 4, 5; RFC 9325 3.1.1)."""
     end_if(no_handshake(observation))

@@ -18,6 +18,7 @@ from audit.checks import check
 from audit.checks.assertions import end_if
 from audit.observation import Observation
 from audit.policy import Policy
+from audit.policy.controls import HOST, LIFECYCLE, TRANSPORT
 from audit.text import join_clauses
 from audit.verdict import require
 from audit.x509.path.served_chain import Chain
@@ -29,6 +30,7 @@ from audit.x509.path.served_chain import Chain
     remedy="manual",
     source="RFC 9110 4.2.2; RFC 8314 3",
     scopes=("endpoint", "host"),
+    controls=HOST,
 )
 def test_reachable(observation: Observation) -> None:
     """Every address of the endpoint completes a TLS handshake (RFC 9110 4.2.2; RFC 8314 3); a host can be logged into.
@@ -44,7 +46,7 @@ def test_reachable(observation: Observation) -> None:
     end_if(unobserved(observation))
 
 
-@check("svc.plaintext", severity="high", remedy="configure", source="RFC 9325 3.2; RFC 8314 3")
+@check("svc.plaintext", severity="high", remedy="configure", source="RFC 9325 3.2; RFC 8314 3", controls=TRANSPORT)
 def test_speaks_tls(observation: Observation) -> None:
     """The service offers STARTTLS, and a TLS port does not speak in plain text (RFC 9325 3.2; RFC 8314 3)."""
     faults = [described(failure) for failure in observation.failures if is_plaintext(failure)]
@@ -52,7 +54,13 @@ def test_speaks_tls(observation: Observation) -> None:
     end_if(no_handshake(observation))
 
 
-@check("svc.multi-address", severity="medium", remedy="reload", source="RFC 9525 1.1; NIST SP 1800-16 Vol. B 5.2")
+@check(
+    "svc.multi-address",
+    severity="medium",
+    remedy="reload",
+    source="RFC 9525 1.1; NIST SP 1800-16 Vol. B 5.2",
+    controls=LIFECYCLE,
+)
 def test_same_certificate_at_every_address(observation: Observation, chains: tuple[Chain, ...], policy: Policy) -> None:
     """A client gets the same certificate at each address of the name (NIST SP 1800-16 Vol. B 5.2).
 

@@ -9,13 +9,14 @@ from audit.checks import check
 from audit.checks.assertions import end_if
 from audit.observation import Observation
 from audit.policy import Policy
+from audit.policy.controls import CERTIFICATE
 from audit.text import join_clauses
 from audit.verdict import require
 from audit.x509.path.served_chain import Chain
 
 
 @check(REVOKED, severity="critical", remedy="reissue",
-       source="RFC 6960 3.2; RFC 5280 6.3; BR 4.9.1.1; PCI DSS 4.2.1; CWE-299")  # fmt: skip
+       source="RFC 6960 3.2; RFC 5280 6.3; BR 4.9.1.1; PCI DSS 4.2.1; CWE-299", controls=CERTIFICATE)  # fmt: skip
 def test_not_revoked(chain: Chain, observation: Observation, policy: Policy, now: datetime) -> None:
     """Neither leaf nor intermediates are revoked, by stapled response, CRL or OCSP (RFC 6960 3.2; RFC 5280 6.3).
 

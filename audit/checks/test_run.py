@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from audit.checks import check
+from audit.policy.controls import LIFECYCLE
 from audit.text import join_limited
 from audit.verdict import require
 
@@ -32,7 +33,14 @@ class RunFacts(Protocol):
     def stale_waivers(self) -> Sequence[str]: ...  # noqa: D102 - one message each
 
 
-@check("ops.endpoint-unusable", severity="medium", remedy="manual", source="the endpoints file", scopes=("run",))
+@check(
+    "ops.endpoint-unusable",
+    severity="medium",
+    remedy="manual",
+    source="the endpoints file",
+    scopes=("run",),
+    controls=LIFECYCLE,
+)
 def test_every_line_is_usable(audit_run: RunFacts) -> None:
     """Every line of the endpoints file names an endpoint."""
     lines = [f"{line.source}:{line.number}: {line.why}" for line in audit_run.unusable_lines]

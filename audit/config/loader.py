@@ -10,11 +10,12 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, Final
 
+from audit.checks import check_ids
 from audit.config.ownership import require_own_configuration
 from audit.config.schema import HANDED_ON, BadConfiguration, Configuration
 from audit.evaluation.waivers import BadWaivers, Waiver, parse_waivers
 from audit.json_codec import BadRecord, from_table, require_known, table_of
-from audit.policy import Profile, load_profile
+from audit.policy import Profile, load_profile, require_checks
 from audit.redaction import without_password
 
 _OWN: Final = tuple(field.name for field in fields(Configuration) if field.name not in ("file", "handed_on"))
@@ -78,4 +79,6 @@ def _parse(file: Path, table: dict[str, Any]) -> Configuration:
 
 def profile_named(name: str, configuration: Configuration) -> Profile:
     """Return the profile of that name, or in that file, which is relative to the configuration's; raises BadProfile."""
-    return load_profile(str(configuration.path(name)) if name.endswith(".toml") else name)
+    profile = load_profile(str(configuration.path(name)) if name.endswith(".toml") else name)
+    require_checks(profile, check_ids())
+    return profile

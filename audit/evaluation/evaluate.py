@@ -17,7 +17,6 @@ from audit.evaluation.outcome import FAILING_VERDICTS, BrokenObservation, CheckO
 from audit.evaluation.result import Result
 from audit.evaluation.run import EvaluationRun
 from audit.evaluation.waivers import Waiver, find_waiver
-from audit.policy.controls import controls_of
 from audit.verdict import Inconclusive, NotApplicable, Remedy, Severity, Verdict
 from audit.x509.loading import UnreadableField
 
@@ -90,7 +89,7 @@ def make_result(assessment: Assessment, check: Check, facts: Facts, run: Evaluat
     leaf_sha256, not_after = _leaf(facts)
     return replace(
         make_result_of_error(assessment, check, facts.endpoint, run),
-        controls=controls_of(check.id, check.controls),
+        controls=check.controls,
         policy=assessment.outcome.policy or facts.policy.having(check.id).name or facts.policy.name,
         leaf_sha256=leaf_sha256,
         not_after=not_after,

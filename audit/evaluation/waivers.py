@@ -9,7 +9,6 @@ from typing import Any, Final
 
 from audit.evaluation.result import WaiverNote
 from audit.json_codec import nearest
-from audit.policy.controls import CONTROLS_OF
 from audit.text import matches_glob
 
 _REQUIRED: Final = ("check", "endpoint", "reason", "owner", "expires")
@@ -57,19 +56,21 @@ def expired_waivers(waivers: tuple[Waiver, ...], now: datetime) -> tuple[str, ..
     return tuple(str(waiver) for waiver in waivers if waiver.has_expired(now))
 
 
-def stale_waivers(waivers: tuple[Waiver, ...], waived: Collection[tuple[str, str]], now: datetime) -> tuple[str, ...]:
+def stale_waivers(
+    waivers: tuple[Waiver, ...], waived: Collection[tuple[str, str]], now: datetime, checks: Collection[str]
+) -> tuple[str, ...]:
     """Return the names of the waivers in force that cover none of the findings that were waived.
 
-    `waived` are pairs of check id and endpoint id of a whole run.
+    `waived` are pairs of check id and endpoint id of a whole run, `checks` the ids of the built-in checks.
     """
     in_force = (waiver for waiver in waivers if not waiver.has_expired(now))
     unused = (waiver for waiver in in_force if not any(waiver.covers(*finding) for finding in waived))
-    return tuple(f"{waiver}{_suggestion(waiver.check)}" for waiver in unused)
+    return tuple(f"{waiver}{_suggestion(waiver.check, checks)}" for waiver in unused)
 
 
-def _suggestion(check: str) -> str:
+def _suggestion(check: str, built_in: Collection[str]) -> str:
     """Return the nearest check id if no built-in check has this one."""
-    return "" if "*" in check or check in CONTROLS_OF else nearest(check, CONTROLS_OF)
+    return "" if "*" in check or check in built_in else nearest(check, built_in)
 
 
 def parse_waivers(table: Mapping[str, Any], place: str) -> tuple[Waiver, ...]:

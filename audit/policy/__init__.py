@@ -7,13 +7,16 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, TypeVar
 
-from audit.policy.profile_file import BadProfile, builtin_profiles, load_profile
+from audit.policy.profile_file import BadProfile, builtin_profiles, load_profile, require_checks
 from audit.policy.thresholds import Profile, Thresholds
 from audit.verdict import Severity
 
 T = TypeVar("T")
 
-__all__ = ["BadProfile", "Policy", "Profile", "Thresholds", "builtin_profiles", "choose_policy", "load_profile"]
+__all__ = [
+    "BadProfile", "Policy", "Profile", "Thresholds", "builtin_profiles", "choose_policy", "load_profile",
+    "require_checks",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import fields, replace
 from datetime import UTC, date, datetime, time
 from fractions import Fraction
@@ -13,7 +13,6 @@ from typing import Any, Final
 
 from audit import json_codec
 from audit.json_codec import BadRecord, as_written, nearest, table_of
-from audit.policy.controls import CONTROLS_OF
 from audit.policy.thresholds import NEEDED, WORDS, DatedLimit, PolicyNote, Profile, Thresholds
 from audit.text import join_limited
 from audit.verdict import Severity
@@ -103,13 +102,15 @@ def _require_known(given: Iterable[str], known: Iterable[str], place: str) -> No
             raise BadProfile(f"profile {place}: unknown key {key!r}{nearest(key, known)}")
 
 
-def require_checks(given: Iterable[str], place: str) -> None:
+def require_checks(profile: Profile, built_in: Collection[str]) -> None:
     """Raise BadProfile for the first id without a check; an id in a group of the built-in checks must be built in."""
-    groups = {check.partition(".")[0] for check in CONTROLS_OF}
-    for check in given:
+    groups = {check.partition(".")[0] for check in built_in}
+    tables = {"severities": profile.severities, "disabled": profile.disabled, "notes": profile.notes}
+    for table, check in ((table, check) for table, given in tables.items() for check in given):
         group, _, name = check.partition(".")
-        if check not in CONTROLS_OF and (group in groups or not name):
-            raise BadProfile(f"profile {place}: no check is called {check!r}{nearest(check, CONTROLS_OF)}")
+        if check not in built_in and (group in groups or not name):
+            place = f"profile {profile.name}, [{table}]"
+            raise BadProfile(f"{place}: no check is called {check!r}{nearest(check, built_in)}")
 
 
 def _word(key: str, item: Any, place: str) -> str:  # noqa: ANN401 - any TOML value
@@ -148,7 +149,10 @@ def builtin_profiles() -> tuple[str, ...]:
 
 
 def load_profile(name_or_path: str) -> Profile:
-    """Return a profile by its name, or by the path of a TOML file; raises BadProfile."""
+    """Return a profile by its name, or by the path of a TOML file; raises BadProfile.
+
+    The ids of checks in it are not verified: `require_checks` does that.
+    """
     return _load(name_or_path, Path(), ())
 
 
@@ -189,7 +193,7 @@ def _extended(base: Profile, name: str, table: Mapping[str, Any], place: str) ->
     _require_known(given, THRESHOLDS, f"{place}, [thresholds]")
     thresholds = _sourced(given, source, f"{place}, [thresholds]")
     values = {key: typed(key, value, f"{place}, [thresholds] {key}") for key, (value, _) in thresholds.items()}
-    judged, disabled = _of_checks(table, "severities", place), _of_checks(table, "disabled", place)
+    judged, disabled = _table(table, "severities", place), _table(table, "disabled", place)
     severities = _sourced(judged, source, f"{place}, [severities]")
     sources = {**base.sources, **{key: cited for key, (_, cited) in thresholds.items()}}
     return Profile(
@@ -208,14 +212,8 @@ def _extended(base: Profile, name: str, table: Mapping[str, Any], place: str) ->
 
 
 def _notes(table: Mapping[str, Any], place: str) -> dict[str, PolicyNote]:
-    given = _of_checks(table, "notes", place)
+    given = _table(table, "notes", place)
     return {check: policy_note(value, f"{place}, [notes] {check}") for check, value in given.items()}
-
-
-def _of_checks(table: Mapping[str, Any], key: str, place: str) -> Mapping[str, Any]:
-    given = _table(table, key, place)
-    require_checks(given, f"{place}, [{key}]")
-    return given
 
 
 def _sourced(given: Mapping[str, Any], source: str | None, place: str) -> dict[str, tuple[Any, str]]:

@@ -11,9 +11,8 @@ from typing import Final
 
 import pytest
 
-from audit.checks import check_of, test_run
+from audit.checks import built_in_checks, check_ids, check_of, test_run
 from audit.endpoint import RUN
-from audit.engine import built_in_checks
 from audit.evaluation.outcome import outcome_of
 from audit.evaluation.run import AuditRun
 from audit.evaluation.waivers import stale_waivers
@@ -32,7 +31,7 @@ def judge_stale_waivers(run: Run, config: pytest.Config, totals: RunTotals) -> N
     if not run.settings.waivers or _selects_tests(config):
         return
     waived = {(result.check, result.endpoint) for result in totals.waived}
-    run.judge_stale_waivers(stale_waivers(run.settings.waivers, waived, run.now))
+    run.judge_stale_waivers(stale_waivers(run.settings.waivers, waived, run.now, check_ids()))
     function: Callable[[AuditRun], None] = test_run.test_no_waiver_stale
     started = time.perf_counter()
     error: Judgement | None = None

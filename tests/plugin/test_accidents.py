@@ -12,13 +12,14 @@ import pytest
 import testinfra
 
 from audit.endpoint import Endpoint
-from audit.evaluation import evaluate
 from audit.evaluation.facts import Facts
 from audit.host.login import Host
 from audit.observation import HostView, Observation
+from audit.policy import Policy
 from audit.probe import endpoint_probe, survey, validation_request
 from audit.probe.target import Target
 from audit.services import SERVICES
+from audit.verdict import Severity
 from pytest_sslaudit.evidence import EvidenceStore
 from pytest_sslaudit.reports import html
 from tests.support.evidence import NOW, WEB1, A, B, host, keep, rows, unreachable
@@ -112,7 +113,10 @@ def test_failed_report_row_is_an_error_and_the_run_goes_on(
 
 
 def test_failed_ruling_is_the_error_of_its_check(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(evaluate, "controls_of", lambda check, own: boom() if check == "svc.plaintext" else own)
+    def severity_of(_: Policy, check: str, default: Severity) -> tuple[Severity, str]:
+        return boom() if check == "svc.plaintext" else (default, "")
+
+    monkeypatch.setattr(Policy, "severity_of", severity_of)
     evidence = keep(pytester.path / "evidence", [unreachable(A)])
     ended, found = audit(pytester, f"--audit-from-evidence={evidence}")
     assert ended.ret == 3

@@ -7,9 +7,8 @@ from collections.abc import Callable, Iterator
 from itertools import groupby
 from typing import Final
 
-from audit.checks import Check, check_of
-from audit.engine import built_in_checks
-from audit.policy.controls import CONTROLS, controls_of
+from audit.checks import Check, built_in_checks, check_of
+from audit.policy.controls import CONTROLS
 from remediate.model.causes import Cause
 from tests.support.checkout import CHECKOUT
 
@@ -73,7 +72,7 @@ def _row(mark: Check, function: Callable[..., None]) -> str:
     required = " ".join((inspect.getdoc(function) or "").split())
     also = " too" if "endpoint" in mark.scopes else ""
     scope = "".join(f" (*{scope}*{also})" for scope in mark.scopes if scope != "endpoint")
-    controls = briefly(controls_of(mark.id))
+    controls = briefly(mark.controls)
     return _cells(f"`{mark.id}`{scope}", mark.severity.value, mark.remedy.value, required, mark.source, controls)
 
 

@@ -1,4 +1,4 @@
-"""The table of controls: what stands in it has a source, and what is built in stands in it."""
+"""The catalogue of controls, the controls in the declarations of the checks, and both in results and reports."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from audit.checks import check, check_of
-from audit.policy.controls import CONTROLS, CONTROLS_OF, Control, controls_of
+from audit.policy.controls import CONTROLS, Control, control_names
 from tests.repository import documents
 from tests.support.evidence import A, keep, rows, unreachable
 
@@ -16,6 +16,7 @@ IDS = {
     "NIST 800-53": re.compile(r"[A-Z]{2}-\d{1,2}(\(\d{1,2}\))?"),
     "PCI DSS": re.compile(r"\d{1,2}(\.\d{1,2}){2,3}"),
 }
+DECLARED = {mark.id: mark.controls for mark, _ in documents.checks()}
 OF_THE_AUDIT_ITSELF = {"ops.waiver-expired", "ops.waiver-stale"}
 
 OWN = """
@@ -38,15 +39,11 @@ def test_every_control_has_an_id_of_its_catalogue_a_title_and_a_source(control: 
 def test_no_control_stands_twice_or_for_nothing() -> None:
     names = [control.name for control in CONTROLS]
     assert len(names) == len(set(names))
-    assert {name for controls in CONTROLS_OF.values() for name in controls} == set(names)
+    assert {name for controls in DECLARED.values() for name in controls} == set(names)
 
 
-def test_every_built_in_check_and_no_other_stands_in_the_table() -> None:
-    assert {mark.id for mark, _ in documents.checks()} == set(CONTROLS_OF)
-
-
-def test_only_checks_of_the_audit_itself_bear_on_no_control() -> None:
-    assert {check for check, controls in CONTROLS_OF.items() if not controls} == OF_THE_AUDIT_ITSELF
+def test_only_checks_of_the_audit_itself_have_no_control() -> None:
+    assert {check for check, controls in DECLARED.items() if not controls} == OF_THE_AUDIT_ITSELF
 
 
 @pytest.mark.parametrize(
@@ -58,18 +55,35 @@ def test_only_checks_of_the_audit_itself_bear_on_no_control() -> None:
         ("svc.disk-vs-wire", "NIST 800-53 CA-7, CM-3, CM-8, SC-12, SI-4; PCI DSS 4.2.1.1, 12.3.3"),
     ],
 )
-def test_a_check_has_the_controls_of_its_groups_each_once_and_in_order(check_id: str, controls: str) -> None:
-    assert documents.briefly(controls_of(check_id)) == controls
+def test_check_has_the_controls_of_its_groups_once_and_in_order(check_id: str, controls: str) -> None:
+    assert documents.briefly(DECLARED[check_id]) == controls
 
 
-def test_a_check_that_is_unknown_has_those_that_it_gives_itself() -> None:
-    @check("acme.own", severity="low", controls=["Corp 7"])
+def test_check_may_name_controls_of_other_books_in_its_own_order() -> None:
+    @check("acme.own", severity="low", controls=["Corp 7", "SC-17", "ISO 27001 A.8.24", "PCI DSS 4.2.1", "4.2.1"])
     def test_own() -> None: ...
 
     mark = check_of(test_own)
     assert mark
-    assert controls_of(mark.id, mark.controls) == ("Corp 7",)
-    assert controls_of("acme.other") == ()
+    assert mark.controls == ("Corp 7", "NIST 800-53 SC-17", "ISO 27001 A.8.24", "PCI DSS 4.2.1")
+
+
+def test_set_of_controls_is_in_the_order_of_the_catalogue() -> None:
+    assert control_names({"Corp 7", "4.2.1", "SC-17"}) == ("NIST 800-53 SC-17", "PCI DSS 4.2.1", "Corp 7")
+
+
+@pytest.mark.parametrize(
+    ("control", "message"),
+    [
+        ("SC-117", r"control 'SC-117': write an id of .* such as 'ISO 27001 A\.8\.24'; did you mean 'SC-17'\?"),
+        ("A.8.24", r"control 'A\.8\.24': write an id of "),
+        ("NIST 800-53 SC17", r"'SC17' is not a control of NIST 800-53; did you mean 'NIST 800-53 SC-17'\?"),
+        ("PCI DSS four", r"'four' is not a control of PCI DSS"),
+    ],
+)
+def test_unknown_control_is_refused_when_the_check_is_declared(control: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        check("acme.own", severity="low", controls=("SC-17", control))
 
 
 def test_they_stand_in_the_results_and_where_a_row_of_the_report_is_unfolded(pytester: pytest.Pytester) -> None:
@@ -80,7 +94,7 @@ def test_they_stand_in_the_results_and_where_a_row_of_the_report_is_unfolded(pyt
     found = {row["check"]: row["controls"] for row in rows(pytester.path / "results.jsonl")}
     assert found["acme.corp-issuer"] == ["Corp 7", "NIST 800-53 SC-17"]
     assert found["svc.unreachable"] == ["NIST 800-53 AU-8", "NIST 800-53 CM-6", "NIST 800-53 CM-7", "NIST 800-53 SC-7"]
-    assert all(list(CONTROLS_OF[check]) == controls for check, controls in found.items() if check in CONTROLS_OF)
+    assert all(list(DECLARED[check]) == controls for check, controls in found.items() if check in DECLARED)
     page = Path("report.html").read_text(encoding="utf-8")
     assert "controls  Corp 7, NIST 800-53 SC-17" in page
     assert "controls  NIST 800-53 AU-8, NIST 800-53 CM-6" in page
