@@ -6,18 +6,20 @@ variable PYTEST_ADDOPTS does, because the next user who starts the audit sees ne
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator, Sequence
+import re
+from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 import testinfra
 
 from audit.analysis.revocation import REVOKED
-from audit.checks import Check, check_of
+from audit.checks import Check, check_ids, check_of
 from audit.endpoint import Endpoint
 from audit.host.discovery import redacted
+from audit.json_codec import nearest
 from audit.text import matches_glob
 from pytest_sslaudit import fixtures
 from pytest_sslaudit.activation import audit_folder, checks_folder, ignores_files, is_built_in
@@ -26,6 +28,9 @@ from pytest_sslaudit.run_state import STALE_WAIVER, Run, current_run
 from pytest_sslaudit.settings import INVENTORY, TESTINFRA
 
 TESTINFRA_HOST = "_testinfra_host"
+_MARKER: Final = "sslaudit"
+_WORD: Final = re.compile(r"[\w:+\-.\[\]\\/]+")
+"""A name in an expression of `-k`."""
 
 
 class BuiltInCollection:
@@ -95,8 +100,7 @@ class Parametrize:
             metafunc.fixturenames.append(TESTINFRA_HOST)
 
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
-        """Leave out what `--audit-check` does not name, and refuse two checks with the same id."""
-        _keep_named_checks(config, items)
+        """Refuse two checks with the same id, and every other usage error."""
         run, functions = current_run(config), dict[str, Any]()
         for item in items:
             check, endpoint = judged(item)
@@ -117,19 +121,60 @@ class Parametrize:
                 run.selected.setdefault(check.id, set()).add(str(endpoint))
 
 
-def _keep_named_checks(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselect the tests that `--audit-check` does not name."""
+class Selection:
+    """The hooks by which `-m sslaudit`, `-k` with the id of a check, and `--audit-check` select tests."""
+
+    def pytest_itemcollected(self, item: pytest.Item) -> None:
+        """Mark a test of the audit, and let `-k` find a check by its id."""
+        check, endpoint = judged(item)
+        if endpoint is None:
+            return
+        item.add_marker(_MARKER)
+        if check is not None:
+            item.extra_keyword_matches.add(_exact(check.id))
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_collection_modifyitems(
+        self, config: pytest.Config, items: list[pytest.Item]
+    ) -> Generator[None, None, None]:
+        """Apply `--audit-check`; let an id in `-k` select only that check, though `-k` compares parts of names."""
+        ids = {check.id for item in items if (check := judged(item)[0])}
+        _keep_named_checks(config, items, ids)
+        given: str = config.option.keyword
+        config.option.keyword = _WORD.sub(lambda word: _exact(word[0]) if word[0].lower() in ids else word[0], given)
+        try:
+            return (yield)
+        finally:
+            config.option.keyword = given
+
+
+def _exact(check_id: str) -> str:
+    """Return a keyword of a check that is part of no other keyword, as `dcv.firewall` is of `dcv.firewall-narrow`."""
+    return f"[{check_id}]"
+
+
+def _keep_named_checks(config: pytest.Config, items: list[pytest.Item], ids: Collection[str]) -> None:
+    """Deselect the tests that `--audit-check` does not name; `ids` are those of the checks of this run."""
     globs: list[str] = config.option.audit_check or []
     if not globs:
         return
-    kept = [
+    chosen = {
         item for item in items if (check := judged(item)[0]) and any(matches_glob(glob, check.id) for glob in globs)
-    ]
-    if not kept and not hasattr(config, "workerinput"):
-        raise pytest.UsageError(f"--audit-check {' '.join(globs)}: no check of this run has such an id")
-    chosen = set(kept)
+    }
+    current_run(config).usage_errors += _errors_of_globs(globs, {*ids, *check_ids()}, matched=bool(chosen))
+    kept = [item for item in items if item in chosen]
     config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
     items[:] = kept
+
+
+def _errors_of_globs(globs: Sequence[str], known: Collection[str], *, matched: bool) -> Iterator[str]:
+    """Yield a usage error for each glob that no id of a check matches, else one if no test of this run matches any."""
+    unknown = [glob for glob in globs if not any(matches_glob(glob, check_id) for check_id in known)]
+    groups = {f"{check_id.partition('.')[0]}.*" for check_id in known}
+    for glob in unknown:
+        yield f"--audit-check {glob}: no check has such an id{nearest(glob, {*known, *groups})}"
+    if not unknown and not matched:
+        yield f"--audit-check {' '.join(globs)}: these checks do not apply to any host or endpoint of this run"
 
 
 def judged(item: pytest.Item) -> tuple[Check | None, Endpoint | None]:

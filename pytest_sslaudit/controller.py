@@ -33,7 +33,7 @@ from pytest_sslaudit.evidence import (
     require_writable_reports,
     temporary_evidence_store,
 )
-from pytest_sslaudit.reports.completeness import completeness_messages, judge_stale_waivers
+from pytest_sslaudit.reports.completeness import completeness_messages, judge_stale_waivers, missing_results
 from pytest_sslaudit.reports.progress import Progress
 from pytest_sslaudit.reports.results_file import ResultsFile, observation_row, result_of
 from pytest_sslaudit.reports.totals import RunTotals, SessionEnd, exit_status
@@ -213,8 +213,8 @@ class Controller:
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Set the exit status, and close the results file with its summary line."""
-        if not self.interrupted and KEY in self.config.stash:
-            self.totals.gaps, self.totals.notes = completeness_messages(self.config, self.run, self.totals)
+        if KEY in self.config.stash:
+            self._note_missing_results()
         if self.results and self.results.failure:
             self.totals.gaps = (*self.totals.gaps, self.results.failure)
         ended = SessionEnd(self.interrupted, self.broken_collection)
@@ -226,7 +226,14 @@ class Controller:
                 connections=self.totals.connections,
                 elapsed_s=round((datetime.now(UTC) - self._started).total_seconds(), 3),
                 exit_status=int(session.exitstatus),
+                partial=list(self.totals.partial),
             )
+
+    def _note_missing_results(self) -> None:
+        missing = missing_results(self.run, self.totals)
+        self.totals.partial = tuple(dict.fromkeys(endpoint for _, endpoint in missing))
+        if not self.interrupted:
+            self.totals.gaps, self.totals.notes = completeness_messages(self.config, missing, self.totals)
 
     def pytest_unconfigure(self) -> None:
         """Remove temporary files and restore the signal handlers."""

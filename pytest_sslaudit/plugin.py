@@ -64,7 +64,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Start an audit if one is requested."""
+    """Register the marker of the audit's tests, and start an audit if one is requested."""
+    config.addinivalue_line("markers", "sslaudit: a test of the TLS audit, for one endpoint, one host or the run")
     if not is_requested(config, NAMES):
         return
     from pytest_sslaudit.session import start  # noqa: PLC0415 - a run without an audit must not load it

@@ -13,7 +13,7 @@ from audit.evaluation.key_index import sharing_from
 from audit.json_codec import parse_time
 from pytest_sslaudit import fixtures
 from pytest_sslaudit.activation import audit_folder, follow_moved_checks, names_audit, names_tests
-from pytest_sslaudit.collection import BuiltInCollection, Parametrize, Worker
+from pytest_sslaudit.collection import BuiltInCollection, Parametrize, Selection, Worker
 from pytest_sslaudit.controller import Controller
 from pytest_sslaudit.evidence import EvidenceStore
 from pytest_sslaudit.remediation import register_remediation, require_valid_sections
@@ -26,7 +26,7 @@ from pytest_sslaudit.settings import Settings, read_settings
 PARTS: Final = tuple(
     f"sslaudit-{part}"
     for part in ("worker", "controller", "remediation", "summary", "html", "fixtures", "collection", "parametrize",
-                 "judging")
+                 "selection", "judging")
 )  # fmt: skip
 """The names under which the parts of an audit are registered."""
 
@@ -37,7 +37,6 @@ def start(config: pytest.Config) -> None:
     settings = read_settings(config, _configuration(config))
     follow_moved_checks(config)
     _collect_audit(config)
-    config.addinivalue_line("markers", "sslaudit: a check of TLS endpoints")
     manager = config.pluginmanager
     _refuse_parts_switched_off(manager)
     if hasattr(config, "workerinput"):
@@ -53,6 +52,7 @@ def start(config: pytest.Config) -> None:
     manager.register(fixtures, "sslaudit-fixtures")
     manager.register(BuiltInCollection(), "sslaudit-collection")
     manager.register(Parametrize(), "sslaudit-parametrize")
+    manager.register(Selection(), "sslaudit-selection")
     manager.register(Judging(), "sslaudit-judging")
 
 

@@ -1,12 +1,12 @@
-"""Finds at the end of a whole run the waivers that cover no finding, and the built-in checks without a result.
+"""Finds at the end of a run the waivers that cover no finding, and the built-in checks without a result.
 
-A run that is restricted to some tests or endpoints reports neither.
+A run that is restricted to some tests or endpoints does not judge waivers, and says that it is a partial audit.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import pytest
@@ -70,31 +70,38 @@ def _report(config: pytest.Config, decision: Decision, duration_s: float) -> Non
     config.hook.pytest_runtest_logfinish(nodeid=nodeid, location=location)
 
 
+def missing_results(run: Run, totals: RunTotals) -> tuple[tuple[str, str], ...]:
+    """Return check and endpoint of each result that a whole audit has and this one has not."""
+    checks = [check for function in built_in_checks() if (check := check_of(function)) and check.id != STALE_WAIVER]
+    wanted = ((check.id, str(endpoint)) for check in checks for endpoint in run.endpoints(check.scopes))
+    of_whole_audit = dict.fromkeys((*wanted, *sorted(totals.deselected)))
+    return tuple(pair for pair in of_whole_audit if not totals.judged.has(*pair))
+
+
 def completeness_messages(
-    config: pytest.Config, run: Run, totals: RunTotals
+    config: pytest.Config, missing: Sequence[tuple[str, str]], totals: RunTotals
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return messages on built-in checks without a result, which fail the run, and on checks that a plugin left out."""
+    """Return messages on missing results that fail the run, and on those that the user or a plugin left out."""
     if is_restricted(config):
-        return (), ()
+        shown = missing[:0] if config.option.collectonly else missing[:1]
+        return (), tuple(f"partial audit: the command line left out {_counted(missing)}" for _ in shown)
     elsewhere = options_given(config.option, NARROWING)
-    marks = [check for function in built_in_checks() if (check := check_of(function)) and check.id != STALE_WAIVER]
-    gaps = [(check.id, str(endpoint)) for check in marks
-            for endpoint in run.endpoints(check.scopes) if not totals.judged.has(check.id, str(endpoint))]  # fmt: skip
-    left_out = [] if elsewhere else [gap for gap in gaps if gap in totals.deselected]
-    missing = [gap for gap in gaps if elsewhere or gap not in totals.deselected]
+    left_out = [] if elsewhere else [pair for pair in missing if pair in totals.deselected]
+    unexplained = [(check, endpoint) for check, endpoint in missing
+                   if (check, endpoint) not in totals.deselected or (elsewhere and check in check_ids())]  # fmt: skip
     return (
-        tuple(_missing(missing, elsewhere) for _ in missing[:1]),
-        tuple(f"a plugin left out {_counted(left_out)}" for _ in left_out[:1]),
+        tuple(_missing(unexplained, elsewhere) for _ in unexplained[:1]),
+        tuple(f"partial audit: a plugin left out {_counted(left_out)}" for _ in left_out[:1]),
     )
 
 
-def _missing(gaps: list[tuple[str, str]], elsewhere: tuple[str, ...]) -> str:
+def _missing(gaps: Sequence[tuple[str, str]], elsewhere: tuple[str, ...]) -> str:
     cause = f"; addopts or PYTEST_ADDOPTS sets {', '.join(elsewhere)}: give it on the command line" if elsewhere else ""
     return f"the audit is incomplete: there is no result of {_counted(gaps)}{cause}"
 
 
-def _counted(gaps: list[tuple[str, str]]) -> str:
+def _counted(gaps: Sequence[tuple[str, str]]) -> str:
     checks, endpoints = (list(dict.fromkeys(column)) for column in zip(*gaps, strict=True))
     more = f" and {len(endpoints) - _NAMED} more" if len(endpoints) > _NAMED else ""
-    counted = f"the check {checks[0]}" if len(checks) == 1 else f"{len(checks)} built-in checks, such as {checks[0]},"
+    counted = f"the check {checks[0]}" if len(checks) == 1 else f"{len(checks)} checks, such as {checks[0]},"
     return f"{counted} for {', '.join(endpoints[:_NAMED])}{more}"

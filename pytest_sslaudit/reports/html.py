@@ -122,11 +122,12 @@ class HtmlReport:
         lines = [*lines_of_totals(self._totals), *_lines_of_run(session.config.stash.get(KEY, None))]
         if self._left_out:
             lines.append(f"{self._left_out} rows that passed or did not apply are left out of the table")
-        down = "".join(f'<p class="sslaudit-down">{escape(line)}</p>' for line in self._totals.services_down)
+        warnings = (*self._totals.services_down, *self._totals.gaps, *self._totals.notes)
+        warned = "".join(f'<p class="sslaudit-warning">{escape(line)}</p>' for line in warnings)
         text = "".join(f"<p>{escape(line)}</p>" for line in lines)
         repairs = f"{repair_table(self._totals.repairs)}{refused_contacts(self._totals.refused_contacts)}"
         tables = f"{text}{repairs}{self._notes.table()}"
-        prefix.append(f'<style>{css}</style><div class="sslaudit">{down}<ul>{counts}</ul>{tables}</div>')
+        prefix.append(f'<style>{css}</style><div class="sslaudit">{warned}<ul>{counts}</ul>{tables}</div>')
         self._order_rows(self._report.data["tests"])
 
     def _order_rows(self, tests: dict[str, list[Any]]) -> None:

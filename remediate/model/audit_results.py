@@ -139,12 +139,14 @@ def audit_results_of(rows: Iterable[Mapping[str, Any]]) -> AuditResults:
     """Return the results in the rows of a run, in any order; raises BadAuditResults."""
     results: dict[tuple[str, str], Result] = {}
     seen: dict[str, tuple[str, ObservedEndpoint]] = {}
-    is_complete = False
+    is_complete, partial = False, frozenset[str]()
     for number, row in enumerate(rows, start=1):
         kind = row.get("kind")
         is_complete |= kind == "summary"
         try:
-            if kind == "result":
+            if kind == "summary":
+                partial = frozenset(map(str, row.get("partial", ())))
+            elif kind == "result":
                 result = from_row({key: value for key, value in row.items() if key != "kind"})
                 earlier = results.get((result.endpoint, result.check))
                 if earlier is None or result.phase == "after":
@@ -157,7 +159,7 @@ def audit_results_of(rows: Iterable[Mapping[str, Any]]) -> AuditResults:
             raise BadAuditResults(f"row {number} is not a valid {kind} of an audit: {error}") from error
     ordered = tuple(results[key] for key in sorted(results))
     endpoints = {endpoint: _with_failing_leaf(seen[endpoint][1], ordered) for endpoint in sorted(seen)}
-    return AuditResults(ordered, endpoints, is_complete)
+    return AuditResults(ordered, endpoints, is_complete, partial)
 
 
 def _with_failing_leaf(seen: ObservedEndpoint, results: Iterable[Result]) -> ObservedEndpoint:

@@ -43,8 +43,8 @@ def blockers_of(case: Case, evidence: AuditResults, fleet: Fleet) -> Iterator[Bl
     if not evidence.is_complete:
         yield Blocker(Cause.PLAN_UNFINISHED, "the audit did not finish, so its results are incomplete")
     if unfinished := evidence.unfinished.intersection(case.endpoints):
-        text = f"not all checks were run on {join_limited(sorted(unfinished))}: run it again without -k, -m and --lf"
-        yield Blocker(Cause.PLAN_UNFINISHED, text)
+        again = "run the audit again without -k, -m, --lf and --audit-check"
+        yield Blocker(Cause.PLAN_UNFINISHED, f"not all checks were run on {join_limited(sorted(unfinished))}: {again}")
     yield from endpoint_blockers(case, evidence, fleet)
     yield from _finding_blockers(case, evidence, (f"{case.host}/",))
     if case.repair in VALIDATED:

@@ -94,10 +94,15 @@ def test_what_was_done_to_each_endpoint_stands_in_the_results(pytester: pytest.P
     assert list(rows(file, "remediation")) == []
 
 
-def test_what_is_not_known_well_enough_is_not_repaired(pytester: pytest.Pytester, lab: Any) -> None:  # noqa: ANN401 - JSON
-    result = run(pytester, lab, "--remediate", "-v", *of(REFUSED, "not test_reachable"))
+@pytest.mark.parametrize("left_out", [of(REFUSED, "not svc.unreachable"), (*of(REFUSED), "--audit-check=cert.*")])
+def test_endpoint_with_a_deselected_check_is_not_repaired(
+    pytester: pytest.Pytester,
+    lab: Any,  # noqa: ANN401 - JSON
+    left_out: tuple[str, ...],
+) -> None:
+    result = run(pytester, lab, "--remediate", "-v", *left_out)
     assert result.ret == 1
-    result.stdout.fnmatch_lines(["0 to repair, 1 waiting*", "*not all checks were run on *run it again without -k*"])
+    result.stdout.fnmatch_lines(["0 to repair, 1 waiting*", "*not all checks were run on *without -k*"])
     assert orders(lab, REFUSED) == 0
 
 
@@ -277,7 +282,7 @@ def test_service_that_is_down_comes_first_in_terminal_and_report(
     html = (pytester.path / "report.html").read_text()
     _, _, ours = html.partition('<div class="sslaudit">')
     escaped = NOTE.replace("<", "&lt;").replace(">", "&gt;")
-    assert ours.startswith('<p class="sslaudit-down">SERVICE DOWN: ')
+    assert ours.startswith('<p class="sslaudit-warning">SERVICE DOWN: ')
     assert f": {escaped}. To do: " in ours.partition("</p>")[0]
 
 

@@ -64,7 +64,7 @@ def test_first_line_of_output_names_service_cause_and_advice(night: Night) -> No
 def test_report_begins_with_it(night: Night) -> None:
     _, reports, _ = night
     _, _, ours = (reports / "report.html").read_text().partition('<div class="sslaudit">')
-    assert ours.startswith(f'<p class="sslaudit-down">{BEGINS}')
+    assert ours.startswith(f'<p class="sslaudit-warning">{BEGINS}')
     assert WHY.replace("<", "&lt;").replace(">", "&gt;") in ours.partition("</p>")[0]
 
 

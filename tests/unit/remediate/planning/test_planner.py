@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Literal
 
@@ -400,9 +399,10 @@ def test_nothing_is_ordered_where_no_issuer_is_chosen_and_the_rest_is_repaired()
 
 
 def test_an_endpoint_on_which_checks_were_left_out_waits() -> None:
-    evidence = replace(audit_results_of([*expired(), SUMMARY]), unfinished=frozenset({WEB}))
+    evidence = audit_results_of([*expired(), {**SUMMARY, "partial": [WEB]}])
     [waiting] = plan(evidence, RunLimits(), NOW).waiting
-    assert texts(waiting) == (f"not all checks were run on {WEB}: run it again without -k, -m and --lf",)
+    again = "run the audit again without -k, -m, --lf and --audit-check"
+    assert texts(waiting) == (f"not all checks were run on {WEB}: {again}",)
 
 
 def test_exception_about_one_certificate_leaves_the_others_planned(monkeypatch: pytest.MonkeyPatch) -> None:
