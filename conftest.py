@@ -23,7 +23,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Serve the lab before the audit reads its settings; a worker of xdist is told what the controller serves."""
+    """Serve the lab before the audit reads its settings; a worker of xdist gets what the controller serves."""
     if not config.option.lab:
         return
     if hasattr(config, "workerinput"):
@@ -41,7 +41,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:  # noqa: ANN401 - xdist has no types
-    """Tell a worker of xdist how to audit the lab: it parses the command line anew."""
+    """Pass to a worker of xdist how to audit the lab: it parses the command line anew."""
     node.workerinput["lab"] = node.config.stash.get(ARGUMENTS, ())
 
 

@@ -78,7 +78,7 @@ __all__ = [
 if not TYPE_CHECKING:  # or a type checker takes every name for one of `audit`
 
     def __getattr__(name: str) -> object:
-        """Import a public name and keep it; raises AttributeError if there is none of that name."""
+        """Import a public name and keep it; raises AttributeError if the name is not public."""
         module = _MODULES.get(name)
         if module is None:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

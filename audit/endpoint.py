@@ -76,7 +76,7 @@ def to_name(text: str) -> str:
             raise BadEndpoint(f"{text!r} is not a host name: {error}") from error
     if not bare or len(bare) > _MAX_NAME or not all(_LABEL.fullmatch(label) for label in bare.split(".")):
         raise BadEndpoint(
-            f"{text!r} is not a host name: letters, digits and hyphens in labels of 1 to 63, joined by dots"
+            f"{text!r} is not a host name: labels of 1 to 63 characters (a-z, 0-9, hyphen), joined by dots"
         )
     if re.fullmatch(r"[0-9.]+", bare):
         raise BadEndpoint(f"{text!r} is neither an address nor a host name: a host name does not end in a number")
@@ -212,7 +212,7 @@ def _with_options(url: str, plain: Endpoint, query: str) -> Endpoint:
 
 
 def _host_of(url: str, netloc: str) -> str:
-    is_literal = netloc.count(":") > 1  # the last part of a bare IPv6 address is no port
+    is_literal = netloc.count(":") > 1  # the last part of a bare IPv6 address is not a port
     host = netloc if is_literal and not netloc.startswith("[") else re.sub(r":[^:\]]*$", "", netloc)
     if not host:
         raise BadEndpoint(f"{url!r} has no name in it")

@@ -61,7 +61,7 @@ def printable(text: str, kept: str = "") -> str:
     """Return a text with U+FFFD for each character that is not printable, except those that are kept."""
     if text.isprintable():
         return text
-    return "".join(letter if letter.isprintable() or letter in kept else "\N{REPLACEMENT CHARACTER}" for letter in text)
+    return "".join(char if char.isprintable() or char in kept else "\N{REPLACEMENT CHARACTER}" for char in text)
 
 
 def printable_lines(text: str) -> list[str]:

@@ -1,15 +1,15 @@
-"""The whole audit, measured on the cases of bench/paths.py: which it accepts, and whether `validate_path` agrees.
+"""Measures the whole audit on the cases of bench/paths.py, and compares it with `validate_path`.
 
     python -m bench.audited_paths FILE [COUNT]
 
-Cases of servers with a leaf key are served from loopback TLS servers, the intermediates in the order that TLS asks for,
-and each is audited by a pytest run of its own within this process, with its own trust store and `--audit-now`. Cases of
-bettertls carry no key: their observations are built in memory, and every check is called with the facts of an endpoint,
-as the plugin does. An audit accepts a case if none of the checks in `REFUSING` fails. Cases of public CAs are judged by
-the policy `webpki`, and `cert.profile-br` counts too.
+A case of a server with a leaf key is served by a loopback TLS server, with the intermediates in the order that TLS
+requires. A pytest run in this process audits it, with the trust store of the case and `--audit-now`. Cases of bettertls
+have no key: their observations are built in memory, and every check is called with the facts of an endpoint, as the
+plugin does. An audit accepts a case if none of the checks in `REFUSING` fails. Cases of public CAs are judged by the
+policy `webpki`, with `cert.profile-br`.
 
-Prints false accepts and false rejects apart, then each miss and each case on which the two disagree. COUNT takes so
-many cases of each kind, always the same ones. Exits 1 if a bound is broken.
+Prints false accepts and false rejects, then each of them and each disagreement. COUNT limits the cases of each kind;
+the same ones are used each time. Exits with status 1 if a limit is exceeded.
 """
 
 from __future__ import annotations
@@ -58,14 +58,14 @@ REFUSING: Final = (
     "cert.revoked",
 )
 OF_SERVERS: Final = {
-    "rfc5280::nc::permitted-dn-match": "the leaf presents no name, and nothing looks for one: cert.san-missing",
-    "rfc5280::unknown-critical-extension-unrelated-intermediate": "what is unrelated is sent as well: chain.order",
+    "rfc5280::nc::permitted-dn-match": "the leaf has no name, and no reference name is given: cert.san-missing",
+    "rfc5280::unknown-critical-extension-unrelated-intermediate": "an unrelated certificate is sent too: chain.order",
 }
-"""Valid paths of which the audit of a server has something else to say."""
-FALSE_ACCEPTS, FALSE_REJECTS = 3, 2  # of the cases with a key; of bettertls none
+"""Valid paths for which the audit of a server has another finding."""
+FALSE_ACCEPTS, FALSE_REJECTS = 3, 2  # of the cases with a key; bettertls has none
 OF_BETTERTLS: Final = "bettertls::"
 _SEED: Final = 10
-_NAME: Final = "www.example.com"  # of a server in a case that looks for no name
+_NAME: Final = "www.example.com"  # of a server in a case without a reference name
 _ADDRESS: Final = "127.0.0.1"
 
 
@@ -75,8 +75,8 @@ class Audited:
 
     case: Case
     failing: tuple[str, ...]
-    is_valid: bool  # whatever its depth: an audit sets no bound
-    why: str  # `validate_path` refuses it, or nothing
+    is_valid: bool  # without the depth limit of the case: an audit has no such limit
+    why: str  # why `validate_path` refuses it, or empty
 
     @property
     def accepted(self) -> bool:
@@ -85,18 +85,18 @@ class Audited:
 
     @property
     def disagrees(self) -> bool:
-        """Whether audit and `validate_path` disagree of the path."""
+        """Whether audit and `validate_path` disagree about the path."""
         return self.accepted is not self.is_valid and self.case["id"] not in OF_SERVERS
 
     @property
     def miss(self) -> str:
-        """`false accept`, `false reject`, or nothing."""
+        """`false accept`, `false reject`, or empty."""
         expected = self.case["expected_result"] == "SUCCESS"
         return "" if self.accepted is expected else "false accept" if self.accepted else "false reject"
 
 
 def main(file: Path, count: int | None = None) -> int:
-    """Audit the cases, print what came of them, and return the exit status."""
+    """Audit the cases, print the results, and return the exit status."""
     counted = [case for case in read_cases(file) if case["id"] not in CONTRADICTED]
     in_memory = _chosen([case for case in counted if case["id"].startswith(OF_BETTERTLS)], count)
     of_servers = [case for case in counted if case["validation_kind"] == "SERVER" and case["peer_certificate_key"]]
@@ -106,26 +106,26 @@ def main(file: Path, count: int | None = None) -> int:
         of_bettertls = [_audited(case, _failing_in_memory(case)) for case in in_memory]
         native = [_audited(case, _failing_at_server(case, folder)) for case in served]
     for title, outcomes in (("bettertls", of_bettertls), ("others", native)):
-        misses = [one.miss for one in outcomes]
-        disagreeing = sum(one.disagrees for one in outcomes)
+        misses = [outcome.miss for outcome in outcomes]
+        disagreeing = sum(outcome.disagrees for outcome in outcomes)
         print(
             f"{title:10}{len(outcomes):5} cases{misses.count('false accept'):4} false accepts"
             f"{misses.count('false reject'):4} false rejects{disagreeing:4} on which validate_path disagrees"
         )
-    for one in (*of_bettertls, *native):
-        if one.miss or one.disagrees:
-            why = OF_SERVERS.get(one.case["id"], f"audit: {', '.join(one.failing)}; path: {one.why}")
-            print(f"{one.miss or 'disagrees'}  {one.case['id']}  {why}")
+    for outcome in (*of_bettertls, *native):
+        if outcome.miss or outcome.disagrees:
+            why = OF_SERVERS.get(outcome.case["id"], f"audit: {', '.join(outcome.failing)}; path: {outcome.why}")
+            print(f"{outcome.miss or 'disagrees'}  {outcome.case['id']}  {why}")
     return int(_is_broken(of_bettertls, native))
 
 
 def _is_broken(of_bettertls: list[Audited], native: list[Audited]) -> bool:
-    misses = [one.miss for one in native]
+    misses = [outcome.miss for outcome in native]
     return (
-        any(one.miss for one in of_bettertls)
+        any(outcome.miss for outcome in of_bettertls)
         or misses.count("false accept") > FALSE_ACCEPTS
         or misses.count("false reject") > FALSE_REJECTS
-        or any(one.disagrees for one in (*of_bettertls, *native))
+        or any(outcome.disagrees for outcome in (*of_bettertls, *native))
     )
 
 
@@ -151,7 +151,7 @@ def _endpoint(case: Case, port: int) -> Endpoint:
 
 
 def _url(case: Case, port: int) -> str:
-    """Return the URL of a server: the name that the case looks for, else the first one that the leaf presents."""
+    """Return the URL of a server: the reference name of the case, else the first name of the leaf."""
     wanted = case["expected_peer_name"]
     leaf = read_certificate(der_of(case["peer_certificate"]))
     presented = leaf.dns_names if leaf.has_readable("dns_names") else None
@@ -163,7 +163,7 @@ def _url(case: Case, port: int) -> str:
 
 
 def _failing_in_memory(case: Case) -> tuple[str, ...]:
-    """Return the checks that fail for an observation of the case, and refuse it."""
+    """Return the checks that fail for an observation of the case and mean that it is refused."""
     chain = tuple(der_of(pem) for pem in (case["peer_certificate"], *case["untrusted_intermediates"]))
     endpoint, now = _endpoint(case, 443), time_of(case)
     handshake = Handshake(_ADDRESS, "TLSv1.3", "TLS_AES_128_GCM_SHA256", "x25519", None, chain, None, 0.01, ())
@@ -178,7 +178,7 @@ def _failing_in_memory(case: Case) -> tuple[str, ...]:
 
 
 def _failing_at_server(case: Case, folder: Path) -> tuple[str, ...]:
-    """Return the checks that fail when the case is served and audited, and refuse it."""
+    """Return the checks that fail when the case is served and audited, and mean that it is refused."""
     trust, results = folder / "trust.pem", folder / "results.jsonl"
     trust.write_text("".join(case["trusted_certs"]), encoding="utf-8")
     results.unlink(missing_ok=True)
@@ -191,17 +191,17 @@ def _failing_at_server(case: Case, folder: Path) -> tuple[str, ...]:
         ]  # fmt: skip
         if case["id"].startswith(OF_WEB):
             arguments += ["--audit-policy", "webpki"]
-        with contextlib.redirect_stdout(io.StringIO()) as said:
+        with contextlib.redirect_stdout(io.StringIO()) as output:
             status = pytest.main(arguments)
     if status not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
-        raise RuntimeError(f"{case['id']}: the audit did not run\n{said.getvalue()}")
+        raise RuntimeError(f"{case['id']}: the audit did not run\n{output.getvalue()}")
     found = [json.loads(line) for line in results.read_text(encoding="utf-8").splitlines()]
-    failing = {one["check"] for one in found if one.get("verdict") == "fail"}
+    failing = {row["check"] for row in found if row.get("verdict") == "fail"}
     return tuple(sorted(check for check in failing if _refuses(check, case)))
 
 
 def _no_options(folder: Path) -> Path:
-    """Return a configuration of pytest that says nothing, so that none of the caller's applies."""
+    """Return an empty configuration of pytest, so that the configuration of the caller does not apply."""
     file = folder / "pytest.ini"
     file.write_text("[pytest]\n", encoding="utf-8")
     return file
@@ -209,7 +209,7 @@ def _no_options(folder: Path) -> Path:
 
 @contextlib.contextmanager
 def serving(case: Case) -> Iterator[int]:
-    """Serve the leaf of a case with its intermediates at a port of the loopback as long as the block lasts."""
+    """Serve the leaf of a case with its intermediates at a port of the loopback while the block runs."""
     context = SSL.Context(SSL.TLS_SERVER_METHOD)
     context.set_cipher_list(b"ALL:@SECLEVEL=0")
     context.use_certificate(_loaded(case["peer_certificate"]))
@@ -230,9 +230,9 @@ def serving(case: Case) -> Iterator[int]:
 
 
 def _in_order(case: Case) -> list[str]:
-    """Return the intermediates so that each certifies one before it, if there is one left that does."""
+    """Return the intermediates in an order in which each certifies one before it, if possible."""
     left, ordered = list(case["untrusted_intermediates"]), [case["peer_certificate"]]
-    for below in ordered:  # grows while it is walked
+    for below in ordered:  # grows during the iteration
         issuers = [pem for pem in left if _is_issued_by(below, pem)]
         left = [pem for pem in left if pem not in issuers]
         ordered += issuers

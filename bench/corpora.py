@@ -1,9 +1,9 @@
-"""Every measurement on certificates and paths that others have judged.
+"""Runs every measurement on certificates and paths with known results.
 
     python -m bench.corpora [FOLDER]
 
-Looks in FOLDER (`corpora` if none is named) for the files below; their form is described in the modules that read them.
-They are not part of this project. Exits 1 if a file is missing or a measurement breaks its bounds.
+FOLDER (default: `corpora`) holds the files below; the modules that read them describe their format. They are not part
+of this project. Exits with status 1 if a file is missing or a measurement exceeds a limit.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from bench import audited_paths, lints, paths
 
 FOLDER: Final = "corpora"
 MEASUREMENTS: Final[tuple[tuple[str, str, Callable[[Path], int]], ...]] = (
-    ("path-cases.json.xz", "paths to validate, as C2SP/x509-limbo has them (bench/paths.py)", paths.main),
+    ("path-cases.json.xz", "paths to validate, in the format of C2SP/x509-limbo (bench/paths.py)", paths.main),
     ("path-cases.json.xz", "the same, for the whole audit (bench/audited_paths.py)", audited_paths.main),
-    ("lint-cases.tar.xz", "certificates and what zlint says of each (bench/lints.py)", lints.main),
+    ("lint-cases.tar.xz", "certificates with the results of zlint (bench/lints.py)", lints.main),
 )
 
 
 def main(folder: Path) -> int:
-    """Print the figures of each file, or what it should be and where it was looked for; return the exit status."""
+    """Print the figures of each file, or that it is missing and where it should be; return the exit status."""
     statuses = [_measure(folder / name, what, measure) for name, what, measure in MEASUREMENTS]
     return int(any(statuses))
 
@@ -33,7 +33,7 @@ def _measure(file: Path, what: str, measure: Callable[[Path], int]) -> int:
     print(f"{file.name}: {what}", flush=True)
     if file.is_file():
         return measure(file)
-    print(f"  not there: looked for {file.absolute()}; another folder: make corpora CORPORA=FOLDER")
+    print(f"  missing: expected at {file.absolute()}; for another folder: make corpora CORPORA=FOLDER")
     return 1
 
 

@@ -1,7 +1,4 @@
-"""Evidence as a run keeps it of endpoints with certificates like those of public CAs, made in memory.
-
-It observes nothing and judges nothing.
-"""
+"""Makes evidence of endpoints in memory, as a run keeps it, with certificates like those of public CAs."""
 
 from __future__ import annotations
 
@@ -32,7 +29,7 @@ from tests.lab.revocation import Registry, access, pointing
 from tests.support.x509.ca import Identity, Leaf, issue, new_intermediate, new_key, new_root, new_rsa_key
 
 CRL, OCSP, ISSUER = "http://crl.bench.test/ca.crl", "http://ocsp.bench.test", "http://crt.bench.test/ca.crt"
-REVOKED: Final = 1000  # entries of the CRL that all the leaves share
+REVOKED: Final = 1000  # entries of the CRL that all leaves share
 _VALIDATED: Final = ObjectIdentifier("2.23.140.1.2.1")  # domain-validated (BR 7.1.6.1)
 _SCTS: Final = ObjectIdentifier("1.3.6.1.4.1.11129.2.4.2")
 _DAY: Final = timedelta(days=1)
@@ -40,21 +37,21 @@ _DAY: Final = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class Authorities:
-    """A root, two CAs below it, and what those have revoked."""
+    """A root, two CAs below it, and the certificates that they have revoked."""
 
     root: Identity
     above: Identity
     issuing: Identity
     now: datetime
-    lists: dict[str, bytes] = field(default_factory=dict)  # by the issuer's name
+    lists: dict[str, bytes] = field(default_factory=dict)  # by the name of the issuer
 
     @property
     def anchors(self) -> Anchors:
-        """The root, as one that is publicly trusted."""
+        """The root as a publicly trusted anchor."""
         return Anchors({"mozilla": [to_der(self.root.certificate)]})
 
     def crl(self, issuer: Identity) -> bytes:
-        """Return the CRL of a CA; the same one for all who are asked about."""
+        """Return the CRL of a CA; it is the same for all certificates."""
         name = issuer.subject.rfc4514_string()
         if name not in self.lists:
             entries = {secrets.randbits(64) + 1: x509.ReasonFlags.unspecified for _ in range(REVOKED)}
@@ -63,7 +60,7 @@ class Authorities:
 
 
 def found(now: datetime) -> Authorities:
-    """Make the CAs, as they are in the web's PKI."""
+    """Make CAs like those of the Web PKI."""
     root = new_root("Bench Root", now=now)
     told = (*sources(CRL), x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]))  # BR 7.1.2.10.2
     above = new_intermediate("Bench Above", root, now=now, extra=told)
@@ -71,10 +68,10 @@ def found(now: datetime) -> Authorities:
 
 
 def observations(authorities: Authorities, endpoints: int, *, distinct: bool) -> Iterator[Observation]:
-    """Yield what is seen of so many endpoints, with a certificate each or with one for all."""
+    """Yield the observations of this many endpoints, with a certificate each or with one for all."""
     names = [f"www{number}.bench-{number}.com" for number in range(endpoints)]
     for number, name in enumerate(names):
-        if distinct or not number:  # the endpoints that share a certificate share the answers about it
+        if distinct or not number:  # endpoints that share a certificate share its revocation responses
             leaf = _issued(authorities, (name,) if distinct else tuple(names), number)
             answers = tuple(_answers(authorities, leaf))
         seen = _observation(authorities, leaf, parse_endpoint(f"https://{name}"), number)
@@ -82,7 +79,7 @@ def observations(authorities: Authorities, endpoints: int, *, distinct: bool) ->
 
 
 def sources(crl: str, ocsp: str = "") -> tuple[x509.ExtensionType, ...]:
-    """Return what public CAs say in certificates: where their own is, how revocation is told, and the policy."""
+    """Return the extensions of public CAs: caIssuers, revocation pointers, and policy."""
     policies = x509.CertificatePolicies([x509.PolicyInformation(_VALIDATED, None)])
     return access(ISSUER, ocsp), pointing(crl), policies
 
@@ -101,7 +98,7 @@ def _issued(authorities: Authorities, names: tuple[str, ...], number: int) -> Id
 
 
 def _observation(authorities: Authorities, leaf: Identity, endpoint: Endpoint, number: int) -> Observation:
-    chain = tuple(to_der(one.certificate) for one in (leaf, authorities.issuing, authorities.above))
+    chain = tuple(to_der(issued.certificate) for issued in (leaf, authorities.issuing, authorities.above))
     address, now = f"198.18.{number // 250}.{number % 250 + 1}", authorities.now
     handshake = Handshake(address, "TLSv1.3", "TLS_AES_128_GCM_SHA256", "x25519", None, chain, None, 0.01, ())
     return Observation(
@@ -141,7 +138,7 @@ def _answer(authorities: Authorities, about: Identity, source: RevocationSource,
 
 
 def _timestamp() -> bytes:
-    """Return one of a log that does not exist: version, log, time, no extensions, signature (RFC 6962 3.2)."""
+    """Return the SCT of a log that does not exist: version, log, time, no extensions, signature (RFC 6962 3.2)."""
     signed = b"\x04\x03" + _prefixed(secrets.token_bytes(71))  # SHA-256, ECDSA
     return b"\0" + secrets.token_bytes(32) + bytes(8) + _prefixed(b"") + signed
 

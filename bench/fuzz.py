@@ -1,14 +1,15 @@
-"""Everything that reads what others send, over mutants of certificates, CRLs and OCSP answers that are made here.
+"""Fuzzes the readers of remote data with mutants of certificates, CRLs and OCSP responses that are made here.
 
     python -m bench.fuzz [MUTANTS [SEED]]
 
-Each mutant takes its original's place in the evidence of an endpoint that is otherwise good. Two thirds are signed
-again, so that what comes after the signature is reached (`tests/support/x509/mutated_evidence.py`). Then facts,
-chain, path, linter, revocation, keys and all checks are asked (`tests/support/x509/evidence_fuzzing.py`). An escape
-is whatever is raised and is no judgement, a warning too, and a leaf that cannot be read and is no finding. Prints of
-each kind its mutants, in how many `cert.malformed` was a finding, the escapes and the slowest; then how each escape
-came about, with its bytes. Exits 1 where there was one, or where a mutant took more than a second of CPU. The seed
-chooses the edits; keys and serial numbers are new in each run.
+Each mutant replaces its original in the evidence of a sound endpoint. Two thirds are signed again, so that the code
+after the signature check runs too (`tests/support/x509/mutated_evidence.py`). Then facts, chain, path, lints,
+revocation, keys and all checks are evaluated (`tests/support/x509/evidence_fuzzing.py`). An escape is an exception that
+is not a verdict, a warning, or an unreadable leaf without a finding.
+
+Prints for each kind the mutants, the findings of `cert.malformed`, the escapes and the slowest mutant; then each escape
+with its bytes. Exits with status 1 if there was an escape, or if a mutant took more than a second of CPU. The seed
+determines the edits; keys and serial numbers are new in each run.
 """
 
 from __future__ import annotations
@@ -34,20 +35,20 @@ from tests.support.x509.mutated_evidence import Attempt, attempt, good_evidence
 MUTANTS: Final = 100_000
 SEED: Final = 20261123
 SLOWEST_S: Final = 1.0
-HANGS_S: Final = 30.0  # of CPU, after which a mutant is given up
-SHOWN: Final = 10  # escapes, one of each place
+HANGS_S: Final = 30.0  # of CPU for one mutant
+SHOWN: Final = 10  # escapes, one for each place
 PROGRESS: Final = 10_000
-IN_FULL_EVERY: Final = 20  # mutants one is also put to pkilint, where it is installed: it takes some 8 ms
-SWEPT_EVERY: Final = 1000  # mutants, after which garbage is collected: no one of them is charged with what all left
+IN_FULL_EVERY: Final = 20  # every so many mutants pkilint runs too, if it is installed: it takes about 8 ms
+SWEPT_EVERY: Final = 1000  # every so many mutants garbage is collected, outside the time of a mutant
 
 
 class Hangs(BaseException):
-    """A mutant took so long that it was given up; nothing that is read with may catch it."""
+    """A mutant exceeded its time; no reader may catch this."""
 
 
 @dataclass(slots=True)
 class Counts:
-    """What became of the mutants of one kind."""
+    """The counts of the mutants of one kind."""
 
     mutants: int = 0
     malformed: int = 0
@@ -55,7 +56,7 @@ class Counts:
     slowest_s: float = 0.0
 
     def add(self, other: Counts) -> None:
-        """Count another's mutants too."""
+        """Add the counts of another kind."""
         self.mutants += other.mutants
         self.malformed += other.malformed
         self.escapes += other.escapes
@@ -68,20 +69,20 @@ class Counts:
 
 @dataclass(slots=True)
 class Run:
-    """A run so far: by kind what was counted, and by place and exception the first escape of each."""
+    """A run so far: the counts by kind, and the first escape by place and exception."""
 
     tallies: dict[str, Counts] = field(default_factory=lambda: defaultdict(Counts))
-    escapes: dict[str, str] = field(default_factory=dict)  # by what was raised and where
+    escapes: dict[str, str] = field(default_factory=dict)  # by exception and place
     slowest: tuple[float, str] = (0.0, "")
 
     def judge(self, tried: Attempt, *, in_full: bool) -> None:
-        """Have one mutant read."""
+        """Evaluate one mutant."""
         tally, began = self.tallies[tried.kind], time.process_time()
         tally.mutants += 1
         try:
             with _limited():
                 tally.malformed += read_all(tried.evidence, tried.kind, in_full=in_full)[MALFORMED] is not None
-        except (Exception, Hangs) as error:  # noqa: BLE001 - whatever it is, it is what is looked for
+        except (Exception, Hangs) as error:  # noqa: BLE001 - every exception is an escape
             tally.escapes += 1
             self.escapes.setdefault(_place(error), f"{error}\n  {tried.kind} {tried.der.hex()}")
         took = time.process_time() - began
@@ -91,10 +92,10 @@ class Run:
 
 
 def main(mutants: int, seed: int) -> int:
-    """Try so many mutants, print the table, and return the exit status."""
+    """Try this many mutants, print the table, and return the exit status."""
     print(f"{mutants} mutants, seed {seed}", flush=True)
-    chance, run = random.Random(seed), Run()  # noqa: S311 - nothing is secret here
-    read_all(good_evidence()[0], "leaf", in_full=True)  # what is imported late is imported now
+    chance, run = random.Random(seed), Run()  # noqa: S311 - not a secret
+    read_all(good_evidence()[0], "leaf", in_full=True)  # late imports happen now
     began = time.process_time()
     with _undisturbed():
         for number in range(mutants):
@@ -107,7 +108,7 @@ def main(mutants: int, seed: int) -> int:
 
 
 def _report(run: Run, cpu_s: float) -> int:
-    """Print what was counted; return 1 where anything escaped or took too long."""
+    """Print the counts; return 1 if there was an escape or a mutant took too long."""
     total = Counts()
     print(f"{'mutants of':14}  mutants  malformed  escapes      slowest")
     for kind in KINDS:
@@ -124,7 +125,7 @@ def _report(run: Run, cpu_s: float) -> int:
 
 @contextmanager
 def _undisturbed() -> Iterator[None]:
-    """Let warnings be errors; collect no garbage meanwhile, and log nothing: pkilint does where it cannot judge."""
+    """Make warnings errors, and turn off garbage collection and logging: pkilint logs what it cannot judge."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         logging.disable()
@@ -138,10 +139,10 @@ def _undisturbed() -> Iterator[None]:
 
 @contextmanager
 def _limited() -> Iterator[None]:
-    """Give up after so much CPU; what the library does in one call is waited for."""
+    """Raise after this much CPU time; a call into the library is not interrupted."""
 
     def give_up(*_: object) -> None:
-        raise Hangs(f"no end after {HANGS_S:.0f} s of CPU")
+        raise Hangs(f"not finished after {HANGS_S:.0f} s of CPU")
 
     before = signal.signal(signal.SIGPROF, give_up)
     signal.setitimer(signal.ITIMER_PROF, HANGS_S)
@@ -153,7 +154,7 @@ def _limited() -> Iterator[None]:
 
 
 def _place(error: BaseException) -> str:
-    """Return what was raised, and the last two lines of ours through which it came."""
+    """Return the exception, and the last two lines of this project in its trace."""
     ours = [frame for frame in traceback.extract_tb(error.__traceback__) if "/audit/" in frame.filename]
     way = " < ".join(f"{frame.filename.rpartition('/')[2]}:{frame.lineno}" for frame in ours[:-3:-1])
     return f"{type(error).__name__} ({way})"

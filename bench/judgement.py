@@ -1,12 +1,12 @@
-"""CPU time of judging alone: every check of the project, called over stored evidence of many endpoints.
+"""Measures the CPU time of the checks: every check is called over stored evidence of many endpoints.
 
     python -m bench.judgement [ENDPOINTS [ROUNDS]]
 
-Each endpoint has a certificate of its own as public CAs issue them, every second with an RSA key: two intermediates,
-timestamps, the answers of its CRL and of OCSP, and the files of its host. Checks of hosts and of the run are called for
-each as well. Reading the evidence is counted, and the least of several rounds taken; pytest's items are not, nor the
-optional linter of `cert.lint-br`. Then all endpoints have one certificate: how often it is parsed, and its path built,
-must be no more than for two endpoints. Exits 1 where a bound is broken.
+Each endpoint has its own certificate like those of public CAs, every second one with an RSA key, with two
+intermediates, SCTs, its CRL and OCSP responses, and the files of its host. Checks of hosts and of the run are called
+for each endpoint as well. The time includes reading the evidence, and is the minimum of several rounds. It does not
+include pytest's items and the optional linter of `cert.lint-br`. Then all endpoints have one certificate: it must not
+be parsed, and its path not be built, more often than for two endpoints. Exits with status 1 if a limit is exceeded.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ CHECKS: Final = tuple(
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What lies in a folder, and what a run knows besides."""
+    """A directory of evidence, and the values of the run."""
 
     folder: Path
     anchors: Anchors
@@ -65,13 +65,13 @@ class Evidence:
 
     @property
     def run(self) -> EvaluationRun:
-        """What the checks are evaluated with."""
+        """The values that the checks are evaluated with."""
         return EvaluationRun(self.now, self.anchors, sharing_of=self.keys.sharing)
 
 
 @dataclass(slots=True)
 class Judge:
-    """What calls the checks: how they ended, and the CPU seconds that they took, by name."""
+    """Calls the checks, and keeps by name their verdicts and CPU seconds."""
 
     evidence: Evidence
     run: EvaluationRun
@@ -83,7 +83,7 @@ class Judge:
         began = time.thread_time()
         facts = Facts(EvidenceStore(self.evidence.folder).observation_or_accident(endpoint), self.run)
         self.spent[READING] += (now := time.thread_time()) - began
-        began, _ = now, facts.policy  # which asks where the path ends
+        began, _ = now, facts.policy  # it depends on the anchor of the path
         self.spent[PATH] += (now := time.thread_time()) - began
         for check, function, names in CHECKS:
             ending = self._ending(check, function, names, facts)
@@ -111,13 +111,13 @@ def main(endpoints: int, rounds: int) -> int:
         cpu_ms, judge = min((_round(evidence) for _ in range(rounds)), key=lambda pair: pair[0])
     _print(cpu_ms, judge)
     counts = [counted(number) for number in (2, endpoints)]
-    told = ", ".join(f"{word} {counts[1][name]} times" for name, word in COUNTED.items())
-    print(f"one certificate at {endpoints} endpoints: {told}{'' if counts[0] == counts[1] else '  BROKEN'}")
+    counted = ", ".join(f"{word} {counts[1][name]} times" for name, word in COUNTED.items())
+    print(f"one certificate at {endpoints} endpoints: {counted}{'' if counts[0] == counts[1] else '  BROKEN'}")
     return int(cpu_ms > CPU_MS or counts[0] != counts[1] or not judge.ended.keys() <= {"passed", "not applicable"})
 
 
 def _round(evidence: Evidence) -> tuple[float, Judge]:
-    """Judge every endpoint anew, and return the CPU milliseconds for each; the first only loads what a run needs."""
+    """Judge every endpoint again and return the CPU milliseconds per endpoint; the first one only loads modules."""
     _forget()
     judge = Judge(evidence, evidence.run)
     first, *rest = evidence.endpoints
@@ -131,7 +131,7 @@ def _round(evidence: Evidence) -> tuple[float, Judge]:
 
 
 def counted(endpoints: int) -> dict[str, int]:
-    """Return how often what is costly is called, for one certificate at so many endpoints."""
+    """Return the calls of costly functions for one certificate at this many endpoints."""
     with _kept(endpoints, distinct=False) as evidence:
         _forget()
         judge = Judge(evidence, evidence.run)
@@ -153,7 +153,7 @@ def _print(cpu_ms: float, judge: Judge) -> None:
 
 @contextmanager
 def _kept(endpoints: int, *, distinct: bool) -> Iterator[Evidence]:
-    """Store the evidence of so many endpoints as long as the block lasts."""
+    """Store the evidence of this many endpoints while the block runs."""
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         now = datetime.now(UTC)
         authorities, keys, known = found(now), KeyIndex(), list[Endpoint]()
@@ -165,19 +165,19 @@ def _kept(endpoints: int, *, distinct: bool) -> Iterator[Evidence]:
 
 
 def _forget() -> None:
-    """Empty what the project remembers of certificates; libraries and lists that were loaded stay."""
-    caches = (one for one in gc.get_objects() if isinstance(one, _lru_cache_wrapper))
-    for one in caches:
-        if one.__module__.startswith("audit.") and one.cache_parameters()["maxsize"] is not None:
-            one.cache_clear()
+    """Clear the caches of certificates; loaded libraries and lists stay."""
+    caches = (found for found in gc.get_objects() if isinstance(found, _lru_cache_wrapper))
+    for cache in caches:
+        if cache.__module__.startswith("audit.") and cache.cache_parameters()["maxsize"] is not None:
+            cache.cache_clear()
 
 
 @contextmanager
 def _counting() -> Iterator[Counter[str]]:
-    """Count the calls of functions by name, the library's among them."""
+    """Count the calls of functions by name, those of libraries included."""
     calls: Counter[str] = Counter()
 
-    def count(frame: FrameType, event: str, called: Any) -> None:  # noqa: ANN401 - a function of whatever type
+    def count(frame: FrameType, event: str, called: Any) -> None:  # noqa: ANN401 - a function of any type
         if event == "call":
             calls[frame.f_code.co_name] += 1
         elif event == "c_call":

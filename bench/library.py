@@ -1,6 +1,6 @@
-"""What the library `cryptography` alone reads of certificates, for comparison: it judges none.
+"""Counts what the library `cryptography` alone reads of certificates, for comparison with this project.
 
-It asks for what a linter needs, as the library gives it, and counts where an exception ends that.
+It reads every field that a linter needs, and counts the exceptions.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from cryptography import x509
 
 from audit.x509.certificate import Certificate
 
-ASKED: Final[tuple[Callable[[x509.Certificate], object], ...]] = (
+FIELDS: Final[tuple[Callable[[x509.Certificate], object], ...]] = (
     lambda parsed: parsed.subject,
     lambda parsed: parsed.issuer,
     lambda parsed: parsed.serial_number,
@@ -25,33 +25,34 @@ ASKED: Final[tuple[Callable[[x509.Certificate], object], ...]] = (
 
 
 def reads(der: bytes) -> bool:
-    """Tell whether the library gives all that is asked for of a certificate."""
-    return _gives(der, *ASKED)
+    """Return whether the library reads all these fields of a certificate."""
+    return _reads_fields(der, *FIELDS)
 
 
 def figures(certificates: Iterable[Certificate]) -> tuple[str, ...]:
-    """Return in a line each how much the library gives, and how much is read here."""
-    every = list(certificates)
+    """Return lines that compare what the library reads with what this project reads."""
+    known = list(certificates)
     whole, full, keys = (
-        sum(_gives(one.der, *asked) for one in every)
-        for asked in ((), ASKED, (lambda parsed: parsed.public_key(),))
+        sum(_reads_fields(certificate.der, *fields) for certificate in known)
+        for fields in ((), FIELDS, (lambda parsed: parsed.public_key(),))
     )  # fmt: skip
-    named = sum(bool(one.faults) for one in every)
+    malformed = sum(bool(certificate.faults) for certificate in known)
     of_fields = (
-        f"{len(every)} certificates: the library refuses {len(every) - whole} as a whole and {whole - full} more in a "
-        f"field or extension; here none raises, and cert.malformed names {named}"
+        f"{len(known)} certificates: the library cannot load {len(known) - whole}, and cannot read a field or "
+        f"extension of {whole - full} more; this project loads all, and cert.malformed finds {malformed}"
     )
-    of_keys = f"keys: the library gives {keys} of them, here {sum(one.has_readable('key') for one in every)} are judged"
+    readable = sum(certificate.has_readable("key") for certificate in known)
+    of_keys = f"keys: the library reads {keys}, this project {readable}"
     return of_fields, of_keys
 
 
-def _gives(der: bytes, *asked: Callable[[x509.Certificate], object]) -> bool:
+def _reads_fields(der: bytes, *fields: Callable[[x509.Certificate], object]) -> bool:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             parsed = x509.load_der_x509_certificate(der)
-            for question in asked:
-                question(parsed)
-    except Exception:  # noqa: BLE001 - whatever it raises, it does not give it
+            for read in fields:
+                read(parsed)
+    except Exception:  # noqa: BLE001 - any exception means that the field is not read
         return False
     return True

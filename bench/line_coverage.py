@@ -2,10 +2,9 @@
 
     python -m bench.line_coverage [TESTS ...]
 
-Runs the tests of FOLDERS, or those that are given, without the real servers and the browser, two folders at a time.
+Runs the tests of FOLDERS, or the given ones, without the real servers and the browser, two folders at a time.
 Only lines that run in pytest's own process count, not those of programs that a test starts: the plugin and the command
-line have low numbers here, because their tests start programs. `packages.toml` names the package of each module of the
-flat layout, so a module counts for the same package before and after it moves.
+line have low numbers here, because their tests start programs. The first two directories of a path are its package.
 
 Needs `coverage` from PyPI. Exits 1 if a test failed, because its lines are then missing.
 """
@@ -17,7 +16,6 @@ import os
 import subprocess
 import sys
 import tempfile
-import tomllib
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -25,7 +23,6 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
 CHECKOUT: Final = Path(__file__).parent.parent
-TABLE: Final = Path(__file__).with_name("packages.toml")
 SOURCES: Final = ("audit", "pytest_sslaudit", "remediate")
 FOLDERS: Final = (
     "tests/unit",
@@ -42,39 +39,26 @@ SHOWN: Final = 3000  # characters of the output of tests that failed
 
 @dataclass(frozen=True, slots=True)
 class Lines:
-    """How many lines there are that can be executed, and how many were."""
+    """The number of executable lines, and how many of them were executed."""
 
     executed: int
     total: int
 
     def __add__(self, other: Lines) -> Lines:
-        """Return the sum over both."""
+        """Return the sum of both."""
         return Lines(self.executed + other.executed, self.total + other.total)
 
 
-def read_packages(table: Path) -> dict[str, str]:
-    """Return the package of each module (`audit/names`) and of each folder (`audit/configuration/`) of the table."""
-    rows = tomllib.loads(table.read_text(encoding="utf-8"))
-    return {
-        f"{root}/{name}": package if "/" in package else f"{root}/{package}"
-        for root, packages in rows.items()
-        for package, names in packages.items()
-        for name in names.split()
-    }
+def package_of(file: str) -> str:
+    """Return the package that a file counts for: the first two directories of its path."""
+    return "/".join(PurePosixPath(file).parts[:-1][:2])
 
 
-def package_of(file: str, packages: Mapping[str, str]) -> str:
-    """Return the package that a file counts for: of the table, or else the first two folders of its path."""
-    path = PurePosixPath(file)
-    folder = "/".join(path.parts[:-1][:2])
-    return packages.get(str(path.with_suffix("")), packages.get(f"{folder}/", folder))
-
-
-def by_package(files: Mapping[str, Lines], packages: Mapping[str, str]) -> dict[str, Lines]:
+def by_package(files: Mapping[str, Lines]) -> dict[str, Lines]:
     """Add the lines of all files of a package."""
     sums: dict[str, Lines] = {}
     for file, lines in files.items():
-        package = package_of(file, packages)
+        package = package_of(file)
         sums[package] = sums.get(package, Lines(0, 0)) + lines
     return sums
 
@@ -99,7 +83,7 @@ class Measurement:
             subprocess.run(self._coverage(*arguments), cwd=self.checkout, env=self._environment(), check=True)
         files: dict[str, dict[str, Any]] = json.loads(report.read_text(encoding="utf-8"))["files"]
         summaries = {file: content["summary"] for file, content in files.items()}
-        return {file: Lines(each["covered_lines"], each["num_statements"]) for file, each in summaries.items()}
+        return {file: Lines(summary["covered_lines"], summary["num_statements"]) for file, summary in summaries.items()}
 
     def _run(self, path: str) -> str:
         sources = f"--source={','.join(self.sources)}"
@@ -121,7 +105,7 @@ class Measurement:
 
 
 def report(sums: Mapping[str, Lines]) -> str:
-    """Return a line for each package and one for all."""
+    """Return a line for each package, and a line for all."""
     rows = [(package, sums[package]) for package in sorted(sums)] + [("all", sum(sums.values(), Lines(0, 0)))]
     percent = [100 * lines.executed / lines.total if lines.total else 100.0 for _, lines in rows]
     title = f"{'package':28}{'lines':>8}{'executed':>10}{'coverage':>10}"
@@ -139,7 +123,7 @@ def main(tests: Sequence[str]) -> int:
         measurement = Measurement(CHECKOUT, Path(folder))
         failures = measurement.run(chosen)
         files = measurement.files()
-    print(report(by_package(files, read_packages(TABLE))))
+    print(report(by_package(files)))
     print(*failures, sep="\n", end="", file=sys.stderr)
     return int(bool(failures))
 

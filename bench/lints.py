@@ -1,13 +1,13 @@
-"""The checks of certificates measured on certificates that a linter of others has judged.
+"""Measures the checks of certificates on certificates with known results of the linter zlint.
 
     python -m bench.lints FILE
 
-FILE is a tar archive with certificates in PEM and `expected.tsv`, a row for each certificate and lint of zlint that
-applies to it: file, lint, result. `MAPPING` says which lint is about which of our rules. A row is to be a finding where
-the result is `info`, `warn` or `error`; `fatal` says that the linter could not tell, and is left out. Prints of each
-lint its rows, hits, misses, false positives, rows left out, and hits beyond what the library reads; then the totals,
-why rows were left out, each fault, and how much the library alone reads.
-Exits 1 where recall or false positives break their bounds.
+FILE is a tar archive with certificates in PEM and `expected.tsv`, which has a row for each certificate and each lint
+that applies to it: file, lint, result. `MAPPING` maps lints to checks. A row should be a finding if the result is
+`info`, `warn` or `error`. A row with `fatal` is left out, because the linter could not decide. Prints for each lint its
+rows, hits, misses, false positives, rows left out, and hits that the library cannot reach; then the totals, why rows
+were left out, each difference, and how much the library alone reads. Exits with status 1 if recall or false positives
+exceed their limits.
 """
 
 from __future__ import annotations
@@ -36,33 +36,33 @@ from audit.x509.public_keys import weaknesses
 from bench.library import figures, reads
 
 RECALL_MIN: Final = 0.98
-FALSE_POSITIVES_MAX: Final = 0.005  # of the rows that are to be no finding
+FALSE_POSITIVES_MAX: Final = 0.005  # of the rows that should not be a finding
 FINDINGS: Final = ("info", "warn", "error")
 LIMITS: Final = load_profile("webpki").thresholds
-UNTOLD: Final = "the linter could not tell"
+UNDECIDED: Final = "the linter could not decide"
 
 Reason = Callable[[Certificate], str | None]
 
 
-def _never(certificate: Certificate) -> str | None:  # noqa: ARG001 - a Reason that leaves no row out
+def _never(certificate: Certificate) -> str | None:  # noqa: ARG001 - a Reason that leaves out no row
     return None
 
 
 @dataclass(frozen=True, slots=True)
 class Mapped:
-    """A lint, how what our check says of the same thing begins, and why a row that it passes may not count."""
+    """A lint, its check, how the messages of the check begin, and why a row that the lint passes may not count."""
 
     lint: str
     check: str
-    says: str | tuple[str, ...]
+    prefix: str | tuple[str, ...]
     leaves_out: Reason = _never
 
 
 @dataclass(slots=True)
 class Counts:
-    """How many rows of a lint count, how many we hit, missed and hit for nothing, and how many were left out.
+    """The counts of a lint: rows, hits, misses, false positives, and rows left out.
 
-    `beyond` are the hits in certificates that the library alone does not read in full.
+    `beyond` are the hits in certificates that the library alone does not read completely.
     """
 
     rows: int = 0
@@ -73,7 +73,7 @@ class Counts:
     beyond: int = 0
 
     def count(self, *, expected: bool, fired: bool, is_read: bool) -> str | None:
-        """Count a row; return what is wrong with it, if anything."""
+        """Count a row; return the kind of difference, if any."""
         self.rows += 1
         self.beyond += expected and fired and not is_read
         self.hits += expected and fired
@@ -88,21 +88,21 @@ class Counts:
 
 
 def superseded(since: datetime) -> Reason:
-    """Leave out what breaks a shorter limit that was in force when it was issued: the lint knows nothing of it."""
+    """Return a reason for certificates that exceed a shorter limit, which the lint does not have."""
 
     def reason(certificate: Certificate) -> str | None:
-        breaks_it = certificate.has_readable("not_before", "lifetime") and validity_excess(certificate, LIMITS)
-        is_later = breaks_it and certificate.not_before >= since
-        return f"it breaks a shorter limit, of what is issued from {since:%Y-%m-%d} on" if is_later else None
+        exceeds = certificate.has_readable("not_before", "lifetime") and validity_excess(certificate, LIMITS)
+        is_later = exceeds and certificate.not_before >= since
+        return f"it exceeds a shorter limit, which applies from {since:%Y-%m-%d} on" if is_later else None
 
     return reason
 
 
 def other_table(certificate: Certificate) -> str | None:
-    """Leave out what has two timestamps and is issued since Apple counts days: the lint still counts months."""
+    """Return why a certificate with two SCTs is left out: Apple counts days now, and the lint counts months."""
     reading = certificate.raw
     is_between = reading.not_before >= BY_DAYS and len(reading.log_ids) == 2
-    return f"what is issued from {BY_DAYS:%Y-%m-%d} on is counted by days, not months" if is_between else None
+    return f"days count, not months, from {BY_DAYS:%Y-%m-%d} on" if is_between else None
 
 
 def _algorithm(certificate: Certificate) -> str:
@@ -170,18 +170,18 @@ MAPPING: Final = (
 )
 
 
-def said(certificate: Certificate) -> dict[str, tuple[str, ...]]:
-    """Return by check what we say of a certificate: the id of each rule of a book that it breaks, or a clause."""
+def violations_of(certificate: Certificate) -> dict[str, tuple[str, ...]]:
+    """Return by check the violations of a certificate: the id of each rule that it breaks, or a message."""
     as_leaf = not is_of_ca(certificate.raw)
     by_books = {
         check: tuple(violation.rule for violation in lint(certificate.der, rules, as_leaf=as_leaf).violations)
         for check, rules in BOOKS.items()
     }
-    return by_books | {check: _told(judge, certificate) for check, judge in OWN.items()}
+    return by_books | {check: _readable_faults(judge, certificate) for check, judge in OWN.items()}
 
 
-def _told(judge: Callable[[Certificate], tuple[str, ...]], certificate: Certificate) -> tuple[str, ...]:
-    """Return what is said, nothing where it cannot be told."""
+def _readable_faults(judge: Callable[[Certificate], tuple[str, ...]], certificate: Certificate) -> tuple[str, ...]:
+    """Return the faults, none if a field cannot be read."""
     try:
         return judge(certificate)
     except UnreadableField:
@@ -210,37 +210,37 @@ def _texts(archive: tarfile.TarFile) -> Iterator[tuple[str, str]]:
 def main(file: Path) -> int:
     """Judge every certificate, print the table, and return the exit status."""
     certificates, expected = read_cases(file)
-    tallies, reasons, faults = defaultdict[str, Counts](Counts), Counter[str](), list[str]()
+    counts_by_lint, reasons, faults = defaultdict[str, Counts](Counts), Counter[str](), list[str]()
     for name, certificate in certificates.items():
-        ours, is_read = said(certificate), reads(certificate.der)
+        ours, is_read = violations_of(certificate), reads(certificate.der)
         for mapped in MAPPING:
             if (result := expected.get((name, mapped.lint))) is None:
                 continue
-            if reason := UNTOLD if result == "fatal" else result == "pass" and mapped.leaves_out(certificate):
-                tallies[mapped.lint].left_out += 1
+            if reason := UNDECIDED if result == "fatal" else result == "pass" and mapped.leaves_out(certificate):
+                counts_by_lint[mapped.lint].left_out += 1
                 reasons[f"{mapped.lint}: {reason}"] += 1
                 continue
-            fired = any(what.startswith(mapped.says) for what in ours[mapped.check])
-            if fault := tallies[mapped.lint].count(expected=result in FINDINGS, fired=fired, is_read=is_read):
+            fired = any(text.startswith(mapped.prefix) for text in ours[mapped.check])
+            if fault := counts_by_lint[mapped.lint].count(expected=result in FINDINGS, fired=fired, is_read=is_read):
                 faults.append(f"{fault}: {mapped.lint} {name}")
-    status = report(tallies, reasons, faults)
+    status = report(counts_by_lint, reasons, faults)
     print(*figures(certificates.values()), sep="\n")
     return status
 
 
-def report(tallies: dict[str, Counts], reasons: Counter[str], faults: list[str]) -> int:
-    """Print what was counted; return 1 where a bound is broken."""
+def report(counts_by_lint: dict[str, Counts], reasons: Counter[str], faults: list[str]) -> int:
+    """Print the counts; return 1 if a limit is exceeded."""
     print(f"{'':95}   rows   hits misses  false   left beyond")
     for mapped in MAPPING:
-        print(f"{mapped.check:28}{mapped.lint:67}{tallies[mapped.lint]}")
-    sums = (sum(getattr(one, name) for one in tallies.values()) for name in Counts.__slots__)
+        print(f"{mapped.check:28}{mapped.lint:67}{counts_by_lint[mapped.lint]}")
+    sums = (sum(getattr(counts, name) for counts in counts_by_lint.values()) for name in Counts.__slots__)
     total = Counts(*sums)
     print(f"{'all':95}{total}")
     recall = total.hits / max(1, total.hits + total.misses)
     false_share = total.false_positives / max(1, total.rows - total.hits - total.misses)
-    print(f"recall {recall:.4f}, false positives {false_share:.4%} of the rows that are to be no finding")
+    print(f"recall {recall:.4f}, false positives {false_share:.4%} of the rows that should not be a finding")
     reached = (total.hits - total.beyond) / max(1, total.hits + total.misses)
-    print(f"recall where all that the library alone does not read in full is given up: {reached:.4f}")
+    print(f"recall with only the certificates that the library alone reads completely: {reached:.4f}")
     for line in (*(f"left out {count}: {reason}" for reason, count in reasons.items()), *sorted(faults)):
         print(line)
     return int(recall < RECALL_MIN or false_share > FALSE_POSITIVES_MAX)

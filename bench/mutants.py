@@ -1,4 +1,4 @@
-"""Counts how many small changes of the source its tests notice.
+"""Counts how many small changes of the source the tests notice.
 
     python -m bench.mutants [MUTANTS [SEED]]
 
@@ -108,9 +108,9 @@ def _locations(test: str, folders: dict[str, str]) -> Iterator[str]:
 
 
 def draw(entry: Entry, text: bytes, number: int, seed: int) -> list[Mutant]:
-    """Draw so many mutants of a file that compile; fewer if it has no more."""
+    """Draw this many mutants of a file that compile; fewer if the file has fewer."""
     every = edits(text)
-    chance = random.Random(f"{seed} {entry.key}")  # noqa: S311 - nothing is secret here
+    chance = random.Random(f"{seed} {entry.key}")  # noqa: S311 - not a secret
     usable = (edit for edit in chance.sample(every, len(every)) if compiles(edit.apply(text)))
     drawn = [edit for edit, _ in zip(usable, range(number), strict=False)]
     return [Mutant(entry, edit, text) for edit in sorted(drawn, key=lambda edit: (edit.start, edit.end))]

@@ -1,10 +1,10 @@
-"""Path validation measured on cases of others, beside the library's own validator.
+"""Measures path validation on cases of other projects, beside the validator of the library.
 
     python -m bench.paths FILE
 
-FILE is a JSON file, compressed with xz or not, of cases in the form of C2SP/x509-limbo. Prints false accepts and false
-rejects apart and the CPU time of the slowest case, for this validator and for the library's, then each miss. Cases that
-contradict a `webpki::` twin do not count. Exits 1 if a case took more than a second.
+FILE is a JSON file of cases in the format of C2SP/x509-limbo, compressed with xz or not. Prints false accepts, false
+rejects and the CPU time of the slowest case, for this validator and for the library's; then each miss. Cases that
+contradict a `webpki::` twin do not count. Exits with status 1 if a case took more than a second.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from audit.x509.path.served_chain import validate_path
 from audit.x509.pem import certificates_in
 
 SLOWEST_S: Final = 1.0
-OF_WEB: Final = ("webpki::", "online::")  # judged by the rules for public CAs as well
+OF_WEB: Final = ("webpki::", "online::")  # the rules for public CAs apply as well
 CONTRADICTED: Final = (
     "rfc5280::ca-as-leaf",
     "rfc5280::eku::ee-without-eku",
@@ -41,7 +41,7 @@ Case = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a case ended."""
+    """The result of a case."""
 
     case: Case
     accepted: bool
@@ -50,7 +50,7 @@ class Outcome:
 
     @property
     def miss(self) -> str:
-        """`false accept`, `false reject`, or nothing."""
+        """`false accept`, `false reject`, or empty."""
         expected = self.case["expected_result"] == "SUCCESS"
         return "" if self.accepted is expected else "false accept" if self.accepted else "false reject"
 
@@ -61,11 +61,13 @@ def main(file: Path) -> int:
     runs = {name: [_run(judge, case) for case in counted] for name, judge in (("here", here), ("library", _library))}
     for title, chosen in (("bettertls", True), ("others", False)):
         for name, outcomes in runs.items():
-            _print_row(title, name, [one for one in outcomes if one.case["id"].startswith("bettertls") is chosen])
-    for one in runs["here"]:
-        if one.miss:
-            print(f"{one.miss}  {one.case['id']}  {one.why}")
-    return int(any(one.seconds > SLOWEST_S for one in runs["here"]))
+            _print_row(
+                title, name, [outcome for outcome in outcomes if outcome.case["id"].startswith("bettertls") is chosen]
+            )
+    for outcome in runs["here"]:
+        if outcome.miss:
+            print(f"{outcome.miss}  {outcome.case['id']}  {outcome.why}")
+    return int(any(outcome.seconds > SLOWEST_S for outcome in runs["here"]))
 
 
 def read_cases(file: Path) -> list[Case]:
@@ -76,8 +78,8 @@ def read_cases(file: Path) -> list[Case]:
 
 
 def _print_row(title: str, name: str, outcomes: list[Outcome]) -> None:
-    misses = [one.miss for one in outcomes]
-    slowest = max(outcomes, key=lambda one: one.seconds, default=None)
+    misses = [outcome.miss for outcome in outcomes]
+    slowest = max(outcomes, key=lambda outcome: outcome.seconds, default=None)
     print(
         f"{title:10}{name:8}{len(outcomes):5} cases{misses.count('false accept'):4} false accepts"
         f"{misses.count('false reject'):4} false rejects"
@@ -86,13 +88,13 @@ def _print_row(title: str, name: str, outcomes: list[Outcome]) -> None:
 
 
 def _run(judge: Callable[[Case], tuple[bool, str]], case: Case) -> Outcome:
-    start = time.thread_time()  # of the CPU: a busy machine only adds to the time of the clock
+    start = time.thread_time()  # CPU time: a busy machine would add to the time of the clock
     accepted, why = judge(case)
     return Outcome(case, accepted, why, time.thread_time() - start)
 
 
 def here(case: Case, *, is_bounded: bool = True) -> tuple[bool, str]:
-    """Return whether `validate_path` accepts a case, with its bound for the depth or without, and why not."""
+    """Return whether `validate_path` accepts a case, with or without its depth limit, and why not."""
     name = case["expected_peer_name"] or next(iter(case["expected_peer_names"]), None)
     found = validate_path(
         der_of(case["peer_certificate"]),
@@ -126,7 +128,7 @@ def _library(case: Case) -> tuple[bool, str]:
                     x509.IPAddress(ipaddress.ip_address(name["value"])) if address else x509.DNSName(name["value"])
                 )
                 builder.build_server_verifier(subject).verify(leaf, pool)
-    except Exception as error:  # noqa: BLE001 - whatever it raises, it does not accept
+    except Exception as error:  # noqa: BLE001 - any exception means that it does not accept
         return False, str(error)
     return True, ""
 

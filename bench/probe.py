@@ -1,9 +1,9 @@
-"""Connections a second of the probe, as a ratio to a bare loop of pyOpenSSL handshakes with as many threads.
+"""Measures the connections per second of the probe, relative to a bare loop of pyOpenSSL handshakes in as many threads.
 
     python -m bench.probe [ENDPOINTS]
 
-Both run against the same loopback servers (two processes started here), in turns within one run, so that the ratio
-holds on any machine. The time of the servers is part of both: the CPU time of this process alone is printed beside.
+Both run against the same loopback servers (two processes), in turns within one run, so the ratio is comparable between
+machines. The time of the servers is part of both; the CPU time of this process alone is printed as well.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def main(endpoints: int) -> None:
     with serving(_server_context) as listening:
         targets = [_target(number, listening) for number in range(endpoints)]
         runs = [(_measure(lambda: _bare(targets)), _measure(lambda: _probe(targets))) for _ in range(ROUNDS)]
-    bare, probe = (max(one) for one in zip(*runs, strict=True))
+    bare, probe = (max(measured) for measured in zip(*runs, strict=True))
     _print("bare loop", bare)
     _print("probe", probe)
     print(f"ratio      {probe[0] / bare[0]:8.0%}  (at least 60 %)")
@@ -59,7 +59,7 @@ def _measure(work: Callable[[], int]) -> tuple[float, int, float]:
 def _bare(targets: list[Target]) -> int:
     context = SSL.Context(SSL.TLS_CLIENT_METHOD)
 
-    def shake_hands(target: Target) -> None:
+    def complete_handshake(target: Target) -> None:
         with socket.create_connection((target.endpoint.connect_to, target.endpoint.port)) as connected:
             connected.setblocking(True)
             connection = SSL.Connection(context, connected)
@@ -69,17 +69,16 @@ def _bare(targets: list[Target]) -> int:
             connection.shutdown()
 
     with ThreadPoolExecutor(Limits().concurrency) as pool:
-        return sum(1 for _ in pool.map(shake_hands, targets))
+        return sum(1 for _ in pool.map(complete_handshake, targets))
 
 
 def _probe(targets: list[Target]) -> int:
     seen: list[Observation] = []
     observe(targets, Limits(), clock=lambda: datetime.now(UTC), report=seen.append)
-    if len(seen) != len(targets) or any(one.failures for one in seen):
-        raise SystemExit(
-            f"{len(seen)} of {len(targets)} observed; {[one.failures for one in seen if one.failures][:3]}"
-        )
-    return sum(one.connections for one in seen)
+    if len(seen) != len(targets) or any(observation.failures for observation in seen):
+        failures = [observation.failures for observation in seen if observation.failures]
+        raise SystemExit(f"{len(seen)} of {len(targets)} observed; {failures[:3]}")
+    return sum(observation.connections for observation in seen)
 
 
 def _target(number: int, listening: list[socket.socket]) -> Target:

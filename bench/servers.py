@@ -1,7 +1,4 @@
-"""Loopback servers: of TLS in processes of their own, and of one CRL, which counts how often it is fetched.
-
-It knows sockets and nothing of what is measured.
-"""
+"""Loopback servers for measurements: TLS servers in their own processes, and a CRL server that counts requests."""
 
 from __future__ import annotations
 
@@ -23,7 +20,7 @@ THREADS: Final = 32  # in each process
 
 @contextmanager
 def serving(make_context: Callable[[], ssl.SSLContext]) -> Iterator[list[socket.socket]]:
-    """Serve at every address, with a context made in each process; gives what listens, and ends with the block."""
+    """Serve at every address while the block runs, with a context made in each process; yield the sockets."""
     listening = [socket.create_server((f"127.0.1.{1 + number}", 0), backlog=64) for number in range(ADDRESSES)]
     fork = multiprocessing.get_context("fork")
     processes = [fork.Process(target=_serve, args=(listening, make_context), daemon=True) for _ in range(PROCESSES)]
@@ -35,16 +32,16 @@ def serving(make_context: Callable[[], ssl.SSLContext]) -> Iterator[list[socket.
         for process in processes:
             process.terminate()
             process.join()
-        for one in listening:
-            one.close()
+        for listener in listening:
+            listener.close()
 
 
 def _serve(listening: list[socket.socket], make_context: Callable[[], ssl.SSLContext]) -> None:
     context = make_context()
     waiting = selectors.DefaultSelector()
-    for one in listening:
-        one.setblocking(False)
-        waiting.register(one, selectors.EVENT_READ)
+    for listener in listening:
+        listener.setblocking(False)
+        waiting.register(listener, selectors.EVENT_READ)
     with ThreadPoolExecutor(THREADS) as pool:
         while True:
             for key, _ in waiting.select():
@@ -59,26 +56,26 @@ def _answer(context: ssl.SSLContext, connected: socket.socket) -> None:
     try:
         with context.wrap_socket(connected, server_side=True) as tls:
             tls.recv(1)
-    except OSError:  # the client asked for an old version, or has gone
+    except OSError:  # the client requested an old version, or has closed the connection
         connected.close()
 
 
 class Publisher(ThreadingHTTPServer):
-    """Publishes a CRL at every path; `fetched` counts how often it was."""
+    """Publishes a CRL at every path; `fetched` counts the requests."""
 
     def __init__(self) -> None:
-        """Listen, with nothing to publish yet."""
-        super().__init__(("127.0.0.1", 0), _Visit)
+        """Listen; there is no content to publish yet."""
+        super().__init__(("127.0.0.1", 0), _Request)
         self.content, self.fetched = b"", 0
 
     @property
     def url(self) -> str:
-        """Where the CRL is."""
+        """The URL of the CRL."""
         return f"http://127.0.0.1:{self.server_port}/bench.crl"
 
     @contextmanager
     def publishing(self, content: bytes) -> Iterator[None]:
-        """Answer as long as the block lasts."""
+        """Publish this content while the block runs."""
         self.content = content
         thread = threading.Thread(target=self.serve_forever, args=(0.1,), daemon=True)
         thread.start()
@@ -90,7 +87,7 @@ class Publisher(ThreadingHTTPServer):
             self.server_close()
 
 
-class _Visit(BaseHTTPRequestHandler):
+class _Request(BaseHTTPRequestHandler):
     server: Publisher
 
     def do_GET(self) -> None:

@@ -1,11 +1,12 @@
-"""CPU time and memory of a whole audit, an endpoint, beside what pytest takes for as many items that do nothing.
+"""Measures CPU time and memory of a whole audit per endpoint, beside those of pytest for as many empty items.
 
     python -m bench.whole_audit [ENDPOINTS [ROUNDS]]
 
-Every endpoint has a certificate of its own, below one intermediate with one CRL, which is to be fetched once in a run,
-and nothing is wrong with it; in the last run one in ten has expired. Each run is a process of its own, its CPU time
-user and system together, and the least of several rounds counts: a busy machine only ever adds to it. Servers are left
-out, and so is the optional linter of `cert.lint-br`. Exits 1 where a bound is broken.
+Every endpoint has its own certificate below one intermediate with one CRL, which must be fetched once in a run. The
+certificates have no fault, except in the last run: there, one in ten has expired. Each run is a process. Its CPU time
+is user and system time, and the minimum of several rounds counts, because a busy machine can only add to it. The time
+of the servers is not included, and the optional linter of `cert.lint-br` does not run. Exits with status 1 if a limit
+is exceeded.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from bench.servers import Publisher, serving
 from tests.lab.revocation import Registry
 from tests.support.x509.ca import Identity, Leaf, issue, new_intermediate, new_root
 
-ITEM_CPU_MS: Final = 1.6  # a check of an endpoint; 28 checks, with which the bound was set, took 45 ms
+ITEM_CPU_MS: Final = 1.6  # per check of an endpoint; the limit was set with 28 checks, which took 45 ms
 MEMORY_MB: Final = 400.0  # in all
 GROWTH: Final = 2.2  # CPU time of twice the endpoints
 FAULTY_EVERY: Final = 10
@@ -58,18 +59,18 @@ def test_{number}(endpoint, record_property):
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What one process took: CPU seconds, and the most memory in MB that it held."""
+    """The usage of one process: CPU seconds, and its peak memory in MB."""
 
     cpu_s: float
     memory_mb: float
 
     def cpu_ms(self, count: int) -> float:
-        """Return the CPU milliseconds of each of so many endpoints or items."""
+        """Return the CPU milliseconds per endpoint or item."""
         return 1000 * self.cpu_s / count
 
 
 def main(endpoints: int, rounds: int) -> int:
-    """Measure in turns, print the least of each, and return the exit status."""
+    """Measure in turns, print the minimum of each, and return the exit status."""
     now = datetime.now(UTC)
     root = new_root("Bench Root", now=now)
     intermediate = new_intermediate("Bench Intermediate", root, now=now)
@@ -84,11 +85,11 @@ def main(endpoints: int, rounds: int) -> int:
             serving(lambda: _context(ca, folder)) as listening,
             publisher.publishing(Registry(intermediate, now).crl()),
         ):
-            places: list[tuple[str, int]] = [one.getsockname() for one in listening]
+            places: list[tuple[str, int]] = [listener.getsockname() for listener in listening]
             audits = _Audits(folder, places, publisher)
             runs = [audits.round(endpoints) for _ in range(rounds)]
             faulty = audits.run(endpoints, faulty=True)
-    whole, bare, half = (min(one, key=lambda usage: usage.cpu_s) for one in zip(*runs, strict=True))
+    whole, bare, half = (min(usages, key=lambda usage: usage.cpu_s) for usages in zip(*runs, strict=True))
     return _report(endpoints, audits, (whole, bare, half, faulty))
 
 
@@ -100,16 +101,16 @@ def _report(endpoints: int, audits: _Audits, usages: tuple[Usage, Usage, Usage, 
     for name, usage, count in (
         ("bare items", bare, endpoints),
         ("audit", whole, endpoints),
-        ("half of it", half, endpoints // 2),
+        ("half", half, endpoints // 2),
         ("10 % faulty", faulty, endpoints),
     ):
-        print(f"{name:12}{usage.cpu_ms(count):7.1f} ms of CPU an endpoint  {usage.memory_mb:5.0f} MB")
+        print(f"{name:12}{usage.cpu_ms(count):7.1f} ms of CPU per endpoint  {usage.memory_mb:5.0f} MB")
     print(f"audit to bare items {whole.cpu_s / bare.cpu_s:6.2f}")
     bounds = (
-        ("CPU a check of an endpoint", whole.cpu_ms(endpoints * audits.checks), ITEM_CPU_MS, "ms"),
-        ("memory in all", memory_mb, MEMORY_MB, "MB"),
+        ("CPU per check", whole.cpu_ms(endpoints * audits.checks), ITEM_CPU_MS, "ms"),
+        ("memory", memory_mb, MEMORY_MB, "MB"),
         ("CPU of twice the endpoints", growth, GROWTH, "times"),
-        ("fetches of their one CRL", audits.fetched, 1, "in a run"),
+        ("fetches of the CRL", audits.fetched, 1, "in a run"),
     )
     for name, value, bound, unit in bounds:
         print(f"{name:28}{value:7.2f} {unit}  (at most {bound:g}){'' if value <= bound else '  BROKEN'}")
@@ -119,7 +120,7 @@ def _report(endpoints: int, audits: _Audits, usages: tuple[Usage, Usage, Usage, 
 class _Audits:
     """The processes that are measured.
 
-    `checks` are those of one endpoint, as the last audit had them; `fetched` the most fetches of the CRL in one.
+    `checks` is the number of checks of an endpoint in the last audit; `fetched` the most CRL requests of a run.
     """
 
     def __init__(self, folder: Path, places: Sequence[tuple[str, int]], publisher: Publisher) -> None:
@@ -133,16 +134,16 @@ class _Audits:
         return self.run(endpoints), self.bare(endpoints), self.run(endpoints // 2)
 
     def run(self, endpoints: int, *, faulty: bool = False) -> Usage:
-        """Audit so many endpoints, and insist on the verdicts that were to be expected."""
+        """Audit this many endpoints and require the expected verdicts."""
         urls = [self._url(number, faulty=faulty) for number in range(endpoints)]
         (self.folder / "endpoints").write_text("\n".join(urls))
         self.publisher.fetched = 0
-        shutil.rmtree(self.folder / "state", ignore_errors=True)  # what a former run was answered
+        shutil.rmtree(self.folder / "state", ignore_errors=True)  # responses of an earlier run
         usage, status = self._pytest(
             "--pyargs",
             "audit",
             "-k",
-            "not baseline_requirements_in_full",  # the linter is an extra, and slow
+            "not baseline_requirements_in_full",  # the linter is optional and slow
             "--audit-endpoints=endpoints",
             "--audit-trust=root.pem",
             "--audit-policy=webpki",
@@ -151,11 +152,11 @@ class _Audits:
             "--audit-results=results.jsonl",
         )
         self.fetched = max(self.fetched, self.publisher.fetched)
-        self._insist(endpoints, Counter({"cert.expired": endpoints // FAULTY_EVERY}) if faulty else Counter(), status)
+        self._require(endpoints, Counter({"cert.expired": endpoints // FAULTY_EVERY}) if faulty else Counter(), status)
         return usage
 
     def bare(self, endpoints: int) -> Usage:
-        """Let pytest run as many items that do nothing."""
+        """Run as many empty items with pytest."""
         tests = "".join(BARE_TEST.format(number=number) for number in range(self.checks))
         urls = [self._url(number) for number in range(endpoints)]
         (self.folder / "test_bare.py").write_text(BARE.format(endpoints=urls) + tests)
@@ -171,25 +172,25 @@ class _Audits:
 
     def _pytest(self, *arguments: str) -> tuple[Usage, int]:
         plain = ("-q", "-c", "pytest.ini", "-p", "no:cacheprovider", "--junitxml=junit.xml")
-        with (self.folder / "said").open("w+") as said:
+        with (self.folder / "output").open("w+") as output:
             command = [sys.executable, "-m", "pytest", *arguments, *plain]
-            process = subprocess.Popen(command, cwd=self.folder, stdout=said, stderr=subprocess.STDOUT)
-            _, status, used = os.wait4(process.pid, 0)  # the usage of this process, and not of its elder sisters
+            process = subprocess.Popen(command, cwd=self.folder, stdout=output, stderr=subprocess.STDOUT)
+            _, status, used = os.wait4(process.pid, 0)  # the usage of this process, not of earlier ones
         process.returncode = os.waitstatus_to_exitcode(status)
         return Usage(used.ru_utime + used.ru_stime, used.ru_maxrss / 1024), process.returncode
 
-    def _insist(self, endpoints: int, expected: Counter[str], status: int) -> None:
+    def _require(self, endpoints: int, expected: Counter[str], status: int) -> None:
         rows = [json.loads(line) for line in (self.folder / "results.jsonl").read_text().splitlines()]
         results = [row for row in rows if row["kind"] == "result" and row["endpoint"] != "run/"]
         found = Counter(row["check"] for row in results if row["verdict"] not in ("pass", "not-applicable"))
         self.checks = len(results) // endpoints
         if found != expected or status != int(bool(expected)) or len(results) != self.checks * endpoints:
-            raise SystemExit(f"exit status {status}, {found}\n{(self.folder / 'said').read_text()[-2000:]}")
+            raise SystemExit(f"exit status {status}, {found}\n{(self.folder / 'output').read_text()[-2000:]}")
 
 
 @dataclass(frozen=True, slots=True)
 class _Ca:
-    """Who issues, where its CRL is, and when everything begins."""
+    """The issuer, the URL of its CRL, and the time of issuance."""
 
     intermediate: Identity
     crl: str
@@ -197,7 +198,7 @@ class _Ca:
 
 
 def _context(ca: _Ca, folder: Path) -> ssl.SSLContext:
-    """Return a context that serves each name a chain of its own, made when it is first asked for."""
+    """Return a context that serves a chain for each name, made at its first request."""
 
     @cache
     def of_name(name: str) -> ssl.SSLContext:
@@ -206,7 +207,7 @@ def _context(ca: _Ca, folder: Path) -> ssl.SSLContext:
         return _loaded(leaf, ca.intermediate, folder)
 
     def choose(connection: ssl.SSLObject, name: str | None, _: ssl.SSLContext) -> None:
-        if name:  # whoever else looks at the sockets of this machine asks for none
+        if name:  # another program that probes the sockets of this machine sends no name
             connection.context = of_name(name)
 
     context = _new_context()
@@ -216,7 +217,7 @@ def _context(ca: _Ca, folder: Path) -> ssl.SSLContext:
 
 def _loaded(leaf: Identity, intermediate: Identity, folder: Path) -> ssl.SSLContext:
     secret = leaf.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    chain = b"".join(one.certificate.public_bytes(Encoding.PEM) for one in (leaf, intermediate))
+    chain = b"".join(issued.certificate.public_bytes(Encoding.PEM) for issued in (leaf, intermediate))
     context = _new_context()
     with tempfile.NamedTemporaryFile(dir=folder, suffix=".pem") as file:
         file.write(secret + chain)

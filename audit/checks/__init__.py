@@ -49,7 +49,7 @@ def check(  # noqa: PLR0913 - all but one by keyword
     `controls` are ids of `audit.policy.controls`, or names with their book, such as `ISO 27001 A.8.24`.
     """
     if not _ID.fullmatch(check_id):
-        raise ValueError(f"check id {check_id!r}: write group.name in lower-case letters, digits and hyphens")
+        raise ValueError(f"check id {check_id!r}: write group.name with a-z, 0-9 and hyphens")
     mark = Check(check_id, Severity(severity), Remedy(remedy), source, scopes, control_names(controls))
 
     def decorate(function: Function) -> Function:

@@ -81,7 +81,7 @@ def _broken(library: Any, key: KeyFacts) -> tuple[str, ...]:  # noqa: ANN401 - t
 def _library() -> Any:  # noqa: ANN401 - as above
     """Return the library; None if it, or something that it needs, is not installed."""
     try:
-        import badkeys  # noqa: PLC0415 - takes 20 ms, and most runs of pytest are no audit
+        import badkeys  # noqa: PLC0415 - takes 20 ms, and most pytest runs do not audit
     except ImportError:
         return None
     return badkeys

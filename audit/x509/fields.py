@@ -68,7 +68,7 @@ def lifetime(certificate: x509.Certificate) -> timedelta:
 
 
 def key(certificate: x509.Certificate, spki: bytes) -> KeyFacts:
-    """Return what the public key is; also of one that the library knows and cannot use."""
+    """Return what the public key is; also of one that the library recognizes and cannot use."""
     try:
         return read_key(public_key_of(certificate), spki)
     except UnsupportedAlgorithm as error:

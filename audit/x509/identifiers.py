@@ -68,7 +68,7 @@ def host_name_faults(name: str) -> tuple[str, ...]:
     if to_address(name) is not None:
         return ("it is an address, not a name",)
     labels = name.rstrip(".").split(".")
-    faults = [f"the label {label!r} is not of 1 to 63 letters, digits and hyphens" for label in _bad(labels)]
+    faults = [f"the label {label!r} does not have 1 to 63 characters of a-z, 0-9 and hyphen" for label in _bad(labels)]
     if len(labels) < 2:
         faults.append("it has no domain")
     if len(name.rstrip(".")) > 253:

@@ -98,7 +98,7 @@ def edits(text: bytes) -> list[Edit]:
 
 
 def compiles(text: bytes) -> bool:
-    """Say whether a changed file is still Python."""
+    """Return whether a changed file is still valid Python."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -161,7 +161,7 @@ def _is_none(value: ast.expr) -> bool:
 
 
 def _is_decision(value: ast.expr) -> bool:
-    """Say whether an expression is true or false, and no other operator negates it."""
+    """Return whether an expression is a boolean that no other operator negates."""
     if isinstance(value, ast.Compare):
         return len(value.ops) > 1 or isinstance(value.ops[0], ORDERINGS)
     return isinstance(value, ast.Constant) and isinstance(value.value, bool)

@@ -40,7 +40,7 @@ class NotImportedFromCopy(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What pytest is asked to run: paths in the checkout, and an expression for `-k` (empty: all tests)."""
+    """The tests to run: paths in the checkout, and an expression for `-k` (empty: all tests)."""
 
     paths: tuple[str, ...]
     select: str = ""
@@ -61,7 +61,7 @@ class Done:
 
     @property
     def outcome(self) -> Outcome:
-        """Return what that says of a mutant whose tests passed before the change."""
+        """Return what the result means for a mutant whose tests passed before the change."""
         if self.status is None:
             return Outcome.TIMED_OUT
         return Outcome.KILLED if self.status else Outcome.SURVIVED
@@ -132,7 +132,7 @@ def _listed(checkout: Path) -> list[str]:
 
 
 def _wait(process: subprocess.Popen[bytes], limit_s: float) -> int | None:
-    """Return the exit status, None at the time limit; nothing of the process group is left."""
+    """Return the exit status, None at the time limit; the whole process group has ended."""
     try:
         with contextlib.suppress(ProcessLookupError):
             resource.prlimit(process.pid, resource.RLIMIT_AS, (MAX_MEMORY, MAX_MEMORY))

@@ -38,7 +38,7 @@ FINDINGS: Final = frozenset({Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.WAIVED}
 GOOD: Final = frozenset({Verdict.PASS, Verdict.NOT_APPLICABLE})
 BREAK: Final = "<wbr>"  # an id may be broken into lines here
 _NOT_DRAWN: Final = "this row could not be drawn: see the end of the output of the run"
-EMPTY: Final = "\N{ZERO WIDTH SPACE}"  # sorts after digits, letters and comments
+EMPTY: Final = "\N{ZERO WIDTH SPACE}"  # sorts after other characters and comments
 
 
 class HtmlReport:

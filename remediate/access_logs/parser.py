@@ -30,7 +30,7 @@ _METHOD: Final = re.compile(r"[A-Z]{3,12} (?=/|\w+://)")
 _STATUS: Final = re.compile(r"[1-5]\d\d")
 _HOST: Final = re.compile(r"(?=.{1,253}$)[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
 
-# Names of fields, reduced to lower-case letters; the name of an inner object follows that of the outer one.
+# Names of fields, reduced to the characters a-z; the name of an inner object follows that of the outer one.
 _REQUESTS: Final = ("request", "requestline", "uri", "requesturi", "requestpath", "urlpath", "url", "path", "req")
 _ADDRESSES: Final = (
     "remoteaddr", "remoteip", "clientip", "clientaddr", "clienthost", "remotehost", "sourceip", "client", "ip", "host",

@@ -12,7 +12,7 @@ from remediate.hosts.workdir import HostWorkdir
 from remediate.pki.csr import Csr
 
 SELF_TEST: Final = "sslaudit (self-test)"
-"""How the user agent of our own probes begins, so that a reader of an access log can tell them from the CA's."""
+"""How the user agent of our own probes begins, so that a reader of an access log can distinguish them from the CA's."""
 
 Verdict = Literal[
     "good",

@@ -14,7 +14,7 @@ from remediate.hosts.workdir import HostWorkdir
 
 
 class Part(StrEnum):
-    """A part of a file, in the order in which a file holds them; the scripts take the letter."""
+    """A part of a file, in the order in which a file holds them; the scripts take its code."""
 
     KEY = "k"
     LEAF = "l"
@@ -29,7 +29,7 @@ class FileTarget:
     parts: frozenset[Part]
 
     @property
-    def letters(self) -> str:
+    def part_codes(self) -> str:
         """The parts as the scripts take them."""
         return "".join(part for part in Part if part in self.parts)
 
@@ -63,12 +63,12 @@ class FileSet:
     @property
     def folder_name(self) -> str:
         """The name of that directory."""
-        return _digest(sorted((target.path, target.letters) for target in self.targets))[:12]
+        return _digest(sorted((target.path, target.part_codes) for target in self.targets))[:12]
 
     @property
     def pairs(self) -> tuple[str, ...]:
         """Paths and parts in turn, as the scripts take them."""
-        return tuple(word for target in self.targets for word in (target.path, target.letters))
+        return tuple(word for target in self.targets for word in (target.path, target.part_codes))
 
 
 def file_targets(files: Iterable[InstalledFile], root: str) -> tuple[FileTarget, ...]:

@@ -66,7 +66,7 @@ class OrderRequest:
         if not _IDEMPOTENCY_KEY.fullmatch(self.idempotency_key):
             raise ValueError(f"the idempotency key {self.idempotency_key!r} is not 1 to 128 of A-Z a-z 0-9 . _ -")
         if not _UNIQUE_VALUE.fullmatch(self.unique_value):
-            raise ValueError(f"the unique value {self.unique_value!r} is not 1 to 20 letters and digits")
+            raise ValueError(f"the unique value {self.unique_value!r} is not 1 to 20 characters of a-z, A-Z and 0-9")
         if self.replaces is not None and not _SHA256.fullmatch(self.replaces):
             raise ValueError(f"what it replaces, {self.replaces!r}, is not a SHA-256 in lower-case hex")
 

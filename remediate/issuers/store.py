@@ -139,7 +139,7 @@ def _placing(request: OrderRequest) -> JsonRequest:
 
 def _path(order_id: str) -> str:
     if not _ID.fullmatch(order_id):
-        raise ValueError(f"{order_id!r} is no order's id")
+        raise ValueError(f"{order_id!r} is not the id of an order")
     return f"/v1/orders/{order_id}"
 
 

@@ -69,7 +69,7 @@ def _read(text: str) -> NotifiedState | None:
 
 
 def without_silenced(state: NotifiedState | None, report: RunReport) -> NotifiedState | None:
-    """Return a state without the findings that are silenced now: that they are missing is no news."""
+    """Return a state without the findings that are silenced now: their absence is not a change."""
     if state is None:
         return None
     items = ((section.host, item, _audible(item, report)) for section in state.sections for item in section.items)

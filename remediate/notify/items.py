@@ -195,7 +195,7 @@ def host_sections(report: RunReport, level: Severity, *, unknown_fails: bool = T
     """Return one section for each host that has an item, by name.
 
     An item without a repair attempt and below the level that fails a run is below the threshold: it is listed beside
-    others, and is never a reason to send a notification, because a run that passes is no news.
+    others, and is never a reason to send a notification, because the run passes.
     """
     items = (*case_items(report), *waiting_items(report), *_unrepairable_items(report))
     return by_host(

@@ -56,7 +56,7 @@ class _News:
 
 @dataclass(frozen=True, slots=True)
 class _Audience:
-    """The recipients of one channel: the sections of each group, what each knows, and contacts that get no mail."""
+    """The recipients of one channel: the sections of each group, what they know, contacts that get no email."""
 
     key: str
     channel: Channel

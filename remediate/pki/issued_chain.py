@@ -121,7 +121,7 @@ def _read(what: str, pem: str) -> tuple[tuple[Certificate, ...], list[str]]:
     if len(pem) > MAX_PEM:
         return (), [f"{what} has {len(pem)} characters (limit {MAX_PEM})"]
     if "PRIVATE KEY" in pem:
-        return (), [f"{what} holds a private key: the CA knows that key, so it must never be used"]
+        return (), [f"{what} holds a private key: the CA has that key, so it must never be used"]
     blocks = certificate_blocks(pem)
     if not blocks:
         begins = f"it begins {_beginning(pem)!r}" if pem.strip() else "it is empty"

@@ -22,7 +22,7 @@ from remediate.hosts import script
 from remediate.hosts.command import Command, CommandResult, CommandRunner
 from remediate.pki.secret_scan import find_secret
 
-QUEUE: Final = "c"  # nicer than at's own `a`; an upper-case letter, and `b`, would wait for a quiet machine
+QUEUE: Final = "c"  # nicer than at's own `a`; `b` and the queues `A` to `Z` would wait for a quiet machine
 DELAY_MIN: Final = 60  # the seed: checks the Store again in an hour
 _PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 

@@ -111,7 +111,9 @@ def _known_version(connection: sqlite3.Connection, file: Path) -> int:
     """Return the version of a journal's tables; raises UnusableState for one that is newer than this program."""
     version = schema_version(connection)
     if version > SCHEMA:
-        raise UnusableState(f"{file} has a newer schema ({version}, this program knows {SCHEMA}): upgrade this program")
+        raise UnusableState(
+            f"{file} has a newer schema ({version}, this program supports {SCHEMA}): upgrade this program"
+        )
     return version
 
 

@@ -18,7 +18,7 @@ HEAD: Final = """\
 
 {count} checks. Each is a pytest test of its own for each endpoint; one marked *host* is judged once for a host as a
 whole, one marked *run* once for the run. A policy may give a check another severity, or leave it out. A fact that could
-not be observed neither passes nor fails. The remedy is what usually mends the finding; a result names another one where
+not be observed neither passes nor fails. The remedy is what usually fixes the finding; a result names another one where
 the host shows that it would do.
 
 Sources: BR are the CA/Browser Forum's Baseline Requirements for TLS server certificates. Controls: those of NIST SP

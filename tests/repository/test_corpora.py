@@ -71,7 +71,7 @@ def test_a_folder_without_them_is_told_with_what_is_needed_and_where_it_was_look
     assert corpora.main(tmp_path / "nowhere") == 1
     said = capsys.readouterr().out
     for name in (PATHS, LINTS):
-        assert f"looked for {tmp_path / 'nowhere' / name}" in said
+        assert f"expected at {tmp_path / 'nowhere' / name}" in said
     assert "CORPORA=FOLDER" in said
 
 
@@ -91,7 +91,7 @@ def test_false_accepts_and_rejects_are_counted_apart_for_both_validators(
         assert any(row.startswith(f"others {name} 2 cases 1 false accepts 0 false rejects") for row in rows)
         assert any(row.startswith(f"bettertls {name} 1 cases 0 false accepts 1 false rejects") for row in rows)
     assert "cert.san-missing e_ext_san_missing 1 1 0 0 0 0" in rows
-    assert "recall 1.0000, false positives 0.0000% of the rows that are to be no finding" in rows
+    assert "recall 1.0000, false positives 0.0000% of the rows that should not be a finding" in rows
 
 
 def test_whole_audit_is_measured_at_servers_and_in_memory(tmp_path: Path) -> None:

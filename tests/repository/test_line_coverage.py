@@ -1,4 +1,4 @@
-"""What `make coverage` counts, and for which package."""
+"""`make coverage` counts the executed lines of each package."""
 
 from __future__ import annotations
 
@@ -11,38 +11,16 @@ import pytest
 from bench.line_coverage import (
     CHECKOUT,
     FOLDERS,
-    TABLE,
     Lines,
     Measurement,
     by_package,
-    package_of,
-    read_packages,
     report,
 )
 
 
-@pytest.mark.parametrize(
-    ("before", "after", "package"),
-    [
-        ("audit/x509/identifiers.py", "audit/x509/identifiers.py", "audit/x509"),
-        ("audit/x509/path/builder.py", "audit/x509/path/builder.py", "audit/x509"),
-        ("audit/host/login.py", "audit/host/login.py", "audit/host"),
-        ("audit/config/secret.py", "audit/config/secret.py", "audit/config"),
-        ("pytest_sslaudit/waivers.py", "audit/evaluation/waivers.py", "audit/evaluation"),
-        ("remediate/execution/steps/key.py", "remediate/execution/steps/key.py", "remediate/execution"),
-        ("audit/endpoint.py", "audit/endpoint.py", "audit"),
-        ("audit/services/postfix.py", "audit/services/nginx/syntax.py", "audit/services"),
-    ],
-)
-def test_module_counts_for_one_package_before_and_after_it_moves(before: str, after: str, package: str) -> None:
-    packages = read_packages(TABLE)
-    assert {package_of(before, packages), package_of(after, packages)} == {package}
-
-
 def test_lines_of_a_package_are_added() -> None:
     files = {"a/b/c.py": Lines(1, 2), "a/b/d/e.py": Lines(3, 4), "a/f.py": Lines(0, 5)}
-    assert by_package(files, {"a/f": "a/b"}) == {"a/b": Lines(4, 11)}
-    assert by_package(files, {}) == {"a/b": Lines(4, 6), "a": Lines(0, 5)}
+    assert by_package(files) == {"a/b": Lines(4, 6), "a": Lines(0, 5)}
 
 
 def test_report_names_each_package_and_all() -> None:

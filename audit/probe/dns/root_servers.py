@@ -43,7 +43,7 @@ _ADDRESSES: Final = (
     ("l", "199.7.83.42", "2001:500:9f::42"),
     ("m", "202.12.27.33", "2001:dc3::35"),
 )
-ROOT_SERVERS: Final = tuple(RootServer(f"{letter}.root-servers.net.", (four, six)) for letter, four, six in _ADDRESSES)
+ROOT_SERVERS: Final = tuple(RootServer(f"{name}.root-servers.net.", (four, six)) for name, four, six in _ADDRESSES)
 """The root servers of the Internet."""
 
 

@@ -120,7 +120,7 @@ def _by_name(
 
 
 def _nowhere(*unread: str) -> Listener:
-    """Return a listener that is no endpoint, for what is not read and for files that no handshake can show."""
+    """Return a listener that is not an endpoint, for files that are not read or that no handshake can show."""
     return Listener("tls", 0, (), unread=unread)
 
 

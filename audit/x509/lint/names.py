@@ -40,8 +40,10 @@ def bare_suffix(raw: RawCertificate) -> str | None:
 
 
 def bad_character(raw: RawCertificate) -> str | None:
-    """Require labels of letters, digits, hyphens and underscores; the left-most may be a wildcard."""
-    return _first(raw, lambda name: not _is_spelled(name), "has a label that is not of letters, digits and hyphens")
+    """Require labels of a-z, 0-9, hyphens and underscores; the left-most may be a wildcard."""
+    return _first(
+        raw, lambda name: not _is_spelled(name), "has a label with a character other than a-z, 0-9 and hyphen"
+    )
 
 
 def reverse_name(raw: RawCertificate) -> str | None:

@@ -42,7 +42,7 @@ def reference_violations(leaf: Certificate, reference: str) -> Iterator[Violatio
 
 
 def _without_underscores(name: str) -> str:
-    """Return a name with letters in place of underscores, which host names must not have and clients accept."""
+    """Return a name with `x` in place of underscores, which host names must not have and clients accept."""
     return name.replace("_", "x")
 
 

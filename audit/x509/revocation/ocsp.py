@@ -79,7 +79,7 @@ class OcspResponse:
 def ocsp_request(certificate: Certificate, issuer: Certificate, *, nonce: bytes | None = None) -> bytes | None:
     """Return the request about a certificate in DER; None if its serial number cannot be encoded in one.
 
-    The digest is SHA-1: every responder knows it (RFC 5019 2.1.1, RFC 6960 4.3), and no security depends on it here.
+    The digest is SHA-1: every responder supports it (RFC 5019 2.1.1, RFC 6960 4.3), and no security depends on it here.
     """
     try:
         name, key = _digest("sha1", issuer_octets(certificate)), _digest("sha1", key_octets(issuer))

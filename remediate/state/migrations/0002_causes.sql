@@ -63,7 +63,7 @@ CREATE INDEX steps_of_case ON steps (case_id, round, seq);
 CREATE TRIGGER steps_stay BEFORE UPDATE ON steps BEGIN SELECT RAISE(ABORT, 'a record is never changed'); END;
 CREATE TRIGGER steps_last BEFORE DELETE ON steps BEGIN SELECT RAISE(ABORT, 'a record is never removed'); END;
 
--- notified: the state "up to N" of a row that was no notification becomes a number
+-- notified: the state "up to N" of a row without a notification becomes a number
 CREATE TABLE notified (
     id INTEGER PRIMARY KEY CHECK (id = 1),
     up_to_outcome INTEGER NOT NULL

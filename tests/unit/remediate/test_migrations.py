@@ -262,7 +262,7 @@ def test_a_newer_journal_is_refused_in_a_sentence_with_file_and_versions(file: P
     with pytest.raises(UnusableState) as raised:
         open_journal(file.parent, existing=existing)
     known = migrations.SCHEMA
-    assert str(raised.value) == f"{file} has a newer schema (7, this program knows {known}): upgrade this program"
+    assert str(raised.value) == f"{file} has a newer schema (7, this program supports {known}): upgrade this program"
     with pytest.raises(UnusableState, match=r"newer schema \(7"):
         require_usable_journal(file.parent)
     assert file.read_bytes() == before

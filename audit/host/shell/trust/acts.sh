@@ -43,7 +43,7 @@ t_not_link() {
 # Prints a random name beside PATH. No other process can guess it, so with noclobber no link can be there before us.
 t_beside() { mktemp -u "${1%/*}/.${t_name_of_temp:-sslaudit}.XXXXXXXXXX"; }
 
-# Renames over what is no directory. With -T a link to a directory is replaced and not entered.
+# Renames over a path that is not a directory. With -T a link to a directory is replaced and not entered.
 t_rename() {
   mv -fT -- "$1" "$2" 2>/dev/null && return 0
   [ ! -d "$2" ] || t_refuse "$2 is a directory" || return 77

@@ -95,7 +95,7 @@ give() {
     case $usage in
       *--input*) verdict=$(as_json "$service" | ask "" --input=json install_service_ssl_certificate) ;;
       *--output*) verdict=$(given_openly) ;;
-      *) reason="$service: whmapi1 does not tell how it is used"; return 1 ;;
+      *) reason="$service: whmapi1 does not print its usage"; return 1 ;;
     esac
   fi
   answered "$verdict" || { reason="$service: $reason"; return 1; }

@@ -13,16 +13,16 @@ cannot_change() {
 # A file in a directory of another user is replaced with that user's rights, if it is that user's own.
 cannot_act() {
   ! trusted_path "${1%/*}" || return 0
-  stranger=$why
+  unsafe_why=$why
   owner_of "${1%/*}" || { lacks "$1 is not replaced: $why"; return; }
-  if [ "$owner_uid" = "$(id -u)" ]; then lacks "$1 is not replaced: $stranger"
-  elif [ "$(id -u)" != 0 ]; then lacks "$1 is not replaced: $stranger, and only root can act for that user"
-  elif [ ! -e "$1" ]; then lacks "$1 is not made: $stranger"
+  if [ "$owner_uid" = "$(id -u)" ]; then lacks "$1 is not replaced: $unsafe_why"
+  elif [ "$(id -u)" != 0 ]; then lacks "$1 is not replaced: $unsafe_why, and only root can act for that user"
+  elif [ ! -e "$1" ]; then lacks "$1 is not made: $unsafe_why"
   elif [ "$(stat -L -c %u -- "$1")" != "$owner_uid" ]; then
-    lacks "$1 is not replaced: $stranger, but the file to uid $(stat -L -c %u -- "$1"): a new key would be given to a user" \
+    lacks "$1 is not replaced: $unsafe_why, but the file to uid $(stat -L -c %u -- "$1"): a new key would be given to a user" \
       "who could not read the old one"
   elif ! command -v setpriv >/dev/null && ! command -v runuser >/dev/null && ! command -v su >/dev/null; then
-    lacks "$1 is not replaced: $stranger, and the host has no setpriv, runuser or su"
+    lacks "$1 is not replaced: $unsafe_why, and the host has no setpriv, runuser or su"
   fi
 }
 cp --help 2>&1 | grep -q -e '--attributes-only' ||

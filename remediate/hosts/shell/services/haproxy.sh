@@ -1,7 +1,7 @@
 # shellcheck shell=sh
 # haproxy: tested with its own files, directory and variables. At SIGUSR2 its master process reads everything again and
 # starts new workers, which take over the sockets, while the old ones finish. If it cannot, the old workers go on serving.
-# A process without a master cannot be told: a second one would have to be started in its place.
+# A process without a master cannot be reloaded: a second process would have to be started in its place.
 # shellcheck disable=SC2154,SC2034 # variables are shared with the scripts before and after this one
 serves() { [ -n "$(workers "$1")" ]; }
 # Prints the workers of a master that listen.

@@ -51,7 +51,7 @@ services() {
   done
   [ -z "$failed" ]
 }
-# A service that was not told of the new files is not told of the old ones: its configuration may be bad.
+# A service that was not reloaded with the new files is not reloaded with the old ones: its configuration may be bad.
 is_told=no
 go_back() {
   cause=$1
@@ -104,7 +104,7 @@ services test "$@" || go_back "the configuration is not good$before: $reason" "$
 is_told=yes
 services take-up "$@" || go_back "not taken up: $reason" "$@"
 say taken-up ""
-[ "$patience" -gt 0 ] || { prove "$name"; confirmed "by nobody, as told"; }
+[ "$patience" -gt 0 ] || { prove "$name"; confirmed "without a controller, as requested"; }
 write_file 600 "$offer" </dev/null
 say waiting "$patience s for a confirmation"
 end=$(($(seconds) + patience))

@@ -123,7 +123,7 @@ def test_where_there_was_no_certificate_the_way_back_is_one_that_the_panel_signs
         (ANSWERS + 'echo \'{"metadata":{"result":1}} and more\'\n', "exim: whmapi1 gave an answer that cannot be read"),
         (ANSWERS + "exit 5\n", "exim: whmapi1 gave no answer, and ended with 5"),
         (ANSWERS + "cat >/dev/null; kill -KILL $$\n", "exim: whmapi1 was killed before it gave an answer"),
-        ("#!/bin/sh\necho what\n", "exim: whmapi1 does not tell how it is used"),
+        ("#!/bin/sh\necho what\n", "exim: whmapi1 does not print its usage"),
         ("", "there is no whmapi1 on the host"),
         (
             ANSWERS + 'echo \'{"metadata":{"version":1,"result":0,"reason":"No such \\"thing\\"\\nas \\u0041\\/b"},'

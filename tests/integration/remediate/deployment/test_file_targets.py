@@ -32,7 +32,7 @@ def file(path: str, kind: FileKind, real: str | None = None) -> InstalledFile:
     ids=["two", "combined", "chain apart", "chain in the same"],
 )
 def test_a_file_is_made_of_what_it_is_used_for(files: list[InstalledFile], expected: dict[str, str]) -> None:
-    assert {one.path: one.letters for one in file_targets(files, ROOT)} == expected
+    assert {target.path: target.part_codes for target in file_targets(files, ROOT)} == expected
 
 
 def test_a_link_of_the_hosts_own_is_followed_to_the_file() -> None:

@@ -160,7 +160,7 @@ class TestWhatItMakesOfAnAnswer:
         assert found.id == "o-2"
 
     def test_an_id_that_is_none_is_our_bug(self) -> None:
-        with pytest.raises(ValueError, match="no order's id"):
+        with pytest.raises(ValueError, match="not the id of an order"):
             Store(IssuerEndpoint("https://store.example.com", lambda: TOKEN)).collect("a/b")
 
 

@@ -246,7 +246,7 @@ def test_a_fully_qualified_host_name_has_no_fault(name: str) -> None:
         ("-web.example.com", "-web"),
         ("web1.example.123", "number"),
         ("192.0.2.7", "an address"),
-        ("a" * 64 + ".example.com", "of 1 to 63"),
+        ("a" * 64 + ".example.com", "1 to 63 characters"),
         (".".join(["a" * 60] * 5), "longer than 253"),
         ("", "''"),
     ],
@@ -257,7 +257,7 @@ def test_a_name_that_is_not_fully_qualified_says_why(name: str, why: str) -> Non
 
 
 def test_every_fault_of_a_host_name_is_told() -> None:
-    bad = "is not of 1 to 63 letters, digits and hyphens"
+    bad = "does not have 1 to 63 characters of a-z, 0-9 and hyphen"
     assert host_name_faults("192.0.2.7") == ("it is an address, not a name",)
     assert host_name_faults("Localhost") == ("it has no domain", "Localhost is reserved and names no host")
     assert host_name_faults("a_b.c_d.1") == (

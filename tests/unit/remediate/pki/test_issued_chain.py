@@ -174,7 +174,7 @@ def test_without_anchors_the_leaf_has_to_lead_to_an_issuer_that_came_with_it() -
         (pem(GOOD)[:-20], "is not a PEM certificate"),
         (
             pem(GOOD) + "-----BEGIN PRIVATE KEY-----\nMIIsecret\n-----END PRIVATE KEY-----",
-            "a private key: the CA knows",
+            "a private key: the CA has",
         ),
     ],
 )

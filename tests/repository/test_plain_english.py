@@ -1,0 +1,121 @@
+"""The code, its output and the documentation are in plain English: standard words, and verbs that fit a machine."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from pytest_sslaudit import plugin
+from pytest_sslaudit.cli import checkallsslcerts, program
+from remediate.cli.main import main as repair_program
+from tests.repository.texts import CHECKOUT, texts_of, tracked_files
+
+CLEAN: Final = (
+    "audit", "bench", "docs", "pytest_sslaudit", "remediate", "conftest.py", "Makefile", "pyproject.toml", ".ci",
+    "README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md",
+)  # fmt: skip
+"""The files and directories without these words. Add a directory of the tests as soon as it has none."""
+INSTEAD: Final = {
+    r"whoever|somebody|nobody": "name the actor: the CA, root, the user, another user",
+    r"strangers?": "unknown service, another user",
+    r"knock(?:s|ed|ing)?|doors?|visits?": "HTTP probe, access log request",
+    r"upkeep": "maintenance state",
+    r"premises": "work directory",
+    r"hands on": "host session",
+    r"letters?": "notification, email; for characters write a-z",
+    r"mend(?:s|ed|ing)?": "fix",
+    r"vouch(?:es|ed)?": "certifies, is trusted",
+    r"that is none|is none of": "is not a, is invalid",
+    r"refuses to know|in a clause each|is no longer told": "say what the code does",
+}
+"""Words that no file has, and what to write instead."""
+OF_MACHINES: Final = {
+    r"cannot be told|could not be told": "is inconclusive, is unknown",
+    r"tells?|told|telling": "returns, reports, distinguishes",
+    r"knows|believe[sd]?": "has, trusts",
+    r"whose .* it is is": "two sentences",
+    r"(?<!here )(?:is|are|was|were) no(?! longer| more| less|t\b|ne\b)": "is not a",
+}
+"""Phrases that no docstring, comment, message or page has, because a machine does not tell, know or believe."""
+EXCEPTIONS: Final = {
+    ("remediate/state/migrations/0002_causes.sql", "letters"): "the name of a table in journals of an earlier version",
+    ("remediate/state/migrations/0003_notifications.sql", "letters"): "as above",
+    ("remediate/state/migrations/0002_causes.sql", "visits"): "the name of a value in these journals",
+    ("remediate/state/migrations/0004_requests.sql", "visits"): "as above",
+}
+"""Uses that have to stay, each with the reason."""
+
+
+def words(table: dict[str, str]) -> re.Pattern[str]:
+    return re.compile(rf"\b(?:{'|'.join(table)})\b", re.IGNORECASE)
+
+
+WORDS: Final = words(INSTEAD)
+PHRASES: Final = words(INSTEAD | OF_MACHINES)
+
+
+def found_in(file: Path) -> Iterator[str]:
+    """Yield each line of a file with one of the words, and each of its texts with one of the phrases."""
+    name = str(file.relative_to(CHECKOUT))
+    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
+        if (match := WORDS.search(line)) and (name, match[0]) not in EXCEPTIONS:
+            yield f"{name}:{number}: {match[0]}: {line.strip()}"
+    for text in texts_of(file):
+        if (match := PHRASES.search(text.text)) and (name, match[0]) not in EXCEPTIONS:
+            yield f"{text.file}:{text.line}: {match[0]}: {text.text}"
+
+
+@pytest.mark.parametrize("place", CLEAN)
+def test_files_have_none_of_the_words_and_phrases(place: str) -> None:
+    text_files = [file for file in tracked_files(place) if file.suffix not in (".png", ".typed")]
+    assert text_files
+    found = [line for file in text_files for line in found_in(file)]
+    assert found == [], f"{len(found)} lines; what to write instead: {INSTEAD | OF_MACHINES}"
+
+
+def test_exceptions_are_needed() -> None:
+    for name, word in EXCEPTIONS:
+        assert re.search(rf"\b{word}\b", (CHECKOUT / name).read_text(encoding="utf-8")), name
+
+
+@pytest.mark.parametrize(
+    ("main", "arguments"),
+    [
+        (repair_program, ()),
+        *((repair_program, (command,)) for command in ("plan", "apply", "resume", "status", "rollback", "release")),
+        (program.main, ()),
+        *((program.main, (command,)) for command in ("install-timer", "remove-timer", "timer-status", "collector")),
+        (checkallsslcerts.main, ()),
+    ],
+)
+def test_help_has_none_of_the_phrases(
+    main: object, arguments: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert callable(main)
+    with pytest.raises(SystemExit):
+        main([*arguments, "--help"])
+    assert PHRASES.findall(capsys.readouterr().out) == []
+
+
+def test_help_of_pytest_options_has_none_of_the_phrases() -> None:
+    helps = [*(row[-1] for row in plugin.OPTIONS), *(row[-1] for row in plugin.SWITCHES)]
+    assert [text for text in helps if PHRASES.search(text)] == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["nobody asked", "it is no port", "it tells which", "as was told", "a stranger's socket", "Mended", "it knows all"],
+)
+def test_phrase_is_found(text: str) -> None:
+    assert PHRASES.search(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["there is no port", "it is no longer valid", "is not a port", "no more than two", "none is known"]
+)
+def test_plain_text_is_not_found(text: str) -> None:
+    assert not PHRASES.search(text)
