@@ -38,7 +38,10 @@ class SwitchEvent:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """The progress of a switch. `holder` names who holds the host's lock and since when, None if it is free."""
+    """The progress of a switch. `holder` names who holds the lock of the host and since when, None if it is free.
+
+    A switch that has not ended holds the lock. If it does not, it was interrupted.
+    """
 
     events: tuple[SwitchEvent, ...] = ()
     live: str | None = None  # the version in use

@@ -8,7 +8,7 @@ import pytest
 
 from audit.observation import FileKind, InstalledFile
 from remediate.deployment.replace import REPLACE
-from remediate.deployment.versions import FileSet, Version, file_targets
+from remediate.deployment.versions import FileSet, file_targets
 from remediate.hosts.workdir import ROOT, HostWorkdir
 from remediate.installers import INSTALLERS, CustomInstaller
 from tests.support.remediate.folder_services import target
@@ -50,16 +50,6 @@ def test_the_folder_is_the_same_for_the_same_files_and_another_for_more() -> Non
     one, two = target("/a.crt", "lc"), target("/a.key", "k")
     assert FileSet(workdir, (one, two)).folder == FileSet(workdir, (two, one)).folder
     assert FileSet(workdir, (one,)).folder != FileSet(workdir, (one, two)).folder
-
-
-def test_a_version_is_named_by_what_is_in_it() -> None:
-    assert Version("a", "b", "/k").name == Version("a", "b", "/other").name
-    assert Version("a", "b", "/k").name != Version("ab", "", "/k").name
-
-
-def test_what_is_no_version_is_never_destroyed() -> None:
-    with pytest.raises(ValueError, match="is not the name of a version"):
-        REPLACE.destroy_keys(FileSet(HostWorkdir("web1", "c4f3", "test"), ()), "../x")
 
 
 @pytest.mark.parametrize("name", INSTALLERS)
