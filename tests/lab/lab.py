@@ -32,9 +32,9 @@ from tests.lab.installed import Service, lay, paths_of
 from tests.lab.leaves import Served
 from tests.lab.revocation import Responder
 from tests.lab.servers import Current, listening, make_context, tell_names_apart
-from tests.lab.sink import mail_sink
 from tests.lab.watch import Watched, watching
 from tests.lab.website import website
+from tests.support.notify.mail_folder import serve_mail_folder
 from tests.support.sockets import bind
 from tests.support.store.issuance import Authority
 from tests.support.store.server import serving
@@ -102,7 +102,7 @@ async def serve(path: Path, *labels: str) -> AsyncIterator[Lab]:
             resolver=f"{LOCAL}:{await stack.enter_async_context(name_server(zone, LOCAL))}",
             website_port=website_port,
             control_port=await stack.enter_async_context(control({service.name: service for service in services})),
-            mail_port=await stack.enter_async_context(mail_sink(folder.mail)),
+            mail_port=await stack.enter_async_context(serve_mail_folder(folder.mail)),
             store_url=store.base_url,
             token=token,
         )

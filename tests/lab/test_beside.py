@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import email
 import json
 import smtplib
 from collections.abc import Iterator
@@ -76,13 +77,15 @@ def test_the_store_finds_no_proof_for_a_name_that_leads_nowhere(store: Issuer) -
     assert (order.status, "nxdomain.lab.test: no address" in order.message) == ("pending-validation", True)
 
 
-def test_every_letter_is_a_file(lab: Lab, configuration: Configuration) -> None:
+def test_each_email_is_stored_as_a_file(lab: Lab, configuration: Configuration) -> None:
     relay = urlsplit(section(configuration, "mail").table["smtp"])
     for number in (1, 2):
         with smtplib.SMTP(str(relay.hostname), relay.port or 0, timeout=5) as client:
             client.sendmail("a@lab.test", ["b@lab.test"], f"Subject: {number}\r\n\r\nbody\r\n")
-    letters = sorted(Path(lab.mail).iterdir())
-    assert [letter.read_bytes().splitlines()[0] for letter in letters] == [b"Subject: 1", b"Subject: 2"]
+    files = sorted(Path(lab.mail).iterdir())
+    messages = [email.message_from_bytes(file.read_bytes()) for file in files]
+    assert [message["Subject"] for message in messages] == ["1", "2"]
+    assert {message["X-Recipients"] for message in messages} == {"b@lab.test"}
 
 
 def test_a_leaf_says_where_its_issuer_is_published(configuration: Configuration) -> None:
