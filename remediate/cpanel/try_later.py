@@ -24,14 +24,14 @@ _NEW: Final = re.compile(r"^new (.+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
-class Tried:
+class TryLaterResult:
     """The result of the program: the new lines of atq, and why there are none."""
 
     rows: str
-    said: str = ""
+    output: str = ""
 
 
-def trying_later(host: str, action: str, path: str, home: str) -> Command:
+def try_later_command(host: str, action: str, path: str, home: str) -> Command:
     """Return the command that makes the panel run an action in an hour; it ends with ABSENT if there is no panel."""
     arguments = (PROGRAM, action, path, home, *ARGUMENTS)
     return Command(
@@ -42,7 +42,7 @@ def trying_later(host: str, action: str, path: str, home: str) -> Command:
     )
 
 
-def read_tried(done: CommandResult) -> Tried | None:
+def read_try_later(done: CommandResult) -> TryLaterResult | None:
     """Return the result of the program; None if the panel does not have it."""
     if done.status == ABSENT:
         return None
@@ -50,5 +50,7 @@ def read_tried(done: CommandResult) -> Tried | None:
     words = one_line(f"{done.error} {_NEW.sub('', _ENDED.sub('', done.output))}", 200)
     if ended is None or ended[1] != "0":
         status = f"it ended with {ended[1]}" if ended else "it did not finish"
-        return Tried(rows, ": ".join(filter(None, (status, words))))
-    return Tried(rows, words if rows else ": ".join(filter(None, ("it ended well, and queued nothing", words))))
+        return TryLaterResult(rows, ": ".join(filter(None, (status, words))))
+    return TryLaterResult(
+        rows, words if rows else ": ".join(filter(None, ("it ended with 0 and queued nothing", words)))
+    )

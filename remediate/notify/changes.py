@@ -72,12 +72,14 @@ def without_silenced(state: NotifiedState | None, report: RunReport) -> Notified
     """Return a state without the findings that are silenced now: their absence is not a change."""
     if state is None:
         return None
-    items = ((section.host, item, _audible(item, report)) for section in state.sections for item in section.items)
-    kept = ((host, replace(item, findings=audible)) for host, item, audible in items if audible or not item.findings)
+    items = ((section.host, item, _not_silenced(item, report)) for section in state.sections for item in section.items)
+    kept = (
+        (host, replace(item, findings=remaining)) for host, item, remaining in items if remaining or not item.findings
+    )
     return replace(state, sections=by_host(kept))
 
 
-def _audible(item: ReportItem, report: RunReport) -> tuple[FindingKey, ...]:
+def _not_silenced(item: ReportItem, report: RunReport) -> tuple[FindingKey, ...]:
     return tuple(finding for finding in item.findings if not is_silent(finding, report))
 
 

@@ -83,7 +83,7 @@ def case_items(report: RunReport) -> Iterator[tuple[str, ReportItem]]:
     """Yield an item for each case, with its host. A planned case without a result was not begun."""
     ended = {result.case.id for result in report.case_results}
     not_begun = [
-        CaseResult(case, "waiting", cause=Cause.RUN_NOT_BEGUN, note="no repair was begun")
+        CaseResult(case, "waiting", cause=Cause.RUN_NOT_BEGUN, note="the repair was not started")
         for case in report.plan.cases
         if case.id not in ended
     ]
@@ -125,7 +125,7 @@ def _verified(attempt: LastAttempt, report: RunReport) -> str:
     ends = [endpoint.not_after for endpoint in served if endpoint and endpoint.not_after]
     until = f"; the certificate is valid until {format_utc(min(ends))}" if ends else ""
     dropped = [f"{name.name} is no longer in the certificate: {name.why}" for name in attempt.case.dropped_names]
-    return "\n".join((f"it is proven on every address{until}", *filter(None, [attempt.note]), *dropped))
+    return "\n".join((f"verified at every address{until}", *filter(None, [attempt.note]), *dropped))
 
 
 def _tried(attempt: LastAttempt, journal: Journal) -> str:
@@ -188,7 +188,8 @@ def _item(case: Case, **differing: object) -> ReportItem:
 def ports(endpoints: Iterable[str]) -> str:
     """Return endpoints without the host, which is in the title of the section."""
     parsed = map(parse_id, endpoints)
-    return ", ".join(dict.fromkeys(str(one if one.is_host else replace(one, host=None)) for one in parsed))
+    texts = (str(endpoint if endpoint.is_host else replace(endpoint, host=None)) for endpoint in parsed)
+    return ", ".join(dict.fromkeys(texts))
 
 
 def host_sections(report: RunReport, level: Severity, *, unknown_fails: bool = True) -> tuple[HostSection, ...]:

@@ -17,13 +17,13 @@ from typing import Final
 
 from audit.redaction import Secrets
 from audit.text import one_line
-from remediate.cpanel.try_later import PROGRAM, Tried, read_tried, trying_later
+from remediate.cpanel.try_later import PROGRAM, TryLaterResult, read_try_later, try_later_command
 from remediate.hosts import script
 from remediate.hosts.command import Command, CommandResult, CommandRunner
 from remediate.pki.secret_scan import find_secret
 
-QUEUE: Final = "c"  # nicer than at's own `a`; `b` and the queues `A` to `Z` would wait for a quiet machine
-DELAY_MIN: Final = 60  # the seed: checks the Store again in an hour
+QUEUE: Final = "c"  # runs at a higher nice value than the default `a`; `b` and `A` to `Z` would wait for a low load
+DELAY_MIN: Final = 60  # the vendor's page: checks the Store again in an hour
 _PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 _ROW: Final = re.compile(r"(?P<number>[0-9]{1,9})\s+(?P<when>\S.*\S)\s+(?P<queue>[A-Za-z=])(?:\s+(?P<user>\S+))?\s*")
@@ -119,7 +119,7 @@ def commands(resume_job: ResumeJob) -> tuple[Command, Command, Command]:
     look = Command(host, "look for a queued job", script("at/list_jobs"), marks, changes=False)
     arguments = (QUEUE, resume_job.script, str(DELAY_MIN), _PATH, resume_job.home)
     queue = Command(host, f"contact the issuer again in {DELAY_MIN} minutes", script("at/queue_job"), arguments)
-    return look, trying_later(host, action, _PATH, resume_job.home), queue
+    return look, try_later_command(host, action, _PATH, resume_job.home), queue
 
 
 def queue_resume(session: CommandRunner, resume_job: ResumeJob, *, allowed: bool) -> Queued | NotQueued:
@@ -138,11 +138,11 @@ def queue_resume(session: CommandRunner, resume_job: ResumeJob, *, allowed: bool
 
 
 def _queue_anew(session: CommandRunner, host: str, panel: Command, queue: Command) -> Queued | NotQueued:
-    """Queue a job by the panel's program, or by at if that does not take it."""
-    tried = read_tried(session.run(panel))
-    if tried and (jobs := read_queue(tried.rows)):
-        return _kept_if_atd_runs(session, host, jobs[-1], tried.said)
-    return _with_note(_read_queued(session, host, session.run(queue)), tried)
+    """Queue a job by the panel's program, or by at if that program does not queue it."""
+    try_later = read_try_later(session.run(panel))
+    if try_later and (jobs := read_queue(try_later.rows)):
+        return _kept_if_atd_runs(session, host, jobs[-1], try_later.output)
+    return _with_note(_read_queued(session, host, session.run(queue)), try_later)
 
 
 def _replace_outdated(session: CommandRunner, resume_job: ResumeJob, queued: Queued) -> Queued:
@@ -183,11 +183,11 @@ def _kept_if_atd_runs(session: CommandRunner, host: str, job: Job, output: str) 
     return Queued(job)
 
 
-def _with_note(queued: Queued | NotQueued, tried: Tried | None) -> Queued | NotQueued:
+def _with_note(queued: Queued | NotQueued, try_later: TryLaterResult | None) -> Queued | NotQueued:
     """Add a note to a job of at: the panel's program did not queue it."""
-    if tried is None or isinstance(queued, NotQueued):
+    if try_later is None or isinstance(queued, NotQueued):
         return queued
-    return replace(queued, note=f"; by at, as {PROGRAM} did not take it: {tried.said}")
+    return replace(queued, note=f"; queued by at, because {PROGRAM} did not queue it: {try_later.output}")
 
 
 def _refusal(resume_job: ResumeJob) -> str | None:
@@ -204,4 +204,4 @@ def _why_at_failed(done: CommandResult) -> str:
     words = one_line(f"{done.error} {done.output}", 200)
     if "permission" in words:
         return f"this user may not use at (/etc/at.allow, /etc/at.deny): {words}"
-    return f"at did not take it: {words or 'it did not finish'}"
+    return f"at did not queue the job: {words or 'it did not finish'}"

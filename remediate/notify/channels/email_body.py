@@ -171,7 +171,7 @@ def _rows(item: ReportItem) -> Iterator[tuple[str, list[str]]]:
         ("Tried", printable_lines(item.tried)),
         ("Happened", _happened(item)),
         ("What to do", printable_lines(item.to_do)),
-        ("Next try", [f"with the first run after {format_utc(item.next_try)}"] if item.next_try else []),
+        ("Next attempt", [f"with the first run after {format_utc(item.next_try)}"] if item.next_try else []),
     )
     return ((name, texts) for name, texts in rows if texts)
 

@@ -63,7 +63,7 @@ def _item(host: str, item: ReportItem) -> Mapping[str, Any]:
         "tried": _text(item.tried),
         "happened": _text(item.happened),
         "to_do": _text(item.to_do),
-        "next_try": format_time(item.next_try) if item.next_try else None,
+        "next_attempt": format_time(item.next_try) if item.next_try else None,
         "below_threshold": item.below_threshold,
         "findings": [
             {"endpoint": one_line(found.endpoint, 300), "check": one_line(found.check, 60)} for found in findings

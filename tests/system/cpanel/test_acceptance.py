@@ -154,7 +154,7 @@ def test_the_contact_of_the_panel_is_told(nights: Nights) -> None:
     assert letter["X-Recipients"] == CONTACT
     assert str(letter["Subject"]).endswith("repaired")
     assert "self-signed" in nights.first.letter
-    assert "proven on every address" in nights.first.letter
+    assert "verified at every address" in nights.first.letter
 
 
 def test_the_next_night_has_nothing_to_do(nights: Nights) -> None:

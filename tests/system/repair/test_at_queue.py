@@ -135,7 +135,7 @@ def test_where_the_panels_program_is_out_of_order_at_takes_it(queueing: Host) ->
     queueing.write(HostFile(PROGRAM, _REFUSING, 0o755))
     said = queue_resume(LabSession(queueing), AGAIN, allowed=True)
     assert isinstance(said, Queued)
-    assert said.note == f"; by at, as {PROGRAM} did not take it: it ended with 3: it is out of order"
+    assert said.note == f"; queued by at, because {PROGRAM} did not queue it: it ended with 3: it is out of order"
     assert AGAIN.marker in queueing.do("at", "-c", str(said.job.number))
 
 

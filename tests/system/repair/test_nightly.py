@@ -92,7 +92,7 @@ def test_one_letter_arrived_by_way_of_a_real_exim(nights: Nights) -> None:
     assert str(letter["Subject"]).endswith("repaired")
     body = letter.get_body(("plain",))
     assert body is not None
-    assert "it is proven on every address" in body.get_content()
+    assert "verified at every address" in body.get_content()
 
 
 def test_who_came_for_the_proof_is_told_with_the_step_in_the_report_and_in_the_letter(nights: Nights) -> None:

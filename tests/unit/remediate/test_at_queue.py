@@ -1,4 +1,4 @@
-"""One continuation is queued, none twice, none with a secret, and where none can be the sentence says why."""
+"""One job is queued, never a second one and none with a secret; if none can be queued, the line says why."""
 
 from __future__ import annotations
 
@@ -152,9 +152,9 @@ def test_job_that_no_atd_would_start_is_removed() -> None:
         (CommandResult(1, "You do not have permission to use at."), "this user may not use at"),
         (
             CommandResult(1, "Cannot open \x1b[2J spool"),
-            "at did not take it: Cannot open \N{REPLACEMENT CHARACTER}[2J spool",
+            "at did not queue the job: Cannot open \N{REPLACEMENT CHARACTER}[2J spool",
         ),
-        (CommandResult(None, ""), "at did not take it: it did not finish"),
+        (CommandResult(None, ""), "at did not queue the job: it did not finish"),
     ],
 )
 def test_reason_why_at_failed_is_reported(done: CommandResult, why: str) -> None:
@@ -185,14 +185,14 @@ def test_panel_program_is_tried_first_with_its_documented_arguments() -> None:
     ("done", "why"),
     [
         (CommandResult(0, "unknown option\nended 2\n"), "it ended with 2: unknown option"),
-        (CommandResult(0, "fine\nended 0\n"), "it ended well, and queued nothing: fine"),
+        (CommandResult(0, "fine\nended 0\n"), "it ended with 0 and queued nothing: fine"),
         (CommandResult(None, "", "cut off"), "it did not finish: cut off"),
     ],
 )
 def test_at_queues_the_job_if_the_panel_program_fails(done: CommandResult, why: str) -> None:
     queued = queue_resume(Scripted([CommandResult(0, ""), done, QUEUED]), AGAIN, allowed=True)
     assert isinstance(queued, Queued)
-    assert str(queued).endswith(f"; by at, as {PROGRAM} did not take it: {why}")
+    assert str(queued).endswith(f"; queued by at, because {PROGRAM} did not queue it: {why}")
 
 
 def test_job_of_the_panel_program_is_removed_if_no_atd_runs() -> None:

@@ -44,7 +44,7 @@ _DOWN: Final = item(
     to_do="start the service now",
     next_try=None,
 )
-_REPAIRED: Final = item(state="repaired", causes=(), happened="proven on every address", to_do="", next_try=None)
+_REPAIRED: Final = item(state="repaired", causes=(), happened="verified at every address", to_do="", next_try=None)
 _MINOR: Final = item(
     services=(), endpoint="", check="host.clock", causes=(), tried="", severity=Severity.LOW, below_threshold=True
 )

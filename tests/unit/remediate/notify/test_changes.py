@@ -36,7 +36,7 @@ def test_failure_has_a_row_for_each_fact_and_the_next_attempt(
         "Happened: www.example.com at 192.0.2.7: blocked: nothing listens [dcv.blocked]",
         "- http://www.example.com/.well-known/pki-validation/X.txt at 2001:db8::7: timed out",
         "What to do: open TCP port 80 of the address above",
-        "Next try: with the first run after 2026-11-23 05:00 UTC",
+        "Next attempt: with the first run after 2026-11-23 05:00 UTC",
     ):
         assert expected in text
     assert lines[-1] == "notification 1 sent"
@@ -134,7 +134,7 @@ def test_case_that_waits_by_the_plan_names_every_cause(runs: NightlyRuns) -> Non
 
 def test_planned_case_that_was_not_begun_is_notified(runs: NightlyRuns) -> None:
     runs.notify(*expired())
-    assert "no repair was begun [run.not-begun]" in text_of(runs.box.emails[0])
+    assert "the repair was not started [run.not-begun]" in text_of(runs.box.emails[0])
 
 
 def test_secret_is_withheld_and_the_failure_is_notified_without_it(runs: NightlyRuns, tmp_path: Path) -> None:

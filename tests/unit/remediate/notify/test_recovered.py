@@ -32,7 +32,7 @@ def test_repair_is_notified_once_with_its_dropped_names(runs: NightlyRuns) -> No
     assert message["Subject"] == "web1: certificate for www.example.com expired 3 days ago; repaired"
     text = text_of(message)
     assert "All problems were repaired and verified by connecting to each address." in text
-    assert "it is proven on every address; the certificate is valid until 2026-11-20 00:00 UTC" in text
+    assert "verified at every address; the certificate is valid until 2026-11-20 00:00 UTC" in text
     assert "old.example.com is no longer in the certificate: it does not resolve" in text
     assert runs.notify(*renewed()) == ()
 

@@ -29,7 +29,9 @@ def data_of(of: Notification) -> dict[str, Any]:
 
 
 def test_body_has_the_documented_fields() -> None:
-    repaired = item(state="repaired", causes=(), tried="", happened="it is proven", to_do="", next_try=None)
+    repaired = item(
+        state="repaired", causes=(), tried="", happened="verified at every address", to_do="", next_try=None
+    )
     failed = item(causes=(Cause.SERVICE_DOWN,), severity=Severity.CRITICAL, findings=(WEB,))
     body = render_body(notification(section(repaired, failed, host="local"), remarks=("no mail to x@example.net",)))
     assert json.loads(body) == {
@@ -56,7 +58,7 @@ def test_body_has_the_documented_fields() -> None:
                     "tried": "a new certificate from the issuer store",
                     "happened": "DCV file not reachable",
                     "to_do": "open port 80 of 192.0.2.7",
-                    "next_try": "2026-11-25T02:00:00Z",
+                    "next_attempt": "2026-11-25T02:00:00Z",
                     "below_threshold": False,
                     "findings": [{"endpoint": "web1/https://www.example.com:443", "check": "cert.expiring"}],
                     "omitted_findings": 0,
@@ -71,9 +73,9 @@ def test_body_has_the_documented_fields() -> None:
                     "reason": "certificate for mail.example.com expires in 2 days",
                     "causes": [],
                     "tried": "",
-                    "happened": "it is proven",
+                    "happened": "verified at every address",
                     "to_do": "",
-                    "next_try": None,
+                    "next_attempt": None,
                     "below_threshold": False,
                     "findings": [],
                     "omitted_findings": 0,
