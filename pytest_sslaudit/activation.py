@@ -6,12 +6,14 @@ Every pytest run imports this module. It imports nothing of the audit, and reads
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 import pytest
 
+ADDED_CHECKS: Final = pytest.StashKey[Mapping[Path, tuple[Callable[..., None], ...]]]()
+"""The checks of other distributions that the configuration names, by the file of their module."""
 IGNORING: Final = ("ignore", "ignore_glob")
 NARROWING: Final = (
     "keyword", "markexpr", "deselect", "lf", "failedfirst", "stepwise", "maxfail", "collectonly", "audit_check",
@@ -53,6 +55,11 @@ def checks_folder() -> Path:
 def is_built_in(file: Path) -> bool:
     """Return whether a file holds built-in checks."""
     return file.name.startswith("test_") and file.suffix == ".py" and file.parent == checks_folder()
+
+
+def is_added(file: Path, config: pytest.Config) -> bool:
+    """Return whether a file holds checks of another distribution that the configuration names."""
+    return file in config.stash.get(ADDED_CHECKS, {})
 
 
 def _is_enabled(root: Path) -> bool:
@@ -116,11 +123,12 @@ def is_restricted(config: pytest.Config) -> bool:
     """Return whether the command line itself leaves tests out."""
     given = command_line(config)
     places: list[str] = getattr(given, "file_or_dir", None) or []
-    whole = any(names_audit(config, [place]) and _is_whole(place) for place in places)
+    whole = any(names_audit(config, [place]) and is_whole(place) for place in places)
     return bool(options_given(given, NARROWING)) or (bool(places) and not whole)
 
 
-def _is_whole(place: str) -> bool:
+def is_whole(place: str) -> bool:
+    """Return whether an argument names the whole audit: the package, or its folder."""
     return place == audit_folder().name or Path(place).absolute() == audit_folder()
 
 

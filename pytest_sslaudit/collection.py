@@ -22,7 +22,7 @@ from audit.host.discovery import redacted
 from audit.json_codec import nearest
 from audit.text import matches_glob
 from pytest_sslaudit import fixtures
-from pytest_sslaudit.activation import audit_folder, checks_folder, ignores_files, is_built_in
+from pytest_sslaudit.activation import audit_folder, checks_folder, ignores_files, is_added, is_built_in
 from pytest_sslaudit.evidence import CollectedTests
 from pytest_sslaudit.run_state import STALE_WAIVER, Run, current_run
 from pytest_sslaudit.settings import INVENTORY, TESTINFRA
@@ -39,7 +39,8 @@ class BuiltInCollection:
     @pytest.hookimpl(tryfirst=True)
     def pytest_ignore_collect(self, collection_path: Path, config: pytest.Config) -> bool | None:
         """Collect the folders and their files, unless the command line has `--ignore` or `--ignore-glob`."""
-        if collection_path not in (audit_folder(), checks_folder()) and not is_built_in(collection_path):
+        is_ours = collection_path in (audit_folder(), checks_folder()) or is_built_in(collection_path)
+        if not is_ours and not is_added(collection_path, config):
             return None
         return None if ignores_files(config) else False
 
@@ -59,10 +60,11 @@ class BuiltInCollection:
         self, collector: pytest.Collector, name: str, obj: object
     ) -> list[pytest.Item | pytest.Collector] | None:
         """Collect a built-in check where it is defined, even if `python_functions` does not match its name."""
-        is_ours = isinstance(collector, pytest.Module) and is_built_in(collector.path)
-        if not is_ours or check_of(obj) is None:
+        if not isinstance(collector, pytest.Module) or check_of(obj) is None:
             return None
-        return list(collector._genfunctions(name, obj))  # type: ignore[attr-defined]  # noqa: SLF001 - as pytest does
+        if not is_built_in(collector.path) and not is_added(collector.path, collector.config):
+            return None
+        return list(collector._genfunctions(name, obj))  # noqa: SLF001 - as pytest does
 
 
 class Parametrize:
@@ -83,7 +85,8 @@ class Parametrize:
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> Generator[None, None, None]:
         """Parametrize over the endpoints; keep testinfra from combining each of them with each host."""
         run = current_run(metafunc.config)
-        if audit_folder() in metafunc.definition.path.parents:
+        file = metafunc.definition.path
+        if audit_folder() in file.parents or is_added(file, metafunc.config):
             _require_own_fixtures(metafunc)
         if not _is_ours(metafunc):
             return (yield)

@@ -60,10 +60,17 @@ class Controller:
         self.interrupted = self.broken_collection = self.probed = False
         self._undo: list[Callable[[], object]] = []
         require_writable_reports(config)
-        writes = settings.results is not None and not config.option.collectonly
-        self.results = ResultsFile(settings.results) if settings.results and writes else None
+        self.results = None if config.option.collectonly else self._results_file()
         self.store = self._make_evidence_store()
         self._started = datetime.now(UTC)
+
+    def _results_file(self) -> ResultsFile | None:
+        """Open the results file; without one, reports are made from a temporary one."""
+        if self.settings.results or not self.settings.reports:
+            return ResultsFile(self.settings.results) if self.settings.results else None
+        folder = temporary_evidence_store().folder
+        self._undo.append(lambda: shutil.rmtree(folder, ignore_errors=True))
+        return ResultsFile(folder / "results.jsonl")
 
     def _make_evidence_store(self) -> EvidenceStore:
         if self.settings.from_evidence:
@@ -102,6 +109,7 @@ class Controller:
                 started=format_time(self._started),
                 policy=[profile.name for profile in run.profiles],
                 trust=list(self.settings.trust),
+                extensions=[extension.row for extension in self.settings.extensions],
             )
 
     @pytest.hookimpl(optionalhook=True)
@@ -230,7 +238,7 @@ class Controller:
             )
 
     def _note_missing_results(self) -> None:
-        missing = missing_results(self.run, self.totals)
+        missing = missing_results(self.config, self.run, self.totals)
         self.totals.partial = tuple(dict.fromkeys(endpoint for _, endpoint in missing))
         if not self.interrupted:
             self.totals.gaps, self.totals.notes = completeness_messages(self.config, missing, self.totals)

@@ -229,7 +229,7 @@ def require_writable_reports(config: pytest.Config) -> None:
     for flag, option in REPORT_OPTIONS:
         path = getattr(config.option, option, None)
         if path:
-            _require_writable(flag, _place(path))
+            require_writable(flag, _place(path))
     html = getattr(config.option, "htmlpath", None)
     if html and not config.option.self_contained_html:
         _make_assets_folder(_place(html).parent / "assets")
@@ -249,7 +249,8 @@ def _make_assets_folder(folder: Path) -> None:
         raise pytest.UsageError(message) from error
 
 
-def _require_writable(flag: str, file: Path) -> None:
+def require_writable(flag: str, file: Path) -> None:
+    """Raise pytest.UsageError for a file that cannot be written, or that another user could redirect."""
     try:
         safe_path(file)
         file.parent.mkdir(parents=True, exist_ok=True)  # as the report itself would

@@ -23,6 +23,7 @@ OPTIONS: Final[tuple[tuple[str, str | None, bool, str], ...]] = (
     ("inconclusive", "MODE", False, "what an inconclusive verdict does: fail (default) or report"),
     ("waivers", "FILE", False, "TOML file of [[waiver]] tables: check, endpoint, reason, owner, expires"),
     ("results", "FILE", False, "write the results there, one JSON object per line"),
+    ("report", "NAME=FILE", True, "write a report there that an installed distribution provides (docs/extending.md)"),
     ("evidence", "DIR", False, "keep the observations there"),
     ("from-evidence", "DIR", False, "judge the observations kept there, without network"),
     ("timeout", "S", False, "deadline of one probe in seconds (default 10)"),

@@ -3,21 +3,35 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
+from collections.abc import Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Final
 
 import pytest
 
+from audit.checks import check_of
 from audit.config import BadConfiguration, Configuration, read_configuration
+from audit.config.extensions import ExtensionKind, find_extension, find_member
+from audit.evaluation.evaluate import CheckFunction
 from audit.evaluation.key_index import sharing_from
 from audit.json_codec import parse_time
 from pytest_sslaudit import fixtures
-from pytest_sslaudit.activation import audit_folder, follow_moved_checks, names_audit, names_tests
+from pytest_sslaudit.activation import (
+    ADDED_CHECKS,
+    audit_folder,
+    follow_moved_checks,
+    is_whole,
+    names_audit,
+    names_tests,
+)
 from pytest_sslaudit.collection import BuiltInCollection, Parametrize, Selection, Worker
 from pytest_sslaudit.controller import Controller
 from pytest_sslaudit.evidence import EvidenceStore
 from pytest_sslaudit.remediation import register_remediation, require_valid_sections
 from pytest_sslaudit.reports.html import HtmlReport
+from pytest_sslaudit.reports.report_files import ReportFiles, load_reports
 from pytest_sslaudit.reports.summary import Summary
 from pytest_sslaudit.run_state import KEY, Run
 from pytest_sslaudit.runtest import Judging
@@ -25,8 +39,8 @@ from pytest_sslaudit.settings import Settings, read_settings
 
 PARTS: Final = tuple(
     f"sslaudit-{part}"
-    for part in ("worker", "controller", "remediation", "summary", "html", "fixtures", "collection", "parametrize",
-                 "selection", "judging")
+    for part in ("worker", "controller", "reports", "remediation", "summary", "html", "fixtures", "collection",
+                 "parametrize", "selection", "judging")
 )  # fmt: skip
 """The names under which the parts of an audit are registered."""
 
@@ -36,6 +50,7 @@ def start(config: pytest.Config) -> None:
     _refuse_another_audit()
     settings = read_settings(config, _configuration(config))
     follow_moved_checks(config)
+    config.stash[ADDED_CHECKS] = _added_checks(settings.configuration)
     _collect_audit(config)
     manager = config.pluginmanager
     _refuse_parts_switched_off(manager)
@@ -43,10 +58,13 @@ def start(config: pytest.Config) -> None:
         config.stash[KEY] = _run_of_worker(settings, config.workerinput["sslaudit"])
         manager.register(Worker(), "sslaudit-worker")
     else:
+        reports = load_reports(settings.reports)
         controller = Controller(config, settings)
         manager.register(controller, "sslaudit-controller")
+        if controller.results and reports:
+            manager.register(ReportFiles(reports, controller.results, controller.totals), "sslaudit-reports")
         register_remediation(config, controller)
-        manager.register(Summary(config, controller.totals), "sslaudit-summary")
+        manager.register(Summary(config, controller.totals, settings.extensions), "sslaudit-summary")
         if manager.hasplugin("html"):
             manager.register(HtmlReport(controller.totals, "TLS audit", settings.policy), "sslaudit-html")
     manager.register(fixtures, "sslaudit-fixtures")
@@ -83,9 +101,41 @@ def _refuse_another_audit() -> None:
 
 
 def _collect_audit(config: pytest.Config) -> None:
-    """Add the built-in checks if the command line names no tests to collect."""
+    """Add the built-in checks if the command line names no tests to collect, and to all of them those that are added.
+
+    A worker of xdist has the arguments of the main process already.
+    """
     if not names_tests(config) and not names_audit(config, config.args):
         config.args.append(str(audit_folder()))
+    if any(map(is_whole, config.args)):
+        config.args += [str(file) for file in config.stash[ADDED_CHECKS] if str(file) not in config.args]
+
+
+def _added_checks(configuration: Configuration) -> Mapping[Path, tuple[CheckFunction, ...]]:
+    """Return the checks that `[extensions]` names, by the file of their module; raises pytest.UsageError."""
+    place = f"{configuration.file or 'configuration'}: [extensions] checks"
+    found = dict[Path, tuple[CheckFunction, ...]]()
+    try:
+        for name in configuration.extensions.checks:
+            extension = find_extension(ExtensionKind.CHECK, name)
+            if extension is not None and extension.entry_point.module not in sys.modules:
+                pytest.register_assert_rewrite(extension.entry_point.module)
+            file, functions = find_member(ExtensionKind.CHECK, name, {}, _checks_of, place=place)
+            found[file] = functions
+    except BadConfiguration as error:
+        raise pytest.UsageError(str(error)) from error
+    return found
+
+
+def _checks_of(module: object) -> tuple[Path, tuple[CheckFunction, ...]]:
+    """Return the file and the checks of a module; raises TypeError if it has none."""
+    file = getattr(module, "__file__", None)
+    if not isinstance(module, ModuleType) or not file or hasattr(module, "__path__"):
+        raise TypeError(f"{module!r} is not a module of one file (docs/extending.md)")
+    functions = tuple(value for value in vars(module).values() if check_of(value) is not None)
+    if not functions:
+        raise TypeError(f"no function of the module {module.__name__} is marked with @check (docs/extending.md)")
+    return Path(file).absolute(), functions
 
 
 def _run_of_worker(settings: Settings, worker_input: dict[str, str]) -> Run:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
 from pathlib import Path
@@ -10,12 +11,14 @@ from typing import Any, Literal
 import pytest
 
 from audit.config import (
+    BadConfiguration,
     Configuration,
     profile_named,
     read_waivers,
     state_folder,
     trusted,
 )
+from audit.config.extensions import InstalledExtension, used_extensions
 from audit.config.revocation_cache import AnswerCache
 from audit.config.trust_sources import has_key_list
 from audit.endpoint import BadEndpoint, Endpoint, parse_endpoint
@@ -62,6 +65,7 @@ class Settings:
     waivers: tuple[Waiver, ...]
     waivers_file: Path | None
     results: Path | None
+    reports: Mapping[str, Path]
     evidence: Path | None
     from_evidence: Path | None
     limits: Limits
@@ -71,6 +75,7 @@ class Settings:
     may_continue: bool
     issuer: str | None
     invocation: Invocation
+    extensions: tuple[InstalledExtension, ...]
 
     def for_engine(self, anchors: Anchors, now: datetime) -> AuditSettings:
         """Return the settings that `audit.engine` takes, with these trust anchors, as of that instant."""
@@ -93,6 +98,7 @@ def read_settings(config: pytest.Config, file: Configuration) -> Settings:
     options = _Options(config, invocation.configuration)
     waivers_file = options.path("waivers")
     policy = tuple(_profile(name, options.file) for name in options.names("policy"))
+    reports = _reports(config, options.file)
     return Settings(
         configuration=options.file,
         hosts=_hosts(config) or options.file.hosts,
@@ -106,6 +112,7 @@ def read_settings(config: pytest.Config, file: Configuration) -> Settings:
         waivers=_waivers(waivers_file) if waivers_file else (),
         waivers_file=waivers_file,
         results=options.path("results"),
+        reports=reports,
         evidence=options.path("evidence"),
         from_evidence=options.path("from_evidence"),
         limits=probe_limits(_limits(config, options.file), policy),
@@ -115,6 +122,7 @@ def read_settings(config: pytest.Config, file: Configuration) -> Settings:
         may_continue=_may_continue(config),
         issuer=config.option.audit_issuer,
         invocation=invocation,
+        extensions=_extensions(options.file, reports),
     )
 
 
@@ -186,6 +194,29 @@ def _endpoints(config: pytest.Config, file: Configuration) -> tuple[Endpoint, ..
         return tuple(parse_endpoint(url) for url in (config.option.audit_endpoint or file.endpoints))
     except BadEndpoint as error:
         raise pytest.UsageError(f"endpoint {error}") from error
+
+
+def _reports(config: pytest.Config, file: Configuration) -> Mapping[str, Path]:
+    """Return the file of each report: those of the command line, else those of the configuration."""
+    given: list[str] | None = config.option.audit_report
+    if not given:
+        return {name: file.path(path) for name, path in file.reports.items()}
+    reports = dict[str, Path]()
+    for text in given:
+        name, _, path = text.partition("=")
+        if not (name and path):
+            raise pytest.UsageError(f"--audit-report {text!r}: write NAME=FILE, such as inventory=inventory.csv")
+        if name in reports:
+            raise pytest.UsageError(f"--audit-report {name}: it is given twice; leave one out")
+        reports[name] = Path(path).expanduser().absolute()
+    return reports
+
+
+def _extensions(file: Configuration, reports: Mapping[str, Path]) -> tuple[InstalledExtension, ...]:
+    try:
+        return used_extensions(file, reports)
+    except BadConfiguration as error:
+        raise pytest.UsageError(str(error)) from error
 
 
 def _trust(config: pytest.Config, file: Configuration) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ from remediate.execution.placeholder_cases import install_waiting_placeholders
 from remediate.execution.rollback import rollback
 from remediate.execution.scheduler import repair
 from remediate.hosts.workdir import ROOT, HostWorkdir
+from remediate.installers import configured_installers
 from remediate.model.audit_results import AuditResults
 from remediate.model.case import Case
 from remediate.model.options import RunOptions
@@ -110,6 +111,7 @@ class RepairRun:
 def validate_configuration(options: RunOptions, *, is_dry_run: bool = False) -> None:
     """Raise BadConfiguration or UnusableState if the configuration or the state directory makes repairs impossible."""
     configured_issuer(options)
+    configured_installers(options.configuration)
     notification_settings(options)
     root_hints(options)
     _require_separate_state(options)

@@ -6,7 +6,7 @@ This package reads files. It opens no connection and logs into no host.
 from __future__ import annotations
 
 from audit.config.loader import profile_named, read_configuration, read_waivers
-from audit.config.logins import host_of, logins
+from audit.config.logins import extension_services, host_of, logins
 from audit.config.private_files import state_folder
 from audit.config.schema import BadConfiguration, Configuration, Secret
 from audit.config.secret import known_secrets, read_secret, require_private_secrets
@@ -18,6 +18,7 @@ __all__ = [
     "ConfigSection",
     "Configuration",
     "Secret",
+    "extension_services",
     "host_of",
     "known_secrets",
     "logins",

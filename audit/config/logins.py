@@ -2,19 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
+from audit.config.extensions import ExtensionKind, find_member, instance_of
 from audit.config.schema import BadConfiguration, Configuration, HostSettings, ServiceSettings
 from audit.endpoint import BadEndpoint, parse_endpoint
 from audit.host.discovery import Login
+from audit.services import SERVICES, Service
 from audit.services.declared import DeclaredService
+from audit.services.model import MAX_SCRIPT_BYTES
 from audit.text import matches_glob
 
 
 def logins(hosts: Iterable[str], configuration: Configuration, testinfra: Mapping[str, Any]) -> tuple[Login, ...]:
     """Return the login of each host specification; raises BadConfiguration. `testinfra` are testinfra's own options."""
-    return tuple(_login(hostspec, configuration, testinfra) for hostspec in hosts)
+    extensions = extension_services(configuration) if hosts else ()
+    return tuple(replace(_login(host, configuration, testinfra), extensions=extensions) for host in hosts)
+
+
+def extension_services(configuration: Configuration) -> tuple[Service, ...]:
+    """Return the services that `[extensions]` names; raises BadConfiguration, also for a process of two services."""
+    place = f"{configuration.file or 'configuration'}: [extensions] services"
+    built_in, found = {service.name: service for service in SERVICES}, list[Service]()
+    owners = {process: service.name for service in SERVICES for process in service.processes}
+    for name in dict.fromkeys(configuration.extensions.services):
+        service = find_member(ExtensionKind.SERVICE, name, built_in, _with_shell(name), place=place)
+        if name in built_in:
+            raise BadConfiguration(f"{place}: {name!r} is built in and always looked for. Remove it from the list.")
+        for process in service.processes:
+            owner = owners.setdefault(process, name)
+            if owner != name:
+                raise BadConfiguration(f"{place}: the process {process!r} of {name} is also one of {owner}")
+        found.append(service)
+    return tuple(found)
+
+
+def _with_shell(name: str) -> Callable[[Any], Service]:
+    """Return the function that requires a service with the shell of its reader."""
+    of_service = instance_of(Service, name)
+
+    def require(value: object) -> Service:
+        service = of_service(value)
+        try:
+            script = service.script
+        except (OSError, ImportError) as error:
+            raise ValueError(f"shell/{name}.sh of the package {service.package} cannot be read: {error}") from error
+        if len(script.encode()) > MAX_SCRIPT_BYTES:
+            raise ValueError(f"shell/{name}.sh has more than {MAX_SCRIPT_BYTES} bytes, not counting its comments")
+        return service
+
+    return require
 
 
 def host_of(configuration: Configuration, hostspec: str) -> HostSettings:

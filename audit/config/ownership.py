@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from audit.config.private_files import UnsafePath, require_own_file
-from audit.config.schema import BadConfiguration, Configuration, files_in, secrets_in
+from audit.config.schema import BadConfiguration, Configuration, ExtensionNames, files_in, secrets_in
 
 
 def require_unchanged_by_others(file: Path, place: str, names: str = "") -> None:
@@ -45,7 +45,9 @@ def _powers(configuration: Configuration) -> Iterator[str]:
         yield "services"
     if next(secrets_in(configuration.handed_on), None) is not None:
         yield "secrets"
-    if configuration.results or configuration.evidence or configuration.state:
+    if configuration.extensions != ExtensionNames() or "issuer" in configuration.handed_on:
+        yield "code to run"
+    if configuration.results or configuration.reports or configuration.evidence or configuration.state:
         yield "files to write"
 
 

@@ -61,6 +61,15 @@ class ServiceSettings:
     reload: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class ExtensionNames:
+    """`[extensions]`: what the run loads from other distributions and no other key of the file names."""
+
+    checks: tuple[str, ...] = ()
+    services: tuple[str, ...] = ()
+    installers: tuple[str, ...] = ()
+
+
 REFERENCE: Final = 'write { env = "NAME" } or { file = "path" }'
 """How a secret is written in the configuration."""
 
@@ -112,6 +121,8 @@ class Configuration:
     fetch: Fetch = field(default_factory=Fetch)
     host: Mapping[str, HostSettings] = field(default_factory=dict)
     service: tuple[ServiceSettings, ...] = ()
+    extensions: ExtensionNames = field(default_factory=ExtensionNames)
+    reports: Mapping[str, str] = field(default_factory=dict)  # the file of each report, by its name
     handed_on: Mapping[str, Any] = field(default_factory=dict, repr=False)  # sections by key, as TOML holds them
 
     def path(self, text: str) -> Path:

@@ -32,9 +32,14 @@ class ConfigSection:
         except BadRecord as error:
             raise self.bad(without_password(str(error))) from None
 
+    @property
+    def place(self) -> str:
+        """The file and the section, as messages begin."""
+        return f"{self.configuration.file or 'configuration'}: [{self.key}]"
+
     def bad(self, reason: str) -> BadConfiguration:
         """Return an error that begins with file and section."""
-        return BadConfiguration(f"{self.configuration.file or 'configuration'}: [{self.key}]: {reason}")
+        return BadConfiguration(f"{self.place}: {reason}")
 
     def path(self, name: str | None) -> str | None:
         """Return the path of a file that the section names, which is relative to the configuration's folder."""

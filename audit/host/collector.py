@@ -20,15 +20,15 @@ from audit.host.login import Collector
 from audit.host.script import COMMAND_LIMIT_S, SECTION_BYTES, filled, shell_text, whole_script
 from audit.host.trust import TRUST
 from audit.host.unknown_sockets import TRY
-from audit.services import LAYOUTS, SERVICES
+from audit.services import LAYOUTS, SERVICES, Service
 
 PATH: Final = "/usr/local/sbin/sslaudit-collector"
 """The path of the program in the documentation."""
 
 
 @cache
-def _body() -> str:
-    collect = whole_script(SERVICES, LAYOUTS).body
+def _body(extensions: tuple[Service, ...]) -> str:
+    collect = whole_script((*SERVICES, *extensions), LAYOUTS).body
     known = next(iter(re.findall(r"services='([^']*)'", collect)))
     chosen = collect.replace(f"services='{known}'", "services=$wanted")
     parts = (
@@ -41,21 +41,21 @@ def _body() -> str:
     return "".join(parts)
 
 
-def collector_text() -> str:
-    """Return the program."""
+def collector_text(extensions: tuple[Service, ...] = ()) -> str:
+    """Return the program, which also inspects these services of other distributions."""
     begin = (files("audit.host") / "shell" / "collector_begin.sh").read_text(encoding="utf-8")
-    settings = f"version={collector_version()}\n{shell_text('settings')}limit_s={COMMAND_LIMIT_S}\n"
+    settings = f"version={collector_version(extensions)}\n{shell_text('settings')}limit_s={COMMAND_LIMIT_S}\n"
     framing = filled(shell_text("prologue"), BYTES=SECTION_BYTES)
-    return f"{begin}{{\n{settings}{TRUST}{framing}{_body()}{shell_text('collector')}exit 0\n}}\n"
+    return f"{begin}{{\n{settings}{TRUST}{framing}{_body(extensions)}{shell_text('collector')}exit 0\n}}\n"
 
 
 @cache
-def collector_version() -> str:
+def collector_version(extensions: tuple[Service, ...] = ()) -> str:
     """Return the digest of the program: controller and host must agree on the sections it prints."""
-    texts = (_body(), TRUST, shell_text("prologue"), shell_text("settings"), shell_text("collector"))
+    texts = (_body(extensions), TRUST, shell_text("prologue"), shell_text("settings"), shell_text("collector"))
     return hashlib.sha256("".join(texts).encode()).hexdigest()[:16]
 
 
-def collector_at(path: str) -> Collector:
+def collector_at(path: str, extensions: tuple[Service, ...] = ()) -> Collector:
     """Return the collector at a path of a host."""
-    return Collector(path, collector_version())
+    return Collector(path, collector_version(extensions))

@@ -20,6 +20,7 @@ from audit.host.login import Host, distinguish, hosts_of, limited_to, redacted
 from audit.observation import Accident, Observation, ProbeFailure
 from audit.probe.target import Target
 from audit.services.declared import DeclaredService
+from audit.services.model import Service
 
 __all__ = [
     "DeclaredService",
@@ -50,6 +51,7 @@ class Login:
     timeout_s: float = 30.0
     discover: bool = True
     collector: str | None = None  # path of the only program that the login may run as root
+    extensions: tuple[Service, ...] = ()  # services of other distributions, looked for like the built-in ones
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,12 +103,12 @@ def _hosts_of(login: Login) -> tuple[Host, ...] | ProbeFailure | Accident:
     if login.collector and not isinstance(hosts, ProbeFailure):
         from audit.host.collector import collector_at  # noqa: PLC0415 - it is made of parts that import this module
 
-        return tuple(limited_to(host, collector_at(login.collector)) for host in hosts)
+        return tuple(limited_to(host, collector_at(login.collector, login.extensions)) for host in hosts)
     return hosts
 
 
 def _inspect_host(host: Host, login: Login, clock: Callable[[], datetime]) -> Discovery:
-    options = HostOptions(login.name, login.addresses, login.services, login.discover)
+    options = HostOptions(login.name, login.addresses, login.services, login.discover, login.extensions)
     try:
         return Discovery(*inspect(host, options, clock), login)
     except Exception as error:  # noqa: BLE001 - the boundary of one host: the others are still inspected

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, TypeVar
@@ -53,13 +53,19 @@ class HostOptions:
     addresses: tuple[str, ...] = ()
     services: tuple[DeclaredService, ...] = ()
     discover: bool = True  # if false, only those services are inspected
+    extensions: tuple[Service, ...] = ()  # readers of other distributions
+
+    @property
+    def known_services(self) -> tuple[Service, ...]:
+        """The services that are looked for on the host."""
+        return (*SERVICES, *self.extensions) if self.discover else ()
 
 
 def inspect(host: Host, options: HostOptions, clock: Clock) -> tuple[Observation, tuple[Target, ...]]:
     """Return the observation of a host, which holds a fault of the host if there is one, and the endpoints on it."""
     host_endpoint = Endpoint.of_host(host.label, host.hostspec)
     sent = clock()
-    answer = host.run(whole_script(SERVICES if options.discover else (), LAYOUTS))
+    answer = host.run(whole_script(options.known_services, LAYOUTS))
     received = clock()
     if isinstance(answer, ProbeFailure):
         return Observation(host_endpoint, received, failures=(answer,), elapsed_s=(received - sent).total_seconds()), ()
@@ -73,15 +79,16 @@ def inspect(host: Host, options: HostOptions, clock: Clock) -> tuple[Observation
         return Observation(host_endpoint, received, failures=(second_answer,), server=_view(host, facts, options)), ()
     services += _services_of_second_answer(services, second_answer, options, _HostSockets(facts, untrusted))
     files = {file: read_file(file, second_answer) for file in _named_files(services)}
-    services = list(_by_certificate(services, answer, files, host_name(_view(host, facts, options))))
+    sections = tuple(_sections_of_services(answer, options.known_services))
+    services = list(_by_certificate(services, sections, files, host_name(_view(host, facts, options))))
     unread = (
         *unread_marks(answer, facts),
         *cut_sections({**answer, **second_answer}),
-        *_unread_configurations(answer),
+        *_unread_configurations(answer, options.known_services),
         *untrusted.values(),
     )
     view = _view(host, facts, options, missing=tuple(dict.fromkeys((*unread, *_missing_rights(services, files)))))
-    websites = _websites(answer, facts, options.services, accidents)
+    websites = _websites(answer, facts, options, accidents)
     websites += panel.websites(host_name(view), websites) if panel else ()
     whole_view = replace(view, websites=websites, cpanel=read_cpanel_state(answer), not_trusted=messages(answer))
     elapsed = (clock() - sent).total_seconds()
@@ -114,13 +121,15 @@ def _configured_services(
     accidents: list[Accident],
 ) -> tuple[FoundService, ...]:
     """Return the services configured on the host, as its panel arranges them, then the declared services."""
-    inspected = tuple(_instances(answer, facts, accidents))
+    inspected = tuple(_instances(answer, facts, options.known_services, accidents))
     declared = tuple(_declared(options.services, facts))
     return (*(panel.arranged(inspected, declared) if panel else inspected), *declared)
 
 
-def _instances(answer: Mapping[str, Section], facts: HostFacts, accidents: list[Accident]) -> Iterator[FoundService]:
-    for service, pid, sections in _sections_of_services(answer):
+def _instances(
+    answer: Mapping[str, Section], facts: HostFacts, known: Sequence[Service], accidents: list[Accident]
+) -> Iterator[FoundService]:
+    for service, pid, sections in _sections_of_services(answer, known):
         dump = ConfigDump(sections, facts.ports_of(pid))
         listeners = _guarded(accidents, service.read, dump)
         if listeners:
@@ -135,18 +144,18 @@ def _instances(answer: Mapping[str, Section], facts: HostFacts, accidents: list[
             )  # fmt: skip
 
 
-def _unread_configurations(answer: Mapping[str, Section]) -> Iterator[str]:
+def _unread_configurations(answer: Mapping[str, Section], known: Sequence[Service]) -> Iterator[str]:
     """Yield a message for each configuration file that was not read."""
-    for service, _, sections in _sections_of_services(answer):
+    for service, _, sections in _sections_of_services(answer, known):
         yield from (f"{service.name}: {reason}" for reason in unreadable(ConfigDump(sections).text("files")))
 
 
 def _websites(
-    answer: Mapping[str, Section], facts: HostFacts, services: tuple[DeclaredService, ...], accidents: list[Accident]
+    answer: Mapping[str, Section], facts: HostFacts, options: HostOptions, accidents: list[Accident]
 ) -> tuple[Website, ...]:
     """Return the declared websites, and those of running services on ports on which the service listens."""
-    websites = [site for service in services for site in websites_of(service)]
-    for service, pid, sections in _sections_of_services(answer):
+    websites = [site for service in options.services for site in websites_of(service)]
+    for service, pid, sections in _sections_of_services(answer, options.known_services):
         if pid:
             held = facts.ports_of(pid)
             ports = {port for _, port in held}  # empty if the login may not see them
@@ -155,9 +164,11 @@ def _websites(
     return tuple(websites)
 
 
-def _sections_of_services(answer: Mapping[str, Section]) -> Iterator[tuple[Service, int, Mapping[str, Section]]]:
+def _sections_of_services(
+    answer: Mapping[str, Section], known: Sequence[Service]
+) -> Iterator[tuple[Service, int, Mapping[str, Section]]]:
     """Yield the sections of each instance of a known service."""
-    by_name = {re.sub(r"\W", "_", service.name): service for service in SERVICES}
+    by_name = {service.identifier: service for service in known}
     for (name, pid), sections in instances(answer).items():
         if name in by_name:
             yield by_name[name], pid, sections
@@ -177,12 +188,15 @@ def _error_lines(text: str) -> str:
 
 
 def _by_certificate(
-    services: Sequence[FoundService], answer: Mapping[str, Section], files: Mapping[NamedFile, InstalledFile], name: str
+    services: Sequence[FoundService],
+    sections: Iterable[tuple[Service, int, Mapping[str, Section]]],
+    files: Mapping[NamedFile, InstalledFile],
+    name: str,
 ) -> Iterator[FoundService]:
     """Yield the services; the listeners of one that selects by certificate have the names in its certificates."""
     readers = {
-        (service.name, pid): (service.by_certificate, ConfigDump(sections))
-        for service, pid, sections in _sections_of_services(answer)
+        (service.name, pid): (service.by_certificate, ConfigDump(dump))
+        for service, pid, dump in sections
         if service.by_certificate
     }
     facts = {file.path: certificate_facts(file) for file in files.values() if readers and file.kind != "key"}

@@ -169,8 +169,8 @@ def cut_sections(sections: Mapping[str, Section]) -> tuple[str, ...]:
 def whole_script(services: Sequence[Service], layouts: Sequence[Panel]) -> Script:
     """Return the script that reports the host, all services in the table, and the installed panel."""
     functions = "".join(map(_functions_of, services))
-    cases = "".join(f"  {' | '.join(service.processes)}) s={_identifier(service)} ;;\n" for service in services)
-    names = " ".join(_identifier(service) for service in services)
+    cases = "".join(f"  {' | '.join(service.processes)}) s={service.identifier} ;;\n" for service in services)
+    names = " ".join(service.identifier for service in services)
     functions += f"service_of() {{\n  case $1 in\n{cases}  *) return 1 ;;\n  esac\n}}\n"
     about = f"services='{names}' most_processes={MAX_PROCESSES}\n{ABOUT_SERVICES}"
     panels = "".join(filled(ABOUT_LAYOUT, NAME=layout.name, MARK=layout.mark, BODY=layout.script) for layout in layouts)
@@ -180,7 +180,7 @@ def whole_script(services: Sequence[Service], layouts: Sequence[Panel]) -> Scrip
 
 
 def _functions_of(service: Service) -> str:
-    name = _identifier(service)
+    name = service.identifier
     return (
         f"service_{name}() {{\n{service.script}}}\n"
         f"programs_{name}() {{ echo {' '.join(service.processes)}; }}\n"
@@ -191,17 +191,13 @@ def _functions_of(service: Service) -> str:
 def _of_services(services: Sequence[Service]) -> Iterator[str]:
     """Yield a pattern for each section of a service: those of its own script, and those of every instance."""
     for service in services:
-        yield from section_names(ABOUT_SERVICES + service.script, rf"{_identifier(service)}#[0-9]{{1,10}}\.")
+        yield from section_names(ABOUT_SERVICES + service.script, rf"{service.identifier}#[0-9]{{1,10}}\.")
 
 
 def _of_layouts(layouts: Sequence[Panel]) -> Iterator[str]:
     for layout in layouts:
         yield re.escape(layout.name)
         yield from section_names(layout.script, re.escape(f"{layout.name}."))
-
-
-def _identifier(service: Service) -> str:
-    return re.sub(r"\W", "_", service.name)
 
 
 def layout_in(sections: Mapping[str, Section], layouts: Sequence[Panel]) -> Panel | None:

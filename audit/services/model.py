@@ -13,6 +13,10 @@ from audit.observation import FileKind, InstalledFile
 from audit.observation.website import ANY_IPV4, ANY_IPV6, Website
 
 ANY: Final = (ANY_IPV4, ANY_IPV6)
+MAX_SCRIPT_BYTES: Final = 16_384  # of one service: some logins pass the shell of all as one argument of 128 KiB
+_NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,31}")
+_PROCESS: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]{0,14}")
+_OPTION: Final = re.compile(r"--?[A-Za-z0-9][A-Za-z0-9_-]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +84,9 @@ class CertificateFacts:
 
 
 @cache
-def shell_script(name: str) -> str:
-    """Return `shell/NAME.sh` of this package without comments and indentation."""
-    text = (files("audit.services") / "shell" / f"{name}.sh").read_text("utf-8")
+def shell_script(name: str, package: str = "audit.services") -> str:
+    """Return `shell/NAME.sh` of a package without comments and indentation."""
+    text = (files(package) / "shell" / f"{name}.sh").read_text("utf-8")
     return re.sub(r"^[ \t]*(?:#.*\n)?", "", text, flags=re.MULTILINE)
 
 
@@ -97,6 +101,7 @@ class Service:
     """A row of the table of services.
 
     `options` are the options of its command line that name files. `read` and `websites` (of plain HTTP) are pure.
+    `package` has its shell. Raises ValueError for a name that cannot stand in a shell script as it is.
 
     `by_certificate` is for a service that selects a certificate by the names in it. It returns the listeners with their
     names, once the files that `read` returned are known by path; it also takes the host's own name.
@@ -108,15 +113,28 @@ class Service:
     read: Callable[[ConfigDump], tuple[Listener, ...]]
     websites: Callable[[ConfigDump], tuple[Website, ...]] = no_websites
     by_certificate: Callable[[ConfigDump, Mapping[str, CertificateFacts], str], tuple[Listener, ...]] | None = None
+    package: str = "audit.services"
+
+    def __post_init__(self) -> None:
+        """Refuse names that are not words of the shell."""
+        for words, pattern in (((self.name,), _NAME), (self.processes, _PROCESS), (self.options, _OPTION)):
+            for word in words:
+                if not pattern.fullmatch(word):
+                    raise ValueError(f"service {self.name!r}: {word!r} does not match {pattern.pattern}")
+
+    @property
+    def identifier(self) -> str:
+        """Its name with `_` for each `-`: as a part of names of shell functions and files."""
+        return self.name.replace("-", "_")
 
     @property
     def script(self) -> str:
-        """The body of a POSIX shell function: `shell/NAME.sh`, with `_` for each `-` of the name.
+        """The body of a POSIX shell function: `shell/IDENTIFIER.sh` of its package.
 
         It can use `$bin` (the program), `$pid`, `$words` (its command line, a word a line) and the functions of
         `audit/host/shell`. It prints at least a section `test` if the daemon can test its configuration.
         """
-        return shell_script(self.name.replace("-", "_"))
+        return shell_script(self.identifier, self.package)
 
 
 def pair(certificate: str | None, key: str | None = None, chain: str | None = None) -> tuple[NamedFile, ...]:

@@ -6,9 +6,11 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any, Final
 
-from audit.config.arguments import Parser
+from audit.config import BadConfiguration, Configuration, extension_services, read_configuration
+from audit.config.arguments import USAGE_ERROR, Parser
 from audit.host.collector import PATH, collector_text
 from pytest_sslaudit.cli.timer import add_timer
 from pytest_sslaudit.cli.timer_files import Machine
@@ -53,12 +55,17 @@ def _add_collector(commands: argparse._SubParsersAction[Any]) -> None:
         "collector", allow_abbrev=False, description=_COLLECTOR, help="print the program for logins without root"
     )
     parser.add_argument("--print", action="store_true", required=True, help="print the program to standard output")
+    parser.add_argument("--config", metavar="FILE", help="a configuration file whose [extensions] name services")
     parser.set_defaults(run=_print_collector)
 
 
 def _print_collector(options: argparse.Namespace) -> int:
-    del options
-    sys.stdout.write(collector_text())
+    try:
+        configuration = read_configuration(Path.cwd(), options.config) if options.config else Configuration()
+        sys.stdout.write(collector_text(extension_services(configuration)))
+    except BadConfiguration as error:
+        sys.stderr.write(f"{PROGRAM} collector: {error}\n")
+        return USAGE_ERROR
     return 0
 
 

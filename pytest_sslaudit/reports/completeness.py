@@ -6,18 +6,25 @@ A run that is restricted to some tests or endpoints does not judge waivers, and 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 import pytest
 
-from audit.checks import built_in_checks, check_ids, check_of, test_run
+from audit.checks import Check, built_in_checks, check_ids, check_of, test_run
 from audit.endpoint import RUN
 from audit.evaluation.outcome import outcome_of
 from audit.evaluation.run import AuditRun
 from audit.evaluation.waivers import stale_waivers
 from audit.verdict import Judgement
-from pytest_sslaudit.activation import NARROWING, audit_folder, checks_folder, is_restricted, options_given
+from pytest_sslaudit.activation import (
+    ADDED_CHECKS,
+    NARROWING,
+    audit_folder,
+    checks_folder,
+    is_restricted,
+    options_given,
+)
 from pytest_sslaudit.outcome import Decision, apply, decide
 from pytest_sslaudit.reports.results_file import as_properties
 from pytest_sslaudit.reports.totals import RunTotals
@@ -51,7 +58,9 @@ def _selects_tests(config: pytest.Config) -> bool:
 
 
 def _about_audit(config: pytest.Config) -> list[str]:
-    return [argument for argument in config.args if argument.startswith("audit") or str(audit_folder()) in argument]
+    added = {str(file) for file in config.stash.get(ADDED_CHECKS, {})}
+    arguments = (argument for argument in config.args if argument not in added)
+    return [argument for argument in arguments if argument.startswith("audit") or str(audit_folder()) in argument]
 
 
 def _report(config: pytest.Config, decision: Decision, duration_s: float) -> None:
@@ -70,9 +79,15 @@ def _report(config: pytest.Config, decision: Decision, duration_s: float) -> Non
     config.hook.pytest_runtest_logfinish(nodeid=nodeid, location=location)
 
 
-def missing_results(run: Run, totals: RunTotals) -> tuple[tuple[str, str], ...]:
+def _required_checks(config: pytest.Config) -> Iterator[Check]:
+    """Yield the checks of a whole audit: the built-in ones, and those of extensions that the configuration names."""
+    added = (function for functions in config.stash.get(ADDED_CHECKS, {}).values() for function in functions)
+    yield from (check for function in (*built_in_checks(), *added) if (check := check_of(function)))
+
+
+def missing_results(config: pytest.Config, run: Run, totals: RunTotals) -> tuple[tuple[str, str], ...]:
     """Return check and endpoint of each result that a whole audit has and this one has not."""
-    checks = [check for function in built_in_checks() if (check := check_of(function)) and check.id != STALE_WAIVER]
+    checks = [check for check in _required_checks(config) if check.id != STALE_WAIVER]
     wanted = ((check.id, str(endpoint)) for check in checks for endpoint in run.endpoints(check.scopes))
     of_whole_audit = dict.fromkeys((*wanted, *sorted(totals.deselected)))
     return tuple(pair for pair in of_whole_audit if not totals.judged.has(*pair))
@@ -86,9 +101,10 @@ def completeness_messages(
         shown = missing[:0] if config.option.collectonly else missing[:1]
         return (), tuple(f"partial audit: the command line left out {_counted(missing)}" for _ in shown)
     elsewhere = options_given(config.option, NARROWING)
+    required = {check.id for check in _required_checks(config)}
     left_out = [] if elsewhere else [pair for pair in missing if pair in totals.deselected]
     unexplained = [(check, endpoint) for check, endpoint in missing
-                   if (check, endpoint) not in totals.deselected or (elsewhere and check in check_ids())]  # fmt: skip
+                   if (check, endpoint) not in totals.deselected or (elsewhere and check in required)]  # fmt: skip
     return (
         tuple(_missing(unexplained, elsewhere) for _ in unexplained[:1]),
         tuple(f"partial audit: a plugin left out {_counted(left_out)}" for _ in left_out[:1]),

@@ -260,7 +260,8 @@ def _lines_of_run(run: Run | None) -> list[str]:
     policies = ", ".join(profile.name for profile in run.settings.policy) or "by kind of certificate"
     trust, level = ", ".join(run.settings.trust), run.settings.fail_on.value
     policy = f"policy: {policies}; trust anchors: {trust}; the run fails from {level} on"
-    return [f"judged as of {run.now:%Y-%m-%d %H:%M} UTC; {policy}"]
+    extensions = [f"extension: {extension}" for extension in run.settings.extensions]
+    return [f"judged as of {run.now:%Y-%m-%d %H:%M} UTC; {policy}", *extensions]
 
 
 def _count(verdict: Verdict, count: int) -> str:

@@ -104,7 +104,7 @@ class ResultsFile:
 
     def __init__(self, file: Path) -> None:
         """Create the file; `failure` is later the reason why it is incomplete. Raises pytest.UsageError."""
-        self._file, self.failure = file, ""
+        self.file, self.failure = file, ""
         try:  # line by line, so that a run that is killed leaves its results
             self._stream: TextIO = os.fdopen(open_anew(file), "w", encoding="utf-8", buffering=1)
         except OSError as error:
@@ -126,7 +126,7 @@ class ResultsFile:
         try:
             self._stream.write(line + "\n")
         except OSError as error:
-            self.failure = f"the results are incomplete: {self._file}: {error.strerror}"
+            self.failure = f"the results are incomplete: {self.file}: {error.strerror}"
             with suppress(OSError):  # the rest of the buffer cannot be written either
                 self._stream.close()
 

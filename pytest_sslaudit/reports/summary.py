@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Final
 
 import pytest
 
+from audit.config.extensions import InstalledExtension
 from audit.evaluation.result import Result
 from audit.verdict import Verdict
 from pytest_sslaudit.reports.repairs import counted
@@ -20,9 +21,13 @@ ORDER = (Verdict.ERROR, Verdict.FAIL, Verdict.INCONCLUSIVE)
 class Summary:
     """The hooks of the terminal summary."""
 
-    def __init__(self, config: pytest.Config, totals: RunTotals) -> None:
-        """Keep the totals that the run fills."""
-        self._config, self._totals = config, totals
+    def __init__(self, config: pytest.Config, totals: RunTotals, extensions: Sequence[InstalledExtension]) -> None:
+        """Keep the totals that the run fills, and the extensions that it uses."""
+        self._config, self._totals, self._extensions = config, totals, extensions
+
+    def pytest_report_header(self) -> list[str]:
+        """Name the distributions whose code this run loads, with their versions."""
+        return [f"sslaudit extension: {extension}" for extension in self._extensions]
 
     def pytest_collection_finish(self) -> None:
         """Print no line per file: the checks run endpoint by endpoint, and pytest would print all files for each."""

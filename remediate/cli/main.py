@@ -26,6 +26,7 @@ from audit.config import (
     trusted,
 )
 from audit.config.arguments import USAGE_ERROR, Parser
+from audit.config.extensions import used_extensions
 from audit.policy import BadProfile
 from audit.probe import Limits
 from remediate.challenges.dns_lookup import LookUps, Roots
@@ -113,6 +114,8 @@ def _add_access(command: argparse.ArgumentParser) -> None:
 def _run_command(arguments: argparse.Namespace) -> CliResult:
     configuration = read_configuration(Path.cwd(), arguments.config)
     require_valid_sections(configuration)
+    for extension in used_extensions(configuration):
+        sys.stderr.write(f"extension: {extension}\n")  # standard output may be a plan in JSON
     now = datetime.now(UTC)
     if arguments.command == "plan":
         options = RunOptions(configuration, Path(), anchors=read_anchors(()), command="plan", issuer=arguments.issuer)

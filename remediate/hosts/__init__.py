@@ -9,12 +9,12 @@ from audit.host.trust import TRUST
 
 
 @cache
-def script(*names: str) -> str:
-    """Return the shell of these files (`key/make_key`), one after the other, without lines that hold only a comment.
+def script(*names: str, package: str = "remediate.hosts") -> str:
+    """Return the shell of these files (`key/make_key`) of a package, in order, without lines that hold only a comment.
 
     Comments are for readers of the files: a transport that takes a script as one argument has 128 KiB for it.
     """
-    folder = files("remediate.hosts") / "shell"
+    folder = files(package) / "shell"
     lines = (line for name in names for line in (folder / f"{name}.sh").read_text("utf-8").splitlines())
     return "".join(f"{line}\n" for line in lines if not line.lstrip().startswith("#"))
 

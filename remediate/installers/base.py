@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from remediate.hosts.command import Command
 
 
+@runtime_checkable
 class Installer(Protocol):
     """Returns the commands for one service, and runs none."""
 

@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from typing import Final
 
-from remediate.hosts import trusted_script
+from remediate.hosts import script, trusted_script
 from remediate.hosts.command import Command
+
+_WORD: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]{0,31}")
 
 
 @dataclass(frozen=True, slots=True)
 class Daemon:
-    """An installer for a daemon that is found by its processes. `shell` names its file in `hosts/shell/services/`."""
+    """An installer for a daemon that is found by its processes. `shell` names its file in `shell/services/`.
+
+    Raises ValueError for a name that cannot stand in a shell script as it is.
+    """
 
     name: str
     processes: tuple[str, ...]  # names in /proc/PID/comm, which has at most 15 characters
     shell: str
+    package: str = "remediate.hosts"
+
+    def __post_init__(self) -> None:
+        """Refuse names that are not words of the shell."""
+        for word in (self.name, *self.processes):
+            if not _WORD.fullmatch(word):
+                raise ValueError(f"installer {self.name!r}: {word!r} does not match {_WORD.pattern}")
 
     def check_config(self, host: str) -> Command:
         """Return the daemon's own check, for each of its instances."""
@@ -30,4 +44,8 @@ class Daemon:
 
     def _script(self, calls: str) -> str:
         names = f'name="{self.name}" processes=" {" ".join(self.processes)} "\n'
-        return f"{names}{trusted_script('services/daemon', f'services/{self.shell}')}find_first\n{calls}\n"
+        return f"{names}{self._shell}find_first\n{calls}\n"
+
+    @property
+    def _shell(self) -> str:
+        return trusted_script("services/daemon") + script(f"services/{self.shell}", package=self.package)

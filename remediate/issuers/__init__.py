@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from audit.config import ConfigSection
+from audit.config.extensions import ExtensionKind, find_member, subclass_of
 from remediate.issuers.base import (
     BadIssuer,
     Dcv,
@@ -34,9 +35,8 @@ def read_issuer(section: ConfigSection) -> IssuerConfig:
     kind = section.table.get("kind") if isinstance(section.table, dict) else None
     if not isinstance(kind, str):
         raise section.bad(f"it has no kind; known are {', '.join(ISSUERS)}")
-    if kind not in ISSUERS:
-        raise section.bad(f"no issuer of the kind {kind!r}; known are {', '.join(ISSUERS)}")
-    return section.decode(ISSUERS[kind])
+    config = find_member(ExtensionKind.ISSUER, kind, ISSUERS, subclass_of(IssuerConfig), place=section.place)
+    return section.decode(config)
 
 
 __all__ = [

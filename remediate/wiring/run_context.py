@@ -25,7 +25,7 @@ from remediate.execution.context import RunContext
 from remediate.execution.host_context import HostContext, access_logs_on, docroot_on
 from remediate.hosts.session import HostSession
 from remediate.hosts.workdir import ROOT
-from remediate.installers import CustomInstaller
+from remediate.installers import CustomInstaller, configured_installers
 from remediate.model.options import RunOptions
 from remediate.planning.fleet import NOT_KNOWN, switched_off
 from remediate.state.journal import Journal
@@ -60,9 +60,9 @@ def host_contexts(options: RunOptions, discoveries: Sequence[Discovery]) -> Mapp
         for discovery in discoveries
         if discovery.login and (label := discovery.host.endpoint.host)
     }
-    hosts = dict[str, HostContext]()
+    hosts, installers = dict[str, HostContext](), configured_installers(options.configuration)
     for label in dict.fromkeys((*sessions, *views, *logins, *targets)):
-        host = HostContext(label, sessions.get(label), targets.get(label, {}))
+        host = HostContext(label, sessions.get(label), targets.get(label, {}), installers=installers)
         host = _with_inspection(host, views.get(label), options)
         hosts[label] = _with_declarations(host, logins.get(label), options)
     return hosts
@@ -121,7 +121,9 @@ def _with_declarations(host: HostContext, login: Login | None, options: RunOptio
     return replace(
         host,
         declared_installers={
-            service.name: CustomInstaller(service.name, service.test, service.reload) for service in services
+            service.name: CustomInstaller(service.name, service.test, service.reload)
+            for service in services
+            if service.name not in options.configuration.extensions.installers
         },
         declared_docroots={service.name: service.docroot for service in services if service.docroot},
         workdir_root=host_of(options.configuration, login.hostspec).folder or ROOT,

@@ -347,7 +347,7 @@ def test_lines_above_the_rows_say_how_the_run_judged(profiles: tuple[str, ...], 
     page: Any = SimpleNamespace(data={"tests": {}}, outcomes={"skipped": {}, "xfailed": {}}, title="")
     html.pytest_html_report_title(page)
     policy = tuple(SimpleNamespace(name=name) for name in profiles)
-    settings = SimpleNamespace(policy=policy, trust=("mozilla", "corp.pem"), fail_on=Severity.HIGH)
+    settings = SimpleNamespace(policy=policy, trust=("mozilla", "corp.pem"), fail_on=Severity.HIGH, extensions=())
     stash = {KEY: SimpleNamespace(settings=settings, now=NOW)}
     session: Any = SimpleNamespace(config=SimpleNamespace(stash=stash))
     prefix: list[str] = []

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
+from types import ModuleType
 
 import pytest
 
 import audit
-from audit import engine
+from audit import engine, services
+from remediate import installers
 from tests.support.checkout import CHECKOUT
+from tests.support.distributions import documented_files
 from tests.support.probe.tls_servers import both, serving, tls
 from tests.support.x509.certificates import leaf
 
 PAGE = (CHECKOUT / "docs" / "api.md").read_text(encoding="utf-8")
+EXTENDED = (services, installers)
+TOP = ("audit", "remediate", "pytest_sslaudit")
 EXAMPLE_URL = "https://www.example.com"
 
 
@@ -34,6 +40,24 @@ def test_page_describes_every_public_name_once(module: object) -> None:
     names = described(getattr(module, "__name__", ""))
     assert sorted(names) == sorted(getattr(module, "__all__", ()))
     assert names
+
+
+@pytest.mark.parametrize("module", EXTENDED, ids=lambda module: module.__name__)
+def test_page_describes_what_an_extension_may_import(module: ModuleType) -> None:
+    names = described(module.__name__)
+    assert names
+    assert set(names) <= set(module.__all__)
+
+
+def test_documented_extension_imports_public_names_alone() -> None:
+    public = {module.__name__: described(module.__name__) for module in (audit, *EXTENDED)}
+    sources = {path: text for path, text in documented_files().items() if path.endswith(".py")}
+    assert len(sources) >= 4
+    for path, text in sources.items():
+        imports = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.ImportFrom)]
+        ours = [node for node in imports if (node.module or "").partition(".")[0] in TOP]
+        names = {(node.module, alias.name) for node in ours for alias in node.names}
+        assert {(module, name) for module, name in names if name not in public.get(module or "", ())} == set(), path
 
 
 @pytest.mark.parametrize("name", audit.__all__)

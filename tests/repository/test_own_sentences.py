@@ -25,6 +25,7 @@ READ_WITH_PATTERNS: Final = {
     "collection.py": "words of an expression of -k",
     "cpanel_run.py": "/proc",
     "csr.py": "PEM that openssl printed",
+    "daemon.py": "names of processes",
     "email_message.py": "a host's name for a Message-ID",
     "evidence.py": "names of files of evidence",
     "host_key.py": "host names",

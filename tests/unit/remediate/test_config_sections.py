@@ -54,7 +54,7 @@ def test_section_is_decoded_by_the_type_of_its_owner(tmp_path: Path) -> None:
         (f"{STORE}token = {{ evn = 'X' }}", "[issuer.s]: token: unknown key 'evn'; did you mean 'env'?"),
         (STORE, "[issuer.s]: the key 'token' is missing"),
         (f"{STORE}{TOKEN}key = 'rsa-1024'", "[issuer.s]: key: 'rsa-1024' is not one of 'rsa-2048'"),
-        ("[issuer.s]\nkind = 'shop'", "[issuer.s]: no issuer of the kind 'shop'; known are store, cpanel"),
+        ("[issuer.s]\nkind = 'shop'", "[issuer.s]: no issuer has the name 'shop'; known are cpanel, store"),
         ("[issuer.s]\nknd = 'store'", "[issuer.s]: it has no kind; known are store, cpanel"),
         ("[issuer]\ns = 'store'", "[issuer.s]: it has no kind; known are store, cpanel"),
         ("issuer = 'store'", "[issuer]: 'store' is not a table"),

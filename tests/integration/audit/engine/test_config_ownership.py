@@ -29,6 +29,9 @@ POWERS = {
     "services": SERVICE,
     "secrets": TOKEN,
     "secrets, of mail": '[mail]\npassword = { file = "/etc/p" }\n',
+    "code to run": '[extensions]\nchecks = ["acme-corp"]\n',
+    "code to run, of an issuer": '[issuer.corp]\nkind = "acme"\n',
+    "files to write, of reports": '[reports]\ncsv = "/etc/cron.d/x"\n',
     "files to write": 'results = "/etc/cron.d/x"\n',
 }
 _READ = """
@@ -175,7 +178,6 @@ def test_configuration_that_gives_no_power_may_be_anybodys(public: Path, text: s
         ("endpoints_file", 'endpoints_file = "{eve}/x.txt"\n'),
         ("probe.root_hints", '[probe]\nroot_hints = "{eve}/x.hints"\n'),
         ("mail.ca_file", '[mail]\nca_file = "{eve}/x.pem"\n'),
-        ("issuer.s.ca_file", '[issuer.s]\nkind = "store"\nca_file = "{eve}/x.pem"\n'),
     ],
 )
 def test_file_that_a_powerful_configuration_names_is_checked_too(public: Path, key: str, text: str) -> None:
@@ -185,6 +187,13 @@ def test_file_that_a_powerful_configuration_names_is_checked_too(public: Path, k
         read_configuration(public, None)
     written(public, text.format(eve=eve))
     read_configuration(public, None)
+
+
+def test_file_that_an_issuer_names_is_checked_without_further_powers(public: Path) -> None:
+    eve = folder_of(public, EVE)
+    written(public, f'[issuer.s]\nkind = "store"\nca_file = "{eve}/x.pem"\n')
+    with pytest.raises(BadConfiguration, match=f"issuer.s.ca_file: others can change it: {eve} belongs to "):
+        read_configuration(public, None)
 
 
 def test_secret_behind_a_name_of_another_user_is_refused(public: Path) -> None:
