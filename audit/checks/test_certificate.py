@@ -46,7 +46,11 @@ _EXPIRED: Final = "it has expired already: that is cert.expired"
 
 @check("cert.malformed", severity="high", remedy="reissue", source="RFC 5280 4.1, 4.2", controls=CERTIFICATE)
 def test_readable(chain: Chain) -> None:
-    """Every field of every certificate that was sent can be read (RFC 5280 4.1, 4.2)."""
+    """Every certificate that the server sends must be readable in every field (RFC 5280 4.1, 4.2).
+
+    Fix: If the leaf is unreadable, order a new certificate. If another certificate is, replace the chain file by the
+    one that the CA publishes, and reload the service.
+    """
     faults = chain_faults(chain)
     remedy = "reissue" if chain.leaf.faults else "rechain"
     require(not faults, join_clauses(faults), observed=faults, required="DER as in RFC 5280", remedy=remedy)
@@ -56,9 +60,12 @@ def test_readable(chain: Chain) -> None:
     "cert.expired", severity="critical", remedy="reissue", source="RFC 5280 4.1.2.5", controls=CERTIFICATE | LIFECYCLE
 )
 def test_not_expired(certificate: Certificate, observation: Observation, now: datetime) -> None:
-    """The certificate has not expired, nor has one that is installed but not served yet (RFC 5280 4.1.2.5).
+    """The certificate must not be expired (RFC 5280 4.1.2.5).
 
-    The last instant of the validity is part of it.
+    The last second of the validity still counts. A certificate that is installed and not yet served is checked too.
+
+    Fix: Order a new certificate, install it on every service that uses the old one, and reload these services. If the
+    new certificate is on the host already, a reload is enough.
     """
     ago = f"expired {duration(now - certificate.not_after)} ago ({format_utc(certificate.not_after)})"
     require(now.replace(microsecond=0) <= certificate.not_after, ago,
@@ -76,7 +83,13 @@ def test_not_expired(certificate: Certificate, observation: Observation, now: da
     controls=CERTIFICATE | LIFECYCLE,
 )
 def test_not_expiring(certificate: Certificate, policy: Policy, observation: Observation, now: datetime) -> None:
-    """The certificate is renewed before the policy's thresholds say that it is late. An expired one is not judged."""
+    """The certificate must be renewed before the latest time that the policy's thresholds set.
+
+    An expired certificate is reported by `cert.expired` only.
+
+    Fix: Order a new certificate now, install it and reload the service. Then find out why the scheduled renewal did not
+    run.
+    """
     left = time_left(certificate, now)
     if left < timedelta(0):
         not_applicable(_EXPIRED)
@@ -93,7 +106,12 @@ def test_not_expiring(certificate: Certificate, policy: Policy, observation: Obs
     controls=CERTIFICATE | LIFECYCLE,
 )
 def test_not_due_for_renewal(certificate: Certificate, policy: Policy, observation: Observation, now: datetime) -> None:
-    """The renewal time of the policy's thresholds has not come (RFC 9773 1). A late renewal is `cert.expiring`."""
+    """The certificate should be renewed once the renewal time of the policy has come (RFC 9773 1).
+
+    If the renewal is late, `cert.expiring` reports it.
+
+    Fix: Nothing is wrong yet: let the scheduled renewal run, or order a new certificate.
+    """
     left = time_left(certificate, now)
     if left < timedelta(0):
         not_applicable(_EXPIRED)
@@ -106,7 +124,13 @@ def test_not_due_for_renewal(certificate: Certificate, policy: Policy, observati
 
 @check("cert.not-yet-valid", severity="high", remedy="reissue", source="RFC 5280 4.1.2.5", controls=CERTIFICATE | HOST)
 def test_already_valid(certificate: Certificate, policy: Policy, observation: Observation, now: datetime) -> None:
-    """NotBefore is not in the future, allowing for clock skew (RFC 5280 4.1.2.5)."""
+    """The validity must have begun, allowing for clock skew (RFC 5280 4.1.2.5).
+
+    A certificate that is installed and not yet served is checked too.
+
+    Fix: If the host's clock is wrong, set it. Otherwise install the previous certificate again until notBefore has
+    passed, or order a new one.
+    """
     (tolerance, whose), is_off = clock_tolerance(policy), clock_is_off(observation.server, policy)
     require(certificate.not_before - now <= tolerance, not_yet_valid(certificate, now, is_clock_off=is_off),
             observed=format_utc(certificate.not_before), required=f"before {format_utc(now)}",
@@ -123,9 +147,11 @@ def test_already_valid(certificate: Certificate, policy: Policy, observation: Ob
     controls=CERTIFICATE,
 )
 def test_signed_strongly(chain: Chain, policy: Policy) -> None:
-    """Leaf and intermediates are signed with an admitted digest (BR 7.1.3.2; RFC 9155 2).
+    """Leaf and intermediates must be signed with a digest that the policy allows (BR 7.1.3.2; RFC 9155 2).
 
-    Clients do not verify the signature of a trust anchor.
+    The signature of a trust anchor is not checked, because clients do not verify it.
+
+    Fix: Order a new certificate from a CA that signs with SHA-256 or stronger.
     """
     if chain.leaf_is_anchor:
         not_applicable("the leaf is a trust anchor of the user's, and clients do not verify its signature")
@@ -140,7 +166,11 @@ def test_signed_strongly(chain: Chain, policy: Policy) -> None:
     controls=CERTIFICATE | NAMING,
 )
 def test_names_in_san(certificate: Certificate, observation: Observation, policy: Policy) -> None:
-    """The subject alternative name has a dNSName or an iPAddress (BR 7.1.2.7.12; RFC 9525 6.2)."""
+    """The subject alternative name must have a dNSName or an iPAddress (BR 7.1.2.7.12; RFC 9525 6.2).
+
+    Fix: Order a new certificate whose CSR has the names in the subject alternative name. Clients ignore the common
+    name.
+    """
     end_if(no_own_certificate(observation, policy))
     required = "a subject alternative name with a dNSName or an iPAddress"
     require(presents_names(certificate), f"{required} is missing, and clients look for names nowhere else",
@@ -155,9 +185,11 @@ def test_names_in_san(certificate: Certificate, observation: Observation, policy
     controls=CERTIFICATE,
 )
 def test_issued_for_servers(certificate: Certificate, observation: Observation, policy: Policy) -> None:
-    """The extended key usage admits TLS servers (RFC 5280 4.2.1.12; BR 7.1.2.7.10).
+    """The extended key usage must permit TLS servers (RFC 5280 4.2.1.12; BR 7.1.2.7.10).
 
-    The policy says whether the extension may be missing and whether it may admit more.
+    The policy sets whether the extension may be missing and whether it may permit other uses.
+
+    Fix: Order a new certificate with the profile for TLS servers (extended key usage serverAuth).
     """
     end_if(no_own_certificate(observation, policy))
     require_none(policy.each(lambda limits: eku_faults(certificate, limits)), required="serverAuth")
@@ -167,7 +199,11 @@ def test_issued_for_servers(certificate: Certificate, observation: Observation, 
     "cert.self-signed", severity="high", remedy="reissue", source="PCI DSS 4.2.1; RFC 5280 3.2", controls=CERTIFICATE
 )
 def test_not_self_signed(certificate: Certificate, chain: Chain, observation: Observation, policy: Policy) -> None:
-    """The certificate is not self-signed, unless it is a configured trust anchor (PCI DSS 4.2.1; RFC 5280 3.2)."""
+    """The certificate must not be self-signed, unless it is a trust anchor itself (PCI DSS 4.2.1; RFC 5280 3.2).
+
+    Fix: Order a certificate from a CA that your clients trust. If all clients have this certificate as a trust anchor,
+    name its file in `--audit-trust`.
+    """
     end_if(no_own_certificate(observation, policy))
     if chain.leaf_is_anchor:
         not_applicable(f"the leaf itself is a trust anchor of {chain.anchor_source}")
@@ -179,9 +215,11 @@ def test_not_self_signed(certificate: Certificate, chain: Chain, observation: Ob
 def test_validity_within_limit(
     certificate: Certificate, chain: Chain, observation: Observation, policy: Policy
 ) -> None:
-    """The validity, both ends included, does not exceed the limit of the day of issue (BR 6.3.2).
+    """The validity must not exceed the limit in force on the day of issue (BR 6.3.2).
 
     A limit of the public PKI binds publicly trusted issuers, and every issuer if the user named that policy.
+
+    Fix: Order a new certificate with a shorter validity. Browsers reject longer ones.
     """
     end_if(no_own_certificate(observation, policy))
     require_none(known(validity_excesses(certificate, chain, policy)))
@@ -191,9 +229,13 @@ def test_validity_within_limit(
     "cert.profile-br", severity="low", remedy="reissue", source="BR 7.1.2.7; RFC 5280 4.1.2, 4.2", controls=CERTIFICATE
 )
 def test_profile_is_a_servers(certificate: Certificate, chain: Chain, observation: Observation, policy: Policy) -> None:
-    """Serial number, common name, key usage and extensions have a server's profile (BR 7.1.2.7; RFC 5280 4.1.2, 4.2).
+    """The certificate must have the profile of a TLS server's certificate (BR 7.1.2.7; RFC 5280 4.1.2, 4.2).
 
-    The rules of the day of issue apply. Faults of the path that only the rule books forbid are reported here too.
+    The rules of the day of issue apply. Faults of CAs that clients accept and only the rule books forbid are reported
+    here too.
+
+    Fix: Report the message to the CA, and order a new certificate when it has fixed its profile. A fault of a CA's
+    certificate does not go away with a new leaf.
     """
     end_if(unbound_issuer(chain, observation, policy))
     require_rules(rule_faults(certificate, PROFILE_RULES, profile_violations(chain, policy)))
@@ -203,7 +245,12 @@ def test_profile_is_a_servers(certificate: Certificate, chain: Chain, observatio
 def test_baseline_requirements_in_full(
     certificate: Certificate, chain: Chain, observation: Observation, policy: Policy
 ) -> None:
-    """The linter pkilint, of the optional extra `lint`, finds no error against the Baseline Requirements (BR 7.1)."""
+    """The linter pkilint must find no error against the Baseline Requirements (BR 7.1).
+
+    The check needs the extra `lint`.
+
+    Fix: Report the message to the CA, and order a new certificate when it has fixed its profile.
+    """
     end_if(unbound_issuer(chain, observation, policy))
     errors = known(pkilint_errors(certificate))
     require(not errors, join_limited(errors), observed=errors, required="no error of pkilint")
@@ -219,14 +266,21 @@ def test_baseline_requirements_in_full(
 def test_not_issued_for_clients_too(
     certificate: Certificate, chain: Chain, observation: Observation, policy: Policy
 ) -> None:
-    """A server's certificate issued from 2027-03-15 on is not for clients too (Chrome Root Program Policy 1.3.2)."""
+    """A certificate issued from 2027-03-15 on must not be for clients too (Chrome Root Program Policy 1.3.2).
+
+    Fix: Order a new certificate with serverAuth as the only extended key usage. Use a certificate of a private CA where
+    a client authenticates with it.
+    """
     end_if(unbound_issuer(chain, observation, policy))
     require_rules(rule_faults(certificate, CLIENT_AUTH_RULES))
 
 
 @check("cert.no-revocation-info", severity="medium", remedy="reissue", source="BR 7.1.2.11.2", controls=CERTIFICATE)
 def test_revocable(certificate: Certificate, chain: Chain, observation: Observation, policy: Policy) -> None:
-    """The certificate names its CRL or an OCSP responder, unless it is short-lived (BR 7.1.2.11.2)."""
+    """The certificate must name its CRL or an OCSP responder, unless it is short-lived (BR 7.1.2.11.2).
+
+    Fix: Report the message to the CA, and order a new certificate when it has fixed its profile.
+    """
     end_if(unbound_issuer(chain, observation, policy))
     require_rules(rule_faults(certificate, REVOCATION))
 
@@ -239,14 +293,25 @@ def test_revocable(certificate: Certificate, chain: Chain, observation: Observat
     controls=CERTIFICATE,
 )
 def test_logged_enough(certificate: Certificate, chain: Chain, observation: Observation, policy: Policy) -> None:
-    """A publicly trusted certificate holds as many SCTs as browsers require (RFC 6962 3.3), whatever the policy."""
+    """A publicly trusted certificate must have as many SCTs as browsers require (RFC 6962 3.3).
+
+    This applies whatever the policy.
+
+    Fix: Order a new certificate from a CA that logs what it issues. Apple's and Google's clients reject a certificate
+    without enough SCTs.
+    """
     end_if(unbound_issuer(chain, observation, policy) or not_publicly_trusted(chain))
     require_rules(rule_faults(certificate, TRANSPARENCY))
 
 
 @check("cert.must-staple-no-staple", severity="high", remedy="configure", source="RFC 7633 4.2.3", controls=CERTIFICATE)
 def test_stapled_where_it_must(certificate: Certificate, observation: Observation) -> None:
-    """Every address staples an OCSP response if the certificate requires one (RFC 7633 4.2.3)."""
+    """Every address must staple an OCSP response if the certificate requires it (RFC 7633 4.2.3).
+
+    Fix: Turn stapling on: `ssl_stapling on` and a `resolver` in nginx, `SSLUseStapling on` and an `SSLStaplingCache` in
+    Apache, `tls_ocsp_file` in Exim. If the service cannot staple, or the certificate names no responder, order a new
+    certificate without the TLS feature extension.
+    """
     if not must_staple(certificate):
         not_applicable("the certificate does not require the server to staple")
     bare, names_responder = unstapled_addresses(certificate, observation), has_responder(certificate)
@@ -264,7 +329,11 @@ def test_stapled_where_it_must(certificate: Certificate, observation: Observatio
     controls=CERTIFICATE,
 )
 def test_staple_can_be_used(chain: Chain, observation: Observation, policy: Policy) -> None:
-    """A stapled response is current, by an authorized responder and gives this certificate's status (RFC 6960 3.2)."""
+    """A stapled OCSP response must be current, authorized and about this certificate (RFC 6960 3.2).
+
+    Fix: Make sure that the host reaches the OCSP responder and that its clock is right, and reload the service so that
+    it fetches a new response. In Exim, replace the file of `tls_ocsp_file`.
+    """
     if not stapled_handshakes(chain.leaf, observation):
         not_applicable("no OCSP response is stapled")
     faults = known(staple_faults(chain, observation, rules_of(policy)))

@@ -29,9 +29,12 @@ from audit.x509.path.served_chain import Chain
     "cert.untrusted", severity="high", remedy="reissue", source="RFC 5280 6.1; CWE-295", controls=CERTIFICATE | NAMING
 )
 def test_trusted(chain: Chain, observation: Observation, policy: Policy) -> None:
-    """A path by names and signatures leads from the leaf to a trust anchor (RFC 5280 6.1).
+    """A path by names and signatures must lead from the leaf to a trust anchor (RFC 5280 6.1).
 
-    Times, usages and keys have checks of their own.
+    Dates, usages and keys have checks of their own.
+
+    Fix: Order a certificate from a CA that your clients trust. If it is your own CA, name its file in `--audit-trust`.
+    If the chain file has the wrong intermediates, install those of the issuer.
     """
     end_if(no_own_certificate(observation, policy))
     why = known(untrusted_reason(chain))
@@ -45,9 +48,13 @@ def test_trusted(chain: Chain, observation: Observation, policy: Policy) -> None
     "chain.invalid-path", severity="critical", remedy="reissue", source="RFC 5280 6.1; CWE-295", controls=CERTIFICATE
 )
 def test_path_is_accepted(chain: Chain, observation: Observation, policy: Policy) -> None:
-    """Clients accept a path to a trust anchor (RFC 5280 6.1): CA flags, usages, lengths, names, policies, algorithms.
+    """Clients must accept at least one path from the leaf to a trust anchor (RFC 5280 6.1).
 
-    Faults of the leaf, and keys and signatures that have a check of their own, are reported there.
+    It judges CA flags, usages, path lengths, names, policies and algorithms of CAs. Faults of the leaf, and keys and
+    signatures with a check of their own, are reported there.
+
+    Fix: Install other intermediates if the CA offers a path without this fault. Otherwise order a certificate from
+    another CA.
     """
     end_if(no_own_certificate(observation, policy) or unanchored(chain))
     violations = violations_of_path(chain, policy)
@@ -58,7 +65,11 @@ def test_path_is_accepted(chain: Chain, observation: Observation, policy: Policy
 
 @check("chain.incomplete", severity="high", remedy="rechain", source="RFC 9846 4.4.2", controls=CERTIFICATE)
 def test_complete(chain: Chain, observation: Observation) -> None:
-    """Every issuer up to a trust anchor or a root was sent: clients do not fetch what is missing (RFC 9846 4.4.2)."""
+    """The server must send every intermediate up to a trust anchor or a root (RFC 9846 4.4.2).
+
+    Fix: Add the missing intermediate below the leaf in the certificate file that the service reads, and reload the
+    service. Many clients do not fetch it themselves.
+    """
     end_if(unreadable_names(chain) or (None if chain.is_anchored else too_many_issuers(chain)))
     file = completing_file(chain, observation.server)
     at_hand = f"; {file} on the host has it" if file else ""
@@ -68,7 +79,11 @@ def test_complete(chain: Chain, observation: Observation) -> None:
 
 @check("chain.order", severity="low", remedy="rechain", source="RFC 5246 7.4.2; RFC 9846 4.4.2", controls=CERTIFICATE)
 def test_in_order(chain: Chain) -> None:
-    """Each certificate after the leaf certifies one before it, and none is sent twice (RFC 5246 7.4.2)."""
+    """Each certificate after the leaf must certify one before it, and none is sent twice (RFC 5246 7.4.2).
+
+    Fix: Sort the certificate file: the leaf first, then its issuer, then the issuer of that one. Remove every other
+    certificate, and reload the service.
+    """
     end_if(unreadable_names(chain) or too_many_issuers(chain))
     path = [str(certificate) for certificate in chain.path or chain.reached]
     require(not chain.order_faults, join_clauses(chain.order_faults[:5]), observed=chain.order_faults, required=path)
@@ -82,7 +97,12 @@ def test_in_order(chain: Chain) -> None:
     controls=CERTIFICATE | LIFECYCLE,
 )
 def test_intermediates_outlive_leaf(certificate: Certificate, chain: Chain) -> None:
-    """No intermediate ends before the leaf (RFC 5280 6.1.3 a 2). One that has ended is `chain.invalid-path`."""
+    """No intermediate should expire before the leaf (RFC 5280 6.1.3 a 2).
+
+    If an intermediate has expired, `chain.invalid-path` reports it.
+
+    Fix: Install the newer intermediate that the CA publishes, and reload the service.
+    """
     end_if(unreadable_names(chain))
     ending = [fault for intermediate in unexpired(chain) for fault in expires_before_leaf(intermediate, certificate)]
     require(not ending, join_clauses(ending), observed=ending, required=f"until {format_utc(certificate.not_after)}")
@@ -90,7 +110,11 @@ def test_intermediates_outlive_leaf(certificate: Certificate, chain: Chain) -> N
 
 @check("chain.root-included", severity="info", remedy="rechain", source="RFC 9846 4.4.2", controls=TRANSPORT)
 def test_root_left_out(chain: Chain) -> None:
-    """The trust anchor is not sent: clients have it or do not trust it, and it only costs bytes (RFC 9846 4.4.2)."""
+    """The server should not send the trust anchor (RFC 9846 4.4.2).
+
+    Fix: Remove the last certificate from the certificate file. Clients either have the trust anchor or do not trust it,
+    so it only costs bytes.
+    """
     end_if(unreadable_names(chain))
     roots = sent_anchors(chain)
     require(
@@ -100,7 +124,10 @@ def test_root_left_out(chain: Chain) -> None:
 
 @check("chain.weak-ca-key", severity="high", remedy="reissue", source="BR 6.1.5, 6.1.6; CWE-326", controls=CERTIFICATE)
 def test_intermediates_keys_are_strong(chain: Chain, policy: Policy) -> None:
-    """The policy admits size, curve and exponent of the intermediates' keys (BR 6.1.5, 6.1.6)."""
+    """The keys of the intermediates must have a size, curve and exponent that the policy allows (BR 6.1.5, 6.1.6).
+
+    Fix: Order a certificate from a CA, or an intermediate of it, that has a stronger key.
+    """
     end_if(unreadable_names(chain))
     if not chain.intermediates:
         not_applicable("there is no intermediate between the leaf and a trust anchor")

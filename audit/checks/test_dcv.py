@@ -36,9 +36,13 @@ TOKEN_AGE_MAX: Final = timedelta(days=30)
     controls=NAMING | HOST,
 )
 def test_missing_token_is_answered_404(observation: Observation) -> None:
-    """Every address of the host's name answers 404 at port 80 for a token that is not there (BR 3.2.2.4.18).
+    """Every address of the host's name must answer an unknown token at port 80 with 404 (BR 3.2.2.4.18).
 
-    A CA that fetches an existing token would also get no response, a denial or an error.
+    If the request fails here, a CA that fetches an existing token fails too.
+
+    Fix: Remove the rule, redirect or access restriction that the message names. In Apache and nginx, serve
+    `/.well-known/` from the document root without authentication. Remove an AAAA record whose address no web server
+    listens on.
     """
     state, chains = known(cpanel_state(observation)), redirect_chains(known(http_probes(observation)))
     faults = blocking_faults(chains)
@@ -57,7 +61,11 @@ def test_missing_token_is_answered_404(observation: Observation) -> None:
     controls=NAMING,
 )
 def test_redirects_are_followed_by_cas(observation: Observation) -> None:
-    """A request for a token is redirected only by 301, 302, 307 or 308, to port 80 or 443 (BR 3.2.2.4.18)."""
+    """A request for a token may be redirected only by 301, 302, 307 or 308, to port 80 or 443 (BR 3.2.2.4.18).
+
+    Fix: Change the redirect, or exclude `/.well-known/` from it: a `RewriteCond` before the `RewriteRule` in Apache, a
+    `location` of its own in nginx.
+    """
     known(cpanel_state(observation))
     faults = invalid_redirects(redirect_chains(known(http_probes(observation))))
     require(not faults, join_clauses(faults), observed=faults, required="no redirect, or one that a CA follows")
@@ -67,7 +75,10 @@ def test_redirects_are_followed_by_cas(observation: Observation) -> None:
     "dcv.stale-token", severity="info", remedy="host", source="BR 3.2.2.4.18", scopes=("host",), controls=NAMING | HOST
 )
 def test_no_old_tokens_are_left(observation: Observation, now: datetime) -> None:
-    """The token folder holds no token that is too old for any CA (BR 3.2.2.4.18): each one reveals an order."""
+    """The token folder should hold no token that is too old for any CA to use (BR 3.2.2.4.18).
+
+    Fix: Delete the files that the message names. Each of them reveals an order to everybody who can read the website.
+    """
     state = known(cpanel_state(observation))
     stale = [token for token in state.tokens if now - token.modified > TOKEN_AGE_MAX]
     shown = join_limited([f"{token.path} ({duration(now - token.modified)} old)" for token in stale])
@@ -85,7 +96,11 @@ def test_no_old_tokens_are_left(observation: Observation, now: datetime) -> None
     controls=NAMING | HOST,
 )
 def test_firewall_admits_the_listed_addresses(observation: Observation) -> None:
-    """The host's firewall admits to port 80 all four addresses that cPanel's script names (BR 3.2.2.4.18)."""
+    """The firewall must admit the four addresses that cPanel's script names to port 80 (BR 3.2.2.4.18).
+
+    Fix: Admit TCP port 80 from everywhere: `TCP_IN` in csf, `firewall-cmd --add-service=http` in firewalld, otherwise a
+    rule before the one that the message names.
+    """
     state, own = known(cpanel_state(observation)), addresses_of(observation)
     closed = shortcomings(state.firewall, own)
     require(not closed, join_clauses((*closed, fix_hint(state.firewall.kept_by), CPANEL_RULE, CURRENT_PRACTICE)),
@@ -97,9 +112,12 @@ def test_firewall_admits_the_listed_addresses(observation: Observation) -> None:
     "dcv.firewall-narrow", severity="high", remedy="host", source="BR 3.2.2.9", scopes=("host",), controls=NAMING | HOST
 )
 def test_firewall_admits_the_world(observation: Observation) -> None:
-    """The firewall admits nine tenths of the Internet to port 80: a CA validates from unlisted places (BR 3.2.2.9).
+    """The firewall must admit nine tenths of the Internet to port 80 (BR 3.2.2.9).
 
-    IPv4 is judged, and IPv6 if the host's name has such an address.
+    IPv4 is judged, and IPv6 if the host's name has an IPv6 address.
+
+    Fix: Admit TCP port 80 from everywhere, and remove country blocks for it: `CC_DENY` and `CC_ALLOW_FILTER` in csf.
+    CAs validate from addresses that they do not publish.
     """
     state, own = known(cpanel_state(observation)), addresses_of(observation)
     end_if(closed_to_listed(state.firewall, own))

@@ -28,7 +28,13 @@ _STATUS: Final[dict[DnsStatus, str]] = {
     controls=NAMING,
 )
 def test_name_resolves(observation: Observation) -> None:
-    """The name has an address (RFC 1034 5.2.3). If the resolver does not respond, the result is inconclusive."""
+    """The name must have an A or AAAA record (RFC 1034 5.2.3).
+
+    If the resolver does not respond, the result is inconclusive.
+
+    Fix: Add the record, or remove the name from the configuration of the service. If the name servers fail, repair the
+    zone or its DNSSEC signatures.
+    """
     dns, name = observation.dns, observation.endpoint.name or "the host's name"
     if dns is None or dns.status == "not-asked":
         not_applicable("there is no name to resolve")
@@ -47,7 +53,11 @@ def test_name_resolves(observation: Observation) -> None:
     controls=NAMING,
 )
 def test_name_leads_to_this_host(server: HostView, observation: Observation) -> None:
-    """The name has an address of the host, or the host's certificate key is served there (RFC 1034 3.6)."""
+    """The name must lead to this host, or to a server that has the host's key (RFC 1034 3.6).
+
+    Fix: Point the A and AAAA records at this host, or remove the name from the configuration of the service. If the
+    host is behind NAT, set `addresses` in its `[host]` section of the configuration file.
+    """
     dns, own = known(resolved_name(observation)), own_addresses(server)
     end_if(unknown_direction(observation, server))
     require(direction(observation, server) == "here",

@@ -17,7 +17,11 @@ from audit.verdict import inconclusive, require
     "ops.clock-skew", severity="medium", remedy="host", source="NIST SP 800-53 AU-8", scopes=("host",), controls=HOST
 )
 def test_clock_is_right(observation: Observation, policy: Policy) -> None:
-    """The host's clock agrees with that of the audit (NIST SP 800-53 AU-8): by it certificates look valid or not."""
+    """The host's clock must agree with that of the audit (NIST SP 800-53 AU-8).
+
+    Fix: Set up a time service on the host: chrony, ntpd or systemd-timesyncd. With a wrong clock, valid certificates
+    look expired or not yet valid.
+    """
     offset_s, (limit_s, whose) = known(clock_offset_s(observation)), clock_limit_s(policy)
     require(abs(offset_s) <= limit_s, described_offset(offset_s, limit_s),
             observed=round(offset_s, 1), required=f"at most {limit_s} s", policy=whose)  # fmt: skip
@@ -25,9 +29,12 @@ def test_clock_is_right(observation: Observation, policy: Policy) -> None:
 
 @check("host.not-inspected", severity="low", remedy="host", source="CWE-829; CWE-426", scopes=("host",), controls=HOST)
 def test_every_service_is_inspected(observation: Observation) -> None:
-    """Root inspects every process of a service, because other users cannot change what it runs (CWE-829; CWE-426).
+    """Every process of a service should be inspected by root (CWE-829; CWE-426).
 
-    Processes of other users, and those beyond the limit, are named; their services are audited from outside.
+    Processes of other users, and those beyond the limit, are inconclusive.
+
+    Fix: Run the service from files that only root can change. Nothing else is wrong: a program that another user can
+    replace is not run as root, and its services are audited from outside.
     """
     server = known(host_view(observation))
     if server.not_trusted:
@@ -43,7 +50,11 @@ def test_every_service_is_inspected(observation: Observation) -> None:
     controls=LIFECYCLE,
 )
 def test_management_is_on(observation: Observation) -> None:
-    """No touch file disables the replacement of certificates (cPanel & WHM, the checkallsslcerts script)."""
+    """No touch file should disable the replacement of certificates (cPanel & WHM).
+
+    Fix: Remove the touch file if certificates of this host are to be replaced. If it is there on purpose, waive this
+    finding.
+    """
     state = known(cpanel_state(observation))
     found = state.switched_off
     require(
@@ -61,7 +72,10 @@ def test_management_is_on(observation: Observation) -> None:
     controls=LIFECYCLE,
 )
 def test_renewal_is_scheduled(observation: Observation) -> None:
-    """The panel's update, or checkallsslcerts, runs every night by cron or a timer (NIST SP 1800-16 Vol. B)."""
+    """A nightly run must replace expiring certificates (NIST SP 1800-16 Vol. B).
+
+    Fix: Run `sslaudit install-timer`, or restore the line for upcp in root's crontab.
+    """
     state = known(cpanel_state(observation))
     end_if(None if state.schedules else unreadable_part(state, "schedules"))
     require(bool(state.schedules), "neither cron nor a timer runs upcp or checkallsslcerts, so expiring certificates "
@@ -78,7 +92,10 @@ def test_renewal_is_scheduled(observation: Observation) -> None:
     controls=LIFECYCLE,
 )
 def test_failures_are_reported(observation: Observation) -> None:
-    """A contact address is set, or root's mail is forwarded to one (cPanel & WHM, the checkallsslcerts script)."""
+    """A contact address must be set (cPanel & WHM).
+
+    Fix: Set a contact in WHM (Basic WebHost Manager Setup), or forward root's mail with `/root/.forward`.
+    """
     state = known(cpanel_state(observation))
     end_if(None if state.contacts else unreadable_part(state, "contacts"))
     where = "CONTACTEMAIL in /etc/wwwacct.conf", "an address in /root/.forward"

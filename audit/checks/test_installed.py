@@ -33,7 +33,10 @@ from audit.verdict import Finding, not_applicable, require
     controls=CERTIFICATE,
 )
 def test_has_certificate_of_its_own(observation: Observation, policy: Policy) -> None:
-    """The service has a certificate that was issued for it, not its software's placeholder (RFC 9846 4.4.2)."""
+    """The service must have a certificate that was issued for it, not a placeholder (RFC 9846 4.4.2).
+
+    Fix: Order a certificate, name its files in the configuration of the service, and reload it.
+    """
     missing = missing_certificate(observation, policy)
     if missing:
         raise Finding(missing.why, observed=missing.why, required="a certificate of its own", policy=missing.policy)
@@ -44,7 +47,11 @@ def test_has_certificate_of_its_own(observation: Observation, policy: Policy) ->
 
 @check("svc.disk-vs-wire", severity="high", remedy="reload", source="NIST SP 800-53 CM-3", controls=LIFECYCLE)
 def test_serves_what_is_installed(server: HostView, observation: Observation, now: datetime) -> None:
-    """Each address of the host serves a leaf that is in a configured certificate file (NIST SP 800-53 CM-3)."""
+    """Each address of the host must serve a certificate of the configured files (NIST SP 800-53 CM-3).
+
+    Fix: Reload the service so that it reads its files again. If that changes nothing, an older process still listens on
+    the port: restart the service.
+    """
     end_if(no_installed_leaf(server) or no_handshake(observation))
     differing = differing_leaves(server, observation)
     if differing:
@@ -62,7 +69,10 @@ def test_serves_what_is_installed(server: HostView, observation: Observation, no
     controls=LIFECYCLE | {"CM-6"},
 )
 def test_configured_files_are_there(server: HostView) -> None:
-    """Every configured certificate, key and chain file exists and can be parsed (NIST SP 800-53 CM-6)."""
+    """Every configured certificate, key and chain file must exist and be readable (NIST SP 800-53 CM-6).
+
+    Fix: Restore the file, or remove its name from the configuration. The service will not start again as it is.
+    """
     broken = broken_files(server, "certificate", "key", "chain")
     remedy = "reissue" if server.panel_service else None  # a panel's services have no configuration to fix
     require(not broken, join_clauses(broken), observed=broken, required="files that can be loaded", remedy=remedy)
@@ -71,7 +81,11 @@ def test_configured_files_are_there(server: HostView) -> None:
 
 @check("ops.foreign-agent", severity="info", remedy="manual", source="NIST SP 1800-16 Vol. B", controls=LIFECYCLE)
 def test_no_foreign_agent(server: HostView) -> None:
-    """No other agent owns the certificate (NIST SP 1800-16 Vol. B): its certificates are left to it."""
+    """No other agent should renew the certificate (NIST SP 1800-16 Vol. B).
+
+    Fix: Nothing is wrong: the certificate is left to that agent. To have it replaced here, remove it from the agent
+    first.
+    """
     if server.agent is None and not server.files:
         not_applicable("the configuration names no certificate file")
     require(server.agent is None, f"{server.agent} owns this certificate and renews it: it is not replaced from here",

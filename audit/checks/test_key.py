@@ -18,16 +18,22 @@ from audit.x509.public_keys import leaf_weaknesses
 
 @check("key.weak", severity="high", remedy="rekey", source="BR 6.1.5, 6.1.6; CWE-326", controls=KEYS)
 def test_key_is_strong(certificate: Certificate, policy: Policy) -> None:
-    """The policy admits kind, size, curve and exponent of the public key (BR 6.1.5, 6.1.6)."""
+    """The key must have a kind, size, curve and exponent that the policy allows (BR 6.1.5, 6.1.6).
+
+    Fix: Make a new key (EC P-256, or RSA with 2048 bits or more), and order a certificate for it.
+    """
     require_none(policy.each(lambda limits: leaf_weaknesses(certificate.key, limits)))
 
 
 @check("key.compromised", severity="critical", remedy="rekey", source="BR 4.9.1.1, 6.1.1.3(5), 6.1.6", controls=KEYS)
 def test_key_is_secret(certificate: Certificate, has_list_of_keys: bool) -> None:  # noqa: FBT001 - a fact by name
-    """The private key can neither be computed nor is it known to be public (BR 4.9.1.1, 6.1.1.3(5), 6.1.6).
+    """The private key must not be computable or publicly known (BR 4.9.1.1, 6.1.1.3(5), 6.1.6).
 
     The library badkeys checks it, if `pytest-sslaudit[keys]` is installed: ROCA, Fermat, small, shared and patterned
-    primes, a small private exponent; and its list of known keys (Debian's weak ones among them) if the user has it.
+    primes, a small private exponent, and its list of known keys if the user has downloaded that.
+
+    Fix: Make a new key on the host at once, order a certificate for it, install both, and have the CA revoke the old
+    certificate. Replace every other certificate of that key.
     """
     flaws = flaws_of(certificate.key, has_list=has_list_of_keys)
     if flaws.unchecked:
@@ -46,16 +52,23 @@ def test_key_is_secret(certificate: Certificate, has_list_of_keys: bool) -> None
     controls=KEYS | LIFECYCLE,
 )
 def test_key_is_of_one_service(key_sharing: Sharing, policy: Policy) -> None:
-    """In the whole run, a key belongs to one subscriber and to hosts that serve one name (OWASP ASVS 5.0 11.1.1).
+    """A key must belong to one subscriber, and to hosts that serve one name (OWASP ASVS 5.0 11.1.1).
 
-    The services of one host may share a key, and so may the hosts behind one name.
+    All endpoints of the run are compared. The services of one host may share a key, and so may the hosts behind one
+    name.
+
+    Fix: Make a key of its own for each host or subscriber, and order a certificate for each.
     """
     require_none(policy.each(lambda limits: reuse_faults(key_sharing, limits)))
 
 
 @check("key.mismatch", severity="critical", remedy="reissue", source="RFC 9846 4.4.3", controls=KEYS)
 def test_key_fits_certificate(server: HostView) -> None:
-    """Each configured key belongs to the certificate beside it, by SPKI digest (RFC 9846 4.4.3)."""
+    """Each configured key must belong to the certificate beside it (RFC 9846 4.4.3).
+
+    Fix: Name the key of this certificate in the configuration, if it is on the host. Otherwise order a new certificate
+    for the key. The service will not start again as it is.
+    """
     mismatches = key_mismatches(server)
     seen, places = [str(pair) for pair in mismatches], [pair.place for pair in mismatches if pair.place]
     notes = [f"the key of one of the two is that of {place}" for place in places]
@@ -66,6 +79,10 @@ def test_key_fits_certificate(server: HostView) -> None:
 
 @check("key.permissions", severity="high", remedy="host", source="NIST SP 800-53 AC-6; CWE-732", controls=KEYS)
 def test_key_is_private(server: HostView, policy: Policy) -> None:
-    """Only the owner and the service's own group can read or replace the key file (NIST SP 800-53 AC-6)."""
+    """Only the owner and the service's own group may read or replace a key file (NIST SP 800-53 AC-6).
+
+    Fix: Give the key to root with mode 0600, or 0640 with the service's group: `chown root:` and `chmod 600`. If every
+    user could read it, make a new key and order a new certificate.
+    """
     require_none(key_exposures(server, policy))
     end_if(unknown_permissions(server))

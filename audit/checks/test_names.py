@@ -28,7 +28,12 @@ from audit.x509.path.served_chain import Chain
     controls=CERTIFICATE | NAMING,
 )
 def test_name_matches(endpoint: Endpoint, certificate: Certificate, observation: Observation, policy: Policy) -> None:
-    """A presented_identifiers identifier matches the name or address that clients connect to (RFC 9525 6)."""
+    """The certificate must be valid for the name or address that clients connect to (RFC 9525 6).
+
+    Fix: Order a certificate for this name. If the message names a certificate on the host that is valid for it, use
+    that one: check `server_name` in nginx, `ServerName` and `ServerAlias` in Apache, `local_name` in Dovecot,
+    `tls_server_sni_maps` in Postfix, the `crt` list in HAProxy.
+    """
     end_if(no_own_certificate(observation, policy))
     if not certificate.has_san:
         inconclusive("the certificate has no name that clients look at", because="cert.san-missing")
@@ -41,16 +46,21 @@ def test_name_matches(endpoint: Endpoint, certificate: Certificate, observation:
 
 @check("cert.internal-name", severity="medium", remedy="reissue", source="BR 4.2.2, 7.1.2.7.12", controls=NAMING)
 def test_names_are_public(certificate: Certificate, chain: Chain, observation: Observation, policy: Policy) -> None:
-    """Every name is in the public DNS and every address is public, as public CAs may certify no other (BR 4.2.2)."""
+    """Every name must be in the public DNS and every address must be public (BR 4.2.2).
+
+    Fix: Order a certificate without internal names, which public CAs must not certify. Use a private CA for these
+    names.
+    """
     end_if(unbound_issuer(chain, observation, policy))
     require_rules(rule_faults(certificate, NAME_RULES))
 
 
 @check("cert.wildcard-scope", severity="low", source="NSA U/OO/203408-21 (ALPACA); BR 3.2.2.6", controls=KEYS)
 def test_wildcard_is_of_one_service(endpoint: Endpoint, certificate: Certificate) -> None:
-    """Wildcards are used only for web servers (NSA U/OO/203408-21): a mail or FTP server should not hold their key.
+    """A wildcard should be used only for web servers (NSA U/OO/203408-21).
 
-    The key of a wildcard is valid for every site of the domain.
+    Fix: Order a certificate with only the names of this mail or FTP server. The key of a wildcard is valid for every
+    website of the domain.
     """
     if not wildcards(certificate):
         not_applicable("the certificate has no wildcard")
@@ -67,7 +77,11 @@ def test_wildcard_is_of_one_service(endpoint: Endpoint, certificate: Certificate
     controls=NAMING,
 )
 def test_host_name_is_fully_qualified(observation: Observation) -> None:
-    """The host's own name is a valid host name with a domain (RFC 1123 2.1; RFC 1035 2.3.4)."""
+    """The host's own name must be a valid host name with a domain (RFC 1123 2.1; RFC 1035 2.3.4).
+
+    Fix: Set a fully qualified name with `hostnamectl set-hostname`, on a cPanel server with
+    `/usr/local/cpanel/bin/set_hostname`.
+    """
     name = known(own_host_name(observation))
     faults = host_name_faults(name)
     require(not faults, f"the host calls itself {name!r}: {join_clauses(faults)}",

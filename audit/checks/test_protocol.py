@@ -19,7 +19,11 @@ from audit.policy.controls import TRANSPORT
     controls=TRANSPORT,
 )
 def test_no_old_protocol(observation: Observation, policy: Policy) -> None:
-    """No address accepts a forbidden version of the protocol (RFC 8996 4, 5; RFC 9325 3.1.1)."""
+    """No address may accept a version of TLS that the policy forbids (RFC 8996 4, 5; RFC 9325 3.1.1).
+
+    Fix: Remove the old versions: `ssl_protocols` in nginx, `SSLProtocol` in Apache, `ssl_min_protocol` in Dovecot,
+    `smtpd_tls_protocols` in Postfix, `openssl_options` in Exim, `TLSProtocol` in ProFTPD, `ssl-min-ver` in HAProxy.
+    """
     end_if(no_handshake(observation))
     require_none(policy.each(lambda limits: old_versions(observation.handshakes, limits)))
     end_if(untested_versions(observation.handshakes, policy))

@@ -33,10 +33,13 @@ from audit.x509.path.served_chain import Chain
     controls=HOST,
 )
 def test_reachable(observation: Observation) -> None:
-    """Every address of the endpoint completes a TLS handshake (RFC 9110 4.2.2; RFC 8314 3); a host can be logged into.
+    """Every address of the endpoint must complete a TLS handshake (RFC 9110 4.2.2; RFC 8314 3).
 
     A name that does not resolve and a service without TLS are findings of their own. If this machine has no address
     family or no login, or the server asks to come back later, the result is inconclusive.
+
+    Fix: Start the service, open its port in the firewall, or remove the address that it does not listen on from the
+    DNS. For a host: make its login work.
     """
     end_if(reported_elsewhere(observation))
     faults = faults_of_server(observation)
@@ -48,7 +51,12 @@ def test_reachable(observation: Observation) -> None:
 
 @check("svc.plaintext", severity="high", remedy="configure", source="RFC 9325 3.2; RFC 8314 3", controls=TRANSPORT)
 def test_speaks_tls(observation: Observation) -> None:
-    """The service offers STARTTLS, and a TLS port does not speak in plain text (RFC 9325 3.2; RFC 8314 3)."""
+    """The service must offer STARTTLS, and a TLS port must speak TLS (RFC 9325 3.2; RFC 8314 3).
+
+    Fix: Turn TLS on: `ssl` after the port of `listen` in nginx, `SSLEngine on` in Apache, `ssl = required` in Dovecot,
+    `smtpd_tls_security_level = may` in Postfix, `tls_advertise_hosts = *` in Exim, `TLSEngine on` in ProFTPD, `ssl`
+    after `bind` in HAProxy.
+    """
     faults = [described(failure) for failure in observation.failures if is_plaintext(failure)]
     require(not faults, join_clauses(faults), observed=faults, required="TLS")
     end_if(no_handshake(observation))
@@ -62,10 +70,12 @@ def test_speaks_tls(observation: Observation) -> None:
     controls=LIFECYCLE,
 )
 def test_same_certificate_at_every_address(observation: Observation, chains: tuple[Chain, ...], policy: Policy) -> None:
-    """A client gets the same certificate at each address of the name (NIST SP 1800-16 Vol. B 5.2).
+    """Every address of the name must serve the same certificate (NIST SP 1800-16 Vol. B 5.2).
 
     It is judged if every chain is sound by itself. Hosts that share the name but no key have a certificate each: of the
     same issuer, for the same names, and in force.
+
+    Fix: Install the newest certificate at every address, and reload the services there.
     """
     end_if(no_handshake(observation) or one_address_only(observation))
     found = leaves_by_address(observation)

@@ -18,10 +18,13 @@ from audit.x509.path.served_chain import Chain
 @check(REVOKED, severity="critical", remedy="reissue",
        source="RFC 6960 3.2; RFC 5280 6.3; BR 4.9.1.1; PCI DSS 4.2.1; CWE-299", controls=CERTIFICATE)  # fmt: skip
 def test_not_revoked(chain: Chain, observation: Observation, policy: Policy, now: datetime) -> None:
-    """Neither leaf nor intermediates are revoked, by stapled response, CRL or OCSP (RFC 6960 3.2; RFC 5280 6.3).
+    """Neither the leaf nor an intermediate may be revoked (RFC 6960 3.2; RFC 5280 6.3).
 
-    Certificates without revocation pointers and short-lived ones are skipped. Without a trustworthy response the result
-    is inconclusive.
+    Stapled responses, CRLs and OCSP are used. Certificates without revocation pointers and short-lived ones are
+    skipped. Without a trustworthy response the result is inconclusive.
+
+    Fix: Find out why the CA revoked it. Order a new certificate, with a new key if the old one was compromised, and
+    install it.
     """
     found = revocation_of(chain, observation, policy, now)
     require(not found.revoked, join_clauses(found.revoked), observed=list(found.revoked), required="not revoked",

@@ -42,20 +42,30 @@ class RunFacts(Protocol):
     controls=LIFECYCLE,
 )
 def test_every_line_is_usable(audit_run: RunFacts) -> None:
-    """Every line of the endpoints file names an endpoint."""
+    """Every line of the endpoints file must name an endpoint.
+
+    Fix: Correct the line that the message names, or put `#` before it.
+    """
     lines = [f"{line.source}:{line.number}: {line.why}" for line in audit_run.unusable_lines]
     require(not lines, join_limited(lines, 10), observed=lines, required="SCHEME://NAME[:PORT] on each line")
 
 
 @check("ops.waiver-expired", severity="medium", remedy="manual", source="the waivers file", scopes=("run",))
 def test_no_waiver_expired(audit_run: RunFacts) -> None:
-    """No waiver in the waivers file has expired: an expired one waives nothing."""
+    """No waiver in the waivers file may be expired: an expired one waives nothing.
+
+    Fix: Fix the finding and remove the waiver. If the finding must be accepted for longer, set a new date and give the
+    reason.
+    """
     waivers = list(audit_run.expired_waivers)
     require(not waivers, f"expired: {join_limited(waivers, 10)}", observed=waivers)
 
 
 @check("ops.waiver-stale", severity="medium", remedy="manual", source="the waivers file", scopes=("run",))
 def test_no_waiver_stale(audit_run: RunFacts) -> None:
-    """Every waiver in the waivers file matches a finding of this run: an unused one would hide the next fault."""
+    """Every waiver in the waivers file must match a finding of this run: an unused one would hide the next fault.
+
+    Fix: Remove the waiver. If its id or its endpoint is misspelt, correct it.
+    """
     waivers = list(audit_run.stale_waivers)
     require(not waivers, f"matched nothing: {join_limited(waivers, 10)}", observed=waivers)

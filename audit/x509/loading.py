@@ -5,6 +5,7 @@ The filters of warnings belong to the whole process. No other module of the audi
 
 from __future__ import annotations
 
+import re
 import threading
 import warnings
 from collections.abc import Iterator
@@ -24,6 +25,9 @@ LIBRARY_ERRORS: Final = (
     x509.UnsupportedGeneralNameType,
 )
 """What the library raises for a certificate, a CRL or an OCSP response that it cannot read."""
+
+_INVALID_DER: Final = "error parsing asn1 value"  # the rest names the types and fields of the library's parser
+_FIELD: Final = re.compile(r'"\w+::([a-z]\w*)"')
 
 _FILTERS: Final = threading.RLock()
 
@@ -50,6 +54,8 @@ def as_unreadable_field(place: str, error: Exception) -> UnreadableField:
 def reason_of(error: Exception) -> str:
     """Return in one line why something could not be read."""
     text = " ".join(str(error).split()) or type(error).__name__
+    if text.startswith(_INVALID_DER):
+        return f"{'.'.join(_FIELD.findall(text)) or 'it'} is not valid DER"
     return f"the library does not know the value {text}" if isinstance(error, KeyError) else text
 
 

@@ -9,27 +9,71 @@ from typing import Final
 
 from audit.checks import Check, built_in_checks, check_of
 from audit.policy.controls import CONTROLS
+from audit.verdict import Remedy
 from remediate.model.causes import Cause
+from tests.repository.examples import example
 from tests.support.checkout import CHECKOUT
 
+FIX: Final = "Fix: "
 PAGE: Final = CHECKOUT / "docs" / "checks.md"
 HEAD: Final = """\
 # The checks
 
-{count} checks. Each is a pytest test of its own for each endpoint; one marked *host* is judged once for a host as a
-whole, one marked *run* once for the run. A policy may give a check another severity, or leave it out. A fact that could
-not be observed neither passes nor fails. The remedy is what usually fixes the finding; a result names another one where
-the host shows that it would do.
+{count} checks. Each is a pytest test for each endpoint. A check marked *host* is a test for each host, and one marked
+*run* a test for the run. [Select checks](usage.md#select-checks) by id. A policy may give a check another severity or
+disable it. A fact that could not be observed neither passes nor fails.
 
-Sources: BR are the CA/Browser Forum's Baseline Requirements for TLS server certificates. Controls: those of NIST SP
-800-53 (rev. 5) and requirements of PCI DSS (v4.0.1) that a check bears on, listed [below](#the-controls); a pass is
-evidence for one, and fulfils none alone.
+Sources: BR are the CA/Browser Forum's Baseline Requirements for TLS server certificates. [Controls](#controls) are
+those of NIST SP 800-53 (rev. 5) and the requirements of PCI DSS (v4.0.1) that a passed check is evidence for. A passed
+check alone fulfils no control.
 
-| check | severity | remedy | what is required | source | controls |
-|---|---|---|---|---|---|
+| check | severity | remedy | requirement |
+|---|---|---|---|
 """
+REMEDIES_HEAD: Final = """
+## Remedies
+
+A result names the remedy of its finding. It can differ from that of the check, if the host shows that less is needed.
+
+| remedy | how to fix | `--remediate` |
+|---|---|---|
+"""
+REMEDIES: Final[dict[Remedy, tuple[str, str]]] = {
+    Remedy.REISSUE: ("order a new certificate, install it, and reload the service", "does it"),
+    Remedy.REKEY: ("make a new key, order a certificate for it, install both, and reload the service", "does it"),
+    Remedy.RECHAIN: ("correct the intermediates in the certificate file, and reload the service", "does it"),
+    Remedy.RELOAD: ("reload the service", "does it"),
+    Remedy.CONFIGURE: ("change the configuration of the service or the website", "does not"),
+    Remedy.DNS: ("change the DNS records of the name, or the names in the configuration", "does not"),
+    Remedy.HOST: (
+        "change the clock, the firewall, or the owner and mode of a file",
+        "restricts the mode of key files",
+    ),
+    Remedy.MANUAL: ("read the message: the fix depends on the case", "does not"),
+    Remedy.NONE: ("there is nothing to fix", "does nothing"),
+}
+SERVICES_HEAD: Final = """
+Where each service reads its certificate and key, and how to make it read them again:
+
+| service | certificate and chain | key | reload |
+|---|---|---|---|
+"""
+FILES_OF_SERVICES: Final[dict[str, tuple[str, str, str]]] = {
+    "nginx": ("`ssl_certificate` (with the chain)", "`ssl_certificate_key`", "`nginx -s reload`"),
+    "apache": ("`SSLCertificateFile` (with the chain)", "`SSLCertificateKeyFile`", "`apachectl graceful`"),
+    "haproxy": ("`crt` (with the chain)", "in the file of `crt`, or beside it as `.key`", "`systemctl reload haproxy`"),
+    "dovecot": ("`ssl_cert` or `ssl_server_cert_file` (with the chain)", "`ssl_key` or `ssl_server_key_file`",
+                "`doveadm reload`"),
+    "exim": ("`tls_certificate` (with the chain)", "`tls_privatekey`", "`systemctl reload exim4`"),
+    "postfix": ("`smtpd_tls_chain_files`, or `smtpd_tls_cert_file`", "`smtpd_tls_chain_files`, or `smtpd_tls_key_file`",
+                "`postfix reload`"),
+    "pure-ftpd": ("`CertFile` (with chain and key)", "in the file of `CertFile`", "restart"),
+    "vsftpd": ("`rsa_cert_file` (with the chain)", "`rsa_private_key_file`", "restart"),
+    "proftpd": ("`TLSRSACertificateFile`, chain in `TLSCertificateChainFile`", "`TLSRSACertificateKeyFile`",
+                "`systemctl reload proftpd`"),
+}  # fmt: skip
 CONTROLS_HEAD: Final = """
-## The controls
+## Controls
 
 | control | title | source |
 |---|---|---|
@@ -55,10 +99,51 @@ def checks() -> Iterator[tuple[Check, Callable[..., None]]]:
 
 
 def page() -> str:
-    """Return docs/checks.md as it ought to be."""
-    rows = [_row(mark, function) for mark, function in checks()]
+    """Return docs/checks.md."""
+    listed = [CheckText(mark, function) for mark, function in checks()]
+    remedies = [_cells(f"`{remedy}`", how, ours) for remedy, (how, ours) in REMEDIES.items()]
+    services = [_cells(name, *cells) for name, cells in FILES_OF_SERVICES.items()]
     controls = [_cells(control.name, control.title, control.source) for control in CONTROLS]
-    return HEAD.format(count=len(rows)) + "".join(rows) + CONTROLS_HEAD + "".join(controls)
+    return "".join(
+        (
+            HEAD.format(count=len(listed)), *(text.row for text in listed), *(text.section for text in listed),
+            REMEDIES_HEAD, *remedies, SERVICES_HEAD, *services, CONTROLS_HEAD, *controls,
+        )
+    )  # fmt: skip
+
+
+class CheckText:
+    """The texts of one check: the declaration, the paragraphs of its docstring, and a message."""
+
+    def __init__(self, mark: Check, function: Callable[..., None]) -> None:
+        """Split the docstring into requirement, notes and fix; raises ValueError without a fix at its end."""
+        paragraphs = [" ".join(part.split()) for part in (inspect.getdoc(function) or "").split("\n\n")]
+        self.requirement, *notes, fix = paragraphs
+        if not fix.startswith(FIX):
+            raise ValueError(f"{mark.id}: the last paragraph of the docstring must begin with {FIX!r}")
+        self.notes, self.fix = " ".join(notes), fix.removeprefix(FIX)
+        self.mark, self.test = mark, function.__name__
+
+    @property
+    def row(self) -> str:
+        """The row of the overview."""
+        also = " too" if "endpoint" in self.mark.scopes else ""
+        scope = "".join(f" (*{scope}*{also})" for scope in self.mark.scopes if scope != "endpoint")
+        link = f"[`{self.mark.id}`](#{self.mark.id.replace('.', '')})"
+        return _cells(f"{link}{scope}", self.mark.severity, self.mark.remedy, self.requirement)
+
+    @property
+    def section(self) -> str:
+        """The section about the check."""
+        facts = {
+            "severity": f"{self.mark.severity}; remedy: [{self.mark.remedy}](#remedies); test: `{self.test}`",
+            "source": self.mark.source,
+            "controls": briefly(self.mark.controls) or "none, because it is about the audit itself",
+            "how to fix": self.fix,
+            "example": f"`{example(self.mark.id) or 'a message of pkilint, which differs by its version'}`",
+        }
+        lines = "".join(f"- {name}: {fact}\n" for name, fact in facts.items())
+        return f"\n## {self.mark.id}\n\n{' '.join(filter(None, (self.requirement, self.notes)))}\n\n{lines}"
 
 
 def causes_page() -> str:
@@ -66,14 +151,6 @@ def causes_page() -> str:
     by_family = sorted(Cause, key=lambda cause: cause.family)
     rows = [_cells(f"`{cause}`", cause.advice) for cause in by_family]
     return CAUSES_HEAD.format(count=len(rows)) + "".join(rows)
-
-
-def _row(mark: Check, function: Callable[..., None]) -> str:
-    required = " ".join((inspect.getdoc(function) or "").split())
-    also = " too" if "endpoint" in mark.scopes else ""
-    scope = "".join(f" (*{scope}*{also})" for scope in mark.scopes if scope != "endpoint")
-    controls = briefly(mark.controls)
-    return _cells(f"`{mark.id}`{scope}", mark.severity.value, mark.remedy.value, required, mark.source, controls)
 
 
 def briefly(controls: tuple[str, ...]) -> str:

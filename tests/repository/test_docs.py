@@ -17,9 +17,12 @@ from typing import Any, Final
 
 import pytest
 
+from audit.checks import Check
 from audit.config import read_configuration, subsections
 from audit.endpoint import SCHEME_PORTS
 from audit.observation import Observation
+from audit.services import SERVICES
+from audit.verdict import Remedy
 from pytest_sslaudit.cli import checkallsslcerts, program
 from remediate.cli.main import main as repair_program
 from remediate.issuers import read_issuer
@@ -29,7 +32,7 @@ from remediate.model.options import chosen_issuer, issuer_kind
 from remediate.notify.channels.webhook import WebhookConfig
 from remediate.notify.channels.webhook_message import render_body, signed_headers
 from remediate.wiring.sections import require_valid_sections
-from tests.repository import documents
+from tests.repository import documents, examples
 from tests.support.checkout import CHECKOUT
 from tests.support.endpoint_facts import served
 from tests.support.evidence import NOW, A, keep
@@ -72,8 +75,27 @@ def test_the_page_of_causes_is_what_the_causes_say() -> None:
     assert text("docs/causes.md") == documents.causes_page(), "write it anew: python -m tests.repository.documents"
 
 
-def test_every_check_has_a_requirement_and_a_source() -> None:
-    assert [mark.id for mark, function in documents.checks() if not (mark.source and function.__doc__)] == []
+@pytest.mark.parametrize(("mark", "function"), [pytest.param(*pair, id=pair[0].id) for pair in documents.checks()])
+def test_check_has_a_requirement_of_one_sentence_a_source_and_a_fix(mark: Check, function: Callable[..., None]) -> None:
+    text = documents.CheckText(mark, function)
+    assert re.fullmatch(r"[A-Z][^.;]* (must|may|should) .*\.", text.requirement)
+    assert not re.search(r"[a-z)]\. [A-Z]", text.requirement.replace("Vol. B", ""))
+    assert text.fix.endswith(".")
+    assert mark.source
+
+
+def test_every_check_has_an_example_that_it_does_not_pass() -> None:
+    ids = {mark.id for mark, _ in documents.checks()}
+    assert set(examples.OBSERVATIONS) == ids - {"cert.lint-br"}
+    verdicts = {check: str(examples.example(check)).partition(":")[0] for check in examples.OBSERVATIONS}
+    assert {check: verdict for check, verdict in verdicts.items() if verdict != "fail"} == {
+        "host.not-inspected": "inconclusive"
+    }
+
+
+def test_tables_of_fixes_name_every_remedy_and_service() -> None:
+    assert set(documents.REMEDIES) == set(Remedy)
+    assert set(documents.FILES_OF_SERVICES) == {service.name for service in SERVICES}
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -261,7 +261,7 @@ def test_a_modulus_that_is_not_whole_bytes_is_weak() -> None:
 
 
 def test_the_key_of_an_unreadable_certificate_cannot_be_told() -> None:
-    with pytest.raises(UnreadableField, match=r"^Certificate: error parsing"):
+    with pytest.raises(UnreadableField, match=r"^Certificate: \w+ is not valid DER"):
         _ = read_certificate(b"garbage").key
 
 
