@@ -29,7 +29,7 @@ def is_requested(config: pytest.Config, options: Iterable[str]) -> bool:
 
 
 def names_audit(config: pytest.Config, arguments: Sequence[str]) -> bool:
-    """Return whether an argument names the package `audit` (with --pyargs), or its folder or a file in it."""
+    """Return whether an argument names the package `audit` (with --pyargs), its directory, or a file in it."""
     return any(_is_in_audit(argument, pyargs=bool(config.option.pyargs)) for argument in arguments)
 
 
@@ -43,12 +43,12 @@ def _is_in_audit(argument: str, *, pyargs: bool) -> bool:
 
 
 def audit_folder() -> Path:
-    """Return the folder of the package `audit`, which is installed beside this one."""
+    """Return the directory of the package `audit`, which is installed beside this one."""
     return Path(__file__).absolute().parent.parent / "audit"
 
 
 def checks_folder() -> Path:
-    """Return the folder of the built-in checks."""
+    """Return the directory of the built-in checks."""
     return audit_folder() / "checks"
 
 

@@ -75,7 +75,7 @@ class EvidenceStore:
         self._write(MANIFEST, to_json(manifest))
 
     def manifest(self) -> Manifest:
-        """Read the manifest of the run; raises pytest.UsageError if the folder holds no evidence."""
+        """Read the manifest of the run; raises pytest.UsageError if the directory has no evidence."""
         try:
             return self._read(MANIFEST, Manifest)
         except BadEvidence as error:

@@ -1,4 +1,4 @@
-"""The repair of what an audit found: from failing results to a certificate that is proven on the wire.
+"""Repairs what an audit found: from failing results to a certificate that is verified at every address.
 
-It imports the audit, and neither pytest nor the plugin.
+It imports the audit, but neither pytest nor the plugin.
 """

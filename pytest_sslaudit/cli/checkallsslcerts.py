@@ -83,7 +83,7 @@ def _checked(options: argparse.Namespace, wait_s: float) -> int:
 
 
 def _session(arguments: Sequence[str], narrator: Narrator) -> int:
-    """Run pytest in this process, which keeps its signals and exit status; its terminal output is switched off."""
+    """Run pytest in this process, which keeps its signals and exit status; its terminal output is disabled."""
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     os.environ.pop("PYTEST_ADDOPTS", None)
     os.environ.pop("PYTEST_PLUGINS", None)

@@ -18,7 +18,7 @@ _PROC: Final = Path("/proc")
 _PROGRAMS: Final = (
     "/usr/local/cpanel/bin/checkallsslcerts",
     "/usr/local/cpanel/scripts/upcp",
-    "/scripts/upcp",  # a link to the folder above
+    "/scripts/upcp",  # a link to the directory above
 )
 _INTERPRETER: Final = re.compile(r"(?:.*/)?(?:perl|sh|bash|dash|python)[0-9.]*")
 """The interpreters whose command line has the script after them; an editor with the same file is not a run."""

@@ -50,7 +50,7 @@ _CONDITIONS: Final[Mapping[str, str]] = {
     "cert.expiring": "certificate that expires soon",
     "cert.renewal-due": "certificate that is due for renewal",
 }
-"""The words for a certificate with a finding; the first that applies is used. The first is the word of the seed."""
+"""The words for a certificate with a finding; the first that applies is used. The first is the panel's word."""
 _MISSING: Final = "svc.certificate-missing"
 _WITHOUT_ISSUER: Final[Mapping[Repair, str]] = {
     Repair.RECHAIN: "The system will attempt to complete the certificate chain",
@@ -166,7 +166,7 @@ def _not_repaired(plan: Plan) -> Iterator[str]:
     for finding in plan.explained:
         if finding.kind == "well" or (finding.kind == "unknown" and finding.endpoint in with_finding):
             continue
-        text = join_clauses([part for part in (finding.message, f"left as it is: {finding.why}") if part])
+        text = join_clauses([part for part in (finding.message, f"not changed: {finding.why}") if part])
         yield one_line(f"{finding.endpoint}: {finding.check}: {text}")
 
 

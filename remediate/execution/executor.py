@@ -155,7 +155,7 @@ def _with_placeholders(context: CaseContext, result: CaseResult) -> CaseResult:
 
 
 def _end_unchanged(context: CaseContext, result: CaseResult) -> CaseResult:
-    """End a case that failed before any service was changed. The next run plans it anew and reuses key and order."""
+    """End a case that failed before any service was changed. The next run plans it again and reuses key and order."""
     if result.ended_as != "failed":
         return result
     leftovers = withdraw(context) if context.csr is not None else ()
@@ -165,7 +165,7 @@ def _end_unchanged(context: CaseContext, result: CaseResult) -> CaseResult:
 
 
 def _end_outdated(context: CaseContext, result: CaseResult) -> CaseResult:
-    """End a case that cannot be run as planned. The next run plans it anew; a waiting switch reverts itself.
+    """End a case that cannot be run as planned. The next run plans it again; a waiting switch reverts itself.
 
     A case with a compromised key stays open, because its old key is destroyed only when the case is finished.
     """

@@ -79,7 +79,7 @@ def _install(context: CaseContext, service: str) -> Iterator[str]:
         return not faults
 
     is_up = is_served() or context.wait_until(is_served, context.run.timeouts.proof_s)
-    state = "it answers at every address with it" if is_up else join_clauses(faults)
+    state = "every address serves it" if is_up else join_clauses(faults)
     yield f"a self-signed placeholder was installed for {service}, because it had no valid certificate: {state}"
 
 

@@ -23,7 +23,7 @@ from remediate.model.plan import Blocked, Blocker, Plan
 from remediate.planning import tlsa
 
 _AT_ONCE: Final = 8
-_WITHOUT_DNS: Final = "TLSA records were not looked up: no name server answers here"
+_WITHOUT_DNS: Final = "TLSA records were not looked up: no name server responds here"
 
 
 @dataclass(frozen=True, slots=True)

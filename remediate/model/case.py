@@ -143,7 +143,7 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Validation:
-    """A name and the labels of the hosts that serve it. All publish the challenge file: the CA may ask any."""
+    """A name and the labels of the hosts that serve it. All publish the challenge file: the CA may connect to any."""
 
     name: str
     hosts: tuple[str, ...]

@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Final, Self
 
 _AGAIN: Final = "the next run tries again"
-_DCV_OTHER: Final = "fix what the finding says: the CA could not fetch the challenge file"
+_DCV_OTHER: Final = "fix the finding: the CA could not fetch the challenge file"
 _DNS_OTHER: Final = "fix the zone, or remove the name from the service's configuration; then the next run repairs it"
 
 
@@ -98,9 +98,9 @@ class Cause(StrEnum):
         "dns.no-address",
         "add an A or AAAA record for the name, or remove the name from the service's configuration",
     )
-    DNS_SERVFAIL = "dns.servfail", "find out why the zone's name servers return an error: the CA asks them too"
+    DNS_SERVFAIL = "dns.servfail", "find out why the zone's name servers return an error: the CA queries them too"
     DNS_LAME = "dns.lame", "delegate the zone only to name servers that serve it, and give each of them an address"
-    DNS_TIMEOUT = "dns.timeout", "make the zone's name servers answer from everywhere, by UDP and TCP on port 53"
+    DNS_TIMEOUT = "dns.timeout", "make the zone's name servers respond from everywhere, by UDP and TCP on port 53"
     DNS_LOOP = "dns.loop", "remove the loop of CNAMEs or delegations shown above"
     DNS_TOO_LONG = "dns.too-long", "shorten the chain of CNAMEs or delegations shown above: CAs give up on it too"
     DNS_TLSA = (
@@ -116,7 +116,7 @@ class Cause(StrEnum):
     )
     DNS_TLSA_UNANSWERED = (
         "dns.tlsa-unanswered",
-        "make the zone's name servers and your resolver answer the query above (DNSSEC, TCP, a firewall)",
+        "make the zone's name servers and your resolver respond to the query above (DNSSEC, TCP, a firewall)",
     )
     DNS_OTHER = "dns.other", _DNS_OTHER
     HOST_NAME_INVALID = (
@@ -142,7 +142,7 @@ class Cause(StrEnum):
         "issuer.pending-review",
         "ask the issuer about the order above, which it never decided; the next run places a new order",
     )
-    ISSUER_PENDING = "issuer.pending", "nothing: the issuer is still working; the next run asks about the same order"
+    ISSUER_PENDING = "issuer.pending", "nothing: the issuer is still working; the next run checks the same order"
     ISSUER_ISSUED = "issuer.issued", "nothing: the certificate is issued, and the next run installs it"
     ISSUER_REJECTED = (
         "issuer.rejected",
@@ -156,9 +156,12 @@ class Cause(StrEnum):
     ISSUER_AUTHENTICATION = "issuer.authentication", "configure a valid token: [issuer.NAME] token"
     ISSUER_REFUSED = (
         "issuer.refused",
-        "change what the issuer refuses, as it says above: the same order would be refused again",
+        "change what the issuer refused (see above): the same order would be refused again",
     )
-    ISSUER_UNKNOWN = "issuer.unknown", "ask the issuer what became of the order above; the next run looks for it again"
+    ISSUER_UNKNOWN = (
+        "issuer.unknown",
+        "ask the issuer for the state of the order above; the next run looks for it again",
+    )
     ISSUER_CONFLICT = (
         "issuer.conflict",
         "check the order at the issuer: it differs from the present one, or can no longer be changed",
@@ -227,7 +230,7 @@ class Cause(StrEnum):
         "order a new certificate before the first CA of the chain expires: no other path is known",
     )
     FETCH_NO_LEAF = "fetch.no-leaf", "fix the file manually: it must hold one certificate of the service and its chain"
-    # the way back
+    # the rollback
     ROLLBACK_DONE = (
         "rollback.done",
         "waive the finding, or exclude the name or the host; otherwise the next run repairs it again",
@@ -246,7 +249,7 @@ class Cause(StrEnum):
     )
     ROLLBACK_FAILED = (
         "rollback.failed",
-        "find out why the service does not answer with its old files; the new ones are in use again",
+        "find out why the service does not respond with its old files; the new ones are in use again",
     )
     # the agent that owns the certificate
     OWNER_NOT_RUN = (
@@ -260,7 +263,7 @@ class Cause(StrEnum):
     # the services
     SVC_UNREACHABLE = (
         "svc.unreachable",
-        "make the address answer (service, firewall): otherwise a repair cannot be verified",
+        "make the address respond (service, firewall): otherwise a repair cannot be verified",
     )
     CERT_NOT_YET_VALID = (
         "cert.not-yet-valid",
@@ -274,7 +277,7 @@ class Cause(StrEnum):
         "install.rejected",
         (
             "fix on the host why every address rejected the certificate (see its report), then run `python -m "
-            "remediate rollback CASE`: the next run begins anew"
+            "remediate rollback CASE`: the next run starts again"
         ),
     )
     INSTALL_INTERRUPTED = (
@@ -283,7 +286,7 @@ class Cause(StrEnum):
     )
     INSTALL_NOT_TAKEN_UP = (
         "install.not-taken-up",
-        "fix the service's configuration as its own test says above: the old certificate is in use again",
+        "fix the service's configuration (see the output of its test above): the old certificate is in use again",
     )
     PROOF_STILL_WRONG = (
         "proof.still-wrong",
@@ -337,7 +340,7 @@ class Cause(StrEnum):
     RUN_OVERLAP = "run.overlap", "nothing: the repair that was begun goes first; the next run checks what is left to do"
     RUN_STOPPED = "run.stopped", f"nothing: {_AGAIN}"
     RUN_NOT_DUE = "run.not-due", f"nothing: {_AGAIN} when it is due"
-    RUN_NOT_BEGUN = "run.not-begun", "check what ended the run before its repairs; its output says so"
+    RUN_NOT_BEGUN = "run.not-begun", "check the output of the run: it shows what ended the run before its repairs"
     RUN_BUG = (
         "run.bug",
         "report this bug with the trace in the run's output; until it is fixed, renew this certificate manually",
@@ -365,9 +368,9 @@ class Cause(StrEnum):
         "plan.max-cases",
         "nothing: the next run continues; raise [remediate] max_cases to repair more in one run",
     )
-    PLAN_CONFIGURE = "plan.configure", "change the service's configuration as the reason says, test it and reload it"
-    PLAN_DNS = "plan.dns", "change the zone as the reason says"
-    PLAN_HOST = "plan.host", "change it on the host as the reason says"
+    PLAN_CONFIGURE = "plan.configure", "change the service's configuration (see the reason), test it and reload it"
+    PLAN_DNS = "plan.dns", "change the zone (see the reason)"
+    PLAN_HOST = "plan.host", "change it on the host (see the reason)"
     PLAN_MANUAL = "plan.manual", "investigate this finding manually: no automatic repair is known"
     PLAN_UNKNOWN = (
         "plan.unknown",

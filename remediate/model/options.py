@@ -27,9 +27,9 @@ class RemediateConfig:
     max_cases: int = 20
     max_failures: int = 2
     verify_timeout_s: float = field(default=60.0, metadata={"was": "proof_timeout_s"})
-    issuance_timeout_s: float = 600.0  # how long a run waits for an issuer; the next one asks about the same order
+    issuance_timeout_s: float = 600.0  # how long a run waits for an issuer; the next one checks the same order
     foreign: Literal["explain", "run-owner"] = "explain"
-    exclude_names: tuple[str, ...] = field(default=(), metadata={"was": "leave_out"})  # `*` stands for any text
+    exclude_names: tuple[str, ...] = field(default=(), metadata={"was": "leave_out"})  # `*` matches any text
     http_port: int = 80  # where the CA requests the file (Baseline Requirements 3.2.2.4.18); a test CA may use another
 
 
@@ -50,9 +50,9 @@ class Timeouts:
     """
 
     confirmation_s: int = 300
-    proof_s: float = 120.0  # old workers of a busy web server still answer for a while
+    proof_s: float = 120.0  # old workers of a busy web server still respond for a while
     taken_up_s: float = 150.0  # a test and a reload, which the host limits to 60 s each
-    issuance_s: float = 600.0  # in this run; the next one asks about the same order
+    issuance_s: float = 600.0  # in this run; the next one checks the same order
     look_s: float = 0.25  # between two observations
 
 
@@ -62,7 +62,7 @@ OnStep = Callable[[Case, Step, StepState, str], None]
 
 @dataclass(frozen=True, slots=True)
 class RunLimits:
-    """The limits of a run. In `excluded_hosts` (specifications) and `excluded_names` a `*` stands for any text."""
+    """The limits of a run. In `excluded_hosts` (specifications) and `excluded_names` a `*` matches any text."""
 
     max_cases: int = 20
     foreign: Literal["explain", "run-owner"] = "explain"

@@ -1,4 +1,4 @@
-"""A plan: the cases, the cases that wait and why, and the findings that no repair helps."""
+"""A plan: the cases, the cases that wait and why, and the findings that no repair fixes."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ Kind = Literal[
 
 @dataclass(frozen=True, slots=True)
 class NotRepairable:
-    """A finding that no repair helps, and why. Without a check it is the endpoint as a whole."""
+    """A finding that no repair fixes, and why. Without a check it is the endpoint as a whole."""
 
     endpoint: str
     check: str | None
@@ -62,7 +62,7 @@ class Blocked:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The cases in the order of their repair, the canary first; the findings that no repair helps; the cases that wait.
+    """The cases in the order of their repair, the canary first; the findings that no repair fixes; the cases that wait.
 
     Every result other than a pass is in exactly one of the three. `blocked` are the cases that DNS would block, as far
     as it was queried; `notes` are sentences about the plan as a whole.

@@ -56,7 +56,7 @@ class InstallableChain:
 
     @property
     def leaf_pem(self) -> str:
-        """The leaf, encoded anew, so that no text of the CA is installed."""
+        """The leaf, encoded again, so that no text of the CA is installed."""
         return _to_pem(self.leaf)
 
     @property

@@ -17,9 +17,9 @@ from remediate.model.case import Validation
 from remediate.model.options import RunLimits, matches_any
 
 SWITCHED_OFF: Final = "ops.management-disabled"
-NOT_KNOWN: Final = "could not check whether repair is switched off on the host itself"
+NOT_KNOWN: Final = "could not check whether repairs are disabled on the host itself"
 SILENCING: Final = "/var/cpanel/ssl/disable_service_certificate_management"
-"""The touch file by which an administrator also switches off messages about expiry."""
+"""The touch file by which an administrator also disables messages about expiry."""
 _EXPIRES: Final = ("cert.expired", "cert.expiring", "cert.renewal-due")
 _NOT_LOADABLE: Final = ("key.mismatch", "svc.config-missing-file")
 _IMAGE_BACKENDS: Final = ("docker", "podman", "kubectl", "openshift")
@@ -54,13 +54,13 @@ class Fleet:
 
 
 def switched_off(files: Iterable[str]) -> str:
-    """Return the sentence that repair is switched off on a host, with the touch files of its administrator."""
+    """Return the message that repairs are disabled on a host, with the touch files of its administrator."""
     listed = join_limited(sorted(files))
-    return f"repair is switched off on the host itself: {listed or 'a file that says so'} is there"
+    return f"repairs are disabled on the host itself: {listed or 'a file that says so'} exists"
 
 
 def is_silenced(endpoint: str, check: str, evidence: AuditResults) -> bool:
-    """Return whether the administrator switched off messages about this finding: a panel's certificate that expires."""
+    """Return whether the administrator disabled messages about this finding: a panel's certificate that expires."""
     seen = evidence.seen.get(endpoint)
     if check not in _EXPIRES or seen is None or not is_of_panel(seen):
         return False
@@ -101,14 +101,14 @@ def _exclusion(seen: ObservedEndpoint, evidence: AuditResults, run_limits: RunLi
     if hostspec.partition("://")[0] in _IMAGE_BACKENDS:
         return "an image is not repaired from inside"
     if matches_any(hostspec, run_limits.excluded_hosts):
-        return "repair is switched off for this host in the configuration"
+        return "repairs are disabled for this host in the configuration"
     return _why_disabled(f"{seen.label}/", evidence)
 
 
 def _why_disabled(host: str, evidence: AuditResults) -> str | None:
-    """Return why repair is switched off on a host itself; None if it is not.
+    """Return why repairs are disabled on a host itself; None if it is not.
 
-    A waiver makes no difference. If the check has no result, repair counts as switched off.
+    A waiver makes no difference. If the check has no result, repairs count as disabled.
     """
     match evidence.verdict(host, SWITCHED_OFF):
         case Verdict.FAIL | Verdict.WAIVED:

@@ -31,7 +31,7 @@ _FOR_A_PERSON: Final[dict[Remedy, tuple[Kind, str]]] = {
 
 
 def not_repairable(result: Result, evidence: AuditResults, fleet: Fleet) -> NotRepairable | None:
-    """Return why a result that is not a pass is left as it is; None for a finding that a repair would fix."""
+    """Return why a result that is not a pass is not repaired; None for a finding that a repair would fix."""
     kind_and_why = _of_verdict(result) or _of_remedy(result) or _of_place(result, evidence, fleet)
     if kind_and_why is None:
         return None
@@ -45,7 +45,7 @@ def _of_verdict(result: Result) -> tuple[Kind, str] | None:
     if result.verdict is not Verdict.FAIL:
         return "unknown", f"the check has no result ({result.verdict})"
     if result.check == SWITCHED_OFF:
-        return "switched-off", "repair is switched off on the host itself"
+        return "switched-off", "repairs are disabled on the host itself"
     if result.check == FOREIGN:
         return "foreign", "that agent renews it"
     return None

@@ -1,4 +1,4 @@
-"""Makes a plan from results: what is repaired and in which order, what has to wait, and what is left as it is."""
+"""Makes a plan from results: what is repaired and in which order, what has to wait, and what is not repaired."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def plan(evidence: AuditResults, run_limits: RunLimits, now: datetime) -> Plan:
 
 
 def _unplanned(draft: CaseDraft, error: Exception) -> Iterator[NotRepairable]:
-    """Yield the findings that are left as they are because planning their repair raised an exception."""
+    """Yield the findings that are not repaired because planning their repair raised an exception."""
     why = f"its repair could not be planned: {type(error).__name__}: {error}"
     for finding in draft.findings:
         yield NotRepairable(finding.endpoint, finding.check, "manual", why, finding.message)

@@ -126,7 +126,7 @@ def test_what_waits_is_told_with_its_reason() -> None:
 def test_what_is_left_as_it_is_is_told_with_its_reason() -> None:
     lines = told(seen(WEB), found(WEB, "tls.old-protocol"))
     assert lines[0] == (
-        f"{WEB}: tls.old-protocol: tls.old-protocol it is; left as it is: the configuration has to be changed; "
+        f"{WEB}: tls.old-protocol: tls.old-protocol it is; not changed: the configuration has to be changed; "
         "a new certificate does not fix this"
     )
 
@@ -135,7 +135,7 @@ def test_where_services_are_switched_off_nothing_is_attempted() -> None:
     off = found("web1/", "ops.management-disabled", severity="info", detail={"observed": ["/x"]})
     lines = told(*fresh("exim"), off)
     assert not [line for line in lines if "will attempt to replace the" in line]
-    assert [line for line in lines if "cert.self-signed" in line and "switched off" in line]
+    assert [line for line in lines if "cert.self-signed" in line and "disabled" in line]
 
 
 def test_what_could_not_be_told_is_said_only_where_nothing_else_is_found() -> None:

@@ -1,6 +1,6 @@
 """The step `modes`: only owner and group can read a key, and only its owner can write it.
 
-The step restores the modes if an endpoint does not answer with the new ones. It does not change the owner and group
+The step restores the modes if an endpoint does not respond with the new ones. It does not change the owner and group
 of a file; it reports them if they are not those of the service. Its failure does not stop another repair.
 """
 
@@ -28,7 +28,7 @@ class FileModes:
     """Restores the modes in the plan if necessary, so that a later run after a crash restores the same modes."""
 
     def check(self, context: CaseContext, subject: str) -> Satisfied | None:
-        """Return that no other user can read or write a key, and every endpoint answers."""
+        """Return that no other user can read or write a key, and every endpoint responds."""
         del subject  # it is for the whole case
         command = context.workdir.read_only(
             "check who can read the keys", script("key/find_open_keys"), *_keys(context)
@@ -42,7 +42,7 @@ class FileModes:
         return Satisfied(f"only owner and group can read {join_limited(sorted(_keys(context)))}")
 
     def apply(self, context: CaseContext, subject: str) -> None:
-        """Remove the rights of other users on the keys; restore them if an endpoint does not answer then."""
+        """Remove the rights of other users on the keys; restore them if an endpoint does not respond then."""
         del subject
         keys = _keys(context)
         require_success(context, close_command(context))
@@ -53,7 +53,7 @@ class FileModes:
             )
             raise StepBlocked(
                 Cause.MODES_NEEDED,
-                f"the modes were restored because an endpoint did not answer: {join_clauses(silent)}",
+                f"the modes were restored because an endpoint did not respond: {join_clauses(silent)}",
             )
 
     def preview(self, state: PreviewState, subject: str) -> Iterator[Action | Remark]:
@@ -67,7 +67,7 @@ class StillAnswers:
 
     def check(self, context: CaseContext, subject: str) -> Satisfied | None:
         """Return that every address completes a handshake."""
-        return None if silences(context, subject) else Satisfied("it answers on every address")
+        return None if silences(context, subject) else Satisfied("every address responds")
 
     def apply(self, context: CaseContext, subject: str) -> None:
         """Wait until every address completes a handshake."""
@@ -76,7 +76,7 @@ class StillAnswers:
     def preview(self, state: PreviewState, subject: str) -> Iterator[Action | Remark]:
         """Yield no action: the endpoint is only observed."""
         del state
-        yield Remark(f"{subject} is observed until it answers on every address")
+        yield Remark(f"{subject} is observed until every address responds")
 
 
 def close_command(context: CaseContext) -> Command:

@@ -65,7 +65,7 @@ def _check_tlsa(context: CaseContext) -> Satisfied | None:
         return Satisfied()
     bound = bound_records(context)
     if bound.is_without_dns:
-        return Satisfied("no name server answers here, so TLSA records could not be looked for")
+        return Satisfied("no name server responds here, so TLSA records could not be looked up")
     if not bound.records:
         return Satisfied()
     context.csr = context.csr or waiting_request(context)

@@ -104,14 +104,14 @@ class _NameResult:
                 f"{self.lookup.name}: the first address of the trace, {self.first.address}, decides, "
                 "as in the panel's own script"
             )
-            yield f"a CA may ask at any address and from several networks ({join_clauses(verdicts)})"
+            yield f"a CA may connect to any address, from several networks ({join_clauses(verdicts)})"
 
 
 def publish(context: CaseContext) -> None:
     """Publish the challenge file on all hosts; raises StepBlocked before the first if a document root is unknown."""
     for challenge in tuple(challenges(context)):
         require_success(context, context.run.solver.present(challenge))
-        context.log(f"the file lies on {challenge.workdir.host} as {context.run.solver.location(challenge)}")
+        context.log(f"the file is on {challenge.workdir.host} as {context.run.solver.location(challenge)}")
     context.is_published = True
 
 
@@ -202,7 +202,9 @@ def _probe_addresses(context: CaseContext, name: Validation, lookup: LookUp) -> 
         run.log("\n".join(filter(None, (result.asked, str(result)))))
     if len(results) < len(lookup.addresses):
         raise StepBlocked(
-            Cause.RUN_STOPPED, f"the run was stopped; seen of {name.name}: {join_limited(results)}", ended="interrupted"
+            Cause.RUN_STOPPED,
+            f"the run was stopped; observed of {name.name}: {join_limited(results)}",
+            ended="interrupted",
         )
     return results
 
@@ -215,7 +217,7 @@ def _failure_details(context: CaseContext, names: Sequence[_NameResult]) -> Iter
     """Yield what helps to fix a failure: where the file is, the addresses of the names, and who requested the file."""
     published = tuple(challenges(context))
     for challenge in published:
-        yield f"the file lies on {challenge.workdir.host} as {context.run.solver.location(challenge)}"
+        yield f"the file is on {challenge.workdir.host} as {context.run.solver.location(challenge)}"
     for lookup in (name.lookup for name in names):
         source = "the trace from the root servers" if lookup.trace else "the resolver"
         yield f"{lookup.name} leads to {join_limited(lookup.addresses)}, says {source}"

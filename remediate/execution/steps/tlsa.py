@@ -29,7 +29,7 @@ _MOST_SHOWN: Final = 4  # published records that a message names
 
 @dataclass(frozen=True, slots=True)
 class BoundRecords:
-    """The TLSA records for the names of a case; `is_without_dns` if no name server answers here."""
+    """The TLSA records for the names of a case; `is_without_dns` if no name server responds here."""
 
     records: tuple[RecordSet, ...]
     is_without_dns: bool = False
@@ -180,7 +180,7 @@ def _resolve(query: RecordQuery, name: str, record_type: RecordType) -> RecordSe
         raise StepBlocked(Cause.RUN_STOPPED, f"stopped while {name} was looked up", ended="interrupted") from None
     if record_set.status in ("servfail", "timeout"):
         fault = f"{record_set.status}: {record_set.detail}"
-        why = f"whether {name} has {record_type} records could not be seen ({fault})"
+        why = f"whether {name} has {record_type} records is unknown ({fault})"
         raise StepBlocked(Cause.DNS_TLSA_UNANSWERED, why, ended="interrupted")
     return record_set
 

@@ -34,7 +34,7 @@ class Verify:
             and settled_progress(context, context.switch_group(subject)).last.state != "confirmed"
         ):
             return None
-        return None if faults_of(context, subject) else Satisfied("proven on every address")
+        return None if faults_of(context, subject) else Satisfied("verified at every address")
 
     def apply(self, context: CaseContext, subject: str) -> None:
         """Observe until no address has a fault and confirm; else revert the switch and report what is served."""
@@ -59,7 +59,7 @@ class Verify:
 
     def preview(self, state: PreviewState, subject: str) -> Iterator[Action | Remark]:
         """Yield the command that confirms the switch, for the last endpoint of a switch group."""
-        yield Remark(f"{subject} is observed on every address until no fault is left")
+        yield Remark(f"{subject} is observed until no address has a fault")
         if confirms(state.context, subject):
             yield _confirmation(state.context, subject, preview_version_name(state, subject))
 

@@ -102,7 +102,7 @@ def test_the_seeds_sentences_are_said_word_for_word(nights: Nights) -> None:
 
 
 def test_the_proof_lies_in_the_folder_of_easyapache_4_and_is_gone_afterwards(nights: Nights) -> None:
-    assert re.search(f"the file lies on .* as {daemons.DOCROOT}{FILE}$", nights.first.said.output, re.MULTILINE)
+    assert re.search(f"the file is on .* as {daemons.DOCROOT}{FILE}$", nights.first.said.output, re.MULTILINE)
     assert nights.tokens == ""
 
 
@@ -336,7 +336,7 @@ def test_the_proof_lies_in_the_folder_of_easyapache_3_where_that_is_the_websites
     finally:
         panel.use(daemons.DOCROOT)
     repaired(story, chapter, before, "ftp")
-    assert re.search(f"the file lies on .* as {daemons.OLD_DOCROOT}{FILE}$", chapter.said.output, re.MULTILINE)
+    assert re.search(f"the file is on .* as {daemons.OLD_DOCROOT}{FILE}$", chapter.said.output, re.MULTILINE)
 
 
 # From outside

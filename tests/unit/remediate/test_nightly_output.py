@@ -49,7 +49,7 @@ def test_attempt_names_repair_service_names_and_issuer(issuer: str | None, check
 def test_finding_without_a_repair_is_printed_with_the_reason() -> None:
     lines = sentences(seen(SMTP, service="postfix"), found(SMTP, "tls.old-protocol"))
     assert lines[0].startswith(f"{SMTP}: tls.old-protocol: ")
-    assert "left as it is: " in lines[0]
+    assert "not changed: " in lines[0]
     assert lines[-1] == "There is nothing that the system will attempt to replace."
 
 

@@ -233,7 +233,7 @@ def test_on_a_panels_host_the_first_address_decides_and_the_others_are_told(
     assert (
         f"{SHARED}: the first address of the trace, {ADDRESSES[first]}, decides, as in the panel's own script;" in note
     )
-    assert f"a CA may ask at any address and from several networks ({ADDRESSES[other]}: missing: " in note
+    assert f"a CA may connect to any address, from several networks ({ADDRESSES[other]}: missing: " in note
 
 
 def test_on_a_panels_host_a_first_address_that_fails_is_enough_and_good_others_are_told(
@@ -243,7 +243,7 @@ def test_on_a_panels_host_a_first_address_that_fails_is_enough_and_good_others_a
     ending = stage.repair(run=without(stage, first, tmp_path), first_address_only=True)
     assert (ending.cause, stage.ca.orders) == ("dcv.missing", {})
     assert ending.note.startswith(f"{SHARED} at {ADDRESSES[first]}: missing: ")
-    assert f"and from several networks ({ADDRESSES[other]}: good: as written)" in ending.note
+    assert f"from several networks ({ADDRESSES[other]}: good: as written)" in ending.note
 
 
 def test_a_name_that_a_host_without_the_panel_serves_too_is_decided_by_all_its_addresses(
@@ -262,4 +262,4 @@ def test_each_fetch_is_said_as_a_person_would_type_it_and_where_the_file_lies(st
         typed = "curl --include --user-agent 'sslaudit (self-test) SECTIGO DCV' --connect-to"
         assert [line for line in lines if line.startswith(f"{typed} ::{address}:{port} http://{SHARED}/.well-known/")]
         folder = tmp_path / "www" / label / ".well-known" / "pki-validation"
-        assert [line for line in lines if line.startswith(f"the file lies on {label} as {folder}/")]
+        assert [line for line in lines if line.startswith(f"the file is on {label} as {folder}/")]

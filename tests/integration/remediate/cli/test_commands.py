@@ -79,7 +79,7 @@ def test_a_plan_is_applied_once_and_can_be_taken_back(lab: Lab) -> None:
 
     case = said[0].rpartition(": ")[0].rpartition("case ")[2]
     status, said = lab.remediate("rollback", case)
-    assert (status, said[0].split()[:2]) == (0, ["taken", "back"]), said
+    assert (status, said[0].split()[:2]) == (0, ["rolled", "back"]), said
     assert lab.audit() == {"cert.expired"}
 
 

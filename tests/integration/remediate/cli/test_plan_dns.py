@@ -78,7 +78,7 @@ def test_plan_names_the_record_of_a_mail_server_that_is_the_host(
 def test_plan_names_the_question_that_has_no_answer(planning: Planning, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(RCODES, "_443._tcp.www.example.com.", dns.rcode.SERVFAIL)
     (why,) = planning.blocked()
-    assert why.startswith("whether _443._tcp.www.example.com has TLSA records could not be seen (servfail: ")
+    assert why.startswith("whether _443._tcp.www.example.com has TLSA records is unknown (servfail: ")
 
 
 def test_json_names_it_by_case_and_is_read_again(planning: Planning, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,5 +103,5 @@ def test_repair_that_keeps_the_key_asks_nothing(planning: Planning, monkeypatch:
 def test_plan_says_if_no_name_server_answers(planning: Planning, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(LookUps, "has_dns", lambda *_: False)
     said = planning.plan()
-    assert said.splitlines()[-1] == "TLSA records were not looked up: no name server answers here"
+    assert said.splitlines()[-1] == "TLSA records were not looked up: no name server responds here"
     assert "blocked" not in said

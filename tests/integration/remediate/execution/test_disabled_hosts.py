@@ -15,7 +15,7 @@ from tests.support.remediate.folder_hosts import Ca, Place, host_changed, run_co
 from tests.support.remediate.store_host import printed
 
 CONCURRENCY = Concurrency(chance=lambda: 0.0)
-WHY = "repair is switched off on the host itself: /var/cpanel/ssl/disable_auto_hostname_certificate is there"
+WHY = "repairs are disabled on the host itself: /var/cpanel/ssl/disable_auto_hostname_certificate is there"
 
 
 @pytest.fixture

@@ -165,4 +165,4 @@ def test_without_any_name_server_nothing_is_asked_and_it_is_noted(stage: Stage) 
     ending = stage.repair()
     assert (ending.step != "preconditions", stage.zone.asked) == (True, [])
     notes = [event.note for event in stage.journal.events(stage.case.id) if event.step == "preconditions"]
-    assert "no name server answers here" in notes[-1]
+    assert "no name server responds here" in notes[-1]

@@ -75,7 +75,7 @@ def test_pending_order_is_notified_once_with_its_number(runs: NightlyRuns) -> No
     [message] = runs.box.emails
     assert str(message["Subject"]).endswith("; waiting: store: order 4711 is being looked at")
     assert "(order 4711 at store)" in text_of(message)
-    assert "the next run asks about the same order" in text_of(message)
+    assert "the next run checks the same order" in text_of(message)
     again = CaseResult(case, "waiting", "", Cause.ISSUER_BUSY, "store asked to be left alone", next_at=runs.now)
     assert runs.notify(*expired(), case_results=[again]) == ()
 
@@ -93,7 +93,7 @@ def test_finding_without_repair_has_advice_and_groups_its_services(runs: Nightly
     text = text_of(runs.box.emails[0])
     assert "web1: 1 failed" in text
     assert "FAILED exim https://www.example.com:443, imaps://www.example.com:993" in text
-    assert "What to do: change the service's configuration as the reason says, test it and reload" in text
+    assert "What to do: change the service's configuration (see the reason), test it and reload" in text
 
 
 def test_item_below_the_threshold_is_listed_and_sends_nothing_alone(runs: NightlyRuns) -> None:
@@ -149,7 +149,7 @@ def test_secret_is_withheld_and_the_failure_is_notified_without_it(runs: Nightly
     )
     lines = runs.notify(*expired(), case_results=[refused])
     assert "(withheld because it holds a secret" in text_of(runs.box.emails[1])
-    assert "what the issuer refuses" in text_of(runs.box.emails[1])
+    assert "what the issuer refused" in text_of(runs.box.emails[1])
     assert not [line for line in lines if "tok-1234567" in line]
     assert "tok-1234567" not in "".join(message.as_string() for message in runs.box.emails)
     with sqlite3.connect(tmp_path / "state" / JOURNAL_FILE) as database:

@@ -111,9 +111,7 @@ def test_known_problem_is_dropped_once_notices_are_disabled(runs: NightlyRuns) -
 
 def test_case_that_was_disabled_since_is_not_notified(runs: NightlyRuns) -> None:
     case = case_of(runs, logged_in(), *expired())
-    waiting = CaseResult(
-        case, "waiting", cause=Cause.HOST_SWITCHED_OFF, note="repair is switched off on the host itself"
-    )
+    waiting = CaseResult(case, "waiting", cause=Cause.HOST_SWITCHED_OFF, note="repairs are disabled on the host itself")
     runs.notify(logged_in(), *expired(), switched(SECOND), case_results=[waiting])
     assert runs.box.sent == []
     runs.notify(logged_in(), *expired(), switched(FIRST), case_results=[waiting])

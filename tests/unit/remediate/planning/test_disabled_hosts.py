@@ -41,7 +41,7 @@ def test_nothing_is_replaced_and_the_file_is_named(file: str, verdict: str, run_
     plan = planned(*fresh(), switched(file, verdict=verdict), run_limits=run_limits)
     assert (plan.cases, plan.waiting) == ((), ())
     whys = {one.why for one in plan.explained if one.check == "cert.self-signed"}
-    assert whys == {f"repair is switched off on the host itself: {file} is there"}
+    assert whys == {f"repairs are disabled on the host itself: {file} exists"}
 
 
 @pytest.mark.parametrize("verdict", ["inconclusive", "error"])
