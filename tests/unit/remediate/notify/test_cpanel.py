@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Literal
 
 import pytest
 
-from remediate.model.case import Case
+from remediate.model.case import Case, Repair, steps_of
 from remediate.model.causes import Cause
 from remediate.model.outcome import CaseResult
 from remediate.state.journal import CaseOutcome, Event
@@ -100,6 +101,19 @@ def test_expiry_is_not_notified_where_notices_are_disabled(runs: NightlyRuns) ->
     assert runs.box.sent == []
 
 
+@pytest.mark.parametrize("check", ["cert.self-signed", "cert.revoked"])
+def test_other_check_is_notified_where_expiry_is_silenced(runs: NightlyRuns, check: str) -> None:
+    runs.notify(*expired(), switched(SECOND), found(MAIL, check, remedy="reissue"))
+    (message,) = runs.box.emails
+    assert (check in text_of(message), "cert.expired" in text_of(message)) == (True, False)
+
+
+def test_other_touch_file_silences_nothing(runs: NightlyRuns) -> None:
+    runs.notify(*expired(), switched(FIRST))
+    text = text_of(runs.box.emails[0])
+    assert ("cert.expired" in text, FIRST in text) == (True, True)
+
+
 def test_known_problem_is_dropped_once_notices_are_disabled(runs: NightlyRuns) -> None:
     runs.notify(logged_in(), *expired())
     runs.notify(logged_in(), *expired(), switched(SECOND))
@@ -135,3 +149,18 @@ def test_closed_firewall_is_notified_with_its_rule_and_advice(runs: NightlyRuns)
     text = text_of(runs.box.emails[0])
     assert rule in text
     assert "What to do: allow TCP port 80 in the rule above" in text
+
+
+def test_panel_program_is_named_with_its_output(runs: NightlyRuns) -> None:
+    case = case_of(runs, *fresh("exim"))
+    steps = steps_of(Repair.RUN_OWNER, case.services, case.endpoints)
+    owned = replace(case, repair=Repair.RUN_OWNER, owner="cpanel", steps=steps)
+    note = (
+        "cpanel left /var/cpanel/ssl/exim/exim.crt without a new certificate; it ended with 0:\nThe DCV check failed."
+    )
+    runs.journal.begin(owned, runs.now)
+    runs.notify(*fresh("exim"), case_results=[CaseResult(owned, "failed", "renew", Cause.OWNER_UNCHANGED, note)])
+    text = text_of(runs.box.emails[0])
+    assert "Tried: a run of the panel's own program, which orders and installs the certificate itself" in text
+    assert "The DCV check failed." in text
+    assert "run its renewal manually" in text

@@ -87,7 +87,7 @@ def test_header_has_recipients_date_and_auto_submitted() -> None:
     assert message["X-Sslaudit-State"] == f"failed {notification().digest}"
 
 
-def test_message_id_depends_on_the_notification_alone() -> None:
+def test_message_id_depends_on_notification_and_recipients() -> None:
     ids = [composed(notification())["Message-ID"], composed(notification())["Message-ID"]]
     assert ids[0] == ids[1]
     assert ids[0].endswith("@ctl.example.com>")
@@ -149,7 +149,7 @@ def test_results_are_attached() -> None:
     assert (file.get_filename(), file.get_content()) == ("results.jsonl", results)
 
 
-def test_long_results_are_compressed_and_huge_ones_named() -> None:
+def test_long_attachment_is_compressed() -> None:
     results = b'{"kind":"result"}\n' * 50_000
     (file,) = composed(notification(attachments=(Attachment("results.jsonl", results),))).iter_attachments()
     assert file.get_filename() == "results.jsonl.gz"
