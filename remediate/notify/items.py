@@ -37,16 +37,16 @@ _REPAIRS: Final[Mapping[Repair, str]] = {
     Repair.HOST: "owner and mode of the key files",
 }
 _PANEL_REPAIR: Final = "a run of the panel's own program, which orders and installs the certificate itself"
-_SILENT: Final[tuple[Kind, ...]] = ("well", "waived", "note")
-_WRONG: Final = (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.ERROR)
+_NOT_REPORTED: Final[tuple[Kind, ...]] = ("well", "waived", "note")
+_REPORTED: Final = (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.ERROR)
 
 
 @dataclass(frozen=True, slots=True)
 class LastAttempt:
-    """How the last attempt of a case ended: `kind`, `step`, `cause` and `note` as in a `CaseResult`."""
+    """How the last attempt of a case ended: `ended_as`, `step`, `cause` and `note` as in a `CaseResult`."""
 
     case: Case
-    kind: str
+    ended_as: str
     step: str
     cause: Cause | None
     note: str
@@ -109,12 +109,12 @@ def _outcome(
     attempt: LastAttempt, remaining: Sequence[Reason], report: RunReport
 ) -> tuple[ReportState, Cause | None, str]:
     """Return the state of a case, the cause and what happened."""
-    if remaining and attempt.kind == "proven":
+    if remaining and attempt.ended_as == "proven":
         failures = "\n".join(f"{reason.endpoint}: {reason.check}: {reason.message}" for reason in remaining)
         return "failed", Cause.PROOF_STILL_WRONG, f"the repair was verified, but the check still fails:\n{failures}"
-    if attempt.kind == "proven":
+    if attempt.ended_as == "proven":
         return "repaired", None, _verified(attempt, report)
-    state = _STATES.get(attempt.kind, "failed" if attempt.cause in _NEEDS_PERSON else "waiting")
+    state = _STATES.get(attempt.ended_as, "failed" if attempt.cause in _NEEDS_PERSON else "waiting")
     return state, attempt.cause, attempt.note
 
 
@@ -131,13 +131,13 @@ def _verified(attempt: LastAttempt, report: RunReport) -> str:
 def _tried(attempt: LastAttempt, journal: Journal) -> str:
     """Return what was tried, how far it came, and the order id for questions to the issuer."""
     begun = journal.case(attempt.case.id)
-    if begun is None or (attempt.kind != "proven" and _was_repaired(begun, journal)):
+    if begun is None or (attempt.ended_as != "proven" and _was_repaired(begun, journal)):
         return ""
     placed = journal.orders.of_case(begun.id) if begun.repair in VALIDATED else ()
     order = f" (order {placed[-1].order_id} at {placed[-1].issuer})" if placed and placed[-1].order_id else ""
     kinds = dict.fromkeys(step.kind for step in begun.steps if step.state == "done")
-    done = f"; done: {', '.join(kinds)}" if kinds and attempt.kind != "proven" else ""
-    stopped = f"; stopped at: {attempt.step}" if attempt.step and attempt.kind != "proven" else ""
+    done = f"; done: {', '.join(kinds)}" if kinds and attempt.ended_as != "proven" else ""
+    stopped = f"; stopped at: {attempt.step}" if attempt.step and attempt.ended_as != "proven" else ""
     names = f" for {join_limited(begun.names)}" if begun.repair in VALIDATED else ""
     by_panel = begun.is_panel and begun.repair is Repair.RUN_OWNER
     return f"{_PANEL_REPAIR if by_panel else _REPAIRS[begun.repair]}{names}{order}{done}{stopped}"
@@ -255,8 +255,8 @@ def _group(pair: tuple[NotRepairable, Result]) -> tuple[str, str, str, str, str]
 def _reported_result(finding: NotRepairable, report: RunReport) -> Result | None:
     """Return the result of a finding that is reported; None if it is well now, or follows from another finding."""
     result = report.result_before(finding.endpoint, finding.check)
-    if finding.kind in _SILENT or result is None or "because" in result.detail:
+    if finding.kind in _NOT_REPORTED or result is None or "because" in result.detail:
         return None
     verdict = report.verdict(finding.endpoint, result.check)
-    is_reported = verdict in _WRONG and not is_silenced(finding.endpoint, result.check, report.before)
+    is_reported = verdict in _REPORTED and not is_silenced(finding.endpoint, result.check, report.before)
     return result if is_reported else None

@@ -29,14 +29,24 @@ def resume_job_of(
 
     Else it is `python -P -m remediate resume` with the state, the configuration and further options.
     """
-    written = ("--config", str(configuration.file)) if configuration.file else ()
-    resume = (sys.executable, "-P", "-m", "remediate", "resume", "--state", str(state.absolute()), *written, *options)
+    config_options = ("--config", str(configuration.file)) if configuration.file else ()
+    resume = (
+        sys.executable,
+        "-P",
+        "-m",
+        "remediate",
+        "resume",
+        "--state",
+        str(state.absolute()),
+        *config_options,
+        *options,
+    )
     variables = tuple(sorted(set(_variables(configuration))))
     return ResumeJob("local", again or resume, str(Path.home()), variables, known_secrets(configuration))
 
 
 def queue_if_pending(
-    endings: Sequence[CaseResult],
+    case_results: Sequence[CaseResult],
     resume_job: ResumeJob,
     *,
     allowed: bool,
@@ -47,7 +57,7 @@ def queue_if_pending(
 
     `local` opens a session on this machine, only if a job is to be queued.
     """
-    waiting = [result for result in endings if result.ended_as == "pending" or result.cause is Cause.ISSUER_BUSY]
+    waiting = [result for result in case_results if result.ended_as == "pending" or result.cause is Cause.ISSUER_BUSY]
     if not waiting:
         return ()
     due = [result.next_at or now for result in waiting]

@@ -123,14 +123,14 @@ def _is_permitted(url: ParsedUrl, address: str) -> bool:
 
 
 def _outcome(server: str, response: HttpResponse, secrets: Secrets) -> DeliveryOutcome:
-    """Return what a response means; of one of success only the status is read."""
+    """Return what a response means; the body is read only to quote its beginning if the message was not accepted."""
     status = response.status
     if 200 <= status < 300:
         return Delivered(f"{server} responded {status}")
-    beginning = secrets.hide(response.beginning().decode("utf-8", "replace"))
-    reason = one_line(f"{server} responded {status} {beginning}", _MAX_REASON)
     if 300 <= status < 400:
         return Refused(f"{server} responded {status}: redirects are not followed; write the final URL as `url`")
+    beginning = secrets.hide(response.beginning().decode("utf-8", "replace"))
+    reason = one_line(f"{server} responded {status} {beginning}", _MAX_REASON)
     if status in _TEMPORARY or status >= 500:
         return Deferred(reason, retry_after_s(response.header("retry-after"), response.header("date")))
     return Refused(reason)
