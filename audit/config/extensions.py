@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from audit.config.schema import BadConfiguration, Configuration
+from audit.config.sections import ConfigSection
 from audit.json_codec import nearest
 from audit.text import join_limited, one_line
 
@@ -39,6 +40,14 @@ class ExtensionKind(StrEnum):
     def group(self) -> str:
         """The group of its entry points."""
         return f"pytest_sslaudit.{self.value}s"
+
+
+_SECTIONS: Final[Mapping[str, ExtensionKind]] = {
+    "issuer": ExtensionKind.ISSUER,
+    "solver": ExtensionKind.SOLVER,
+    "notify": ExtensionKind.CHANNEL,
+}
+"""The sections `[KEY.NAME]` whose key `kind` names a member."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +143,14 @@ def _unknown(kind: ExtensionKind, name: str, built_in: Iterable[str]) -> str:
     )
 
 
+def decode_kind(section: ConfigSection, kind: ExtensionKind, built_in: Mapping[str, type[T]], base: type[T]) -> T:
+    """Return a section decoded by the type that its key `kind` names, a subclass of `base`; raises BadConfiguration."""
+    name = section.table.get("kind") if isinstance(section.table, dict) else None
+    if not isinstance(name, str):
+        raise section.bad(f"it has no kind; known are {', '.join(built_in)}")
+    return section.decode(find_member(kind, name, built_in, subclass_of(base), place=section.place))
+
+
 def instance_of(member: type[T], name: str) -> Callable[[Any], T]:
     """Return the function that requires an instance, or what has the methods of a protocol, with that `name`."""
 
@@ -175,9 +192,10 @@ def _names(configuration: Configuration) -> Iterator[tuple[ExtensionKind, str]]:
         ExtensionKind.INSTALLER: listed.installers,
     }
     yield from ((kind, name) for kind, names in kinds.items() for name in names)
-    issuers = configuration.handed_on.get("issuer", {})
-    sections = issuers.values() if isinstance(issuers, Mapping) else ()
-    yield from ((ExtensionKind.ISSUER, name) for section in sections if isinstance(name := _kind_of(section), str))
+    for key, kind in _SECTIONS.items():
+        tables = configuration.handed_on.get(key, {})
+        sections = tables.values() if isinstance(tables, Mapping) else ()
+        yield from ((kind, name) for section in sections if isinstance(name := _kind_of(section), str))
     yield from ((ExtensionKind.REPORT, name) for name in configuration.reports)
 
 

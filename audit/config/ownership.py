@@ -8,9 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 from audit.config.private_files import UnsafePath, require_own_file
 from audit.config.schema import BadConfiguration, Configuration, ExtensionNames, files_in, secrets_in
+
+_WITH_KINDS: Final = ("issuer", "solver", "notify")
+"""The sections `[KEY.NAME]` whose key `kind` may name code of another distribution."""
 
 
 def require_unchanged_by_others(file: Path, place: str, names: str = "") -> None:
@@ -45,7 +49,7 @@ def _powers(configuration: Configuration) -> Iterator[str]:
         yield "services"
     if next(secrets_in(configuration.handed_on), None) is not None:
         yield "secrets"
-    if configuration.extensions != ExtensionNames() or "issuer" in configuration.handed_on:
+    if configuration.extensions != ExtensionNames() or not configuration.handed_on.keys().isdisjoint(_WITH_KINDS):
         yield "code to run"
     if configuration.results or configuration.reports or configuration.evidence or configuration.state:
         yield "files to write"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from audit.config import ConfigSection
-from audit.config.extensions import ExtensionKind, find_member, subclass_of
+from audit.config.extensions import ExtensionKind, decode_kind
 from remediate.issuers.base import (
     BadIssuer,
     Dcv,
@@ -32,11 +32,7 @@ ISSUERS: Final[Mapping[str, type[IssuerConfig]]] = {
 
 def read_issuer(section: ConfigSection) -> IssuerConfig:
     """Return the decoded section `[issuer.NAME]`; raises BadConfiguration."""
-    kind = section.table.get("kind") if isinstance(section.table, dict) else None
-    if not isinstance(kind, str):
-        raise section.bad(f"it has no kind; known are {', '.join(ISSUERS)}")
-    config = find_member(ExtensionKind.ISSUER, kind, ISSUERS, subclass_of(IssuerConfig), place=section.place)
-    return section.decode(config)
+    return decode_kind(section, ExtensionKind.ISSUER, ISSUERS, IssuerConfig)
 
 
 __all__ = [

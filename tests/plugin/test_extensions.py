@@ -158,6 +158,8 @@ NOT_A_SERVICE: Final = Distribution(
 )
 REPORT: Final = Distribution("acme", files={"acme.py": "X = 1"}, entry_points=(("reports", "sheet", "acme:X"),))
 OWN_CSV: Final = Distribution("acme", files={"acme.py": BOOM}, entry_points=(("reports", "csv", "acme:X"),))
+LOG: Final = documented()
+NOT_A_CHANNEL: Final = Distribution("acme", files={"acme.py": "X = int"}, entry_points=(("channels", "log", "acme:X"),))
 FIX: Final = "Install a version of acme that works, or remove 'acme-corp' from the configuration."
 
 
@@ -183,6 +185,14 @@ FIX: Final = "Install a version of acme that works, or remove 'acme-corp' from t
         (NOT_A_SERVICE, '[extensions]\nservices = ["gateway"]\n', "int is not an instance of Service"),
         (REPORT, '[reports]\nsheet = "a.txt"\n', "'sheet' of acme 1.0 (acme:X): int is not a function"),
         (OWN_CSV, '[reports]\ncsv = "a.csv"\n', "acme 1.0 provides 'csv' (pytest_sslaudit.reports), which is built in"),
+        (LOG, '[notify.x]\nkind = "acme-log"\nfile = 3\n', "[notify.x]: file: 3 is not a text"),
+        (LOG, '[notify.x]\nkind = "acme-log"\nflie = "a"\n', "unknown key 'flie'; did you mean 'file'?"),
+        (
+            LOG,
+            '[notify.x]\nkind = "acme-lag"\n',
+            "[notify.x]: no channel has the name 'acme-lag'; known are acme-log, we",
+        ),
+        (NOT_A_CHANNEL, '[notify.x]\nkind = "log"\n', "is not a subclass of ChannelConfig"),
         (NOTHING, '[extensions]\nservices = ["nginx"]\n', "'nginx' is built in and always looked for."),
         (NOTHING, '[extensions]\nservice = ["nginx"]\n', "extensions: unknown key 'service'; did you mean 'services'?"),
     ],
@@ -209,6 +219,16 @@ def test_two_distributions_of_one_name_are_both_named(pytester: pytest.Pytester,
         "pytest_sslaudit.checks: 'acme-corp' is provided by acme1 1.0 and acme2 1.0. Uninstall all of them but one."
     )
     assert message in result.stderr.str()
+
+
+def test_extension_channel_gets_the_notification(pytester: pytest.Pytester, site: Path) -> None:
+    documented().unpack(site)
+    configure(pytester, '[notify.log]\nkind = "acme-log"\nfile = "notices.log"\n')
+    arguments = ("--pyargs", "audit", "--audit-endpoint=https://127.0.0.1:1", "--audit-state=state", "--remediate")
+    result = pytester.runpytest(*arguments)
+    result.stdout.fnmatch_lines(["sslaudit extension: channel acme-log (acme-sslaudit 1.2)", "notification * sent*"])
+    text = pytester.path.joinpath("notices.log").read_text()
+    assert text.startswith("failed https://127.0.0.1:1 svc.unreachable: ")
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,22 @@ from collections.abc import Mapping
 from typing import Final
 
 from audit.config import ConfigSection
-from remediate.notify.channels.base import ChannelConfig, MailConfig
+from audit.config.extensions import ExtensionKind, decode_kind
+from remediate.notify.channels.base import (
+    Channel,
+    ChannelConfig,
+    Deferred,
+    Delivered,
+    DeliveryOutcome,
+    HoldsSecret,
+    MailConfig,
+    Refused,
+    Uncertain,
+)
 from remediate.notify.channels.sendmail import SendmailConfig
 from remediate.notify.channels.smtp import SmtpConfig
 from remediate.notify.channels.webhook import WebhookConfig
+from remediate.notify.notification import Notification
 
 CHANNELS: Final[Mapping[str, type[ChannelConfig]]] = {
     "webhook": WebhookConfig,
@@ -44,9 +56,21 @@ def read_mail(section: ConfigSection) -> MailConfig | None:
 
 def read_channel(section: ConfigSection) -> ChannelConfig:
     """Return the decoded section `[notify.NAME]`; raises BadConfiguration."""
-    kind = section.table.get("kind") if isinstance(section.table, dict) else None
-    if not isinstance(kind, str):
-        raise section.bad(f"it has no kind; known are {', '.join(CHANNELS)}")
-    if kind not in CHANNELS:
-        raise section.bad(f"no channel of the kind {kind!r}; known are {', '.join(CHANNELS)}")
-    return section.decode(CHANNELS[kind])
+    return decode_kind(section, ExtensionKind.CHANNEL, CHANNELS, ChannelConfig)
+
+
+__all__ = [
+    "CHANNELS",
+    "MAIL_SYSTEMS",
+    "Channel",
+    "ChannelConfig",
+    "Deferred",
+    "Delivered",
+    "DeliveryOutcome",
+    "HoldsSecret",
+    "Notification",
+    "Refused",
+    "Uncertain",
+    "read_channel",
+    "read_mail",
+]

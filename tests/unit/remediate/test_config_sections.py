@@ -65,7 +65,7 @@ def test_section_is_decoded_by_the_type_of_its_owner(tmp_path: Path) -> None:
         ("[mail]\nuser = 'me'", "[mail]: the key 'user' is used only with a server; write smtp = "),
         ("mail = 'root'", "[mail]: 'root' is not a table"),
         ("[dns]\nserver = 'x'", "unknown key 'dns'; known are issuer, remediate, mail, notify"),
-        ("[notify.ops]\nkind = 'pager'", "[notify.ops]: no channel of the kind 'pager'; known are webhook"),
+        ("[notify.ops]\nkind = 'pager'", "[notify.ops]: no channel has the name 'pager'; known are webhook"),
         ("[notify.ops]\nurl = 'https://a.example'", "[notify.ops]: it has no kind; known are webhook"),
         ("[notify]\nkind = 'webhook'", "[notify.kind]: it has no kind; known are webhook"),
         ("[[notify]]\nkind = 'webhook'", "[notify]: "),
