@@ -47,7 +47,7 @@ def forgeable(certificate: Certificate, limits: Thresholds) -> tuple[str, ...]:
     if (digest or name) in limits.signature_digests:
         return ()
     of_parameters = f" ({digest})" if name == "id-RSASSA-PSS" else ""
-    return (f"{certificate} is signed with {name}{of_parameters}; admitted are {', '.join(limits.signature_digests)}",)
+    return (f"{certificate} is signed with {name}{of_parameters}; allowed: {', '.join(limits.signature_digests)}",)
 
 
 def sent_anchors(chain: Chain) -> tuple[str, ...]:
@@ -107,7 +107,7 @@ def untrusted_reason(chain: Chain) -> str | Uncertain | None:
     if chain.leaf.is_self_signed:
         return Uncertain("a self-signed leaf has no path", because="cert.self-signed")
     if chain.ends_self_signed:
-        return f"the path ends in {chain.reached[-1]}, which signed itself and is not a trust anchor"
+        return f"the path ends in {chain.reached[-1]}, a self-signed certificate that is not a trust anchor"
     if chain.refused_issuer:
         return f"the signature does not verify with the key of {chain.refused_issuer}, which is named as its issuer"
     return (

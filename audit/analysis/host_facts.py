@@ -50,4 +50,4 @@ def described_offset(offset_s: float, limit_s: int) -> str:
     """Return the message of a clock that is wrong."""
     size, admitted = duration(timedelta(seconds=offset_s)), duration(timedelta(seconds=limit_s))
     side = "ahead of" if offset_s > 0 else "behind"
-    return f"the host's clock is {size} {side} that of the audit; {admitted} are admitted"
+    return f"the host's clock is {size} {side} that of the audit; {admitted} are allowed"

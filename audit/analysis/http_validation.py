@@ -74,9 +74,9 @@ def _blocking_fault(chain: RedirectChain) -> ValidationFault | None:
         return ValidationFault(f"{request} gives no response: {last.detail}", "host", is_silent=True)
     if last.status in _MISSING or last.status < 400:
         return None
-    by = f" by {last.server!r}" if last.server else ""
+    by = f" (server {last.server!r})" if last.server else ""
     begins = f", and the response begins {last.beginning!r}" if last.beginning.strip() else ""
-    return ValidationFault(f"{request} is answered {last.status}{by}{begins}", "configure")
+    return ValidationFault(f"{request} returns {last.status} instead of 404{by}{begins}", "configure")
 
 
 def _invalid_redirect(chain: RedirectChain) -> str | None:
@@ -103,18 +103,18 @@ def _unfollowed(probe: HttpProbe, chain: RedirectChain) -> str:
     if not _redirects(probe):
         return ""
     if probe.status not in _FOLLOWED:
-        return "a CA follows only 301, 302, 307 and 308"
+        return "a CA follows only the statuses 301, 302, 307 and 308"
     try:
         target = urlsplit(location := urljoin(probe.url, probe.location))
         port = target.port
     except ValueError as error:
         return f"it is not a URL: {error}"
     if target.scheme not in _PORTS or not target.hostname:
-        return "a CA follows only to http and https"
+        return "a CA follows redirects only to http and https"
     if (port or _PORTS[target.scheme]) not in _PORTS.values():
-        return "a CA follows only to the ports 80 and 443"
+        return "a CA follows redirects only to the ports 80 and 443"
     if location in [earlier.url for earlier in chain[: chain.index(probe) + 1]]:
-        return "it is a loop"
+        return "the redirects form a loop"
     if probe is chain[-1] and target.hostname == urlsplit(probe.url).hostname:
-        return f"after {len(chain)} redirects there is still another one"
+        return f"there are more than {len(chain)} redirects"
     return ""

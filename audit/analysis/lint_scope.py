@@ -49,7 +49,7 @@ def not_publicly_trusted(chain: Chain) -> Obstacle | None:
         return None
     if chain.missing_issuer:
         return Uncertain("it is not known whether its issuer is publicly trusted", because="chain.incomplete")
-    exempt = Exempt("its issuer is not publicly trusted, and the rules bind only publicly trusted issuers")
+    exempt = Exempt("its issuer is not publicly trusted, and the rules apply to publicly trusted issuers only")
     return unreadable_names(chain) or exempt
 
 
@@ -87,4 +87,4 @@ def _obstacle(certificate: Certificate, rules: tuple[LintRule, ...], linted: Lin
     if linted.binding:
         return None
     since = min(rule.since for rule in rules)
-    return Exempt(f"it was issued {format_utc(certificate.not_before)}, and the rule binds from {since:%Y-%m-%d} on")
+    return Exempt(f"it was issued {format_utc(certificate.not_before)}, and the rule applies from {since:%Y-%m-%d} on")

@@ -28,7 +28,7 @@ class MissingCertificate:
 def missing_certificate(observation: Observation, policy: Policy) -> MissingCertificate | None:
     """Return why the service has no certificate of its own; None if it has one, or if no handshake was observed."""
     if observation.server is not None and observation.server.snakeoil:
-        why = "the configured certificate is the placeholder that the distribution makes at installation"
+        why = "the configured certificate is the placeholder that the distribution made at installation"
         return MissingCertificate(why)
     for handshake in observation.every_handshake:
         leaf = leaf_of(handshake)

@@ -13,7 +13,7 @@ def old_versions(handshakes: tuple[Handshake, ...], limits: Thresholds) -> tuple
     """Return one message per address and forbidden version that it accepts."""
     accepted = ((handshake.address, _accepted(handshake)) for handshake in handshakes)
     return tuple(
-        f"{address} accepts {version}"
+        f"{address} accepts {version}, which is forbidden"
         for address, versions in accepted
         for version in dict.fromkeys(versions)
         if version in limits.protocols_forbidden

@@ -61,7 +61,7 @@ def not_yet_valid(certificate: Certificate, now: datetime, *, is_clock_off: bool
     """Return the message of a certificate that is not valid yet."""
     start = certificate.not_before
     advice = "; the host's clock is off: fix that first (ops.clock-skew)" if is_clock_off else ""
-    return f"valid only in {duration(start - now)}, from {format_utc(start)} on{advice}"
+    return f"not valid until {format_utc(start)}, in {duration(start - now)}{advice}"
 
 
 def validity_excesses(certificate: Certificate, chain: Chain, policy: Policy) -> tuple[tuple[str, str], ...] | Obstacle:
@@ -86,7 +86,7 @@ def validity_excess(certificate: Certificate, limits: Thresholds) -> tuple[str, 
     excess = certificate.lifetime - timedelta(days=limit.days)
     if excess <= timedelta(0):
         return ()
-    rule = f"{limit.days} days are admitted for certificates issued from {limit.issued_from:%Y-%m-%d} on"
+    rule = f"the limit is {limit.days} days for certificates issued from {limit.issued_from:%Y-%m-%d} on"
     return (f"valid for {duration(certificate.lifetime)}, {duration(excess)} too long: {rule}",)
 
 

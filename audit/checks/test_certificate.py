@@ -41,7 +41,7 @@ from audit.x509.lint.profile import PROFILE_RULES
 from audit.x509.lint.revocation_and_sct import REVOCATION, TRANSPARENCY
 from audit.x509.path.served_chain import Chain
 
-_EXPIRED: Final = "it has expired already: that is cert.expired"
+_EXPIRED: Final = "it has expired, which cert.expired reports"
 
 
 @check("cert.malformed", severity="high", remedy="reissue", source="RFC 5280 4.1, 4.2", controls=CERTIFICATE)
@@ -117,7 +117,7 @@ def test_not_due_for_renewal(certificate: Certificate, policy: Policy, observati
         not_applicable(_EXPIRED)
     due = renewal_margin(certificate, policy)
     if left < expiring_margin(certificate, policy).span:
-        not_applicable("it is late already: that is cert.expiring")
+        not_applicable("it is late, which cert.expiring reports")
     require(left >= due.span, expires(certificate, now, due), observed=format_utc(certificate.not_after),
             required=str(due), remedy=_reload_or_reissue(observation, certificate), policy=due.policy)  # fmt: skip
 

@@ -118,7 +118,10 @@ def test_root_left_out(chain: Chain) -> None:
     end_if(unreadable_names(chain))
     roots = sent_anchors(chain)
     require(
-        not roots, f"the trust anchor {join_limited(roots)} was sent too", observed=roots, required="no trust anchor"
+        not roots,
+        f"the server sends the trust anchor {join_limited(roots)} too",
+        observed=roots,
+        required="no trust anchor",
     )
 
 

@@ -41,7 +41,12 @@ def test_has_certificate_of_its_own(observation: Observation, policy: Policy) ->
     if missing:
         raise Finding(missing.why, observed=missing.why, required="a certificate of its own", policy=missing.policy)
     files = uninstalled(observation)
-    require(not files, f"none is installed: {join_limited(files)}", observed=files, required="a certificate of its own")
+    require(
+        not files,
+        f"no certificate is installed: {join_limited(files)}",
+        observed=files,
+        required="a certificate of its own",
+    )
     end_if(no_handshake(observation))
 
 

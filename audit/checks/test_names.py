@@ -84,5 +84,5 @@ def test_host_name_is_fully_qualified(observation: Observation) -> None:
     """
     name = known(own_host_name(observation))
     faults = host_name_faults(name)
-    require(not faults, f"the host calls itself {name!r}: {join_clauses(faults)}",
+    require(not faults, f"the host name {name!r} is invalid: {join_clauses(faults)}",
             observed=name, required="a fully qualified host name")  # fmt: skip

@@ -68,4 +68,4 @@ def test_no_waiver_stale(audit_run: RunFacts) -> None:
     Fix: Remove the waiver. If its id or its endpoint is misspelt, correct it.
     """
     waivers = list(audit_run.stale_waivers)
-    require(not waivers, f"matched nothing: {join_limited(waivers, 10)}", observed=waivers)
+    require(not waivers, f"matched no finding: {join_limited(waivers, 10)}", observed=waivers)

@@ -65,7 +65,7 @@ def answer(firewall: Firewall, connection: Packet) -> Answer:
     base = [chain for chain in firewall.chains if chain.stage is not None and chain.version in (0, connection.version)]
     for chain in sorted(base, key=lambda chain: chain.stage or 0):
         walked = walk.chain(chain)
-        policy = f"{_place(chain)}: no rule admits it, and the policy is to refuse"
+        policy = f"{_place(chain)}: no rule accepts it, and the default policy refuses it"
         ends = (*walked.ends, *([End(chain.policy, policy)] if walked.falls else []))
         refusing = [end for end in ends if end.kind == "refuse"]
         if refusing and len(refusing) == len(ends):
@@ -88,7 +88,7 @@ class _Walk:
         """Return how a chain may end."""
         key = (chain.table, chain.name)
         if key not in self.known:
-            self.known[key] = Walked((End("elsewhere", f"{_place(chain)} jumps in circles"),))  # while it is walked
+            self.known[key] = Walked((End("elsewhere", f"{_place(chain)} jumps in a loop"),))  # while it is walked
             self.known[key] = self._through(chain, depth)
         return self.known[key]
 

@@ -72,9 +72,9 @@ def narrowness(firewall: Firewall, own: Iterable[str], versions: Iterable[int]) 
     """Return a message for each part of the Internet to which the port is closed, and a doubt ("" if there is none)."""
     own = tuple(own)
     results = [openness(firewall, sample_addresses(version), own) for version in versions]
-    faults = [f"not every country gets through to TCP port {PORT}: {country}" for country in firewall.countries]
+    faults = [f"some countries cannot connect to TCP port {PORT}: {country}" for country in firewall.countries]
     faults += [
-        f"of {result.tried} addresses all over the Internet {len(result.refused)} are refused at TCP port {PORT}, as "
+        f"{len(result.refused)} of {result.tried} sampled Internet addresses are refused at TCP port {PORT}, such as "
         f"{address} by {rule}"
         for result in results
         if result.is_narrow
@@ -87,9 +87,9 @@ def narrowness(firewall: Firewall, own: Iterable[str], versions: Iterable[int]) 
 def fix_hint(kept_by: str) -> str:
     """Return the next action of an administrator, for the program that keeps the rules."""
     return {
-        "csf": "put 80 into TCP_IN of /etc/csf/csf.conf, take the countries out, and run `csf -r`",
+        "csf": "add 80 to TCP_IN in /etc/csf/csf.conf, remove the countries, and run `csf -r`",
         "firewalld": "run `firewall-cmd --permanent --add-service=http` and `firewall-cmd --reload`",
-    }.get(kept_by, "let TCP port 80 in before that rule")
+    }.get(kept_by, "accept TCP port 80 before that rule")
 
 
 @cache

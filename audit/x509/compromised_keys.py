@@ -16,9 +16,9 @@ from audit.x509.public_keys import KeyFacts, small_factors
 _INSTALL: Final = "pip install 'pytest-sslaudit[keys]'"
 ATTACKS: Final[Mapping[str, str]] = {
     "fermat": "the two primes are so close that Fermat's method finds them",
-    "roca": "made by a library whose primes can be found (ROCA, CVE-2017-15361)",
-    "rsapoly": "the modulus has a pattern by which it is factored",
-    "sharedprimes": "a prime is that of another key, which is known",
+    "roca": "a library with predictable primes made it (ROCA, CVE-2017-15361)",
+    "rsapoly": "the modulus has a pattern by which it can be factored",
+    "sharedprimes": "it shares a prime with another known key",
     "smalld": "the private exponent is so small that Wiener's method finds it",
     "smallfactors": "the modulus has a small prime factor",
 }

@@ -95,5 +95,5 @@ def wildcard_faults(certificate: Certificate, endpoint: Endpoint) -> tuple[str, 
     suffixes = [name for name in found if is_public_suffix(name.removeprefix("*."))]
     faults = [f"{name} stands for every domain below a public suffix" for name in suffixes]
     if found and endpoint.scheme not in _WEB:
-        faults.append(f"the key of a service of {endpoint.scheme} is valid for every website below {', '.join(found)}")
+        faults.append(f"the key of this {endpoint.scheme} service is valid for every website of {', '.join(found)}")
     return tuple(faults)

@@ -139,22 +139,22 @@ def weaknesses(key: KeyFacts, limits: Thresholds) -> tuple[str, ...]:
 def leaf_weaknesses(key: KeyFacts, limits: Thresholds) -> tuple[str, ...]:
     """Return one message per weakness of a leaf's key: its kind, else its size, curve and exponent."""
     if limits.key_kinds and key.kind not in limits.key_kinds:
-        return (f"a key of the kind {key.kind}; admitted are {', '.join(limits.key_kinds)}",)
+        return (f"a key of the kind {key.kind}; allowed: {', '.join(limits.key_kinds)}",)
     return weaknesses(key, limits)
 
 
 def _of_rsa(key: KeyFacts, limits: Thresholds) -> Iterator[str]:
     bits, exponent, most = key.bits or 0, key.exponent or 0, limits.rsa_exponent_bits_max
     if bits < limits.rsa_bits_min:
-        yield f"RSA with {bits} bits, at least {limits.rsa_bits_min} are required"
+        yield f"RSA with {bits} bits; at least {limits.rsa_bits_min} are required"
     if bits % limits.rsa_bits_multiple:
-        yield f"an RSA modulus of {bits} bits, a multiple of {limits.rsa_bits_multiple} is required"
+        yield f"an RSA modulus of {bits} bits; a multiple of {limits.rsa_bits_multiple} is required"
     if exponent % 2 == 0:
-        yield "the RSA exponent is even, an odd one is required"
+        yield "the RSA exponent is even; it must be odd"
     elif exponent < limits.rsa_exponent_min:
-        yield f"the RSA exponent is {exponent}, at least {limits.rsa_exponent_min} is required"
+        yield f"the RSA exponent is {exponent}; at least {limits.rsa_exponent_min} is required"
     if most and exponent.bit_length() > most:
-        yield f"the RSA exponent has {exponent.bit_length()} bits, at most {most} are admitted"
+        yield f"the RSA exponent has {exponent.bit_length()} bits; at most {most} are allowed"
 
 
 def small_factors(key: KeyFacts) -> tuple[str, ...]:

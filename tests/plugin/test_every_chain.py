@@ -149,7 +149,7 @@ def test_certificate_of_second_chain_is_judged_for_revocation(
     assert audit.verdict("cert.revoked") == ("fail" if is_revoked else "pass")
     if is_revoked:
         found = audit.failed()["cert.revoked"]
-        assert str(found["message"]).startswith(f"at {place}: the leaf was revoked 2026-11-21")
+        assert str(found["message"]).startswith(f"at {place}: the leaf was revoked on 2026-11-21")
         assert found["leaf_sha256"] == leaf_digest(other)
 
 

@@ -29,9 +29,9 @@ def eku_faults(certificate: Certificate, limits: Thresholds) -> tuple[str, ...]:
     """
     usages = ask(certificate, _usages)
     if usages is None:
-        return ("no extended key usage; serverAuth is required",) if limits.eku_required else ()
+        return ("there is no extended key usage; serverAuth is required",) if limits.eku_required else ()
     admitted = {"serverAuth"} if limits.eku_required else {"serverAuth", "anyExtendedKeyUsage"}
-    shown = f"extended key usage {', '.join(usages) or 'of nothing'}"
+    shown = f"the extended key usage is {', '.join(usages) or 'empty'}"
     if not admitted & set(usages):
         return (f"{shown}; serverAuth is required",)
     others = [usage for usage in usages if usage in FORBIDDEN]
@@ -41,9 +41,10 @@ def eku_faults(certificate: Certificate, limits: Thresholds) -> tuple[str, ...]:
 
 
 def admits_clients(raw: RawCertificate) -> str | None:
-    """Forbid that the certificate of a server is also for clients."""
-    usages = _usages(raw) or ()
-    return "it is also issued for clients" if {"serverAuth", "clientAuth"} <= set(usages) else None
+    """Return the fault of a certificate of a server that is also for clients."""
+    if {"serverAuth", "clientAuth"} <= set(_usages(raw) or ()):
+        return "its extended key usages include clientAuth; only serverAuth is allowed"
+    return None
 
 
 def _usages(raw: RawCertificate) -> tuple[str, ...] | None:

@@ -53,7 +53,7 @@ def common_name_not_copied(raw: RawCertificate) -> str | None:
 def serial_too_long(raw: RawCertificate) -> str | None:
     """Require a serial number of at most twenty octets, the one of its sign among them."""
     size = len(raw.serial)
-    return f"a serial number of {size} octets, at most 20 are admitted" if size > 20 else None
+    return f"the serial number has {size} octets; at most 20 are allowed" if size > 20 else None
 
 
 def serial_not_positive(raw: RawCertificate) -> str | None:

@@ -49,7 +49,7 @@ def _fewer(raw: RawCertificate, required: int) -> str | None:
     if raw.is_ca or POISON in raw.extensions:
         return None
     seen = len(raw.log_ids)
-    return None if seen >= required else f"it has timestamps of {seen} logs; {required} are required"
+    return None if seen >= required else f"it has SCTs of {seen} logs; browsers require {required}"
 
 
 REVOCATION: Final = (LintRule("revocation", NO_REVOCATION, "BR", "7.1.2.11.2", day(2024, 3, 15), no_revocation),)

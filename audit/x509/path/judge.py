@@ -208,7 +208,7 @@ def _length_violations(path: Path, issuer: Certificate) -> Iterator[Violation]:
     limit = None if constraints is None else constraints.path_length
     below = sum(not ca.is_self_issued for ca in path[1:])
     if limit is not None and below > limit:
-        yield Violation("RFC 5280 4.2.1.9", f"{below} intermediates are below it, its path length admits {limit}")
+        yield Violation("RFC 5280 4.2.1.9", f"{below} intermediates are below it, its path length allows {limit}")
 
 
 def _at(path: Path, index: int, violations: Iterable[Violation]) -> Iterator[PathViolation]:

@@ -133,7 +133,7 @@ def _is_end_entity(leaf: Certificate) -> Iterator[Violation]:
     if constraints is not None and not constraints.ca and _has_path_length(leaf):
         yield Violation("RFC 5280 4.2.1.9", "it is not a CA's and has a path length", PROFILE)
     if usage is not None and usage.key_cert_sign:
-        yield Violation("BR 7.1.2.7.11", "keyUsage admits to sign certificates", PROFILE)
+        yield Violation("BR 7.1.2.7.11", "keyUsage includes keyCertSign", PROFILE)
     if leaf.extension(x509.NameConstraints) is not None:
         yield Violation("RFC 5280 4.2.1.10", "it is not a CA's and has name constraints")
 
@@ -172,9 +172,9 @@ def _server_key_usage(leaf: Certificate) -> Iterator[Violation]:
     if usage is None:
         return
     if usage.crl_sign:
-        yield Violation("BR 7.1.2.7.11", "keyUsage admits to sign CRLs", PROFILE)
+        yield Violation("BR 7.1.2.7.11", "keyUsage includes cRLSign", PROFILE)
     if leaf.has_readable("key") and leaf.key.kind == "EC" and not usage.digital_signature:
-        yield Violation("BR 7.1.2.7.11", "keyUsage of its EC key does not admit digital signatures", PROFILE)
+        yield Violation("BR 7.1.2.7.11", "keyUsage of its EC key does not include digitalSignature", PROFILE)
     elif not (usage.digital_signature or usage.key_encipherment or usage.key_agreement):
         yield Violation("RFC 5280 4.2.1.12", "keyUsage allows nothing that a server does")
 
@@ -192,7 +192,7 @@ def _is_authority(ca: Certificate) -> Iterator[Violation]:
     elif not ca.is_critical(x509.BasicConstraints):
         yield Violation("RFC 5280 4.2.1.9", "its basicConstraints are not critical", PROFILE)
     if usage is not None and not usage.key_cert_sign:
-        yield Violation("RFC 5280 4.2.1.3", "its keyUsage does not admit to sign certificates")
+        yield Violation("RFC 5280 4.2.1.3", "its keyUsage does not include keyCertSign")
     if not ca.canonical_subject:
         yield Violation("RFC 5280 4.1.2.6", "it is a CA's and has no subject")
 

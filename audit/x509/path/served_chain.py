@@ -161,11 +161,11 @@ def _order_faults(
         earlier = certificates[:index]
         place = f"certificate {index + 1} ({certificate})"
         if certificate in earlier:
-            faults.append(f"{place} is sent again")
+            faults.append(f"{place} is sent twice")
         elif not certificate.has_readable(*LINKED):
             continue  # cert.malformed
         elif certificate not in certified:
-            faults.append(f"{place} has nothing to do with the leaf")
+            faults.append(f"{place} is not part of the leaf's chain")
         elif not any(certificate in certified.get(other, ()) for other in earlier):
-            faults.append(f"{place} certifies none that was sent before it")
+            faults.append(f"{place} issued none of the certificates before it")
     return tuple(faults)

@@ -82,9 +82,9 @@ class SourceStatus:
         """Return it as part of a message."""
         if self.word != "revoked":
             return f"{self.source}: {self.why}" if self.why else self.source
-        since = f" {format_utc(self.since)}" if self.since else ""
+        since = f" on {format_utc(self.since)}" if self.since else ""
         reason = f" ({self.reason.value})" if self.reason and self.reason is not x509.ReasonFlags.unspecified else ""
-        return f"was revoked{since}{reason}, says {self.source}"
+        return f"was revoked{since}{reason}, according to {self.source}"
 
 
 def crl_urls(certificate: Certificate) -> tuple[str, ...]:

@@ -88,7 +88,7 @@ def test_a_file_on_the_host_that_completes_the_path_is_named() -> None:
 def test_a_chain_that_ends_in_an_unknown_root_is_untrusted_and_complete() -> None:
     seen = chain(FOREIGN, FOREIGN.issuer or FOREIGN, FOREIGN_ROOT)
     found = finding(test_chain.test_trusted, **trust(seen))
-    assert found.reason == "the path ends in CN=Foreign Root, which signed itself and is not a trust anchor"
+    assert found.reason == "the path ends in CN=Foreign Root, a self-signed certificate that is not a trust anchor"
     assert found.remedy == "reissue"
     assert passes(test_chain.test_complete, chain=seen, observation=SEEN)
 
@@ -183,14 +183,14 @@ def test_a_second_certificate_of_the_same_intermediate_is_not_out_of_order() -> 
 
 def test_a_root_before_the_intermediate_is_out_of_order() -> None:
     found = finding(test_chain.test_in_order, chain=chain(GOOD, ROOT, INTERMEDIATE))
-    assert found.reason == "certificate 2 (CN=Root) certifies none that was sent before it"
+    assert found.reason == "certificate 2 (CN=Root) issued none of the certificates before it"
 
 
 def test_what_has_nothing_to_do_with_the_leaf_or_is_sent_again_is_out_of_place() -> None:
     found = finding(test_chain.test_in_order, chain=chain(GOOD, INTERMEDIATE, FOREIGN_ROOT, INTERMEDIATE))
     assert found.observed == (
-        "certificate 3 (CN=Foreign Root) has nothing to do with the leaf",
-        "certificate 4 (CN=Intermediate) is sent again",
+        "certificate 3 (CN=Foreign Root) is not part of the leaf's chain",
+        "certificate 4 (CN=Intermediate) is sent twice",
     )
 
 

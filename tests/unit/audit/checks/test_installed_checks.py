@@ -252,7 +252,7 @@ def test_a_key_of_admitted_size_and_curve_is_strong(draft: Draft) -> None:
 
 def test_a_short_rsa_key_is_weak() -> None:
     found = finding(test_key.test_key_is_strong, certificate=certificate(GOOD.with_key(rsa_key(1024))), policy=WEBPKI)
-    assert found.reason == "RSA with 1024 bits, at least 2048 are required"
+    assert found.reason == "RSA with 1024 bits; at least 2048 are required"
 
 
 def test_a_modulus_that_is_not_whole_bytes_is_weak() -> None:
@@ -353,6 +353,6 @@ def test_panel_service_without_its_certificate_file_has_none_installed() -> None
     missing = replace(unreadable("certificate", "missing"), path="/var/cpanel/ssl/dovecot/dovecot.crt")
     panel = replace(host(missing, unreadable("key", "missing")), panel_service="dovecot")
     found = finding(test_installed.test_has_certificate_of_its_own, observation=observed(server=panel), policy=WEBPKI)
-    assert found.reason == "none is installed: /var/cpanel/ssl/dovecot/dovecot.crt does not exist"
+    assert found.reason == "no certificate is installed: /var/cpanel/ssl/dovecot/dovecot.crt does not exist"
     seen = observed(served(), server=panel)
     assert passes(test_installed.test_has_certificate_of_its_own, observation=seen, policy=WEBPKI)

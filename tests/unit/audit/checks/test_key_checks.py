@@ -64,7 +64,7 @@ def test_edwards_curves_are_for_an_organizations_own_ca() -> None:
 def test_rsa_of_1024_bits_is_too_short_everywhere() -> None:
     for policy in (WEBPKI, PRIVATE):
         found = finding(is_strong, **judged(rsa_key(1024), policy))
-        assert found.reason == "RSA with 1024 bits, at least 2048 are required"
+        assert found.reason == "RSA with 1024 bits; at least 2048 are required"
 
 
 @pytest.mark.parametrize(
@@ -217,18 +217,18 @@ def test_a_prime_factor_above_752_is_none(factor: int) -> None:
 
 
 def test_an_rsa_key_of_nothing_has_no_bits_and_an_even_exponent() -> None:
-    expected = ("RSA with 0 bits, at least 2048 are required", "the RSA exponent is even, an odd one is required")
+    expected = ("RSA with 0 bits; at least 2048 are required", "the RSA exponent is even; it must be odd")
     assert weaknesses(rsa_facts(0, 0), PUBLIC) == weaknesses(KeyFacts("RSA"), PUBLIC) == expected
 
 
 def test_each_weakness_of_an_rsa_key_is_told_with_its_limit() -> None:
     assert weaknesses(of(2047, 3), PUBLIC) == (
-        "RSA with 2047 bits, at least 2048 are required",
-        "an RSA modulus of 2047 bits, a multiple of 8 is required",
-        "the RSA exponent is 3, at least 65537 is required",
+        "RSA with 2047 bits; at least 2048 are required",
+        "an RSA modulus of 2047 bits; a multiple of 8 is required",
+        "the RSA exponent is 3; at least 65537 is required",
     )
     assert weaknesses(of(exponent=(1 << 256) + 1), PUBLIC) == (
-        "the RSA exponent has 257 bits, at most 256 are admitted",
+        "the RSA exponent has 257 bits; at most 256 are allowed",
     )
     assert weaknesses(of(exponent=(1 << 256) + 1), replace(PUBLIC, rsa_exponent_bits_max=0)) == ()
 
@@ -244,7 +244,7 @@ def test_each_other_weakness_is_told_alone() -> None:
 
 def test_a_leaf_s_key_is_of_an_admitted_kind_else_only_that_is_told() -> None:
     limits = replace(PUBLIC, key_kinds=("EC", "Ed25519"))
-    assert leaf_weaknesses(of(1024), limits) == ("a key of the kind RSA; admitted are EC, Ed25519",)
+    assert leaf_weaknesses(of(1024), limits) == ("a key of the kind RSA; allowed: EC, Ed25519",)
     assert leaf_weaknesses(KeyFacts("EC", 256, curve="P-256"), limits) == ()
     assert leaf_weaknesses(KeyFacts("EC", 256, curve="P-224"), limits) == weaknesses(
         KeyFacts("EC", 256, curve="P-224"), PUBLIC

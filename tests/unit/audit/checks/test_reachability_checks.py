@@ -213,7 +213,7 @@ def test_a_server_that_accepts_no_old_version_passes() -> None:
 def test_an_old_version_is_found_at_the_address_that_accepts_it() -> None:
     seen = observed(served(), served(address=THERE, old=("TLSv1", "TLSv1.1")))
     found = finding(test_protocol.test_no_old_protocol, observation=seen, policy=WEBPKI)
-    assert found.reason == "192.0.2.8 accepts TLSv1; 192.0.2.8 accepts TLSv1.1"
+    assert found.reason == "192.0.2.8 accepts TLSv1, which is forbidden; 192.0.2.8 accepts TLSv1.1, which is forbidden"
 
 
 def test_a_server_that_speaks_nothing_newer_is_found_by_its_handshake() -> None:
@@ -245,9 +245,11 @@ def test_where_tls13_alone_is_admitted_a_server_that_accepts_tls12_too_is_a_find
     modern = Policy((load_profile("mozilla-modern"),), is_named=True)
     judge = test_protocol.test_no_old_protocol
     told = {tls12: observed(replace(served(), tls12=tls12)) for tls12 in (True, False, None)}
-    assert finding(judge, observation=told[True], policy=modern).reason == "192.0.2.7 accepts TLSv1.2"
+    assert (
+        finding(judge, observation=told[True], policy=modern).reason == "192.0.2.7 accepts TLSv1.2, which is forbidden"
+    )
     assert passes(judge, observation=told[False], policy=modern)
     assert "TLS 1.2" in inconclusive(judge, observation=told[None], policy=modern).reason
     assert passes(judge, observation=told[True], policy=WEBPKI)
     picked = observed(replace(served(), version="TLSv1.2"))
-    assert finding(judge, observation=picked, policy=modern).reason == "192.0.2.7 accepts TLSv1.2"
+    assert finding(judge, observation=picked, policy=modern).reason == "192.0.2.7 accepts TLSv1.2, which is forbidden"

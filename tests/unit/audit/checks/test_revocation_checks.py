@@ -82,7 +82,7 @@ def test_a_certificate_that_one_source_says_is_good_passes(observation: Observat
 def test_a_revoked_leaf_is_found_with_its_reason_and_rekeyed_where_its_key_is_known() -> None:
     found = finding(checks.test_not_revoked, **facts(seen(answer(crl(CA, ASKED)))))
     assert (found.reason, found.remedy) == (
-        f"the leaf was revoked 2026-11-21 10:00 UTC, says the CRL {CRL_URL}",
+        f"the leaf was revoked on 2026-11-21 10:00 UTC, according to the CRL {CRL_URL}",
         "reissue",
     )
     listed = crl(CA, Entry(ASKED.number, KEY_COMPROMISE))

@@ -47,7 +47,7 @@ def test_the_rule_that_refuses_is_named_with_its_chain() -> None:
 
 def test_a_policy_that_refuses_is_named() -> None:
     found = answer(Firewall((RuleChain("t", "in", (), 0, "refuse"),)), packet("192.0.2.1", 80))
-    assert found == Answer("refused", "t, chain in: no rule admits it, and the policy is to refuse")
+    assert found == Answer("refused", "t, chain in: no rule accepts it, and the default policy refuses it")
 
 
 def test_a_chain_of_another_ip_version_is_not_met() -> None:

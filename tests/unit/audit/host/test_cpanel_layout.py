@@ -98,7 +98,7 @@ def test_without_a_certificate_to_serve_it_is_said_that_none_is_installed() -> N
     refused = ProbeFailure("connect", "refused", "connection refused", "192.0.2.1")
     seen = observed(failures=(refused,), server=server)
     found = finding(test_installed.test_has_certificate_of_its_own, observation=seen, policy=CPANEL)
-    assert found.reason == f"none is installed: {OWN} does not exist"
+    assert found.reason == f"no certificate is installed: {OWN} does not exist"
     other = observed(failures=(refused,), server=views()[at("https", 2087)])
     assert inconclusive(test_installed.test_has_certificate_of_its_own, observation=other, policy=CPANEL)
 

@@ -178,7 +178,7 @@ def test_a_wildcard_is_too_wide_for_a_service_that_is_no_website() -> None:
     assert wildcard_faults(seen, parse_endpoint("https://www.example.com")) == ()
     assert wildcard_faults(seen, parse_endpoint("tls://www.example.com:8443")) == ()
     assert wildcard_faults(seen, parse_endpoint("smtp://mx.example.com")) == (
-        "the key of a service of smtp is valid for every website below *.example.com, *.example.org",
+        "the key of this smtp service is valid for every website of *.example.com, *.example.org",
     )
     assert wildcard_faults(certificate(GOOD), parse_endpoint("smtp://mx.example.com")) == ()
 

@@ -80,11 +80,11 @@ def test_issuer_or_its_responder_is_believed_by_name_and_by_key_with_any_digest(
 def test_a_revoked_certificate_is_revoked_since_then_and_for_that_reason() -> None:
     said = told(Answer(status=REVOKED, reason=x509.ReasonFlags.key_compromise).der)
     assert (said.word, said.since, said.is_for_its_key) == ("revoked", NOW - 48 * HOUR, True)
-    assert str(said) == "was revoked 2026-11-21 10:00 UTC (keyCompromise), says the responder"
+    assert str(said) == "was revoked on 2026-11-21 10:00 UTC (keyCompromise), according to the responder"
     for reason in set(x509.ReasonFlags) - {x509.ReasonFlags.key_compromise}:
         said = told(Answer(status=REVOKED, reason=reason).der)
         assert (said.word, said.reason, said.is_for_its_key) == ("revoked", reason, False)
-    assert str(told(Answer(status=REVOKED).der)) == "was revoked 2026-11-21 10:00 UTC, says the responder"
+    assert str(told(Answer(status=REVOKED).der)) == "was revoked on 2026-11-21 10:00 UTC, according to the responder"
 
 
 @pytest.mark.parametrize(
