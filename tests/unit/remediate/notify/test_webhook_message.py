@@ -16,8 +16,8 @@ from remediate.model.causes import Cause
 from remediate.notify.channels.base import HoldsSecret
 from remediate.notify.channels.webhook import Webhook
 from remediate.notify.channels.webhook_message import message_id, render_body, sign, signed_headers, signing_key
-from remediate.notify.notification import Notification
-from tests.support.notify.notifications import item, notification, section
+from remediate.notify.notification import Notification, RunOrigin
+from tests.support.notify.notifications import AT, item, notification, section
 from tests.unit.remediate.notify.samples import HOSTILE
 
 WEB = FindingKey("web1/https://www.example.com:443", "cert.expiring")
@@ -122,6 +122,23 @@ def test_text_of_others_is_printable_and_cut() -> None:
     assert all(text.isprintable() and len(text) <= 1_000 for text in strings_in(data))
     assert len(data["remarks"]) == 100
     assert len(body) < 40_000 + 101 * 700
+
+
+def test_each_text_has_its_own_bound() -> None:
+    long = "x" * 5_000
+    found = item(services=(long,), findings=(FindingKey(long, long),), endpoint=long, check=long, reason=long)
+    run = RunOrigin(AT, long, long)
+    data = data_of(notification(section(found, host=long), run=run, remarks=(long,)))
+    (row,) = data["items"]
+    texts = {name: row[name] for name in ("host", "check", "endpoint", "reason")} | row["findings"][0]
+    assert {name: len(text) for name, text in texts.items()} == {
+        "host": 200,
+        "check": 60,
+        "endpoint": 300,
+        "reason": 1_000,
+    }
+    assert (len(row["endpoint"]), len(row["check"]), len(row["services"][0])) == (1_000, 60, 60)
+    assert (len(data["controller"]), len(data["version"]), len(data["remarks"][0])) == (1_000, 60, 1_000)
 
 
 def strings_in(value: Any) -> list[str]:  # noqa: ANN401 - any JSON value
