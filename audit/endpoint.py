@@ -28,6 +28,7 @@ _ID: Final = re.compile(
     r"(?:(?P<host>.+(?<!:/))/)?(?:(?P<scheme>[a-z0-9]+)://(?P<name>\[[^\]]+\]|[^/:\[\]]+):(?P<port>[0-9]+)(?:\+(?P<address>.+))?)?"
 )
 _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
+_IN_BRACKETS: Final = "an IPv6 address stands in brackets, https://[2001:db8::1]:443"
 _NO_ZONE: Final = (
     "has a zone id, which has a meaning on one machine only: name an address without one, or audit the host by a login"
 )
@@ -175,7 +176,7 @@ def parse_endpoint(url: str) -> Endpoint:
     try:
         parts = urlsplit(text)
     except ValueError as error:
-        raise BadEndpoint(f"{_redacted(text)!r}: {error}") from error
+        raise BadEndpoint(f"{_redacted(text)!r}: {error}; {_IN_BRACKETS}") from error
     if parts.path not in ("", "/") or parts.fragment:
         raise BadEndpoint(f"{_redacted(text)!r} has a path: an endpoint is a scheme, a name and a port")
     if parts.username is not None or parts.password is not None:
@@ -219,9 +220,7 @@ def _host_of(url: str, netloc: str) -> str:
     if _has_zone(host):
         raise BadEndpoint(f"{url!r}: {unquote(host)!r} {_NO_ZONE}")
     if ":" in host and (to_address(host) is None or not host.startswith("[")):
-        raise BadEndpoint(
-            f"{url!r}: {host!r} is not an address; an IPv6 address stands in brackets, https://[2001:db8::1]:443"
-        )
+        raise BadEndpoint(f"{url!r}: {host!r} is not an address; {_IN_BRACKETS}")
     return unquote(host)
 
 

@@ -81,7 +81,7 @@ def test_a_url_prints_as_the_id(url: str, printed: str) -> None:
         ("https://2001:db8::1", "stands in brackets"),
         ("https://2001:db8::1:443", "'2001:db8::1:443' is not an address"),
         ("https://x:y:443", "'x:y:443' is not an address"),
-        ("https://[2001:db8::1]x:443", "'[2001:db8::1]x' is not an address"),
+        ("https://[2001:db8::1]x:443", "an IPv6 address stands in brackets"),
         ("https://[fe80::1%25eth0]", "'[fe80::1%eth0]' has a zone id"),
         ("https://x.example?address=fe80::1%25eth0", "address='fe80::1%eth0' has a zone id"),
         ("https://x.example?address=", "address='' is not an IPv4 or IPv6 address"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -152,7 +153,7 @@ def test_secret_is_withheld_and_the_failure_is_notified_without_it(runs: Nightly
     assert "what the issuer refused" in text_of(runs.box.emails[1])
     assert not [line for line in lines if "tok-1234567" in line]
     assert "tok-1234567" not in "".join(message.as_string() for message in runs.box.emails)
-    with sqlite3.connect(tmp_path / "state" / JOURNAL_FILE) as database:
+    with closing(sqlite3.connect(tmp_path / "state" / JOURNAL_FILE)) as database:
         kept = str(database.execute("SELECT state, message, progress FROM notifications").fetchall())
     assert "tok-1234567" not in kept
 
