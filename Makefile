@@ -10,38 +10,76 @@ PEERS := tests/system/daemons/test_peers.py
 # Tests start hundreds of processes that import the checkout: compiled once, whatever the caller's environment says.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test test-matrix lint overlays compiled bench fuzz mutants coverage corpora clean
+.PHONY: demo test test-unit test-matrix matrix-of-commit lint overlays compiled bench fuzz mutants coverage corpora clean requirements
 
 demo: $(INSTALLED)
 	@$(PYTHON) -m tests.lab.demo
 
-# Packages, overlays and linters are got ready side by side, and then most tests wait for servers and hosts: three at a
-# time keep two cores busy. A file's tests stay together, as they share what they have started; the longest come first.
+# Packages, overlays and linters are prepared side by side, and then most tests wait for servers and hosts: three at a
+# time keep two cores busy. A file's tests stay together, because they share what they have started; the longest come first.
 test:
 	@$(MAKE) --no-print-directory --jobs=3 --output-sync=target lint overlays compiled
 	$(PYTHON) -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder --durations=25 --ignore=$(PEERS) $(PYTEST_ARGUMENTS)
 	@$(PYTHON) -m tests.support.hosts.overlay left-out
 
-# Longer tests in named parts: all of them, or some by `make test-matrix PART="attack crash"`.
-MATRIX := attack crash fuzz peers
+# Tests without a socket and without a process, in less than a minute.
+test-unit: compiled
+	$(PYTHON) -m pytest -n 2 tests/unit $(PYTEST_ARGUMENTS)
+
+# Longer tests in named parts: all of them, or some by `make test-matrix PART="attack crash"`. Each part takes at most 15
+# minutes. CI runs one part after each `make test`, with SIZE=small in at most two minutes; the commit decides which.
+MATRIX := attack crash debian fuzz lowest peers pythons
 PART ?= $(MATRIX)
+SIZE ?= full
+OF_SIZE = $(if $(filter small,$(SIZE)),$(1),$(2))
 
 test-matrix: $(addprefix matrix-,$(PART))
 
+# The same part for the same commit: its number is the hash of the commit modulo the number of parts.
+matrix-of-commit:
+	@set -- $(MATRIX); shift $$((0x$$(git rev-parse --short=7 HEAD) % $$#)); echo "$$1"
+
+# A user of the host who attacks during repairs.
 matrix-attack: $(INSTALLED)
-	SSLAUDIT_TEST_ATTACK_S=120 $(PYTHON) -m pytest tests/system/local_users/test_attack.py
+	SSLAUDIT_TEST_ATTACK_S=$(call OF_SIZE,20,120) $(PYTHON) -m pytest tests/system/local_users/test_attack.py
+
+# Runs that are killed at each record and before each command, and not only at some.
+CRASHES := tests/integration/remediate/deployment/test_switch_killed.py
+ALL_CRASHES := $(addprefix tests/integration/remediate/,cpanel/test_whm_deployment.py cpanel/test_panel_repair.py \
+    execution/test_run_killed.py execution/test_rollback.py) \
+    tests/system/repair/test_repair_killed.py tests/system/repair/test_interrupted.py
 
 matrix-crash: $(INSTALLED)
-	SSLAUDIT_TEST_STRIDE=1 $(PYTHON) -m pytest -n 2 \
-	    $(addprefix tests/integration/remediate/,deployment/test_switch_killed.py cpanel/test_whm_deployment.py \
-	    cpanel/test_panel_repair.py execution/test_run_killed.py execution/test_rollback.py) \
-	    tests/system/repair/test_repair_killed.py tests/system/repair/test_interrupted.py
+	SSLAUDIT_TEST_STRIDE=$(call OF_SIZE,5,1) $(PYTHON) -m pytest -n 2 $(CRASHES) $(call OF_SIZE,,$(ALL_CRASHES))
 
+# A newer Debian than the machine's: its systemd, OpenSSH, nginx, apache and shell.
+matrix-debian: $(INSTALLED)
+	@$(PYTHON) -m tests.support.hosts.overlay build main debian13
+	SSLAUDIT_TEST_RELEASES=debian13 $(PYTHON) -m pytest -n 2 $(addprefix tests/system/hosts/,test_systemd_host.py \
+	    $(call OF_SIZE,,test_systemd_units.py test_unit_trust.py))
+
+# Mutants of certificates, CRLs and OCSP responses.
+matrix-fuzz: $(INSTALLED)
+	$(PYTHON) -m bench.fuzz $(call OF_SIZE,2000,10000) $(SEED)
+
+# The lowest version of each dependency that pyproject.toml allows.
+matrix-lowest: $(INSTALLED)
+	rm -rf .lab/lowest
+	python3 -m venv .lab/lowest
+	$(PYTHON) -m tests.support.lowest_versions > .lab/lowest/constraints.txt
+	.lab/lowest/bin/python -m pip install --quiet --constraint .lab/lowest/constraints.txt --editable '.[keys,lint]' \
+	    aiosmtpd gmpy2 pytest-xdist 'setuptools>=77'
+	.lab/lowest/bin/python -m pytest -n 2 -p no:cacheprovider tests/unit $(call OF_SIZE,,tests/plugin)
+
+# Other tools that audit TLS, on the same servers.
 matrix-peers: $(INSTALLED)
+	@$(PYTHON) -m tests.support.hosts.overlay build main
 	$(PYTHON) -m pytest $(PEERS)
 
-matrix-fuzz: $(INSTALLED)
-	$(PYTHON) -m bench.fuzz 10000 $(SEED)
+# The Pythons of newer Debian releases.
+matrix-pythons: $(INSTALLED)
+	$(PYTHON) -m tests.support.hosts.other_python debian13 -n 2 -p no:cacheprovider tests/unit $(call OF_SIZE,,tests/plugin)
+	$(call OF_SIZE,,$(PYTHON) -m tests.support.hosts.other_python sid -n 2 -p no:cacheprovider tests/unit)
 
 lint: $(INSTALLED)
 	$(VENV)/bin/ruff check .
@@ -85,11 +123,21 @@ corpora: $(INSTALLED)
 clean:
 	rm -rf .lab $(VENV) .mypy_cache .pytest_cache .ruff_cache build dist *.egg-info report.html results.jsonl junit.xml
 
-# A registry that is busy is asked three times.
-$(INSTALLED): pyproject.toml
+# The versions and hashes of all packages stand in .ci/requirements.txt. A registry that is busy is asked three times.
+REQUIREMENTS := .ci/requirements.txt
+
+$(INSTALLED): pyproject.toml $(REQUIREMENTS)
 	python3 -m venv $(VENV)
 	for pause in 5 20 0; do \
-	    $(PYTHON) -m pip install --quiet --editable '.[test]' && break; \
+	    $(PYTHON) -m pip install --quiet --require-hashes --requirement $(REQUIREMENTS) && break; \
 	    [ $$pause != 0 ] || exit 1; sleep $$pause; \
 	done
+	$(PYTHON) -m pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
+
+# Renews it: the newest versions for each Python and processor that the project supports. Commit the difference.
+requirements:
+	python3 -m venv .lab/uv
+	.lab/uv/bin/python -m pip install --quiet uv
+	.lab/uv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --extra test \
+	    --no-header --no-annotate --output-file $(REQUIREMENTS) pyproject.toml

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
+import tomllib
 import venv
 import zipfile
 from collections.abc import Iterator
@@ -20,11 +22,15 @@ from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from audit.policy.profile_file import builtin_profiles
 from pytest_sslaudit.activation import audit_folder
 from tests.support.checkout import CHECKOUT
+from tests.support.lowest_versions import lowest_versions
 
+PYPROJECT = tomllib.loads((CHECKOUT / "pyproject.toml").read_text("utf-8"))["project"]
+PINNED = re.compile(r"^(?P<name>\S+)==(?P<version>\S+)", re.MULTILINE)
 OURS = ("audit", "pytest_sslaudit", "remediate")
 LEFT_BEHIND = shutil.ignore_patterns(".*", "__pycache__", "*.egg-info", "build", "dist")
 BUILD = "import sys; from setuptools import build_meta; build_meta.build_wheel(sys.argv[1])"
@@ -180,3 +186,16 @@ def test_an_audit_of_a_closed_port_fails_for_the_right_reason(installed: Install
     rows = [json.loads(line) for line in (installed.folder / "results.jsonl").read_text().splitlines()]
     assert [row["check"] for row in rows if row.get("verdict") == "fail"] == ["svc.unreachable"]
     assert (installed.folder / "report.html").exists()
+
+
+def test_requirements_pin_a_version_that_each_dependency_allows() -> None:
+    pinned = dict(PINNED.findall((CHECKOUT / ".ci" / "requirements.txt").read_text("utf-8")))
+    asked = [Requirement(text) for text in (*PYPROJECT["dependencies"], *PYPROJECT["optional-dependencies"]["test"])]
+    wrong = [str(one) for one in asked if pinned.get(canonicalize_name(one.name), "") not in one.specifier]
+    assert wrong == [], "run `make requirements` and commit the difference"
+
+
+def test_lowest_versions_are_the_lower_bounds_of_the_dependencies() -> None:
+    assert list(lowest_versions('[project]\ndependencies = ["certifi", "idna>=3.7", "pytest>=8.4,<10"]')) == [
+        "idna==3.7", "pytest==8.4",
+    ]  # fmt: skip

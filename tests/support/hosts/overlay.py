@@ -30,8 +30,10 @@ _SYSTEMD_HOST: Final = (
     *(*_TOOLS, "dbus", "libpam-systemd", "systemd", "systemd-sysv"),
     *("apache2", "dovecot-imapd", "nginx-light"),
 )
-SUITES: Final = {"debian12": "bookworm", "debian13": "trixie"}
+SUITES: Final = {"debian12": "bookworm", "debian13": "trixie", "sid": "sid"}
 """Layers that are a whole Debian release of their own instead of an addition to this machine's."""
+RELEASES: Final = tuple(os.environ.get("SSLAUDIT_TEST_RELEASES", "debian12").split())
+"""The releases that hosts with a systemd run in a test run; `make test-matrix PART=debian` runs the newer one."""
 PACKAGES: Final[dict[str, tuple[str, ...]]] = {
     "main": (
         *_EVERY_HOST,
@@ -44,9 +46,12 @@ PACKAGES: Final[dict[str, tuple[str, ...]]] = {
     "controller": (*_EVERY_HOST, "at", "exim4-daemon-light"),
     "browser": ("chromium",),
     "debian12": _SYSTEMD_HOST,
-    "debian13": _SYSTEMD_HOST,
+    "debian13": (*_SYSTEMD_HOST, "python3-venv"),
+    "sid": ("python3-venv",),
 }
 """What is installed in each overlay; packages that exclude one another are in different ones."""
+NEEDED: Final = tuple(name for name in PACKAGES if name not in SUITES or name in RELEASES)
+"""The overlays that the tests of this run need; the matrix builds those of its parts."""
 
 
 class Unavailable(Exception):
@@ -169,7 +174,7 @@ def why_missing() -> str | None:
         require_possible()
     except Unavailable as error:
         return str(error)
-    missing = [name for name in PACKAGES if not layer_of(name).is_built()]
+    missing = [name for name in NEEDED if not layer_of(name).is_built()]
     return f"overlays not built: {', '.join(missing)}; to build them: make overlays" if missing else None
 
 
@@ -181,7 +186,7 @@ def left_out() -> str:
 
 def main(arguments: list[str]) -> int:
     """Run `build [NAME…]` or `left-out`; return the exit status."""
-    names = tuple(arguments[1:]) or tuple(PACKAGES)
+    names = tuple(arguments[1:]) or NEEDED
     if arguments[:1] == ["left-out"]:
         sys.stdout.write(left_out())
         return 0

@@ -99,7 +99,7 @@ chroot root /bin/sh -euc '
     site=$(apt-get indextargets --format "\$(SITE)" "Component: main" | grep "/debian\$" | head -n 1)
     packages=$(echo "$@" | tr " " ",")
     thrice debootstrap --variant=minbase --include="$packages" "$suite" /mnt "$site"
-    chroot /mnt systemctl disable apache2 dovecot nginx ssh
+    [ ! -e /mnt/bin/systemctl ] || chroot /mnt systemctl disable apache2 dovecot nginx ssh
     rm -rf /mnt/var/cache/apt/archives /mnt/var/lib/apt/lists
 ' sh "$suite" "$@"
 """
@@ -149,3 +149,31 @@ mount --bind /tmp root/tmp
 exec chroot root "$@"
 """
 """Run one program of a built layer for the caller: same files below /tmp, same devices."""
+
+PYTHON: Final = (
+    r"""
+# $1: a bootstrapped root with python3-venv; $2: an empty folder to mount on; $3: the checkout; the rest: for pytest.
+release=$1 checkout=$3
+mount -t tmpfs -o mode=755 tmpfs "$2"
+cd "$2"; shift 3
+mkdir upper work root
+mount -t overlay -o lowerdir="$release",upperdir=upper,workdir=work overlay root
+"""
+    + _DEVICES
+    + r"""
+for file in /etc/resolv.conf /etc/pip.conf /etc/ssl/certs/ca-certificates.crt; do
+    [ ! -e "$file" ] || { mkdir -p "root${file%/*}"; rm -f "root$file"; cp -L "$file" "root$file"; }
+done
+mkdir root/checkout
+tar -C "$checkout" --exclude=./.lab --exclude=./.venv --exclude=./.git -c . | tar -C root/checkout -x
+exec chroot root /bin/sh -euc '
+    cd /checkout
+    python3 -m venv /venv
+    thrice() { for pause in 5 20; do "$@" && return; sleep "$pause"; done; "$@"; }
+    thrice /venv/bin/pip install --quiet --no-cache-dir --require-hashes --requirement .ci/requirements.txt
+    /venv/bin/pip install --quiet --no-deps --no-build-isolation --editable .
+    exec /venv/bin/python -m pytest "$@"
+' sh "$@"
+"""
+)
+"""Run tests with the Python of a Debian release, in a copy of the checkout that is gone at the end."""

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.hosts.overlay import SUITES
+from tests.support.hosts.overlay import RELEASES
 from tests.support.hosts.systemd_host import running_systemd_host
 
 pytestmark = pytest.mark.system
 
 
 @pytest.mark.usefixtures("overlays")
-@pytest.mark.parametrize("release", SUITES)
+@pytest.mark.parametrize("release", RELEASES)
 def test_units_start_and_stop_and_the_host_is_gone_afterwards(release: str) -> None:
     with running_systemd_host(release, "web1.example.test") as host:
         host.shell("systemctl start nginx")

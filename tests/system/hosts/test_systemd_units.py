@@ -1,4 +1,4 @@
-"""Processes that a real systemd started: which of them root inspects, on Debian 12 and 13."""
+"""Processes that a real systemd started: which of them root inspects, on a Debian release."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from tests.support.hosts import ssh_login as login
 from tests.support.hosts.audit_run import AuditRun, audit, trust
 from tests.support.hosts.host import Host, HostFile, connect, name_hosts
-from tests.support.hosts.overlay import SUITES
+from tests.support.hosts.overlay import RELEASES
 from tests.support.hosts.pki import Authority
 from tests.support.hosts.systemd_host import running_systemd_host
 
@@ -60,10 +60,10 @@ class Audited:
     run: AuditRun
 
 
-@pytest.fixture(scope="module", params=SUITES)
+@pytest.fixture(scope="module", params=RELEASES)
 def audited(request: pytest.FixtureRequest, auditor: Host, authority: Authority) -> Iterator[Audited]:
     """Audit a host that runs a unit with a user of its own, apache as its package starts it, and a user's own nginx."""
-    number = 21 + list(SUITES).index(request.param)
+    number = 21 + list(RELEASES).index(request.param)
     with running_systemd_host(request.param, WEB1) as host:
         address = connect(auditor, host, number)
         for one in (auditor, host):

@@ -13,7 +13,7 @@ from audit.services import LAYOUTS, SERVICES, Section
 from tests.support.hosts import attacker
 from tests.support.hosts.attacker import HOME, UID, put
 from tests.support.hosts.host import Host, HostFile
-from tests.support.hosts.overlay import SUITES
+from tests.support.hosts.overlay import RELEASES
 from tests.support.hosts.systemd_host import running_systemd_host
 
 pytestmark = [pytest.mark.system, pytest.mark.usefixtures("overlays")]
@@ -64,7 +64,7 @@ def look(host: Host) -> Looked:
     return Looked(read_sections("WORD", host.do("sh", "-c", script)))
 
 
-@pytest.fixture(params=SUITES)
+@pytest.fixture(params=RELEASES)
 def host(request: pytest.FixtureRequest) -> Iterator[Host]:
     with running_systemd_host(request.param, "web1.example.test") as running:
         running.shell("systemctl stop apache2 dovecot || :; systemctl restart nginx")
