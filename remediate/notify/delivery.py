@@ -65,6 +65,18 @@ class _Progress:
         return json.dumps(row)
 
 
+@dataclass(frozen=True, slots=True)
+class _Delivery:
+    """A message that is being sent, and how far it has come before."""
+
+    queued: QueuedMessage
+    progress: _Progress
+
+    def is_due(self, now: datetime) -> bool:
+        """Return whether the message is to be sent now."""
+        return self.progress.next_at is None or now >= self.progress.next_at
+
+
 def initial_progress(recipients: Iterable[str]) -> str:
     """Return the progress of a message that is queued now, as the outbox stores it."""
     return str(_Progress(tuple(recipients)))
@@ -76,10 +88,8 @@ def deliver(outbox: Outbox, key: str, channel: Channel, now: datetime) -> tuple[
     `key` is that of the channel's section. Deferred recipients are tried again after 30 minutes, the pause doubling to
     4 hours, or later if the other side asked for it, for 5 days.
     """
-    queued = ((message, _progress(message)) for message in outbox.queued(key))
-    return tuple(
-        _deliver(outbox, channel, message, progress, now) for message, progress in queued if _is_due(progress, now)
-    )
+    deliveries = (_Delivery(queued, _progress(queued)) for queued in outbox.queued(key))
+    return tuple(_deliver(outbox, channel, delivery, now) for delivery in deliveries if delivery.is_due(now))
 
 
 def _progress(queued: QueuedMessage) -> _Progress:
@@ -95,27 +105,23 @@ def _in_header(message: bytes) -> tuple[str, ...]:
     return tuple(dict.fromkeys(address.addr_spec for address in header["To"].addresses))
 
 
-def _is_due(progress: _Progress, now: datetime) -> bool:
-    return progress.next_at is None or now >= progress.next_at
-
-
-def _deliver(
-    outbox: Outbox, channel: Channel, queued: QueuedMessage, progress: _Progress, now: datetime
-) -> DeliveryReport:
+def _deliver(outbox: Outbox, channel: Channel, delivery: _Delivery, now: datetime) -> DeliveryReport:
     """Send one message, unless an earlier run was killed when it may have been accepted; record its outcomes."""
+    queued, progress = delivery.queued, delivery.progress
     outcomes: Mapping[str, DeliveryOutcome]
     if progress.committed:
         outcomes = dict.fromkeys(progress.left, Uncertain("interrupted before the server's response"))
     else:
         commit = partial(outbox.record_progress, queued.number, str(replace(progress, committed=True)))
         outcomes = channel.send(queued.message, progress.left, commit)
-    return _record(outbox, queued, progress, outcomes, now)
+    return _record(outbox, delivery, outcomes, now)
 
 
 def _record(
-    outbox: Outbox, queued: QueuedMessage, progress: _Progress, outcomes: Mapping[str, DeliveryOutcome], now: datetime
+    outbox: Outbox, delivery: _Delivery, outcomes: Mapping[str, DeliveryOutcome], now: datetime
 ) -> DeliveryReport:
     """Record the outcomes of a message: sent, deferred, or discarded because no recipient got it."""
+    queued, progress = delivery.queued, delivery.progress
     if now - queued.queued_at > _GIVE_UP:
         outcomes = {recipient: _given_up(outcome) for recipient, outcome in outcomes.items()}
     deferred = {recipient: outcome for recipient, outcome in outcomes.items() if isinstance(outcome, Deferred)}

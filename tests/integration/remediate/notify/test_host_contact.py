@@ -24,7 +24,7 @@ HERE = ContactPolicy(hosts={"web1": KnownHost(is_local=True)})
 
 
 class Folder:
-    """Hands on a host whose files lie in a folder."""
+    """A session on a host whose files are in a folder."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

@@ -1,4 +1,4 @@
-"""A run is continued in an hour where the issuer is still working, it is allowed, and the hour is of use."""
+"""A job that resumes a run is queued if an order is pending, the user allows it, and the issuer permits it by then."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ FAILED = CaseResult(a_case(), "failed", "self-test", Cause.DCV_BLOCKED, "closed"
 
 @dataclass
 class Atd:
-    """A machine with atd: its queue is empty, and takes a job."""
+    """A machine with atd, whose queue is empty and accepts a job."""
 
     ran: list[Command] = field(default_factory=list)
 
@@ -37,17 +37,17 @@ class Atd:
 
 
 def continued(*results: CaseResult, allowed: bool = True) -> tuple[tuple[str, ...], list[Command]]:
-    """Return the lines, and what was run."""
+    """Return the lines, and the commands that ran."""
     atd = Atd()
     return queue_if_pending(results, AGAIN, allowed=allowed, now=NOW, local=lambda: atd), atd.ran
 
 
 @pytest.mark.parametrize(
-    "ending",
+    "result",
     [PENDING, CaseResult(a_case(), "waiting", "", Cause.ISSUER_BUSY, "later", next_at=NOW + timedelta(minutes=50))],
 )
-def test_pending_order_queues_a_job_in_an_hour(ending: CaseResult) -> None:
-    lines, ran = continued(FAILED, ending)
+def test_pending_order_queues_a_job_in_an_hour(result: CaseResult) -> None:
+    lines, ran = continued(FAILED, result)
     uses = "at -c 7 shows it, at -c 7 | sh runs it now, atrm 7 removes it"
     assert lines == (f"job 7 contacts the issuer again at Mon Nov 23 15:00:00 2026 ({uses})",)
     assert (

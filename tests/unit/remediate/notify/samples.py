@@ -8,6 +8,7 @@ A change of the wording or of a template is reviewed as the difference of these 
 from __future__ import annotations
 
 import email
+import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.policy import SMTP
@@ -17,6 +18,7 @@ from typing import Final
 from audit.verdict import Severity
 from remediate.model.causes import Cause
 from remediate.notify.channels.email_message import compose
+from remediate.notify.channels.webhook_message import render_body
 from remediate.notify.notification import Notification
 from tests.support.notify.notifications import item, notification, section
 
@@ -70,6 +72,10 @@ SAMPLES: Final[Mapping[str, Notification]] = {
 }
 
 
+WEBHOOK_SAMPLES: Final = tuple(name for name in SAMPLES if name != "several-hosts")
+"""The samples that are also written as the body of a webhook; the other one is long."""
+
+
 def bodies_of(sample: Notification) -> dict[str, str]:
     """Return the bodies of a notification as they are read at the other end, by their file's suffix."""
     raw = compose(sample, "sslaudit@example.com", ["admin@example.com"]).as_bytes()
@@ -78,10 +84,16 @@ def bodies_of(sample: Notification) -> dict[str, str]:
     return {suffix: body.get_content().replace("\r\n", "\n") for suffix, body in found.items() if body}
 
 
+def webhook_body_of(sample: Notification) -> str:
+    """Return the body of a notification as a webhook sends it, indented."""
+    return f"{json.dumps(json.loads(render_body(sample)), indent=2)}\n"
+
+
 def main() -> None:
     """Write the bodies of all samples."""
     for name, sample in SAMPLES.items():
-        for suffix, body in bodies_of(sample).items():
+        as_json = {"json": webhook_body_of(sample)} if name in WEBHOOK_SAMPLES else {}
+        for suffix, body in (bodies_of(sample) | as_json).items():
             (FOLDER / f"{name}.{suffix}").write_text(body, encoding="utf-8")
 
 

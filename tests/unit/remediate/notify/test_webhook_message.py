@@ -10,15 +10,13 @@ from typing import Any
 import pytest
 
 from audit.redaction import Secrets
-from audit.verdict import Severity
 from remediate.model.case import FindingKey
-from remediate.model.causes import Cause
 from remediate.notify.channels.base import HoldsSecret
 from remediate.notify.channels.webhook import Webhook
 from remediate.notify.channels.webhook_message import message_id, render_body, sign, signed_headers, signing_key
 from remediate.notify.notification import Notification, RunOrigin
 from tests.support.notify.notifications import AT, item, notification, section
-from tests.unit.remediate.notify.samples import HOSTILE
+from tests.unit.remediate.notify.samples import FOLDER, HOSTILE, SAMPLES, WEBHOOK_SAMPLES, webhook_body_of
 
 WEB = FindingKey("web1/https://www.example.com:443", "cert.expiring")
 
@@ -28,63 +26,20 @@ def data_of(of: Notification) -> dict[str, Any]:
     return dict(json.loads(render_body(of))["data"])
 
 
-def test_body_has_the_documented_fields() -> None:
-    repaired = item(
-        state="repaired", causes=(), tried="", happened="verified at every address", to_do="", next_try=None
-    )
-    failed = item(causes=(Cause.SERVICE_DOWN,), severity=Severity.CRITICAL, findings=(WEB,))
-    body = render_body(notification(section(repaired, failed, host="local"), remarks=("no mail to x@example.net",)))
-    assert json.loads(body) == {
-        "type": "sslaudit.failed",
-        "timestamp": "2026-11-24T02:00:00Z",
-        "data": {
-            "schema": 1,
-            "state": "failed",
-            "digest": json.loads(body)["data"]["digest"],
-            "summary": "SERVICE DOWN: ctl.example.com: dovecot: repair failed: DCV file not reachable",
-            "controller": "ctl.example.com",
-            "version": "0.1.0",
-            "counts": {"failed": 1, "waiting": 0, "repaired": 1, "recovered": 0},
-            "items": [
-                {
-                    "host": "ctl.example.com",
-                    "state": "failed",
-                    "severity": "critical",
-                    "check": "cert.expiring",
-                    "services": ["dovecot"],
-                    "endpoint": "web1/imaps://mail.example.com:993",
-                    "reason": "certificate for mail.example.com expires in 2 days",
-                    "causes": ["service.down"],
-                    "tried": "a new certificate from the issuer store",
-                    "happened": "DCV file not reachable",
-                    "to_do": "open port 80 of 192.0.2.7",
-                    "next_attempt": "2026-11-25T02:00:00Z",
-                    "below_threshold": False,
-                    "findings": [{"endpoint": "web1/https://www.example.com:443", "check": "cert.expiring"}],
-                    "omitted_findings": 0,
-                },
-                {
-                    "host": "ctl.example.com",
-                    "state": "repaired",
-                    "severity": "high",
-                    "check": "cert.expiring",
-                    "services": ["dovecot"],
-                    "endpoint": "web1/imaps://mail.example.com:993",
-                    "reason": "certificate for mail.example.com expires in 2 days",
-                    "causes": [],
-                    "tried": "",
-                    "happened": "verified at every address",
-                    "to_do": "",
-                    "next_attempt": None,
-                    "below_threshold": False,
-                    "findings": [],
-                    "omitted_findings": 0,
-                },
-            ],
-            "omitted_items": 0,
-            "remarks": ["no mail to x@example.net"],
-        },
-    }
+@pytest.mark.parametrize("name", WEBHOOK_SAMPLES)
+def test_body_is_that_of_the_snapshot_file(name: str) -> None:
+    assert webhook_body_of(SAMPLES[name]) == (FOLDER / f"{name}.json").read_text(encoding="utf-8")
+
+
+def test_items_are_listed_worst_first_under_the_name_of_the_controller() -> None:
+    repaired, failed = item(state="repaired", next_try=None), item(findings=(WEB,))
+    data = data_of(notification(section(repaired, failed, host="local")))
+    assert data["counts"] == {"failed": 1, "waiting": 0, "repaired": 1, "recovered": 0}
+    assert [(row["host"], row["state"], row["next_attempt"]) for row in data["items"]] == [
+        ("ctl.example.com", "failed", "2026-11-25T02:00:00Z"),
+        ("ctl.example.com", "repaired", None),
+    ]
+    assert data["items"][0]["findings"] == [{"endpoint": WEB.endpoint, "check": WEB.check}]
 
 
 def test_digest_and_type_follow_the_notification() -> None:
