@@ -14,7 +14,7 @@ from audit.config import known_secrets
 from audit.host.discovery import Discovery
 from audit.redaction import Secrets
 from remediate.deployment.base import Released
-from remediate.deployment.release import ALL, not_released
+from remediate.deployment.release import ALL_CASES, not_released
 from remediate.execution.dry_run_lines import dry_run_lines
 from remediate.execution.placeholder_cases import install_waiting_placeholders
 from remediate.execution.rollback import rollback
@@ -72,7 +72,7 @@ class RepairRun:
         labels = {discovery.host.endpoint.host for discovery in seen}
         for host in [case.host] if case else sorted(filter(None, labels)):
             context = run.host(host)
-            workdir = HostWorkdir(host, case.id if case else ALL, run.lock_holder, context.workdir_root)
+            workdir = HostWorkdir(host, case.id if case else ALL_CASES, run.lock_holder, context.workdir_root)
             if context.is_logged_in:
                 queries = dict.fromkeys(deployment.release(workdir, *cases) for deployment in context.deployments)
                 released += [query.parse(run.execute(query.command)) for query in queries]

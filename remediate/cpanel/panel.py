@@ -90,8 +90,8 @@ class Panel:
     def whm_api(self) -> str:
         """WHM API 1 as shell functions.
 
-        They are `ask WANTED FUNCTION…`, `answered VERDICT`, `has_whm` and `put VERSION COUNT PATH…`. `put` gives a
-        certificate and its key to the panel, the key on standard input if this `whmapi1` takes it there.
+        They are `call_api WANTED FUNCTION…`, `succeeded VERDICT`, `has_whm` and `install_version VERSION COUNT PATH…`.
+        The last gives a certificate and its key to the panel, the key on standard input if `whmapi1` accepts that.
         """
         return (
             f"panel={shlex.quote(self.root)} whm_s={self.answers_s}\n"

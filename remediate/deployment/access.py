@@ -10,8 +10,8 @@ from typing import Final
 
 from remediate.model.case import VALIDATED, Case, UsedFile
 
-WIDEST: Final = 0o640
-"""The widest mode of a new key; `narrow` in `hosts/shell/deployment/version_files.sh` sets it."""
+WIDEST_KEY_MODE: Final = 0o640
+"""The widest mode of a new key; `restrict_key` in `hosts/shell/deployment/version_files.sh` sets it."""
 _GROUP_WRITE: Final = 0o020  # the bit of the mask if the file has an ACL
 _OTHER_READ: Final = 0o004
 _OTHER_WRITE: Final = 0o002
@@ -23,7 +23,7 @@ def access_lost(case: Case) -> Iterator[str]:
         return
     for path, file in {file.path: file for file in case.files if file.kind == "key" and file.mode}.items():
         mode = int(file.mode or "0", 8) & 0o777
-        new = f"mode {mode & WIDEST:04o}, owner {file.owner or 'as before'}, group {file.group or 'as before'}"
+        new = f"mode {mode & WIDEST_KEY_MODE:04o}, owner {file.owner or 'as before'}, group {file.group or 'as before'}"
         for user, right in _lost_rights(file, mode):
             yield f"{path}: {user} can {right} it (mode {mode:04o}) and will not be able to {right} the new key ({new})"
 

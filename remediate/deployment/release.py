@@ -11,7 +11,7 @@ from remediate.deployment.base import Released
 from remediate.hosts.command import CommandResult
 from remediate.hosts.workdir import BUSY, HostWorkdir
 
-ALL: Final = "release"
+ALL_CASES: Final = "release"
 """The name of the case that holds the lock while all cases are released; its directory is removed again."""
 
 
@@ -32,10 +32,10 @@ def not_released(host: str, discoveries: Iterable[Discovery]) -> Released:
         why = observation.accident.reason
     else:
         why = "no service with TLS was found on it"
-    return Released((_nothing(host, why),), is_well=False)
+    return Released((_nothing_released(host, why),), is_well=False)
 
 
-def _nothing(host: str, why: str) -> str:
+def _nothing_released(host: str, why: str) -> str:
     return one_line(f"{host}: nothing was released: {shortened(why, MAX_MESSAGE)}")
 
 
@@ -45,7 +45,7 @@ def _lines(workdir: HostWorkdir, result: CommandResult, *, whole: bool) -> Itera
     if result.status in (None, BUSY):
         output = (result.error or result.output).strip() or "it cannot be reached"
         is_locked = result.status == BUSY and bool(result.output.strip()) and not result.error
-        yield _nothing(host, f"another run works on it ({output})" if is_locked else output)
+        yield _nothing_released(host, f"another run works on it ({output})" if is_locked else output)
         return
     for word, path in result.fields:
         if word == "released":

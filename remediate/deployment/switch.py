@@ -110,7 +110,7 @@ class SwitchedDeployment:
     def _decide(self, why: str, file_set: FileSet, name: str, decision: str, mark: str) -> Command:
         """Return the command that needs no lock, because the script that waits for the decision holds it."""
         workdir = file_set.workdir
-        arguments = (*workdir.given, file_set.folder_name, name, decision, mark)
+        arguments = (*workdir.leading_arguments, file_set.folder_name, name, decision, mark)
         return Command(
             workdir.host, why, PROLOGUE + script("switch/record_state", "switch/confirm_or_revert"), arguments
         )

@@ -91,7 +91,7 @@ def _short(action: Action, case: Case, run: RunContext) -> Iterator[str]:
     if isinstance(action, Request):
         yield from (indent + one_line(text) for text in (str(action), action.body) if text)
         return
-    common = CaseContext(case, run).workdir_on(action.host).given
+    common = CaseContext(case, run).workdir_on(action.host).leading_arguments
     arguments = action.arguments[len(common) :] if action.arguments[: len(common)] == common else action.arguments
     line = indent
     for word in map(_quoted, arguments):

@@ -24,14 +24,14 @@ class HostSession:
 
     def run(self, command: Command) -> CommandResult:
         """Run a command until it ends or its deadline passes; its output counts only if it arrived whole."""
-        usual_s, self.host.timeout_s = self.host.timeout_s, command.timeout_s
+        default_s, self.host.timeout_s = self.host.timeout_s, command.timeout_s
         try:
-            answer = self.host.run(_framed(command))
+            sections = self.host.run(_framed(command))
         finally:
-            self.host.timeout_s = usual_s
-        if isinstance(answer, ProbeFailure):
-            return CommandResult(None, "", answer.detail)
-        output, error = answer.get("output"), answer.get("error")
+            self.host.timeout_s = default_s
+        if isinstance(sections, ProbeFailure):
+            return CommandResult(None, "", sections.detail)
+        output, error = sections.get("output"), sections.get("error")
         if output is None or error is None or output.rc is None:
             return CommandResult(None, "", "the output did not arrive whole")
         return CommandResult(output.rc, output.text, error.text)

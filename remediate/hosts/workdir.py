@@ -14,9 +14,6 @@ ROOT: Final = "/var/lib/sslaudit"
 BUSY: Final = 75
 """Exit status of a command that found the host locked (EX_TEMPFAIL); its output names the holder and the time."""
 
-OTHER: Final = 65
-"""Exit status of a command that found other content than it expected (EX_DATAERR)."""
-
 _CASE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 PROLOGUE: Final = TRUST + script("common/prelude", "common/workdir")
@@ -47,14 +44,16 @@ class HostWorkdir:
         return f"{self.root}/{self.case}"
 
     @property
-    def given(self) -> tuple[str, ...]:
+    def leading_arguments(self) -> tuple[str, ...]:
         """The arguments that come before those of the script."""
         return self.root, self.case, self.holder
 
     def exclusive(self, why: str, body: str, *arguments: str, timeout_s: float = 60.0) -> Command:
         """Return a command that holds the lock of the host while its script runs in `$root/$case`."""
-        return Command(self.host, why, LOCKED + body, (*self.given, *arguments), timeout_s=timeout_s)
+        return Command(self.host, why, LOCKED + body, (*self.leading_arguments, *arguments), timeout_s=timeout_s)
 
     def read_only(self, why: str, body: str, *arguments: str, timeout_s: float = 60.0) -> Command:
         """Return a command that changes nothing and needs no lock."""
-        return Command(self.host, why, PROLOGUE + body, (*self.given, *arguments), changes=False, timeout_s=timeout_s)
+        return Command(
+            self.host, why, PROLOGUE + body, (*self.leading_arguments, *arguments), changes=False, timeout_s=timeout_s
+        )

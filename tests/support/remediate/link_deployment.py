@@ -326,7 +326,7 @@ done
 def _command(file_set: FileSet, body: str, *arguments: str) -> Command:
     workdir = file_set.workdir
     own = file_set.folder.rpartition("/")[2]
-    return Command(workdir.host, "as before", _LOCKED + body, (*workdir.given, own, *arguments))
+    return Command(workdir.host, "as before", _LOCKED + body, (*workdir.leading_arguments, own, *arguments))
 
 
 def stage_then(file_set: FileSet, version: Version) -> Command:
@@ -344,4 +344,4 @@ def start_then(file_set: FileSet, name: str, service: tuple[str, ...], confirm_w
 def prune_then(file_set: FileSet) -> Command:
     """Return the command that put away what was replaced."""
     workdir = file_set.workdir
-    return Command(workdir.host, "as before", _LOCKED + _PRUNE, (*workdir.given, "30"))
+    return Command(workdir.host, "as before", _LOCKED + _PRUNE, (*workdir.leading_arguments, "30"))

@@ -104,5 +104,5 @@ def test_the_daemons_own_test_is_asked(server: Server, authority: Authority) -> 
     assert wait_until(lambda: at(host, "dovecot").last.state == "returned"), at(host, "dovecot")
     host.shell("cp /root/good /etc/dovecot/dovecot.conf; /scripts/restartsrv_dovecot")
     assert "dovecot: " in at(host, "dovecot").last.detail
-    assert "(nor was it before)" in at(host, "dovecot").last.detail
+    assert "(as it did before the switch)" in at(host, "dovecot").last.detail
     assert server.serials() == before

@@ -112,5 +112,5 @@ def test_apache_that_does_not_come_up_with_its_old_files_is_broken(
     progress = switched(host, authority.issue(NAME))
     host.shell("rm /etc/apache2/conf-enabled/bad.conf")
     assert progress.last.state == "broken", progress
-    assert "after the way back apache: " in progress.last.detail
+    assert "with the previous files restored: apache: " in progress.last.detail
     assert host.read("/etc/tls/main.key") == old.key

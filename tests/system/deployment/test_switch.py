@@ -146,7 +146,7 @@ def test_a_configuration_that_is_not_good_takes_all_servers_back(web1: Web1) -> 
     said = web1.wait_for("returned").last.detail
     web1.host.shell("cp /root/good /etc/nginx/nginx.conf")
     assert "nginx: " in said
-    assert "(nor was it before)" in said
+    assert "(as it did before the switch)" in said
     assert web1.leaves() == before
 
 

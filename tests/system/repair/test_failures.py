@@ -92,7 +92,7 @@ INJECTIONS: Final = (
     Injection(
         "broken-configuration",
         "install.not-taken-up",
-        ("nginx: ", r"\(nor was it before\)"),
+        ("nginx: ", r"\(as it did before the switch\)"),
         "echo 'server {' >>/etc/nginx/nginx.conf",
         "cp /root/nginx/nginx.conf /etc/nginx",
         then="proven",

@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# Prints the jobs of this user in atd's queue that hold either of two texts.
+# Prints the jobs of this user in atd's queue that contain text $1 or text $2.
 # shellcheck disable=SC2154,SC2034 # variables are shared with the scripts before and after this one
 if ! command -v at >/dev/null || ! command -v atq >/dev/null; then
   echo "at is not installed" >&2

@@ -1,7 +1,8 @@
 # shellcheck shell=sh
-# A file for the CA in a docroot. $1: put or clear, $2: the docroot, $3: the file's name, $4: its content, $5: the
-# directories below the docroot, $6: under what name root keeps which of them were made, $7: the script of the owner.
-# All that is done in the docroot is done with the rights of its owner: the kernel gives it nothing that this user has not.
+# Puts the challenge file of a CA into a docroot, or removes it. $1: put or clear, $2: the docroot, $3: name of the
+# file, $4: its content, $5: the directories below the docroot, $6: the file in which root records the directories that
+# were made, $7: the script that runs as the owner of the docroot. Everything in the docroot is done with the rights of
+# its owner, so the kernel permits nothing that this user may not do.
 # shellcheck disable=SC2154,SC2034 # variables are shared with the scripts before and after this one
 action=$1 docroot=$2 file=$3 content=$4 below=$5 made=$root/$case/$6 work=$7
 [ -d "$docroot" ] || fail 66 "the docroot $docroot cannot be entered"
@@ -16,7 +17,7 @@ record_missing() {
     [ -d "$docroot/$dir" ] || recorded | grep -qxF -- "$dir" || printf "%s\n" "$dir" | append_file "$made"
   done
 }
-# What is there still, of another name or with something of others in it, is kept on the list.
+# A directory that still exists, for example because others use it, stays on the list.
 forget_removed() {
   [ -f "$made" ] || return 0
   left=$(recorded | while IFS= read -r dir; do [ ! -d "$docroot/$dir" ] || printf "%s\n" "$dir"; done)

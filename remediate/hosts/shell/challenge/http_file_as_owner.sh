@@ -1,13 +1,13 @@
 # shellcheck shell=sh
-# Puts the file for the CA into a docroot, or removes it, with the rights of the docroot's owner.
-# The directory that was entered stays the one that was looked at: all that is done there is done through the working
-# directory, and a symbolic link is replaced, never written through.
+# Puts the challenge file into a docroot, or removes it, with the rights of the owner of the docroot. Every action goes
+# through the working directory, so a directory that was checked cannot be exchanged. A symbolic link is replaced, never
+# written through.
 # shellcheck disable=SC2154,SC2034 # variables are shared with the scripts before and after this one
 action=$1 docroot=$2 file=$3 content=$4 below=$5 made=$6
 stop() { echo "$2" >&2; exit "$1"; }
 cd -P -- "$docroot" 2>/dev/null || stop 66 "the docroot $docroot cannot be entered by uid $(id -u)"
 top=$(pwd -P) master=$(stat -c %u .)
-# With the rights of a user, verbs do not judge a path, and this one cannot be led elsewhere.
+# With the rights of a user the functions of trust/ do not judge paths. This path cannot be redirected.
 here() { if [ -n "$t_owner_mode" ]; then echo /proc/self/cwd; else pwd -P; fi; }
 guard() {
   # shellcheck disable=SC2046 # mode and owner
@@ -32,7 +32,7 @@ put() {
   [ ! -L "$file" ] || remove_file "$(here)/$file"
   printf "%s\n" "$content" | write_file 644 "$(here)/$file" || stop 77 "uid $(id -u) cannot write $(pwd -P)/$file"
 }
-# What a run that was killed left behind.
+# Removes the temporary files of runs that were killed.
 clear_parts() {
   for part in ".$file."*; do
     [ ! -f "$part" ] || remove_file "$(here)/$part"

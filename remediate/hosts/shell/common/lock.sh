@@ -1,8 +1,8 @@
 # shellcheck shell=sh
 # shellcheck disable=SC2154,SC2034,SC2329 # variables and functions are shared with the scripts before and after this one
-# A script that changes something takes the host's lock (descriptor 9) or ends with status 75. Prepended: common/workdir.sh.
-# A look at whether the lock is free holds it for a moment, so the lock is tried several times. If a disk is full, a
-# shell's own message is no more than "I/O error", so the script adds which file system is full.
+# Takes the lock of the host (descriptor 9), or ends with status 75. Every script that changes something runs after
+# this. A command that only tests the lock holds it for a moment, so the lock is tried several times. On a full disk the
+# shell reports only "I/O error", so this adds which file system is full. Runs after common/workdir.sh.
 set -eu
 full() {
   # shellcheck disable=SC2046 # df's fields are words

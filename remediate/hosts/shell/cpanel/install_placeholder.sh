@@ -1,6 +1,7 @@
 # shellcheck shell=sh
-# Has the panel install a self-signed certificate for service $1, unless one that has not expired is in one of its files.
-# Then each file twice, the one that takes its place before it. Under the lock they are looked at again.
+# Has the panel install a self-signed certificate for service $1, unless a certificate in its files is still valid. The
+# other arguments are pairs: the path that the panel installs to, and the path that is used if the first is missing. The
+# files are read again here, under the lock, because they may have changed since the plan.
 # shellcheck disable=SC2154,SC2034 # variables are shared with the scripts before and after this one
 service=$1
 shift
@@ -14,5 +15,5 @@ while [ "$#" -gt 0 ]; do
   [ -f "$now" ] && [ -r "$now" ] || fail 77 "$now cannot be read"
   ! openssl x509 -in "$now" -noout -checkend 0 </dev/null >/dev/null 2>&1 || { echo "in force: $now"; exit 0; }
 done
-answered "$(ask "" reset_service_ssl_certificate "service=$service" </dev/null)" || fail 65 "$reason"
+succeeded "$(call_api "" reset_service_ssl_certificate "service=$service" </dev/null)" || fail 65 "$reason"
 echo reset

@@ -1,10 +1,11 @@
 # shellcheck shell=sh
 # shellcheck disable=SC2154,SC2034,SC2329 # variables and functions are shared with the scripts before and after this one
-# The deployment for the services of a cPanel & WHM server: the panel installs a version by WHM API 1. Its files stay its
-# own; none of them is written here. Prepended: deployment/version_files.sh, cpanel/whm_api.sh, switch/record_state.sh. In $folder: the directory of these files.
+# The functions of the deployment for services of cPanel & WHM: the panel installs a version by WHM API 1. No file of
+# the panel is written here. $folder is the directory of the files.
+# Runs after deployment/version_files.sh, cpanel/whm_api.sh and switch/record_state.sh.
 
-# Which version is in use is read from the files, by leaf and public key, because the panel may have changed them. What
-# it installs begins with `my` in some places, and then the file without is not used.
+# The files show which version is in use, by leaf and public key: the panel may have changed them. Where the panel has
+# installed a file whose name begins with `my`, the service does not use the file without it.
 at() { if [ -e "${1%/*}/my${1##*/}" ]; then echo "${1%/*}/my${1##*/}"; else echo "$1"; fi; }
 print_of() { openssl x509 -in "$1" -noout -fingerprint -sha256 2>/dev/null </dev/null || echo none; }
 holds_one() {
@@ -12,7 +13,7 @@ holds_one() {
   case $2 in *l*) [ "$(print_of "$held$1")" = "$(print_of "$(at "$1")")" ] || return 1 ;; esac
   case $2 in *k*) [ "$(public_of_key "$held$1")" = "$(public_of_key "$(at "$1")")" ] || return 1 ;; esac
 }
-# holds VERSION COUNT PATH PARTS …: whether the paths hold a version.
+# holds VERSION COUNT PATH PARTS …: returns whether the paths hold a version.
 holds() {
   held=$folder/$1
   shift
@@ -29,8 +30,8 @@ version_in_use() {
   return 0
 }
 
-# A switch that was ended in the middle may have left certificate and key of two versions: that is not a state to go back
-# to, and what was proven last stays the way back.
+# A switch that was interrupted may have left the certificate of one version and the key of another. These files are not
+# kept as a version: the version that was verified last stays the one that is restored.
 fits() {
   expected=
   for_each fits_one "$@" >/dev/null
@@ -49,7 +50,7 @@ holds_known_version() {
 keep_copy() { for_each keep_one "$@"; }
 keep_one() {
   now=$(at "$1") kept=$old.part$1
-  make_way "$kept" 700 || return 1
+  make_parents "$kept" 700 || return 1
   {
     [ ! -e "$now" ] || content_of "$now"
     case $2 in *c*) [ ! -e "$now" ] || bundle_of "$now" "${1%/*}" ;; esac
@@ -58,22 +59,22 @@ keep_one() {
   elif can_reach "$now"; then copy_attributes "$real" "$kept"
   fi
 }
-# bundle_of FILE DIRECTORY: the certificates above a leaf that lies alone in its file, as the panel has them.
+# bundle_of FILE DIRECTORY: prints the intermediates for a file that holds only a leaf, as the panel has them.
 bundle_of() {
   [ "$(grep -c '^-----BEGIN CERTIFICATE-----' "$1" 2>/dev/null)" = 1 ] && [ -n "$whm" ] || return 0
   set -- "${2##*/}" "$(openssl x509 -in "$1" -noout -subject_hash 2>/dev/null </dev/null)" \
     "$(openssl x509 -in "$1" -noout -issuer_hash 2>/dev/null </dev/null)"
   [ "$2" != "$3" ] || return 0
-  ask "bundle $1" fetch_service_ssl_components </dev/null | sed -n "/^-----BEGIN CERT/,/^-----END CERT/p"
+  call_api "bundle $1" fetch_service_ssl_components </dev/null | sed -n "/^-----BEGIN CERT/,/^-----END CERT/p"
 }
 activate() {
-  point_link "$folder/live" "$1" 2>/dev/null && put "$@" && return
+  point_link "$folder/live" "$1" 2>/dev/null && install_version "$@" && return
   [ "$(readlink "$folder/live")" = "$1" ] || reason="the link cannot be changed"
   return 1
 }
 revert() {
   for attempt in 1 2; do
-    put "$(readlink "$folder/way-back")" "$@" && rename_file "$folder/way-back" "$folder/live" && return
+    install_version "$(readlink "$folder/way-back")" "$@" && rename_file "$folder/way-back" "$folder/live" && return
     sleep 1
   done
   return 1

@@ -1,6 +1,6 @@
 # shellcheck shell=sh
-# Has the panel's program queue an action: $1 the program, $2 the action, $3 PATH, $4 HOME, then its arguments.
-# Without leave to use at, or without at, the program is left to say so itself.
+# Has the panel's program queue an action: $1 program, $2 action, $3 PATH, $4 HOME, then the arguments of the program.
+# If at is missing, or the user may not use it, the program itself reports that.
 # shellcheck disable=SC2154,SC2034 # variables are shared with the scripts before and after this one
 program=$1 action=$2 path=$3 home=$4
 shift 4

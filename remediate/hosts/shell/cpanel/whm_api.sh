@@ -1,14 +1,14 @@
 # shellcheck shell=sh
 # shellcheck disable=SC2154,SC2034,SC2329 # variables and functions are shared with the scripts before and after this one
-# WHM API 1: a certificate and its key are given to the panel, and its reply is reduced to a word. A reply may hold a
-# private key: only result and reason, names of services and certificates of CAs leave this. Prepended: $panel (what
-# stands before the panel's paths), $whm_s (how long the API may take) and $reading (whm_reply.awk).
+# WHM API 1: gives a certificate and its key to the panel, and reduces the reply to one word. A reply may hold a private
+# key, so only the result and its reason, names of services, and certificates of CAs are printed.
+# Expects $panel (prefix of the panel's paths), $whm_s (time limit of a call) and $reading (whm_reply.awk).
 whm=$panel/usr/local/cpanel/bin/whmapi1
 [ -x "$whm" ] || whm=$(command -v whmapi1) || whm=
 within() {
   if timeout -k 1 1 true 2>/dev/null; then timeout -k 5 "$@"; else shift; "$@"; fi
 }
-ask() {
+call_api() {
   wanted=$1
   shift
   {
@@ -16,26 +16,25 @@ ask() {
     printf "\nended %s\n" "$status"
   } 2>/dev/null | head -c 4000000 | awk -v wanted="$wanted" "$reading"
 }
-answered() {
+succeeded() {
   case $1 in
     done*) return 0 ;;
     refused*) reason="WHM refuses: ${1#refused }" ;;
-    *" 124") reason="whmapi1 gave no answer within $whm_s s" ;;
-    *" 137") reason="whmapi1 was killed before it gave an answer" ;;
-    none*) reason="whmapi1 gave no answer, and ended with ${1#none }" ;;
-    *) reason="whmapi1 gave an answer that cannot be read" ;;
+    *" 124") reason="whmapi1 sent no response within $whm_s s" ;;
+    *" 137") reason="whmapi1 was killed before it sent a response" ;;
+    none*) reason="whmapi1 sent no response and ended with status ${1#none }" ;;
+    *) reason="whmapi1 sent a response that cannot be parsed" ;;
   esac
   return 1
 }
 has_whm() {
   [ -n "$whm" ] && return
-  reason="there is no whmapi1 on the host"
+  reason="whmapi1 is not installed on the host"
   return 1
 }
 
-# A version's file of a service is found by its directory, which has the service's name: the first that has the part `k`,
-# `l` or `c`.
-# The versions are in $folder.
+# The files of a service are found by their directory, which has the name of the service. The first file with the part
+# `k`, `l` or `c` is used. The versions are in $folder.
 services_of() {
   left=$1
   shift
@@ -46,7 +45,7 @@ services_of() {
     left=$((left - 1))
   done | sort -u
 }
-place() {
+file_with() {
   part=$1 of=$2 left=$3
   shift 3
   while [ "$left" -gt 0 ]; do
@@ -78,31 +77,31 @@ as_json() {
 encoded() {
   value_of "$1" | sed "s/%/%25/g;s/+/%2B/g;s|/|%2F|g;s/=/%3D/g;s/ /%20/g" | awk "{ printf \"%s%%0A\", \$0 }"
 }
-given_openly() {
-  say note "whmapi1 here takes nothing on standard input: while it ran the key of $service was in the process list"
-  ask "" install_service_ssl_certificate "service=$service" "crt=$(encoded crt)" "key=$(encoded key)" \
+install_by_arguments() {
+  record_event note "whmapi1 here takes nothing on standard input: while it ran the key of $service was in the process list"
+  call_api "" install_service_ssl_certificate "service=$service" "crt=$(encoded crt)" "key=$(encoded key)" \
     "cabundle=$(encoded cabundle)" </dev/null
 }
-give() {
+install_for() {
   service=$1 version=$2
   shift 2
-  leaf=$version$(place l "$service" "$@") key=$version$(place k "$service" "$@")
-  chain=$version$(place c "$service" "$@")
+  leaf=$version$(file_with l "$service" "$@") key=$version$(file_with k "$service" "$@")
+  chain=$version$(file_with c "$service" "$@")
   if [ -z "$(first_of CERTIFICATE "$leaf")" ] || ! grep -q "^-----BEGIN .*PRIVATE KEY-----" "$key" 2>/dev/null; then
-    verdict=$(ask "" reset_service_ssl_certificate "service=$service" </dev/null)
+    verdict=$(call_api "" reset_service_ssl_certificate "service=$service" </dev/null)
   else
     usage=$(within "$whm_s" "$whm" --help </dev/null 2>&1 9>&-) || :
     case $usage in
-      *--input*) verdict=$(as_json "$service" | ask "" --input=json install_service_ssl_certificate) ;;
-      *--output*) verdict=$(given_openly) ;;
+      *--input*) verdict=$(as_json "$service" | call_api "" --input=json install_service_ssl_certificate) ;;
+      *--output*) verdict=$(install_by_arguments) ;;
       *) reason="$service: whmapi1 does not print its usage"; return 1 ;;
     esac
   fi
-  answered "$verdict" || { reason="$service: $reason"; return 1; }
+  succeeded "$verdict" || { reason="$service: $reason"; return 1; }
 }
-put() {
+install_version() {
   has_whm || return 1
   version=$folder/$1
   shift
-  for each in $(services_of "$@"); do give "$each" "$version" "$@" || return 1; done
+  for each in $(services_of "$@"); do install_for "$each" "$version" "$@" || return 1; done
 }

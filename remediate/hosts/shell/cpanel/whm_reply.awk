@@ -1,5 +1,5 @@
-# Walks through one JSON text and prints a verdict on its first line: `done`, `refused REASON`, `none STATUS` or
-# `broken STATUS`. No word of a reason is printed whole that is longer than words are: it may be part of a key.
+# Parses one JSON text and prints a verdict on the first line: `done`, `refused REASON`, `none STATUS` or `broken
+# STATUS`. A long word of a reason is not printed, because it may be part of a key.
 function blank() { sub(/^[ \t\r\n]+/, "", text) }
 function first() { blank(); return substr(text, 1, 1) }
 function next_one(one) { one = first(); text = substr(text, 2); return one }

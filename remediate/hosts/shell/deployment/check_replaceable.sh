@@ -1,6 +1,6 @@
 # shellcheck shell=sh
 # shellcheck disable=SC2154,SC2034,SC2329 # variables and functions are shared with the scripts before and after this one
-# Reports what stands in the way of replacing the files at these paths. Prepended: inspect/begin_requirements.sh. $@: the paths.
+# Reports why the files at the paths $@ cannot be replaced. Runs after inspect/begin_requirements.sh.
 cannot_change() {
   if [ -e "$1" ] && [ "$(id -u)" = 0 ] && ! [ -w "$1" ]; then
     lacks "$1 cannot be replaced: it is immutable (chattr +i) or its file system is mounted read-only"
@@ -10,7 +10,7 @@ cannot_change() {
     *a* | *i*) lacks "$1 cannot be replaced: no file in ${1%/*} can be renamed (chattr +a or +i)" ;;
   esac
 }
-# A file in a directory of another user is replaced with that user's rights, if it is that user's own.
+# A file in another user's directory is replaced with the rights of that user, and only if it belongs to that user.
 cannot_act() {
   ! trusted_path "${1%/*}" || return 0
   unsafe_why=$why

@@ -1,6 +1,8 @@
 # shellcheck shell=sh
 # shellcheck disable=SC2154,SC2034,SC2329 # variables and functions are shared with the scripts before and after this one
-# Destroys the keys of a version that is not in use. Prepended: common/lock.sh, deployment/version_files.sh.
+# Destroys the keys of version $2 in directory $1; fails if the version is in use. The other arguments are paths and
+# parts.
+# Runs after common/lock.sh and deployment/version_files.sh.
 folder=$root/$case/$1 name=$2
 shift 2
 cd "$folder" || exit 0

@@ -1,14 +1,14 @@
 # shellcheck shell=sh
 # shellcheck disable=SC2154,SC2034,SC2329 # variables and functions are shared with the scripts before and after this one
-# Removes links of earlier versions of this program, then what no way back needs.
-# $1: days, then cases that are not touched. Of this case the versions in use, proven last and before that stay. Of other
-# cases nothing stays that no configured path uses any more: at once if this case has the paths now, else when nothing
-# has changed there for so many days. What this program did not make is not touched: the root may be a directory in which
-# there are other things. Prepended: common/lock.sh, deployment/version_files.sh, deployment/restore_links.sh.
+# Replaces links of earlier versions of this program by files, then removes versions that no rollback needs. $1: days,
+# then the cases that are not touched. Of this case, the version in use and the last two verified versions stay. Another
+# case is removed if no configured path uses it: at once if this case now has its paths, otherwise after so many days
+# without a change. Only directories that this program made are removed, because the root may hold other things.
+# Runs after common/lock.sh, deployment/version_files.sh and deployment/restore_links.sh.
 days=$1
 shift
 spared=" $case $* "
-# A path is used if it leads into the version in use, or holds what that holds; replaced if this case has the path.
+# A path is `used` if it links to the version in use or has its content, and `replaced` if this case has the path.
 use_of() {
   path=${1#"$version"}
   if is_our_link "$path"; then
@@ -35,7 +35,7 @@ uses_of() {
     each_file "$version" use_of || return 0 # one path in use is enough: the folder stays
   done
 }
-# is_hex WORD: the words of our names are hexadecimal.
+# is_hex WORD: returns whether a word is hexadecimal, as the names of cases and file sets are.
 is_hex() { case $1 in '' | *[!0-9a-f]*) return 1 ;; esac; }
 made_by_us() {
   is_hex "${1##*/}" && [ ${#1} -eq $((${#root} + 17)) ] || return 1

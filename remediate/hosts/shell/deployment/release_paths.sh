@@ -1,7 +1,8 @@
 # shellcheck shell=sh
 # shellcheck disable=SC2154,SC2034,SC2329 # variables and functions are shared with the scripts before and after this one
-# For the cases named, or for all, makes every link of an earlier version of this program a file again; prints each path,
-# and each directory in which a switch was interrupted. Versions of the cases named may be tried again. Prepended: common/lock.sh, deployment/version_files.sh, deployment/restore_links.sh.
+# Replaces links of earlier versions of this program by files, for the cases in $@ or for all. Prints each path, and
+# each directory in which a switch was interrupted. Rejected versions of the cases in $@ may be tried again.
+# Runs after common/lock.sh, deployment/version_files.sh and deployment/restore_links.sh.
 status=0 named=$#
 [ $# -gt 0 ] || for each in "$root"/*/; do
   each=${each%/}

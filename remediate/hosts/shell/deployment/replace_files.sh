@@ -1,12 +1,12 @@
 # shellcheck shell=sh
 # shellcheck disable=SC2154,SC2034,SC2329 # variables and functions are shared with the scripts before and after this one
-# A version comes to be at the configured paths by renames: each new file is prepared in the directory of the old one,
-# and then all are renamed directly after each other. Prepended: deployment/version_files.sh. In $folder: the directory of these files.
-# While renames are under way the link `moving` names their version: if it exists and the lock is free, they were
-# interrupted, and the next who has the lock completes or reverts them. New files are prepared in a directory of their own
-# beside the old ones, which has `token` in its name: so one program renames all of a directory.
+# The functions of the deployment for files. Each new file is prepared next to the old one, and then all are renamed,
+# one directly after the other. $folder is the directory of the files. Runs after deployment/version_files.sh.
+# During the renames the link `moving` names the new version. If the link exists and the lock is free, the renames were
+# interrupted; the next script with the lock completes or reverts them. New files are prepared in a directory whose name
+# contains `token`, so one program renames all files of a directory.
 
-# holds VERSION COUNT PATH PARTS …: whether the paths hold a version.
+# holds VERSION COUNT PATH PARTS …: returns whether the paths hold a version.
 holds() {
   held=$folder/$1
   shift
@@ -28,9 +28,9 @@ is_known() {
   return 1
 }
 keep_copy() { for_each keep_one "$@"; }
-keep_one() { take_copy "$1" "$old.part$1"; }
+keep_one() { copy_configured "$1" "$old.part$1"; }
 
-# activate VERSION COUNT PATH PARTS …: leaves in $reason why it failed.
+# activate VERSION COUNT PATH PARTS …: brings a version to the paths; stores in $reason why it failed.
 activate() {
   to=$folder/$1
   shift
@@ -53,7 +53,7 @@ prepare_all() {
 prepare() {
   temporary=${1%/*}/.sslaudit-$token/${1##*/}
   [ -e "$to$1" ] && ! is_mounted "$1" || return 0
-  make_way "$1" 755 || return 1
+  make_parents "$1" 755 || return 1
   if trusted_path "${1%/*}"; then make_directory 700 "${temporary%/*}" && copy_file "$to$1" "$temporary"
   else prepare_as_owner "$1"
   fi || return 1
@@ -65,8 +65,8 @@ prepare_as_owner() {
   cat "$to$1" | as_owner "${1%/*}" 'make_directory 700 "${2%/*}" && new_file_like "$1" "$2" "$3"' \
     "$1" "$temporary" "$(mode_of "$to$1")"
 }
-# In a directory of another user only that user's own files are replaced: a new key is not handed to a user who could
-# not read the old one.
+# In another user's directory only files of that user are replaced. Otherwise a user who could not read the old key
+# could read the new one.
 is_its_owners() {
   owner_of "${1%/*}" || { echo "$why" >&2; return 1; }
   [ "$owner_uid" != "$(id -u)" ] || { trusted_path "${1%/*}" || echo "$why" >&2; return 1; }
@@ -82,7 +82,7 @@ is_mounted() {
   done </proc/self/mountinfo
   return 1
 }
-# The paths that root renames come first and without anything in between; then those that need more than a rename.
+# Renames the files of root first, with no other command between them; then replaces the files that need more.
 exchange() {
   left=$1 number=0 others=
   shift
@@ -115,7 +115,7 @@ exchange_others() {
   done
 }
 exchange_one() {
-  if [ ! -e "$to$2" ]; then [ ! -e "$2" ] || take_away "$2"
+  if [ ! -e "$to$2" ]; then [ ! -e "$2" ] || remove_configured "$2"
   elif [ -e "$1" ]; then exchange_as_owner "$1" "$2"
   elif can_reach "$2"; then
     target=$real
@@ -129,7 +129,7 @@ exchange_as_owner() {
   # shellcheck disable=SC2016 # the owner's shell expands them
   as_owner "${2%/*}" 'rename_file "$1" "$2"' "$1" "$2" </dev/null
 }
-# What was prepared under this token or an earlier one and is still there was not renamed.
+# Removes what was prepared under this token, or under an earlier one, and was not renamed.
 discard_prepared() {
   [ -e "$folder/token" ] || return 0
   token=$(cat "$folder/token")

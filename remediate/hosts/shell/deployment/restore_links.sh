@@ -1,19 +1,20 @@
 # shellcheck shell=sh
 # shellcheck disable=SC2154,SC2034,SC2329 # variables and functions are shared with the scripts before and after this one
-# Earlier versions of this program made the configured paths links into its own directories, which daemons could pass
-# through (mode 711). Here they become files again. Prepended: deployment/version_files.sh. In $folder: the directory of these files.
+# Earlier versions of this program made the configured paths links into directories that daemons could pass through
+# (mode 711). These functions replace the links by files. $folder is the directory of the files.
+# Runs after deployment/version_files.sh.
 
-# is_our_link PATH: whether the path is such a link.
+# is_our_link PATH: returns whether the path is such a link.
 is_our_link() {
   [ -L "$1" ] || return 1
   case $(readlink "$1") in "$root"/*/*/live"$1") ;; *) return 1 ;; esac
 }
-# replace_links COUNT PATH PARTS …: puts files in the place of such links, with what they lead to.
+# replace_links COUNT PATH PARTS …: replaces such links by copies of the files that they lead to.
 replace_links() { for_each replace_link "$@" && close_versions; }
 replace_link() {
   is_our_link "$1" || return 0
   temporary=${1%/*}/.sslaudit-$(od -An -N8 -tx1 /dev/urandom | tr -d ' \n')
-  if [ ! -e "$1" ]; then take_away "$1"
+  if [ ! -e "$1" ]; then remove_configured "$1"
   elif can_reach "$1"; then copy_file "$real" "$temporary" && rename_files "$temporary" "$1"
   else replace_link_as_owner "$1" "$(readlink -f "$1")"
   fi
@@ -23,7 +24,7 @@ replace_link_as_owner() {
   content_of "$1" | as_owner "${1%/*}" 'new_file_like "$4" "$2" "$3" && rename_file "$2" "$1"' \
     "$1" "$temporary" "$(mode_of "$1")" "$2"
 }
-# each_file DIRECTORY FUNCTION: calls the function with every file below a directory; follows no link.
+# each_file DIRECTORY FUNCTION: calls the function with each file below a directory; follows no link.
 each_file() {
   for entry in "$1"/* "$1"/.[!.]*; do
     if [ -L "$entry" ]; then :
@@ -32,8 +33,8 @@ each_file() {
     fi
   done
 }
-# Nothing leads through these directories any more: root alone enters them. Some were given to the owners of the
-# directories that they stand for.
+# After that no path leads through these directories, so only root may enter them. Some had been given to the owners of
+# the directories whose files they hold.
 close_versions() {
   [ -d "$folder" ] && [ "$(stat -c %a "$folder")" != 700 ] || return 0
   for version in "$folder"/*/; do
@@ -44,8 +45,8 @@ close_versions() {
   done
   change_mode 700 "$folder"
 }
-# The modes of a version that was put away stand in a list that a path with a newline could add lines to. The list is
-# not read: a file gets the attributes of the one that replaced it, which was given those of this one.
+# An archived version has a list of the modes of its files. A path with a line break could add lines to that list, so it
+# is not read: each file gets the attributes of the file that replaced it.
 unseal() {
   path=${1#"$version"}
   if [ ! -e "$path" ]; then return 0
@@ -53,8 +54,8 @@ unseal() {
   else change_mode "$(mode_of "$path")" "$1"
   fi
 }
-# release_folder DIRECTORY: makes every link that leads through it a file again; prints each path, or that a switch was
-# interrupted there.
+# release_folder DIRECTORY: replaces each link that leads through a directory by a file, and prints the path; prints the
+# directory if a switch was interrupted there.
 release_path() {
   path=${1#"$version"}
   is_our_link "$path" || return 0

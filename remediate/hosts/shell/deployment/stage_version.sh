@@ -1,7 +1,8 @@
 # shellcheck shell=sh
 # shellcheck disable=SC2154,SC2034,SC2329 # variables and functions are shared with the scripts before and after this one
-# Lays a version ready beside the others. Prepended: common/lock.sh, deployment/version_files.sh.
-# Some servers take the parameters of a Diffie-Hellman exchange from the file of their key: they stay where they are.
+# Stages a version next to the others: $1 directory, $2 name, $3 path of the key, $4 leaf, $5 chain, then paths and
+# parts. Some servers read Diffie-Hellman parameters from the file of their key, so these stay in the file.
+# Runs after common/lock.sh and deployment/version_files.sh.
 folder=$root/$case/$1 name=$2 key=$3 leaf=$4 chain=$5
 shift 5
 [ -d "$folder" ] || make_directory 700 "$folder"
@@ -10,25 +11,25 @@ shift 5
 for left in "$folder"/*.part; do [ ! -e "$left" ] || remove_tree "$left"; done
 new=$folder/$name.part
 make_directory 700 "$new"
-pour() {
+print_content() {
   case $1 in k*) content_of "$key" | sed -n "/^-----BEGIN .*PRIVATE KEY-----/,/^-----END/p" ;; esac
   case $1 in *l*) printf '%s' "$leaf" ;; esac
   case $1 in *c*) printf '%s' "$chain" ;; esac
   [ ! -e "$2" ] || content_of "$2" | sed -n "/^-----BEGIN DH PARAMETERS-----/,/^-----END/p"
 }
-put() {
-  make_way "$new$1" 700
-  pour "$2" "$1" | write_file 600 "$new$1"
-  [ "$(pour "$2" "$1" | digest)" = "$(digest <"$new$1")" ] || fail 1 "$new$1 does not hold what was written to it"
+stage_file() {
+  make_parents "$new$1" 700
+  print_content "$2" "$1" | write_file 600 "$new$1"
+  [ "$(print_content "$2" "$1" | digest)" = "$(digest <"$new$1")" ] || fail 1 "$new$1 does not hold what was written to it"
   if [ ! -e "$1" ]; then
     case $2 in *k*) ;; *) change_mode 644 "$new$1" ;; esac
   elif can_reach "$1"; then copy_attributes "$real" "$new$1"
   else change_mode "$(mode_of "$1")" "$new$1"
   fi
-  same_as "$new$1" "$1" || narrow "$new$1" "$2"
+  same_as "$new$1" "$1" || restrict_key "$new$1" "$2"
 }
-for_each put $(($# / 2)) "$@"
-reason=$(agree "$new" $(($# / 2)) "$@") || { remove_tree "$new"; fail 1 "$reason"; }
+for_each stage_file $(($# / 2)) "$@"
+reason=$(verify_key_matches "$new" $(($# / 2)) "$@") || { remove_tree "$new"; fail 1 "$reason"; }
 durable "$folder"
 rename_file "$new" "$folder/$name"
 echo "staged $name"

@@ -1,8 +1,8 @@
 # shellcheck shell=sh
-# Prints the lines of access logs that match $1, at most $2 of each file, then what could not be read.
-# $3…: the logs; `?` before a path stands for one that need not be there. A log that was last written to before the
-# request was made holds no request for it. Each file is read once, whichever links lead to it, the newest first.
-# A log that another user could have replaced is read with the rights of the owner of its directory.
+# Prints the lines of access logs that match $1, at most $2 of each file, then why a log could not be read. $3…: the
+# logs; a `?` before a path marks a log that may be missing. A log that was last written before the CSR was made is not
+# read. Each file is read once even if several links lead to it, the newest first. A log that another user could have
+# replaced is read with the rights of the owner of its directory.
 # shellcheck disable=SC2154,SC2034 # variables are shared with the scripts before and after this one
 wanted=$1 most=$2
 shift 2
@@ -50,7 +50,7 @@ leads_by_root() (
 show() {
   [ -e "$1" ] || return 0
   case $1 in *"$line_end"*) echo "!! a log whose name has a line break is not read" >&2; return ;; esac
-  # where a link of another user leads is for that user to read
+  # a link of another user is followed with the rights of that user
   leads_by_root "$1" || { echo "$1"; return; }
   leads=$(readlink -f -- "$1") || return 0
   case $leads in *"$line_end"*) echo "!! a log whose name has a line break is not read" >&2 ;; *) echo "$leads" ;; esac

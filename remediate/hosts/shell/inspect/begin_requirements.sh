@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# Says what the host lacks for a repair, everything at once. In $1 kB and $2 files beside what the versions take.
+# Begins the report of what a host lacks for a repair: $1 kB and $2 files are needed besides the versions.
 # shellcheck disable=SC2154,SC2034 # variables are shared with the scripts before and after this one
 echo "now $(date +%s)"
 # shellcheck disable=SC2034 # read by inspect/check_host.sh, which follows

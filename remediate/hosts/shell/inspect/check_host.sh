@@ -1,6 +1,6 @@
 # shellcheck shell=sh
-# Says what the host lacks for a repair of the files at these paths: programs, rights and room.
-# Root may write anywhere, a user where the files are its own: only root can give a file to another user.
+# Reports what the host lacks for a repair of the files at the paths $@: programs, rights and disk space. Root may write
+# anywhere. Another user may write only its own files, because only root can give a file to another user.
 # shellcheck disable=SC2154,SC2034 # variables are shared with the scripts before and after this one
 is_mine() { [ "$(stat -L -c %u -- "$1")" = "$(id -u)" ]; }
 nearest() { there=$1; while [ ! -e "$there" ]; do there=${there%/*}; [ -n "$there" ] || there=/; done; }

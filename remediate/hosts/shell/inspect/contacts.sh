@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# Prints the host's name, the contact of its panel and root's forward address.
+# Prints the name of the host, the contact address in its panel, and the forward address of root.
 # shellcheck disable=SC2154,SC2034 # variables are shared with the scripts before and after this one
 LC_ALL=C
 export LC_ALL

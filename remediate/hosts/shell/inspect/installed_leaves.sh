@@ -1,6 +1,6 @@
 # shellcheck shell=sh
-# Prints the first certificate of each file after a line with the number of its argument.
-# Nothing but the lines of a certificate is printed: no line of a key, and none that could be taken for ours.
+# Prints the first certificate of each file, after a line with the number of its argument. Only lines that belong to a
+# certificate are printed: no line of a key, and no line that looks like one of ours.
 # shellcheck disable=SC2154,SC2034 # variables are shared with the scripts before and after this one
 leaf_of() {
   [ -f "$1" ] && [ -r "$1" ] || return 0

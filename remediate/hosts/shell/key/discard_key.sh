@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# Destroys the pending key and its request.
+# Destroys the pending key and its CSR.
 # shellcheck disable=SC2154,SC2034 # variables are shared with the scripts before and after this one
 pending=$root/$case/pending
 if [ -e "$pending" ]; then

@@ -1,6 +1,6 @@
 # shellcheck shell=sh
-# Makes a key and a certification request in $root/$case/pending, or finds those that were made before.
-# $1: openssl's configuration of the request, $2: the subject, then the options of openssl genpkey.
+# Makes a key and a CSR in $root/$case/pending, or continues with those that were made before. $1: the configuration of
+# the CSR for openssl, $2: the subject, then the options of openssl genpkey.
 # shellcheck disable=SC2154,SC2034 # variables are shared with the scripts before and after this one
 request=$1 subject=$2
 shift 2

@@ -1,9 +1,9 @@
 # shellcheck shell=sh
-# Sets the modes of key files: path and mode in turn; `closed` takes from a file what others can do with it, and from its
-# group the writing. A file is changed where root alone can replace it, or with the rights of its directory's owner.
+# Sets the modes of key files: path and mode in turn. `closed` removes the rights of others and the right of the group
+# to write. A file that only root can replace is changed by root, any other with the rights of its directory's owner.
 # shellcheck disable=SC2154,SC2034 # variables are shared with the scripts before and after this one
 closed_mode() { printf "%o" $((0$(stat -c %a -- "$1") & 0750)); }
-# Sets $at to the file that a path leads to, if root alone can change each link. The file itself may be open to all.
+# Sets $at to the file that a path leads to, if only root can change each link. Others may write the file itself.
 follow() {
   at=$1 links=0
   while [ -L "$at" ]; do

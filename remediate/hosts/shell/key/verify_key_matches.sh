@@ -1,18 +1,19 @@
 # shellcheck shell=sh
 # shellcheck disable=SC2154,SC2034,SC2329 # variables and functions are shared with the scripts before and after this one
-# Whether the keys and certificates of a version belong together: several servers' own tests pass a key that is not the
-# certificate's, and then the servers fail every handshake or end. Keys are compared by digest: no shell string holds one.
+# Verifies that keys and certificates of a version belong together. The checks of several servers accept a key that does
+# not match the certificate; the servers then fail every handshake, or stop. Keys are compared by digest, so that no
+# shell variable holds a key.
 if command -v sha256sum >/dev/null; then digest() { sha256sum | { read -r sum _ && echo "$sum"; }; }
 else digest() { openssl dgst -sha256 -r | cut -c 1-64; }
 fi
-# same_content FILE FILE: whether two files hold the same.
+# same_content FILE FILE: returns whether two files have the same content.
 if command -v cmp >/dev/null; then same_content() { cmp -s -- "$1" "$2"; }
 else same_content() { [ "$(digest <"$1")" = "$(digest <"$2")" ]; }
 fi
-nothing=$(digest </dev/null)
+nothing=e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855 # SHA-256 of an empty input
 public_of_certificate() { openssl x509 -in "$1" -noout -pubkey 2>/dev/null </dev/null | digest; }
 public_of_key() { openssl pkey -in "$1" -passin pass: -pubout 2>/dev/null </dev/null | digest; }
-# for_each FUNCTION COUNT PATH PARTS …: calls the function with each pair until it fails. It cannot be nested.
+# for_each FUNCTION COUNT PATH PARTS …: calls the function with each pair until it fails. Calls cannot be nested.
 for_each() {
   does=$1 left=$2
   shift 2
@@ -22,13 +23,13 @@ for_each() {
     left=$((left - 1))
   done
 }
-# agree DIRECTORY COUNT PATH PARTS …: prints why not.
-agree() {
+# verify_key_matches DIRECTORY COUNT PATH PARTS …: fails and prints why if a key does not match the certificate.
+verify_key_matches() {
   checked=$1 expected=
   shift
-  for_each agrees "$@"
+  for_each verify_file "$@"
 }
-agrees() {
+verify_file() {
   case $2 in *l*) same_key "$1" "$(public_of_certificate "$checked$1")" || return 1 ;; esac
   case $2 in *k*) same_key "$1" "$(public_of_key "$checked$1")" || return 1 ;; esac
 }

@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# acme.sh: the files are its own, or copies of which it keeps a list for each certificate. It reads its lists as shell.
+# acme.sh: the files are its own, or copies on a list that it keeps for each certificate. It reads these lists as shell.
 # shellcheck disable=SC2154,SC2034 # variables are shared with the scripts before and after this one
 folder=$(places "$@" | sed -nE "s#^(.*/\.acme\.sh/[^/]+)/.*#\1#p" | sort -u)
 [ -n "$folder" ] || folder=$(

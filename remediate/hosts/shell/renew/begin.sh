@@ -1,7 +1,7 @@
 # shellcheck shell=sh
-# Runs the renewal of the agent that owns a certificate: $1 the time limit, $2 how many bytes of its output are printed,
-# then the paths of the certificate's files. What follows sets the words of the command as "$@".
-# A user's own agent is that user's: root runs no program that another user can change.
+# Runs the renewal of the agent that owns a certificate: $1 time limit, $2 number of bytes of its output to print, then
+# the paths of the certificate files. The script of the agent sets the command as "$@". Root runs no program that
+# another user can change.
 # shellcheck disable=SC2154,SC2034 # variables are shared with the scripts before and after this one
 set_limit "$1"
 # shellcheck disable=SC2034 # read by renew/run.sh, which comes last
@@ -18,7 +18,7 @@ only() {
   [ "$(echo "$1" | wc -l)" = 1 ] || fail 65 "it is not clear which is meant: $(echo "$1" | tr "\n" " ")"
 }
 needs_trust() { trusted_path "$1" || fail 77 "$1 is not used as root: $why"; }
-# A tree of which every file is root's or the login's, and no other user can write it.
+# Every file of a tree has to belong to root or to the login user, and no other user may write it.
 needs_trusted_tree() {
   needs_trust "$1"
   strange=$(find "$real" \( ! -user 0 ! -user "$(id -u)" \) -o \( ! -type l \( -perm -0002 -o -perm -0020 ! -group 0 \) \) |

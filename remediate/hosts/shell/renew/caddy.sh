@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# Caddy looks at every certificate when its configuration is loaded, and renews in the background what is due.
+# Caddy checks every certificate when it loads its configuration, and renews the due ones in the background.
 # shellcheck disable=SC2154,SC2034 # variables are shared with the scripts before and after this one
 if systemctl is-active --quiet caddy 2>/dev/null; then set -- systemctl reload caddy
 else

@@ -1,4 +1,4 @@
 # shellcheck shell=sh
-# dehydrated renews all that is due.
+# dehydrated renews every due certificate.
 # shellcheck disable=SC2154,SC2034 # variables are shared with the scripts before and after this one
 set -- dehydrated --cron

@@ -1,6 +1,6 @@
 # shellcheck shell=sh
-# Runs the command and prints `ended`, its status and what it printed last. It does not have our lock (descriptor 9):
-# what it starts may stay.
+# Runs the command, then prints `ended`, its status and the end of its output. The command does not inherit the lock
+# (descriptor 9), because it may start processes that keep running.
 # shellcheck disable=SC2154,SC2034 # variables are shared with the scripts before and after this one
 agent=$1
 shift

@@ -1,7 +1,7 @@
 # shellcheck shell=sh
 # shellcheck disable=SC2154,SC2034,SC2329 # variables and functions are shared with the scripts before and after this one
-# What is found at the paths now is the truth: it becomes version 0, or one more of that kind if another party has
-# changed them since. No configured path is changed. Prepended: the shell of a deployment.
+# Keeps the files at the configured paths as a version: version 0, or another one if another party has changed the files
+# since. No configured path is changed. Runs after the functions of a deployment.
 adopt() {
   ! holds_known_version "$@" || return 0
   old=$folder/0

@@ -1,11 +1,11 @@
 # shellcheck shell=sh
 # shellcheck disable=SC2154,SC2034,SC2329 # variables and functions are shared with the scripts before and after this one
-# Prints where a switch is. In this order: if the lock is free before a state that is not final is read, no script is at
-# work. Prepended: common/workdir.sh, the shell of a deployment.
+# Prints the progress of a switch. The lock is read before the state: if the lock is free and the state is not final, no
+# script is running. Runs after common/workdir.sh and the functions of a deployment.
 print_progress() {
   echo "now $(date +%s)"
   if flock -n "$root/lock" true; then echo "lock free"; else echo "lock $(cat "$root/lock")"; fi
-  [ ! -e "$folder/state" ] || tail -n 50 "$folder/state" | sed "s/^/state /"
+  [ ! -e "$folder/state" ] || tail -n 50 "$folder/state" | while IFS= read -r line; do printf 'state %s\n' "$line"; done
   for mark in "$folder"/rejected.*; do [ ! -e "$mark" ] || echo "rejected ${mark##*/rejected.}"; done
   for version in "$folder"/*/; do
     version=${version%/}

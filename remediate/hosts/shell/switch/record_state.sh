@@ -1,8 +1,8 @@
 # shellcheck shell=sh
 # shellcheck disable=SC2154,SC2034,SC2329 # variables and functions are shared with the scripts before and after this one
-# What a switch notes of itself. In $folder: the directory of these files, in $name: the version.
-say() { printf '%s %s %s %s\n' "$(date +%s)" "$name" "$1" "$2" | append_file "$folder/state" || :; }
-prove() {
+# Records the states of a switch. $folder is the directory of the files, $name the version.
+record_event() { printf '%s %s %s %s\n' "$(date +%s)" "$name" "$1" "$2" | append_file "$folder/state" || :; }
+mark_proven() {
   [ "$(readlink "$folder/proven")" != "$1" ] || return 0
   point_link "$folder/before" "$(readlink "$folder/proven")"
   point_link "$folder/proven" "$1"

@@ -116,7 +116,7 @@ def test_without_its_api_nothing_is_ordered(host: PanelHost, journal: Journal) -
     host.program.unlink()
     ending = walked(host, journal, ca)
     assert (ending.cause, ending.note, ca.orders) == (
-        "host.unprepared", "server: there is no whmapi1 on the host", {},
+        "host.unprepared", "server: whmapi1 is not installed on the host", {},
     )  # fmt: skip
 
 

@@ -117,14 +117,17 @@ def test_where_there_was_no_certificate_the_way_back_is_one_that_the_panel_signs
 @pytest.mark.parametrize(
     ("program", "why"),
     [
-        (ANSWERS + "exec sleep 60\n", "exim: whmapi1 gave no answer within 1 s"),
-        (ANSWERS + "echo '{\"data\":'\n", "exim: whmapi1 gave an answer that cannot be read"),
-        (ANSWERS + "echo 'Segmentation fault'; exit 3\n", "exim: whmapi1 gave an answer that cannot be read"),
-        (ANSWERS + 'echo \'{"metadata":{"result":1}} and more\'\n', "exim: whmapi1 gave an answer that cannot be read"),
-        (ANSWERS + "exit 5\n", "exim: whmapi1 gave no answer, and ended with 5"),
-        (ANSWERS + "cat >/dev/null; kill -KILL $$\n", "exim: whmapi1 was killed before it gave an answer"),
+        (ANSWERS + "exec sleep 60\n", "exim: whmapi1 sent no response within 1 s"),
+        (ANSWERS + "echo '{\"data\":'\n", "exim: whmapi1 sent a response that cannot be parsed"),
+        (ANSWERS + "echo 'Segmentation fault'; exit 3\n", "exim: whmapi1 sent a response that cannot be parsed"),
+        (
+            ANSWERS + 'echo \'{"metadata":{"result":1}} and more\'\n',
+            "exim: whmapi1 sent a response that cannot be parsed",
+        ),
+        (ANSWERS + "exit 5\n", "exim: whmapi1 sent no response and ended with status 5"),
+        (ANSWERS + "cat >/dev/null; kill -KILL $$\n", "exim: whmapi1 was killed before it sent a response"),
         ("#!/bin/sh\necho what\n", "exim: whmapi1 does not print its usage"),
-        ("", "there is no whmapi1 on the host"),
+        ("", "whmapi1 is not installed on the host"),
         (
             ANSWERS + 'echo \'{"metadata":{"version":1,"result":0,"reason":"No such \\"thing\\"\\nas \\u0041\\/b"},'
             '"data":{"metadata":{"result":1},"services":[{},[[]],"]}"]}}\'\n',
@@ -165,7 +168,7 @@ def test_one_that_dies_half_way_is_taken_back(place: PanelPlace, pairs: Pairs) -
     )
     place.start(place.stage(pairs[1]))
     progress = place.wait_for("returned")
-    assert progress.last.detail == "exim: whmapi1 was killed before it gave an answer"
+    assert progress.last.detail == "exim: whmapi1 was killed before it sent a response"
     assert (progress.live, place.served) == ("0", of(pairs[0]))
     assert (place.root / "var/cpanel/ssl/exim/exim.key").read_text() == pairs[0].key
 
@@ -177,16 +180,21 @@ def test_without_a_way_back_it_says_so_and_does_not_claim_to_be_back(place: Pane
     wrapped(place, ANSWERS + 'echo \'{"metadata":{"result":0,"reason":"no"}}\'')
     progress = place.revert(name)
     assert (progress.last.state, progress.live) == ("kept", name)
-    assert progress.last.detail == "called back; and there is no way back: exim: WHM refuses: no"
+    assert (
+        progress.last.detail == "reverted on request; the previous version could not be restored: exim: WHM refuses: no"
+    )
 
 
 def test_where_nothing_is_taken_on_standard_input_that_is_told(place: PanelPlace, pairs: Pairs) -> None:
     wrapped(place, '[ "$1" != --help ] || { echo "--output=json"; exit; }\nexec "$real" "$@"\n')
-    place.start(place.stage(pairs[1]))
+    name = place.stage(pairs[1])
+    place.start(name)
     (note,) = place.wait_for("waiting").notes
     assert "the key of exim was in the process list" in note
     assert place.served == of(pairs[1])
     assert place.calls == ["install_service_ssl_certificate exim arguments"]
+    # a switch that went on would put the old key into the process list while the next test searches that
+    assert place.confirm(name).last.state == "confirmed"
 
 
 def test_no_key_is_in_a_process_list_nor_in_anything_that_is_printed_or_kept(place: PanelPlace, pairs: Pairs) -> None:
@@ -207,7 +215,7 @@ def needs(place: PanelPlace, *paths: str) -> Command:
     """Return the command that says what the host lacks."""
     given = paths or tuple(one.path for one in place.file_set.targets)
     script = PROLOGUE + 'lacks() { echo "lacks $*"; }\n' + panel_deployment(place.panel).needs
-    return Command("server", "", script, (*place.file_set.workdir.given, *given))
+    return Command("server", "", script, (*place.file_set.workdir.leading_arguments, *given))
 
 
 def test_what_a_host_lacks_is_said_before_anything_is_ordered(place: PanelPlace, pairs: Pairs) -> None:
@@ -215,9 +223,9 @@ def test_what_a_host_lacks_is_said_before_anything_is_ordered(place: PanelPlace,
     strange = f"{place.root}/var/cpanel/ssl/chat/chat.pem"
     assert run(needs(place, strange)).output == "lacks WHM has no service chat\n"
     wrapped(place, ANSWERS + "echo no")
-    assert run(needs(place)).output == "lacks whmapi1 gave an answer that cannot be read\n"
+    assert run(needs(place)).output == "lacks whmapi1 sent a response that cannot be parsed\n"
     place.program.unlink()
-    assert run(needs(place)).output == "lacks there is no whmapi1 on the host\n"
+    assert run(needs(place)).output == "lacks whmapi1 is not installed on the host\n"
     assert place.served == of(pairs[0])
 
 

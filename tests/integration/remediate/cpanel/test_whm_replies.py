@@ -33,7 +33,8 @@ WHOLE = json.dumps(COMPONENTS)
 def read(printed: str, wanted: str = "", status: int = 0) -> str:
     """Return what is read where the program prints that and ends so."""
     script = (
-        Panel(answers_s=5).whm_api + f'within() {{ printf "%s" "$PRINTED"; return {status}; }}\nask "{wanted}" any\n'
+        Panel(answers_s=5).whm_api
+        + f'within() {{ printf "%s" "$PRINTED"; return {status}; }}\ncall_api "{wanted}" any\n'
     )
     done = subprocess.run(
         ["sh", "-c", script],

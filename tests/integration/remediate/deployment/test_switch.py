@@ -272,6 +272,9 @@ def test_service_that_does_not_come_up_with_its_old_files_is_broken(
     place = new_place(tmp_path, pairs[0], reload="echo it is gone; exit 1")
     place.start(place.stage(pairs[1]))
     progress = place.wait_for("broken")
-    assert progress.last.detail == "not taken up: gateway: it is gone ; after the way back gateway: it is gone "
+    assert (
+        progress.last.detail
+        == "the new files were not loaded: gateway: it is gone ; with the previous files restored: gateway: it is gone "
+    )
     assert (progress.live, place.configured) == ("0", of(pairs[0]))
     assert not was_interrupted(progress)

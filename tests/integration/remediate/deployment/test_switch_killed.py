@@ -17,7 +17,7 @@ from tests.support.crash_points import STRIDE
 from tests.support.remediate.folder_services import Pair, Place, new_pair, new_place, was_interrupted
 from tests.support.remediate.local_commands import run
 
-_VERBS = ("mv", "cp", "ln", "rm", "mkdir", "chmod", "exec", "cat", "flock", "say", "try", "durable")
+_VERBS = ("mv", "cp", "ln", "rm", "mkdir", "chmod", "exec", "cat", "flock", "record_event", "run_shell", "durable")
 _ACTS = " | ".join(f"'{verb} '*" for verb in _VERBS)
 KILL = (
     f"set -T; n=0; acts() {{ case $1 in {_ACTS}) n=$((n + 1)); [ $n != %d ] || kill -KILL $$ $BASHPID ;; esac; }}\n"
