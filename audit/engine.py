@@ -167,7 +167,7 @@ def _judged(
     waived = set[tuple[str, str]]()
     for observation in observations:
         audited = _audited(observation, functions, run)
-        waived.update((one.check, one.endpoint) for one in audited.results if one.verdict is Verdict.WAIVED)
+        waived.update((result.check, result.endpoint) for result in audited.results if result.verdict is Verdict.WAIVED)
         yield audited
     if run.waivers:
         stale = stale_waivers(run.waivers, waived, run.now, check_ids())

@@ -237,7 +237,7 @@ def _table(kind: type) -> Decode:
     hints = typing.get_type_hints(kind)
     decoders = {_key(field): (field.name, _decoder(hints[field.name], is_strict=True)) for field in fields(kind)}
     renamed = {field.metadata["was"]: _key(field) for field in fields(kind) if "was" in field.metadata}
-    required = [_key(one) for one in fields(kind) if one.default is MISSING and one.default_factory is MISSING]
+    required = [_key(item) for item in fields(kind) if item.default is MISSING and item.default_factory is MISSING]
 
     def decode(value: Any) -> Any:  # noqa: ANN401 - as above
         given = of_kind(dict, value)

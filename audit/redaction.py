@@ -134,7 +134,7 @@ def _base64(octets: bytes) -> Iterable[str]:
         shared = rf"{_DIGIT}?" if (before + len(octets)) * 8 % 6 else ""
         padding = r"(?:=|%3[dD]){0,2}"
         head = rf"{_DIGIT}?" if before else ""
-        yield head + _BREAK.join(_digit(each) for each in text[first:whole]) + shared + padding
+        yield head + _BREAK.join(_digit(octet) for octet in text[first:whole]) + shared + padding
 
 
 def _digit(character: str) -> str:

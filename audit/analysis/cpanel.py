@@ -66,7 +66,7 @@ def closed_to_listed(firewall: Firewall, own: tuple[str, ...]) -> Uncertain | No
     return Uncertain("it is closed to the listed addresses too", because="dcv.firewall")
 
 
-def refused_world(firewall: Firewall, observation: Observation) -> tuple[tuple[str, ...], Uncertain | None]:
+def refused_internet(firewall: Firewall, observation: Observation) -> tuple[tuple[str, ...], Uncertain | None]:
     """Return one message per IP version for which too much of the Internet is refused, and why that is not certain.
 
     IPv6 is judged if the host's name has such an address.

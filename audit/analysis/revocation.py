@@ -80,9 +80,9 @@ def rules_of(policy: Policy) -> Rules:
     chosen = next((profile.thresholds.revocation_order for profile in policy.profiles
                   if profile.thresholds.revocation_order), SOURCES)  # fmt: skip
     clocks, _ = policy.least(lambda limits: limits.not_before_tolerance_s)
-    ageless, _ = policy.least(lambda limits: limits.ocsp_ageless_s)
+    lifetime, _ = policy.least(lambda limits: limits.ocsp_ageless_s)
     order = tuple(dict.fromkeys(source for word in (*chosen, *SOURCES) for source in SOURCES if source == word))
-    return Rules(order, Tolerance(timedelta(seconds=clocks), timedelta(seconds=ageless)))
+    return Rules(order, Tolerance(timedelta(seconds=clocks), timedelta(seconds=lifetime)))
 
 
 def subjects(chain: Chain, policy: Policy) -> tuple[StatusSubject, ...]:

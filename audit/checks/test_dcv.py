@@ -10,7 +10,7 @@ from audit.analysis.cpanel import (
     closed_to_listed,
     cpanel_state,
     http_probes,
-    refused_world,
+    refused_internet,
     undecided_rule,
     unreadable_part,
 )
@@ -121,7 +121,7 @@ def test_firewall_admits_the_world(observation: Observation) -> None:
     """
     state, own = known(cpanel_state(observation)), addresses_of(observation)
     end_if(closed_to_listed(state.firewall, own))
-    faults, doubt = refused_world(state.firewall, observation)
+    faults, doubt = refused_internet(state.firewall, observation)
     require(not faults, join_clauses((*faults, fix_hint(state.firewall.kept_by), CURRENT_PRACTICE, CPANEL_RULE)),
             observed=faults, required=f"TCP port {PORT} is open to all")  # fmt: skip
     end_if(unreadable_part(state, "firewall") or doubt)

@@ -149,7 +149,7 @@ def _judged(check: Check, function: CheckFunction, facts: Facts, run: Evaluation
     except (BrokenObservation, Inconclusive) as error:
         return (JudgedChain(facts, error),)
     chains = facts.of_each_chain if OF_ONE_CHAIN & set(_parameters(function)) else (facts,)
-    return tuple(JudgedChain(one, _error(check, function, one, run)) for one in chains)
+    return tuple(JudgedChain(chain, _error(check, function, chain, run)) for chain in chains)
 
 
 def _error(check: Check, function: CheckFunction, facts: Facts, run: EvaluationRun) -> Exception | None:

@@ -1,4 +1,4 @@
-"""Evaluates firewall rules for a new TCP connection: admitted, refused by a rule, or undecided.
+"""Evaluates firewall rules for a new TCP connection: accepted, refused by a rule, or undecided.
 
 If it is unknown whether a rule holds, both outcomes are followed.
 """
@@ -13,7 +13,7 @@ from typing import Final, Literal
 
 from audit.observation.firewall import Condition, Firewall, PacketRule, RuleChain, Span
 
-_DEPTH: Final = 16  # jumps within jumps, as many as nftables admits
+_DEPTH: Final = 16  # jumps within jumps, as many as nftables allows
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,19 +35,22 @@ class End:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ConnectionVerdict:
     """The verdict on a connection; `because` names the rule that refuses it or that is undecided."""
 
-    verdict: Literal["admitted", "refused", "unknown"]
+    verdict: Literal["accepted", "refused", "unknown"]
     because: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Walked:
-    """All ways in which a chain may end; `falls` if it may end without a verdict, `doubt` names an undecided rule."""
+class ChainOutcome:
+    """All ways in which a chain may end; `doubt` names an undecided rule.
+
+    `falls_through` is true if it may end without a verdict.
+    """
 
     ends: tuple[End, ...] = ()
-    falls: bool = True
+    falls_through: bool = True
     doubt: str = ""
 
 
@@ -59,40 +62,41 @@ def packet(address: str, port: int, destinations: Iterable[str] = ()) -> Packet:
     return Packet(int(source), source.version, port, own)
 
 
-def answer(firewall: Firewall, connection: Packet) -> Answer:
+def judge_packet(firewall: Firewall, connection: Packet) -> ConnectionVerdict:
     """Return the verdict on a connection: each chain with a stage must accept it, and any of them can refuse it."""
-    walk, doubt = _Walk(firewall, connection), ""
+    evaluation, doubt = _Evaluation(firewall, connection), ""
     base = [chain for chain in firewall.chains if chain.stage is not None and chain.version in (0, connection.version)]
     for chain in sorted(base, key=lambda chain: chain.stage or 0):
-        walked = walk.chain(chain)
+        outcome = evaluation.chain(chain)
         policy = f"{_place(chain)}: no rule accepts it, and the default policy refuses it"
-        ends = (*walked.ends, *([End(chain.policy, policy)] if walked.falls else []))
+        ends = (*outcome.ends, *([End(chain.policy, policy)] if outcome.falls_through else []))
         refusing = [end for end in ends if end.kind == "refuse"]
         if refusing and len(refusing) == len(ends):
-            return Answer("refused", refusing[0].because)
+            return ConnectionVerdict("refused", refusing[0].because)
         open_ends = [end for end in ends if end.kind != "accept"]
         if open_ends:
-            doubt = doubt or walked.doubt or open_ends[0].because
-    return Answer("unknown", doubt) if doubt else Answer("admitted")
+            doubt = doubt or outcome.doubt or open_ends[0].because
+    return ConnectionVerdict("unknown", doubt) if doubt else ConnectionVerdict("accepted")
 
 
 @dataclass(frozen=True, slots=True)
-class _Walk:
-    """The evaluation of one connection; each chain is walked once, even if several rules jump to it."""
+class _Evaluation:
+    """The evaluation of one connection; each chain is evaluated once, even if several rules jump to it."""
 
     firewall: Firewall
     connection: Packet
-    known: dict[tuple[str, str], Walked] = field(default_factory=dict)
+    known: dict[tuple[str, str], ChainOutcome] = field(default_factory=dict)
 
-    def chain(self, chain: RuleChain, depth: int = 0) -> Walked:
+    def chain(self, chain: RuleChain, depth: int = 0) -> ChainOutcome:
         """Return how a chain may end."""
         key = (chain.table, chain.name)
         if key not in self.known:
-            self.known[key] = Walked((End("elsewhere", f"{_place(chain)} jumps in a loop"),))  # while it is walked
+            loop = End("elsewhere", f"{_place(chain)} jumps in a loop")
+            self.known[key] = ChainOutcome((loop,))  # while it is evaluated
             self.known[key] = self._through(chain, depth)
         return self.known[key]
 
-    def _through(self, chain: RuleChain, depth: int) -> Walked:
+    def _through(self, chain: RuleChain, depth: int) -> ChainOutcome:
         ends, doubt, returns = dict[End, None](), "", False
         for rule in chain.rules:
             holds = _all(_holds(condition, self.connection) for condition in rule.conditions)
@@ -102,22 +106,22 @@ class _Walk:
             step = self._step(chain, rule, place, depth)
             ends |= dict.fromkeys(step.ends)
             doubt = doubt or step.doubt or ("" if holds else place)
-            returns = returns or (step.falls and rule.action in ("return", "goto"))
-            if holds and (not step.falls or rule.action in ("return", "goto")):
-                return Walked(tuple(ends), returns, doubt)
-        return Walked(tuple(ends), falls=True, doubt=doubt)
+            returns = returns or (step.falls_through and rule.action in ("return", "goto"))
+            if holds and (not step.falls_through or rule.action in ("return", "goto")):
+                return ChainOutcome(tuple(ends), returns, doubt)
+        return ChainOutcome(tuple(ends), falls_through=True, doubt=doubt)
 
-    def _step(self, chain: RuleChain, rule: PacketRule, place: str, depth: int) -> Walked:
+    def _step(self, chain: RuleChain, rule: PacketRule, place: str, depth: int) -> ChainOutcome:
         """Return how a rule that holds ends."""
         match rule.action:
             case "accept" | "refuse" | "elsewhere":
-                return Walked((End(rule.action, place),), falls=False)
+                return ChainOutcome((End(rule.action, place),), falls_through=False)
             case "jump" | "goto":
                 target = self._target(chain, rule.target)
                 if target is None or depth >= _DEPTH:
-                    return Walked((End("elsewhere", place),))
+                    return ChainOutcome((End("elsewhere", place),))
                 return self.chain(target, depth + 1)
-        return Walked()
+        return ChainOutcome()
 
     def _target(self, chain: RuleChain, name: str) -> RuleChain | None:
         chains = (candidate for candidate in self.firewall.chains if candidate.table == chain.table)

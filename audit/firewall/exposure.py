@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Final
 
-from audit.firewall.evaluate import Answer, answer, packet
+from audit.firewall.evaluate import judge_packet, packet
 from audit.observation.firewall import Firewall
 from audit.text import join_limited
 
@@ -50,11 +50,11 @@ class Openness:
 def openness(firewall: Firewall, addresses: Iterable[str], own: Iterable[str]) -> Openness:
     """Return how open port 80 is to these addresses; `own` are the addresses of the host."""
     own, clients = tuple(own), tuple(addresses)
-    answers: dict[str, Answer] = {client: answer(firewall, packet(client, PORT, own)) for client in clients}
+    verdicts = {client: judge_packet(firewall, packet(client, PORT, own)) for client in clients}
     return Openness(
         len(clients),
-        {client: result.because for client, result in answers.items() if result.verdict == "refused"},
-        {client: result.because for client, result in answers.items() if result.verdict == "unknown"},
+        {client: result.because for client, result in verdicts.items() if result.verdict == "refused"},
+        {client: result.because for client, result in verdicts.items() if result.verdict == "unknown"},
     )
 
 

@@ -43,7 +43,7 @@ class HostInside:
 
     host: Host
 
-    def shake_hands(
+    def observe_handshakes(
         self, places: Sequence[tuple[Endpoint, str]]
     ) -> Mapping[tuple[Endpoint, str], tuple[Handshake | ProbeFailure, ...]]:
         """Return the result for each endpoint at each address, then any handshake with a second certificate."""

@@ -64,7 +64,7 @@ class Policy:
         """Return the policy without the profiles that disable a check: their thresholds do not apply to it."""
         if not any(check_id in profile.disabled for profile in self.profiles):
             return self
-        return replace(self, profiles=tuple(one for one in self.profiles if check_id not in one.disabled))
+        return replace(self, profiles=tuple(profile for profile in self.profiles if check_id not in profile.disabled))
 
     def why_not(self, check_id: str) -> str:
         """Return why a check is disabled, by the reason of each profile."""

@@ -176,7 +176,7 @@ class ObservationScheduler:
                 partial.record(error)
             then({})
 
-        self._pool.submit(Job(None, lambda: inside.shake_hands(places), then, failed))
+        self._pool.submit(Job(None, lambda: inside.observe_handshakes(places), then, failed))
 
     def _finish(self, partial: PartialObservation, addresses: tuple[str, ...], results: _InsideResults) -> None:
         for address in addresses:

@@ -63,7 +63,7 @@ class Target:
 class Inside(Protocol):
     """A host that probes its own services: an openssl client that runs there, one command for all of them."""
 
-    def shake_hands(
+    def observe_handshakes(
         self, places: Sequence[tuple[Endpoint, str]]
     ) -> Mapping[tuple[Endpoint, str], tuple[Handshake | ProbeFailure, ...]]:
         """Return the results of each endpoint at each address; an address without results could not be probed."""

@@ -83,7 +83,7 @@ def _outcome(firewall: Firewall, seen: Packet, guess: dict[tuple[str, int, int],
     for chain in (named["base"], named["late"]):
         if _verdict(named, chain, seen, guess) == "refuse":
             return "refused"
-    return "admitted"
+    return "accepted"
 
 
 def _verdict(

@@ -116,7 +116,10 @@ def _narrowed(valid: set[str], certificate: Certificate, *, admits_any: bool) ->
 
 def _mappings(certificate: Certificate) -> Mapping[str, frozenset[str]] | None:
     """Return the subject domain policies for each issuer domain policy (RFC 5280 4.2.1.5); None where unreadable."""
-    found = next((one.value for one in certificate.unknown_extensions if one.oid.dotted_string == _MAPPINGS), None)
+    found = next(
+        (extension.value for extension in certificate.unknown_extensions if extension.oid.dotted_string == _MAPPINGS),
+        None,
+    )
     if not isinstance(found, x509.UnrecognizedExtension):
         return {}
     mappings: dict[str, frozenset[str]] = {}

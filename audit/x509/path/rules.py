@@ -92,11 +92,11 @@ def _issuer(certificate: Certificate) -> Iterator[Violation]:
 
 def _times(certificate: Certificate) -> Iterator[Violation]:
     """Yield the dates through 2049 that are not of type UTCTime, and the later ones that are not of GeneralizedTime."""
-    for element, moment in zip(
+    for element, time in zip(
         elements(certificate.raw.validity), (certificate.not_before, certificate.not_after), strict=False
     ):
-        if (element.tag == 0x17) != (moment.year < 2050):
-            yield Violation("RFC 5280 4.1.2.5", f"the time {moment:%Y-%m-%d} has the type of another century", PROFILE)
+        if (element.tag == 0x17) != (time.year < 2050):
+            yield Violation("RFC 5280 4.1.2.5", f"the time {time:%Y-%m-%d} has the type of another century", PROFILE)
 
 
 def _serial(certificate: Certificate) -> Iterator[Violation]:

@@ -77,9 +77,9 @@ def validate_path(  # noqa: PLR0913 - the inputs of RFC 5280 6.1.1, by name
     What cannot be read in the pool is skipped. Name constraints apply to `common_names` of a leaf without dNSNames if
     there is no reference, as with OpenSSL; a caller that never matches common names passes False.
     """
-    moment = (at if at.tzinfo else at.replace(tzinfo=UTC)).replace(microsecond=0)  # times in certificates have none
+    instant = (at if at.tzinfo else at.replace(tzinfo=UTC)).replace(microsecond=0)  # times in certificates have none
     usage, lists = PURPOSES.get(purpose, purpose), tuple(map(read_crl, crls))
-    request = PathRequest(reference, moment, usage, lists, profile, common_names=common_names)
+    request = PathRequest(reference, instant, usage, lists, profile, common_names=common_names)
     depth = MAX_INTERMEDIATES if max_depth is None else min(max_depth, MAX_DEPTH)
     sent, skipped_pool = _members(_bounded(pool), "pool")
     trusted, skipped_anchors = _members(anchors, "anchors")

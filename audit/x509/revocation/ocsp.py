@@ -112,16 +112,16 @@ def read_ocsp(der: bytes) -> OcspResponse | UnreadableField:
 
 
 def validity_violations(
-    single: SingleResponse, at: datetime, tolerance: timedelta, ageless: timedelta
+    single: SingleResponse, at: datetime, tolerance: timedelta, no_next_update_lifetime: timedelta
 ) -> Iterator[Violation]:
     """Yield why the status of a certificate is not current at a time (RFC 6960 3.2, 4.2.2.1).
 
-    `tolerance` is how far clocks may differ, `ageless` how long a response without nextUpdate is current.
+    `tolerance` is how far clocks may differ; a response without nextUpdate is current for `no_next_update_lifetime`.
     """
     if single.this_update > at + tolerance:
         yield Violation("RFC 6960 4.2.2.1", f"the response is dated {single.this_update:%Y-%m-%d %H:%M}, in the future")
     if single.next_update is None:
-        if at - single.this_update > ageless + tolerance:
+        if at - single.this_update > no_next_update_lifetime + tolerance:
             yield Violation(
                 "RFC 6960 3.2", f"the response is of {single.this_update:%Y-%m-%d %H:%M} and has no nextUpdate"
             )

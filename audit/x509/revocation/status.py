@@ -50,7 +50,7 @@ class Tolerance:
     """How far clocks may differ, and how long an OCSP response without nextUpdate is current."""
 
     clocks: timedelta
-    ageless: timedelta
+    no_next_update_lifetime: timedelta
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +187,7 @@ def _listed(lists: Sequence[RevocationList | UnreadableField], certificate: Cert
 
 
 def _by_single(single: SingleResponse, at: datetime, tolerance: Tolerance, source: str) -> SourceStatus:
-    violations = [*single.flaws, *validity_violations(single, at, tolerance.clocks, tolerance.ageless)]
+    violations = [*single.flaws, *validity_violations(single, at, tolerance.clocks, tolerance.no_next_update_lifetime)]
     if single.status is OCSPCertStatus.REVOKED and not single.flaws and _is_lasting(single, at, tolerance):
         return SourceStatus("revoked", source, since=single.revoked_at, reason=single.reason)
     if violations:

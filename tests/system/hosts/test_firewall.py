@@ -11,7 +11,7 @@ from typing import Final
 
 import pytest
 
-from audit.firewall.evaluate import answer, packet
+from audit.firewall.evaluate import judge_packet, packet
 from audit.firewall.iptables import read_iptables
 from audit.firewall.nftables import read_nftables
 from audit.observation.firewall import Firewall, RuleChain
@@ -62,7 +62,7 @@ def listening(own_network: None) -> Iterator[None]:  # noqa: ARG001 - not in the
 
 
 def gets_through(source: str) -> bool:
-    """Try a connection; one that nobody answers at once is refused."""
+    """Try a connection; one that nobody verdicts at once is refused."""
     with socket.socket() as connection:
         connection.settimeout(0.1)
         connection.bind((source, 0))
@@ -73,10 +73,10 @@ def compared(chains: tuple[RuleChain, ...], rules: str) -> int:
     """Compare what is told with what happens, for each source; return how many could be told."""
     told = 0
     for source in SOURCES:
-        found = answer(Firewall(chains), packet(source, 80, [HERE]))
+        found = judge_packet(Firewall(chains), packet(source, 80, [HERE]))
         if found.verdict != "unknown":
             told += 1
-            assert (found.verdict == "admitted") is gets_through(source), (source, found, rules)
+            assert (found.verdict == "accepted") is gets_through(source), (source, found, rules)
     return told
 
 

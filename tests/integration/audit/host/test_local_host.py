@@ -266,7 +266,7 @@ def test_a_handshake_is_made_from_the_host_itself(tls_port: int) -> None:
     target = target_at(found.targets, tls_port)
     assert target is not None
     assert target.inside is not None
-    (answer,) = target.inside.shake_hands([(target.endpoint, "127.0.0.1")])[target.endpoint, "127.0.0.1"]
+    (answer,) = target.inside.observe_handshakes([(target.endpoint, "127.0.0.1")])[target.endpoint, "127.0.0.1"]
     assert isinstance(answer, Handshake)
     assert (answer.version, answer.from_host, answer.old_protocols) == ("TLSv1.3", True, None)
     assert [x509.load_der_x509_certificate(der).serial_number for der in answer.chain_der] == [1234567]
@@ -276,14 +276,14 @@ def test_second_certificate_is_found_from_the_host_itself() -> None:
     ec_leaf, rsa_leaf = leaf("ec.example"), leaf("rsa.example").with_key(rsa_key(2048))
     with serving(tls(both(rsa_leaf, ec_leaf))) as server:
         (endpoint,), _ = parse_endpoints(f"tls://www.example.com:{server.port}", "x")
-        shown = HostInside(local()).shake_hands([(endpoint, "127.0.0.1")])[endpoint, "127.0.0.1"]
+        shown = HostInside(local()).observe_handshakes([(endpoint, "127.0.0.1")])[endpoint, "127.0.0.1"]
     served = {one.chain_der[0] for one in shown if isinstance(one, Handshake)}
     assert (len(shown), served) == (2, {ec_leaf.der, rsa_leaf.der})
 
 
 def test_a_refused_handshake_from_the_host_says_so() -> None:
     (endpoint,), _ = parse_endpoints("https://www.example.com:1", "x")
-    (failure,) = HostInside(local()).shake_hands([(endpoint, "127.0.0.1")])[endpoint, "127.0.0.1"]
+    (failure,) = HostInside(local()).observe_handshakes([(endpoint, "127.0.0.1")])[endpoint, "127.0.0.1"]
     assert isinstance(failure, ProbeFailure)
     assert (failure.stage, failure.kind, failure.address) == ("connect", "refused", "127.0.0.1")
 

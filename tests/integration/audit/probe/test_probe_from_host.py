@@ -22,7 +22,7 @@ class Host:
         self.answers = answers
         self.asked: list[tuple[tuple[Endpoint, str], ...]] = []
 
-    def shake_hands(
+    def observe_handshakes(
         self, wanted: Sequence[tuple[Endpoint, str]]
     ) -> Mapping[tuple[Endpoint, str], tuple[Handshake | ProbeFailure, ...]]:
         """Answer, where it has an answer."""

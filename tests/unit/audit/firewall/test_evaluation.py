@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import pytest
 
-from audit.firewall.evaluate import Answer, Packet, answer, packet
+from audit.firewall.evaluate import ConnectionVerdict, Packet, judge_packet, packet
 from audit.firewall.ranges import condensed, spans_of
 from audit.observation.firewall import Condition, Firewall, PacketRule, RuleChain
 from tests.support.firewall_rules import generated, is_open, outcomes, packets
@@ -21,7 +21,7 @@ def test_the_walk_tells_what_every_world_comes_to_and_no_more_than_may_be(part: 
     for seed in range(part * 100, part * 100 + 100):
         firewall = generated(seed)
         for seen in packets():
-            possible, found = outcomes(firewall, seen), answer(firewall, seen).verdict
+            possible, found = outcomes(firewall, seen), judge_packet(firewall, seen).verdict
             if found == "unknown":
                 rules = (rule for chain in firewall.chains for rule in chain.rules)
                 assert any(is_open(one, seen) for rule in rules for one in rule.conditions), (seed, seen)
@@ -34,7 +34,7 @@ def test_the_walk_tells_what_every_world_comes_to_and_no_more_than_may_be(part: 
 
 
 def test_without_any_rule_everybody_is_admitted() -> None:
-    assert answer(Firewall(), packet("192.0.2.1", 80)) == Answer("admitted")
+    assert judge_packet(Firewall(), packet("192.0.2.1", 80)) == ConnectionVerdict("accepted")
 
 
 def test_the_rule_that_refuses_is_named_with_its_chain() -> None:
@@ -42,34 +42,36 @@ def test_the_rule_that_refuses_is_named_with_its_chain() -> None:
         RuleChain("table t", "in", (PacketRule("pass"), PacketRule("jump", target="deny", text="jump deny")), 0),
         RuleChain("table t", "deny", (REFUSE,)),
     )
-    assert answer(Firewall(chains), packet("192.0.2.1", 80)) == Answer("refused", "table t, chain deny, rule 3: drop")
+    assert judge_packet(Firewall(chains), packet("192.0.2.1", 80)) == ConnectionVerdict(
+        "refused", "table t, chain deny, rule 3: drop"
+    )
 
 
 def test_a_policy_that_refuses_is_named() -> None:
-    found = answer(Firewall((RuleChain("t", "in", (), 0, "refuse"),)), packet("192.0.2.1", 80))
-    assert found == Answer("refused", "t, chain in: no rule accepts it, and the default policy refuses it")
+    found = judge_packet(Firewall((RuleChain("t", "in", (), 0, "refuse"),)), packet("192.0.2.1", 80))
+    assert found == ConnectionVerdict("refused", "t, chain in: no rule accepts it, and the default policy refuses it")
 
 
 def test_a_chain_of_another_ip_version_is_not_met() -> None:
     firewall = Firewall((RuleChain("t", "in", (), 0, "refuse", version=6),))
-    assert answer(firewall, packet("192.0.2.1", 80)).verdict == "admitted"
-    assert answer(firewall, packet("2001:db8::1", 80)).verdict == "refused"
+    assert judge_packet(firewall, packet("192.0.2.1", 80)).verdict == "accepted"
+    assert judge_packet(firewall, packet("2001:db8::1", 80)).verdict == "refused"
 
 
 def test_an_accept_in_one_chain_does_not_keep_a_later_one_from_refusing() -> None:
     late, early = RuleChain("t", "late", (REFUSE,), 5), RuleChain("t", "early", (ACCEPT,), -5)
-    assert answer(Firewall((late, early)), packet("192.0.2.1", 80)).verdict == "refused"
+    assert judge_packet(Firewall((late, early)), packet("192.0.2.1", 80)).verdict == "refused"
 
 
 def test_what_leaves_it_open_is_named() -> None:
     rules = (PacketRule("accept", (MAYBE,), text="@geo accept", number=1), REFUSE)
-    found = answer(Firewall((RuleChain("t", "in", rules, 0),)), packet("192.0.2.1", 80))
-    assert found == Answer("unknown", "t, chain in, rule 1: @geo accept")
+    found = judge_packet(Firewall((RuleChain("t", "in", rules, 0),)), packet("192.0.2.1", 80))
+    assert found == ConnectionVerdict("unknown", "t, chain in, rule 1: @geo accept")
 
 
 def test_both_ways_to_the_same_end_are_no_doubt() -> None:
     rules = (PacketRule("refuse", (MAYBE,), text="maybe", number=1), REFUSE)
-    assert answer(Firewall((RuleChain("t", "in", rules, 0),)), packet("192.0.2.1", 80)).verdict == "refused"
+    assert judge_packet(Firewall((RuleChain("t", "in", rules, 0),)), packet("192.0.2.1", 80)).verdict == "refused"
 
 
 @pytest.mark.parametrize(
@@ -77,7 +79,7 @@ def test_both_ways_to_the_same_end_are_no_doubt() -> None:
     [PacketRule("elsewhere", text="queue"), PacketRule("jump", target="gone"), PacketRule("goto", target="in")],
 )
 def test_what_becomes_of_it_elsewhere_or_in_circles_is_not_known(rule: PacketRule) -> None:
-    assert answer(Firewall((RuleChain("t", "in", (rule,), 0),)), packet("192.0.2.1", 80)).verdict == "unknown"
+    assert judge_packet(Firewall((RuleChain("t", "in", (rule,), 0),)), packet("192.0.2.1", 80)).verdict == "unknown"
 
 
 def test_a_ladder_of_jumps_is_walked_once_and_not_twice_as_often_at_each_rung() -> None:
@@ -90,7 +92,7 @@ def test_a_ladder_of_jumps_is_walked_once_and_not_twice_as_often_at_each_rung() 
         *rungs,
         RuleChain("t", "15", (REFUSE,)),
     )
-    assert answer(Firewall(ladder), packet("192.0.2.1", 80)).verdict == "refused"
+    assert judge_packet(Firewall(ladder), packet("192.0.2.1", 80)).verdict == "refused"
 
 
 def test_spans_that_touch_are_one() -> None:
@@ -113,4 +115,4 @@ def test_a_long_list_of_addresses_is_one_rule_and_refuses_whom_it_refused() -> N
         seen = Packet(source, 4, 80)
         for each in (rules[5:], rules):
             whole, short = (Firewall((RuleChain("t", "in", tuple(one), 0),)) for one in (each, condensed(each)))
-            assert answer(whole, seen).verdict == answer(short, seen).verdict
+            assert judge_packet(whole, seen).verdict == judge_packet(short, seen).verdict

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from audit.firewall.csf import read_countries, read_csf
-from audit.firewall.evaluate import answer, packet
+from audit.firewall.evaluate import judge_packet, packet
 from audit.firewall.iptables import read_iptables
 from audit.firewall.nftables import read_nftables
 from audit.observation.firewall import Firewall, RuleChain
@@ -22,7 +22,9 @@ DROP: dict[str, object] = {"drop": None}
 
 def verdicts(chains: tuple[RuleChain, ...], *addresses: str, port: int = 80) -> list[str]:
     """Return what becomes of connections from these addresses."""
-    return [answer(Firewall(chains), packet(one, port, ["192.0.2.7", "2001:db8::7"])).verdict for one in addresses]
+    return [
+        judge_packet(Firewall(chains), packet(one, port, ["192.0.2.7", "2001:db8::7"])).verdict for one in addresses
+    ]
 
 
 def match(left: object, right: object, op: str = "==") -> dict[str, object]:
@@ -86,8 +88,8 @@ def test_each_match_of_nftables_means_what_it_says(conditions: list[dict[str, ob
     listed = {"set": {"family": "inet", "table": "filter", "name": "listed", "elem": elements}}
     accepting = read_nftables(nft([*conditions, {"accept": None}], more=(listed,)), ["eth0"])
     refusing = read_nftables(nft([*conditions, {"reject": None}], more=(listed,), policy="accept"), ["eth0"])
-    assert verdicts(accepting, CA) == ["admitted" if holds else "refused"]
-    assert verdicts(refusing, CA) == ["refused" if holds else "admitted"]
+    assert verdicts(accepting, CA) == ["accepted" if holds else "refused"]
+    assert verdicts(refusing, CA) == ["refused" if holds else "accepted"]
 
 
 @pytest.mark.parametrize(
@@ -121,8 +123,8 @@ def test_a_map_of_verdicts_is_a_rule_for_each_of_its_elements() -> None:
         more=(chain, {"rule": rule}), policy="accept",
     )  # fmt: skip
     chains = read_nftables(text)
-    assert verdicts(chains, CA, OTHER) == ["admitted", "refused"]
-    assert answer(Firewall(chains), packet(OTHER, 80)).because.startswith(
+    assert verdicts(chains, CA, OTHER) == ["accepted", "refused"]
+    assert judge_packet(Firewall(chains), packet(OTHER, 80)).because.startswith(
         "nftables, table inet filter, chain input, rule 2"
     )
     unread = read_nftables(nft([{"vmap": {"key": DPORT, "data": "@gone"}}]))
@@ -131,14 +133,14 @@ def test_a_map_of_verdicts_is_a_rule_for_each_of_its_elements() -> None:
 
 def test_a_table_that_sleeps_and_a_chain_of_another_hook_refuse_nobody() -> None:
     asleep = {"table": {"family": "inet", "name": "filter", "flags": ["dormant"]}}
-    assert verdicts(read_nftables(nft([DROP], more=(asleep,))), CA) == ["admitted"]
-    assert verdicts(read_nftables(nft([DROP]).replace('"hook": "input"', '"hook": "output"')), CA) == ["admitted"]
+    assert verdicts(read_nftables(nft([DROP], more=(asleep,))), CA) == ["accepted"]
+    assert verdicts(read_nftables(nft([DROP]).replace('"hook": "input"', '"hook": "output"')), CA) == ["accepted"]
 
 
 def test_a_rule_of_nftables_is_told_in_about_its_own_words() -> None:
     wide = {"set": ["192.0.2.1", "192.0.2.3", {"prefix": {"addr": "10.0.0.0", "len": 8}}, "192.0.2.9", "192.0.2.11"]}
     chains = read_nftables(nft([match(SADDR, wide, "!="), match(DPORT, 80), {"counter": None}, DROP], policy="accept"))
-    assert answer(Firewall(chains), packet(CA, 80)).because == (
+    assert judge_packet(Firewall(chains), packet(CA, 80)).because == (
         "nftables, table inet filter, chain input, rule 1: "
         "ip saddr != { 192.0.2.1, 192.0.2.3, 10.0.0.0/8, 192.0.2.9, … } tcp dport 80 drop"
     )
@@ -198,8 +200,8 @@ def saved(*rules: str, policy: str = "DROP", table: str = "filter") -> str:
 def test_each_option_of_iptables_means_what_it_says(options: str, holds: bool) -> None:  # noqa: FBT001 - a parameter
     accepting = read_iptables(saved(f"INPUT {options} -j ACCEPT"), 4, ["eth0"])
     refusing = read_iptables(saved(f"INPUT {options} -j REJECT --reject-with x", policy="ACCEPT"), 4, ["eth0"])
-    assert verdicts(accepting, CA) == ["admitted" if holds else "refused"]
-    assert verdicts(refusing, CA) == ["refused" if holds else "admitted"]
+    assert verdicts(accepting, CA) == ["accepted" if holds else "refused"]
+    assert verdicts(refusing, CA) == ["refused" if holds else "accepted"]
 
 
 @pytest.mark.parametrize(
@@ -212,7 +214,7 @@ def test_what_is_not_known_of_iptables_may_hold_or_not(options: str) -> None:
 def test_chains_of_iptables_are_jumped_to_and_what_only_marks_or_logs_changes_nothing() -> None:
     text = saved("INPUT -j LOG --log-prefix x", "INPUT -j own", "own -s 178.255.81.12/32 -j ACCEPT", "own -j RETURN")
     chains = read_iptables(text, 4)
-    assert verdicts(chains, CA, OTHER, SIX) == ["admitted", "refused", "admitted"]
+    assert verdicts(chains, CA, OTHER, SIX) == ["accepted", "refused", "accepted"]
     assert verdicts(read_iptables(saved("INPUT -g own", "own -j DROP", policy="ACCEPT"), 4), CA) == ["refused"]
 
 
@@ -220,12 +222,12 @@ def test_what_is_sent_elsewhere_by_iptables_is_not_known() -> None:
     text = saved("PREROUTING -p tcp --dport 80 -j REDIRECT --to-ports 8080", table="nat", policy="ACCEPT")
     text = text.replace(":INPUT", ":PREROUTING")
     assert verdicts(read_iptables(text, 4), CA) == ["unknown"]
-    assert verdicts(read_iptables(text, 4), CA, port=443) == ["admitted"]
+    assert verdicts(read_iptables(text, 4), CA, port=443) == ["accepted"]
 
 
 def test_the_rule_of_iptables_that_refuses_is_numbered_as_iptables_does() -> None:
     chains = read_iptables(saved("INPUT -i lo -j ACCEPT", "INPUT -s 178.255.81.12/32 -j DROP"), 4)
-    because = answer(Firewall(chains), packet(CA, 80)).because
+    because = judge_packet(Firewall(chains), packet(CA, 80)).because
     assert because == "iptables, table filter, chain INPUT, rule 2: -s 178.255.81.12/32 -j DROP"
 
 
@@ -244,17 +246,17 @@ def csf(*lines: str, **settings: str) -> str:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        (csf(TCP_IN="20,21,80,443"), ["admitted", "admitted"]),
+        (csf(TCP_IN="20,21,80,443"), ["accepted", "accepted"]),
         (csf(TCP_IN="20,443,2000:3000"), ["refused", "refused"]),
-        (csf("/etc/csf/csf.allow: 178.255.81.0/24", TCP_IN="443"), ["admitted", "refused"]),
-        (csf("/etc/csf/csf.allow: tcp|in|d=80|s=178.255.81.12", TCP_IN="443"), ["admitted", "refused"]),
+        (csf("/etc/csf/csf.allow: 178.255.81.0/24", TCP_IN="443"), ["accepted", "refused"]),
+        (csf("/etc/csf/csf.allow: tcp|in|d=80|s=178.255.81.12", TCP_IN="443"), ["accepted", "refused"]),
         (csf("/etc/csf/csf.allow: tcp|in|d=22|s=178.255.81.12", TCP_IN="443"), ["refused", "refused"]),
         (csf("/etc/csf/csf.allow: tcp|out|d=80|d=178.255.81.12", TCP_IN="443"), ["refused", "refused"]),
-        (csf("/etc/csf/csf.deny: 198.51.100.7", TCP_IN="80"), ["admitted", "refused"]),
+        (csf("/etc/csf/csf.deny: 198.51.100.7", TCP_IN="80"), ["accepted", "refused"]),
         (csf(TCP_IN="80", CC_DENY="CN,RU"), ["unknown", "unknown"]),
         (csf(TCP_IN="443", CC_ALLOW_PORTS="DE", CC_ALLOW_PORTS_TCP="80"), ["unknown", "unknown"]),
         (csf("/etc/csf/csf.allow: Include /etc/csf/more.allow", TCP_IN="443"), ["unknown", "unknown"]),
-        ("", ["admitted", "admitted"]),
+        ("", ["accepted", "accepted"]),
     ],
 )
 def test_csf_does_what_its_files_say(text: str, expected: list[str]) -> None:
@@ -262,7 +264,7 @@ def test_csf_does_what_its_files_say(text: str, expected: list[str]) -> None:
 
 
 def test_csf_filters_ipv6_only_where_it_is_told_to() -> None:
-    assert verdicts(read_csf(csf(TCP_IN="80", TCP6_IN="443")), SIX) == ["admitted"]
+    assert verdicts(read_csf(csf(TCP_IN="80", TCP6_IN="443")), SIX) == ["accepted"]
     assert verdicts(read_csf(csf(TCP_IN="80", TCP6_IN="443", IPV6="1")), SIX) == ["refused"]
 
 
@@ -326,7 +328,7 @@ def test_a_ruleset_that_was_tampered_with_is_read_or_refused_and_never_breaks_us
         except ValueError:
             continue
         read += 1
-        assert set(verdicts(chains, CA, SIX)) <= {"admitted", "refused", "unknown"}
+        assert set(verdicts(chains, CA, SIX)) <= {"accepted", "refused", "unknown"}
     assert read > 40
 
 
@@ -348,5 +350,5 @@ def test_lines_of_iptables_that_were_tampered_with_are_read_or_refused_and_never
         except ValueError:
             continue
         read += 1
-        assert set(verdicts(chains, CA)) <= {"admitted", "refused", "unknown"}
+        assert set(verdicts(chains, CA)) <= {"accepted", "refused", "unknown"}
     assert read > 40
