@@ -93,8 +93,8 @@ def _has_zone(text: str) -> bool:
 class Endpoint:
     """One TLS service under one name; `str()` is its id: `[HOST/]SCHEME://NAME:PORT[+ADDRESS]`.
 
-    `host` is the label of the host it was found on (or of the name it is connected to, where another is asked for by
-    SNI), `hostspec` how that host is logged into, `address` a pinned address. Without a scheme it stands for the host
+    `host` is the label of the host it was found on (or of the name it is connected to, if another is requested by
+    SNI), `hostspec` how that host is logged into, `address` a pinned address. Without a scheme it means the host
     as a whole (`web1/`), or for the run (`run/`).
     """
 
@@ -117,7 +117,7 @@ class Endpoint:
 
     @property
     def is_host(self) -> bool:
-        """Whether this stands for a host or the run as a whole, and has nothing to connect to."""
+        """Whether this is a host or the run as a whole, and has nothing to connect to."""
         return not self.scheme
 
     @property
@@ -127,7 +127,7 @@ class Endpoint:
 
     @property
     def connect_to(self) -> str:
-        """The name or address to connect to: the pinned address, the host asked by another name, else the name."""
+        """The name or address to connect to: the pinned address, the host with another SNI name, else the name."""
         return self.address or (self.host if self.host and self.hostspec is None else self.name)
 
     @property
@@ -137,7 +137,7 @@ class Endpoint:
 
     @classmethod
     def of_host(cls, label: str, hostspec: str | None) -> Endpoint:
-        """Return what stands for a host as a whole: `web1/`."""
+        """Return the endpoint that means a host as a whole: `web1/`."""
         return cls("", "", 0, host=label, hostspec=hostspec)
 
 
@@ -157,7 +157,7 @@ def parse_id(text: str) -> Endpoint:
 
 
 def is_host_id(text: str) -> bool:
-    """Return whether an id stands for a host or the run as a whole."""
+    """Return whether an id is that of a host or the run as a whole."""
     return text.endswith("/")
 
 
@@ -238,7 +238,7 @@ def _redacted(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class UnusableLine:
-    """A line of an endpoints file that names no endpoint: where it stands, what it says and why it is of no use."""
+    """A line of an endpoints file that names no endpoint: its place, its text and why it is invalid."""
 
     source: str
     number: int

@@ -73,7 +73,7 @@ class EndpointAudit:
 
 
 def probe_limits(limits: Limits, profiles: Iterable[Profile]) -> Limits:
-    """Return the limits of a probe; servers of TLS 1.3 are asked for TLS 1.2 too if a profile forbids that version."""
+    """Return the limits of a probe; TLS 1.2 is tried too at servers of TLS 1.3 if a profile forbids that version."""
     forbidden = {version for profile in profiles for version in profile.thresholds.protocols_forbidden}
     return replace(limits, asks_tls12="TLSv1.2" in forbidden)
 

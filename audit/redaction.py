@@ -1,4 +1,4 @@
-"""Finds secrets in text of other parties, in whatever common encoding they stand there, and hides them.
+"""Finds secrets in text of other parties, in any common encoding, and hides them.
 
 A party that was shown a secret may repeat it as it is, as JSON, a URL, HTML or quoted-printable write it, in base64 or
 hex, in another case, or with line breaks in it. Hide before a text is cut: the rest of a secret is not recognised.

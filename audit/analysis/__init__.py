@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Uncertain:
-    """Why an observation does not answer a question.
+    """Why a check cannot be decided from an observation.
 
     `because` is the id of the finding of the same endpoint that is the cause, if another finding is.
     """

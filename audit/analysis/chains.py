@@ -36,13 +36,13 @@ def chain_faults(chain: Chain) -> tuple[str, ...]:
 
 
 def forgeable_signatures(chain: Chain, limits: Thresholds) -> tuple[str, ...]:
-    """Return one message per certificate, of leaf and intermediates, that is signed with a digest not admitted."""
+    """Return one message per certificate (leaf or intermediate) whose signature has a digest that is not allowed."""
     signed = (chain.leaf, *chain.intermediates)
     return tuple(fault for certificate in signed for fault in forgeable(certificate, limits))
 
 
 def forgeable(certificate: Certificate, limits: Thresholds) -> tuple[str, ...]:
-    """Return a message if a certificate is signed with a digest that is not admitted."""
+    """Return a message if a certificate is signed with a digest that is not allowed."""
     name, digest = certificate.signature_algorithm, certificate.signature_digest
     if (digest or name) in limits.signature_digests:
         return ()

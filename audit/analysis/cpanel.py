@@ -79,7 +79,7 @@ def refused_internet(firewall: Firewall, observation: Observation) -> tuple[tupl
 
 
 def undecided_rule(firewall: Firewall, own: tuple[str, ...]) -> Uncertain | None:
-    """Return the first listed address that a rule may or may not admit; None if all are decided."""
+    """Return the first listed address that a rule may or may not accept; None if all are decided."""
     for address, rule in openness(firewall, LISTED, own).unknown.items():
         return Uncertain(f"it is not known whether {address} is admitted to TCP port 80: {rule}")
     return None

@@ -35,7 +35,7 @@ def clock_offset_s(observation: Observation) -> float | Uncertain:
 
 
 def clock_limit_s(policy: Policy) -> tuple[int, str]:
-    """Return the admitted offset in seconds, and the strictest profile, which sets it."""
+    """Return the allowed offset in seconds, and the strictest profile, which sets it."""
     limit_s, profile = policy.least(lambda limits: limits.clock_offset_max_s)
     return int(limit_s), profile
 

@@ -72,7 +72,7 @@ def missed(observation: Observation) -> tuple[ProbeFailure, ...]:
 
 
 def faults_of_server(observation: Observation) -> tuple[ProbeFailure, ...]:
-    """Return the failures of the server itself, not of this machine, the moment or the login."""
+    """Return the failures of the server itself, not of this machine, the login or a passing state."""
     return tuple(
         failure
         for failure in missed(observation)
@@ -81,7 +81,7 @@ def faults_of_server(observation: Observation) -> tuple[ProbeFailure, ...]:
 
 
 def unreachable_message(observation: Observation) -> str:
-    """Return one message for all failures of the server, and which addresses answered."""
+    """Return one message for all failures of the server, and which addresses responded."""
     reached = [handshake.address for handshake in observation.handshakes]
     note = [f"{join_limited(reached)} answered"] if reached else []
     return join_clauses([*map(described, faults_of_server(observation)), *note])

@@ -36,7 +36,7 @@ TOKEN_AGE_MAX: Final = timedelta(days=30)
     controls=NAMING | HOST,
 )
 def test_missing_token_is_answered_404(observation: Observation) -> None:
-    """Every address of the host's name must answer an unknown token at port 80 with 404 (BR 3.2.2.4.18).
+    """Every address of the host's name must return 404 for an unknown token at port 80 (BR 3.2.2.4.18).
 
     If the request fails here, a CA that fetches an existing token fails too.
 
@@ -96,10 +96,10 @@ def test_no_old_tokens_are_left(observation: Observation, now: datetime) -> None
     controls=NAMING | HOST,
 )
 def test_firewall_admits_the_listed_addresses(observation: Observation) -> None:
-    """The firewall must admit the four addresses that cPanel's script names to port 80 (BR 3.2.2.4.18).
+    """The firewall must accept connections to port 80 from the four addresses of cPanel's script (BR 3.2.2.4.18).
 
-    Fix: Admit TCP port 80 from everywhere: `TCP_IN` in csf, `firewall-cmd --add-service=http` in firewalld, otherwise a
-    rule before the one that the message names.
+    Fix: Accept TCP port 80 from everywhere: `TCP_IN` in csf, `firewall-cmd --add-service=http` in firewalld, otherwise
+    a rule before the one that the message names.
     """
     state, own = known(cpanel_state(observation)), addresses_of(observation)
     closed = shortcomings(state.firewall, own)
@@ -112,11 +112,11 @@ def test_firewall_admits_the_listed_addresses(observation: Observation) -> None:
     "dcv.firewall-narrow", severity="high", remedy="host", source="BR 3.2.2.9", scopes=("host",), controls=NAMING | HOST
 )
 def test_firewall_admits_the_world(observation: Observation) -> None:
-    """The firewall must admit nine tenths of the Internet to port 80 (BR 3.2.2.9).
+    """The firewall must accept connections to port 80 from nine tenths of the Internet (BR 3.2.2.9).
 
     IPv4 is judged, and IPv6 if the host's name has an IPv6 address.
 
-    Fix: Admit TCP port 80 from everywhere, and remove country blocks for it: `CC_DENY` and `CC_ALLOW_FILTER` in csf.
+    Fix: Accept TCP port 80 from everywhere, and remove country blocks for it: `CC_DENY` and `CC_ALLOW_FILTER` in csf.
     CAs validate from addresses that they do not publish.
     """
     state, own = known(cpanel_state(observation)), addresses_of(observation)

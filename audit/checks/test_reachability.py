@@ -1,4 +1,4 @@
-"""Checks of whether a service answers, with TLS, and with the same certificate at every address."""
+"""Checks of whether a service responds, with TLS, and with the same certificate at every address."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_reachable(observation: Observation) -> None:
     """Every address of the endpoint must complete a TLS handshake (RFC 9110 4.2.2; RFC 8314 3).
 
     A name that does not resolve and a service without TLS are findings of their own. If this machine has no address
-    family or no login, or the server asks to come back later, the result is inconclusive.
+    family or no login, or the server says that it is busy, the result is inconclusive.
 
     Fix: Start the service, open its port in the firewall, or remove the address that it does not listen on from the
     DNS. For a host: make its login work.

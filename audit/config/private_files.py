@@ -147,7 +147,7 @@ class _Walk:
         return at
 
     def _step(self, entry: Path) -> tuple[Path, bool]:
-        """Return where an entry leads, and whether it is missing."""
+        """Return the target of an entry, and whether it is missing."""
         if _is_own_descriptor(entry):
             return entry, False
         try:

@@ -77,7 +77,7 @@ def to_row(result: Result) -> dict[str, Any]:
 
 
 def from_row(row: Mapping[str, Any]) -> Result:
-    """Return the result that a JSON object stands for; raises KeyError, TypeError or ValueError for any other."""
+    """Return the result in a JSON object; raises KeyError, TypeError or ValueError for any other."""
     typed = {
         "verdict": Verdict(row["verdict"]),
         "severity": Severity(row["severity"]),

@@ -89,7 +89,7 @@ def _parse(row: Mapping[str, Any], place: str) -> Waiver:
     missing = [key for key in _REQUIRED if key not in row]
     unknown = sorted(set(row) - set(_REQUIRED))
     if missing or unknown:
-        # a misspelt key is also a missing one: the key that is there leads to the one that is meant
+        # a misspelt key is also a missing one: the hint is made from the key that is there
         misspelt = f"has an unknown key {unknown[0]!r}{nearest(unknown[0], _REQUIRED)}" if unknown else ""
         wrong = misspelt or f"has no {missing[0]!r}"
         raise BadWaivers(f"{place}: it {wrong}; a waiver has {', '.join(_REQUIRED)}")

@@ -26,7 +26,7 @@ _LINE: Final = re.compile(r'(?P<file>/etc/csf/[a-z.]+): (?P<name>[A-Z0-9_]+) *= 
 
 
 def read_csf(text: str) -> tuple[RuleChain, ...]:
-    """Return the chains that these lines stand for, one for each IP version; none if csf is not configured."""
+    """Return the chains that these lines configure, one for each IP version; none if csf is not configured."""
     settings = _settings(text)
     if "TCP_IN" not in settings:
         return ()

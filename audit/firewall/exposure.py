@@ -94,7 +94,7 @@ def fix_hint(kept_by: str) -> str:
 
 @cache
 def sample_addresses(version: int) -> tuple[str, ...]:
-    """Return addresses that stand for the Internet: one in each block of the registries, and no listed one.
+    """Return a sample of the Internet's addresses: one in each block of the registries, and no listed one.
 
     The lower digits are spread, because rules name networks by the first address of a block.
     """

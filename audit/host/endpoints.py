@@ -123,7 +123,7 @@ def _reach(listener: Listener, facts: HostFacts, view: HostView) -> tuple[tuple[
 
 
 def _addresses_of(listener: Listener, view: HostView) -> Iterator[str]:
-    """Yield the addresses of a listener; a wildcard stands for the host's own, or for loopback if it has none."""
+    """Yield the addresses of a listener; for a wildcard the host's own, or loopback if it has none."""
     own_addresses = view.configured_addresses or view.addresses
     for text in listener.addresses:
         address = to_address(text)

@@ -58,7 +58,7 @@ def _uses(files: Iterable[NamedFile]) -> dict[str, str]:
 
 
 def read_file(file: NamedFile, sections: Mapping[str, Section]) -> InstalledFile:
-    """Return a file as the host reported it; a file that is missing in the answer is denied, with the reason."""
+    """Return a file as the host reported it; a file that is missing in its output is denied, with the reason."""
     section = sections.get(section_of(file.path))
     if section is None:
         return InstalledFile(file.path, file.kind, fault="denied", detail="the host did not report it")

@@ -66,7 +66,7 @@ def script_of(body: str, request: tuple[str, ...] | None = None) -> Script:
 
 
 def section_names(text: str, prefix: str = "") -> tuple[str, ...]:
-    """Return a regular expression for each section a shell text names; variables in a name stand for any text."""
+    """Return a regular expression for each section a shell text names; variables in a name match any text."""
     names = dict.fromkeys(match[1].strip("\"'") for match in _NAMES.finditer(text))
     return tuple(prefix + _pattern(name) for name in names)
 
@@ -107,7 +107,7 @@ def nonce_in(text: str) -> str | None:
 
 
 def filled(script: str, **values: object) -> str:
-    """Put values where `@NAME@` stands: shell has uses of its own for % and $ and braces."""
+    """Replace each `@NAME@` by its value: shell has uses of its own for % and $ and braces."""
     for name, value in values.items():
         script = script.replace(f"@{name}@", str(value))
     return script
@@ -116,7 +116,7 @@ def filled(script: str, **values: object) -> str:
 def read_sections(nonce: str, text: str, expects: Callable[[str], bool] = lambda _: True) -> dict[str, Section]:
     """Return the output of a script by section; text before, between and after the frames is ignored.
 
-    Raises InvalidAnswer if a section appears twice or was not asked for: then the frames contain text that is not the
+    Raises InvalidAnswer if a section appears twice or was not requested: then the frames contain text that is not the
     script's, and no part of the answer can be trusted.
     """
     parts = re.split(rf"^{re.escape(nonce)} begin (.*)\n", text, flags=re.MULTILINE)

@@ -104,7 +104,7 @@ def _is_local(address: str) -> bool:
 
 
 def _offset(start: str, end: str, sent: datetime, received: datetime) -> float | None:
-    """Return the host's clock minus ours in seconds: it lies between two bounds, so their middle is taken."""
+    """Return the host's clock minus ours in seconds: it is between two bounds, and their middle is taken."""
     matches = [re.match(r"([0-9]{1,11})(\.[0-9]{1,9})?(?![0-9])", text) for text in (start, end)]
     # a clock read to the second alone (busybox) is half a second further on average
     times = [float(match[1]) + float(match[2] or 0.5) for match in matches if match]
@@ -154,6 +154,6 @@ def _decoded(text: str, *, little: bool) -> str:
 
 
 def covers(bound: str, address: str) -> bool:
-    """Return whether a socket bound to one address answers at another; `::` includes IPv4, the default of Linux."""
+    """Return whether a socket bound to one address accepts connections at another; `::` includes IPv4."""
     is_ipv6 = ":" in address
     return bound in (address, ANY_IPV6) or (bound == ANY_IPV4 and not is_ipv6)

@@ -36,9 +36,9 @@ FailureKind = Literal[
     "unreachable",  # no route to the address
     "no-family",  # this machine has no IPv4 or no IPv6; not a fault of the server
     "closed",  # closed before the end
-    "busy",  # the server asks to come back later: SMTP 421, FTP 421, too many connections
+    "busy",  # the server is busy: SMTP 421, FTP 421, too many connections
     "not-offered",  # STARTTLS is not among the capabilities
-    "rejected",  # STARTTLS was asked for and refused
+    "rejected",  # STARTTLS was requested and refused
     "injected",  # plain text came after the server accepted STARTTLS
     "plaintext",  # the port speaks the protocol without TLS
     "garbage",  # not the protocol at all
@@ -47,7 +47,7 @@ FailureKind = Literal[
     "no-shared",  # no version or cipher in common
     "denied",  # login or right refused
     "host-key",  # the host's key is unknown or has changed
-    "sudo",  # sudo wants a password
+    "sudo",  # sudo requires a password
     "no-command",  # a program that is needed is not on the host
     "broken",  # a response that cannot be parsed
 ]
@@ -190,7 +190,7 @@ class Observation:
     endpoint: Endpoint
     observed_at: datetime
     addresses: tuple[str, ...] = ()  # that were connected to
-    handshakes: tuple[Handshake, ...] = ()  # one per address that answered
+    handshakes: tuple[Handshake, ...] = ()  # one per address that responded
     failures: tuple[ProbeFailure, ...] = ()  # one per address that did not, or a single one
     dns: DnsView | None = None
     server: HostView | None = None
@@ -200,7 +200,7 @@ class Observation:
     elapsed_s: float = 0.0
     schema: int = SCHEMA
     other_key_handshakes: tuple[Handshake, ...] = ()  # with a client that offers only the other key type (RSA, ECDSA)
-    other_key_failures: tuple[ProbeFailure, ...] = ()  # where it is unknown whether such a certificate is served
+    other_key_failures: tuple[ProbeFailure, ...] = ()  # so it is unknown whether one is served
     accident: Accident | None = None
 
     @property

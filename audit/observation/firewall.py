@@ -67,7 +67,7 @@ class RuleChain:
 
 @dataclass(frozen=True, slots=True)
 class Firewall:
-    """All chains of a host; `countries` are the settings that admit or refuse by country, each with its place.
+    """All chains of a host; `countries` are the settings that accept or refuse by country, each with its place.
 
     `kept_by` is the program that writes the rules, and overwrites changes by hand: csf, firewalld.
     """

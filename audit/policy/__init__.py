@@ -21,7 +21,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The profiles that apply to an endpoint; `is_named` where the user chose them, for whatever issuer."""
+    """The profiles that apply to an endpoint; `is_named` if the user chose them, for any issuer."""
 
     profiles: tuple[Profile, ...]
     is_named: bool = False

@@ -221,7 +221,7 @@ def _sourced(given: Mapping[str, Any], source: str | None, place: str) -> dict[s
 
 
 def _require_enough(profile: Profile, place: str) -> None:
-    """Refuse a profile without a threshold whose default would admit nothing."""
+    """Refuse a profile without a threshold whose default would allow nothing."""
     unsaid = [key for key in NEEDED if key not in profile.sources]
     if unsaid:
         raise BadProfile(f'profile {place}: say {", ".join(unsaid)} in [thresholds], or extends = "webpki"')

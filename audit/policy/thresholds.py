@@ -53,7 +53,7 @@ class Thresholds:
     rsa_bits_min: int = 0
     rsa_bits_multiple: int = 1
     rsa_exponent_min: int = 0
-    rsa_exponent_bits_max: int = 0  # 0: of whatever length
+    rsa_exponent_bits_max: int = 0  # 0: of any length
     eku_required: bool = False
     validity_max: tuple[DatedLimit, ...] = ()
     validity_of_public_only: bool = False  # the limit binds publicly trusted issuers only

@@ -64,8 +64,8 @@ class ReplyCache(Protocol):
 class RevocationContext:
     """The inputs of fetching: the trust anchors, the policy of an observation, the clock and the configuration.
 
-    `is_wanted` returns whether a check will judge the responses. If `is_on` is false, nothing is requested, and the
-    answers are marked as disabled.
+    `is_wanted` returns whether a check will judge the responses. If `is_on` is false, nothing is requested, and
+    the responses are marked as disabled.
     """
 
     anchors: Anchors
@@ -121,7 +121,7 @@ class RevocationFetcher:
     def _about(
         self, subject: StatusSubject, bounds: tuple[Rules, Deadline], stapling: Observation | None
     ) -> Iterator[RevocationAnswer]:
-        """Yield the answers about a certificate, until one of them can be trusted."""
+        """Yield the responses about a certificate, until one of them can be trusted."""
         (rules, deadline), now = bounds, self._context.clock()
         leaf = (subject.certificate.der,)
         handshakes = stapling.every_handshake if stapling else ()

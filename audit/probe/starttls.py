@@ -37,7 +37,7 @@ class StarttlsProtocol:
     speaks: re.Pattern[bytes]  # any first line of this protocol
     greeting: StarttlsStep
     capabilities: StarttlsStep
-    offered: re.Pattern[bytes]  # the capability that stands for STARTTLS
+    offered: re.Pattern[bytes]  # the capability that means STARTTLS
     starttls: StarttlsStep
     busy: re.Pattern[bytes]  # a temporary refusal
     unknown: re.Pattern[bytes]  # the server does not support the command
@@ -84,7 +84,7 @@ _FTP: Final = StarttlsProtocol(
     offered=_line(rb" ?(?:211-)?AUTH\b.*\bTLS\b"),
     starttls=StarttlsStep(b"AUTH TLS\r\n", _line(_CODE), _line(b"234")),
     busy=_line(b"421|120"),
-    unknown=_line(b"50[024]|530"),  # vsftpd without TLS answers AUTH with 530, log in first
+    unknown=_line(b"50[024]|530"),  # vsftpd without TLS replies to AUTH with 530, log in first
     farewell=b"QUIT\r\n",
     must_announce=False,  # FEAT (RFC 2389) is younger than many servers
 )

@@ -41,7 +41,7 @@ class TlsStream:
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         try:
             self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=host)
-        except ValueError as error:  # a name that cannot stand in SNI
+        except ValueError as error:  # a name that is not valid in SNI
             raise FetchError("tls", f"{host}: {error}") from error
         self._run(self._tls.do_handshake)
 

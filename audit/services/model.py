@@ -101,7 +101,7 @@ class Service:
     """A row of the table of services.
 
     `options` are the options of its command line that name files. `read` and `websites` (of plain HTTP) are pure.
-    `package` has its shell. Raises ValueError for a name that cannot stand in a shell script as it is.
+    `package` has its shell. Raises ValueError for a name that would need quoting in a shell script.
 
     `by_certificate` is for a service that selects a certificate by the names in it. It returns the listeners with their
     names, once the files that `read` returned are known by path; it also takes the host's own name.

@@ -1,4 +1,4 @@
-"""A certificate (RFC 5280 4.1), each field of which is read when it is first asked for.
+"""A certificate (RFC 5280 4.1), each field of which is read when it is first used.
 
 The library reads a field. If the library refuses it, or the whole certificate, `RawCertificate` reads it if it can. A
 field that neither reads raises `UnreadableField`; what the library refuses is a fault of the certificate either way.
@@ -264,7 +264,7 @@ class Certificate:
 
     @cached_property
     def serial_number(self) -> int:
-        """The serial number, of whatever sign."""
+        """The serial number, positive or not."""
         return self.raw.serial_number
 
     @property

@@ -44,7 +44,7 @@ def covers_name(certificate: Certificate, reference: str) -> bool:
 def matches(presented: str, reference: str) -> bool:
     """Return whether a dNSName matches a name: label by label without regard to case (RFC 9525 6.3).
 
-    A wildcard is one `*` that is the whole left-most label, and stands for exactly one label.
+    A wildcard is one `*` that is the whole left-most label, and matches exactly one label.
     """
     shown, wanted = presented.lower().split("."), reference.lower().rstrip(".").split(".")
     if shown[0] == "*" and len(shown) > 2 and wanted[0]:

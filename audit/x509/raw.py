@@ -1,6 +1,6 @@
 """Reads a certificate element by element (RFC 5280 4.1 and 4.2), so that a malformed field does not hide the others.
 
-A field that cannot be read raises ValueError when it is asked for.
+A field that cannot be read raises ValueError when it is used.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Extension:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class RawCertificate:
-    """The elements of a certificate. Every further field is read when it is asked for, and raises ValueError."""
+    """The elements of a certificate. Every further field is read when it is used, and raises ValueError."""
 
     der: bytes
     serial: bytes  # the contents of the INTEGER
@@ -85,7 +85,7 @@ class RawCertificate:
 
     @property
     def serial_number(self) -> int:
-        """The serial number, of whatever sign."""
+        """The serial number, positive or not."""
         return int.from_bytes(self.serial, signed=True)
 
     @property

@@ -25,7 +25,7 @@ ALGORITHMS: Final[dict[str, tuple[str, str | None]]] = {
     "1.2.840.113549.1.1.5": ("sha1WithRSAEncryption", "sha1"),
     "1.3.14.3.2.29": ("sha1WithRSASignature", "sha1"),
     "1.3.36.3.3.1.2": ("rsaSignatureWithripemd160", "ripemd160"),
-    "1.2.840.113549.1.1.10": ("id-RSASSA-PSS", None),  # the digest stands in its parameters
+    "1.2.840.113549.1.1.10": ("id-RSASSA-PSS", None),  # the digest is in its parameters
     "1.2.840.113549.1.1.11": ("sha256WithRSAEncryption", "sha256"),
     "1.2.840.113549.1.1.12": ("sha384WithRSAEncryption", "sha384"),
     "1.2.840.113549.1.1.13": ("sha512WithRSAEncryption", "sha512"),
@@ -65,7 +65,7 @@ _UNUSABLE: Final = (TypeError, ValueError, UnsupportedAlgorithm)
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """A signature as it stands in a certificate, CRL or OCSP response, and the octets that it signs."""
+    """A signature as it is in a certificate, CRL or OCSP response, and the octets that it signs."""
 
     algorithm: bytes  # the whole AlgorithmIdentifier beside it
     octets: bytes
@@ -175,7 +175,7 @@ def is_made_by(
     """Return whether a key made a signature; None if this cannot be computed here.
 
     `of_key` is the algorithm in the key's SubjectPublicKeyInfo if that is RSASSA-PSS: such a key makes no other
-    signatures, and none but those that its parameters admit (RFC 4055 1.2 and 3.3).
+    signatures, and only those that its parameters allow (RFC 4055 1.2 and 3.3).
     """
     if of_key is not None and of_key.is_pss and not _admits(of_key, algorithm):
         return False

@@ -25,7 +25,7 @@ TraceFault = Literal[
     "no-address",  # it exists and has neither A nor AAAA
     "servfail",  # the servers of a zone return an error, or no valid response
     "lame",  # the servers of a zone do not serve it, or have no address themselves
-    "timeout",  # no server of a zone answers or can be reached, or the trace took too long
+    "timeout",  # no server of a zone responds or can be reached, or the trace took too long
     "loop",  # aliases or delegations lead back to themselves
     "too-long",  # more aliases, queries or nested look-ups of servers than the limit
 ]

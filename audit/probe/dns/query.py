@@ -251,7 +251,7 @@ def _glue(zone: dns.name.Name, referral: dns.rrset.RRset, response: dns.message.
 
 
 def _has_own_soa(query: DnsQuery, response: dns.message.Message) -> bool:
-    """Return whether a negative answer carries the SOA of a zone that the server serves (RFC 2308 2.1, 2.2)."""
+    """Return whether a negative response carries the SOA of a zone that the server serves (RFC 2308 2.1, 2.2)."""
     return any(
         records.rdtype == dns.rdatatype.SOA
         and records.name.is_subdomain(query.zone)

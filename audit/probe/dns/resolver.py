@@ -27,7 +27,7 @@ _TYPE_SHARE: Final = 0.45  # of the deadline for A and for AAAA: if one times ou
 _SYSTEM: Final[dict[int, DnsStatus]] = {
     socket.EAI_NONAME: "nxdomain",
     socket.EAI_NODATA: "no-address",
-    socket.EAI_AGAIN: "servfail",  # glibc returns the same for SERVFAIL and for servers that do not answer
+    socket.EAI_AGAIN: "servfail",  # glibc returns the same for SERVFAIL and for servers that do not respond
     socket.EAI_FAIL: "servfail",
 }
 

@@ -67,7 +67,7 @@ def _flags(arguments: tuple[str, ...]) -> frozenset[str]:
 
 
 def _changes_no_folder(target: str, flags: frozenset[str]) -> bool:
-    """Return whether a rule can only refuse the request, redirect the client or answer with one fixed page.
+    """Return whether a rule can only refuse the request, redirect the client or return one fixed page.
 
     apache then serves the file from no other folder, so it does not matter here whether the rule applies.
     """

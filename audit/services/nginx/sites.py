@@ -226,7 +226,7 @@ def _rewrites(rewrite: Directive, path: str) -> bool:
 
 
 def _changes_no_folder(rewrite: Directive) -> bool:
-    """Return whether a `rewrite` can only redirect the client, or answer with one fixed page."""
+    """Return whether a `rewrite` can only redirect the client, or return one fixed page."""
     target = "".join(rewrite.arguments[1:2])
     is_redirect = rewrite.arguments[2:] in (("redirect",), ("permanent",)) or re.match(r"https?://|\$scheme", target)
     return bool(is_redirect) or "$" not in target

@@ -108,7 +108,7 @@ class Search:
         return [certificate.canonical_subject for certificate in certificates]
 
     def paths(self, path: Path, admits: Admits) -> Iterator[Path]:
-        """Yield the paths that begin with this one, leaf first and anchor last, all of whose steps are admitted.
+        """Yield the paths that begin with this one, leaf first and anchor last, and use only allowed steps.
 
         `admits` is given the path so far, the next issuer and whether that is an anchor.
         """

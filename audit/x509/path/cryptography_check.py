@@ -3,7 +3,7 @@
 It is called for one path alone, so it has nothing to choose, and only if the name of a server is looked for: its rules
 for leaves are those of servers. It is not called if it is known to be stricter than RFC 5280: it counts self-issued
 intermediates against path lengths, compares names byte by byte, and processes constraints on a few kinds of names only,
-the empty one that stands for every DNS name not among them. It does not process policyMappings and OCSPNoCheck.
+the empty one that matches every DNS name not among them. It does not process policyMappings and OCSPNoCheck.
 """
 
 from __future__ import annotations

@@ -43,7 +43,7 @@ class Subtrees:
     bases: tuple[Name, ...]
     dns: frozenset[str]  # in lower case
     dotted: frozenset[str]  # of those that begin with a dot, without it: the domains whose subdomains they hold
-    parents: frozenset[str]  # of those in dns: the domains a wildcard below which may stand for one of them
+    parents: frozenset[str]  # of those in dns: the domains of a wildcard that may match one of them
 
     @property
     def kinds(self) -> set[type[x509.GeneralName]]:
@@ -51,13 +51,13 @@ class Subtrees:
         return {base.kind for base in self.bases}
 
     def hold(self, name: Name) -> bool:
-        """Return whether a name, taken literally, lies within one of them."""
+        """Return whether a name, taken literally, is within one of them."""
         if name.kind is x509.DNSName:
             return not self.dns.isdisjoint(_domains(name.value.lower()))
         return any(name.kind is base.kind and _WITHIN[base.kind](name.value, base.value) for base in self.bases)
 
     def touch(self, name: Name) -> bool:
-        """Return whether a name, or one that it stands for as a wildcard, lies within one of them, read widely.
+        """Return whether a name, or one that it matches as a wildcard, is within one of them, read widely.
 
         A base that begins with a dot is not a valid one, but clients take it for the subdomains.
         """
@@ -72,7 +72,7 @@ class Subtrees:
 
 
 def own_violations(certificate: Certificate) -> Iterator[Violation]:
-    """Yield what is wrong with the constraints that a CA's certificate holds, whatever is below it."""
+    """Yield what is wrong with the constraints of a CA's certificate, independent of the certificates below it."""
     if certificate.extension(x509.NameConstraints) is None:
         return
     for base in constraints_of(certificate):
@@ -99,7 +99,7 @@ def comparisons(ca: Certificate, below: Certificate, *, common_names: bool = Fal
 
 
 def violations(ca: Certificate, below: Certificate, *, common_names: bool = False) -> Iterator[Violation]:
-    """Yield which names of a certificate below it a CA's constraints do not admit."""
+    """Yield which names of a certificate below it a CA's constraints do not permit."""
     permitted, excluded = _subtrees(ca)
     kinds = permitted.kinds | excluded.kinds
     for name in names_of(below, common_names=common_names) if kinds else ():

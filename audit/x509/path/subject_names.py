@@ -107,7 +107,7 @@ def _as_ascii(name: str) -> str:
 
 
 def _looks_like_address(text: str) -> bool:
-    """Return whether a text is meant as an address, in whatever notation: with a colon, or a number as last label."""
+    """Return whether a text is meant as an address, in any notation: with a colon, or a number as last label."""
     last = text.rpartition(".")[2]
     return ":" in text or last.isdigit() or re.fullmatch(r"0[xX][0-9a-fA-F]+", last) is not None
 

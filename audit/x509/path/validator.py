@@ -71,8 +71,8 @@ def validate_path(  # noqa: PLR0913 - the inputs of RFC 5280 6.1.1, by name
 
     `reference` is a DNS name as A-labels, an IP or e-mail address, or None where no name is looked for; `at` the time,
     UTC if it is naive; `purpose` an extended key usage by name or OID; `max_depth` how many intermediates there may
-    be, self-issued ones not counted. With the profile `rfc5280` only what today's clients refuse refuses a path; with
-    `webpki` the rules for public CAs do so too. If `crls` are given, one of them has to show that the leaf is not
+    be, self-issued ones not counted. With the profile `rfc5280` only what current clients refuse makes a path invalid;
+    with `webpki` the rules for public CAs do so too. If `crls` are given, one of them has to show that the leaf is not
     revoked. `chase` is called for what a certificate's authorityInfoAccess points to if the path is refused without it.
     What cannot be read in the pool is skipped. Name constraints apply to `common_names` of a leaf without dNSNames if
     there is no reference, as with OpenSSL; a caller that never matches common names passes False.

@@ -132,7 +132,7 @@ def validity_violations(
 
 
 def issuer_octets(certificate: Certificate) -> bytes:
-    """Return the issuer's name as it stands in a certificate."""
+    """Return the issuer's name as it is encoded in a certificate."""
     return certificate.raw.issuer.whole
 
 

@@ -18,7 +18,7 @@ from audit.x509.violation import PROFILE, Violation
 def signer_violations(
     response: OcspResponse, issuer: Certificate, at: datetime, tolerance: timedelta
 ) -> tuple[Violation, ...]:
-    """Return why no admitted signer signed a response about a certificate of an issuer; empty if one did."""
+    """Return why no authorized signer signed a response about a certificate of an issuer; empty if one did."""
     refused = next(
         (violation for violation in algorithm_violations(response.signature.algorithm) if violation.kind != PROFILE),
         None,
