@@ -28,6 +28,11 @@ def receiver() -> Iterator[Receiver]:
         yield receiver
 
 
+def webhook_to(receiver: Receiver) -> Webhook:
+    """Return a webhook with a deadline that a slow machine does not miss."""
+    return Webhook(OPS, receiver.url(), lambda: SECRET, deadline_s=60.0)
+
+
 def add_channel(runs: NightlyRuns, channel: Channel) -> None:
     """Configure a channel `ops` beside that of emails."""
     assert runs.settings
@@ -37,7 +42,7 @@ def add_channel(runs: NightlyRuns, channel: Channel) -> None:
 @pytest.fixture
 def both(runs: NightlyRuns, receiver: Receiver) -> NightlyRuns:
     """Return runs with both channels."""
-    add_channel(runs, Webhook(OPS, receiver.url(), lambda: SECRET))
+    add_channel(runs, webhook_to(receiver))
     return runs
 
 
@@ -66,7 +71,7 @@ def test_webhook_gets_whole_run_while_contacts_get_their_hosts(both: NightlyRuns
 
 def test_channel_that_is_added_later_gets_the_present_state(runs: NightlyRuns, receiver: Receiver) -> None:
     runs.notify(*expired(), case_results=[blocked(runs)])
-    add_channel(runs, Webhook(OPS, receiver.url(), lambda: SECRET))
+    add_channel(runs, webhook_to(receiver))
     runs.notify(*expired(), case_results=[blocked(runs)])
     assert (len(runs.box.sent), len(receiver.messages)) == (1, 1)
 
@@ -125,11 +130,11 @@ class Interrupted(Webhook):
 def test_run_killed_around_the_request_sends_the_same_message_again(
     runs: NightlyRuns, receiver: Receiver, *, sends: bool
 ) -> None:
-    add_channel(runs, Interrupted(OPS, receiver.url(), lambda: SECRET, sends=sends))
+    add_channel(runs, Interrupted(OPS, receiver.url(), lambda: SECRET, deadline_s=60.0, sends=sends))
     with pytest.raises(KeyboardInterrupt):
         runs.notify(*expired(), case_results=[blocked(runs)])
     assert len(runs.journal.outbox.queued(OPS)) == 1, "it was recorded before it was sent"
-    add_channel(runs, Webhook(OPS, receiver.url(), lambda: SECRET))
+    add_channel(runs, webhook_to(receiver))
     lines = runs.notify(*expired(), case_results=[blocked(runs)])
     assert lines == ("notification 1 sent", "notification 2 sent")
     assert (len(receiver.requests), len(receiver.messages)) == (1 + sends, 1)
@@ -189,7 +194,7 @@ def test_message_with_a_secret_is_sent_without_the_text(both: NightlyRuns, recei
 
 
 def test_webhook_alone_needs_no_contact_of_a_host(runs: NightlyRuns, receiver: Receiver) -> None:
-    runs.change(channels={OPS: Webhook(OPS, receiver.url(), lambda: SECRET)})
+    runs.change(channels={OPS: webhook_to(receiver)})
     contacts = Contacts("one@example.com\n")
     runs.sessions = {"web1": contacts}
     runs.notify(*expired(), case_results=[blocked(runs)])
