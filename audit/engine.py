@@ -27,7 +27,7 @@ from audit.probe import Limits, RevocationFetcher, Target, observe
 from audit.probe.fetch import Fetcher, FetchPolicy
 from audit.probe.revocation import ReplyCache, RevocationContext
 from audit.verdict import Verdict
-from audit.x509.path.trust_store import Anchors
+from audit.x509.path.trust_store import TrustAnchors
 
 __all__ = ["AuditSettings", "EndpointAudit", "RevocationSettings", "audit", "built_in_checks"]
 
@@ -54,7 +54,7 @@ class AuditSettings:
     this machine has the list of compromised keys that badkeys reads.
     """
 
-    anchors: Anchors
+    anchors: TrustAnchors
     now: datetime | None = None
     profiles: tuple[Profile, ...] = ()
     waivers: tuple[Waiver, ...] = ()

@@ -40,7 +40,7 @@ from audit.policy import load_profile
 from audit.verdict import Verdict
 from audit.x509.algorithms import is_signed_by
 from audit.x509.certificate import path_members, read_certificate
-from audit.x509.path.trust_store import Anchors
+from audit.x509.path.trust_store import TrustAnchors
 from bench.paths import CONTRADICTED, OF_WEB, Case, der_of, here, read_cases, time_of
 from tests.repository.documents import checks
 
@@ -169,7 +169,7 @@ def _failing_in_memory(case: Case) -> tuple[str, ...]:
     handshake = Handshake(_ADDRESS, "TLSv1.3", "TLS_AES_128_GCM_SHA256", "x25519", None, chain, None, 0.01, ())
     dns = DnsView("ok", (_ADDRESS,))
     observation = Observation(endpoint, now, (_ADDRESS,), (handshake,), dns=dns)
-    anchors = Anchors({"case.pem": [der_of(pem) for pem in case["trusted_certs"]]})
+    anchors = TrustAnchors({"case.pem": [der_of(pem) for pem in case["trusted_certs"]]})
     profiles = (load_profile("webpki"),) if case["id"].startswith(OF_WEB) else ()
     run = EvaluationRun(now, anchors, profiles)
     refusing = [function for check, function in checks() if _refuses(check.id, case)]

@@ -24,7 +24,7 @@ from audit.observation import (
     RevocationAnswer,
     RevocationSource,
 )
-from audit.x509.path.trust_store import Anchors
+from audit.x509.path.trust_store import TrustAnchors
 from tests.lab.revocation import Registry, access, pointing
 from tests.support.x509.ca import Identity, Leaf, issue, new_intermediate, new_key, new_root, new_rsa_key
 
@@ -46,9 +46,9 @@ class Authorities:
     lists: dict[str, bytes] = field(default_factory=dict)  # by the name of the issuer
 
     @property
-    def anchors(self) -> Anchors:
+    def anchors(self) -> TrustAnchors:
         """The root as a publicly trusted anchor."""
-        return Anchors({"mozilla": [to_der(self.root.certificate)]})
+        return TrustAnchors({"mozilla": [to_der(self.root.certificate)]})
 
     def crl(self, issuer: Identity) -> bytes:
         """Return the CRL of a CA; it is the same for all certificates."""

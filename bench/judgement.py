@@ -32,7 +32,7 @@ from audit.evaluation.facts import FACTS, Facts
 from audit.evaluation.key_index import KeyIndex
 from audit.evaluation.run import EvaluationRun
 from audit.verdict import Judgement, NotApplicable
-from audit.x509.path.trust_store import Anchors
+from audit.x509.path.trust_store import TrustAnchors
 from bench.evidence import found, observations
 from pytest_sslaudit.evidence import EvidenceStore
 from tests.repository.documents import checks
@@ -58,7 +58,7 @@ class Evidence:
     """A directory of evidence, and the values of the run."""
 
     folder: Path
-    anchors: Anchors
+    anchors: TrustAnchors
     keys: KeyIndex
     now: datetime
     endpoints: tuple[Endpoint, ...]

@@ -18,7 +18,7 @@ from audit.evaluation.key_index import SharingOf
 from audit.evaluation.run import AuditRun, EvaluationRun
 from audit.evaluation.waivers import expired_waivers
 from audit.observation import Observation
-from audit.x509.path.trust_store import Anchors
+from audit.x509.path.trust_store import TrustAnchors
 from pytest_sslaudit.evidence import EvidenceStore, Manifest
 from pytest_sslaudit.settings import Settings
 
@@ -42,7 +42,7 @@ class Run:
     _last: Facts | None = None
 
     @cached_property
-    def anchors(self) -> Anchors:
+    def anchors(self) -> TrustAnchors:
         """The trust anchors; read once, when they are first needed."""
         try:
             return read_anchors(self.settings.trust)

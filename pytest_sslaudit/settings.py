@@ -28,7 +28,7 @@ from audit.json_codec import BadRecord, parse_time
 from audit.policy import BadProfile, Profile
 from audit.probe import Limits
 from audit.verdict import Severity
-from audit.x509.path.trust_store import Anchors
+from audit.x509.path.trust_store import TrustAnchors
 
 LEVELS = ("low", "medium", "high", "critical")
 TESTINFRA = ("connection", "ssh_config", "ssh_identity_file", "ssh_extra_args", "sudo", "sudo_user")
@@ -77,7 +77,7 @@ class Settings:
     invocation: Invocation
     extensions: tuple[InstalledExtension, ...]
 
-    def for_engine(self, anchors: Anchors, now: datetime) -> AuditSettings:
+    def for_engine(self, anchors: TrustAnchors, now: datetime) -> AuditSettings:
         """Return the settings that `audit.engine` takes, with these trust anchors, as of that instant."""
         fetch, cache = self.configuration.fetch, AnswerCache(self.state / "revocation")
         return AuditSettings(

@@ -12,7 +12,7 @@ import certifi
 
 from audit.config.schema import BadConfiguration, Configuration
 from audit.x509.certificate import read_certificate
-from audit.x509.path.served_chain import Anchors
+from audit.x509.path.served_chain import TrustAnchors
 from audit.x509.pem import certificates_in
 
 _NAMED: Final = ("mozilla", "system")
@@ -26,9 +26,9 @@ def trusted(configuration: Configuration) -> tuple[str, ...]:
     return tuple(named) or ("mozilla",)
 
 
-def read_anchors(sources: Iterable[str]) -> Anchors:
+def read_anchors(sources: Iterable[str]) -> TrustAnchors:
     """Read the anchors; raises BadConfiguration if a source holds none."""
-    return Anchors({source: _certificates(source, _file_of(source)) for source in sources})
+    return TrustAnchors({source: _certificates(source, _file_of(source)) for source in sources})
 
 
 def _file_of(source: str) -> Path:

@@ -11,7 +11,7 @@ from audit.endpoint import Endpoint, UnusableLine
 from audit.evaluation.key_index import SharingOf
 from audit.evaluation.waivers import Waiver
 from audit.policy import Profile
-from audit.x509.path.trust_store import Anchors
+from audit.x509.path.trust_store import TrustAnchors
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class EvaluationRun:
     """
 
     now: datetime
-    anchors: Anchors
+    anchors: TrustAnchors
     profiles: tuple[Profile, ...] = ()
     waivers: tuple[Waiver, ...] = ()
     sharing_of: SharingOf = _not_shared

@@ -30,7 +30,7 @@ from audit.probe.fetch import Fetched, Fetcher
 from audit.probe.http_request import HttpRequest
 from audit.x509.der import encode_oid
 from audit.x509.path.served_chain import read_chain
-from audit.x509.path.trust_store import Anchors
+from audit.x509.path.trust_store import TrustAnchors
 from audit.x509.raw import CRL_POINTS, OCSP
 from audit.x509.revocation.ocsp import ocsp_request
 from audit.x509.revocation.status import StatusSubject
@@ -68,7 +68,7 @@ class RevocationContext:
     the responses are marked as disabled.
     """
 
-    anchors: Anchors
+    anchors: TrustAnchors
     policy_of: Callable[[Observation], Policy]
     clock: Callable[[], datetime]
     is_wanted: Callable[[Observation], bool] = lambda _: True

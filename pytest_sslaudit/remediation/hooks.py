@@ -16,7 +16,7 @@ import pytest
 from audit.config import BadConfiguration, known_secrets
 from audit.host.discovery import redacted
 from audit.verdict import Verdict
-from audit.x509.path.trust_store import Anchors
+from audit.x509.path.trust_store import TrustAnchors
 from pytest_sslaudit.controller import Controller
 from pytest_sslaudit.remediation.coverage import Coverage
 from pytest_sslaudit.remediation.first_pass import FirstPass
@@ -57,7 +57,7 @@ class Remediation:
         self._notice_lines: tuple[str, ...] = ()
         self._is_dry_run = controller.settings.repair == "dry-run"
         try:
-            validate_configuration(self._run_options(Anchors({})), is_dry_run=self._is_dry_run)
+            validate_configuration(self._run_options(TrustAnchors({})), is_dry_run=self._is_dry_run)
         except (BadConfiguration, UnusableState) as error:
             raise pytest.UsageError(str(error)) from error
 
@@ -208,7 +208,7 @@ class Remediation:
         secrets = known_secrets(self._controller.settings.configuration)
         return tuple(secrets.hide(traceback.format_exc()).splitlines())
 
-    def _run_options(self, anchors: Anchors) -> RunOptions:
+    def _run_options(self, anchors: TrustAnchors) -> RunOptions:
         settings = self._controller.settings
         return RunOptions(
             configuration=settings.configuration,

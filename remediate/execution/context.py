@@ -10,7 +10,7 @@ from datetime import datetime
 from audit.policy import Policy, load_profile
 from audit.probe import Limits
 from audit.probe.fetch import Fetcher
-from audit.x509.path.trust_store import Anchors
+from audit.x509.path.trust_store import TrustAnchors
 from remediate.challenges import Solver
 from remediate.challenges.dns_lookup import LookUps
 from remediate.execution.host_context import HostContext
@@ -57,7 +57,7 @@ class RunContext:
     hosts: Mapping[str, HostContext]  # by label
     issuer: ConfiguredIssuer
     solver: Solver
-    anchors: Anchors
+    anchors: TrustAnchors
     clock: Callable[[], datetime]
     lock_holder: str  # another run shows it if it finds a host locked
     network: Network = field(default_factory=Network)

@@ -15,7 +15,7 @@ from audit.policy import Profile
 from audit.probe import Limits
 from audit.text import matches_glob
 from audit.verdict import Severity
-from audit.x509.path.trust_store import Anchors
+from audit.x509.path.trust_store import TrustAnchors
 from remediate.model.case import AGENT, Case, Step, StepState
 
 
@@ -119,7 +119,7 @@ class RunOptions:
 
     configuration: Configuration
     state: Path
-    anchors: Anchors
+    anchors: TrustAnchors
     command: str
     limits: Limits = field(default_factory=Limits)
     issuer: str | None = None

@@ -20,7 +20,7 @@ from audit.text import duration, format_utc, join_clauses, join_limited, one_lin
 from audit.x509.algorithms import FORGEABLE_DIGESTS
 from audit.x509.certificate import Certificate, read_certificate
 from audit.x509.path.served_chain import Chain, read_chain
-from audit.x509.path.trust_store import Anchors
+from audit.x509.path.trust_store import TrustAnchors
 from audit.x509.pem import certificate_blocks
 from remediate.pki.csr import Csr
 
@@ -77,7 +77,7 @@ class Rejection:
 
 
 def check_issued(
-    issued: IssuedPem, expected: Expected, anchors: Anchors | None, now: datetime
+    issued: IssuedPem, expected: Expected, anchors: TrustAnchors | None, now: datetime
 ) -> InstallableChain | Rejection:
     """Return the chain to install, or every reason not to. Without anchors only the leaf's issuer must be there."""
     certificates, faults = _read("the certificate", issued.certificate_pem or "")
@@ -87,7 +87,7 @@ def check_issued(
         return _rejection(reasons)
     leaf, *others = certificates
     chain = read_chain(
-        (leaf.der, *(certificate.der for certificate in (*others, *bundle))), anchors or Anchors({}), now
+        (leaf.der, *(certificate.der for certificate in (*others, *bundle))), anchors or TrustAnchors({}), now
     )
     intermediates = _in_order(chain, now)
     reasons += _leaf_faults(leaf, expected, now)
@@ -99,7 +99,7 @@ def check_issued(
 
 
 def check_chain(
-    leaf_der: bytes, candidates: Iterable[bytes], anchors: Anchors, now: datetime
+    leaf_der: bytes, candidates: Iterable[bytes], anchors: TrustAnchors, now: datetime
 ) -> InstallableChain | Rejection:
     """Return an installed leaf with the intermediates to serve with it, from foreign candidates; else why not."""
     chain = read_chain((leaf_der, *dict.fromkeys(candidates)), anchors, now)

@@ -16,7 +16,7 @@ from audit.probe.fetch import Fetcher, FetchPolicy
 from audit.probe.revocation import RevocationContext, RevocationFetcher
 from audit.verdict import Finding, Inconclusive, Judgement
 from audit.x509.path.served_chain import read_chain
-from audit.x509.path.trust_store import Anchors
+from audit.x509.path.trust_store import TrustAnchors
 from tests.lab.authorities import Authorities, found_authorities
 from tests.lab.certificates import RECIPES
 from tests.lab.leaves import Served
@@ -40,7 +40,7 @@ class Ca:
         """Publish what the CA says now, ask, and judge."""
         for url, content in self.authorities.published().items():
             (self.docroot / url.rpartition("/")[2]).write_bytes(content)
-        anchors = Anchors({"lab.pem": [der(self.authorities.root.certificate)]})
+        anchors = TrustAnchors({"lab.pem": [der(self.authorities.root.certificate)]})
         chain_der = tuple(map(der, given.chain))
         seen = replace(
             observed(replace(served(), chain_der=chain_der, ocsp_der=given.staple)), observed_at=self.authorities.now

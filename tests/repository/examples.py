@@ -24,7 +24,7 @@ from audit.firewall.iptables import read_iptables
 from audit.observation import DnsView, HostView, HttpProbe, InstalledFile, Observation, ProbeFailure
 from audit.observation.cpanel import CpanelState, Token
 from audit.observation.firewall import Firewall
-from audit.x509.path.trust_store import Anchors
+from audit.x509.path.trust_store import TrustAnchors
 from tests.support.endpoint_facts import (
     GOOD,
     HOST,
@@ -180,7 +180,7 @@ def example(check_id: str) -> str | None:
     observation = OBSERVATIONS.get(check_id)
     if observation is None:
         return None
-    anchors = Anchors({"mozilla": [ROOT.der, EDWARDS.der, ocsp.ROOT.der]})
+    anchors = TrustAnchors({"mozilla": [ROOT.der, EDWARDS.der, ocsp.ROOT.der]})
     keys = KeyIndex()
     for seen in shared_keys():
         keys.add(seen)

@@ -7,7 +7,7 @@ from audit.observation import DnsView, Handshake, HostView, InstalledFile, Obser
 from audit.policy import Policy, load_profile
 from audit.x509.certificate import Certificate, read_certificate
 from audit.x509.path.served_chain import Chain, read_chain
-from audit.x509.path.trust_store import Anchors
+from audit.x509.path.trust_store import TrustAnchors
 from tests.support.x509.certificates import NOW, Draft, ca, leaf
 
 ROOT = ca("CN=Root")
@@ -27,17 +27,17 @@ def certificate(draft: Draft) -> Certificate:
     return read_certificate(draft.der)
 
 
-def public(*drafts: Draft) -> Anchors:
+def public(*drafts: Draft) -> TrustAnchors:
     """Return anchors that count as publicly trusted; the root where none is given."""
-    return Anchors({"mozilla": [draft.der for draft in drafts or (ROOT,)]})
+    return TrustAnchors({"mozilla": [draft.der for draft in drafts or (ROOT,)]})
 
 
-def private(*drafts: Draft) -> Anchors:
+def private(*drafts: Draft) -> TrustAnchors:
     """Return anchors of the user's own; the root where none is given."""
-    return Anchors({"corp.pem": [draft.der for draft in drafts or (ROOT,)]})
+    return TrustAnchors({"corp.pem": [draft.der for draft in drafts or (ROOT,)]})
 
 
-def chain(*drafts: Draft, anchors: Anchors | None = None) -> Chain:
+def chain(*drafts: Draft, anchors: TrustAnchors | None = None) -> Chain:
     """Return the chain in which these drafts are sent; a leaf alone comes with the good intermediate."""
     sent = drafts if len(drafts) != 1 else (*drafts, INTERMEDIATE)
     return read_chain(tuple(draft.der for draft in sent), anchors or public(), NOW)

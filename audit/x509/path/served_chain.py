@@ -13,10 +13,10 @@ from itertools import pairwise
 from audit.x509.algorithms import is_signed_by
 from audit.x509.certificate import Certificate, path_members, read_certificate
 from audit.x509.path.builder import Path, Search, links_leniently, may_be_key_of
-from audit.x509.path.trust_store import LINKED, Anchors
+from audit.x509.path.trust_store import LINKED, TrustAnchors
 from audit.x509.path.validator import Validation, validate_path
 
-__all__ = ["Anchors", "Chain", "Validation", "read_chain", "validate_path"]
+__all__ = ["Chain", "TrustAnchors", "Validation", "read_chain", "validate_path"]
 
 
 class EmptyChain(LookupError):
@@ -33,7 +33,7 @@ class Chain:
     """
 
     certificates: tuple[Certificate, ...]
-    anchors: Anchors
+    anchors: TrustAnchors
     at: datetime
     validation: Validation
     path: tuple[Certificate, ...] | None = None
@@ -98,7 +98,7 @@ class Chain:
 
 
 @lru_cache(maxsize=2048)
-def read_chain(chain_der: tuple[bytes, ...], anchors: Anchors, at: datetime) -> Chain:
+def read_chain(chain_der: tuple[bytes, ...], anchors: TrustAnchors, at: datetime) -> Chain:
     """Read a chain as sent, leaf first, as of a time; never raises. An unreadable certificate in it leads nowhere."""
     certificates = tuple(map(read_certificate, chain_der))
     if not certificates or not certificates[0].has_readable(*LINKED):

@@ -18,7 +18,7 @@ LINKED = ("canonical_subject", "canonical_issuer")
 """The fields without which a certificate cannot be in a path."""
 
 
-class Anchors:
+class TrustAnchors:
     """Trust anchors from sources by name, publicly trusted ones first; unreadable ones are left out."""
 
     def __init__(self, sources: Mapping[str, Iterable[bytes]]) -> None:

@@ -25,7 +25,7 @@ from audit.host.discovery import Discovery, Login, assemble, discover
 from audit.host.handshake import HostInside
 from audit.observation.website import Docroot
 from audit.probe import Target
-from audit.x509.path.trust_store import Anchors
+from audit.x509.path.trust_store import TrustAnchors
 from remediate.challenges import SOLVERS
 from remediate.execution.context import ConfiguredIssuer, RunContext
 from remediate.execution.host_context import HostContext, docroot_on
@@ -140,7 +140,7 @@ def _run_context(options: Options, journal: Journal) -> RunContext:
         hosts=_hosts(options, discovered, targets),
         issuer=ConfiguredIssuer(store, "store", options.key_type),
         solver=SOLVERS["http-csr-hash"],
-        anchors=Anchors({"lab": [one.public_bytes(Encoding.DER) for pem in pems for one in pem]}),
+        anchors=TrustAnchors({"lab": [one.public_bytes(Encoding.DER) for pem in pems for one in pem]}),
         clock=lambda: datetime.now(UTC) + timedelta(seconds=options.ahead_s),
         lock_holder=f"test, process {os.getpid()}",
         timeouts=Timeouts(options.confirmation_s, options.proof_s, issuance_s=options.issuance_s, look_s=0.05),

@@ -22,7 +22,7 @@ from audit.endpoint import Endpoint
 from audit.observation import HostView, InstalledFile
 from audit.probe import Limits, Target
 from audit.probe.dns.records import RecordSet, RecordType
-from audit.x509.path.trust_store import Anchors
+from audit.x509.path.trust_store import TrustAnchors
 from remediate.challenges import SOLVERS
 from remediate.challenges.dns_lookup import LookUps
 from remediate.execution.context import ConfiguredIssuer, Network, RunContext
@@ -223,7 +223,7 @@ def run_context(journal: Journal, ca: Any, *places: Place, **changes: Any) -> Ru
         },
         issuer=ConfiguredIssuer(ca, "ca"),
         solver=SOLVERS["http-csr-hash"],
-        anchors=Anchors({"lab": [AUTHORITY.root.certificate.public_bytes(Encoding.DER)]}),
+        anchors=TrustAnchors({"lab": [AUTHORITY.root.certificate.public_bytes(Encoding.DER)]}),
         clock=lambda: datetime.now(UTC),
         lock_holder="a test",
         network=Network(NoRecords()),

@@ -12,7 +12,7 @@ from typing import Protocol
 
 import pytest
 
-from audit.x509.path.trust_store import Anchors
+from audit.x509.path.trust_store import TrustAnchors
 from remediate.issuers import FaultKind, Issuer, IssuerFault, Order, OrderRequest
 from remediate.pki.issued_chain import Expected, InstallableChain, IssuedPem, Rejection, check_issued
 from tests.support.store.misconduct import RETRY_AFTER_S
@@ -29,7 +29,7 @@ class Counterpart(Protocol):
     intruder: Issuer  # the same with a secret that the CA does not know
     absent: Issuer  # the same, of a CA where nobody listens
     secret: str
-    anchors: Anchors
+    anchors: TrustAnchors
 
     def publish(self, order: OrderRequest) -> None:
         """Have the CA find what it looks for to validate an order."""

@@ -26,7 +26,7 @@ from audit.x509.lint.profile import PROFILE_RULES
 from audit.x509.lint.revocation_and_sct import REVOCATION, TRANSPARENCY
 from audit.x509.loading import UnreadableField
 from audit.x509.path.served_chain import Chain, read_chain, validate_path
-from audit.x509.path.trust_store import Anchors
+from audit.x509.path.trust_store import TrustAnchors
 from audit.x509.pem import certificates_of
 from audit.x509.revocation.crl import RevocationList, read_crl
 from audit.x509.revocation.ocsp import nonce_of, ocsp_request, read_ocsp
@@ -194,5 +194,5 @@ def _read_revocation(chain: Chain, evidence: Evidence) -> None:
 
 
 @lru_cache(maxsize=8)
-def _anchors(root: bytes) -> Anchors:
-    return Anchors({"mozilla": [root]})
+def _anchors(root: bytes) -> TrustAnchors:
+    return TrustAnchors({"mozilla": [root]})

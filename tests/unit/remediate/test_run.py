@@ -10,7 +10,7 @@ import pytest
 
 import remediate
 from audit.config import read_configuration
-from audit.x509.path.trust_store import Anchors
+from audit.x509.path.trust_store import TrustAnchors
 from remediate.model.audit_results import AuditResults
 from remediate.model.options import RunOptions
 from remediate.model.plan import Plan
@@ -24,7 +24,7 @@ NOTHING = AuditResults((), {}, is_complete=True)
 @pytest.fixture
 def options(tmp_path: Path) -> RunOptions:
     (tmp_path / "sslaudit.toml").write_text("")
-    return RunOptions(read_configuration(tmp_path, None), tmp_path / "state", Anchors({}), "a test")
+    return RunOptions(read_configuration(tmp_path, None), tmp_path / "state", TrustAnchors({}), "a test")
 
 
 def test_run_without_findings_plans_and_notifies_nothing(options: RunOptions) -> None:
@@ -47,7 +47,7 @@ def test_dry_run_names_the_channels_and_sends_nothing(tmp_path: Path, monkeypatc
         '[mail]\nto = ["admin@example.com", "root"]\nsmtp = "smtp://relay.example.com"\n'
         '[notify.ops]\nkind = "webhook"\nurl = "https://hooks.example.com/t0ken"\nsecret = { env = "HOOK_SECRET" }\n'
     )
-    both = RunOptions(read_configuration(tmp_path, None), tmp_path / "state", Anchors({}), "a test")
+    both = RunOptions(read_configuration(tmp_path, None), tmp_path / "state", TrustAnchors({}), "a test")
     assert list(dry_run(both, NOTHING, (), verbose=False))[1:] == [
         "if there is news, [notify.ops] notifies: webhook to https://hooks.example.com",
         "if there is news, [mail] notifies: email to admin@example.com, root by relay.example.com:587",
@@ -56,7 +56,7 @@ def test_dry_run_names_the_channels_and_sends_nothing(tmp_path: Path, monkeypatc
 
 def test_dry_run_names_the_contacts_of_hosts_as_recipients(tmp_path: Path) -> None:
     (tmp_path / "sslaudit.toml").write_text('[mail]\nsmtp = "sendmail"\n')
-    local = RunOptions(read_configuration(tmp_path, None), tmp_path / "state", Anchors({}), "a test")
+    local = RunOptions(read_configuration(tmp_path, None), tmp_path / "state", TrustAnchors({}), "a test")
     assert list(dry_run(local, NOTHING, (), verbose=False))[1:] == [
         "if there is news, [mail] notifies: email to the contacts of each host by /usr/sbin/sendmail"
     ]

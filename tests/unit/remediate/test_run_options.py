@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from audit.config import read_configuration
-from audit.x509.path.trust_store import Anchors
+from audit.x509.path.trust_store import TrustAnchors
 from remediate.model.options import RunLimits, RunOptions
 
 WRITTEN = """
@@ -32,7 +32,7 @@ exclude_names = ["*.legacy.example.com"]
 def options(folder: Path, text: str, issuer: str | None = None) -> RunOptions:
     """Return the assignment of a run with this configuration."""
     (folder / "sslaudit.toml").write_text(text)
-    return RunOptions(read_configuration(folder, None), folder, Anchors({}), "a test", issuer=issuer)
+    return RunOptions(read_configuration(folder, None), folder, TrustAnchors({}), "a test", issuer=issuer)
 
 
 def test_how_far_a_run_may_go_stands_in_the_configuration(tmp_path: Path) -> None:

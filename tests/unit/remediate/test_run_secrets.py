@@ -14,7 +14,7 @@ import pytest
 import remediate.run
 from audit.config import known_secrets, read_configuration
 from audit.redaction import Secrets
-from audit.x509.path.trust_store import Anchors
+from audit.x509.path.trust_store import TrustAnchors
 from remediate.model.case import StepDetail
 from remediate.model.options import RunOptions
 from remediate.model.outcome import Attempt, CaseResult
@@ -64,7 +64,7 @@ def options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunOptions:
     for name, text in (("sslaudit.toml", WRITTEN), ("other-token", ALL[1]), ("mail-password", ALL[2])):
         (tmp_path / name).write_text(text)
         (tmp_path / name).chmod(0o600)
-    return RunOptions(read_configuration(tmp_path, None), tmp_path / "state", Anchors({}), "a test")
+    return RunOptions(read_configuration(tmp_path, None), tmp_path / "state", TrustAnchors({}), "a test")
 
 
 def test_every_secret_of_the_configuration_is_known(options: RunOptions) -> None:

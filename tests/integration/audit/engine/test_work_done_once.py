@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from audit.observation import Handshake, Observation
 from audit.probe.fetch import Fetcher, FetchPolicy
 from audit.probe.revocation import RevocationContext, RevocationFetcher
-from audit.x509.path.trust_store import Anchors
+from audit.x509.path.trust_store import TrustAnchors
 from bench.evidence import sources, to_der
 from bench.judgement import counted
 from bench.servers import Publisher
@@ -38,7 +38,7 @@ def test_endpoints_of_one_ca_fetch_its_crl_once() -> None:
             )
             for _ in range(ENDPOINTS)
         ]
-        anchors = Anchors({"corp.pem": [to_der(root.certificate)]})
+        anchors = TrustAnchors({"corp.pem": [to_der(root.certificate)]})
         context = RevocationContext(anchors, lambda _: WEBPKI, lambda: datetime.now(UTC))
         revocation = RevocationFetcher(Fetcher(FetchPolicy(allow_private=True)), context)
         chains = [(to_der(leaf.certificate), to_der(intermediate.certificate)) for leaf in leaves]

@@ -28,7 +28,7 @@ from audit.probe.http_request import HttpRequest
 from audit.probe.revocation import Reply, RevocationContext, RevocationFetcher
 from audit.verdict import Judgement
 from audit.x509.path.served_chain import read_chain
-from audit.x509.path.trust_store import Anchors
+from audit.x509.path.trust_store import TrustAnchors
 from tests.support.cpu_time import at_most_cpu_s
 from tests.support.endpoint_facts import WEBPKI, observed, served
 from tests.support.probe.scripted_server import Conversation, answering, conversing, silent
@@ -39,7 +39,7 @@ from tests.support.x509.crls import Entry, crl, pointing
 from tests.support.x509.ocsp_responses import CA, GOOD, HOUR, LEAF, REVOKED, ROOT, Answer, delegate, responders
 from tests.support.x509.paths import Made, new_leaf
 
-ANCHORS = Anchors({"corp.pem": [ROOT.der]})
+ANCHORS = TrustAnchors({"corp.pem": [ROOT.der]})
 ANYWHERE = FetchPolicy(allow_private=True, deadline_s=30.0)
 GIVEN = RevocationContext(ANCHORS, lambda _: WEBPKI, lambda: NOW)
 QUESTION = HttpRequest("http://ca.example.com/ca.crl")
@@ -95,7 +95,7 @@ def test_where_nothing_is_to_be_asked_no_place_is_named(ca: Conversation) -> Non
     assert asking().place(observed()) is None
     assert asking().place(seen(LEAF.having(pointing("ldap://ca/x")))) is None
     assert asking(given=replace(GIVEN, is_wanted=lambda _: False)).place(asked) is None
-    foreign = replace(GIVEN, anchors=Anchors({}))
+    foreign = replace(GIVEN, anchors=TrustAnchors({}))
     assert asking(given=foreign).place(asked) is None  # who is not trusted makes us call nobody
     without = replace(load_profile("webpki"), disabled={"cert.revoked": "not here"})
     assert asking(given=replace(GIVEN, policy_of=lambda _: Policy((without,)))).place(asked) is None

@@ -11,7 +11,7 @@ from audit.analysis.chains import completing_file
 from audit.checks import test_certificate, test_chain
 from audit.x509.path.builder import MAX_SIGNATURES
 from audit.x509.path.served_chain import Chain, read_chain
-from audit.x509.path.trust_store import Anchors
+from audit.x509.path.trust_store import TrustAnchors
 from tests.integration.audit.x509.conftest import Forge
 from tests.support.endpoint_facts import (
     GOOD,
@@ -55,7 +55,7 @@ def test_an_anchor_of_the_users_own_is_not_public() -> None:
 
 
 def test_an_anchor_in_both_sources_is_public() -> None:
-    both = Anchors({"corp.pem": [ROOT.der], "system": [ROOT.der]})
+    both = TrustAnchors({"corp.pem": [ROOT.der], "system": [ROOT.der]})
     assert chain(GOOD, anchors=both).anchor_source == "system"
 
 
@@ -214,7 +214,7 @@ def test_a_forgeable_intermediate_is_weak_and_a_forgeable_anchor_is_not(forge: F
     weak_root = forge(root, "sha1")
     intermediate = ca("CN=Weak", root)
     good = leaf().by(intermediate)
-    anchors = Anchors({"mozilla": [weak_root]})
+    anchors = TrustAnchors({"mozilla": [weak_root]})
     assert passes(
         test_certificate.test_signed_strongly,
         chain=read_chain((good.der, intermediate.der), anchors, NOW),

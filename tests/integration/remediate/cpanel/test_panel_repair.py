@@ -15,7 +15,7 @@ from audit.endpoint import Endpoint
 from audit.host.discovery import Discovery
 from audit.observation import HostView, InstalledFile, Observation
 from audit.probe import Target
-from audit.x509.path.trust_store import Anchors
+from audit.x509.path.trust_store import TrustAnchors
 from remediate.cpanel.panel import PanelService
 from remediate.deployment.replace import REPLACE
 from remediate.execution.case_context import CaseContext, NotFoundOnHost
@@ -179,7 +179,7 @@ def case_context(tmp_path: Path, journal: Journal, service: str, *paths: tuple[s
     files = tuple(InstalledFile(path, "certificate", real) for path, real in paths)
     view = HostView("server", "ssh://server", is_cpanel=True, service=service, files=files)
     whole = Observation(Endpoint.of_host("server", "ssh://server"), datetime.now(UTC), server=view)
-    options = RunOptions(read_configuration(tmp_path, None), tmp_path, Anchors({}), "a test")
+    options = RunOptions(read_configuration(tmp_path, None), tmp_path, TrustAnchors({}), "a test")
     found = Discovery(whole, (Target(endpoint, server=view),))
     used = tuple(UsedFile(service, path, "certificate") for path, _ in paths)
     case = Case("c4f3", "server", "ssh://server", Repair.REISSUE, (NAME,), (service,), (str(endpoint),), used, (), ())

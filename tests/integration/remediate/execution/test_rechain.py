@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from audit.x509.path.trust_store import Anchors
+from audit.x509.path.trust_store import TrustAnchors
 from remediate.execution.scheduler import repair
 from remediate.model.case import Repair
 from remediate.model.options import Concurrency
@@ -171,6 +171,6 @@ def test_where_the_new_chain_is_not_served_the_old_files_are_put_back(place: Pla
 
 def test_without_an_anchor_nothing_is_touched(place: Place, journal: Journal) -> None:
     plant_chain(place, [INTERMEDIATE, INTERMEDIATE])
-    run = run_context(journal, Ca(), place, anchors=Anchors({}))
+    run = run_context(journal, Ca(), place, anchors=TrustAnchors({}))
     (ending,) = repair([rechaining(place, "chain.order")], run, CONCURRENCY)
     assert (ending.cause, (place.folder / "tls.crt").is_symlink()) == ("fetch.no-issuer", False)

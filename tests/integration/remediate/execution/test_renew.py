@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from audit.x509.path.trust_store import Anchors
+from audit.x509.path.trust_store import TrustAnchors
 from remediate.execution.scheduler import repair
 from remediate.model.case import Case
 from remediate.model.options import Concurrency
@@ -51,7 +51,7 @@ def test_what_is_served_afterwards_and_not_trusted_is_told_and_not_called_withou
 ) -> None:
     leaf, renew = successor(place)
     write_agent(tmp_path / "bin/dehydrated", "--cron", renew)
-    nobody = run_context(journal, Ca(), place, anchors=Anchors({"nobody": []}))
+    nobody = run_context(journal, Ca(), place, anchors=TrustAnchors({"nobody": []}))
     (ending,) = repair([owned(place, "dehydrated")], nobody, CONCURRENCY)
     assert (ending.ended_as, ending.cause, place.served) == ("failed", "proof.failed", leaf), ending
     assert "was reloaded, but" in ending.note

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from audit.x509.path.trust_store import Anchors
+from audit.x509.path.trust_store import TrustAnchors
 from remediate.execution.context import RunContext
 from remediate.execution.scheduler import repair
 from remediate.issuers import IssuerFault
@@ -290,7 +290,7 @@ def test_a_certificate_that_is_refused_for_days_is_given_up_and_ordered_anew(
     places: tuple[Place, Place, Place], journal: Journal, age: timedelta
 ) -> None:
     place, ca = places[0], Ca(placed=NOW - age)
-    [ending] = repair([place.case()], run_context(journal, ca, place, anchors=Anchors({"other": []})), CONCURRENCY)
+    [ending] = repair([place.case()], run_context(journal, ca, place, anchors=TrustAnchors({"other": []})), CONCURRENCY)
     assert ending.cause == "issuer.answer"
     pending = place.folder.parent / "sslaudit" / place.case().id / "pending"
     assert (ending.note.endswith("it is given up"), pending.exists()) == (bool(age), not age)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from audit.x509.path.trust_store import Anchors
+from audit.x509.path.trust_store import TrustAnchors
 from remediate.issuers import Issuer, IssuerEndpoint, OrderRequest
 from remediate.issuers.store import Store as Client
 from tests.support.http.validation_website import Website, serving_website
@@ -28,7 +28,7 @@ class StoreAndClient:
     intruder: Issuer
     absent: Issuer
     secret: str
-    anchors: Anchors
+    anchors: TrustAnchors
 
     def publish(self, order: OrderRequest) -> None:
         self.website.publish(order)
@@ -63,5 +63,5 @@ class TestStore(Conformance):
                     intruder=client(store.base_url, "someone-elses-token"),
                     absent=client(f"http://127.0.0.1:{closed.getsockname()[1]}", store.token),
                     secret=store.token,
-                    anchors=Anchors({"lab": [root]}),
+                    anchors=TrustAnchors({"lab": [root]}),
                 )

@@ -15,7 +15,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.verification import PolicyBuilder
-from cryptography.x509.verification import Store as Anchors
+from cryptography.x509.verification import Store as TrustAnchors
 
 from remediate.issuers import OrderRequest
 from tests.support.http.validation_website import Website, challenge_of, serving_website
@@ -99,7 +99,7 @@ def test_what_it_signs_is_valid_for_clients(bench: Bench) -> None:
     answer = bench.poll()
     leaf = x509.load_pem_x509_certificate(answer["certificate"].encode())
     bundle = x509.load_pem_x509_certificates(answer["ca_bundle"].encode())
-    verifier = PolicyBuilder().store(Anchors([bench.store.authority.root.certificate]))
+    verifier = PolicyBuilder().store(TrustAnchors([bench.store.authority.root.certificate]))
     assert verifier.build_server_verifier(x509.DNSName(NAME)).verify(leaf, bundle)
 
 

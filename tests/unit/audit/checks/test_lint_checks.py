@@ -21,7 +21,7 @@ from audit.verdict import Finding
 from audit.x509.lint import day
 from audit.x509.lint.profile import PROFILE_RULES
 from audit.x509.path.served_chain import Chain, read_chain
-from audit.x509.path.trust_store import Anchors
+from audit.x509.path.trust_store import TrustAnchors
 from audit.x509.violation import PathViolation
 from tests.support.endpoint_facts import (
     GOOD,
@@ -189,7 +189,7 @@ def test_without_a_responder_nothing_can_be_stapled_and_the_certificate_is_repla
 def revocation_chain(above: tuple[Made, ...] = (CA,)) -> Chain:
     """Return the chain of the leaf that answers are about."""
     sent = tuple(one.der for one in (ASKED, *above))
-    return read_chain(sent, Anchors({"mozilla": [REVOCATION_ROOT.der]}), NOW)
+    return read_chain(sent, TrustAnchors({"mozilla": [REVOCATION_ROOT.der]}), NOW)
 
 
 def answered(staple: bytes | None, above: tuple[Made, ...] = (CA,)) -> dict[str, object]:

@@ -16,7 +16,7 @@ from audit.observation import Observation, RevocationAnswer, RevocationSource
 from audit.policy import Policy, Profile, load_profile
 from audit.x509.certificate import read_certificate
 from audit.x509.path.served_chain import Chain, read_chain
-from audit.x509.path.trust_store import Anchors
+from audit.x509.path.trust_store import TrustAnchors
 from tests.support.endpoint_facts import WEBPKI, observed, served
 from tests.support.verdicts import finding, inconclusive, not_applicable, passes
 from tests.support.x509.certificates import DAY, NOW
@@ -40,7 +40,7 @@ KEY_COMPROMISE = ((x509.CRLReason(x509.ReasonFlags.key_compromise), False),)
 
 def chain(leaf: Made = ASKED, *above: Made, anchors: tuple[Made, ...] = (ROOT,)) -> Chain:
     sent = tuple(one.der for one in (leaf, *(above or (CA,))))
-    return read_chain(sent, Anchors({"mozilla": [one.der for one in anchors]}), NOW)
+    return read_chain(sent, TrustAnchors({"mozilla": [one.der for one in anchors]}), NOW)
 
 
 def answer(
@@ -154,13 +154,13 @@ def test_what_could_not_be_had_or_believed_is_inconclusive(observation: Observat
 
 def test_who_may_revoke_must_be_known() -> None:
     leaf = ASKED
-    alone = read_chain((leaf.der,), Anchors({"mozilla": [ROOT.der]}), NOW)
+    alone = read_chain((leaf.der,), TrustAnchors({"mozilla": [ROOT.der]}), NOW)
     assert inconclusive(checks.test_not_revoked, **facts(seen(), alone)).because == "chain.incomplete"
     foreign = chain(ASKED, CA, ROOT, anchors=(Made("CN=Other"),))
     assert inconclusive(checks.test_not_revoked, **facts(seen(), foreign)).because == "cert.untrusted"
-    assert inconclusive(checks.test_not_revoked, **facts(seen(), read_chain((b"x",), Anchors({}), NOW))).because == (
-        "cert.malformed"
-    )
+    assert inconclusive(
+        checks.test_not_revoked, **facts(seen(), read_chain((b"x",), TrustAnchors({}), NOW))
+    ).because == ("cert.malformed")
     assert not_applicable(checks.test_not_revoked, **facts(seen(), chain(LEAF, anchors=(Made("CN=Other"),))))
 
 

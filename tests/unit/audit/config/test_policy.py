@@ -28,7 +28,7 @@ from audit.policy import Policy, builtin_profiles, load_profile
 from audit.policy.profile_file import THRESHOLDS
 from audit.policy.thresholds import DatedLimit, Profile
 from audit.verdict import Finding, Judgement, NotApplicable, Severity
-from audit.x509.path.trust_store import Anchors
+from audit.x509.path.trust_store import TrustAnchors
 from tests.support.endpoint_facts import (
     GOOD,
     INTERMEDIATE,
@@ -55,7 +55,7 @@ class Seen:
     """What is judged: a leaf, and what else is not as it should be."""
 
     draft: Draft = GOOD
-    anchors: Anchors | None = None
+    anchors: TrustAnchors | None = None
     old: tuple[str, ...] = ()
     server: HostView | None = None
 

@@ -16,7 +16,7 @@ from audit.evaluation.key_index import KeyIndex
 from audit.policy import BadProfile, builtin_profiles, choose_policy, load_profile, require_checks
 from audit.policy.profile_file import THRESHOLDS
 from audit.policy.thresholds import PolicyNote, Thresholds
-from audit.x509.path.trust_store import Anchors
+from audit.x509.path.trust_store import TrustAnchors
 from tests.repository.documents import checks
 from tests.support.checkout import CHECKOUT
 from tests.support.endpoint_facts import GOOD, chain, private
@@ -188,7 +188,7 @@ def test_profile_with_the_id_of_no_check_is_refused(tmp_path: Path, text: str, m
         profile_named(file, Configuration())
     assert message in str(raised.value)
     with pytest.raises(BadProfile):
-        make_run(AuditSettings(Anchors({}), profiles=(load_profile(file),)), KeyIndex().sharing)
+        make_run(AuditSettings(TrustAnchors({}), profiles=(load_profile(file),)), KeyIndex().sharing)
 
 
 @pytest.mark.parametrize("name", builtin_profiles())

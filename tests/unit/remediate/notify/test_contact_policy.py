@@ -10,7 +10,7 @@ import pytest
 from audit.config import BadConfiguration, read_configuration
 from audit.host.discovery import Discovery
 from audit.observation import HostView, Observation
-from audit.x509.path.trust_store import Anchors
+from audit.x509.path.trust_store import TrustAnchors
 from remediate.model.options import RunOptions
 from remediate.notify.channels.email_body import as_remark
 from remediate.notify.recipients import ContactPolicy, KnownHost, PermittedContacts
@@ -154,7 +154,7 @@ def test_known_names_of_a_host_are_those_that_the_user_wrote(tmp_path: Path) -> 
     assert known["local"].is_local
     assert known["web1.example.com:22"] == KnownHost(names=("web1.example.com",))
     assert known["web2"] == KnownHost(names=("web2.example.org", "web2"))
-    account = notification_settings(RunOptions(configuration, tmp_path, Anchors({}), "a test"), known)
+    account = notification_settings(RunOptions(configuration, tmp_path, TrustAnchors({}), "a test"), known)
     assert account is not None
     assert account.contacts == ContactPolicy(("allowed.example", "recipient.example"), known)
 
@@ -162,4 +162,4 @@ def test_known_names_of_a_host_are_those_that_the_user_wrote(tmp_path: Path) -> 
 def test_allowed_domain_that_is_not_a_domain_is_refused(tmp_path: Path) -> None:
     (tmp_path / "sslaudit.toml").write_text('[mail]\nallowed_domains = ["@example.com"]\n')
     with pytest.raises(BadConfiguration, match=r"\[mail\]: allowed_domains: '@example.com' is not a domain"):
-        notification_settings(RunOptions(read_configuration(tmp_path, None), tmp_path, Anchors({}), "a test"))
+        notification_settings(RunOptions(read_configuration(tmp_path, None), tmp_path, TrustAnchors({}), "a test"))

@@ -11,7 +11,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from audit.x509.path.trust_store import Anchors
+from audit.x509.path.trust_store import TrustAnchors
 from remediate.pki.csr import read_csr
 from remediate.pki.issued_chain import (
     MAX_CERTIFICATES,
@@ -32,7 +32,7 @@ NAME = "www.example.com"
 ROOT = ca("CN=Root")
 INTERMEDIATE = ca("CN=Intermediate", ROOT)
 GOOD = leaf(NAME).by(INTERMEDIATE)
-ANCHORS = Anchors({"root.pem": [ROOT.der]})
+ANCHORS = TrustAnchors({"root.pem": [ROOT.der]})
 ORDERED = Expected(read_csr(csr_pem(NAME, key=GOOD.private_key)), (NAME,))
 
 
@@ -51,21 +51,21 @@ def block(content: bytes) -> str:
 
 
 def verdict(
-    certificate: Draft | str | None, bundle: Draft | str | None = INTERMEDIATE, anchors: Anchors | None = ANCHORS
+    certificate: Draft | str | None, bundle: Draft | str | None = INTERMEDIATE, anchors: TrustAnchors | None = ANCHORS
 ) -> InstallableChain | Rejection:
     """Judge what is sent for the good order."""
     sent = [pem(each) if isinstance(each, Draft) else each for each in (certificate, bundle)]
     return check_issued(IssuedPem(*sent), ORDERED, anchors, NOW)
 
 
-def refusal(*args: Draft | str | Anchors | None) -> str:
+def refusal(*args: Draft | str | TrustAnchors | None) -> str:
     """Return the words of a refusal."""
     judged = verdict(*args)  # type: ignore[arg-type]  # each is of the kind of its place
     assert isinstance(judged, Rejection), judged
     return str(judged)
 
 
-def installable(*args: Draft | str | Anchors | None) -> InstallableChain:
+def installable(*args: Draft | str | TrustAnchors | None) -> InstallableChain:
     """Return what can be installed."""
     judged = verdict(*args)  # type: ignore[arg-type]  # each is of the kind of its place
     assert isinstance(judged, InstallableChain), judged
@@ -202,7 +202,7 @@ def test_a_signature_that_could_be_forged_is_refused() -> None:
     above = new_intermediate("RSA Intermediate", root, now=NOW, key=new_rsa_key(2048))
     good = issue(Leaf(NAME, (NAME,), NOW - DAY), above, key=key_named(f"CN={NAME}"))
     sent = IssuedPem(to_pem(sign_weakly(good, above, "sha1").certificate), to_pem(above.certificate))
-    anchors = Anchors({"root.pem": [root.certificate.public_bytes(Encoding.DER)]})
+    anchors = TrustAnchors({"root.pem": [root.certificate.public_bytes(Encoding.DER)]})
     judged = check_issued(sent, ORDERED, anchors, NOW)
     assert isinstance(judged, Rejection)
     assert judged.reasons == ("the certificate is signed over sha1, of which collisions are known",)

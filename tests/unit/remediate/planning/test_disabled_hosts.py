@@ -13,7 +13,7 @@ from audit.endpoint import Endpoint
 from audit.host.discovery import Discovery
 from audit.observation import HostView, Observation
 from audit.observation.cpanel import CpanelState, Unread
-from audit.x509.path.trust_store import Anchors
+from audit.x509.path.trust_store import TrustAnchors
 from remediate.model.audit_results import audit_results_of
 from remediate.model.options import RunLimits, RunOptions
 from remediate.planning.fleet import is_silenced
@@ -90,7 +90,7 @@ def test_a_run_knows_from_the_host_itself_however_old_its_plan_is(
     whole = Endpoint("", "", 0, None, HOST, f"ssh://root@{HOST}")
     view = HostView(HOST, f"ssh://root@{HOST}", fqdn=NAME, cpanel=state)
     discovery = Discovery(Observation(whole, datetime.now(UTC), server=view))
-    options = RunOptions(read_configuration(tmp_path, None), tmp_path, Anchors({}), "a test")
+    options = RunOptions(read_configuration(tmp_path, None), tmp_path, TrustAnchors({}), "a test")
     with open_journal(tmp_path / "state") as journal:
         excluded = run_context(options, journal, (discovery,)).host(HOST).excluded
     assert says in (excluded or "")

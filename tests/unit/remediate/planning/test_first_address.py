@@ -12,7 +12,7 @@ from audit.endpoint import Endpoint
 from audit.host.discovery import Discovery
 from audit.observation import HostView, Observation
 from audit.policy import load_profile
-from audit.x509.path.trust_store import Anchors
+from audit.x509.path.trust_store import TrustAnchors
 from remediate.model.options import RunOptions
 from remediate.state.journal import open_journal
 from remediate.wiring.run_context import run_context
@@ -32,7 +32,11 @@ def test_a_panels_host_is_judged_as_by_the_panel_unless_another_policy_is_named(
     tmp_path: Path, policies: tuple[str, ...], hosts: set[str]
 ) -> None:
     options = RunOptions(
-        read_configuration(tmp_path, None), tmp_path, Anchors({}), "a test", profiles=tuple(map(load_profile, policies))
+        read_configuration(tmp_path, None),
+        tmp_path,
+        TrustAnchors({}),
+        "a test",
+        profiles=tuple(map(load_profile, policies)),
     )
     with open_journal(tmp_path / "state") as journal:
         run = run_context(options, journal, (found("web1", is_cpanel=True), found("web2", is_cpanel=False)))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from audit.config import BadConfiguration, read_configuration
-from audit.x509.path.trust_store import Anchors
+from audit.x509.path.trust_store import TrustAnchors
 from remediate.issuers import IssuerFault
 from remediate.model.options import RunOptions
 from remediate.wiring.sections import configured_issuer
@@ -20,7 +20,7 @@ STORE = '[remediate]\nissuer = "own"\n[issuer.own]\nkind = "store"\n'
 def options(folder: Path, text: str, issuer: str | None = None) -> RunOptions:
     """Return the assignment of a run with this configuration."""
     (folder / "sslaudit.toml").write_text(text)
-    return RunOptions(read_configuration(folder, None), folder, Anchors({}), "a test", issuer=issuer)
+    return RunOptions(read_configuration(folder, None), folder, TrustAnchors({}), "a test", issuer=issuer)
 
 
 @pytest.mark.parametrize(("text", "issuer"), [(CHOSEN, None), ("", "cpanel")], ids=["a section", "no section"])
