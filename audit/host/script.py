@@ -25,6 +25,8 @@ echo "@FRAME@$nonce"
 _NAMES: Final = re.compile(r"""\bsection[ \t]+("[^"\n]+"|'[^'\n]+'|[^\s;|&]+)""")
 _QUOTED_NAMES: Final = 3  # sections named in a message about an invalid answer
 MAX_PROCESSES: Final = 16  # instances of services whose configuration is read
+_DONE: Final = 'frame "begin done"\nframe "end 0 :"\n'
+"""The last section, which is empty: the answer has arrived whole."""
 ABOUT_HOST: Final = load_shell("audit.host", "host")
 ABOUT_LAYOUT: Final = r"""
 layout_@NAME@() {
@@ -97,7 +99,7 @@ def _prologue() -> str:
 def composed(script: Script, nonce: str | None) -> str:
     """Return the whole text for a shell; without a nonce the host makes one and prints it first."""
     begin = prologue(nonce) if nonce else filled(_NONCE_SCRIPT, FRAME=_FRAME) + _prologue()
-    return f"{{\n{begin}{script.body}section done :\nexit 0\n}} </dev/null\n"
+    return f"{{\n{begin}{script.body}{_DONE}exit 0\n}} </dev/null\n"
 
 
 def nonce_in(text: str) -> str | None:

@@ -72,6 +72,9 @@ hide_values() {
 s/\(^\|[^A-Za-z0-9_./]\)\([A-Za-z0-9_]*\([Pp][Aa][Ss][Ss]\(_*[Pp][Hh][Rr][Aa][Ss][Ee]\|[Ww][Oo]*[Rr]*[Dd]\)\|_[Pp][Ww][Dd]\|[Ss][Ee][Cc][Rr][Ee][Tt]\|[Tt][Oo][Kk][Ee][Nn]\|[Cc][Rr][Ee][Dd][Ee][Nn][Tt][Ii][Aa][Ll]\|[Aa][Pp][Ii]_*[Kk][Ee][Yy]\|[Aa][Uu][Tt][Hh][Oo][Rr][Ii][Zz][Aa][Tt][Ii][Oo][Nn]\)[A-Za-z0-9_]*[\"']*[[:space:]]*[=:[:space:]][[:space:]]*\)$1/\1\2(hidden)/g"
 }
 
+# Removes the last line, keys and secrets.
+without_end() { sed "\$d" | without_keys | without_secrets; }
+
 # Runs a command and frames what it prints: at most @BYTES@ bytes, without private keys and secrets.
 # The status "cut" means that the answer was longer.
 section() {
@@ -88,7 +91,11 @@ section() {
   *) rc="cut" ;;
   esac
   frame "begin $name"
-  print "$out" | sed "\$d" | without_keys | without_secrets | sed -n "$only"
+  case $out,$only in
+  "$t_line$nonce "*) ;; # it printed nothing
+  *,p) print "$out" | without_end ;;
+  *) print "$out" | without_end | sed -n "$only" ;;
+  esac
   frame "end $rc $*"
   [ "$rc" != cut ] || return 75
   return "$rc"
