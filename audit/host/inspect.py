@@ -183,7 +183,7 @@ def _config_test(section: Section) -> ConfigTest:
 def _error_lines(text: str) -> str:
     """Return the lines of a program's output that name errors, else the end of the output, on one line."""
     lines = [line.strip() for line in text.splitlines()]
-    errors = [line for line in lines if re.search(r"emerg|error|fatal|denied|invalid|AH\d+", line, re.IGNORECASE)]
+    errors = [line for line in lines if re.search(r"emerg|alert|error|fatal|denied|invalid|AH\d+", line, re.IGNORECASE)]
     return " ".join(errors or lines)[-_DETAIL:]
 
 

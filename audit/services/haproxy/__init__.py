@@ -60,7 +60,8 @@ def _read(dump: ConfigDump, certificates: Mapping[str, CertificateFacts] | None,
     loader = certificate_loader(configuration, dump)
     found = _listeners(configuration, loader, certificates, own_name)
     listeners = tuple(islice(found, _LIMIT))
-    unread = list(configuration.unread)
+    rest = loader.on_host.rest
+    unread = [*configuration.unread, *([f"not all directories of certificates were listed: {rest}"] if rest else [])]
     if next(found, None):
         unread.append(f"haproxy has more than {_LIMIT} certificates and sockets: the rest is not read")
     if dump.text("since").strip() and not dump.words:

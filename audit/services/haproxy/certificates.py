@@ -17,6 +17,8 @@ from audit.services.model import ConfigDump, NamedFile, pair
 
 _RESERVED: Final = (".key", ".issuer", ".ocsp", ".sctl")
 _BUNDLE: Final = (".rsa", ".ecdsa", ".dsa")
+_UNLISTED = re.compile(r"^# cannot read (/.*?|the rest): (.+)$", re.MULTILINE)
+_REST: Final = "the rest"
 _DIRECTORY = re.compile(r"^# directory (?P<path>.+)$")
 
 
@@ -36,7 +38,9 @@ class CertificateFiles:
     directories: Mapping[str, frozenset[str]]
     with_key: frozenset[str]
     lists: Mapping[str, str]
-    refusals: tuple[str, ...]
+    refusals: tuple[str, ...]  # of lists
+    unlisted: Mapping[str, str]  # why a directory was not listed, by path
+    rest: str = ""  # why others were not
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +76,9 @@ class CertificateLoader:
     def _of_path(self, path: str | None, word: str) -> Iterator[Loaded]:
         if path is None:
             yield Loaded(why=_unknown(word))
+        elif path in self.on_host.unlisted:
+            why = f"haproxy loads certificates from {path}, which was not listed: {self.on_host.unlisted[path]}"
+            yield Loaded(why=why)
         elif path in self.on_host.directories:
             for name in sorted(self.on_host.directories[path]):
                 if not name.startswith(".") and not name.endswith(_RESERVED):
@@ -169,8 +176,10 @@ def certificate_files(dump: ConfigDump) -> CertificateFiles:
         elif path is not None and line.startswith(f"{path.rstrip('/')}/"):
             names.append(line.rpartition("/")[2])
     lists = dump.text("crt_lists")
-    refusals = (*unreadable(lists), *unreadable(dump.text("directories")))
-    return CertificateFiles(directories, frozenset(dump.text("with_key").splitlines()), split_files(lists), refusals)
+    with_key = frozenset(dump.text("with_key").splitlines())
+    unlisted = dict(_UNLISTED.findall(dump.text("directories")))
+    rest = unlisted.pop(_REST, "")
+    return CertificateFiles(directories, with_key, split_files(lists), unreadable(lists), unlisted, rest)
 
 
 def certificate_loader(configuration: HaproxyConfiguration, dump: ConfigDump) -> CertificateLoader:

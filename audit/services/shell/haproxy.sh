@@ -43,14 +43,16 @@ if [ -n "$t_user" ] && t_is_ours && [ -r "/proc/$pid/environ" ] && [ -n "$config
   section environment print "$environment"
 fi
 
-if [ -z "$untrusted" ]; then
+# Without a process its variables are not known, and the test would read others.
+if [ "$pid" = 0 ] && with_configuration grep -q '"[^"]*[$]' /dev/null; then untested=yes; else untested=''; fi
+if [ -z "$untrusted$untested" ]; then
   set --
   set -f
   IFS=$t_line
   for f in $given; do set -- "$@" -f "$f"; done
   unset IFS
   set +f
-  section test run_as_process "$pid" "$bin" ${at:+-C "$at"} "$@" -c -q
+  section test run_as_process "$pid" "$bin" ${at:+-C "$at"} "$@" -c
 fi
 section files print_files
 
@@ -91,7 +93,7 @@ $1 == "default-path" && $2 == "origin" { bases[$3] }
   for (i = 1; i < NF; i++) if (kind == "crt-list" ? $i == kind : $i == "crt" || $i == "default-crt") show($(i + 1))
 }' - "$@" | sort -u
 }
-# Prints each directory in which certificates are, and its files; then nothing of those that others could change.
+# Prints each directory in which certificates are, and its files; of one that others could change only why it is not listed.
 list_directories() {
   set -f
   IFS=$t_line
@@ -100,10 +102,10 @@ list_directories() {
   unset IFS
   set +f
   for f in "$@"; do
-    if ! trusted_path "$f"; then print "# cannot read $why"
-    elif [ "$missing,$kind" != ,directory ]; then continue
-    elif ! for_process "$f"; then print "# cannot read $why"
-    elif [ ! -r "$f" ] || [ ! -x "$f" ]; then print "# cannot read $f"
+    [ "$f" != 'the rest' ] || print '# cannot read the rest: more than 400 paths and directories are named'
+    [ -d "$f" ] || continue
+    if ! trusted_path "$f" || ! for_process "$f"; then print "# cannot read $f: $why"
+    elif [ ! -r "$f" ] || [ ! -x "$f" ]; then print "# cannot read $f: the login may not list it"
     else
       print "# directory $f"
       $limit find -L "$f" -maxdepth 1 -type f
@@ -137,7 +139,8 @@ if [ -n "$lists" ]; then
   configuration=$configuration$readable
 fi
 named=$(with_configuration named crt)
-directories=$(print "$named" | awk '{ print; sub(/\/[^\/]*$/, ""); print ($0 == "" ? "/" : $0) }' | sort -u | head -n 400)
+directories=$(print "$named" | awk '{ print; sub(/\/[^\/]*$/, ""); print ($0 == "" ? "/" : $0) }' | sort -u |
+  awk '++count <= 400 { print } END { if (count > 400) print "the rest" }')
 listed=$(list_directories "$directories")
 section directories print "$listed"
 section with_key with_own_key "$listed"

@@ -393,6 +393,28 @@ def test_run_trusted_limits_time_and_gives_a_clean_environment(root: Path, shell
 
 
 @BOTH
+def test_run_as_process_has_the_variables_of_a_process_of_root(shell: str) -> None:
+    its_own = dict.fromkeys(("LD_LIBRARY_PATH", "NOTIFY_SOCKET", "HAPROXY_MWORKER", "HOME"), "/x")
+    with started("/bin/sleep", "60", env={"EDGE": "a 'b'=c", **its_own}) as process:
+        lines = answer(f"run_as_process {process.pid} /usr/bin/env", shell).splitlines()
+    assert "EDGE=a 'b'=c" in lines
+    assert "HOME=/root" in lines
+    assert {line.partition("=")[0] for line in lines} - {"PWD", "SHLVL", "OLDPWD", "_"} == {
+        "EDGE", "HOME", "LC_ALL", "PATH",
+    }  # fmt: skip
+
+
+@BOTH
+def test_run_as_process_has_no_variable_of_a_process_of_another_user(shell: str) -> None:
+    demoted = ("/usr/bin/setpriv", f"--reuid={EVE}", f"--regid={EVE}", "--clear-groups")
+    with started(*demoted, "/bin/sh", "-c", "echo; exec sleep 60", env={"EDGE": "1", "PATH": "/bin"}) as process:
+        assert process.stdout
+        process.stdout.readline()
+        assert "EDGE" not in answer(f"run_as_process {process.pid} /usr/bin/env", shell)
+    assert "HOME=/root" in answer("run_as_process 0 /usr/bin/env", shell)
+
+
+@BOTH
 def test_run_trusted_does_not_run_the_program_of_another_user(eves: Path, shell: str) -> None:
     program = eves / "nginx"
     program.write_text(f"#!/bin/sh\nid -u >{eves}/euid\n")

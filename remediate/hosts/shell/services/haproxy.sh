@@ -32,7 +32,10 @@ check_config() {
       esac
     done
     set +f
-    run_as_process "$pid" "$bin" ${at:+-C "$at"} "$@" -c -q || return 1
+    said=$(run_as_process "$pid" "$bin" ${at:+-C "$at"} "$@" -c 2>&1) || {
+      printf "%s\n" "$said" | grep -v "^.NOTICE"
+      return 1
+    }
   done
 }
 reload() {

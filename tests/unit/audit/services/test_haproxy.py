@@ -185,6 +185,17 @@ def test_directory_is_all_its_files_but_hidden_and_reserved_ones() -> None:
     assert found == ["/c/a.pem", "/c/a.pem", "/c/b.pem", "/c/b.pem.key", "/c/c", "/c/c"]
 
 
+def test_directory_that_was_not_listed_is_unread() -> None:
+    refusals = "# cannot read /c: /c belongs to uid 1000\n# cannot read the rest: more than 400 paths"
+    listeners = haproxy.read(frontend(":443 ssl crt /c/ crt /c/a.pem", directories=refusals))
+    assert [paths(listener) for listener in listeners if listener.port] == [
+        [],
+        [("certificate", "/c/a.pem"), ("key", "/c/a.pem")],
+    ]
+    assert "haproxy loads certificates from /c, which was not listed: /c belongs to uid 1000" in unread(listeners)
+    assert "not all directories of certificates were listed: more than 400 paths" in unread(listeners)
+
+
 @pytest.mark.parametrize(
     ("setting", "files", "with_key", "expected"),
     [
