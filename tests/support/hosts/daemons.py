@@ -70,7 +70,7 @@ class Daemon:
 SCHEMES: Final = {
     443: "https",
     8443: "https",
-    9443: "https",
+    6443: "https",
     993: "imaps",
     143: "imap",
     995: "pop3s",
@@ -124,8 +124,8 @@ defaults
   timeout client 30s
   timeout server 30s
 frontend web
-  bind :9443 ssl crt haproxy/main.pem crt haproxy/second.pem
-  bind [::]:9443 v6only ssl crt haproxy/main.pem crt haproxy/second.pem
+  bind :6443 ssl crt haproxy/main.pem crt haproxy/second.pem
+  bind [::]:6443 v6only ssl crt haproxy/main.pem crt haproxy/second.pem
   http-request deny unless {{ hdr(host) -i {names.main} {names.second} }}
   http-request return status 200 content-type text/plain string "ok"
 """
@@ -243,7 +243,7 @@ DAEMONS: Final = (
     Daemon(
         "haproxy",
         "main",
-        (9443,),
+        (6443,),
         "/etc/init.d/haproxy start",
         "kill -USR2 $(cat /run/haproxy.pid)",
         _haproxy,

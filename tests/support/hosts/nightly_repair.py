@@ -24,7 +24,7 @@ MAILBOX: Final = "/var/mailbox"
 READER: Final = "admin@example.test"
 PASSWORD: Final = "a-password-that-nobody-guesses"
 RELAY: Final = "auditor.example.test"
-_RUN_S: Final = 240.0
+_RUN_S: Final = 480.0
 _CONFIGURATION: Final = """hosts = ["{hostspec}"]
 trust = ["{anchor}", "{store}/store-root.pem"]
 results = "results.jsonl"

@@ -28,7 +28,7 @@ _TOOLS: Final = ("acl", "attr", "iproute2", "openssh-server", "openssl", "procps
 _EVERY_HOST: Final = (*_TOOLS, "busybox", "openssh-client")
 _SYSTEMD_HOST: Final = (
     *(*_TOOLS, "dbus", "libpam-systemd", "systemd", "systemd-sysv"),
-    *("apache2", "dovecot-imapd", "nginx-light"),
+    *("apache2", "dovecot-imapd", "haproxy", "nginx-light"),
 )
 SUITES: Final = {"debian12": "bookworm", "debian13": "trixie", "sid": "sid"}
 """Layers that are a whole Debian release of their own instead of an addition to this machine's."""

@@ -61,7 +61,7 @@ FOUND: Final = {
     (f"{WEB1}/https://{WWW}:443", "cert.expired"),
     (f"{WEB1}/https://{WEB1}:8443", "cert.self-signed"),
     (f"{WEB1}/https://{WWW}:8443", "cert.name-mismatch"),
-    (f"{WEB1}/https://{WWW}:9443", "cert.expired"),
+    (f"{WEB1}/https://{WWW}:6443", "cert.expired"),
     *((f"{WEB1}/{place}", "cert.expiring") for place in (f"imaps://{WEB1}:993", f"imap://{WEB1}:143")),
     *((f"{WEB1}/{place}", "cert.expiring") for place in (f"pop3s://{WEB1}:995", f"pop3://{WEB1}:110")),
     *((f"{WEB1}/{place}", "chain.incomplete") for place in (f"imaps://{WWW}:993", f"imap://{WWW}:143")),

@@ -1,4 +1,4 @@
-"""The nightly repair as a user starts it: five services of one host, mail by a real exim, and nothing left to find."""
+"""The nightly repair as a user starts it: six services of one host, mail by a real exim, and nothing left to find."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from tests.support.hosts.pki import Authority
 
 pytestmark = [pytest.mark.system, pytest.mark.usefixtures("overlays")]
 
-FIVE: Final = ("nginx", "apache", "dovecot", "exim", "pure-ftpd")
+SIX: Final = ("nginx", "apache", "haproxy", "dovecot", "exim", "pure-ftpd")
 PLACES: Final = (
-    (443, None), (8443, None), (993, None), (995, None), (465, None),
+    (443, None), (8443, None), (6443, None), (993, None), (995, None), (465, None),
     (25, "smtp"), (143, "imap"), (110, "pop3"), (21, "ftp"),
 )  # fmt: skip
 _LISTING: Final = r"find /etc/ssl /etc/nginx /var/lib/sslaudit /var/www -printf '%p %l %s %T@ %C@ %m %u %g\n' | sort"
@@ -43,9 +43,9 @@ class Nights:
 
 @pytest.fixture(scope="module")
 def nights(overlays: None, authority: Authority) -> Iterator[Nights]:  # noqa: ARG001 - overlays skips or fails first
-    with running_fleet(authority, *FIVE, over_ssh=True) as fleet:
+    with running_fleet(authority, *SIX, over_ssh=True) as fleet:
         night = prepare(fleet, authority, by_relay=True)
-        with fleet.watching(443, 8443, 993, 995, 465, 25) as watch, fleet.watching(21) as ftp:
+        with fleet.watching(443, 8443, 6443, 993, 995, 465, 25) as watch, fleet.watching(21) as ftp:
             first = night.run()
             seen = watch.saw_no_failure()
             restarted = json.loads(ftp.end())
@@ -58,7 +58,7 @@ def leaves(host: Host) -> set[bytes]:
     return {served(host, port, WEB1, word)[0].signature for port, word in PLACES}
 
 
-def test_one_key_and_one_order_are_served_by_all_five_on_every_port(nights: Nights) -> None:
+def test_one_key_and_one_order_are_served_by_all_six_on_every_port(nights: Nights) -> None:
     assert nights.first.status == 0, nights.first.explain()
     assert (nights.fleet.orders(), len(leaves(nights.fleet.web1))) == (1, 1)
     assert leaf_of(nights.fleet.planted.old).signature not in leaves(nights.fleet.web1)
