@@ -90,7 +90,7 @@ def _unread(sections: Mapping[str, Section], user: str) -> Iterator[Unread]:
         denied = dict.fromkeys(line.removeprefix(_CANNOT) for line in lines if line.startswith(_CANNOT))
         yield from (Unread(matter, f"{user} may not read {path}") for path in denied)
         if any(sections.get(name, Section("", None)).rc is None for name in names):
-            yield Unread(matter, "the host's answer about it was cut off")
+            yield Unread(matter, "the host's response about it was cut off")
 
 
 def is_address(text: str) -> bool:

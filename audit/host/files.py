@@ -102,7 +102,7 @@ def _fault(file: NamedFile, words: Mapping[str, str]) -> tuple[FileFault | None,
     if file.kind != "key":
         return None, ""
     return {
-        "encrypted": ("encrypted", "the key is encrypted: its passphrase is not asked for"),
+        "encrypted": ("encrypted", "the key is encrypted, and the audit has no passphrase"),
         "none": ("unparseable", "there is no private key in it"),
         "unparseable": ("unparseable", "openssl cannot read the key in it"),
         "no-openssl": (None, "there is no openssl on the host to take the key's digest"),

@@ -29,7 +29,7 @@ _FAILURES: Final[tuple[tuple[str, Stage, FailureKind, str], ...]] = (
     (r"Didn't find STARTTLS|[Nn]o starttls|STARTTLS not supported|Didn't found starttls", "starttls", "not-offered",
      "STARTTLS is not offered"),
     (r"wrong version number|packet length too long|unknown protocol|http request", "handshake", "garbage",
-     "the answer is not TLS"),
+     "the response is not TLS"),
     (r"alert (?P<name>[\w ]+)", "handshake", "alert", "TLS alert"),
     (r"no protocols available|unsupported protocol|no shared|no ciphers", "handshake", "no-shared",
      "no version or cipher in common"),
@@ -122,5 +122,5 @@ def _failure(address: str, section: Section) -> ProbeFailure:
                 stage, kind, f"from the host itself: {meaning}{f' {name.strip()}' if name else ''}", address
             )
     if section.rc in (124, 137, 143, None):
-        return ProbeFailure("handshake", "timeout", "from the host itself: no answer in time", address)
+        return ProbeFailure("handshake", "timeout", "from the host itself: no response in time", address)
     return ProbeFailure("handshake", "closed", "from the host itself: no handshake", address)

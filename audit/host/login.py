@@ -36,8 +36,8 @@ _REASONS: Final[tuple[tuple[str, FailureKind, str], ...]] = (
      "denied", "the login was refused: which key or user may log in?"),
     (r"Could not resolve|Name or service not known|No address associated|Temporary failure in name resolution|gaierror",
      "unresolvable", "the host's name has no address"),
-    (r"Connection refused|Unable to connect to port", "refused", "nothing answers at the login's port"),
-    (r"timed out|TimeoutError|Operation timed out", "timeout", "the host did not answer in time"),
+    (r"Connection refused|Unable to connect to port", "refused", "nothing responds at the login's port"),
+    (r"timed out|TimeoutError|Operation timed out", "timeout", "the host did not respond in time"),
     (r"No route to host|Network is unreachable|Host is down", "unreachable", "there is no route to the host"),
     (r"must install paramiko|No module named 'paramiko'", "no-command", "install paramiko, or write ssh://HOST"),
     (r"ansible(-inventory)?: (command )?not found", "no-command", "install ansible to use its inventory"),
@@ -119,7 +119,7 @@ class Host:
         try:
             sections = read_sections(nonce, text, script.expects) if nonce else {}
         except InvalidAnswer as error:
-            return ProbeFailure("host", "broken", f"{self.hostspec}: the answer is not valid: {error}")
+            return ProbeFailure("host", "broken", f"{self.hostspec}: the response is not valid: {error}")
         if "done" in sections and not finished.cut:
             return sections
         return self._failure_of(finished, "host" if sections else "login")
@@ -172,7 +172,7 @@ class Host:
             return failure
         last = last_line(output) or "no output"
         if finished.rc in (126, 127):
-            return ProbeFailure(stage, "no-command", f"{self.hostspec}: no POSIX shell answers there ({last})")
+            return ProbeFailure(stage, "no-command", f"{self.hostspec}: no POSIX shell responds there ({last})")
         return ProbeFailure(stage, "broken", f"{self.hostspec}: the login ended with {finished.rc} ({last})")
 
     def _output_of(self, finished: Finished) -> str:

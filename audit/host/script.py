@@ -137,7 +137,7 @@ def _verify(names: Iterable[str], expects: Callable[[str], bool]) -> None:
             unexpected.append(name)
         seen.add(name)
     if repeated or unexpected:
-        reasons = (("appears twice", repeated), ("was not asked for", unexpected))
+        reasons = (("appears twice", repeated), ("was not requested", unexpected))
         problems = (f"section {_quoted(sections)} {problem}" for problem, sections in reasons if sections)
         raise InvalidAnswer("; ".join(problems))
 

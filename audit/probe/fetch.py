@@ -118,7 +118,7 @@ def _awaited(
     try:
         return pending.result(deadline.left_s if deadline else None)
     except TimeoutError:
-        return Unfetched(request.url, "timeout", "no whole answer in time")
+        return Unfetched(request.url, "timeout", "no complete response in time")
 
 
 def may_be_called(address: str) -> bool:
@@ -146,7 +146,7 @@ def _content(request: HttpRequest, policy: FetchPolicy, limits: RequestLimits) -
 
 def _whole(response: HttpResponse) -> bytes:
     if response.status != http.client.OK:
-        raise FetchError("status", f"the server answers {response.status}")
+        raise FetchError("status", f"the server returns {response.status}")
     if response.header("Content-Encoding") not in ("", "identity"):
         raise FetchError("broken", "the response has a content encoding that was not requested")
     return response.read()

@@ -94,7 +94,7 @@ class HttpResponse:
                 if len(content) > self._max_bytes:
                     raise FetchError("too-much", f"more than {self._max_bytes} bytes came")
             if self._response.length:
-                raise FetchError("broken", f"the answer is cut short by {self._response.length} bytes")
+                raise FetchError("broken", f"the response is cut short by {self._response.length} bytes")
             return bytes(content)
 
     def beginning(self) -> bytes:
@@ -113,7 +113,7 @@ class HttpResponse:
             error.beginning = self._reader.beginning
             raise
         except (http.client.HTTPException, ValueError) as error:
-            detail = f"no whole answer in HTTP: {error or type(error).__name__}"
+            detail = f"no complete HTTP response: {error or type(error).__name__}"
             fault = FetchError("broken", self._secrets.hide(detail))
             fault.beginning = self._reader.beginning
             raise fault from error
@@ -176,7 +176,7 @@ class _Connection:
 
 def _fault_of(error: ProbeError) -> FetchError:
     if error.kind == "timeout":
-        return FetchError("timeout", "no whole answer in time")
+        return FetchError("timeout", "no complete response in time")
     return FetchError("too-much" if error.kind == "too-much" else "broken", error.detail)
 
 
@@ -185,7 +185,7 @@ def _connected(stack: ExitStack, route: Route, limits: RequestLimits, port: int)
     if limits.stop.is_set():
         raise Stopped
     if limits.deadline.has_passed:
-        raise FetchError("timeout", "no whole answer in time")
+        raise FetchError("timeout", "no complete response in time")
     fault = FetchError("resolve", "there is no address to connect to")
     max_bytes = 2 * limits.max_bytes + 2 * _HEADERS  # chunks and TLS records add to the content
     for address in route.addresses:
@@ -222,9 +222,9 @@ def _open_tunnel(stream: ByteStream, url: ParsedUrl, credentials: str, secrets: 
             raise FetchError("broken", secrets.hide(f"the proxy's response is not HTTP, it begins {head[:40]!a}"))
     status, rest = head.splitlines()[0], head.partition(b"\r\n\r\n")[2]
     if status.split()[1:2] != [b"200"]:
-        raise FetchError("connect", secrets.hide(f"the proxy answers {status!a}"))
+        raise FetchError("connect", secrets.hide(f"the proxy returns {status!a}"))
     if rest:
-        raise FetchError("broken", "bytes that no TLS server sends follow the proxy's answer")
+        raise FetchError("broken", "bytes that no TLS server sends follow the proxy's response")
 
 
 def _message(url: ParsedUrl, request: HttpRequest, credentials: str | None) -> bytes:

@@ -167,7 +167,7 @@ class RevocationFetcher:
         question, deadline = bounded_question
         if deadline.has_passed:
             limit = f"{self._context.deadline_s:g} s for the revocation of one endpoint"
-            return Reply(self._context.clock(), failure=f"not asked: the {limit} were over")
+            return Reply(self._context.clock(), failure=f"not fetched: the {limit} were over")
         fetched = self._fetcher.ask(question, deadline)
         if not isinstance(fetched, Fetched):  # the fetcher keeps it if another try is useless
             return Reply(self._context.clock(), failure=fetched.detail)

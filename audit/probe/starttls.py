@@ -126,7 +126,7 @@ class _Dialogue:
     def is_announced(self) -> bool:
         """Return whether STARTTLS is a capability; raises ProbeError if the reply is well-formed and lacks it."""
         step = self._protocol.capabilities
-        reply = self._exchange(step, f"an answer to {_verb(step)}")
+        reply = self._exchange(step, f"a response to {_verb(step)}")
         announced = bool(self._protocol.offered.search(reply))
         if step.good.search(reply) and not announced and self._protocol.must_announce:
             command = _verb(self._protocol.starttls)
@@ -135,7 +135,7 @@ class _Dialogue:
 
     def start_tls(self, *, announced: bool) -> None:
         step = self._protocol.starttls
-        reply = self._exchange(step, f"an answer to {_verb(step)}")
+        reply = self._exchange(step, f"a response to {_verb(step)}")
         if not step.good.search(reply):
             is_unknown = not announced and self._protocol.unknown.search(reply)
             answer = f"the server replies to {_verb(step)} with {excerpt(reply)}"

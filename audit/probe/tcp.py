@@ -84,7 +84,7 @@ class TcpConnection:
 
     def connect(self, address: str, port: int, seconds: float) -> None:
         """Connect within this many seconds."""
-        self.begin("connect", seconds, "an answer to our SYN")
+        self.begin("connect", seconds, "a response to our SYN")
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         try:
             self._socket = socket.socket(family, socket.SOCK_STREAM)

@@ -236,8 +236,8 @@ def _not_tls(octets: bytes, *, is_upgrade: bool) -> ProbeError:
     if is_upgrade:
         return ProbeError("starttls", "injected", f"plain bytes come before the handshake: {excerpt(octets)}")
     if _PLAIN.match(octets):
-        return ProbeError("handshake", "plaintext", f"the port answers in plain text: {excerpt(octets)}")
-    return ProbeError("handshake", "garbage", f"the answer is not TLS: {excerpt(octets)}")
+        return ProbeError("handshake", "plaintext", f"the port responds in plain text: {excerpt(octets)}")
+    return ProbeError("handshake", "garbage", f"the response is not TLS: {excerpt(octets)}")
 
 
 def _fault_of(error: SSL.Error) -> ProbeError:

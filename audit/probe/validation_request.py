@@ -27,7 +27,7 @@ from audit.text import one_line
 from audit.x509.identifiers import host_name_faults
 
 MAX_HOPS: Final = 10  # as many redirects as Let's Encrypt follows
-NEVER_ASKED: Final = "it is a link-local address, which no CA can reach; it is not asked"
+NEVER_ASKED: Final = "it is a link-local address, which no CA can reach; it is not probed"
 _ADDRESSES: Final = 16  # of one name that are probed
 _PEEK: Final = 200  # bytes of a response that are read
 _SHOWN: Final = 80  # characters of it that are kept

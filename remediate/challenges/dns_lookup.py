@@ -70,7 +70,7 @@ class LookUp:
         if self.trace:
             return self.trace.failure
         fault = _FAULTS.get(self.resolved.status, "no-address")
-        return TraceFailure(fault, f"{self.resolved.detail or self.name}, says the resolver")
+        return TraceFailure(fault, f"{self.resolved.detail or self.name}, according to the resolver")
 
     @property
     def difference(self) -> Difference | None:
@@ -89,12 +89,12 @@ class LookUp:
         if self.trace:
             yield from as_lines(self.trace)
         said = join_limited(self.resolved.addresses) or f"{self.resolved.status} ({self.resolved.detail})"
-        yield f";; the resolver says of {self.name}: {said}"
+        yield f";; the resolver's response about {self.name}: {said}"
         yield from (f";; note: {note}" for note in self.notes)
 
     def _notes(self) -> Iterator[str]:
         if self.untraced:
-            yield f"{self.untraced}; what the resolver says is taken for what the CA sees"
+            yield f"{self.untraced}; the resolver's response is used in place of the CA's view"
         if self.difference:
             yield str(self.difference)
         if self.trace is None:

@@ -31,7 +31,7 @@ _PROXIES: Final = re.compile(
     r"cloudflare|cloudfront|akamai|sucuri|varnish|fastly|bunnycdn|imperva|awselb|haproxy|envoy|traefik|squid",
     re.IGNORECASE,
 )
-_PROXIED: Final = "a proxy answers there ({}): let it pass {} on as it is, or let the CA validate by DNS"
+_PROXIED: Final = "a proxy responds there ({}): let it pass {} on as it is, or let the CA validate by DNS"
 
 
 class _NoResponse(Exception):
@@ -136,8 +136,8 @@ def _judge(response: _Response, body: str) -> tuple[Verdict, str]:
     if response.status in (401, 403):
         return "forbidden", f"the server denies it with {response.status}"
     if response.status in (404, 410):
-        return "missing", f"the server answers {response.status}: it serves another folder"
-    return "broken", f"the server answers {response.status}"
+        return "missing", f"the server returns {response.status}: it serves another directory"
+    return "broken", f"the server returns {response.status}"
 
 
 def _request(url: str, address: str, settings: ProbeSettings) -> _Response:
@@ -166,7 +166,7 @@ def _reason(error: FetchError, settings: ProbeSettings) -> tuple[Verdict, str]:
     if error.beginning or error.kind == "url":
         return "broken", f"{error.detail}; the response begins {error.beginning.decode('latin-1')!a}"
     if error.kind == "timeout":
-        return "blocked", f"no answer within {settings.deadline_s:g} s"
+        return "blocked", f"no response within {settings.deadline_s:g} s"
     return "blocked", error.detail
 
 

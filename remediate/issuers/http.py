@@ -118,7 +118,7 @@ def _read(response: HttpResponse, secrets: Secrets) -> JsonResponse | IssuerFaul
     except FetchError as error:
         if error.kind != "too-much":
             raise
-        detail = f"an answer of more than {MAX_RESPONSE_BYTES} bytes (HTTP {response.status})"
+        detail = f"a response of more than {MAX_RESPONSE_BYTES} bytes (HTTP {response.status})"
         return IssuerFault("broken", detail)
     headers = {name.lower(): secrets.hide(value, _HIDDEN) for name, value in response.headers}
     return JsonResponse(response.status, headers, body, secrets)
@@ -126,7 +126,7 @@ def _read(response: HttpResponse, secrets: Secrets) -> JsonResponse | IssuerFaul
 
 def _why(error: FetchError, endpoint: IssuerEndpoint) -> str:
     if error.kind == "timeout":
-        return f"no whole answer within {endpoint.deadline_s:g} s"
+        return f"no complete response within {endpoint.deadline_s:g} s"
     return f"{'TLS' if error.kind == 'tls' else 'no whole answer'}: {error}"
 
 

@@ -71,7 +71,7 @@ class Store:
         """Return the order as it is now."""
         order = self._ask(JsonRequest("GET", _path(order_id)), _order)
         if isinstance(order, Order) and order.id != order_id:
-            return IssuerFault("broken", f"asked for the order {order_id}, the answer is about {order.id}")
+            return IssuerFault("broken", f"requested the order {order_id}, the response is about {order.id}")
         return order
 
     def cancel(self, order_id: str) -> IssuerFault | None:

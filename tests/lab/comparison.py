@@ -1,7 +1,4 @@
-"""What was planted in the lab against what an audit found there, and what was mended of it.
-
-It judges by the results file alone; it knows no check and reads no report.
-"""
+"""Compares the faults that are planted in the lab with the findings of an audit, before and after a repair."""
 
 from __future__ import annotations
 
@@ -85,7 +82,7 @@ def tell(comparison: Comparison) -> Iterator[str]:
     """Give the lines that a person reads before the last."""
     for title, findings in (
         ("planted faults that were found and repaired:", comparison.repaired),
-        ("found, explained and left alone:", comparison.left),
+        ("found and not repairable (the report says what to do):", comparison.left),
     ):
         if findings:
             yield title
@@ -103,9 +100,9 @@ def summed_up(comparison: Comparison) -> str:
     """Return the last line."""
     planted = len(comparison.found) + len(comparison.missed)
     return (
-        f"{len(comparison.found)} of {planted} planted faults found, {len(comparison.unexpected)} findings that were "
-        f"not planted; {len(comparison.repaired)} repaired, {len(comparison.unrepaired)} that should be are not, "
-        f"{len(comparison.left)} explained; {comparison.sound} endpoints are sound"
+        f"{len(comparison.found)} of {planted} planted faults found, {len(comparison.unexpected)} other findings; "
+        f"{len(comparison.repaired)} repaired, {len(comparison.unrepaired)} repairs failed, "
+        f"{len(comparison.left)} explained; {comparison.sound} endpoints without a fault"
     )
 
 

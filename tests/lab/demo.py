@@ -1,7 +1,4 @@
-"""The main job on the embedded lab: serve it, audit and repair it, and say which faults were found and mended.
-
-It judges by the results file and by what the lab itself noted; it knows no check and reads no report.
-"""
+"""Runs `make demo`: serves, audits and repairs the embedded lab, and compares results and planted faults."""
 
 from __future__ import annotations
 
@@ -42,20 +39,20 @@ def repair(lab: Any, report: Path, results: Path) -> int:  # noqa: ANN401 - JSON
 
 
 def noted(lab: Any) -> Iterator[str]:  # noqa: ANN401 - JSON
-    """Give what the lab itself noted of the repair: orders, letters, and what services had to bear."""
+    """Yield what the servers of the lab recorded: orders, emails, and interruptions of services."""
     orders = Path(lab["store_orders"]).read_text(encoding="utf-8").splitlines()
-    letters = sorted(letter.name for letter in Path(lab["mail"]).iterdir() if letter.suffix)
+    emails = sorted(email.name for email in Path(lab["mail"]).iterdir() if email.suffix)
     downtime = Path(lab["downtime"]).read_text(encoding="utf-8").splitlines()
-    yield f"the Store was given {len(orders)} orders"
-    yield f"letters that arrived: {', '.join(letters) or 'none'}"
-    yield f"{len(downtime)} moments at which a service did not answer or served something worse than before"
+    yield f"orders at the Store: {len(orders)}"
+    yield f"emails: {', '.join(emails) or 'none'}"
+    yield f"interruptions (a service did not respond, or served a worse certificate than before): {len(downtime)}"
     yield from (f"  {line}" for line in downtime)
 
 
 def main(*labels: str) -> int:
     """Serve the lab, or only these endpoints, audit, repair and compare.
 
-    Returns 0 exactly when the planted faults and no others were found, and all that has a repair of ours is repaired.
+    Returns 0 if exactly the planted faults were found and every one that can be repaired was repaired.
     """
     report, results = Path("report.html"), Path("results.jsonl")
     results.unlink(missing_ok=True)  # of a former run
@@ -65,13 +62,15 @@ def main(*labels: str) -> int:
     try:
         rows = read_results(results)
     except (OSError, ValueError) as error:
-        sys.stderr.write(f"the audit exited {status} without results: {error}\n")
+        sys.stderr.write(f"the audit exited with {status} and without results: {error}\n")
         return 1
     comparison = compare(lab["faults"], rows)
     where = f"the report: {report.absolute()}"
     sys.stdout.write("\n".join(["", *tell(comparison), *beside, where, summed_up(comparison), ""]))
     if status != FAULTS_FOUND:
-        sys.stderr.write(f"the audit of a lab with faults that nobody mends exited {status}, not {FAULTS_FOUND}\n")
+        sys.stderr.write(
+            f"the lab has faults that are not repaired, but the audit exited with {status}, not {FAULTS_FOUND}\n"
+        )
     return 0 if comparison.is_exact and comparison.is_whole and status == FAULTS_FOUND else 1
 
 

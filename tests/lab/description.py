@@ -150,7 +150,7 @@ def describe(folder: Folder, places: tuple[Place, ...], services: Iterable[Servi
 
 def _policy() -> str:
     """Return the public PKI's policy for services that run as whoever serves the lab, and a CA that is not public."""
-    is_private = {f'"{check}"': "the lab's CA is no public one" for check in _OF_PUBLIC_CAS}
+    is_private = {f'"{check}"': "the lab's CA is not a public one" for check in _OF_PUBLIC_CAS}
     thresholds = _table("thresholds", key_owners=["root", _user()])
     return (
         _table("", extends="webpki", title="The lab", source="the lab") + thresholds + _table("disabled", **is_private)

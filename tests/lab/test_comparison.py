@@ -71,14 +71,17 @@ def test_what_has_a_repair_of_ours_and_does_not_pass_after_it_is_not_repaired(
 def test_what_has_none_is_left(remedy: str) -> None:
     comparison = compare({"a": ["cert.expired"]}, [expired("before", "fail", remedy)])
     assert (comparison.left, comparison.is_whole) == ((("a", "cert.expired"),), True)
-    assert list(tell(comparison)) == ["found, explained and left alone:", "  cert.expired  a"]
+    assert list(tell(comparison)) == [
+        "found and not repairable (the report says what to do):",
+        "  cert.expired  a",
+    ]
 
 
 def test_the_last_line_counts() -> None:
     results = [expired("before", "fail"), expired("after", "pass"), row("b", "svc.plaintext", "fail", "configure")]
     assert summed_up(compare({"a": ["cert.expired"], "b": ["svc.plaintext"]}, [*results, row("c", "x.y", "pass")])) == (
-        "2 of 2 planted faults found, 0 findings that were not planted; 1 repaired, 0 that should be are not, "
-        "1 explained; 1 endpoints are sound"
+        "2 of 2 planted faults found, 0 other findings; 1 repaired, 0 repairs failed, 1 explained; "
+        "1 endpoints without a fault"
     )
 
 

@@ -16,6 +16,7 @@ import pytest
 from tests.lab.comparison import REMEDIES, compare, read_results
 from tests.lab.demo import repair, served
 from tests.lab.faults import OUTSIDE
+from tests.repository.test_plain_english import PHRASES
 from tests.support.checkout import CHECKOUT
 
 
@@ -78,16 +79,18 @@ def test_a_second_run_finds_nothing_to_do_and_has_nothing_to_tell(repaired: Repa
     assert (repaired.orders, repaired.letters) == (orders, letters)
 
 
-def test_the_demo_says_what_was_found_and_mended(tmp_path: Path) -> None:
+def test_demo_finds_and_repairs_the_planted_faults_in_plain_english(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "tests.lab.demo", "www", "expired", "leaf-only", "closed-port", "owned"]
     environment = {"PYTHONPATH": str(CHECKOUT), "PATH": "/usr/bin:/bin"}
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
     assert (tmp_path / "report.html").stat().st_size > 0
     assert done.stdout.splitlines()[-1] == (
-        "5 of 5 planted faults found, 0 findings that were not planted; 2 repaired, 0 that should be are not, "
-        "3 explained; 2 endpoints are sound"
+        "5 of 5 planted faults found, 0 other findings; 2 repaired, 0 repairs failed, 3 explained; "
+        "2 endpoints without a fault"
     )
+    messages = [row["message"] for row in read_results(tmp_path / "results.jsonl")]
+    assert [text for text in (*done.stdout.splitlines(), *messages) if PHRASES.search(text)] == []
 
 
 @pytest.mark.parametrize("workers", [(), ("-n2",)])

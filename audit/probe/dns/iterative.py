@@ -134,7 +134,9 @@ class IterativeResolver:
             except _ResolutionFailed as error:
                 failures.append(error.failure)
         if not addresses and not failures:
-            failures.append(TraceFailure("no-address", f"{name} has neither A nor AAAA, says {self._last_asked}"))
+            failures.append(
+                TraceFailure("no-address", f"{name} has neither A nor AAAA, according to {self._last_asked}")
+            )
         return addresses, tuple(dict.fromkeys(failures))
 
     def aliases_of(self, name: dns.name.Name) -> list[dns.name.Name]:
@@ -172,7 +174,7 @@ class IterativeResolver:
                 return response
             else:
                 zone = self._zones[response.records.name] = _delegated(response.records, response.glue)
-        raise _ResolutionFailed("nxdomain", f"{name} does not exist, says {self._missing[name]}")
+        raise _ResolutionFailed("nxdomain", f"{name} does not exist, according to {self._missing[name]}")
 
     @property
     def _last_asked(self) -> str:
@@ -190,7 +192,7 @@ class IterativeResolver:
         for server, address in self._servers(zone, faults):
             if is_link_local(address):
                 zone.failed[address] = "unreachable"
-                faults.append(TraceFailure("lame", f"{server} ({address}): a link-local address is not asked"))
+                faults.append(TraceFailure("lame", f"{server} ({address}): a link-local address is not queried"))
                 continue
             response = self._ask(DnsQuery(zone.name, name, rdtype), server, address)
             if response.kind not in _OF_ANSWER:
@@ -285,7 +287,7 @@ def _no_server(zone: _Zone, faults: Collection[TraceFailure]) -> _ResolutionFail
     kinds = {fault.kind for fault in faults}
     worst: TraceFault = next((kind for kind in _WORST_FIRST if kind in kinds), "lame")
     details = list(dict.fromkeys(fault.detail for fault in faults))[:_MAX_NAMED] or ["none has an address"]
-    return _ResolutionFailed(worst, f"no server of {zone.name} answers: {'; '.join(details)}")
+    return _ResolutionFailed(worst, f"no server of {zone.name} responds: {'; '.join(details)}")
 
 
 def _delegated(referral: dns.rrset.RRset, glue: Collection[dns.rrset.RRset]) -> _Zone:

@@ -103,7 +103,7 @@ def _ask_once(query: DnsQuery, nameserver: Nameserver, message: dns.message.Mess
     except _Broken as error:
         return DnsResponse("broken", str(error), over_tcp=over_tcp)
     except TimeoutError:
-        return DnsResponse("silent", "no answer in time", over_tcp=over_tcp)
+        return DnsResponse("silent", "no response in time", over_tcp=over_tcp)
     except OSError as error:
         if error.errno in _OURS:
             raise
@@ -135,7 +135,7 @@ def _by_stream(message: dns.message.Message, nameserver: Nameserver) -> _Receive
         connection.sendall(len(wire).to_bytes(_LENGTH, "big") + wire)
         octets = int.from_bytes(_receive(connection, _LENGTH, nameserver.deadline), "big")
         if octets > nameserver.max_bytes:
-            raise _Broken(f"an answer of {octets} octets, more than {nameserver.max_bytes}")
+            raise _Broken(f"a response of {octets} octets, more than {nameserver.max_bytes}")
         return _read(message, _receive(connection, octets, nameserver.deadline), nameserver)
 
 
@@ -180,13 +180,13 @@ def _is_cut_off(message: dns.message.Message, wire: bytes) -> bool:
 
 def _read(message: dns.message.Message, wire: bytes, nameserver: Nameserver) -> _Received:
     if len(wire) > nameserver.max_bytes:
-        raise _Broken(f"an answer of {len(wire)} octets, more than {nameserver.max_bytes}")
+        raise _Broken(f"a response of {len(wire)} octets, more than {nameserver.max_bytes}")
     try:
         response = dns.message.from_wire(wire)
     except (dns.exception.DNSException, ValueError) as error:
         raise _Broken("the response is not a DNS message") from error
     if not message.is_response(response):
-        raise _Broken("the response answers another question")
+        raise _Broken("the response is for another query")
     return _Received(response, len(wire))
 
 
@@ -205,7 +205,7 @@ def _sort(query: DnsQuery, response: dns.message.Message) -> DnsResponse:
 def _fault(response: dns.message.Message) -> tuple[AnswerKind, str] | None:
     rcode = response.rcode()
     if rcode == dns.rcode.REFUSED:
-        return "lame", "it refuses to answer"
+        return "lame", "it refuses the query"
     if rcode not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
         return "servfail", f"it answers {dns.rcode.to_text(rcode)}"
     if response.flags & dns.flags.RA and not response.flags & dns.flags.AA:

@@ -43,7 +43,7 @@ def resolve(name: str, limits: Limits, stop: threading.Event) -> DnsView:
             if isinstance(view, Exception):
                 raise view
             return view
-    return DnsView("timeout", detail=f"no answer about {name} within {limits.resolve_s:g} s")
+    return DnsView("timeout", detail=f"no response about {name} within {limits.resolve_s:g} s")
 
 
 def _resolve_into(views: queue.SimpleQueue[DnsView | Exception], name: str, limits: Limits) -> None:
@@ -85,7 +85,7 @@ def _ask_type(resolver: dns.resolver.Resolver, name: str, kind: dns.rdatatype.Rd
     except dns.resolver.NoAnswer:
         return DnsView("no-address", detail=f"{name} has no address")
     except dns.resolver.LifetimeTimeout:
-        return DnsView("timeout", detail=f"no answer about {name} {kind.name} in time")
+        return DnsView("timeout", detail=f"no response about {name} {kind.name} in time")
     except dns.exception.DNSException as error:
         return DnsView("servfail", detail=f"{name} {kind.name}: {' '.join(str(error).split())}")
     return DnsView("ok", tuple(record.to_text() for record in answer))

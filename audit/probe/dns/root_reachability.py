@@ -64,6 +64,6 @@ def _ask_into(responses: queue.SimpleQueue[DnsResponse], nameserver: Nameserver)
 
 def _unreached(faults: Sequence[str], total: int) -> str:
     silent = total - len(faults)
-    counted = Counter([*faults, *["no answer in time"] * silent])
+    counted = Counter([*faults, *["no response in time"] * silent])
     reasons = ", ".join(f"{number} times {fault}" for fault, number in counted.most_common())
-    return f"none of {total} addresses of root servers answers: {reasons}"
+    return f"none of {total} addresses of root servers responds: {reasons}"

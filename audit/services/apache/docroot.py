@@ -152,7 +152,7 @@ def _require_not_proxied(host: VirtualHost) -> None:
             continue
         applies = (_is_under if name == "proxypass" else expression_matches)(arguments[0], host.path)
         if applies is None:
-            raise _NoDocroot(f"it is not known whether apache answers it by {_shown(name, arguments)}")
+            raise _NoDocroot(f"it is not known whether apache handles it by {_shown(name, arguments)}")
         if applies and arguments[1] == "!":
             return
         if applies:
@@ -261,7 +261,7 @@ def _is_under(prefix: str, path: str) -> bool:
 
 
 def _answered_by(name: str, arguments: tuple[str, ...]) -> _NoDocroot:
-    return _NoDocroot(f"apache answers it by {_shown(name, arguments)}, not from a folder")
+    return _NoDocroot(f"apache handles it by {_shown(name, arguments)}, not from a directory")
 
 
 def _shown(name: str, arguments: tuple[str, ...]) -> str:

@@ -42,9 +42,9 @@ def rewrite_result(directives: Directives, request: Request) -> str | None:
         if flags & _JUMPS:
             return f"the effect of {rule} of apache is not known"
         if applies and is_decided and (arguments[1] != "-" or flags & (_REFUSES_OR_REDIRECTS | _PROXIES)):
-            return f"apache answers it by {rule}, not from a folder"
+            return f"apache handles it by {rule}, not from a directory"
         if arguments[1] != "-" and not _changes_no_folder(arguments[1], flags):
-            return f"whether apache answers it by {rule} is known only at run time"
+            return f"whether apache handles it by {rule} is known only at run time"
         if applies and is_decided and flags & _LAST:
             return None
         is_decided = is_decided and not flags & _LAST

@@ -208,7 +208,7 @@ def _require_if_harmless(condition: Directive, path: str) -> None:
     for directive in condition.block:
         rewrites = directive.name == "rewrite" and not _changes_no_folder(directive) and _rewrites(directive, path)
         if rewrites or _OTHER_FOLDER.fullmatch(directive.name):
-            raise _NoDocroot(f"nginx may answer it by `{_shown(directive)}`, depending on `{_shown(condition)}`")
+            raise _NoDocroot(f"nginx may handle it by `{_shown(directive)}`, depending on `{_shown(condition)}`")
 
 
 def _is_met(condition: Directive) -> bool | None:
@@ -250,7 +250,7 @@ def _require_not_denied(blocks: tuple[_Location, ...]) -> None:
 
 
 def _answered_by(directive: Directive) -> _NoDocroot:
-    return _NoDocroot(f"nginx answers it by `{_shown(directive)}`, not from a folder")
+    return _NoDocroot(f"nginx handles it by `{_shown(directive)}`, not from a directory")
 
 
 def _shown(directive: Directive) -> str:

@@ -220,6 +220,6 @@ def _failure_details(context: CaseContext, names: Sequence[_NameResult]) -> Iter
         yield f"the file is on {challenge.workdir.host} as {context.run.solver.location(challenge)}"
     for lookup in (name.lookup for name in names):
         source = "the trace from the root servers" if lookup.trace else "the resolver"
-        yield f"{lookup.name} leads to {join_limited(lookup.addresses)}, says {source}"
+        yield f"{lookup.name} leads to {join_limited(lookup.addresses)}, according to {source}"
     yield from context.seen
     yield from request_notes(context, published, is_ordered=False)

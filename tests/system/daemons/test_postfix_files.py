@@ -141,6 +141,6 @@ def test_repair_copies_no_such_file_into_the_table(host: Host, path: str, reason
     began = time.monotonic()
     done = host.run("sh", "-c", command.script, "sh", *command.arguments, timeout_s=_RUN_S)
     assert time.monotonic() - began < _RUN_S / 2
-    assert (done.returncode, f"hash:{table} is not made anew: {reason}" in done.stdout) == (77, True), done
+    assert (done.returncode, f"hash:{table} is not built again: {reason}" in done.stdout) == (77, True), done
     assert host.run("test", "-e", f"{table}.db").returncode != 0
     assert host.run("test", "-e", OPENED).returncode != 0, "root opened the FIFO"

@@ -63,7 +63,7 @@ CASES: Final = {
     "listed": Case(crl=CRL, noted="R", reason="keyCompromise", verdict="fail", remedy="rekey",
                    says=f"(keyCompromise), according to the CRL {CRL}"),
     "unlisted": Case(crl=CRL),
-    "missing": Case(crl="http://127.0.0.1/missing.crl", verdict="inconclusive", says="the server answers 404"),
+    "missing": Case(crl="http://127.0.0.1/missing.crl", verdict="inconclusive", says="the server returns 404"),
     "crl-missing": Case(DELEGATED, "http://127.0.0.1/missing.crl"),
     "stapled": Case(GONE, staples="nginx"),
     "stapled-revoked": Case(GONE, noted="R", reason="superseded", verdict="fail", remedy="reissue", staples="file",

@@ -69,7 +69,7 @@ def test_the_tree_is_believed_where_the_system_says_something_else(client: Host)
     assert (found["notes"], found["lines"][-1]) == ([told], f";; note: {told}")
     assert missing["failure"] == [
         "nxdomain",
-        "missing.example.test. does not exist, says ns1.example.test. (198.18.3.2)",
+        "missing.example.test. does not exist, according to ns1.example.test. (198.18.3.2)",
     ]
     assert missing["notes"] == ["only the resolver gave 10.0.0.8"]
 
@@ -82,7 +82,7 @@ def test_without_a_way_to_the_internet_the_system_is_believed_at_once(client: Ho
     (led,) = look_up(client, "", "host.example.test")
     assert (led["addresses"], led["took"] < REACH_S) == (BOTH, True)
     (note,) = led["notes"]
-    assert note.startswith("none of 26 addresses of root servers answers: 26 times network is unreachable")
+    assert note.startswith("none of 26 addresses of root servers responds: 26 times network is unreachable")
 
 
 def test_where_the_internets_root_servers_are_out_of_reach_that_costs_seconds_once(client: Host) -> None:
@@ -94,7 +94,7 @@ def test_where_the_internets_root_servers_are_out_of_reach_that_costs_seconds_on
     assert (first["addresses"], second["addresses"]) == (BOTH, ["fd53::7"])
     assert REACH_S < first["took"] < 2 * REACH_S
     assert second["took"] < REACH_S
-    assert "13 times no answer in time" in first["notes"][0]
+    assert "13 times no response in time" in first["notes"][0]
     assert first["notes"] == second["notes"]
 
 

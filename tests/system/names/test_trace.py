@@ -50,10 +50,10 @@ NOT_FOUND: Final = {
     "missing.example.test": ("nxdomain", "missing.example.test. does not exist"),
     "dangling.example.test": ("nxdomain", "nothere.example.test. does not exist"),
     "text.example.test": ("no-address", "neither A nor AAAA"),
-    "host.lame.test": ("lame", "ns.lamehost.test. (198.18.5.2): it refuses to answer"),
-    "host.silent.test": ("timeout", f"ns.silent.test. ({NOBODY}): no answer in time"),
+    "host.lame.test": ("lame", "ns.lamehost.test. (198.18.5.2): it refuses the query"),
+    "host.silent.test": ("timeout", f"ns.silent.test. ({NOBODY}): no response in time"),
     "loop1.example.test": ("loop", "lead back to loop1.example.test."),
-    "host.cycle-a.test": ("loop", "no server of cycle-a.test. answers"),
+    "host.cycle-a.test": ("loop", "no server of cycle-a.test. responds"),
 }
 Traces = dict[str, dict[str, Any]]
 

@@ -69,7 +69,7 @@ INJECTIONS: Final = (
     Injection(
         "wrong-docroot",
         "dcv.missing",
-        (WEB1, "404", "serves another folder"),
+        (WEB1, "404", "serves another directory"),
         "mkdir -p /srv/other",
         changes={"docroot": "/srv/other"},
         orders=0,

@@ -32,7 +32,7 @@ from tests.support.endpoint_facts import certificate_file, host, key_file, obser
 
 WEBSITES = (
     Website("nginx", "best", 80, ("0.0.0.0", "::"), ("www.example.com",), is_default=True, docroot=Docroot("/srv", "")),
-    Website("apache", "first", 8080, why="apache answers it by `Redirect / https://x/`, not from a folder"),
+    Website("apache", "first", 8080, why="apache handles it by `Redirect / https://x/`, not from a directory"),
 )
 FULL = replace(
     observed(

@@ -94,7 +94,7 @@ t_walk() {
     t_last=$t_at t_rest=$t_left
     # shellcheck disable=SC2086  # $limit is a command and its words
     t_facts=$($limit stat -c '%f %u %g %h %s %d:%i' -- "$@" 2>/dev/null)
-    [ $? -le 1 ] || t_no "$t_last: stat does not answer" || return 1
+    [ $? -le 1 ] || t_no "$t_last: stat does not respond" || return 1
     for t_at in "$@"; do
       t_step || {
         [ "$missing" = yes ] && break 2
@@ -170,7 +170,7 @@ t_absent() {
   if [ "$kind" != directory ]; then
     t_no "${real:-/} is not a directory"
   elif [ "$t_at" = / ]; then
-    t_no "stat does not answer"
+    t_no "stat does not respond"
   elif [ ! -x "${real:-/}" ]; then
     t_no "${real:-/} cannot be searched by uid $t_me"
   else

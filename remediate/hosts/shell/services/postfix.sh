@@ -17,7 +17,7 @@ reload() {
   for table in $(run_trusted "$(command -v postconf)" -h tls_server_sni_maps | tr "," " "); do
     case $table in
       hash:/* | btree:/* | cdb:/* | lmdb:/* | dbm:/*)
-        { trusted_path "${table#*:}" && named_files "${table#*:}"; } || { echo "$table is not made anew: $why"; exit 77; }
+        { trusted_path "${table#*:}" && named_files "${table#*:}"; } || { echo "$table is not built again: $why"; exit 77; }
         run_trusted "$(command -v postmap)" -F "$table" || exit 1
         ;;
     esac

@@ -52,7 +52,7 @@ def test_every_address_is_found_from_the_root_down(tree: Tree) -> None:
 def test_the_server_that_says_a_name_is_missing_is_named_once_for_both_types(tree: Tree) -> None:
     found = traced(tree, "missing.example.test")
     (failure,) = found.failures
-    assert failure.detail == f"missing.example.test. does not exist, says ns1.example.test. ({MAIN})"
+    assert failure.detail == f"missing.example.test. does not exist, according to ns1.example.test. ({MAIN})"
 
 
 def test_a_trace_ends_with_the_run() -> None:
@@ -111,13 +111,13 @@ def test_aliases_are_followed_across_zones(
         ("nothing", "nxdomain", "nothing. does not exist"),
         ("text.example.test", "no-address", "neither A nor AAAA"),
         (".", "no-address", "neither A nor AAAA"),
-        ("host.lame.test", "lame", "ns.lamehost.test. (127.0.0.14): it refuses to answer"),
+        ("host.lame.test", "lame", "ns.lamehost.test. (127.0.0.14): it refuses the query"),
         ("host.noserver.test", "lame", "nowhere.example.test. has no address"),
         ("host.dead.test", "timeout", f"ns.dead.test. ({DEAD}): connection refused"),
         ("self.example.test", "loop", "lead back to self.example.test."),
         ("into-loop.example.test", "loop", "lead back to loop1.example.test."),
-        ("host.itself.test", "loop", "no server of itself.test. answers"),
-        ("host.cycle-a.test", "loop", "no server of cycle-a.test. answers"),
+        ("host.itself.test", "loop", "no server of itself.test. responds"),
+        ("host.cycle-a.test", "loop", "no server of cycle-a.test. responds"),
     ],
 )
 def test_a_name_without_address_says_why(tree: Tree, name: str, kind: str, says: str) -> None:
@@ -138,7 +138,7 @@ def test_a_server_that_fails_is_tried_around_and_not_first_again(tree: Tree, nam
 def test_a_silent_server_is_asked_twice_and_costs_its_deadline(tree: Tree) -> None:
     found = traced(tree, "host.silent.test", TraceLimits(query_s=0.3))
     assert found.failure is not None
-    assert (found.failure.kind, "no answer in time" in found.failure.detail) == ("timeout", True)
+    assert (found.failure.kind, "no response in time" in found.failure.detail) == ("timeout", True)
     assert [(step.rdtype, step.kind) for step in found.steps[2:]] == [
         ("A", "silent"),
         ("A", "silent"),
@@ -208,7 +208,7 @@ def test_a_root_server_that_is_dead_is_tried_around(tree: Tree) -> None:
 def test_servers_that_all_fail_at_the_root_are_said_to() -> None:
     found = trace("host.test", hints=(RootServer("dead.test.", (DEAD,)),), limits=TraceLimits(query_s=0.5, port=9))
     assert found.failure is not None
-    assert found.failure.detail == f"no server of . answers: dead.test. ({DEAD}): connection refused"
+    assert found.failure.detail == f"no server of . responds: dead.test. ({DEAD}): connection refused"
 
 
 @pytest.mark.parametrize("rcode", [dns.rcode.SERVFAIL, dns.rcode.FORMERR, dns.rcode.NOTIMP, dns.rcode.BADVERS])

@@ -179,7 +179,7 @@ def test_an_answer_that_was_cut_off_says_nothing_of_what_is_missing(root: Path) 
     cut = read_cpanel_state(read_sections("WORD", whole[: whole.index("begin state.schedules") + 30]))
     assert cut
     assert cut.missing("contacts") == ()
-    assert cut.missing("schedules") == ("the host's answer about it was cut off",)
+    assert cut.missing("schedules") == ("the host's response about it was cut off",)
 
 
 def test_what_was_told_comes_back_from_evidence_as_it_was(root: Path) -> None:

@@ -292,8 +292,8 @@ _RUNS = ["for last; do :; done", "script=$(cat)", 'word=$(printf "%s" "$script" 
     ("frames", "why"),
     [
         ("clock", "section 'clock' appears twice"),
-        ("nobody.asked", "section 'nobody.asked' was not asked for"),
-        ("nginx#1.odd", "section 'nginx#1.odd' was not asked for"),
+        ("nobody.asked", "section 'nobody.asked' was not requested"),
+        ("nginx#1.odd", "section 'nginx#1.odd' was not requested"),
     ],
 )
 def test_answer_with_frames_that_the_script_did_not_print_is_not_valid(
@@ -306,7 +306,7 @@ def test_answer_with_frames_that_the_script_did_not_print_is_not_valid(
     failure = seen.host.failure
     assert failure is not None
     assert (failure.stage, failure.kind) == ("host", "broken")
-    assert f"the answer is not valid: {why}" in failure.detail
+    assert f"the response is not valid: {why}" in failure.detail
 
 
 def test_script_that_breaks_off_on_its_way_does_not_run(tmp_path: Path) -> None:

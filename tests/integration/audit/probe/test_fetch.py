@@ -64,15 +64,15 @@ def test_what_was_fetched_is_not_fetched_again_in_the_run_nor_by_another_thread(
 @pytest.mark.parametrize(
     ("say", "kind", "words"),
     [
-        (answering(b"", status="404 Not Found"), "status", "answers 404"),
+        (answering(b"", status="404 Not Found"), "status", "returns 404"),
         (answering(b"x" * 1001), "too-much", "1001 bytes are announced"),
         (saying(HEAD, b"\r\n", b"x" * 100_000), "too-much", "more than 1000 bytes"),
         (saying(HEAD, b"Content-Length: 9\r\n\r\n12345"), "broken", "cut short by 4 bytes"),
-        (saying(b"SSH-2.0-OpenSSH_9.2\r\n"), "broken", "no whole answer in HTTP"),
-        (saying(b""), "broken", "no whole answer in HTTP"),
+        (saying(b"SSH-2.0-OpenSSH_9.2\r\n"), "broken", "no complete HTTP response"),
+        (saying(b""), "broken", "no complete HTTP response"),
         (saying(HEAD, b"X: y\r\n" * 200, b"\r\n"), "broken", "100 headers"),
         (answering(b"x", "Content-Encoding: gzip"), "broken", "not requested"),
-        (saying(HEAD, b"Transfer-Encoding: chunked\r\n\r\nzz\r\n"), "broken", "no whole answer in HTTP"),
+        (saying(HEAD, b"Transfer-Encoding: chunked\r\n\r\nzz\r\n"), "broken", "no complete HTTP response"),
     ],
     ids=["status", "announced", "endless", "cut", "no HTTP", "nothing", "headers", "encoded", "chunks"],
 )

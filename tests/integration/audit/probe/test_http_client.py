@@ -122,7 +122,7 @@ def test_tls_runs_within_the_tls_of_a_proxy(anchor_and_server: tuple[str, ssl.SS
 def test_bytes_that_a_proxy_sends_ahead_of_tls_are_refused() -> None:
     with conversing(saying(b"HTTP/1.1 200 OK\r\n\r\nHTTP/1.1 200 OK\r\n\r\n")) as proxy:
         error = fault("https://ca.invalid/", Route(HERE, proxy=f"http://127.0.0.1:{proxy.port}"))
-    assert (error.kind, "follow the proxy's answer" in error.detail) == ("broken", True)
+    assert (error.kind, "follow the proxy's response" in error.detail) == ("broken", True)
 
 
 def test_request_larger_than_the_buffers_ends_at_the_deadline_if_it_is_not_read() -> None:

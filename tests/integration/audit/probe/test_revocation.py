@@ -144,7 +144,7 @@ def test_the_responder_is_asked_where_no_crl_can_be_had_and_the_other_way_round(
 @pytest.mark.parametrize(
     ("content", "status", "why"),
     [
-        (b"", "404 Not Found", "the server answers 404"),
+        (b"", "404 Not Found", "the server returns 404"),
         (b"<html>", "200 OK", "cannot be read"),
         (crl(CA, this_update=NOW - 30 * DAY), "200 OK", "the next CRL was due"),
     ],
@@ -166,7 +166,7 @@ def test_who_does_not_answer_is_inconclusive_within_the_deadline(closed: str) ->
         leaf = LEAF.having(pointing(there.url("/ca.crl")))
         began = time.monotonic()
         quick = FetchPolicy(allow_private=True, deadline_s=0.3)
-        assert "no whole answer in time" in told(verdict(asking(policy=quick).ask(seen(leaf))))
+        assert "no complete response in time" in told(verdict(asking(policy=quick).ask(seen(leaf))))
         assert time.monotonic() - began < 20
 
 
@@ -178,7 +178,7 @@ def test_all_questions_about_one_endpoint_share_one_deadline() -> None:
         observation = asking(policy=patient, given=replace(GIVEN, deadline_s=0.7)).ask(seen(leaf))
         assert time.monotonic() - began < 20
     failures = [one.failure for one in observation.revocation or ()]
-    assert failures[-1] == "not asked: the 0.7 s for the revocation of one endpoint were over"
+    assert failures[-1] == "not fetched: the 0.7 s for the revocation of one endpoint were over"
     assert len(failures) == 4
 
 

@@ -160,7 +160,7 @@ def test_a_server_that_never_answers_the_upgrade_times_out() -> None:
     with serving(script) as server:
         shown = failure(f"smtp://127.0.0.1:{server.port}", HASTY)
     assert (shown.stage, shown.kind) == ("starttls", "timeout")
-    assert "an answer to STARTTLS" in shown.detail
+    assert "a response to STARTTLS" in shown.detail
 
 
 def test_another_protocol_is_garbage() -> None:

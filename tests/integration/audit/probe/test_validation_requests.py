@@ -117,7 +117,7 @@ def test_a_way_that_ends_at_https_tells_what_is_there() -> None:
 
 @pytest.mark.parametrize(
     ("say", "detail"),
-    [(saying(b""), "no whole answer in HTTP"), (saying(b"SSH-2.0-OpenSSH\r\n"), "no whole answer in HTTP")],
+    [(saying(b""), "no complete HTTP response"), (saying(b"SSH-2.0-OpenSSH\r\n"), "no complete HTTP response")],
 )
 def test_what_is_no_http_is_no_answer(say: Say, detail: str) -> None:
     with at_port(80, {"": say}):
@@ -140,7 +140,7 @@ def test_a_server_that_says_nothing_costs_no_more_than_its_time() -> None:
     began = time.monotonic()
     with at_port(80, {"": silent}):
         (door,) = knocked(Limits(timeout_s=0.4))
-    assert door.detail == "no whole answer in time"
+    assert door.detail == "no complete response in time"
     assert time.monotonic() - began < 20
 
 
@@ -190,4 +190,4 @@ def test_every_address_of_the_name_is_knocked_at_for_a_file_that_nobody_knows() 
 @pytest.mark.parametrize("address", ["169.254.169.254", "fe80::1", "64:ff9b::169.254.169.254"])
 def test_link_local_address_is_not_asked(address: str) -> None:
     (door,) = probe_validation_path(URL, address, LIMITS, threading.Event())
-    assert (door.status, "is not asked" in door.detail) == (None, True)
+    assert (door.status, "is not probed" in door.detail) == (None, True)

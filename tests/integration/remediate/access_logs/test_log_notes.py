@@ -89,12 +89,12 @@ def test_a_failed_self_test_says_where_the_file_is_where_the_name_leads_and_what
     bad, hop, file, leads, visit = ending.note.splitlines()
     assert (ending.cause, bad) == (
         "dcv.missing",
-        "a.example at 127.0.0.1: missing: the server answers 404: it serves another folder",
+        "a.example at 127.0.0.1: missing: the server returns 404: it serves another directory",
     )
     assert " at 127.0.0.1: 404 by SimpleHTTP/" in hop
     assert file.startswith(f"the file is on a as {tmp_path}/elsewhere/.well-known/pki-validation/")
     assert file.endswith(".txt")
-    assert leads == "a.example leads to 127.0.0.1, says the resolver"
+    assert leads == "a.example leads to 127.0.0.1, according to the resolver"
     assert visit.startswith("requested, but not served, by this audit: 127.0.0.1 at 20")
     assert visit.endswith(", 404")
 

@@ -72,9 +72,13 @@ def test_where_both_say_the_same_there_is_nothing_to_note(tree: Tree, resolver: 
 @pytest.mark.parametrize(
     ("name", "kind", "says"),
     [
-        ("missing.example.test", "nxdomain", f"missing.example.test. does not exist, says ns1.example.test. ({MAIN})"),
-        ("text.example.test", "no-address", f"neither A nor AAAA, says ns1.example.test. ({MAIN})"),
-        ("host.lame.test", "lame", "ns.lamehost.test. (127.0.0.14): it refuses to answer"),
+        (
+            "missing.example.test",
+            "nxdomain",
+            f"missing.example.test. does not exist, according to ns1.example.test. ({MAIN})",
+        ),
+        ("text.example.test", "no-address", f"neither A nor AAAA, according to ns1.example.test. ({MAIN})"),
+        ("host.lame.test", "lame", "ns.lamehost.test. (127.0.0.14): it refuses the query"),
         ("loop1.example.test", "loop", "the aliases of loop1.example.test. lead back to loop1.example.test."),
         ("host.dead.test", "timeout", f"ns.dead.test. ({DEAD}): connection refused"),
     ],
@@ -100,7 +104,7 @@ def test_a_server_that_fails_beside_one_that_answers_is_named(tree: Tree, resolv
     led = found("host.halflame.test", tree, resolver)
     assert led.addresses == ("198.18.0.8",)
     assert led.notes[1:] == (
-        "a name server fails: ns.lamehost.test. (127.0.0.14) of halflame.test.: it refuses to answer",
+        "a name server fails: ns.lamehost.test. (127.0.0.14) of halflame.test.: it refuses the query",
     )
 
 
@@ -130,7 +134,7 @@ def test_what_the_resolver_fails_with_is_told_as_its_word(resolver: str, name: s
     assert led.failure is not None
     assert led.failure.kind == kind
     assert name in led.failure.detail
-    assert led.failure.detail.endswith("says the resolver")
+    assert led.failure.detail.endswith("according to the resolver")
 
 
 def pretend_to_resolve(response: dns.message.Message) -> None:
@@ -146,9 +150,9 @@ def test_without_a_root_server_the_resolver_is_asked_and_that_is_noted(resolver:
         led = LookUps(roots(tree, hints)).of("both.example.test", run_limits(resolver), GO_ON)
     assert (led.trace, led.addresses) == (None, ("127.0.0.1", "127.0.0.2", "::1"))
     (note,) = led.notes
-    assert note.startswith("none of 1 addresses of root servers answers: 1 times ")
+    assert note.startswith("none of 1 addresses of root servers responds: 1 times ")
     assert says in note
-    assert note.endswith("what the resolver says is taken for what the CA sees")
+    assert note.endswith("the resolver's response is used in place of the CA's view")
 
 
 def test_root_servers_that_are_silent_are_waited_for_once_in_a_run(tree: Tree, resolver: str) -> None:
@@ -191,6 +195,6 @@ def test_the_way_is_printed_with_what_the_resolver_says_and_the_difference(tree:
     assert [line for line in lines if line.endswith(": referral for four.example.test. A")]
     assert lines[-3:] == [
         ";; four.example.test has address 198.18.0.7",
-        ";; the resolver says of four.example.test: 127.0.0.1",
+        ";; the resolver's response about four.example.test: 127.0.0.1",
         ";; note: only the authoritative servers gave 198.18.0.7; only the resolver gave 127.0.0.1",
     ]

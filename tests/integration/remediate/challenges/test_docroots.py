@@ -20,7 +20,7 @@ from remediate.state.database import open_database
 from remediate.state.journal import Journal
 from tests.support.remediate.folder_hosts import Ca, run_context, running_place
 
-AWAY = "nginx answers it by `return 301 https://$host/`, not from a folder"
+AWAY = "nginx handles it by `return 301 https://$host/`, not from a directory"
 SITES = (
     Website("nginx", "best", 80, ("0.0.0.0",), ("www.example.com",), is_default=True, docroot=Docroot("/srv/www")),
     Website("nginx", "best", 80, ("0.0.0.0",), ("away.example.com",), why=AWAY),

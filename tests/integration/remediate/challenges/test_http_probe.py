@@ -193,8 +193,8 @@ def flood(connection: socket.socket) -> None:
             "cut short by 7 bytes; the response begins 'HTTP/1.1 200 OK",
         ),
         (lambda connection: connection.close(), "blocked", ""),
-        (lambda connection: connection.recv(1), "blocked", "no answer within 1.5 s"),
-        (drip, "broken", "no whole answer"),
+        (lambda connection: connection.recv(1), "blocked", "no response within 1.5 s"),
+        (drip, "broken", "no complete response"),
         (flood, "broken", "100000000 bytes are announced, at most 16384 are read"),
     ],
     ids=["denied", "busy", "mail", "cut", "closed", "silent", "drip", "flood"],
@@ -225,4 +225,4 @@ def test_a_server_that_keeps_the_connection_open_is_not_waited_for(
 @pytest.mark.parametrize("address", ["169.254.169.254", "fe80::1", "::ffff:169.254.169.254"])
 def test_link_local_address_is_not_asked(challenge: Challenge, address: str) -> None:
     (look,) = HTTP.self_test(challenge, (address,), ProbeSettings(1))
-    assert (look.verdict, "is not asked" in look.detail) == ("blocked", True)
+    assert (look.verdict, "is not probed" in look.detail) == ("blocked", True)

@@ -61,14 +61,16 @@ def ask() -> Iterator[Ask]:
 )
 def test_a_proxy_that_answers_otherwise_is_named(ask: Ask, head: bytes, shows: str, first: bytes, verdict: str) -> None:
     look = ask(b"HTTP/1.1 " + first + b"\r\n" + head + b"\r\nContent-Length: 4\r\n\r\nnope")
-    assert (look.verdict, look.detail.endswith(f"; a proxy answers there ({shows}): {ADVICE}")) == (verdict, True), look
+    assert (look.verdict, look.detail.endswith(f"; a proxy responds there ({shows}): {ADVICE}")) == (verdict, True), (
+        look
+    )
 
 
 def test_a_redirect_that_a_proxy_makes_is_its_own(ask: Ask) -> None:
     look = ask(b"HTTP/1.1 301 Moved\r\nLocation: https://www.shop.example/\r\nServer: cloudflare\r\n\r\n")
     assert look.detail == (
         "the CA follows no redirect: it is sent to https://www.shop.example/; "
-        f"a proxy answers there (Server: cloudflare): {ADVICE}"
+        f"a proxy responds there (Server: cloudflare): {ADVICE}"
     )
 
 

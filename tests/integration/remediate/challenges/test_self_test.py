@@ -130,7 +130,7 @@ def test_nothing_is_ordered_where_one_of_two_hosts_serves_another_folder(stage: 
     (tmp_path / "elsewhere").mkdir()
     ending = stage.repair(run=served_from(stage.run, "b", Docroot(str(tmp_path / "elsewhere"))))
     assert (ending.ended_as, ending.step, ending.cause) == ("failed", "self-test", "dcv.missing")
-    assert f"{SHARED} at {B}: missing: the server answers 404: it serves another folder" in ending.note
+    assert f"{SHARED} at {B}: missing: the server returns 404: it serves another directory" in ending.note
     assert f"at {B}: 404" in ending.note
     assert f"{SHARED} at {A}" not in ending.note
     assert (stage.ca.orders, stage.files(), list((tmp_path / "elsewhere").rglob("*.txt"))) == ({}, [], [])
@@ -187,7 +187,7 @@ def test_every_question_and_every_hop_is_said(stage: Stage) -> None:
     ("name", "cause", "says"),
     [
         ("missing.example.test", "dns.nxdomain", f"says ns1.example.test. ({MAIN})"),
-        ("host.lame.test", "dns.lame", "ns.lamehost.test. (127.0.0.14): it refuses to answer"),
+        ("host.lame.test", "dns.lame", "ns.lamehost.test. (127.0.0.14): it refuses the query"),
         ("loop1.example.test", "dns.loop", "lead back to loop1.example.test."),
         ("both.example.test", "dns.nxdomain", "only the resolver gave 127.0.0.1, 127.0.0.2, ::1"),
     ],

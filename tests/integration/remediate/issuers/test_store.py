@@ -57,7 +57,7 @@ class TestWhatItMakesOfAnAnswer:
         [
             ({"id": 7}, "'id'"),
             ({"id": "../../admin"}, "the id '../../admin'"),
-            ({"id": "o-2"}, "the answer is about o-2"),
+            ({"id": "o-2"}, "the response is about o-2"),
             ({"status": "done"}, "the status 'done' is not one of"),
             ({"status": None}, "'status'"),
             ({"status_message": ["x"]}, "'status_message'"),
@@ -142,7 +142,7 @@ class TestWhatItMakesOfAnAnswer:
     def test_of_a_hundred_megabytes_one_is_read(self, strict: StrictStore) -> None:
         strict.misbehave("huge")
         answer = fault(client(strict).find(csr()))
-        assert answer.detail == "an answer of more than 1048576 bytes (HTTP 200)"
+        assert answer.detail == "a response of more than 1048576 bytes (HTTP 200)"
         assert strict.wire.sent_bytes < 20_000_000  # what the kernel's buffers took
 
     def test_a_huge_redirect_is_not_read_to_its_end(self) -> None:

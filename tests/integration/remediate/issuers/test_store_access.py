@@ -94,14 +94,14 @@ class TestHowItIsReached:
             began = time.monotonic()
             answer = fault(client(strict, proxy=f"http://127.0.0.1:{proxy.port}", deadline_s=0.5).find(csr()))
         assert time.monotonic() - began < 30
-        assert answer.detail == "no whole answer within 0.5 s"
+        assert answer.detail == "no complete response within 0.5 s"
 
     def test_one_byte_a_second_over_tls_is_given_up_in_time(self, strict: StrictStore) -> None:
         strict.misbehave("dribble")
         began = time.monotonic()
         answer = fault(client(strict, deadline_s=1.5).find(csr()))
         assert time.monotonic() - began < 30
-        assert (answer.kind, answer.detail) == ("unreachable", "no whole answer within 1.5 s")
+        assert (answer.kind, answer.detail) == ("unreachable", "no complete response within 1.5 s")
 
 
 def refusing(error: dict[str, object] | str) -> Hold:

@@ -137,9 +137,9 @@ def endless_head(connection: Any) -> None:  # noqa: ANN401 - as above
 @pytest.mark.parametrize(
     ("say", "reason"),
     [
-        (saying(b""), "no whole answer in HTTP"),
-        (saying(b"HTTP/1.1 2"), "no whole answer in HTTP"),
-        (saying(b"SSH-2.0-OpenSSH_9.9\r\n"), "no whole answer in HTTP"),
+        (saying(b""), "no complete HTTP response"),
+        (saying(b"HTTP/1.1 2"), "no complete HTTP response"),
+        (saying(b"SSH-2.0-OpenSSH_9.9\r\n"), "no complete HTTP response"),
         (saying(HEAD, b"Content-Length: 10\r\n\r\nshort"), "responded 500"),
         (endless, "responded 500 xxxx"),
         (endless_head, " bytes came without a whole "),

@@ -79,7 +79,7 @@ def test_folder_follows_directives_of_apache(lines: str, expected: str) -> None:
 @pytest.mark.parametrize(
     ("lines", "reason"),
     [
-        ("Redirect permanent / https://x/", "by `redirect permanent / https://x/`, not from a folder"),
+        ("Redirect permanent / https://x/", "by `redirect permanent / https://x/`, not from a directory"),
         ("Redirect /.well-known https://x/", "by `redirect /.well-known https://x/`"),
         ("RedirectMatch 301 ^/(.*)$ https://x/$1", "by `redirectmatch 301 ^/(.*)$ https://x/$1`"),
         ("ProxyPass / http://127.0.0.1:8080/", "by `proxypass / http://127.0.0.1:8080/`"),

@@ -67,7 +67,7 @@ def test_folder_is_that_of_selected_location(server: str, folder: str) -> None:
 @pytest.mark.parametrize(
     ("server", "reason"),
     [
-        ("return 301 https://$host$request_uri;", "by `return 301 https://$host$request_uri`, not from a folder"),
+        ("return 301 https://$host$request_uri;", "by `return 301 https://$host$request_uri`, not from a directory"),
         ("root /w; location / { proxy_pass http://127.0.0.1:8080; }", "by `proxy_pass http://127.0.0.1:8080`"),
         ("root /w; rewrite ^ https://x/ permanent; location /.well-known { }", "by `rewrite ^ https://x/ permanent`"),
         ("root /w; rewrite ^/(.*)$ /index.php?q=$1 last;", "by `rewrite"),
@@ -185,5 +185,5 @@ def test_log_is_the_configured_one_else_the_one_nginx_was_built_with(
 
 def test_shown_directive_is_cut_only_if_it_is_longer_than_the_limit() -> None:
     whole, longer = "return 301 https://".ljust(100, "x"), "return 301 https://".ljust(101, "x")
-    assert docroot(f"{whole};") == f"nginx answers it by `{whole}`, not from a folder"
-    assert docroot(f"{longer};") == f"nginx answers it by `{whole}…`, not from a folder"
+    assert docroot(f"{whole};") == f"nginx handles it by `{whole}`, not from a directory"
+    assert docroot(f"{longer};") == f"nginx handles it by `{whole}…`, not from a directory"

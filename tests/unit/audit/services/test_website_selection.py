@@ -113,7 +113,9 @@ def test_without_an_address_those_count_where_the_name_is_known_and_loopback_onl
 def test_several_folders_at_several_addresses_are_said_not_chosen() -> None:
     sites = [site("/a", "a.example"), site("/b", "a.example", at=V6)]
     assert folder(sites, "a.example").startswith("the folder depends on the address: /a/.well-known/")
-    away = Website("nginx", "best", 80, V6, ("a.example",), why="nginx answers it by `return 301`, not from a folder")
+    away = Website(
+        "nginx", "best", 80, V6, ("a.example",), why="nginx handles it by `return 301`, not from a directory"
+    )
     assert folder([sites[0], away], "a.example") == away.why
 
 
