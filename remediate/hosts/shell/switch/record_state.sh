@@ -7,4 +7,4 @@ mark_proven() {
   point_link "$folder/before" "$(readlink "$folder/proven")"
   point_link "$folder/proven" "$1"
 }
-last_state() { tail -n 1 "$folder/state" | cut -d ' ' -f 2,3; }
+last_state() { tail -n 1 "$folder/state" | { read -r _ version state _ && echo "$version $state"; }; }

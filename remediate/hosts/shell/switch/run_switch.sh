@@ -78,7 +78,8 @@ confirmed() {
   record_event confirmed "$1"
   exit 0
 }
-seconds() { read -r up _ </proc/uptime; echo "${up%%.*}"; }
+# Sets $now_s to the uptime of the host in seconds.
+read_uptime() { read -r now_s _ </proc/uptime; now_s=${now_s%%.*}; }
 
 live=$(readlink "$folder/live")
 if [ -e "$folder/taken.$live" ] && [ ! -L "$folder/moving" ]; then
@@ -113,8 +114,14 @@ record_event taken-up ""
 [ "$confirm_within_s" -gt 0 ] || { mark_proven "$name"; confirmed "without a controller, as requested"; }
 write_file 600 "$offer" </dev/null
 record_event waiting "$confirm_within_s s for a confirmation"
-end=$(($(seconds) + confirm_within_s))
-while [ -e "$offer" ] && [ "$(seconds)" -lt "$end" ]; do sleep 0.1 2>/dev/null || sleep 1; done
+read_uptime
+end=$((now_s + confirm_within_s)) pauses=0 pause=0.1
+while [ -e "$offer" ] && [ "$now_s" -lt "$end" ]; do
+  sleep "$pause" 2>/dev/null || sleep 1
+  pauses=$((pauses + 1))
+  [ "$pauses" -lt 20 ] || pause=0.5 # each pause is a process
+  read_uptime
+done
 rename_file "$offer" "$withdrawn" 2>/dev/null && revert_switch "not confirmed within $confirm_within_s s" "$@"
 [ -e "$taken" ] || revert_switch "reverted on request" "$@"
 mark_proven "$name"
