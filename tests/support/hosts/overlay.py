@@ -47,7 +47,7 @@ PACKAGES: Final[dict[str, tuple[str, ...]]] = {
     "browser": ("chromium",),
     "debian12": _SYSTEMD_HOST,
     "debian13": (*_SYSTEMD_HOST, "python3-venv"),
-    "sid": ("python3-venv",),
+    "sid": (*_SYSTEMD_HOST, "python3-venv"),
 }
 """What is installed in each overlay; packages that exclude one another are in different ones."""
 NEEDED: Final = tuple(name for name in PACKAGES if name not in SUITES or name in RELEASES)

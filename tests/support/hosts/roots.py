@@ -99,7 +99,7 @@ chroot root /bin/sh -euc '
     site=$(apt-get indextargets --format "\$(SITE)" "Component: main" | grep "/debian\$" | head -n 1)
     packages=$(echo "$@" | tr " " ",")
     thrice debootstrap --variant=minbase --include="$packages" "$suite" /mnt "$site"
-    [ ! -e /mnt/bin/systemctl ] || chroot /mnt systemctl disable apache2 dovecot nginx ssh
+    chroot /mnt systemctl disable apache2 dovecot nginx ssh
     rm -rf /mnt/var/cache/apt/archives /mnt/var/lib/apt/lists
 ' sh "$suite" "$@"
 """
