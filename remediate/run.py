@@ -19,6 +19,7 @@ from remediate.execution.dry_run_lines import dry_run_lines
 from remediate.execution.placeholder_cases import install_waiting_placeholders
 from remediate.execution.rollback import rollback
 from remediate.execution.scheduler import repair
+from remediate.execution.steps.authorizations import remove_left_over
 from remediate.hosts.workdir import ROOT, HostWorkdir
 from remediate.installers import configured_installers
 from remediate.model.audit_results import AuditResults
@@ -35,7 +36,7 @@ from remediate.state.journal import Journal, journal_snapshot, open_journal, req
 from remediate.state.lock import locked
 from remediate.wiring.notification import known_hosts, notification_settings
 from remediate.wiring.run_context import host_sessions, run_context
-from remediate.wiring.sections import configured_issuer, root_hints
+from remediate.wiring.sections import configured_issuer, configured_solvers, root_hints, run_limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +49,12 @@ class RepairRun:
 
     def plan(self, evidence: AuditResults) -> Plan:
         """Return the plan for every finding."""
-        return plan(evidence, self.options.run_limits, self.options.clock())
+        return plan(evidence, run_limits(self.options), self.options.clock())
 
     def repair(self, planned: Plan, discoveries: Iterable[Discovery]) -> tuple[CaseResult, ...]:
         """Run unfinished and planned cases on the discovered hosts, and return the result of each."""
         run = run_context(self.options, self.journal, tuple(discoveries))
+        remove_left_over(run)
         results = (
             *repair(planned.cases, run, self.options.concurrency),
             *install_waiting_placeholders(planned.waiting, run),
@@ -112,6 +114,7 @@ def validate_configuration(options: RunOptions, *, is_dry_run: bool = False) -> 
     """Raise BadConfiguration or UnusableState if the configuration or the state directory makes repairs impossible."""
     configured_issuer(options)
     configured_installers(options.configuration)
+    configured_solvers(options.configuration)
     notification_settings(options)
     root_hints(options)
     _require_separate_state(options)
@@ -151,7 +154,7 @@ def dry_run(
     options: RunOptions, evidence: AuditResults, discoveries: Sequence[Discovery], *, verbose: bool
 ) -> Iterator[str]:
     """Yield the lines of a dry run. Nothing is changed, and the journal is read from a copy."""
-    planned = plan(evidence, options.run_limits, options.clock())
+    planned = plan(evidence, run_limits(options), options.clock())
     with journal_snapshot(options.state) as journal:
         yield from dry_run_lines(planned, run_context(options, journal, tuple(discoveries)), verbose=verbose)
     settings = notification_settings(options)

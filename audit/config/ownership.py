@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from audit.config.private_files import UnsafePath, require_own_file
-from audit.config.schema import BadConfiguration, Configuration, ExtensionNames, files_in, secrets_in
+from audit.config.schema import BadConfiguration, Configuration, ExtensionNames, files_in, programs_in, secrets_in
 
 _WITH_KINDS: Final = ("issuer", "solver", "notify")
 """The sections `[KEY.NAME]` whose key `kind` may name code of another distribution."""
@@ -56,10 +56,11 @@ def _powers(configuration: Configuration) -> Iterator[str]:
 
 
 def _files(configuration: Configuration) -> Iterator[tuple[str, str]]:
-    """Yield the files that decide what is trusted and what passes, each with its key."""
+    """Yield the files that decide what is trusted, what passes and what runs, each with its key."""
     yield from (("trust", name) for name in configuration.trust if name not in ("mozilla", "system"))
     yield from (("policy", name) for name in configuration.policy if name.endswith(".toml"))
     yield from files_in(configuration.handed_on)
+    yield from programs_in(configuration.handed_on)
     named = {
         "waivers": configuration.waivers,
         "endpoints_file": configuration.endpoints_file,

@@ -94,7 +94,7 @@ def _is_table_of_texts(value: Any) -> bool:  # noqa: ANN401 - what TOML holds
     return isinstance(value, Mapping) and all(isinstance(item, str) for item in value.values())
 
 
-HANDED_ON: Final[tuple[str, ...]] = ("issuer", "remediate", "mail", "notify", "dns")
+HANDED_ON: Final[tuple[str, ...]] = ("issuer", "solver", "remediate", "mail", "notify", "dns")
 """The keys of sections that the audit does not own: the repair decodes them (audit.config.sections)."""
 
 
@@ -144,6 +144,18 @@ def secrets_in(value: Any, place: str = "") -> Iterator[tuple[str, Secret]]:  # 
     elif isinstance(value, list | tuple):
         for number, item in enumerate(value, 1):
             yield from secrets_in(item, f"{place}.{number}")
+
+
+def programs_in(value: Any, place: str = "") -> Iterator[tuple[str, str]]:  # noqa: ANN401 - any value of TOML
+    """Yield every program that a part of `handed_on` names, with its key: a list that begins with an absolute path."""
+    if isinstance(value, Mapping):
+        for name, item in value.items():
+            yield from programs_in(item, f"{place}.{name}".lstrip("."))
+    elif isinstance(value, list | tuple):
+        if value and isinstance(value[0], str) and value[0].startswith("/"):
+            yield place, value[0]
+        for number, item in enumerate(value, 1):
+            yield from programs_in(item, f"{place}.{number}")
 
 
 def files_in(value: Any, place: str = "") -> Iterator[tuple[str, str]]:  # noqa: ANN401 - any value of TOML

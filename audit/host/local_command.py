@@ -1,6 +1,6 @@
-"""Runs one local command for a login (ssh, docker, …) with a deadline, a byte limit and no terminal.
+"""Runs one local command or program with a deadline, a byte limit and no terminal.
 
-The standard input of the command is given as bytes.
+A command is for a login (ssh, docker, …). The standard input is given as bytes.
 """
 
 from __future__ import annotations
@@ -44,6 +44,20 @@ class Command:
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A program and its arguments, run without a shell in `/`. Its environment has these variables and no others.
+
+    It is over when its process ends, also if a child still holds its output. More output than `max_bytes` cuts it off;
+    of what it writes to standard error only the end is kept.
+    """
+
+    arguments: tuple[str, ...]
+    environment: Mapping[str, str]
+    stdin: bytes = field(default=b"", repr=False)
+    max_bytes: int = 1_048_576
+
+
 def run_bounded(command: Command, timeout_s: float, stop: threading.Event) -> Finished:
     """Run a command without a terminal; its whole process group is killed if it exceeds the bounds."""
     deadline = Deadline.after(timeout_s)
@@ -56,10 +70,44 @@ def run_bounded(command: Command, timeout_s: float, stop: threading.Event) -> Fi
         start_new_session=True,
         env={**os.environ, **command.environment} if command.environment else None,
     )
+    return _finished(process, command.stdin, _Bounds(deadline, stop))
+
+
+def run_program(program: Program, timeout_s: float, stop: threading.Event) -> Finished:
+    """Run a program in a process group of its own, which is killed when the program is over; raises OSError."""
+    deadline = Deadline.after(timeout_s)
+    process = subprocess.Popen(
+        program.arguments,
+        stdin=subprocess.PIPE if program.stdin else subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd="/",
+        start_new_session=True,
+        env=dict(program.environment),
+    )
+    return _finished(process, program.stdin, _Bounds(deadline, stop, program.max_bytes, ends_with_process=True))
+
+
+@dataclass(frozen=True, slots=True)
+class _Bounds:
+    deadline: Deadline
+    stop: threading.Event
+    max_bytes: int = MAX_BYTES
+    ends_with_process: bool = False  # and standard error is cut to its end instead of counted
+
+    def exceeded_by(self, outputs: Mapping[str, bytearray]) -> bool:
+        """Return whether the output is too long; the beginning of a long standard error may be dropped."""
+        if self.ends_with_process:
+            del outputs["stderr"][:-_CHUNK]
+            return len(outputs["stdout"]) > self.max_bytes
+        return sum(map(len, outputs.values())) > self.max_bytes
+
+
+def _finished(process: subprocess.Popen[bytes], stdin: bytes, bounds: _Bounds) -> Finished:
     with process:
         try:
-            outputs, cut = _communicate(process, command.stdin, deadline, stop)
-            if not cut and not _exits(process, deadline):  # it closed its output and still runs
+            outputs, cut = _communicate(process, stdin, bounds)
+            if not cut and not _exits(process, bounds.deadline):  # it closed its output and still runs
                 cut = "timeout"
         finally:
             _end(process)
@@ -67,7 +115,7 @@ def run_bounded(command: Command, timeout_s: float, stop: threading.Event) -> Fi
 
 
 def _communicate(
-    process: subprocess.Popen[bytes], stdin: bytes, deadline: Deadline, stop: threading.Event
+    process: subprocess.Popen[bytes], stdin: bytes, bounds: _Bounds
 ) -> tuple[dict[str, bytes], Cut | None]:
     """Write the input and read both outputs at the same time; return the outputs, and why they were cut short."""
     outputs = {"stdout": bytearray(), "stderr": bytearray()}
@@ -80,20 +128,24 @@ def _communicate(
             os.set_blocking(process.stdin.fileno(), False)
             selector.register(process.stdin, selectors.EVENT_WRITE, "stdin")
         while selector.get_map() and not cut:
-            cut = "timeout" if deadline.has_passed else "stopped" if stop.is_set() else None
-            for key, _ in selector.select(min(deadline.left_s, _CHECK_S)):
+            cut = "timeout" if bounds.deadline.has_passed else "stopped" if bounds.stop.is_set() else None
+            is_over = bounds.ends_with_process and _exits(process, Deadline.after(0.0))
+            ready = selector.select(0.0 if is_over else min(bounds.deadline.left_s, _CHECK_S))
+            if is_over and not any(key.data in outputs for key, _ in ready):
+                break
+            for key, _ in ready:
                 if key.data == "stdin":
                     rest = _written(key.fd, rest)
-                    is_over = not rest
+                    is_at_end = not rest
                 else:
                     data = os.read(key.fd, _CHUNK)
                     outputs[key.data] += data
-                    is_over = not data
-                if is_over:
+                    is_at_end = not data
+                if is_at_end:
                     selector.unregister(key.fileobj)
-                if is_over and key.data == "stdin" and process.stdin:
+                if is_at_end and key.data == "stdin" and process.stdin:
                     process.stdin.close()
-            if sum(map(len, outputs.values())) > MAX_BYTES:
+            if bounds.exceeded_by(outputs):
                 cut = "too-much"
     return {name: bytes(data) for name, data in outputs.items()}, cut
 

@@ -1,16 +1,51 @@
-"""The challenge types: a table of one row each. A new one is one file beside this and one row here."""
+"""The solvers: a table of one row each. A new one is one file beside this and one row here."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Final
 
-from remediate.challenges.base import Challenge, HttpHop, ProbeResult, ProbeSettings, Solver, Verdict
+from audit.config import ConfigSection
+from audit.config.extensions import ExtensionKind, decode_kind
+from remediate.challenges.base import (
+    BadSolver,
+    ChallengeDirectory,
+    HttpHop,
+    ProbeResult,
+    ProbeSettings,
+    Solver,
+    SolverAction,
+    SolverConfig,
+    Verdict,
+)
+from remediate.challenges.command import CommandSolverConfig
 from remediate.challenges.http_csr_hash import HttpCsrHash
 
-SOLVERS: Final[Mapping[str, Solver]] = {
-    "http-csr-hash": HttpCsrHash(),
+SOLVERS: Final[Mapping[str, type[SolverConfig]]] = {
+    "command": CommandSolverConfig,
 }
-"""The solver of each challenge type, by the name that an order uses."""
+"""The settings of a solver's section, which open the solver, by the `kind` of the section.
 
-__all__ = ["SOLVERS", "Challenge", "HttpHop", "ProbeResult", "ProbeSettings", "Solver", "Verdict"]
+`HttpCsrHash` needs no section: it solves the challenges that are known before an order is placed.
+"""
+
+
+def read_solver(section: ConfigSection) -> SolverConfig:
+    """Return the decoded section `[solver.NAME]`; raises BadConfiguration."""
+    return decode_kind(section, ExtensionKind.SOLVER, SOLVERS, SolverConfig)
+
+
+__all__ = [
+    "SOLVERS",
+    "BadSolver",
+    "ChallengeDirectory",
+    "HttpCsrHash",
+    "HttpHop",
+    "ProbeResult",
+    "ProbeSettings",
+    "Solver",
+    "SolverAction",
+    "SolverConfig",
+    "Verdict",
+    "read_solver",
+]

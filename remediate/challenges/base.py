@@ -1,15 +1,17 @@
-"""The interface of a challenge type: publish the token, request it as the CA will, remove it."""
+"""The interface of a solver: present a challenge, request it as the CA will, remove it."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final, Literal, Protocol
+from typing import Final, Literal, Protocol, TypeAlias
 
+from audit.config import ConfigSection
 from remediate.hosts.command import Command
+from remediate.hosts.local_command import LocalCommand
 from remediate.hosts.workdir import HostWorkdir
-from remediate.pki.csr import Csr
+from remediate.model.authorization import Challenge
 
 SELF_TEST: Final = "sslaudit (self-test)"
 """How the user agent of our own probes begins, so that a reader of an access log can distinguish them from the CA's."""
@@ -28,18 +30,19 @@ Verdict = Literal[
 
 
 @dataclass(frozen=True, slots=True)
-class Challenge:
-    """What proves control over one name: by which CSR, and where on the host the files of its website are.
+class ChallengeDirectory:
+    """Where the file of a challenge is written: a directory of a website on a host.
 
-    `below` is the folder of the token within the docroot; empty if the docroot is that folder itself.
+    `below` is the directory of the file within the docroot; empty if the docroot is that directory itself.
     """
 
     workdir: HostWorkdir
-    name: str
-    csr: Csr
-    unique_value: str
     docroot: str
     below: str = ".well-known/pki-validation"
+
+
+SolverAction: TypeAlias = Command | LocalCommand
+"""What a solver does, as a value: a command on a host, or a program on this machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,18 +92,34 @@ class ProbeSettings:
 
 
 class Solver(Protocol):
-    """A challenge type. Commands are values for the executor; only the self-test uses the network."""
+    """Solves challenges of a type. Actions are values for the executor; only the self-test uses the network."""
 
-    def present(self, challenge: Challenge) -> Command:
-        """Return the command that publishes the token."""
+    def present(self, challenge: Challenge, where: ChallengeDirectory | None) -> SolverAction:
+        """Return the action that presents a challenge; `where` is for types that need a host. It may be repeated."""
 
-    def clean_up(self, challenge: Challenge) -> Command:
-        """Return the command that removes the token and the folders that were made for it."""
+    def clean_up(self, challenge: Challenge, where: ChallengeDirectory | None) -> SolverAction:
+        """Return the action that removes what was presented. It may be repeated."""
 
-    def location(self, challenge: Challenge) -> str:
-        """Return the path of the token on the host."""
+    def location(self, challenge: Challenge, where: ChallengeDirectory | None) -> str:
+        """Return where the challenge is presented, for a person."""
 
     def self_test(
         self, challenge: Challenge, addresses: Sequence[str], settings: ProbeSettings
     ) -> tuple[ProbeResult, ...]:
         """Probe every address as the CA will."""
+
+
+class BadSolver(ValueError):
+    """A solver that cannot be used as it is configured; its message names the fix."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SolverConfig:
+    """The keys that every section `[solver.NAME]` has. Each kind of solver adds its own in a subclass."""
+
+    kind: str
+    types: tuple[str, ...]  # of the challenges that it solves, such as dns-01
+
+    def open(self, section: ConfigSection) -> Solver:
+        """Return the solver; raises BadSolver, and BadConfiguration if a secret cannot be read."""
+        raise NotImplementedError

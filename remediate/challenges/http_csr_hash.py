@@ -12,14 +12,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
-
 from audit.probe.deadline import Stopped
-from remediate.challenges.base import Challenge, ProbeResult, ProbeSettings
+from remediate.challenges.base import ChallengeDirectory, ProbeResult, ProbeSettings
 from remediate.challenges.http_probe import ExpectedFile, probe_file
 from remediate.hosts import script
 from remediate.hosts.command import Command
+from remediate.model.authorization import Challenge
 
 FOLDER: Final = "/.well-known/pki-validation"
 
@@ -28,30 +26,25 @@ FOLDER: Final = "/.well-known/pki-validation"
 class HttpCsrHash:
     """The solver. The CA of the Store follows no redirect, so neither does a good result."""
 
-    def present(self, challenge: Challenge) -> Command:
+    def present(self, challenge: Challenge, where: ChallengeDirectory | None) -> Command:
         """Return the command that writes the file, whole or not at all."""
-        url = f"http://{challenge.name}{path_of(challenge)}"
-        return challenge.workdir.exclusive(
-            f"put the file for {url}", script("challenge/http_file"), "put", *_given(challenge)
-        )
+        return _command("put", challenge, _required(where))
 
-    def clean_up(self, challenge: Challenge) -> Command:
+    def clean_up(self, challenge: Challenge, where: ChallengeDirectory | None) -> Command:
         """Return the command that removes the file, and the folders that were made for it where they are empty."""
-        url = f"http://{challenge.name}{path_of(challenge)}"
-        return challenge.workdir.exclusive(
-            f"remove the file for {url}", script("challenge/http_file"), "clear", *_given(challenge)
-        )
+        return _command("clear", challenge, _required(where))
 
-    def location(self, challenge: Challenge) -> str:
+    def location(self, challenge: Challenge, where: ChallengeDirectory | None) -> str:
         """Return the path of the file on the host."""
-        folder = "/".join(part for part in (challenge.docroot.rstrip("/"), challenge.below.strip("/")) if part)
-        return f"{folder}/{path_of(challenge).rpartition('/')[2]}"
+        directory = _required(where)
+        parts = (directory.docroot.rstrip("/"), directory.below.strip("/"))
+        return f"{'/'.join(filter(None, parts))}/{challenge.token}"
 
     def self_test(
         self, challenge: Challenge, addresses: Sequence[str], settings: ProbeSettings
     ) -> tuple[ProbeResult, ...]:
         """Request the file from every address, as the CA will; after a stop, return the results so far."""
-        expected = ExpectedFile(challenge.name, path_of(challenge), body_of(challenge))
+        expected = ExpectedFile(challenge.identifier, path_of(challenge), challenge.content)
         results: list[ProbeResult] = []
         with suppress(Stopped):
             for address in addresses:
@@ -61,34 +54,36 @@ class HttpCsrHash:
 
 def path_of(challenge: Challenge) -> str:
     """Return the path of the file in the URL."""
-    return f"{FOLDER}/{_digest('md5', challenge).upper()}.txt"
+    return f"{FOLDER}/{challenge.token}"
 
 
-def body_of(challenge: Challenge) -> str:
-    """Return the content of the file, without the last line end."""
-    return f"{_digest('sha256', challenge)}\nsectigo.com\n{challenge.unique_value}"
+def _required(where: ChallengeDirectory | None) -> ChallengeDirectory:
+    """Return the directory of a file; raises ValueError if it is not given, which would be a bug of ours."""
+    if where is None:
+        raise ValueError("the file of an http-csr-hash challenge needs a directory on a host")
+    return where
 
 
-def _given(challenge: Challenge) -> tuple[str, ...]:
-    """Return the arguments of the script; the directories below the docroot are one argument each, all known here.
+_WHY: Final = {"put": "put the file for", "clear": "remove the file for"}
+
+
+def _command(verb: str, challenge: Challenge, where: ChallengeDirectory) -> Command:
+    """Return a command of the script; the directories below the docroot are one argument each, all known here.
 
     The script records which directories it made, for each docroot, under a name without the path.
     """
-    below = challenge.below.split("/")
+    below = where.below.split("/")
     if not set(below) <= {"", *FOLDER.split("/")}:
-        raise ValueError(f"{challenge.below!r} is not a part of {FOLDER}")
-    made = f"made-{hashlib.sha256(challenge.docroot.encode()).hexdigest()[:16]}"
-    file = path_of(challenge).rpartition("/")[2]
-    return (
-        challenge.docroot,
-        file,
-        body_of(challenge),
+        raise ValueError(f"{where.below!r} is not a part of {FOLDER}")
+    made = f"made-{hashlib.sha256(where.docroot.encode()).hexdigest()[:16]}"
+    return where.workdir.exclusive(
+        f"{_WHY[verb]} http://{challenge.identifier}{path_of(challenge)}",
+        script("challenge/http_file"),
+        verb,
+        where.docroot,
+        challenge.token,
+        challenge.content,
         " ".join(filter(None, below)),
         made,
         script("challenge/http_file_as_owner"),
     )
-
-
-def _digest(algorithm: str, challenge: Challenge) -> str:
-    der = x509.load_pem_x509_csr(challenge.csr.pem.encode("ascii")).public_bytes(Encoding.DER)
-    return hashlib.new(algorithm, der, usedforsecurity=False).hexdigest()

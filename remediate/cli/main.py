@@ -38,7 +38,7 @@ from remediate.model.options import RunOptions
 from remediate.run import validate_configuration
 from remediate.state.database import UnusableState
 from remediate.state.lock import LockHeld
-from remediate.wiring.sections import require_valid_sections, root_hints
+from remediate.wiring.sections import require_valid_sections, root_hints, run_limits
 
 FAILED: Final = 1  # the exit statuses are pytest's
 INTERRUPTED: Final = 2
@@ -120,7 +120,7 @@ def _run_command(arguments: argparse.Namespace) -> CliResult:
     if arguments.command == "plan":
         options = RunOptions(configuration, Path(), anchors=read_anchors(()), command="plan", issuer=arguments.issuer)
         resolution = Resolution(LookUps(Roots(root_hints(options))), _limits(configuration), threading.Event())
-        return make_plan(arguments.results, options.run_limits, resolution, now, as_json=arguments.json)
+        return make_plan(arguments.results, run_limits(options), resolution, now, as_json=arguments.json)
     state = arguments.state or _state(configuration)
     if arguments.command == "status":
         return status(state, now)

@@ -12,14 +12,17 @@ from audit.probe import Target
 from audit.probe.deadline import Deadline
 from audit.text import join_limited
 from audit.x509.certificate import Certificate
+from remediate.challenges import ChallengeDirectory, SolverAction
 from remediate.cpanel.panel import Panel
 from remediate.deployment import Deployment, NotDeployable
 from remediate.deployment.versions import FileSet, original_path
 from remediate.execution.context import ConfiguredIssuer, RunContext
 from remediate.execution.host_context import HostContext
-from remediate.hosts.command import Command, CommandResult
+from remediate.hosts.command import CommandResult
 from remediate.hosts.workdir import HostWorkdir
 from remediate.installers import Installer
+from remediate.issuers import Order
+from remediate.model.authorization import Challenge
 from remediate.model.case import SWITCHED, Case
 from remediate.pki.csr import Csr
 from remediate.pki.issued_chain import InstallableChain
@@ -37,6 +40,14 @@ class SwitchGroup:
     files: tuple[InstalledFile, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class PublishedFile:
+    """A challenge that is a file, and where it is written."""
+
+    challenge: Challenge
+    where: ChallengeDirectory
+
+
 class NotFoundOnHost(LookupError):
     """A service, file or endpoint of a case was not found on its host in this run; the message names it."""
 
@@ -51,7 +62,9 @@ class CaseContext:
     installable: InstallableChain | None = None
     chained: dict[FileSet, InstallableChain] = field(default_factory=dict)
     on_disk: Mapping[str, Certificate] | None = None  # the leaf in each file, as last read
+    order: Order | None = None  # as last returned by an issuer that cannot find it by its CSR
     is_published: bool = False
+    presented: set[Challenge] = field(default_factory=set)  # in this run, of those that came with the order
     is_collected: bool = False
     left_behind: tuple[str, ...] = ()
     seen: tuple[str, ...] = ()  # notes of the self-test that are not part of its results
@@ -109,9 +122,9 @@ class CaseContext:
             return tuple(switch_group.services for switch_group in self.switch_groups)
         return tuple((service,) for service in self.case.services)
 
-    def execute(self, command: Command) -> CommandResult:
-        """Run a command on its host; without a session on that host, return the result of a lost connection."""
-        return self.run.execute(command)
+    def execute(self, action: SolverAction) -> CommandResult:
+        """Run a command on its host, or a program on this machine."""
+        return self.run.execute(action)
 
     def target(self, endpoint: str) -> Target:
         """Return an endpoint of the case as it was found; raises NotFoundOnHost."""

@@ -5,16 +5,17 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from audit.policy import Policy, load_profile
 from audit.probe import Limits
 from audit.probe.fetch import Fetcher
 from audit.x509.path.trust_store import TrustAnchors
-from remediate.challenges import Solver
+from remediate.challenges import HttpCsrHash, Solver
 from remediate.challenges.dns_lookup import LookUps
 from remediate.execution.host_context import HostContext
 from remediate.hosts.command import Command, CommandResult
+from remediate.hosts.local_command import LocalCommand, run_local
 from remediate.issuers import Issuer
 from remediate.model.case import Case, Step, StepState
 from remediate.model.options import OnStep, Timeouts
@@ -23,12 +24,13 @@ from remediate.state.journal import Journal
 
 @dataclass(frozen=True, slots=True)
 class ConfiguredIssuer:
-    """The issuer of a run: its client, its name for users, and the key type and product of its orders."""
+    """The issuer of a run: its client, its name for users, and the key type, product and lifetime of its orders."""
 
     client: Issuer
     name: str
     key_type: str = "ecdsa-p256"
     product: str = "90-day"
+    lifetime: timedelta = timedelta(days=90)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +58,12 @@ class RunContext:
     journal: Journal
     hosts: Mapping[str, HostContext]  # by label
     issuer: ConfiguredIssuer
-    solver: Solver
     anchors: TrustAnchors
     clock: Callable[[], datetime]
     lock_holder: str  # another run shows it if it finds a host locked
+    solver: Solver = field(default_factory=HttpCsrHash)  # of challenges that are known before an order is placed
+    solvers: Mapping[str, Solver] = field(default_factory=dict)  # of those that come with an order, by their type
+    run_local: Callable[[LocalCommand, threading.Event], CommandResult] = run_local
     network: Network = field(default_factory=Network)
     policy: Policy = field(default_factory=lambda: Policy((load_profile("webpki"),)))  # its rules say who may own a key
     timeouts: Timeouts = field(default_factory=Timeouts)
@@ -67,14 +71,19 @@ class RunContext:
     on_step: OnStep = _ignore_step
     log: Callable[[str], None] = _ignore_log  # a detail may have several lines; several threads call it
 
+    def execute(self, action: Command | LocalCommand) -> CommandResult:
+        """Run a command on its host, or a program on this machine.
+
+        Without a session on that host, return the result of a lost connection.
+        """
+        if isinstance(action, LocalCommand):
+            return self.run_local(action, self.stop)
+        session = self.host(action.host).session
+        return session.run(action) if session else CommandResult(None, "", "no session on it in this run")
+
     def host(self, label: str) -> HostContext:
         """Return a host of the run; if this run has not found it, a host without a session."""
         return self.hosts.get(label) or HostContext(label)
-
-    def execute(self, command: Command) -> CommandResult:
-        """Run a command on its host; without a session on that host, return the result of a lost connection."""
-        session = self.host(command.host).session
-        return session.run(command) if session else CommandResult(None, "", "no session on it in this run")
 
     def addresses_beside(self, label: str) -> frozenset[str]:
         """Return the addresses of the other hosts of this run that are not addresses of this host."""

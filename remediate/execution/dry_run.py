@@ -5,6 +5,7 @@ The steps themselves yield the commands and requests (`preview`); dry_run_lines.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -23,12 +24,14 @@ from remediate.execution.preview import (
     placeholder_csr,
 )
 from remediate.execution.steps import REPAIR_STEPS, StepBlocked
-from remediate.execution.steps.self_test import ORDERED, preview_withdrawal
+from remediate.execution.steps.self_test import preview_withdrawal
 from remediate.hosts.command import Command, CommandResult
-from remediate.issuers import IssuerFault, Order, OrderRequest, PreviewsRequests
+from remediate.hosts.local_command import LocalCommand
+from remediate.issuers import Issuer, KnowsChallengesBefore, Order, OrderRef, OrderRequest, PreviewsRequests
+from remediate.model.authorization import Challenge
 from remediate.model.case import EACH, Case, Step, StepKind
 from remediate.pki.csr import Csr
-from remediate.state.orders import PlacedOrder
+from remediate.state.orders import INTENDED, PlacedOrder
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +100,7 @@ def preview_state(case: Case, run: RunContext) -> PreviewState:
 def _order_under_way(case: Case, run: RunContext) -> PlacedOrder | None:
     """Return the order that the repair would resume; None if there is no order, or if its CSR is no longer used."""
     last = next(reversed(run.journal.orders.unused(case.id)), None)
-    return last if last and last.status in ("intended", *ORDERED) else None
+    return last if last and (last.status == INTENDED or last.is_under_way) else None
 
 
 _Parts = tuple[StepKind | Literal["end"], str, Iterator[Action | Remark]]
@@ -139,9 +142,10 @@ def _explained(parts: Iterable[Action | Remark]) -> tuple[Action | Remark, ...]:
 
 
 def refusing(run: RunContext) -> RunContext:
-    """Return the same context with host sessions and an issuer that raise DryRunViolation."""
+    """Return the same context; its sessions, its issuer and its programs raise DryRunViolation when they are used."""
     hosts = {label: _refusing(host) for label, host in run.hosts.items()}
-    return replace(run, hosts=hosts, issuer=replace(run.issuer, client=RefusingIssuer()))
+    issuer = replace(run.issuer, client=refusing_issuer(run.issuer.client))
+    return replace(run, hosts=hosts, issuer=issuer, run_local=_refuse_program)
 
 
 def _refusing(host: HostContext) -> HostContext:
@@ -159,22 +163,56 @@ class RefusingSession:
 class RefusingIssuer:
     """An issuer client that sends no request."""
 
-    def find(self, csr: Csr) -> Order | IssuerFault | None:
-        """Raise DryRunViolation."""
-        _refuse(csr)
-
-    def order(self, request: OrderRequest) -> Order | IssuerFault:
+    def place(self, request: OrderRequest) -> NoReturn:
         """Raise DryRunViolation."""
         _refuse(request.names)
 
-    def collect(self, order_id: str) -> Order | IssuerFault:
+    def fetch(self, ref: OrderRef) -> NoReturn:
         """Raise DryRunViolation."""
-        _refuse(order_id)
+        _refuse(ref.id)
 
-    def cancel(self, order_id: str) -> IssuerFault | None:
+    def accept(self, challenge: Challenge) -> NoReturn:
         """Raise DryRunViolation."""
-        _refuse(order_id)
+        _refuse(challenge)
+
+    def finalize(self, order: Order, csr: Csr) -> NoReturn:
+        """Raise DryRunViolation."""
+        del csr
+        _refuse(order.id)
+
+    def download(self, order: Order) -> NoReturn:
+        """Raise DryRunViolation."""
+        _refuse(order.id)
+
+    def cancel(self, ref: OrderRef) -> NoReturn:
+        """Raise DryRunViolation."""
+        _refuse(ref.id)
+
+    def find(self, csr: Csr) -> NoReturn:
+        """Raise DryRunViolation."""
+        _refuse(csr)
+
+
+class RefusingIssuerOfFiles(RefusingIssuer):
+    """A client that sends no request, and whose challenges are known before an order is placed."""
+
+    def __init__(self, issuer: KnowsChallengesBefore) -> None:
+        """Keep the issuer, which derives them without a request."""
+        self._issuer = issuer
+
+    def challenges_for(self, csr: Csr, names: tuple[str, ...]) -> tuple[Challenge, ...]:
+        """Return the challenge of each name."""
+        return self._issuer.challenges_for(csr, names)
+
+
+def refusing_issuer(issuer: Issuer) -> RefusingIssuer:
+    """Return a client that sends no request in place of another."""
+    return RefusingIssuerOfFiles(issuer) if isinstance(issuer, KnowsChallengesBefore) else RefusingIssuer()
 
 
 def _refuse(subject: object) -> NoReturn:
     raise DryRunViolation(f"a dry run would have sent a request to the issuer about {subject}")
+
+
+def _refuse_program(command: LocalCommand, _stop: threading.Event) -> NoReturn:
+    raise DryRunViolation(f"a dry run would have run {command.arguments[0]}: {command.why}")

@@ -17,8 +17,8 @@ from remediate.execution.placeholder_cases import preview_waiting
 from remediate.execution.preview import Action, Remark
 from remediate.execution.scheduler import execution_order, postponed
 from remediate.hosts.command import Command
-from remediate.issuers import PreviewsRequests
-from remediate.issuers.base import Request
+from remediate.hosts.local_command import LocalCommand
+from remediate.issuers import PreviewsRequests, Request
 from remediate.model.case import Case
 from remediate.model.plan import Plan
 
@@ -91,6 +91,9 @@ def _short(action: Action, case: Case, run: RunContext) -> Iterator[str]:
     if isinstance(action, Request):
         yield from (indent + one_line(text) for text in (str(action), action.body) if text)
         return
+    if isinstance(action, LocalCommand):
+        yield from (indent + one_line(text) for text in (str(action), _input_of(action)) if text)
+        return
     common = CaseContext(case, run).workdir_on(action.host).leading_arguments
     arguments = action.arguments[len(common) :] if action.arguments[: len(common)] == common else action.arguments
     line = indent
@@ -103,6 +106,10 @@ def _short(action: Action, case: Case, run: RunContext) -> Iterator[str]:
         yield line.rstrip()
 
 
+def _input_of(command: LocalCommand) -> str:
+    return f"standard input: {command.stdin}" if command.stdin else ""
+
+
 def _quoted(argument: str) -> str:
     """Return an argument quoted for a shell; of a long argument only its beginning and its length."""
     text = one_line(argument)
@@ -113,17 +120,21 @@ def _quoted(argument: str) -> str:
 
 def _whole(action: Action) -> Iterator[str]:
     """Yield the lines of a whole command, as a user could type it, or of a whole request."""
-    text = f"{action}\n{action.body}" if isinstance(action, Request) else str(action)
+    further = action.body if isinstance(action, Request) else ""
+    further = _input_of(action) if isinstance(action, LocalCommand) else further
+    text = f"{action}\n{further}"
     yield from (printable(line, kept="\t") for line in text.strip().split("\n"))
 
 
 def _total(actions: Iterable[Action]) -> str:
     actions = tuple(actions)
     commands = [action for action in actions if isinstance(action, Command)]
-    requests = len(actions) - len(commands)
+    programs = sum(isinstance(action, LocalCommand) for action in actions)
+    requests = len(actions) - len(commands) - programs
     hosts = {command.host for command in commands}
+    here = f", {_count(programs, 'program')} on this machine" if programs else ""
     return (
-        f"nothing was changed; {_count(len(commands), 'command')} on {_count(len(hosts), 'host')}"
+        f"nothing was changed; {_count(len(commands), 'command')} on {_count(len(hosts), 'host')}{here}"
         f" and {_count(requests, 'request')} would be made"
     )
 

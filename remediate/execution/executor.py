@@ -15,8 +15,8 @@ from remediate.execution.context import RunContext
 from remediate.execution.placeholder import install_placeholders
 from remediate.execution.steps import REPAIR_STEPS, Satisfied, StepBlocked
 from remediate.execution.steps.activate import settled_progress
-from remediate.execution.steps.base import output_tail, require_success
-from remediate.execution.steps.clock_skew import require_host_clock
+from remediate.execution.steps.authorizations import remove_challenges
+from remediate.execution.steps.base import output_tail, require_host_clock, require_success
 from remediate.execution.steps.self_test import withdraw
 from remediate.hosts.command import Command
 from remediate.hosts.workdir import BUSY
@@ -158,7 +158,7 @@ def _end_unchanged(context: CaseContext, result: CaseResult) -> CaseResult:
     """End a case that failed before any service was changed. The next run plans it again and reuses key and order."""
     if result.ended_as != "failed":
         return result
-    leftovers = withdraw(context) if context.csr is not None else ()
+    leftovers = (*(withdraw(context) if context.csr is not None else ()), *remove_challenges(context))
     note = join_clauses((result.note, *(f"left behind: {leftover}" for leftover in leftovers)))
     context.run.journal.end(context.case.id, CaseOutcome("failed", context.now(), note=note))
     return replace(result, note=note)

@@ -18,9 +18,9 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from remediate.deployment.versions import FileSet, Version
 from remediate.execution.case_context import CaseContext
 from remediate.hosts.command import Command
-from remediate.issuers import PreviewsRequests
-from remediate.issuers.base import Request
-from remediate.pki.csr import Csr, read_csr
+from remediate.hosts.local_command import LocalCommand
+from remediate.issuers import IssuerAction, PreviewsRequests, Request
+from remediate.pki.csr import Csr, read_csr, unique_value
 from remediate.state.orders import PlacedOrder
 
 PLACED_ORDER: Final = "the-order-that-was-placed"
@@ -39,8 +39,8 @@ PDWiIQ9X+eXQZAIhAPFLdvj66P8vy/+FZxGp2c7dKb3zQckymi2WVljMwol+
 -----END CERTIFICATE REQUEST-----
 """
 
-Action: TypeAlias = Command | Request
-"""A command that changes a host, or a request to the issuer."""
+Action: TypeAlias = Command | IssuerAction
+"""A command that changes a host, a request to the issuer, or a program on this machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +90,8 @@ def explain_placeholders(action: Action) -> Action:
 
     if isinstance(action, Request):
         return replace(action, why=explained(action.why), url=explained(action.url), body=explained(action.body))
+    if isinstance(action, LocalCommand):
+        return replace(action, stdin=explained(action.stdin))
     return replace(action, why=explained(action.why), arguments=tuple(map(explained, action.arguments)))
 
 
@@ -103,7 +105,7 @@ def _descriptions() -> Mapping[str, str]:
         json.dumps(csr.pem)[1:-1]: "<the request made above>",
         csr.pem: "<the request made above>",
         csr.sha256: "<SHA-256 of the request>",
-        csr.sha256[:20]: "<the first 20 digits of that>",
+        unique_value(csr): "<the first 20 digits of that>",
         md5.upper(): "<MD5 of the request>",
         PLACED_ORDER: "<the order>",
         VERSION_BEFORE: "<the version before>",

@@ -9,23 +9,30 @@ from audit.config import ConfigSection
 from audit.config.extensions import ExtensionKind, decode_kind
 from remediate.issuers.base import (
     BadIssuer,
-    Dcv,
     FaultKind,
+    FindsByCsr,
     Issuer,
+    IssuerAction,
     IssuerConfig,
     IssuerEndpoint,
     IssuerFault,
+    IssuerRun,
+    KnowsChallengesBefore,
     Order,
+    OrderRef,
     OrderRequest,
+    OrderStatus,
     PreviewsRequests,
-    Status,
+    Request,
 )
+from remediate.issuers.command import CommandConfig
 from remediate.issuers.none import PanelConfig
 from remediate.issuers.store import StoreConfig
 
 ISSUERS: Final[Mapping[str, type[IssuerConfig]]] = {
     "store": StoreConfig,
     "cpanel": PanelConfig,
+    "command": CommandConfig,
 }
 """The settings of an issuer's section, which open the issuer, by the `kind` of the section."""
 
@@ -38,15 +45,20 @@ def read_issuer(section: ConfigSection) -> IssuerConfig:
 __all__ = [
     "ISSUERS",
     "BadIssuer",
-    "Dcv",
     "FaultKind",
+    "FindsByCsr",
     "Issuer",
+    "IssuerAction",
     "IssuerConfig",
     "IssuerEndpoint",
     "IssuerFault",
+    "IssuerRun",
+    "KnowsChallengesBefore",
     "Order",
+    "OrderRef",
     "OrderRequest",
+    "OrderStatus",
     "PreviewsRequests",
-    "Status",
+    "Request",
     "read_issuer",
 ]

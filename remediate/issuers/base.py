@@ -1,15 +1,19 @@
-"""The interface of an issuer, and the values that it takes and returns."""
+"""The interface of an issuer in the words of RFC 8555, and the values that it takes and returns."""
 
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Final, Literal, Protocol, runtime_checkable
+from datetime import datetime, timedelta
+from typing import ClassVar, Final, Literal, Protocol, TypeAlias, runtime_checkable
 
 from audit.config import ConfigSection
+from remediate.hosts.local_command import LocalCommand
+from remediate.model.authorization import Authorization, Challenge
 from remediate.pki.csr import Csr
+from remediate.pki.issued_chain import IssuedPem
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +30,8 @@ class Request:
         return f"{self.method} {self.url}"
 
 
-Status = Literal["pending-validation", "pending-review", "issued", "rejected", "canceled", "revoked"]
-Dcv = Literal["http-csr-hash", "cname-csr-hash"]
+OrderStatus = Literal["pending", "ready", "processing", "valid", "invalid", "canceled", "revoked"]
+"""The status of an order (RFC 8555 7.1.6); `canceled` and `revoked` are of issuers that can cancel and revoke."""
 FaultKind = Literal[
     "authentication",  # the token is missing, wrong, or has no permission
     "refused",  # the names or the request itself; the same request will be refused again
@@ -38,7 +42,6 @@ FaultKind = Literal[
     "broken",  # a response that cannot be understood
 ]
 
-_UNIQUE_VALUE: Final = re.compile(r"[A-Za-z0-9]{1,20}")
 _IDEMPOTENCY_KEY: Final = re.compile(r"[A-Za-z0-9._-]{1,128}")  # it is sent as a header field
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
@@ -53,10 +56,9 @@ class OrderRequest:
 
     csr: Csr
     names: tuple[str, ...]
+    case_id: str
     idempotency_key: str
-    unique_value: str
     product: str = "90-day"
-    dcv: Dcv = "http-csr-hash"
     replaces: str | None = None
 
     def __post_init__(self) -> None:
@@ -65,29 +67,45 @@ class OrderRequest:
             raise ValueError(f"names to order: {self.names!r}; at least one is required, and each once")
         if not _IDEMPOTENCY_KEY.fullmatch(self.idempotency_key):
             raise ValueError(f"the idempotency key {self.idempotency_key!r} is not 1 to 128 of A-Z a-z 0-9 . _ -")
-        if not _UNIQUE_VALUE.fullmatch(self.unique_value):
-            raise ValueError(f"the unique value {self.unique_value!r} is not 1 to 20 characters of a-z, A-Z and 0-9")
         if self.replaces is not None and not _SHA256.fullmatch(self.replaces):
             raise ValueError(f"what it replaces, {self.replaces!r}, is not a SHA-256 in lower-case hex")
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
-    """An order as the issuer returns it. `certificate_pem` and `ca_bundle_pem` are untrusted until they are checked."""
+class OrderRef:
+    """A placed order: the id that the issuer gave it, such as a number or a URL, and the request that placed it."""
 
     id: str
-    status: Status
-    message: str
-    created: datetime
+    request: OrderRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """An order as the issuer returns it. What was issued is untrusted until it is checked.
+
+    `own_word` is the issuer's own word for the status, if it has one; `issued` is what came with the order, or empty if
+    `download` requests it.
+    """
+
+    id: str
+    status: OrderStatus
+    message: str = ""
+    created: datetime | None = None
     retry_after_s: int | None = None
-    certificate_pem: str | None = field(default=None, repr=False)
-    ca_bundle_pem: str | None = field(default=None, repr=False)
+    authorizations: tuple[Authorization, ...] = ()
+    issued: tuple[IssuedPem, ...] = field(default=(), repr=False)
+    own_word: str = ""
     answered_at: datetime | None = field(default=None, compare=False)  # by the issuer's own clock
+
+    @property
+    def word(self) -> str:
+        """The word for the status, for users and the journal."""
+        return self.own_word or self.status
 
     @property
     def is_pending(self) -> bool:
         """Whether the issuer has not decided yet."""
-        return self.status in ("pending-validation", "pending-review")
+        return self.status in ("pending", "ready", "processing")
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,33 +133,63 @@ class IssuerFault:
 
 
 class Issuer(Protocol):
-    """A certification authority, or a broker in front of one. Faults there are returned, never raised."""
+    """A certification authority, or a broker in front of one. Faults there are returned, never raised.
+
+    An order is placed; its pending challenges are presented and accepted; when it is ready, it is finalized; when it is
+    valid, its certificate is downloaded.
+    """
+
+    def place(self, request: OrderRequest) -> Order | IssuerFault:
+        """Place an order, or return one with the same idempotency key or a certificate that is still valid."""
+
+    def fetch(self, ref: OrderRef) -> Order | IssuerFault:
+        """Return the order as it is now, with its authorizations."""
+
+    def accept(self, challenge: Challenge) -> IssuerFault | None:
+        """Tell the issuer that a challenge is presented, so that it looks; it may be told several times."""
+
+    def finalize(self, order: Order, csr: Csr) -> Order | IssuerFault:
+        """Request the certificate of an order that is ready."""
+
+    def download(self, order: Order) -> tuple[IssuedPem, ...] | IssuerFault:
+        """Return the chain of a valid order, and then the alternate chains of the same leaf."""
+
+    def cancel(self, ref: OrderRef) -> IssuerFault | None:
+        """Cancel an order that is not issued."""
+
+
+@runtime_checkable
+class KnowsChallengesBefore(Protocol):
+    """An issuer whose challenges derive from the CSR: they are presented and tested before anything is ordered."""
+
+    def challenges_for(self, csr: Csr, names: tuple[str, ...]) -> tuple[Challenge, ...]:
+        """Return the challenge of each name, in their order."""
+
+
+@runtime_checkable
+class FindsByCsr(Protocol):
+    """An issuer that returns the order of a CSR, so that an order whose response was lost is not placed again."""
 
     def find(self, csr: Csr) -> Order | IssuerFault | None:
         """Return the order that was placed with this CSR, None if there is none."""
 
-    def order(self, request: OrderRequest) -> Order | IssuerFault:
-        """Place an order, or return one with the same idempotency key or a certificate that is still valid."""
 
-    def collect(self, order_id: str) -> Order | IssuerFault:
-        """Return the order as it is now."""
-
-    def cancel(self, order_id: str) -> IssuerFault | None:
-        """Cancel an order that is not issued."""
+IssuerAction: TypeAlias = Request | LocalCommand
+"""What an issuer does, as a value: a request over the network, or a program that it runs."""
 
 
 @runtime_checkable
 class PreviewsRequests(Protocol):
     """An issuer that can return its requests without sending them. No dry run prints those of another issuer."""
 
-    def to_find(self, csr: Csr) -> Request:
-        """Return the request that `find` makes."""
+    def to_find(self, csr: Csr) -> IssuerAction | None:
+        """Return the request that `find` makes; None if the issuer finds no order by its CSR."""
 
-    def to_order(self, request: OrderRequest) -> Request:
-        """Return the request that `order` makes."""
+    def to_place(self, request: OrderRequest) -> IssuerAction:
+        """Return the request that `place` makes."""
 
-    def to_collect(self, order_id: str) -> Request:
-        """Return the request that `collect` makes."""
+    def to_fetch(self, ref: OrderRef) -> IssuerAction | None:
+        """Return the request that `fetch` makes; None if `place` usually returns the certificate."""
 
 
 class BadIssuer(ValueError):
@@ -163,14 +211,29 @@ class IssuerEndpoint:
     deadline_s: float = 90.0
 
 
+@dataclass(frozen=True, slots=True)
+class IssuerRun:
+    """What an issuer uses of the run: the URL of an HTTP proxy, and the event that stops the run."""
+
+    proxy: str | None = field(default=None, repr=False)  # may hold a password
+    stop: threading.Event = field(default_factory=threading.Event)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IssuerConfig:
     """The keys that every section `[issuer.NAME]` has. Each kind of issuer adds its own in a subclass."""
 
+    validates_by_file: ClassVar[bool] = True  # its CA fetches a file from every address of each name
     kind: str
     key: Literal["rsa-2048", "rsa-3072", "rsa-4096", "ecdsa-p256", "ecdsa-p384"] = "ecdsa-p256"
     product: str = "90-day"
+    lifetime_days: int = 90  # a certificate that is valid for longer is rejected
 
-    def open(self, section: ConfigSection, proxy: str | None) -> Issuer:
+    @property
+    def lifetime(self) -> timedelta:
+        """The longest lifetime of a certificate that is accepted."""
+        return timedelta(days=self.lifetime_days)
+
+    def open(self, section: ConfigSection, run: IssuerRun) -> Issuer:
         """Return the issuer; raises BadIssuer, and BadConfiguration if a secret cannot be read."""
         raise NotImplementedError

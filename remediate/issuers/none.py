@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from audit.config import ConfigSection
-from remediate.issuers.base import IssuerConfig, IssuerFault, OrderRequest
+from remediate.issuers.base import IssuerConfig, IssuerFault, IssuerRun, Order, OrderRef, OrderRequest
+from remediate.model.authorization import Challenge
 from remediate.pki.csr import Csr
 
 _NOT_CHOSEN: Final = IssuerFault("refused", "no issuer is chosen: [remediate] issuer, and its section [issuer.NAME]")
@@ -30,19 +31,34 @@ class NoIssuer:
         del csr
         return self.fault
 
-    def order(self, request: OrderRequest) -> IssuerFault:
+    def place(self, request: OrderRequest) -> IssuerFault:
         """Return why there is no order."""
         del request
         return self.fault
 
-    def collect(self, order_id: str) -> IssuerFault:
+    def fetch(self, ref: OrderRef) -> IssuerFault:
         """Return why there is no order."""
-        del order_id
+        del ref
         return self.fault
 
-    def cancel(self, order_id: str) -> IssuerFault:
+    def accept(self, challenge: Challenge) -> IssuerFault:
         """Return why there is no order."""
-        del order_id
+        del challenge
+        return self.fault
+
+    def finalize(self, order: Order, csr: Csr) -> IssuerFault:
+        """Return why there is no order."""
+        del order, csr
+        return self.fault
+
+    def download(self, order: Order) -> IssuerFault:
+        """Return why there is no order."""
+        del order
+        return self.fault
+
+    def cancel(self, ref: OrderRef) -> IssuerFault:
+        """Return why there is no order."""
+        del ref
         return self.fault
 
 
@@ -50,7 +66,7 @@ class NoIssuer:
 class PanelConfig(IssuerConfig):
     """`[issuer.NAME]` of the kind `cpanel`: the panel's own program, which needs neither address nor token."""
 
-    def open(self, section: ConfigSection, proxy: str | None) -> NoIssuer:
+    def open(self, section: ConfigSection, run: IssuerRun) -> NoIssuer:
         """Return an issuer that places no orders: only the panel does."""
-        del section, proxy
+        del section, run
         return NoIssuer(_PANELS)

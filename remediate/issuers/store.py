@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, TypeVar, cast, get_args
+from typing import Any, Final, TypeVar, cast
 
 from audit.config import ConfigSection, Secret
 from audit.json_codec import BadRecord, parse_time
@@ -19,13 +19,17 @@ from remediate.issuers.base import (
     IssuerConfig,
     IssuerEndpoint,
     IssuerFault,
+    IssuerRun,
     Order,
+    OrderRef,
     OrderRequest,
+    OrderStatus,
     Request,
-    Status,
 )
 from remediate.issuers.http import JsonRequest, JsonResponse, require_safe, send
-from remediate.pki.csr import Csr
+from remediate.model.authorization import Challenge
+from remediate.pki.csr import HTTP_CSR_HASH, Csr, csr_hash_challenge, unique_value
+from remediate.pki.issued_chain import IssuedPem
 
 T = TypeVar("T")
 
@@ -42,8 +46,16 @@ _FAULTS: Final[Mapping[int, FaultKind]] = {
     503: "busy",
 }
 _SPOKEN_BY_OTHERS: Final = (401, 403, 429, 503)  # a gateway in front returns these as well, in HTML
-_STATUSES: Final = get_args(Status)
-_PREFERENCE: Final = ("issued", "pending-validation", "pending-review")  # of several orders for one CSR
+_STATUSES: Final[Mapping[str, OrderStatus]] = {
+    "pending-validation": "pending",
+    "pending-review": "processing",
+    "issued": "valid",
+    "rejected": "invalid",
+    "canceled": "canceled",
+    "revoked": "revoked",
+}
+"""The Store's words, and the status of each."""
+_PREFERENCE: Final = ("valid", "pending", "processing")  # of several orders for one CSR
 
 
 class Store:
@@ -58,38 +70,54 @@ class Store:
         """Return the base URL; never the token."""
         return f"<Store {self._endpoint.base_url}>"
 
+    def challenges_for(self, csr: Csr, names: tuple[str, ...]) -> tuple[Challenge, ...]:
+        """Return the file that proves control over each name; it is the same file for all names of a CSR."""
+        return tuple(csr_hash_challenge(csr, name) for name in names)
+
     def find(self, csr: Csr) -> Order | IssuerFault | None:
         """Return the order that was placed with this CSR, None if there is none."""
         found = self._ask(_finding(csr), _orders)
         return _preferred(found) if isinstance(found, tuple) else found
 
-    def order(self, request: OrderRequest) -> Order | IssuerFault:
+    def place(self, request: OrderRequest) -> Order | IssuerFault:
         """Place an order, or return one with the same idempotency key or a certificate that is still valid."""
         return self._ask(_placing(request), _order)
 
-    def collect(self, order_id: str) -> Order | IssuerFault:
+    def fetch(self, ref: OrderRef) -> Order | IssuerFault:
         """Return the order as it is now."""
-        order = self._ask(JsonRequest("GET", _path(order_id)), _order)
-        if isinstance(order, Order) and order.id != order_id:
-            return IssuerFault("broken", f"requested the order {order_id}, the response is about {order.id}")
+        order = self._ask(JsonRequest("GET", _path(ref.id)), _order)
+        if isinstance(order, Order) and order.id != ref.id:
+            return IssuerFault("broken", f"requested the order {ref.id}, the response is about {order.id}")
         return order
 
-    def cancel(self, order_id: str) -> IssuerFault | None:
+    def accept(self, challenge: Challenge) -> None:
+        """Do nothing: the Store looks for the file by itself."""
+
+    def finalize(self, order: Order, csr: Csr) -> Order:
+        """Return the order: it was placed with its CSR."""
+        del csr
+        return order
+
+    def download(self, order: Order) -> tuple[IssuedPem, ...]:
+        """Return what came with the order."""
+        return order.issued
+
+    def cancel(self, ref: OrderRef) -> IssuerFault | None:
         """Cancel an order that is not issued."""
-        done = self._ask(JsonRequest("DELETE", _path(order_id)), lambda answer: answer)
+        done = self._ask(JsonRequest("DELETE", _path(ref.id)), lambda answer: answer)
         return done if isinstance(done, IssuerFault) else None
 
     def to_find(self, csr: Csr) -> Request:
         """Return the request that `find` makes."""
         return self._request("look for an order of this request", _finding(csr))
 
-    def to_order(self, request: OrderRequest) -> Request:
-        """Return the request that `order` makes."""
+    def to_place(self, request: OrderRequest) -> Request:
+        """Return the request that `place` makes."""
         return self._request("place the order", _placing(request))
 
-    def to_collect(self, order_id: str) -> Request:
-        """Return the request that `collect` makes."""
-        return self._request("look at the order", JsonRequest("GET", _path(order_id)))
+    def to_fetch(self, ref: OrderRef) -> Request:
+        """Return the request that `fetch` makes."""
+        return self._request("look at the order", JsonRequest("GET", _path(ref.id)))
 
     def _request(self, why: str, ask: JsonRequest) -> Request:
         return Request(why, ask.method, self._endpoint.base_url.rstrip("/") + ask.path, ask.body.decode("ascii"))
@@ -115,10 +143,10 @@ class StoreConfig(IssuerConfig):
     token: Secret
     ca_file: str | None = None  # PEM file of the anchors to trust instead of Mozilla's
 
-    def open(self, section: ConfigSection, proxy: str | None) -> Store:
+    def open(self, section: ConfigSection, run: IssuerRun) -> Store:
         """Return the Store; raises BadIssuer, and BadConfiguration if the token cannot be read."""
         token = section.secret("token", self.token)
-        return Store(IssuerEndpoint(self.base_url, token, ca_file=section.path(self.ca_file), proxy=proxy))
+        return Store(IssuerEndpoint(self.base_url, token, ca_file=section.path(self.ca_file), proxy=run.proxy))
 
 
 def _finding(csr: Csr) -> JsonRequest:
@@ -130,8 +158,8 @@ def _placing(request: OrderRequest) -> JsonRequest:
         "csr": request.csr.pem,
         "names": list(request.names),
         "product": request.product,
-        "dcv": request.dcv,
-        "unique_value": request.unique_value,
+        "dcv": HTTP_CSR_HASH,
+        "unique_value": unique_value(request.csr),
         "replaces": request.replaces,
     }
     return JsonRequest("POST", "/v1/orders", json.dumps(content).encode("ascii"), request.idempotency_key)
@@ -148,7 +176,7 @@ def _preferred(orders: tuple[Order, ...]) -> Order | None:
 
     def rank(order: Order) -> tuple[int, float]:
         place = _PREFERENCE.index(order.status) if order.status in _PREFERENCE else len(_PREFERENCE)
-        return place, -order.created.timestamp()
+        return place, -order.created.timestamp() if order.created else 0.0
 
     return min(orders, key=rank, default=None)
 
@@ -209,17 +237,19 @@ def _json(answer: JsonResponse) -> Any:  # noqa: ANN401 - any JSON value
 
 def _to_order(value: Any, answer: JsonResponse) -> Order:  # noqa: ANN401 - any JSON value
     """Return an order; raises BadRecord unless every field is as in the contract."""
+    word = _word(_member(value, "status", str))
+    certificate, bundle = _optional(value, "certificate", str), _optional(value, "ca_bundle", str)
     order = Order(
         id=_identifier(_member(value, "id", str)),
-        status=_status(_member(value, "status", str)),
+        status=_STATUSES[word],
         message=_line(_optional(value, "status_message", str) or ""),
         created=_created(_member(value, "created", str)),
         retry_after_s=_seconds(_optional(value, "retry_after_s", (int, float))),
-        certificate_pem=_optional(value, "certificate", str),
-        ca_bundle_pem=_optional(value, "ca_bundle", str),
+        issued=(IssuedPem(certificate, bundle),) if certificate is not None else (),
+        own_word=word,
         answered_at=answer.date,
     )
-    if order.status == "issued" and order.certificate_pem is None:
+    if order.status == "valid" and not order.issued:
         raise BadRecord(f"the order {order.id} is issued and has no certificate")
     return order
 
@@ -249,10 +279,10 @@ def _identifier(text: str) -> str:
     return text
 
 
-def _status(text: str) -> Status:
+def _word(text: str) -> str:
     if text not in _STATUSES:
         raise BadRecord(f"the status {text!r:.60} is not one of {', '.join(_STATUSES)}")
-    return cast("Status", text)
+    return text
 
 
 def _created(text: str) -> datetime:

@@ -173,11 +173,19 @@ class Cause(StrEnum):
     )
     ISSUER_BROKEN = (
         "issuer.broken",
-        "check that base_url is right; if it is, report the issuer's response to the issuer",
+        "check that base_url, or the program, is right; if it is, report the issuer's response to the issuer",
     )
     ISSUER_ANSWER = (
         "issuer.answer",
         "report to the issuer what it sent: it is not what was ordered, and nothing of it was installed",
+    )
+    SOLVER_NONE = (
+        "solver.none",
+        "add a solver of that challenge type: [solver.NAME] types; or let the issuer require another challenge",
+    )
+    SOLVER_FAILED = (
+        "solver.failed",
+        "fix what the program of the solver reports above: [solver.NAME] present",
     )
     ISSUER_NONE = "issuer.none", "choose an issuer: [remediate] issuer, and its section [issuer.NAME]"
     ISSUER_PANEL_ONLY = (

@@ -71,6 +71,7 @@ class RunLimits:
     max_age: timedelta = timedelta(minutes=30)  # an audit of a thousand endpoints is done in half of it
     future: timedelta = timedelta(minutes=2)  # as much as a clock may be off (ops.clock-skew: 120 s)
     can_order: bool = True  # an issuer is configured
+    validates_by_file: bool = True  # its CA fetches a file from every address of each name
     is_panels_issuer: bool = False  # it is a panel's own program, which orders for the panel's services alone
 
 

@@ -1,4 +1,4 @@
-"""Parses a CSR (PKCS #10, RFC 2986) to facts: its digest, the digest of its key, and its names.
+"""Parses a CSR (PKCS #10, RFC 2986) to facts, and derives the challenge `http-csr-hash` from it.
 
 Anything but one CSR is refused, above all a private key, because a CSR is sent to the issuer.
 """
@@ -14,7 +14,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from audit.x509.loading import LIBRARY_ERRORS
+from remediate.model.authorization import Challenge
 
+HTTP_CSR_HASH: Final = "http-csr-hash"
+"""The challenge type of BR 3.2.2.4.18 in the form of Sectigo and the Store: it derives from the CSR alone."""
 _MAX_BYTES: Final = 65_536  # a request with an RSA-4096 key and a hundred names of full length has 40,000
 _ONE_REQUEST: Final = re.compile(
     r"\s*-----BEGIN (?P<label>(?:NEW )?CERTIFICATE REQUEST)-----[A-Za-z0-9+/=\s]+-----END (?P=label)-----\s*"
@@ -68,3 +71,19 @@ def _names(request: x509.CertificateSigningRequest) -> tuple[str, ...]:
         return ()
     dns_names = tuple(name.lower() for name in names.get_values_for_type(x509.DNSName))
     return (*dns_names, *map(str, names.get_values_for_type(x509.IPAddress)))
+
+
+def csr_hash_challenge(csr: Csr, name: str) -> Challenge:
+    """Return the challenge of a name: its token is the name of the file, its content the lines of the file."""
+    content = f"{_digest('sha256', csr)}\nsectigo.com\n{unique_value(csr)}"
+    return Challenge(HTTP_CSR_HASH, name, f"{_digest('md5', csr).upper()}.txt", content)
+
+
+def unique_value(csr: Csr) -> str:
+    """Return the unique value of the challenge, which derives from the CSR, so that every run has the same."""
+    return csr.sha256[:20]
+
+
+def _digest(algorithm: str, csr: Csr) -> str:
+    der = x509.load_pem_x509_csr(csr.pem.encode("ascii")).public_bytes(Encoding.DER)
+    return hashlib.new(algorithm, der, usedforsecurity=False).hexdigest()

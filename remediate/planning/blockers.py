@@ -22,14 +22,16 @@ from remediate.planning.fleet import Fleet
 
 _ORDERS: Final = VALIDATED | {Repair.RUN_OWNER}
 _NAME_INVALID: Final = "host.name-invalid"
+_RESOLUTION: Final = "dns."
+_VALIDATION: Final = "dcv."
 _WITHOUT_CERTIFICATE: Final = ("svc.certificate-missing", "svc.config-missing-file")
 _NETWORK_STAGES: Final = frozenset({"resolve", "connect"})  # stages of a probe before the TLS handshake
 _VERIFIED_BY_HANDSHAKE: Final = frozenset(Repair) - {Repair.HOST}
 _PREVENTS: Final[tuple[tuple[str, frozenset[Repair]], ...]] = (
     ("dns.not-this-host", _VERIFIED_BY_HANDSHAKE),  # another host answers there
-    ("dns.", _ORDERS),
+    (_RESOLUTION, _ORDERS),
     ("dcv.firewall-narrow", frozenset()),  # the CA is allowed; a report says that other addresses are not
-    ("dcv.", _ORDERS),
+    (_VALIDATION, _ORDERS),
     (_NAME_INVALID, _ORDERS),
     ("ops.clock-skew", _VERIFIED_BY_HANDSHAKE),  # by a wrong clock, valid certificates look expired or not yet valid
     ("cert.not-yet-valid", _VERIFIED_BY_HANDSHAKE),  # caused by the clock only if its remedy is the host
@@ -91,9 +93,11 @@ def _finding_blockers(case: Case, evidence: AuditResults, endpoints: Iterable[st
 def _prevents(result: Result, case: Case, evidence: AuditResults) -> bool:
     if result.verdict is not Verdict.FAIL or result.severity.rank < Severity.MEDIUM.rank:
         return False
-    prevented = next((repairs for start, repairs in _PREVENTS if result.check.startswith(start)), frozenset[Repair]())
+    start, prevented = next((row for row in _PREVENTS if result.check.startswith(row[0])), ("", frozenset[Repair]()))
     if case.repair not in prevented:
         return False
+    if start in (_RESOLUTION, _VALIDATION) and case.repair in VALIDATED and not case.validated_on:
+        return False  # its issuer fetches no file
     if is_host_id(result.endpoint) and (result.check.startswith("dns.") or result.check == _NAME_INVALID):
         return case.is_panel  # the host's own name is only in a panel's certificate
     if result.check == "cert.not-yet-valid":

@@ -83,6 +83,7 @@ def case_of(draft: CaseDraft, evidence: AuditResults, fleet: Fleet, run_limits: 
     services = _services(members)
     acted_on = _services(_requiring(draft, strongest)) if strongest is Repair.RELOAD else services
     endpoints = tuple(member.endpoint for member in members)
+    needs_files = repair in VALIDATED and run_limits.validates_by_file
     fix_modes = any(result.check == FILE_MODES for result in findings)
     return Case(
         id=draft.id or case_id(group.host, old_names, old_spki),
@@ -95,7 +96,7 @@ def case_of(draft: CaseDraft, evidence: AuditResults, fleet: Fleet, run_limits: 
         files=_files(members),
         reasons=tuple(map(_reason, findings)),
         steps=steps_of(repair, acted_on, endpoints, fix_modes=fix_modes),
-        validated_on=fleet.validations(group.host, kept) if repair in VALIDATED else (),
+        validated_on=fleet.validations(group.host, kept) if needs_files else (),
         dropped_names=dropped,
         old_leaf_sha256=old.leaf_sha256,
         is_compromised=any(finding.check in _COMPROMISED and finding.remedy is Remedy.REKEY for finding in findings),

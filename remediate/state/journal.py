@@ -21,6 +21,7 @@ from audit.json_codec import format_time, from_json, parse_time, to_json
 from audit.redaction import Secrets
 from remediate.model.case import NOTHING_SEEN, Case, StepDetail, StepState
 from remediate.pki.secret_scan import find_secret
+from remediate.state.challenges import ChallengeStore
 from remediate.state.database import JOURNAL_FILE, Database, UnusableState, open_database
 from remediate.state.orders import AttemptStore, OrderStore, bounded, bounded_lines, withheld
 from remediate.state.outbox import Outbox
@@ -94,6 +95,7 @@ class Journal:
         self._secrets = secrets or Secrets()
         self.orders = OrderStore(database)
         self.attempts = AttemptStore(database, self._secrets)
+        self.challenges = ChallengeStore(database)
         self.outbox = Outbox(database, self._secrets)
 
     def __enter__(self) -> Self:

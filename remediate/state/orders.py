@@ -15,6 +15,13 @@ from remediate.pki.secret_scan import find_secret
 from remediate.state.database import Database
 
 _MAX_NOTE: Final = 4000  # characters
+_ISSUED: Final = frozenset({"valid", "issued"})
+_ENDED: Final = frozenset({"invalid", "rejected", "canceled", "revoked"})
+"""Words of RFC 8555 and of the Store."""
+
+
+INTENDED: Final = "intended"
+"""The status of an order before the issuer's response."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +35,19 @@ class PlacedOrder:
     attempt: int
     issuer: str
     csr_sha256: str
-    status: str  # "intended", then the issuer's own
+    status: str  # INTENDED, then the issuer's own word
     at: datetime
     order_id: str | None = None
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether the issuer has taken the order, and has neither refused nor ended it."""
+        return self.status != INTENDED and self.status not in _ENDED
+
+    @property
+    def is_pending(self) -> bool:
+        """Whether the issuer has taken the order and not decided yet."""
+        return self.is_under_way and self.status not in _ISSUED
 
 
 class OrderStore:

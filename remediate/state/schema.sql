@@ -1,4 +1,4 @@
--- The journal's schema of today, as version 5. A change adds migrations/NNNN_*.sql, which makes the same of an older
+-- The journal's schema of today, as version 6. A change adds migrations/NNNN_*.sql, which makes the same of an older
 -- journal; a test compares the two.
 
 CREATE TABLE cases (
@@ -32,6 +32,19 @@ CREATE TABLE orders (
     at TEXT NOT NULL,
     PRIMARY KEY (case_id, attempt),
     UNIQUE (issuer, csr_sha256)
+);
+
+-- The challenges that came with orders. A row is written before its challenge is presented; `removed_at` is NULL while it
+-- may still be there.
+CREATE TABLE challenges (
+    case_id TEXT NOT NULL REFERENCES cases,
+    type TEXT NOT NULL,
+    identifier TEXT NOT NULL,
+    token TEXT NOT NULL,
+    content TEXT NOT NULL,
+    presented_at TEXT NOT NULL,
+    removed_at TEXT,
+    PRIMARY KEY (case_id, type, identifier, token, content)
 );
 
 -- `cause` is a word of docs/causes.md, NULL where a try has none; `note` is for a person alone.

@@ -19,7 +19,6 @@ from audit.host.handshake import HostInside
 from audit.observation import HostView
 from audit.policy import Policy, load_profile
 from audit.probe import Target
-from remediate.challenges import SOLVERS
 from remediate.cpanel.panel import Panel
 from remediate.execution.context import RunContext
 from remediate.execution.host_context import HostContext, access_logs_on, docroot_on
@@ -29,7 +28,7 @@ from remediate.installers import CustomInstaller, configured_installers
 from remediate.model.options import RunOptions
 from remediate.planning.fleet import NOT_KNOWN, switched_off
 from remediate.state.journal import Journal
-from remediate.wiring.sections import configured_issuer, network_of
+from remediate.wiring.sections import configured_issuer, configured_solvers, network_of
 
 
 def run_context(options: RunOptions, journal: Journal, discoveries: Sequence[Discovery]) -> RunContext:
@@ -38,7 +37,7 @@ def run_context(options: RunOptions, journal: Journal, discoveries: Sequence[Dis
         journal=journal,
         hosts=host_contexts(options, discoveries),
         issuer=configured_issuer(options),
-        solver=SOLVERS["http-csr-hash"],
+        solvers=configured_solvers(options.configuration),
         anchors=options.anchors,
         clock=options.clock,
         lock_holder=lock_holder(),

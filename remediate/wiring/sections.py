@@ -6,6 +6,7 @@ No connection is opened. A secret is read at the start, to report a missing one,
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Final
 
 from audit.config import (
@@ -18,11 +19,12 @@ from audit.config import (
 )
 from audit.probe.dns.root_servers import BadHints, RootServer, read_hints
 from audit.probe.fetch import Fetcher, FetchPolicy
+from remediate.challenges import BadSolver, Solver, read_solver
 from remediate.challenges.dns_lookup import LookUps, Roots
 from remediate.execution.context import ConfiguredIssuer, Network
-from remediate.issuers import BadIssuer, read_issuer
+from remediate.issuers import BadIssuer, IssuerRun, read_issuer
 from remediate.issuers.none import NoIssuer
-from remediate.model.options import RemediateConfig, RunOptions
+from remediate.model.options import RemediateConfig, RunLimits, RunOptions
 from remediate.notify.channels import read_channel, read_mail
 
 
@@ -36,8 +38,14 @@ def _read_channels(configuration: Configuration) -> None:
         read_channel(table)
 
 
+def _read_solvers(configuration: Configuration) -> None:
+    for solver in subsections(configuration, "solver").values():
+        read_solver(solver)
+
+
 SECTIONS: Final[Mapping[str, Callable[[Configuration], object]]] = {
     "issuer": _read_issuers,
+    "solver": _read_solvers,
     "remediate": lambda configuration: section(configuration, "remediate").decode(RemediateConfig),
     "mail": lambda configuration: read_mail(section(configuration, "mail")),
     "notify": _read_channels,
@@ -62,10 +70,32 @@ def configured_issuer(options: RunOptions) -> ConfiguredIssuer:
     chosen = _issuer_section(options, name)
     config = read_issuer(chosen)
     try:
-        client = config.open(chosen, options.configuration.fetch.proxy)
+        client = config.open(chosen, IssuerRun(options.configuration.fetch.proxy, options.stop))
     except BadIssuer as error:
         raise chosen.bad(str(error)) from error
-    return ConfiguredIssuer(client, name, config.key, config.product)
+    return ConfiguredIssuer(client, name, config.key, config.product, config.lifetime)
+
+
+def configured_solvers(configuration: Configuration) -> Mapping[str, Solver]:
+    """Return the solver of each challenge type, as the sections `[solver.NAME]` say; raises BadConfiguration."""
+    solvers = dict[str, Solver]()
+    for section_ in subsections(configuration, "solver").values():
+        config = read_solver(section_)
+        if twice := next((kind for kind in config.types if kind in solvers), None):
+            raise section_.bad(f"types: another section solves {twice!r} already")
+        try:
+            solver = config.open(section_)
+        except BadSolver as error:
+            raise section_.bad(str(error)) from error
+        solvers |= dict.fromkeys(config.types, solver)
+    return solvers
+
+
+def run_limits(options: RunOptions) -> RunLimits:
+    """Return how far the run may go with the chosen issuer; raises BadConfiguration."""
+    chosen = options.issuers.get(options.issuer_name or "")
+    by_file = chosen is None or read_issuer(chosen).validates_by_file
+    return replace(options.run_limits, validates_by_file=by_file)
 
 
 def _issuer_section(options: RunOptions, name: str) -> ConfigSection:

@@ -14,7 +14,7 @@ import pytest
 from cryptography import x509
 
 from audit.config import Configuration, read_configuration, section, subsections
-from remediate.issuers import Issuer, IssuerEndpoint, Order, OrderRequest
+from remediate.issuers import Issuer, IssuerEndpoint, Order, OrderRef, OrderRequest
 from remediate.issuers.store import Store, StoreConfig
 from tests.lab.description import Lab
 from tests.lab.lab import running
@@ -42,16 +42,16 @@ def store(configuration: Configuration) -> Issuer:
 
 def collected(store: Issuer, order: OrderRequest) -> Order:
     """Place an order and ask for it once: then the Store looks for the proof."""
-    placed = store.order(order)
+    placed = store.place(order)
     assert isinstance(placed, Order)
-    answer = store.collect(placed.id)
+    answer = store.fetch(OrderRef(placed.id, order))
     assert isinstance(answer, Order)
     return answer
 
 
 def test_the_store_issues_nothing_without_a_proof(lab: Lab, store: Issuer) -> None:
     order = collected(store, request("expired.lab.test"))
-    assert order.status == "pending-validation"
+    assert order.status == "pending"
     assert "HTTP 404" in order.message
     ordered = [json.loads(line) for line in Path(lab.store_orders).read_text().splitlines()]
     assert [one["names"] for one in ordered] == [["expired.lab.test"]]
@@ -64,9 +64,10 @@ def test_the_store_issues_for_names_whose_proof_it_finds(lab: Lab, store: Issuer
     proof.parent.mkdir(parents=True)
     proof.write_text(f"{challenge.body}\n")
     order = collected(store, wanted)
-    assert order.status == "issued"
+    assert order.status == "valid"
     leaf, issuer = (
-        x509.load_pem_x509_certificate(str(pem).encode()) for pem in (order.certificate_pem, order.ca_bundle_pem)
+        x509.load_pem_x509_certificate(str(pem).encode())
+        for pem in (order.issued[0].certificate_pem, order.issued[0].ca_bundle_pem)
     )
     leaf.verify_directly_issued_by(issuer)
     issuer.verify_directly_issued_by(x509.load_pem_x509_certificate(Path(lab.trust).read_bytes()))
@@ -74,7 +75,7 @@ def test_the_store_issues_for_names_whose_proof_it_finds(lab: Lab, store: Issuer
 
 def test_the_store_finds_no_proof_for_a_name_that_leads_nowhere(store: Issuer) -> None:
     order = collected(store, request("nxdomain.lab.test"))
-    assert (order.status, "nxdomain.lab.test: no address" in order.message) == ("pending-validation", True)
+    assert (order.status, "nxdomain.lab.test: no address" in order.message) == ("pending", True)
 
 
 def test_each_email_is_stored_as_a_file(lab: Lab, configuration: Configuration) -> None:

@@ -53,7 +53,7 @@ REPAIR_MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "hosts": ("model",),
     "pki": ("model", "hosts"),
     "installers": ("model", "hosts"),
-    "issuers": ("model", "pki"),
+    "issuers": ("model", "hosts", "pki"),
     "challenges": ("model", "hosts", "pki"),
     "access_logs": ("model", "hosts", "challenges"),
     "state": ("model", "pki"),

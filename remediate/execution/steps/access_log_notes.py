@@ -12,17 +12,16 @@ from typing import Final
 from remediate.access_logs.clients import client_lines
 from remediate.access_logs.collect import read_scan, scan_command
 from remediate.access_logs.parser import LogScan
-from remediate.challenges import Challenge
-from remediate.execution.case_context import CaseContext
+from remediate.execution.case_context import CaseContext, PublishedFile
 
 _EARLY_S: Final = 5.0  # times in a log have no fractions of a second, and two clocks always differ
 
 
-def request_notes(context: CaseContext, challenges: Sequence[Challenge], *, is_ordered: bool) -> tuple[str, ...]:
+def request_notes(context: CaseContext, files: Sequence[PublishedFile], *, is_ordered: bool) -> tuple[str, ...]:
     """Return lines about who requested these files; no line if no log is known or the run is stopped."""
-    hosts: dict[str, list[Challenge]] = {}
-    for challenge in challenges:
-        hosts.setdefault(challenge.workdir.host, []).append(challenge)
+    hosts: dict[str, list[PublishedFile]] = {}
+    for file in files:
+        hosts.setdefault(file.where.workdir.host, []).append(file)
     if context.run.stop.wait(context.run.timeouts.look_s):  # servers write the log after the response
         return ()
     lines = [
@@ -42,10 +41,9 @@ def request_notes_since(context: CaseContext, began: datetime) -> tuple[str, ...
     return tuple(_notes(context, context.case.host, scan))
 
 
-def _on_host(context: CaseContext, challenges: Sequence[Challenge], *, is_ordered: bool) -> Iterator[str]:
-    workdir = challenges[0].workdir
-    file = context.run.solver.location(challenges[0]).rpartition("/")[2]
-    logs = _logs(context, workdir.host, [challenge.name for challenge in challenges])
+def _on_host(context: CaseContext, files: Sequence[PublishedFile], *, is_ordered: bool) -> Iterator[str]:
+    workdir, file = files[0].where.workdir, files[0].challenge.token
+    logs = _logs(context, workdir.host, [published.challenge.identifier for published in files])
     if logs:
         scan = read_scan(context.execute(scan_command(workdir, file, logs)), file)
         yield from _notes(context, workdir.host, scan, is_ordered=is_ordered)

@@ -1,4 +1,4 @@
-"""The protocol of a step: check whether it is satisfied, apply it, and preview what applying it would do.
+"""The protocol of a step (check, apply, preview), and what steps share: commands that must succeed, clocks that agree.
 
 A step that cannot be taken raises StepBlocked.
 """
@@ -6,18 +6,24 @@ A step that cannot be taken raises StepBlocked.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Protocol, TypeVar
+from datetime import datetime, timedelta
+from typing import Final, Protocol, TypeVar
 
 from audit.host.trust import REFUSED
+from audit.text import duration
+from remediate.challenges import SolverAction
 from remediate.execution.case_context import CaseContext
 from remediate.execution.preview import Action, PreviewState, Remark
-from remediate.hosts.command import Command, CommandResult, Query
+from remediate.hosts.command import CommandResult, Query
 from remediate.hosts.workdir import BUSY
 from remediate.model.case import StepDetail
 from remediate.model.causes import Cause
 from remediate.model.outcome import EndedAs
 
 T = TypeVar("T")
+
+CLOCK_TOLERANCE: Final = timedelta(minutes=5)
+"""How far two clocks may differ (the usual limit of Kerberos)."""
 
 
 class StepBlocked(Exception):
@@ -70,7 +76,7 @@ class RepairStep(Protocol):
         """
 
 
-def require_success(context: CaseContext, command: Command) -> CommandResult:
+def require_success(context: CaseContext, command: SolverAction) -> CommandResult:
     """Run a command that has to succeed and return its result; raises StepBlocked."""
     result = context.execute(command)
     if result.ok:
@@ -98,3 +104,26 @@ def output_tail(result: CommandResult) -> str:
     """Return the last lines of what a command printed, as one line."""
     lines = (result.error.strip() or result.output.strip() or "it printed nothing").splitlines()
     return " ".join(lines[-3:])[-400:]
+
+
+def require_same_time(context: CaseContext, owner: str, time: datetime | None) -> None:
+    """Raise StepBlocked if the clock of another party is wrong; an unknown time is not compared."""
+    if time is not None:
+        _require_small(time - context.now(), owner)
+
+
+def require_host_clock(context: CaseContext) -> None:
+    """Raise StepBlocked if the clock of the host was wrong at its inspection; raises NotFoundOnHost."""
+    for endpoint in context.case.endpoints:
+        server = context.target(endpoint).server
+        offset_s = server.clock_offset_s if server else None
+        _require_small(timedelta(seconds=offset_s or 0.0), context.case.host)
+
+
+def _require_small(offset: timedelta, owner: str) -> None:
+    """Raise StepBlocked if another clock differs from ours by more than the tolerance."""
+    if abs(offset) > CLOCK_TOLERANCE:
+        relation = "ahead of" if offset > timedelta(0) else "behind"
+        limit = f"limit {duration(CLOCK_TOLERANCE)}"
+        why = f"the clock of {owner} is {duration(offset)} {relation} ours ({limit}): synchronize both clocks"
+        raise StepBlocked(Cause.OPS_CLOCK_SKEW, why, ended="interrupted")

@@ -5,27 +5,27 @@ It decides how long a run waits for an order, and when the order is abandoned. N
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
 from audit.text import duration, join_clauses
-from remediate.challenges import Challenge
-from remediate.execution.case_context import CaseContext
+from remediate.execution.case_context import CaseContext, PublishedFile
 from remediate.execution.preview import PLACED_ORDER, Action, PreviewState, Remark
 from remediate.execution.steps.access_log_notes import request_notes
+from remediate.execution.steps.authorizations import present_challenges, preview_challenges, remove_challenges
 from remediate.execution.steps.base import Satisfied, StepBlocked, require_success
 from remediate.execution.steps.key import request_of
-from remediate.execution.steps.order import order_of
+from remediate.execution.steps.order import blocked, current_order, order_of, order_ref, placed_at, recorded
 from remediate.execution.steps.self_test import (
-    placed_challenges,
+    placed_files,
     preview_publication,
     preview_withdrawal,
     publish,
     withdraw,
 )
-from remediate.issuers import Order
+from remediate.issuers import IssuerFault, KnowsChallengesBefore, Order, OrderStatus
 from remediate.model.causes import Cause
 from remediate.pki.host_key import discard_key_command
 from remediate.pki.issued_chain import Expected, InstallableChain, IssuedPem, Rejection, check_issued
@@ -33,6 +33,16 @@ from remediate.retry.backoff import poll_delay_s
 
 TOO_OLD: Final = timedelta(days=7)
 """An order that is pending for longer is canceled, because its validations have expired."""
+
+FAILED_ORDERS: Final[Mapping[OrderStatus, Cause]] = {
+    "pending": Cause.ISSUER_PENDING_VALIDATION,
+    "ready": Cause.ISSUER_PENDING_REVIEW,
+    "processing": Cause.ISSUER_PENDING_REVIEW,
+    "invalid": Cause.ISSUER_REJECTED,
+    "canceled": Cause.ISSUER_CANCELED,
+    "revoked": Cause.ISSUER_REVOKED,
+}
+"""Why an order has failed, by its status when it was abandoned."""
 
 
 class Download:
@@ -51,16 +61,18 @@ class Download:
         """Poll until the certificate is issued or the time that a run waits is over."""
         del subject
         installable_of(context)
-        context.request_lines = request_notes(context, _challenges(context), is_ordered=True)
-        context.left_behind = withdraw(context)
+        context.request_lines = request_notes(context, _files(context), is_ordered=True)
+        context.left_behind = (*withdraw(context), *context.left_behind)
         context.is_collected = True
 
     def preview(self, state: PreviewState, subject: str) -> Iterator[Action | Remark]:
         """Yield the request that is repeated until the certificate is issued, and the commands that remove the file."""
         del subject
         yield from preview_download(state)
-        if state.order and state.order.status.startswith("pending") and not state.context.is_published:
+        if state.order and state.order.is_pending and not state.context.is_published:
             yield from preview_publication(state)
+        if not isinstance(state.context.issuer.client, KnowsChallengesBefore):
+            yield from preview_challenges(state)
         yield from preview_withdrawal(state)
 
 
@@ -68,77 +80,97 @@ def installable_of(context: CaseContext) -> InstallableChain:
     """Return the issued chain of a case if it may be installed; raises StepBlocked."""
     if context.installable is None:
         order = _issued(context)
-        expected = Expected(request_of(context), context.case.names)
-        issued = IssuedPem(order.certificate_pem, order.ca_bundle_pem)
-        chain = check_issued(issued, expected, context.run.anchors, context.now())
+        issued = context.issuer.client.download(order)
+        if isinstance(issued, IssuerFault):
+            raise blocked(context, issued)
+        context.left_behind = remove_challenges(context)
+        chain = _first_installable(context, issued)
         if isinstance(chain, Rejection):
             raise _rejected(context, order, chain)
         context.installable = chain
     return context.installable
 
 
+def _first_installable(context: CaseContext, issued: tuple[IssuedPem, ...]) -> InstallableChain | Rejection:
+    """Return the first chain that can be installed, or why the default chain cannot."""
+    expected = Expected(request_of(context), context.case.names, context.issuer.lifetime)
+    sent = issued or (IssuedPem(None),)
+    chains = [check_issued(chain, expected, context.run.anchors, context.now()) for chain in sent]
+    return next((chain for chain in chains if isinstance(chain, InstallableChain)), chains[0])
+
+
 def preview_download(state: PreviewState) -> Iterator[Action]:
     """Yield the request with which `installable_of` downloads the certificate, once in a run."""
     if state.issuer and not state.is_downloaded:
-        request = state.issuer.to_collect(state.order_id or PLACED_ORDER)
-        yield replace(request, why=f"{request.why} until it is issued")
+        request = state.issuer.to_fetch(order_ref(state.context, state.order_id or PLACED_ORDER))
+        if request:
+            yield replace(request, why=f"{request.why} until it is issued")
     state.is_downloaded = True
 
 
 def _rejected(context: CaseContext, order: Order, why: Rejection) -> StepBlocked:
     """Return why the certificate is not installed; if the order is too old, the next attempt places a new order."""
     abandoned = ""
-    if context.now() - order.created > TOO_OLD:
+    if _age(context, order) > TOO_OLD:
         require_success(context, discard_key_command(context.workdir))
-        abandoned = f"; after {duration(context.now() - order.created)} it is given up"
+        abandoned = f"; after {duration(_age(context, order))} it is given up"
     return StepBlocked(Cause.ISSUER_ANSWER, f"what {context.issuer.name} sent is not installed: {why}{abandoned}")
 
 
 def _issued(context: CaseContext) -> Order:
     """Return the order once it is issued; raises StepBlocked if it is not in this run."""
-    waited, polls = 0.0, 0
+    waited, polls, order = 0.0, 0, order_of(context)
     while True:
-        order = order_of(context)
         if order is None:
             raise StepBlocked(Cause.ISSUER_UNKNOWN, f"{context.issuer.name} has no order for {request_of(context)}")
-        if order.status == "issued":
+        if order.status == "ready":
+            order = recorded(context, context.issuer.client.finalize(order, request_of(context)))
+        if order.status == "valid":
             return order
-        if not order.is_pending or context.now() - order.created > TOO_OLD:
+        if not order.is_pending or _age(context, order) > TOO_OLD:
             raise _abandoned(context, order)
         if not context.is_published:
             publish(context)
+        present_challenges(context, order)
         delay_s = poll_delay_s(polls, order.retry_after_s)
         if waited + delay_s > context.run.timeouts.issuance_s or context.run.stop.wait(delay_s):
             why = "\n".join((_order_status(context, order), *_requests_or_unknown(context)))
             raise StepBlocked(Cause.ISSUER_PENDING, why, ended="pending", retry_after_s=order.retry_after_s)
-        waited, polls = waited + delay_s, polls + 1
+        waited, polls, order = waited + delay_s, polls + 1, current_order(context)
 
 
 def _abandoned(context: CaseContext, order: Order) -> StepBlocked:
     """Return why an order has failed; the next attempt makes a new CSR, because each order has its own."""
     age = ""
     if order.is_pending:
-        age = f" after {duration(context.now() - order.created)}, and is canceled"
-        context.issuer.client.cancel(order.id)
+        age = f" after {duration(_age(context, order))}, and is canceled"
+        context.issuer.client.cancel(order_ref(context, order.id))
     requests = _requests_or_unknown(context)
     require_success(context, discard_key_command(context.workdir))
-    return StepBlocked(Cause(f"issuer.{order.status}"), "\n".join((f"{_order_status(context, order)}{age}", *requests)))
+    return StepBlocked(FAILED_ORDERS[order.status], "\n".join((f"{_order_status(context, order)}{age}", *requests)))
+
+
+def _age(context: CaseContext, order: Order) -> timedelta:
+    return context.now() - placed_at(context, order)
 
 
 def _order_status(context: CaseContext, order: Order) -> str:
-    return f"the order {order.id} at {context.issuer.name} is {order.status}: {order.message}"
+    message = f": {order.message}" if order.message else ""
+    return f"the order {order.id} at {context.issuer.name} is {order.word}{message}"
 
 
 def _requests_or_unknown(context: CaseContext) -> tuple[str, ...]:
     """Return lines about who requested the challenge file, or a line that says why this is unknown."""
-    requests = request_notes(context, _challenges(context), is_ordered=True)
+    if not isinstance(context.issuer.client, KnowsChallengesBefore):
+        return ()
+    requests = request_notes(context, _files(context), is_ordered=True)
     if requests or context.run.stop.is_set():
         return requests
     return ("it is unknown who requested the challenge file, because no access log is known",)
 
 
-def _challenges(context: CaseContext) -> tuple[Challenge, ...]:
+def _files(context: CaseContext) -> tuple[PublishedFile, ...]:
     try:
-        return tuple(placed_challenges(context))
+        return tuple(placed_files(context))
     except StepBlocked:  # reported where the file is published
         return ()

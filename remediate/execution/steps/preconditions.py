@@ -10,8 +10,7 @@ from collections.abc import Iterator
 from audit.text import join_clauses
 from remediate.execution.case_context import CaseContext
 from remediate.execution.preview import Action, PreviewState, Remark
-from remediate.execution.steps.base import Satisfied, StepBlocked, query_result
-from remediate.execution.steps.clock_skew import require_same_time
+from remediate.execution.steps.base import Satisfied, StepBlocked, query_result, require_same_time
 from remediate.execution.steps.key import preview_key, request_of, waiting_request
 from remediate.execution.steps.tlsa import announce, bound_records, needs_key, require_published
 from remediate.execution.steps.wire_check import leaves_of

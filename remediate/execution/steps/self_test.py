@@ -11,17 +11,17 @@ from dataclasses import dataclass
 
 from audit.probe.deadline import Stopped
 from audit.text import join_clauses, join_limited
-from remediate.challenges import Challenge, ProbeResult, ProbeSettings
+from remediate.challenges import ChallengeDirectory, ProbeResult, ProbeSettings
 from remediate.challenges.dns_lookup import LookUp
-from remediate.execution.case_context import CaseContext
+from remediate.execution.case_context import CaseContext, PublishedFile
 from remediate.execution.preview import Action, PreviewState, Remark
 from remediate.execution.steps.access_log_notes import request_notes
 from remediate.execution.steps.base import Satisfied, StepBlocked, output_tail, require_success
 from remediate.execution.steps.key import preview_key, request_of
+from remediate.issuers import KnowsChallengesBefore
+from remediate.model.authorization import Challenge
 from remediate.model.case import Validation
 from remediate.model.causes import Cause
-
-ORDERED = ("pending-validation", "pending-review", "issued")
 
 
 class SelfTest:
@@ -30,8 +30,10 @@ class SelfTest:
     def check(self, context: CaseContext, subject: str) -> Satisfied | None:
         """Return that every address returned the file, or that an order exists."""
         del subject  # it is for the whole case
+        if not isinstance(context.issuer.client, KnowsChallengesBefore):
+            return Satisfied("the issuer sends its challenges with the order")
         orders = context.orders.unused(context.case.id)
-        if orders and orders[-1].status in ORDERED:
+        if orders and orders[-1].is_under_way:
             return Satisfied("there is an order already")
         return (
             Satisfied(join_clauses(("the file was found at every address", *context.seen)))
@@ -109,19 +111,24 @@ class _NameResult:
 
 def publish(context: CaseContext) -> None:
     """Publish the challenge file on all hosts; raises StepBlocked before the first if a document root is unknown."""
-    for challenge in tuple(challenges(context)):
-        require_success(context, context.run.solver.present(challenge))
-        context.log(f"the file is on {challenge.workdir.host} as {context.run.solver.location(challenge)}")
+    for file in tuple(challenge_files(context)):
+        require_success(context, context.run.solver.present(file.challenge, file.where))
+        context.log(_location(context, file))
     context.is_published = True
+
+
+def _location(context: CaseContext, file: PublishedFile) -> str:
+    path = context.run.solver.location(file.challenge, file.where)
+    return f"the file is on {file.where.workdir.host} as {path}"
 
 
 def preview_publication(state: PreviewState) -> Iterator[Action]:
     """Yield the actions of `publish`. The file needs the CSR; if a document root is unknown, no file is published."""
-    published = list[Challenge]()
-    for challenge in challenges(state.context):
+    published = list[PublishedFile]()
+    for file in challenge_files(state.context):
         yield from preview_key(state)
-        published.append(challenge)
-    yield from map(state.context.run.solver.present, published)
+        published.append(file)
+    yield from (state.context.run.solver.present(file.challenge, file.where) for file in published)
     state.context.is_published = True
 
 
@@ -129,8 +136,8 @@ def withdraw(context: CaseContext) -> tuple[str, ...]:
     """Remove the challenge files and return the failures; a file that stays is harmless and stops no repair."""
     try:
         results = [
-            (challenge.workdir.host, context.execute(context.run.solver.clean_up(challenge)))
-            for challenge in placed_challenges(context)
+            (file.where.workdir.host, context.execute(context.run.solver.clean_up(file.challenge, file.where)))
+            for file in placed_files(context)
         ]
     except StepBlocked as why:
         return (str(why),)
@@ -140,41 +147,47 @@ def withdraw(context: CaseContext) -> tuple[str, ...]:
 def preview_withdrawal(state: PreviewState) -> Iterator[Action]:
     """Yield the commands of `withdraw`."""
     with suppress(StepBlocked):
-        yield from map(state.context.run.solver.clean_up, placed_challenges(state.context))
+        for file in placed_files(state.context):
+            yield state.context.run.solver.clean_up(file.challenge, file.where)
 
 
-def unique_value(context: CaseContext) -> str:
-    """Return the unique value of the challenge, derived from the CSR, so that every run has the same value."""
-    return request_of(context).sha256[:20]
+def challenge_files(context: CaseContext) -> Iterator[PublishedFile]:
+    """Yield the file of each name on each of its hosts; raises StepBlocked if a document root is unknown."""
+    for name, host in _validations(context):
+        where = _directory(context, name, host)
+        yield PublishedFile(_challenge(context, name), where)
 
 
-def challenges(context: CaseContext) -> Iterator[Challenge]:
-    """Yield the challenge of each name on each of its hosts; raises StepBlocked if a document root is unknown."""
-    for name in context.case.validated_on:
-        for host in name.hosts:
-            yield _challenge(context, name.name, host)
+def placed_files(context: CaseContext) -> Iterator[PublishedFile]:
+    """Yield the files that may be on a host, because their document root is known."""
+    for name, host in _validations(context):
+        try:
+            where = _directory(context, name, host)
+        except StepBlocked:
+            continue
+        yield PublishedFile(_challenge(context, name), where)
 
 
-def placed_challenges(context: CaseContext) -> Iterator[Challenge]:
-    """Yield the challenges that may have a file on a host, because their document root is known."""
-    for name in context.case.validated_on:
-        for host in name.hosts:
-            try:
-                yield _challenge(context, name.name, host)
-            except StepBlocked as why:
-                if why.cause is not Cause.DCV_NO_DOCROOT:
-                    raise
+def _validations(context: CaseContext) -> Iterator[tuple[str, str]]:
+    """Yield each name with each of its hosts; no name if the issuer sends its challenges with the order."""
+    if isinstance(context.issuer.client, KnowsChallengesBefore):
+        yield from ((name.name, host) for name in context.case.validated_on for host in name.hosts)
 
 
-def _challenge(context: CaseContext, name: str, host: str) -> Challenge:
+def _challenge(context: CaseContext, name: str) -> Challenge:
+    issuer = context.issuer.client
+    if not isinstance(issuer, KnowsChallengesBefore):
+        raise TypeError(f"{issuer!r} sends its challenges with the order")
+    return issuer.challenges_for(request_of(context), (name,))[0]
+
+
+def _directory(context: CaseContext, name: str, host: str) -> ChallengeDirectory:
     docroot = context.run.host(host).docroot(name, context.case.services)
     if isinstance(docroot, str):
         raise StepBlocked(
             Cause.DCV_NO_DOCROOT, f"the document root of http://{name}/ on {host} is not known: {docroot}"
         )
-    return Challenge(
-        context.workdir_on(host), name, request_of(context), unique_value(context), docroot.folder, docroot.below
-    )
+    return ChallengeDirectory(context.workdir_on(host), docroot.folder, docroot.below)
 
 
 def _look_up(context: CaseContext, name: Validation) -> LookUp:
@@ -197,7 +210,7 @@ def _probe_addresses(context: CaseContext, name: Validation, lookup: LookUp) -> 
     by_host = [run.host(host).addresses for host in name.hosts]
     own_addresses = frozenset[str]().union(*by_host) if all(by_host) else frozenset[str]()
     settings = ProbeSettings(run.network.http_port, own_addresses=own_addresses, stop=run.stop)
-    results = run.solver.self_test(_challenge(context, name.name, name.hosts[0]), lookup.addresses, settings)
+    results = run.solver.self_test(_challenge(context, name.name), lookup.addresses, settings)
     for result in results:
         run.log("\n".join(filter(None, (result.asked, str(result)))))
     if len(results) < len(lookup.addresses):
@@ -215,9 +228,8 @@ def _first_address_only(context: CaseContext, name: Validation) -> bool:
 
 def _failure_details(context: CaseContext, names: Sequence[_NameResult]) -> Iterator[str]:
     """Yield what helps to fix a failure: where the file is, the addresses of the names, and who requested the file."""
-    published = tuple(challenges(context))
-    for challenge in published:
-        yield f"the file is on {challenge.workdir.host} as {context.run.solver.location(challenge)}"
+    published = tuple(challenge_files(context))
+    yield from (_location(context, file) for file in published)
     for lookup in (name.lookup for name in names):
         source = "the trace from the root servers" if lookup.trace else "the resolver"
         yield f"{lookup.name} leads to {join_limited(lookup.addresses)}, according to {source}"

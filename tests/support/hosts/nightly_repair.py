@@ -88,11 +88,11 @@ class Night:
 
     near: Host
 
-    def run(self, *arguments: str) -> AuditRun:
+    def run(self, *arguments: str, mode: str = "--remediate") -> AuditRun:
         """Run it as a user's cron job does; what it prints is kept beside its reports."""
         script = 'cd "$1"; shift; "$@" >stdout 2>stderr; status=$?; cat stdout stderr; exit $status'
         pytest = (sys.executable, "-m", "pytest", "--pyargs", "audit", "-p", "no:cacheprovider")
-        options = ("--audit-config=sslaudit.toml", "--remediate", "--junitxml=junit.xml", "--html=report.html")
+        options = ("--audit-config=sslaudit.toml", mode, "--junitxml=junit.xml", "--html=report.html")
         argv = (*pytest, *options, "--self-contained-html", *arguments)
         done = self.near.run("sh", "-uc", script, "sh", FOLDER, *argv, timeout_s=_RUN_S)
         lines = self.near.run("cat", f"{FOLDER}/results.jsonl").stdout.splitlines()

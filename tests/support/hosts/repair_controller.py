@@ -26,7 +26,6 @@ from audit.host.handshake import HostInside
 from audit.observation.website import Docroot
 from audit.probe import Target
 from audit.x509.path.trust_store import TrustAnchors
-from remediate.challenges import SOLVERS
 from remediate.execution.context import ConfiguredIssuer, RunContext
 from remediate.execution.host_context import HostContext, docroot_on
 from remediate.execution.scheduler import repair
@@ -139,7 +138,6 @@ def _run_context(options: Options, journal: Journal) -> RunContext:
         journal=journal,
         hosts=_hosts(options, discovered, targets),
         issuer=ConfiguredIssuer(store, "store", options.key_type),
-        solver=SOLVERS["http-csr-hash"],
         anchors=TrustAnchors({"lab": [one.public_bytes(Encoding.DER) for pem in pems for one in pem]}),
         clock=lambda: datetime.now(UTC) + timedelta(seconds=options.ahead_s),
         lock_holder=f"test, process {os.getpid()}",

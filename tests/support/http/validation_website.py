@@ -37,7 +37,7 @@ class Website:
 def challenge_of(order: OrderRequest) -> Challenge:
     """Return what a validator looks for."""
     der = x509.load_pem_x509_csr(order.csr.pem.encode("ascii")).public_bytes(Encoding.DER)
-    return Challenge(der, order.unique_value)
+    return Challenge(der, order.csr.sha256[:20])
 
 
 @contextlib.contextmanager

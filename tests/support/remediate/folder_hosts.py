@@ -23,19 +23,20 @@ from audit.observation import HostView, InstalledFile
 from audit.probe import Limits, Target
 from audit.probe.dns.records import RecordSet, RecordType
 from audit.x509.path.trust_store import TrustAnchors
-from remediate.challenges import SOLVERS
 from remediate.challenges.dns_lookup import LookUps
 from remediate.execution.context import ConfiguredIssuer, Network, RunContext
 from remediate.execution.host_context import HostContext
 from remediate.hosts.command import Command, CommandResult
 from remediate.installers import CustomInstaller
-from remediate.issuers import IssuerFault, Order, OrderRequest
+from remediate.issuers import IssuerFault, Order, OrderRef, OrderRequest
+from remediate.model.authorization import Challenge
 from remediate.model.case import Case, Repair, UsedFile, case_id, steps_of
 from remediate.model.options import Timeouts
-from remediate.pki.csr import Csr
+from remediate.pki.csr import Csr, csr_hash_challenge
+from remediate.pki.issued_chain import IssuedPem
 from remediate.state.journal import Journal
 from tests.support.remediate.local_commands import run
-from tests.support.store.issuance import Commission, deliver, found_authority, to_pem
+from tests.support.store.issuance import Commission, Delivery, deliver, found_authority, to_pem
 from tests.support.x509.ca import Leaf, PrivateKey, issue
 
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -55,23 +56,44 @@ class Ca:
         """Return the order of a request."""
         return self.orders.get(csr.sha256)
 
-    def order(self, request: OrderRequest) -> Order | IssuerFault:
+    def challenges_for(self, csr: Csr, names: tuple[str, ...]) -> tuple[Challenge, ...]:
+        """Return the file that proves control over each name."""
+        return tuple(csr_hash_challenge(csr, name) for name in names)
+
+    def place(self, request: OrderRequest) -> Order | IssuerFault:
         """Take an order; a second one for a request would be a fault of ours."""
         assert request.csr.sha256 not in self.orders
         key: Any = x509.load_pem_x509_csr(request.csr.pem.encode()).public_key()
         delivery = deliver(AUTHORITY, Commission(key, request.names, NOW, 90 * DAY))
         order = Order(
-            f"o-{len(self.orders)}", "issued", "issued", self.placed, None, delivery.certificate, delivery.bundle
+            f"o-{len(self.orders)}", "valid", "issued", self.placed, issued=(delivered(delivery),), own_word="issued"
         )
         self.orders[request.csr.sha256] = order
         return self.faults.pop() if self.faults else order
 
-    def collect(self, order_id: str) -> Order:
+    def fetch(self, ref: OrderRef) -> Order:
         """Return an order."""
-        return next(order for order in self.orders.values() if order.id == order_id)
+        return next(order for order in self.orders.values() if order.id == ref.id)
 
-    def cancel(self, order_id: str) -> None:
+    def accept(self, challenge: Challenge) -> None:
+        """Look for the file without being told to."""
+
+    def finalize(self, order: Order, csr: Csr) -> Order:
+        """Return the order, which was placed with its CSR."""
+        del csr
+        return order
+
+    def download(self, order: Order) -> tuple[IssuedPem, ...]:
+        """Return what came with the order."""
+        return order.issued
+
+    def cancel(self, ref: OrderRef) -> None:
         """Cancel nothing: all is issued at once."""
+
+
+def delivered(delivery: Delivery) -> IssuedPem:
+    """Return what a CA delivers, as an issuer hands it on."""
+    return IssuedPem(delivery.certificate, delivery.bundle)
 
 
 @dataclass(slots=True)
@@ -222,7 +244,6 @@ def run_context(journal: Journal, ca: Any, *places: Place, **changes: Any) -> Ru
             for place in places
         },
         issuer=ConfiguredIssuer(ca, "ca"),
-        solver=SOLVERS["http-csr-hash"],
         anchors=TrustAnchors({"lab": [AUTHORITY.root.certificate.public_bytes(Encoding.DER)]}),
         clock=lambda: datetime.now(UTC),
         lock_holder="a test",

@@ -27,9 +27,10 @@ from audit.probe import Limits, Target
 from remediate.challenges.dns_lookup import LookUp
 from remediate.execution.context import RunContext
 from remediate.execution.dry_run_lines import dry_run_lines
+from remediate.execution.preview import Action
 from remediate.hosts.command import Command
-from remediate.issuers import IssuerEndpoint
-from remediate.issuers.base import Request
+from remediate.hosts.local_command import LocalCommand
+from remediate.issuers import IssuerEndpoint, Request
 from remediate.issuers.store import Store
 from remediate.model.case import Case, Repair, Validation, steps_of
 from remediate.model.plan import Plan
@@ -164,7 +165,7 @@ def digests(csr: x509.CertificateSigningRequest) -> dict[str, str]:
     }
 
 
-def filled_in(previewed: Iterable[Command | Request], values: Mapping[str, str]) -> list[Command | Request]:
+def filled_in(previewed: Iterable[Action], values: Mapping[str, str]) -> list[Action]:
     """Return previewed actions with the values that came to be; without the reason of a request, which is not sent."""
 
     def fill(text: str) -> str:
@@ -175,6 +176,8 @@ def filled_in(previewed: Iterable[Command | Request], values: Mapping[str, str])
     return [
         replace(action, why="", url=fill(action.url), body=fill(action.body))
         if isinstance(action, Request)
+        else replace(action, stdin=fill(action.stdin))
+        if isinstance(action, LocalCommand)
         else replace(action, why=fill(action.why), arguments=tuple(map(fill, action.arguments)))
         for action in previewed
     ]

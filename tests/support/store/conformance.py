@@ -13,8 +13,8 @@ from typing import Protocol
 import pytest
 
 from audit.x509.path.trust_store import TrustAnchors
-from remediate.issuers import FaultKind, Issuer, IssuerFault, Order, OrderRequest
-from remediate.pki.issued_chain import Expected, InstallableChain, IssuedPem, Rejection, check_issued
+from remediate.issuers import FaultKind, FindsByCsr, Issuer, IssuerFault, Order, OrderRef, OrderRequest
+from remediate.pki.issued_chain import Expected, InstallableChain, Rejection, check_issued
 from tests.support.store.misconduct import RETRY_AFTER_S
 from tests.support.store.order_requests import csr, request
 
@@ -22,12 +22,16 @@ DEADLINE_S = 1.5
 """How long an exchange of an issuer under test may take; longer than a CA that dribbles takes for one byte."""
 
 
+class FindingIssuer(Issuer, FindsByCsr, Protocol):
+    """An issuer that finds an order by its CSR."""
+
+
 class Counterpart(Protocol):
     """An issuer, and the CA it speaks to. What a CA can do wrong is named as by the embedded lab's Store."""
 
-    issuer: Issuer
-    intruder: Issuer  # the same with a secret that the CA does not know
-    absent: Issuer  # the same, of a CA where nobody listens
+    issuer: FindingIssuer
+    intruder: FindingIssuer  # the same with a secret that the CA does not know
+    absent: FindingIssuer  # the same, of a CA where nobody listens
     secret: str
     anchors: TrustAnchors
 
@@ -50,6 +54,11 @@ def placed(answer: Order | IssuerFault | None) -> Order:
     return answer
 
 
+def ref(order: Order, wanted: OrderRequest) -> OrderRef:
+    """Return the reference to a placed order."""
+    return OrderRef(order.id, wanted)
+
+
 def fault(answer: object) -> IssuerFault:
     """Return the fault that an answer is."""
     assert isinstance(answer, IssuerFault), answer
@@ -59,13 +68,14 @@ def fault(answer: object) -> IssuerFault:
 def issued(ca: Counterpart, order: OrderRequest) -> Order:
     """Place an order that can be validated, and return it as it stands after one poll."""
     ca.publish(order)
-    return placed(ca.issuer.collect(placed(ca.issuer.order(order)).id))
+    return placed(ca.issuer.fetch(ref(placed(ca.issuer.place(order)), order)))
 
 
 def judged(ca: Counterpart, order: OrderRequest, answer: Order) -> InstallableChain | Rejection:
     """Judge what came with an order."""
-    sent = IssuedPem(answer.certificate_pem, answer.ca_bundle_pem)
-    return check_issued(sent, Expected(order.csr, order.names), ca.anchors, datetime.now(UTC))
+    sent = ca.issuer.download(answer)
+    assert isinstance(sent, tuple), sent
+    return check_issued(sent[0], Expected(order.csr, order.names), ca.anchors, datetime.now(UTC))
 
 
 class Conformance:
@@ -75,27 +85,27 @@ class Conformance:
         assert ca.issuer.find(csr()) is None
 
     def test_a_new_order_is_pending_and_says_when_to_ask_again(self, ca: Counterpart) -> None:
-        order = placed(ca.issuer.order(request()))
+        order = placed(ca.issuer.place(request()))
         assert order.is_pending
         assert order.retry_after_s is not None
-        assert order.certificate_pem is None
+        assert order.issued == ()
 
     def test_an_order_is_found_by_its_request(self, ca: Counterpart) -> None:
         wanted = request()
-        order = placed(ca.issuer.order(wanted))
+        order = placed(ca.issuer.place(wanted))
         assert placed(ca.issuer.find(wanted.csr)).id == order.id
 
     def test_a_validated_order_is_issued_and_can_be_installed(self, ca: Counterpart) -> None:
         wanted = request("www.shop.example", "shop.example")
         answer = issued(ca, wanted)
-        assert answer.status == "issued"
+        assert answer.status == "valid"
         installable = judged(ca, wanted, answer)
         assert isinstance(installable, InstallableChain), installable
         assert installable.leaf.spki_sha256 == wanted.csr.spki_sha256
 
     def test_an_order_that_cannot_be_validated_stays_pending_and_says_why(self, ca: Counterpart) -> None:
-        order = placed(ca.issuer.order(request()))
-        answer = placed(ca.issuer.collect(order.id))
+        wanted = request()
+        answer = placed(ca.issuer.fetch(ref(placed(ca.issuer.place(wanted)), wanted)))
         assert answer.is_pending
         assert "www.shop.example" in answer.message
 
@@ -103,40 +113,40 @@ class Conformance:
         ca.misbehave("pending", times=3)
         wanted = request()
         ca.publish(wanted)
-        order = placed(ca.issuer.order(wanted))
-        polls = [placed(ca.issuer.collect(order.id)) for _ in range(4)]
+        order = placed(ca.issuer.place(wanted))
+        polls = [placed(ca.issuer.fetch(ref(order, wanted))) for _ in range(4)]
         assert [poll.is_pending for poll in polls] == [True, True, True, False]
-        assert polls[-1].status == "issued"
+        assert polls[-1].status == "valid"
 
     def test_the_same_idempotency_key_orders_once(self, ca: Counterpart) -> None:
         wanted = request()
-        ids = {placed(ca.issuer.order(wanted)).id for _ in range(3)}
+        ids = {placed(ca.issuer.place(wanted)).id for _ in range(3)}
         assert len(ids) == ca.count() == 1
 
     def test_the_same_idempotency_key_with_other_content_is_a_conflict(self, ca: Counterpart) -> None:
         first = request()
-        placed(ca.issuer.order(first))
+        placed(ca.issuer.place(first))
         other = request(idempotency_key=first.idempotency_key)
-        assert fault(ca.issuer.order(other)).kind == "conflict"
+        assert fault(ca.issuer.place(other)).kind == "conflict"
         assert ca.count() == 1
 
     def test_where_a_valid_certificate_exists_nothing_is_ordered(self, ca: Counterpart) -> None:
         wanted = request()
         first = issued(ca, wanted)
         again = request(csr=wanted.csr, idempotency_key="another-attempt-2")
-        answer = placed(ca.issuer.order(again))
-        assert (answer.id, answer.status, answer.certificate_pem) == (first.id, "issued", first.certificate_pem)
+        answer = placed(ca.issuer.place(again))
+        assert (answer.id, answer.status, answer.issued) == (first.id, "valid", first.issued)
         assert ca.count() == 1
 
     def test_a_request_is_never_used_for_two_orders(self, ca: Counterpart) -> None:
         wanted = request()
-        placed(ca.issuer.order(wanted))
-        answer = fault(ca.issuer.order(request(csr=wanted.csr, idempotency_key="another-attempt-2")))
+        placed(ca.issuer.place(wanted))
+        answer = fault(ca.issuer.place(request(csr=wanted.csr, idempotency_key="another-attempt-2")))
         assert (answer.kind, ca.count()) == ("refused", 1)
         assert any("csr" in field for field in answer.fields)
 
     def test_names_that_cannot_be_had_are_refused_by_name(self, ca: Counterpart) -> None:
-        answer = fault(ca.issuer.order(request("mail.localdomain")))
+        answer = fault(ca.issuer.place(request("mail.localdomain")))
         assert answer.kind == "refused"
         assert any("mail.localdomain" in field for field in answer.fields)
         assert not answer.leaves_unknown
@@ -144,32 +154,34 @@ class Conformance:
     def test_a_rejected_order_says_so_and_why(self, ca: Counterpart) -> None:
         ca.misbehave("rejected")
         answer = issued(ca, request())
-        assert (answer.status, bool(answer.message), answer.certificate_pem) == ("rejected", True, None)
+        assert (answer.status, bool(answer.message), answer.issued) == ("invalid", True, ())
 
     def test_an_unknown_order_is_told_from_trouble(self, ca: Counterpart) -> None:
-        assert fault(ca.issuer.collect("never-placed")).kind == "unknown"
-        assert fault(ca.issuer.cancel("never-placed")).kind == "unknown"
+        never_placed = OrderRef("never-placed", request())
+        assert fault(ca.issuer.fetch(never_placed)).kind == "unknown"
+        assert fault(ca.issuer.cancel(never_placed)).kind == "unknown"
 
     def test_a_pending_order_is_canceled_and_canceling_again_does_no_harm(self, ca: Counterpart) -> None:
-        order = placed(ca.issuer.order(request()))
-        assert ca.issuer.cancel(order.id) is None
-        assert ca.issuer.cancel(order.id) is None
-        assert placed(ca.issuer.collect(order.id)).status == "canceled"
+        wanted = request()
+        order = ref(placed(ca.issuer.place(wanted)), wanted)
+        assert ca.issuer.cancel(order) is None
+        assert ca.issuer.cancel(order) is None
+        assert placed(ca.issuer.fetch(order)).status == "canceled"
 
     def test_an_issued_order_is_not_canceled(self, ca: Counterpart) -> None:
-        order = issued(ca, request())
-        assert fault(ca.issuer.cancel(order.id)).kind == "conflict"
+        wanted = request()
+        assert fault(ca.issuer.cancel(ref(issued(ca, wanted), wanted))).kind == "conflict"
 
     @pytest.mark.parametrize("what", ["429", "503", "503-date"])
     def test_a_busy_ca_says_when_to_come_back(self, ca: Counterpart, what: str) -> None:
         ca.misbehave(what, times=1)
         wanted = request()
-        answer = fault(ca.issuer.order(wanted))
+        answer = fault(ca.issuer.place(wanted))
         assert answer.kind == "busy"
         assert answer.retry_after_s is not None
         assert RETRY_AFTER_S - 60 <= answer.retry_after_s <= RETRY_AFTER_S
         assert (answer.leaves_unknown, ca.count()) == (False, 0)
-        assert placed(ca.issuer.order(wanted)).is_pending
+        assert placed(ca.issuer.place(wanted)).is_pending
 
     @pytest.mark.parametrize(
         ("what", "kind"),
@@ -190,12 +202,12 @@ class Conformance:
         ca.misbehave(what)
         wanted = request()
         began = time.monotonic()
-        answer = fault(ca.issuer.order(wanted))
+        answer = fault(ca.issuer.place(wanted))
         assert time.monotonic() - began < DEADLINE_S + 20
         assert (answer.kind, answer.leaves_unknown) == (kind, True)
         ca.behave()
         found = ca.issuer.find(wanted.csr)
-        again = placed(ca.issuer.order(wanted))
+        again = placed(ca.issuer.place(wanted))
         assert found is None or placed(found).id == again.id
         assert ca.count() == 1
 
@@ -233,11 +245,11 @@ class Conformance:
         assert len(installable.intermediates) == 1
 
     def test_nobody_listening_is_unreachable(self, ca: Counterpart) -> None:
-        assert fault(ca.absent.order(request())).kind == "unreachable"
+        assert fault(ca.absent.place(request())).kind == "unreachable"
         assert fault(ca.absent.find(csr())).kind == "unreachable"
 
     def test_a_secret_the_ca_does_not_know_orders_nothing(self, ca: Counterpart) -> None:
-        assert fault(ca.intruder.order(request())).kind == "authentication"
+        assert fault(ca.intruder.place(request())).kind == "authentication"
         assert ca.count() == 0
 
     def test_the_secret_is_in_no_word_that_is_said(self, ca: Counterpart, caplog: pytest.LogCaptureFixture) -> None:
@@ -245,5 +257,5 @@ class Conformance:
         said: list[object] = [ca.issuer, ca.intruder]
         for what in ("forbidden", "html", "redirect", "cut"):
             ca.misbehave(what, times=1)
-            said.append(ca.issuer.order(request()))
+            said.append(ca.issuer.place(request()))
         assert ca.secret not in "".join(f"{one!r} {one}" for one in said) + caplog.text

@@ -35,5 +35,5 @@ def csr(*names: str) -> Csr:
 def request(*names: str, **changes: Any) -> OrderRequest:  # noqa: ANN401 - any field
     """Return an order for these names, one where none is given, with a new key."""
     made = csr(*names)
-    good = OrderRequest(made, names or (NAME,), f"case-{made.sha256[:16]}-1", "u1q2e3")
+    good = OrderRequest(made, names or (NAME,), "case", f"case-{made.sha256[:16]}-1")
     return replace(good, **changes)

@@ -14,7 +14,6 @@ from typing import Final
 
 import pytest
 
-from remediate.challenges import SOLVERS, Challenge
 from remediate.hosts import script
 from remediate.hosts.command import Command, CommandResult
 from remediate.hosts.workdir import HostWorkdir
@@ -24,7 +23,7 @@ from tests.support.hosts.host import Host, HostFile
 from tests.support.hosts.openssl_client import wait_until
 from tests.support.hosts.pki import Authority
 from tests.support.hosts.real_lab import NAMES, Lab, running_lab, sound
-from tests.support.store.order_requests import csr
+from tests.support.remediate.challenge_files import ChallengeFile
 
 pytestmark = pytest.mark.system
 
@@ -135,12 +134,11 @@ def repairing(web1: Host) -> list[str]:
     """Do what a repair does at the user's paths and with root's services once; return what failed of root's."""
     workdir = HostWorkdir(WEB1, "c4f3", "test")
     key = f"{HOME}/tls.key"
-    token = Challenge(workdir, "mallory.example.test", csr(), "u1q2e3", f"{HOME}/www")
-    solver = SOLVERS["http-csr-hash"]
+    token = ChallengeFile(workdir, f"{HOME}/www", "mallory.example.test")
     for command in (
         workdir.exclusive("close a key", script("key/set_modes"), key, "closed"),
-        solver.present(token),
-        solver.clean_up(token),
+        token.present(),
+        token.clean_up(),
         workdir.read_only("read a log", script("inspect/access_logs"), "token", "40", f"{HOME}/log/access.log"),
         workdir.read_only("read a leaf", script("inspect/installed_leaves"), f"{HOME}/tls.crt"),
     ):

@@ -12,8 +12,6 @@ from typing import Any, Final
 import pytest
 
 from remediate.access_logs.collect import scan_command
-from remediate.challenges import SOLVERS, Challenge
-from remediate.challenges.http_csr_hash import body_of, path_of
 from remediate.execution.steps.file_modes import close_command
 from remediate.hosts.command import Command, CommandResult
 from remediate.hosts.renewal_agents import RENEWAL_AGENTS, renewal_command
@@ -24,7 +22,7 @@ from tests.support.hosts.daemons import DAEMONS, Names
 from tests.support.hosts.host import Host, HostFile, running_host
 from tests.support.hosts.pki import Authority
 from tests.support.hosts.real_lab import serve
-from tests.support.store.order_requests import csr
+from tests.support.remediate.challenge_files import ChallengeFile
 
 pytestmark = [pytest.mark.system, pytest.mark.usefixtures("overlays")]
 
@@ -34,7 +32,6 @@ VICTIM: Final = 1002
 HOME: Final = "/home/mallory"
 SECRET: Final = "/root/secret"
 PREMISES: Final = HostWorkdir(NAMES.main, "c4f3", "test")
-HTTP: Final = SOLVERS["http-csr-hash"]
 AS_MALLORY: Final = ("setpriv", f"--reuid={MALLORY}", f"--regid={MALLORY}", "--clear-groups")
 _PRETENDER: Final = """#!/usr/bin/python3
 import os, socket, time
@@ -199,13 +196,13 @@ def test_roots_own_key_behind_a_link_of_roots_is_closed(host: Host) -> None:
     assert host.do("stat", "-c", "%a", "/etc/ssl/real.key").strip() == "640"
 
 
-def challenge(docroot: str) -> Challenge:
-    return Challenge(PREMISES, NAMES.main, csr(), "u1q2e3", docroot)
+def challenge(docroot: str) -> ChallengeFile:
+    return ChallengeFile(PREMISES, docroot, NAMES.main)
 
 
 def test_docroot_that_leads_to_another_users_directory_is_refused_by_name(host: Host) -> None:
     as_mallory(host, f"ln -s /home/victim {HOME}/www")
-    done = run(host, HTTP.present(challenge(f"{HOME}/www")))
+    done = run(host, challenge(f"{HOME}/www").present())
     assert done.status == 77, done
     assert "belongs to uid" in done.error
     assert host.do("find", "/home/victim").split() == ["/home/victim"]
@@ -218,14 +215,14 @@ def test_docroot_that_a_user_swaps_makes_nothing_elsewhere(host: Host, target: s
     as_mallory(host, f"mkdir {HOME}/own {HOME}/www")
     with swapping(host, target, f"{HOME}/own", f"{HOME}/www"):
         for _ in range(15):
-            run(host, HTTP.present(challenge(f"{HOME}/www")))
+            run(host, challenge(f"{HOME}/www").present())
     assert host.do("find", target).split() == [target]
     assert state_of(host, "/root/private", "/home/victim") == before
 
 
 def test_fifo_and_link_in_the_place_of_a_token_are_never_written_through(host: Host) -> None:
     one = challenge(f"{HOME}/www")
-    file = path_of(one).rpartition("/")[2]
+    file = one.path.rpartition("/")[2]
     folder = f"{HOME}/www/.well-known/pki-validation"
     as_mallory(host, f"mkdir -p {folder}; mkfifo {HOME}/fifo; ln -s {SECRET} {folder}/{file}")
     # the names that a shell's own temporary files had: a dot, the file and a process id
@@ -233,9 +230,9 @@ def test_fifo_and_link_in_the_place_of_a_token_are_never_written_through(host: H
     reader = host.start(*AS_MALLORY, "sh", "-c", f"exec cat {HOME}/fifo >{HOME}/heard")
     before = state_of(host, SECRET)
     try:
-        done = run(host, HTTP.present(one))
+        done = run(host, one.present())
         assert done.ok, done
-        assert host.read(f"{folder}/{file}") == body_of(one) + "\n"
+        assert host.read(f"{folder}/{file}") == one.body + "\n"
         assert host.do("stat", "-c", "%F %u", f"{folder}/{file}").strip() == f"regular file {MALLORY}"
         assert state_of(host, SECRET) == before
         assert host.read(f"{HOME}/heard") == ""
@@ -247,21 +244,21 @@ def test_what_was_made_in_a_docroot_is_kept_under_no_name_of_the_users(host: Hos
     evil = f"{HOME}/w\nw"
     as_mallory(host, 'mkdir "$1"', evil)
     one = challenge(evil)
-    assert run(host, HTTP.present(one)).ok
+    assert run(host, one.present()).ok
     made = host.do("sh", "-c", "cat /var/lib/sslaudit/c4f3/made-*").split()
     assert made == [".well-known", ".well-known/pki-validation"]
-    assert run(host, HTTP.clean_up(one)).ok
+    assert run(host, one.clean_up()).ok
     assert host.do("find", evil, "-mindepth", "1") == ""
 
 
 def test_token_of_a_docroot_that_its_group_can_write_is_its_owners(host: Host) -> None:
     host.shell(f"mkdir -p /srv/www; chown {VICTIM}:{MALLORY} /srv/www; chmod 2775 /srv/www")
     one = challenge("/srv/www")
-    done = run(host, HTTP.present(one))
+    done = run(host, one.present())
     assert done.ok, done
-    path = f"/srv/www{path_of(one)}"
+    path = f"/srv/www{one.path}"
     assert (host.read(path), host.do("stat", "-c", "%u %a", path).split()) == (
-        body_of(one) + "\n",
+        one.body + "\n",
         [str(VICTIM), "644"],
     )
 

@@ -12,7 +12,8 @@ import pytest
 
 from audit.probe.dns.iterative import TraceFault
 from remediate.challenges.base import Verdict
-from remediate.issuers.base import FaultKind, Status
+from remediate.execution.steps.download import FAILED_ORDERS
+from remediate.issuers.base import FaultKind, OrderStatus
 from remediate.model.causes import Cause, cause_of_check, recorded_cause
 from remediate.model.plan import Kind
 from remediate.planning.blockers import _PREVENTS
@@ -22,7 +23,7 @@ from tests.repository.test_imports import sources
 COMPOSED: Final = {
     "dcv": {*get_args(Verdict)} - {"good"},
     "dns": {*get_args(TraceFault)},
-    "issuer": {*get_args(Status), *get_args(FaultKind)},
+    "issuer": {*get_args(FaultKind)},
     "plan": {*get_args(Kind)},
 }
 """Causes that are put together: the family, and the values that follow it."""
@@ -38,6 +39,10 @@ def test_word_that_is_put_together_is_a_cause(word: str) -> None:
 
 def test_every_place_that_puts_a_cause_together_uses_a_known_family() -> None:
     assert {family for _, family in composed()} == COMPOSED.keys()
+
+
+def test_every_status_of_an_order_that_fails_has_a_cause() -> None:
+    assert {*FAILED_ORDERS} == {*get_args(OrderStatus)} - {"valid"}
 
 
 def composed() -> Iterator[tuple[str, str]]:
@@ -77,7 +82,8 @@ def test_every_cause_is_used() -> None:
     named = {Cause[name] for name in re.findall(r"\bCause\.([A-Z_]+)\b", text)}
     made = {Cause(f"{family}.{value}") for family, values in COMPOSED.items() for value in values}
     own = {Cause.DCV_OTHER, Cause.DNS_OTHER, Cause.RUN_NOT_RECORDED}  # of `causes.py` itself
-    assert set(Cause) - named - made - own - {Cause(check) for check in BLOCKING} == set()
+    older = {Cause.ISSUER_ISSUED}  # of journals of earlier versions
+    assert set(Cause) - named - made - own - older - {Cause(check) for check in BLOCKING} == set()
 
 
 def test_causes_of_version_1_are_causes_still() -> None:

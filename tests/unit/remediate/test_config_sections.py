@@ -16,9 +16,10 @@ from remediate.model.options import RemediateConfig, written_options
 from remediate.notify.channels import CHANNELS, MAIL_SYSTEMS, read_mail
 from remediate.notify.channels.sendmail import SendmailConfig
 from remediate.notify.channels.smtp import SmtpConfig
-from remediate.wiring.sections import SECTIONS, require_valid_sections
+from remediate.wiring.sections import SECTIONS, configured_solvers, require_valid_sections
 
 STORE = '[issuer.s]\nkind = "store"\nbase_url = "https://store.example.com"\n'
+SOLVER = '[solver.s]\nkind = "command"\npresent = ["/bin/true"]\nclean_up = ["/bin/true"]\n'
 TOKEN = 'token = { env = "STORE_TOKEN" }\n'
 HOOK = '[notify.ops]\nkind = "webhook"\nurl = "https://hooks.example.com/a"\n'
 SERVER = '[mail]\nsmtp = "smtp://relay.example.com"\n'
@@ -54,7 +55,7 @@ def test_section_is_decoded_by_the_type_of_its_owner(tmp_path: Path) -> None:
         (f"{STORE}token = {{ evn = 'X' }}", "[issuer.s]: token: unknown key 'evn'; did you mean 'env'?"),
         (STORE, "[issuer.s]: the key 'token' is missing"),
         (f"{STORE}{TOKEN}key = 'rsa-1024'", "[issuer.s]: key: 'rsa-1024' is not one of 'rsa-2048'"),
-        ("[issuer.s]\nkind = 'shop'", "[issuer.s]: no issuer has the name 'shop'; known are cpanel, store"),
+        ("[issuer.s]\nkind = 'shop'", "[issuer.s]: no issuer has the name 'shop'; known are command, cpanel, store"),
         ("[issuer.s]\nknd = 'store'", "[issuer.s]: it has no kind; known are store, cpanel"),
         ("[issuer]\ns = 'store'", "[issuer.s]: it has no kind; known are store, cpanel"),
         ("issuer = 'store'", "[issuer]: 'store' is not a table"),
@@ -64,7 +65,11 @@ def test_section_is_decoded_by_the_type_of_its_owner(tmp_path: Path) -> None:
         (f"{SERVER}pasword = 'x'", "[mail]: unknown key 'pasword'; did you mean 'password'?"),
         ("[mail]\nuser = 'me'", "[mail]: the key 'user' is used only with a server; write smtp = "),
         ("mail = 'root'", "[mail]: 'root' is not a table"),
-        ("[dns]\nserver = 'x'", "unknown key 'dns'; known are issuer, remediate, mail, notify"),
+        (f"{SOLVER}typs = ['dns-01']", "[solver.s]: unknown key 'typs'; did you mean 'types'?"),
+        (SOLVER, "[solver.s]: the key 'types' is missing"),
+        ("[solver.s]\nkind = 'shop'", "[solver.s]: no solver has the name 'shop'; known are command"),
+        ("[solver.s]\ntypes = []", "[solver.s]: it has no kind; known are command"),
+        ("[dns]\nserver = 'x'", "unknown key 'dns'; known are issuer, solver, remediate, mail, notify"),
         ("[notify.ops]\nkind = 'pager'", "[notify.ops]: no channel has the name 'pager'; known are webhook"),
         ("[notify.ops]\nurl = 'https://a.example'", "[notify.ops]: it has no kind; known are webhook"),
         ("[notify]\nkind = 'webhook'", "[notify.kind]: it has no kind; known are webhook"),
@@ -138,3 +143,25 @@ def test_key_of_a_file_is_one_that_the_audit_finds_undecoded() -> None:
 
 def test_section_that_is_decoded_is_one_that_the_audit_hands_on() -> None:
     assert set(SECTIONS) <= set(HANDED_ON)
+
+
+def test_two_solvers_of_one_challenge_type_are_refused(tmp_path: Path) -> None:
+    both = "".join(f'{SOLVER}types = ["dns-01"]\n'.replace("solver.s", f"solver.{name}") for name in "ab")
+    with pytest.raises(BadConfiguration, match=r"\[solver.b\]: types: another section solves 'dns-01' already"):
+        configured_solvers(read(tmp_path, both))
+    assert configured_solvers(read(tmp_path, "")) == {}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (('present = ["/bin/true"]', 'present = ["true"]'), "present: the program 'true' is not an absolute path"),
+        (('clean_up = ["/bin/true"]', "clean_up = []"), "clean_up: the program '' is not an absolute path"),
+        (('kind = "command"', 'kind = "command"\ntimeout_s = 0'), "timeout_s is 0"),
+    ],
+)
+def test_solver_that_cannot_be_run_is_refused(tmp_path: Path, change: tuple[str, str], message: str) -> None:
+    text = f'{SOLVER}types = ["dns-01"]\n'.replace(*change)
+    with pytest.raises(BadConfiguration) as refused:
+        configured_solvers(read(tmp_path, text))
+    assert str(refused.value).startswith(f"{tmp_path}/sslaudit.toml: [solver.s]: {message}")

@@ -24,6 +24,7 @@ HOSTS = 'hosts = ["ssh://root@web1"]\n'
 SERVICE = '[[service]]\nhost = "*"\nname = "x"\nendpoints = ["https://x"]\ncertificate = "/c"\nkey = "/k"\n'
 TOKEN = '[issuer.store]\nkind = "store"\nbase_url = "https://store.example.com"\ntoken = { env = "STORE_TOKEN" }\n'
 POWERS = {
+    "code to run, as a solver": '[solver.s]\npresent = ["/bin/true"]\n',
     "hosts": HOSTS,
     "hosts, of which more is said": '[host."ssh://root@web1"]\nname = "web1.example.com"\n',
     "services": SERVICE,
@@ -193,6 +194,20 @@ def test_file_that_an_issuer_names_is_checked_without_further_powers(public: Pat
     eve = folder_of(public, EVE)
     written(public, f'[issuer.s]\nkind = "store"\nca_file = "{eve}/x.pem"\n')
     with pytest.raises(BadConfiguration, match=f"issuer.s.ca_file: others can change it: {eve} belongs to "):
+        read_configuration(public, None)
+
+
+@pytest.mark.parametrize(
+    ("key", "text"),
+    [
+        ("issuer.i.command", '[issuer.i]\ncommand = ["{eve}/issue", "x"]\n'),
+        ("solver.s.clean_up", '[solver.s]\npresent = ["/bin/true"]\nclean_up = ["{eve}/remove"]\n'),
+    ],
+)
+def test_program_that_another_user_can_replace_is_refused(public: Path, key: str, text: str) -> None:
+    eve = folder_of(public, EVE)
+    written(public, text.format(eve=eve))
+    with pytest.raises(BadConfiguration, match=f"sslaudit.toml: {key}: others can change it: {eve} belongs to "):
         read_configuration(public, None)
 
 

@@ -11,19 +11,17 @@ from pathlib import Path
 
 import pytest
 
-from remediate.challenges import SOLVERS, Challenge, ProbeSettings
-from remediate.challenges.http_csr_hash import body_of, path_of
+from remediate.challenges import ProbeSettings
 from remediate.hosts.workdir import HostWorkdir
 from tests.support.http.validation_website import Website, serving_website
-from tests.support.store.order_requests import csr
+from tests.support.remediate.challenge_files import ChallengeFile
 
-HTTP = SOLVERS["http-csr-hash"]
 HERE = "127.0.0.1"
 
 
 @pytest.fixture
-def challenge(tmp_path: Path) -> Challenge:
-    return Challenge(HostWorkdir("web1", "c", "test"), "www.shop.example", csr(), "u1q2e3", str(tmp_path))
+def challenge(tmp_path: Path) -> ChallengeFile:
+    return ChallengeFile(HostWorkdir("web1", "c", "test"), str(tmp_path))
 
 
 @pytest.fixture
@@ -32,51 +30,49 @@ def website() -> Iterator[Website]:
         yield running
 
 
-def publish(website: Website, challenge: Challenge, end: str = "\n") -> None:
-    website.files[path_of(challenge)] = (body_of(challenge) + end).encode()
+def publish(website: Website, challenge: ChallengeFile, end: str = "\n") -> None:
+    website.files[challenge.path] = (challenge.body + end).encode()
 
 
 @pytest.mark.parametrize("end", ["", "\n"])
-def test_the_file_is_asked_for_by_address_under_its_name(website: Website, challenge: Challenge, end: str) -> None:
+def test_the_file_is_asked_for_by_address_under_its_name(website: Website, challenge: ChallengeFile, end: str) -> None:
     publish(website, challenge, end)
-    (look,) = HTTP.self_test(challenge, (HERE,), ProbeSettings(website.port))
+    (look,) = challenge.self_test((HERE,), ProbeSettings(website.port))
     assert (look.verdict, look.address) == ("good", HERE)
     ((_, host, agent),) = website.visitors
     assert (host, agent) == ("www.shop.example", "sslaudit (self-test) SECTIGO DCV")
-    url = f"http://www.shop.example{path_of(challenge)}"
+    url = f"http://www.shop.example{challenge.path}"
     assert look.asked == f"curl --include --user-agent '{agent}' --connect-to ::{HERE}:{website.port} {url}"
 
 
-def test_every_address_is_looked_at(website: Website, challenge: Challenge) -> None:
+def test_every_address_is_looked_at(website: Website, challenge: ChallengeFile) -> None:
     publish(website, challenge)
-    looks = HTTP.self_test(
-        challenge, (HERE, "::1"), ProbeSettings(website.port, own_addresses=frozenset({HERE, "::1"}))
-    )
+    looks = challenge.self_test((HERE, "::1"), ProbeSettings(website.port, own_addresses=frozenset({HERE, "::1"})))
     assert [look.verdict for look in looks] == ["good", "blocked"]
     assert "refused" in looks[1].detail
 
 
 @pytest.mark.parametrize(("own", "verdict"), [((HERE,), "missing"), ((), "missing"), (("203.0.113.9",), "wrong-host")])
 def test_a_wrong_host_is_told_from_a_wrong_folder(
-    website: Website, challenge: Challenge, own: tuple[str, ...], verdict: str
+    website: Website, challenge: ChallengeFile, own: tuple[str, ...], verdict: str
 ) -> None:
-    (look,) = HTTP.self_test(challenge, (HERE,), ProbeSettings(website.port, own_addresses=frozenset(own)))
+    (look,) = challenge.self_test((HERE,), ProbeSettings(website.port, own_addresses=frozenset(own)))
     assert look.verdict == verdict
     assert "404" in str(look)
 
 
-def test_another_body_is_quoted(website: Website, challenge: Challenge) -> None:
-    website.files[path_of(challenge)] = b"<html>parked\x1b[2J</html>"
-    (look,) = HTTP.self_test(challenge, (HERE,), ProbeSettings(website.port))
+def test_another_body_is_quoted(website: Website, challenge: ChallengeFile) -> None:
+    website.files[challenge.path] = b"<html>parked\x1b[2J</html>"
+    (look,) = challenge.self_test((HERE,), ProbeSettings(website.port))
     assert look.verdict == "altered"
     assert "<html>parked" in look.detail
     assert str(look).replace("\n", "").isprintable()
 
 
-def test_every_hop_of_a_redirect_is_listed(website: Website, challenge: Challenge) -> None:
-    path = path_of(challenge)
+def test_every_hop_of_a_redirect_is_listed(website: Website, challenge: ChallengeFile) -> None:
+    path = challenge.path
     website.redirects = {path: "/login", "/login": "https://www.shop.example/login"}
-    (look,) = HTTP.self_test(challenge, (HERE,), ProbeSettings(website.port))
+    (look,) = challenge.self_test((HERE,), ProbeSettings(website.port))
     assert look.verdict == "redirected"
     first, second = map(str, look.hops)
     assert first.startswith(f"http://www.shop.example{path} at {HERE}: 302")
@@ -84,16 +80,16 @@ def test_every_hop_of_a_redirect_is_listed(website: Website, challenge: Challeng
     assert look.detail == "the CA follows no redirect: it is sent to https://www.shop.example/login"
 
 
-def test_a_redirect_to_the_right_file_is_no_proof_either(website: Website, challenge: Challenge) -> None:
-    website.files["/moved.txt"] = body_of(challenge).encode()
-    website.redirects = {path_of(challenge): "/moved.txt"}
-    (look,) = HTTP.self_test(challenge, (HERE,), ProbeSettings(website.port))
+def test_a_redirect_to_the_right_file_is_no_proof_either(website: Website, challenge: ChallengeFile) -> None:
+    website.files["/moved.txt"] = challenge.body.encode()
+    website.redirects = {challenge.path: "/moved.txt"}
+    (look,) = challenge.self_test((HERE,), ProbeSettings(website.port))
     assert (look.verdict, len(look.hops)) == ("redirected", 2)
 
 
-def test_a_redirect_without_end_ends(website: Website, challenge: Challenge) -> None:
-    website.redirects = {path_of(challenge): path_of(challenge)}
-    (look,) = HTTP.self_test(challenge, (HERE,), ProbeSettings(website.port))
+def test_a_redirect_without_end_ends(website: Website, challenge: ChallengeFile) -> None:
+    website.redirects = {challenge.path: challenge.path}
+    (look,) = challenge.self_test((HERE,), ProbeSettings(website.port))
     assert (look.verdict, len(look.hops)) == ("redirected", 5)
 
 
@@ -101,35 +97,35 @@ def test_a_redirect_without_end_ends(website: Website, challenge: Challenge) -> 
     "location", ["http://www.shop.example:99999/", "http://www.shop.example:8080/", "http://[::bad/", "ftp://x/"]
 )
 def test_a_redirect_to_no_place_of_the_website_is_noted_and_not_followed(
-    website: Website, challenge: Challenge, location: str
+    website: Website, challenge: ChallengeFile, location: str
 ) -> None:
-    website.redirects = {path_of(challenge): location}
-    (look,) = HTTP.self_test(challenge, (HERE,), ProbeSettings(website.port))
+    website.redirects = {challenge.path: location}
+    (look,) = challenge.self_test((HERE,), ProbeSettings(website.port))
     assert (look.verdict, len(look.hops)) == ("redirected", 1)
     assert str(look.hops[0]).endswith(f"to {location}")
 
 
 def test_a_redirect_that_names_port_80_is_followed_to_show_where_it_ends(
-    website: Website, challenge: Challenge
+    website: Website, challenge: ChallengeFile
 ) -> None:
-    website.redirects = {path_of(challenge): "http://www.shop.example:80/gone"}
-    (look,) = HTTP.self_test(challenge, (HERE,), ProbeSettings(website.port))
+    website.redirects = {challenge.path: "http://www.shop.example:80/gone"}
+    (look,) = challenge.self_test((HERE,), ProbeSettings(website.port))
     assert [str(hop).split(": ")[1][:3] for hop in look.hops] == ["302", "404"]
 
 
-def test_an_address_of_no_host_that_does_not_answer_is_told_as_such(challenge: Challenge) -> None:
-    (look,) = HTTP.self_test(challenge, ("::1",), ProbeSettings(9, own_addresses=frozenset({HERE})))
+def test_an_address_of_no_host_that_does_not_answer_is_told_as_such(challenge: ChallengeFile) -> None:
+    (look,) = challenge.self_test(("::1",), ProbeSettings(9, own_addresses=frozenset({HERE})))
     assert (look.verdict, look.detail) == ("blocked", "connection refused; ::1 is not a known address of the host")
 
 
-def test_no_address_is_asked_after_the_stop(website: Website, challenge: Challenge) -> None:
+def test_no_address_is_asked_after_the_stop(website: Website, challenge: ChallengeFile) -> None:
     stop = threading.Event()
     stop.set()
-    assert HTTP.self_test(challenge, (HERE,), ProbeSettings(website.port, stop=stop)) == ()
+    assert challenge.self_test((HERE,), ProbeSettings(website.port, stop=stop)) == ()
     assert website.visitors == []
 
 
-def test_stop_ends_a_request_that_is_under_way(speaking: Callable[[Speak], int], challenge: Challenge) -> None:
+def test_stop_ends_a_request_that_is_under_way(speaking: Callable[[Speak], int], challenge: ChallengeFile) -> None:
     stop = threading.Event()
 
     def stop_and_hang(connection: socket.socket) -> None:
@@ -137,7 +133,7 @@ def test_stop_ends_a_request_that_is_under_way(speaking: Callable[[Speak], int],
         connection.recv(1)
 
     begun = time.monotonic()
-    assert HTTP.self_test(challenge, (HERE,), ProbeSettings(speaking(stop_and_hang), deadline_s=100, stop=stop)) == ()
+    assert challenge.self_test((HERE,), ProbeSettings(speaking(stop_and_hang), deadline_s=100, stop=stop)) == ()
     assert time.monotonic() - begun < 30
 
 
@@ -200,29 +196,29 @@ def flood(connection: socket.socket) -> None:
     ids=["denied", "busy", "mail", "cut", "closed", "silent", "drip", "flood"],
 )
 def test_what_is_no_answer_is_told_apart_and_ends_in_time(
-    speaking: Callable[[Speak], int], challenge: Challenge, speak: Speak, verdict: str, said: str
+    speaking: Callable[[Speak], int], challenge: ChallengeFile, speak: Speak, verdict: str, said: str
 ) -> None:
     begun = time.monotonic()
-    (look,) = HTTP.self_test(challenge, (HERE,), ProbeSettings(speaking(speak), deadline_s=1.5))
+    (look,) = challenge.self_test((HERE,), ProbeSettings(speaking(speak), deadline_s=1.5))
     assert (look.verdict, said in look.detail) == (verdict, True), look
     assert time.monotonic() - begun < 20
 
 
 def test_a_server_that_keeps_the_connection_open_is_not_waited_for(
-    speaking: Callable[[Speak], int], challenge: Challenge
+    speaking: Callable[[Speak], int], challenge: ChallengeFile
 ) -> None:
-    body = body_of(challenge).encode()
+    body = challenge.body.encode()
 
     def keep(connection: socket.socket) -> None:
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
         connection.recv(1)
 
     begun = time.monotonic()
-    (look,) = HTTP.self_test(challenge, (HERE,), ProbeSettings(speaking(keep), deadline_s=60))
+    (look,) = challenge.self_test((HERE,), ProbeSettings(speaking(keep), deadline_s=60))
     assert (look.verdict, time.monotonic() - begun < 40) == ("good", True)
 
 
 @pytest.mark.parametrize("address", ["169.254.169.254", "fe80::1", "::ffff:169.254.169.254"])
-def test_link_local_address_is_not_asked(challenge: Challenge, address: str) -> None:
-    (look,) = HTTP.self_test(challenge, (address,), ProbeSettings(1))
+def test_link_local_address_is_not_asked(challenge: ChallengeFile, address: str) -> None:
+    (look,) = challenge.self_test((address,), ProbeSettings(1))
     assert (look.verdict, "is not probed" in look.detail) == ("blocked", True)

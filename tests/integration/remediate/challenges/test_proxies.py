@@ -9,14 +9,12 @@ from contextlib import ExitStack, closing
 
 import pytest
 
-from remediate.challenges import SOLVERS, Challenge, ProbeResult, ProbeSettings
-from remediate.challenges.http_csr_hash import body_of, path_of
+from remediate.challenges import ProbeResult, ProbeSettings
 from remediate.hosts.workdir import HostWorkdir
-from tests.support.store.order_requests import csr
+from tests.support.remediate.challenge_files import ChallengeFile
 
-HTTP = SOLVERS["http-csr-hash"]
 HERE = "127.0.0.1"
-CHALLENGE = Challenge(HostWorkdir("web1", "c", "test"), "www.shop.example", csr(), "u1q2e3", "/srv/www/")
+CHALLENGE = ChallengeFile(HostWorkdir("web1", "c", "test"), "/srv/www/")
 ADVICE = "let it pass /.well-known/pki-validation on as it is, or let the CA validate by DNS"
 
 Ask = Callable[[bytes], ProbeResult]
@@ -39,7 +37,7 @@ def ask() -> Iterator[Ask]:
             thread = threading.Thread(target=speak)
             thread.start()
             stack.callback(thread.join)
-            (seen,) = HTTP.self_test(CHALLENGE, (HERE,), ProbeSettings(listener.getsockname()[1]))
+            (seen,) = CHALLENGE.self_test((HERE,), ProbeSettings(listener.getsockname()[1]))
             return seen
 
         yield look
@@ -75,7 +73,7 @@ def test_a_redirect_that_a_proxy_makes_is_its_own(ask: Ask) -> None:
 
 
 def test_of_a_proxy_that_passes_the_file_on_and_of_a_server_of_ones_own_nothing_is_said(ask: Ask) -> None:
-    body = body_of(CHALLENGE).encode()
+    body = CHALLENGE.body.encode()
     good = ask(
         b"HTTP/1.1 200 OK\r\nServer: cloudflare\r\nVia: 1.1 x\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
     )
@@ -84,5 +82,5 @@ def test_of_a_proxy_that_passes_the_file_on_and_of_a_server_of_ones_own_nothing_
 
 
 def test_the_file_is_placed_below_its_folder() -> None:
-    name = path_of(CHALLENGE).rpartition("/")[2]
-    assert HTTP.location(CHALLENGE) == f"/srv/www/.well-known/pki-validation/{name}"
+    name = CHALLENGE.path.rpartition("/")[2]
+    assert CHALLENGE.location == f"/srv/www/.well-known/pki-validation/{name}"

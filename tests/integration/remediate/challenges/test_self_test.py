@@ -43,11 +43,11 @@ class AskingCa(Ca):
     port: int = 0
     faults_seen: list[str] = field(default_factory=list)
 
-    def order(self, request: OrderRequest) -> Order | IssuerFault:
+    def place(self, request: OrderRequest) -> Order | IssuerFault:
         """Look, and take the order all the same."""
         validator = Validator(lambda _: [(A, self.port), (B, self.port)])
         self.faults_seen += validator.file_faults(challenge_of(request), [SHARED])
-        return Ca.order(self, request)
+        return Ca.place(self, request)
 
 
 @dataclass(frozen=True, slots=True)

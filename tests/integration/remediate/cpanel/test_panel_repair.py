@@ -70,8 +70,8 @@ def test_dry_run_shows_what_is_done_and_rollback_restores_all(
     (order,) = ca.orders.values()
     version = next(event.note for event in journal.events("panel") if event.note.startswith("version ")).split()[1]
     truth = {
-        "<the certificate that was issued>": order.certificate_pem or "",
-        "<the certificates of its CAs>": order.ca_bundle_pem or "",
+        "<the certificate that was issued>": order.issued[0].certificate_pem or "",
+        "<the certificates of its CAs>": order.issued[0].ca_bundle_pem or "",
         "<version>": version,
     }
     done = [command for command in host.session.commands if command.changes]

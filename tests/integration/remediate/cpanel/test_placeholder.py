@@ -24,12 +24,12 @@ class SlowCa(Ca):
 
     decided: Order | None = None
 
-    def order(self, request: OrderRequest) -> Order | IssuerFault:
+    def place(self, request: OrderRequest) -> Order | IssuerFault:
         """Take the order, and leave it at that."""
-        order = Ca.order(self, request)
+        order = Ca.place(self, request)
         assert isinstance(order, Order)
         self.decided = order
-        self.orders[request.csr.sha256] = replace(order, status="pending-validation", certificate_pem=None)
+        self.orders[request.csr.sha256] = replace(order, status="pending", issued=(), own_word="pending-validation")
         return self.orders[request.csr.sha256]
 
 
@@ -69,7 +69,7 @@ def test_what_is_issued_later_takes_the_place_of_the_placeholder(exim: Exim, jou
     ca.orders = dict.fromkeys(ca.orders, ca.decided)
     ending = walked(exim, journal, ca)
     assert (ending.ended_as, exim.is_self_signed) == ("proven", False), ending
-    assert exim.place.served in (ca.decided.certificate_pem or "")
+    assert exim.place.served in (ca.decided.issued[0].certificate_pem or "")
 
 
 def test_where_there_is_none_at_all_the_service_gets_one(exim: Exim, journal: Journal) -> None:

@@ -17,17 +17,18 @@ from cryptography import x509
 
 from remediate.execution.case_context import CaseContext
 from remediate.execution.context import RunContext
-from remediate.execution.dry_run import DryRunViolation, preview_actions, refusing
+from remediate.execution.dry_run import DryRunViolation, preview_actions, refusing, refusing_issuer
 from remediate.execution.executor import run_case
 from remediate.execution.preview import Action, PreviewState, Remark, placeholder_csr
 from remediate.execution.scheduler import repair
 from remediate.execution.steps import REPAIR_STEPS, RepairStep, Satisfied
 from remediate.hosts.command import Command
-from remediate.issuers import OrderRequest
-from remediate.issuers.base import Request
+from remediate.hosts.local_command import LocalCommand
+from remediate.issuers import Order, OrderRef, OrderRequest, Request
 from remediate.model.case import Case, Repair, Validation, steps_of
 from remediate.model.options import Concurrency
 from remediate.model.outcome import CaseResult
+from remediate.pki.csr import csr_hash_challenge
 from remediate.state.journal import Journal, journal_snapshot, open_journal
 from tests.support.remediate.chain_services import INTERMEDIATE, plant_chain, write_kept
 from tests.support.remediate.folder_hosts import changed, plant
@@ -237,16 +238,24 @@ def test_sessions_and_issuer_of_a_dry_run_refuse_everything(there: Premiere, jou
     run = refusing(there.run(journal))
     with pytest.raises(DryRunViolation, match="a test"):
         CaseContext(there.case(), run).execute(Command("a", "a test", "touch /tmp/dry-run"))
-    csr = placeholder_csr()
+    client, csr, order = refusing_issuer(there.run(journal).issuer.client), placeholder_csr(), Order("o-1", "valid")
+    ref = OrderRef("o-1", OrderRequest(csr, ("a.example",), "case", "key"))
+    challenge = csr_hash_challenge(csr, "a.example")
+    assert isinstance(run.issuer.client, type(client))
     asks: list[Callable[[], object]] = [
-        lambda: run.issuer.client.find(csr),
-        lambda: run.issuer.client.order(OrderRequest(csr, ("a.example",), "key", "value")),
-        lambda: run.issuer.client.collect("o-1"),
-        lambda: run.issuer.client.cancel("o-1"),
+        lambda: client.find(csr),
+        lambda: client.place(ref.request),
+        lambda: client.fetch(ref),
+        lambda: client.accept(challenge),
+        lambda: client.finalize(order, csr),
+        lambda: client.download(order),
+        lambda: client.cancel(ref),
     ]
     for ask in asks:
         with pytest.raises(DryRunViolation, match="sent a request to the issuer"):
             ask()
+    with pytest.raises(DryRunViolation, match="would have run /bin/true"):
+        run.run_local(LocalCommand("a test", ("/bin/true",)), run.stop)
     assert there.tape == []
 
 

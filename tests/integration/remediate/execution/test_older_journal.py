@@ -29,7 +29,7 @@ from remediate.notify.report import RunReport
 from remediate.pki.csr import Csr
 from remediate.state.journal import Journal, open_journal
 from tests.support.notify.nightly_runs import ADMIN, CONTROLLER, Mailbox, settings_of
-from tests.support.remediate.folder_hosts import AUTHORITY, DAY, NOW, Ca, Place, run_context, running_place
+from tests.support.remediate.folder_hosts import AUTHORITY, DAY, NOW, Ca, Place, delivered, run_context, running_place
 from tests.support.remediate.older_journal import A, B, older_journal
 from tests.support.remediate.result_rows import SUMMARY, found, seen
 from tests.support.store.issuance import Commission, deliver
@@ -45,7 +45,7 @@ class SlowCa(Ca):
 
     asked: list[str] = field(default_factory=list)
 
-    def order(self, request: OrderRequest) -> Order | IssuerFault:
+    def place(self, request: OrderRequest) -> Order | IssuerFault:
         """Refuse."""
         self.asked.append(request.names[0])
         return REFUSED
@@ -54,8 +54,9 @@ class SlowCa(Ca):
         """Issue a's order."""
         key = x509.load_pem_x509_csr(csr.pem.encode()).public_key()
         delivery = deliver(AUTHORITY, Commission(key, ("a.example",), NOW, 90 * DAY))  # type: ignore[arg-type]  # an EC key
-        issued = {"certificate_pem": delivery.certificate, "ca_bundle_pem": delivery.bundle}
-        self.orders[csr.sha256] = replace(self.orders[csr.sha256], status="issued", message="issued", **issued)  # type: ignore[arg-type]  # two texts
+        self.orders[csr.sha256] = replace(
+            self.orders[csr.sha256], status="valid", message="issued", issued=(delivered(delivery),), own_word="issued"
+        )
 
 
 @dataclass
@@ -117,7 +118,7 @@ def world_after(folder: Path, since: timedelta) -> Iterator[World]:
         older_journal(folder / "state", at=datetime.now(UTC) - since, placed=placed)
         world = World(a, b, csr, folder)
         message = "the CA has not come for the file yet"
-        world.ca.orders[csr.sha256] = Order("o-a", "pending-validation", message, NOW - since)
+        world.ca.orders[csr.sha256] = Order("o-a", "pending", message, NOW - since, own_word="pending-validation")
         yield world
 
 

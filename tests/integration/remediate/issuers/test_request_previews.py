@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from remediate.issuers import PreviewsRequests
+from remediate.issuers import OrderRef, PreviewsRequests
 from tests.support.store.clients import TOKEN, client
 from tests.support.store.order_requests import csr, request
 from tests.support.store.server import Store as StrictStore
@@ -12,11 +12,11 @@ def test_previewed_requests_are_those_that_are_sent(strict: StrictStore) -> None
     store = client(strict)
     assert isinstance(store, PreviewsRequests)
     asked, ordered = csr(), request()
-    previewed = [store.to_find(asked), store.to_order(ordered), store.to_collect("o-1")]
+    previewed = [store.to_find(asked), store.to_place(ordered), store.to_fetch(OrderRef("o-1", ordered))]
     assert strict.requests == []
     store.find(asked)
-    store.order(ordered)
-    store.collect("o-1")
+    store.place(ordered)
+    store.fetch(OrderRef("o-1", ordered))
     base = strict.base_url.removesuffix("/api")
     sent = [(one.method, base + one.path, one.body.decode()) for one in strict.requests]
     assert [(one.method, one.url, one.body) for one in previewed] == sent

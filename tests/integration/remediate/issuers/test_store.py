@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from audit.probe.http_request import MAX_RETRY_AFTER_S
-from remediate.issuers import IssuerEndpoint, IssuerFault, Order, OrderRequest
+from remediate.issuers import IssuerEndpoint, IssuerFault, Order, OrderRef, OrderRequest
 from remediate.issuers.http import JsonResponse
 from remediate.issuers.store import Store
 from tests.support.http.canned_server import Hold, answering, listening
@@ -32,7 +32,8 @@ ORDER: dict[str, Any] = {
 def collected(hold: Hold) -> Order | IssuerFault:
     """Return what the client makes of one answer about the order `o-1`."""
     with listening(hold) as listener:
-        return Store(IssuerEndpoint(f"http://127.0.0.1:{listener.port}", lambda: TOKEN, deadline_s=5.0)).collect("o-1")
+        store = Store(IssuerEndpoint(f"http://127.0.0.1:{listener.port}", lambda: TOKEN, deadline_s=5.0))
+        return store.fetch(OrderRef("o-1", request()))
 
 
 class TestWhatItMakesOfAnAnswer:
@@ -42,12 +43,14 @@ class TestWhatItMakesOfAnAnswer:
         fields = ("Date: Mon, 23 Nov 2026 10:00:05 GMT",)
         order = collected(answering(json.dumps(ORDER | {"status_message": "in\nwork\x1b[2J"}), "200 OK", *fields))
         assert isinstance(order, Order)
-        assert (order.id, order.status, order.message, order.retry_after_s) == (
+        assert (order.id, order.status, order.word, order.message, order.retry_after_s) == (
             "o-1",
+            "pending",
             "pending-validation",
             "in work\N{REPLACEMENT CHARACTER}[2J",
             5,
         )
+        assert order.created is not None
         assert order.created.isoformat() == "2026-11-23T10:00:00+00:00"
         assert order.answered_at is not None
         assert order.answered_at.second == 5
@@ -161,7 +164,7 @@ class TestWhatItMakesOfAnAnswer:
 
     def test_an_id_that_is_none_is_our_bug(self) -> None:
         with pytest.raises(ValueError, match="not the id of an order"):
-            Store(IssuerEndpoint("https://store.example.com", lambda: TOKEN)).collect("a/b")
+            Store(IssuerEndpoint("https://store.example.com", lambda: TOKEN)).fetch(OrderRef("a/b", request()))
 
 
 @pytest.mark.parametrize(
@@ -192,7 +195,7 @@ def test_a_date_to_come_back_says_nothing_where_the_store_has_no_clock() -> None
 
 def test_what_is_sent_is_what_the_contract_says(strict: StrictStore) -> None:
     wanted: OrderRequest = request(replaces="ab" * 32)
-    client(strict).order(wanted)
+    client(strict).place(wanted)
     (line,) = strict.orders()
     assert line["csr_sha256"] == wanted.csr.sha256
     assert line["idempotency_key"] == wanted.idempotency_key

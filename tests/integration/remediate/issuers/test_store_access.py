@@ -12,7 +12,7 @@ from typing import Any, Final
 import pytest
 
 from audit.redaction import Secrets
-from remediate.issuers import BadIssuer, IssuerEndpoint, Order
+from remediate.issuers import BadIssuer, IssuerEndpoint, Order, OrderRef
 from remediate.issuers.store import Store
 from tests.support.http.canned_server import Hold, answering, listening, tunnel
 from tests.support.secret_encodings import SLASHED, encodings
@@ -55,10 +55,10 @@ class TestHowItIsReached:
             Store(IssuerEndpoint("http://127.0.0.1:1", lambda: TOKEN, proxy="http://proxy.example"))
 
     def test_orders_travel_over_https_by_the_anchors_that_are_named(self, strict: StrictStore) -> None:
-        assert isinstance(client(strict).order(request()), Order)
+        assert isinstance(client(strict).place(request()), Order)
 
     def test_a_server_that_is_not_trusted_is_told_nothing(self, strict: StrictStore) -> None:
-        answer = fault(client(strict, ca_file=None).order(request()))
+        answer = fault(client(strict, ca_file=None).place(request()))
         assert answer.kind == "unreachable"
         assert "TLS: " in answer.detail
         assert strict.requests == []
@@ -141,14 +141,14 @@ class TestTheToken:
 
     def test_a_redirect_is_not_followed(self, strict: StrictStore) -> None:
         strict.misbehave("redirect")
-        answer = fault(client(strict).order(request()))
+        answer = fault(client(strict).place(request()))
         assert answer.kind == "broken"
         assert "/elsewhere, not followed" in answer.detail
         assert [each.path for each in strict.requests] == ["/api/v1/orders"]
 
     def test_what_the_store_repeats_of_it_is_blotted_out(self, strict: StrictStore) -> None:
         strict.misbehave("forbidden")
-        answer = fault(client(strict).order(request()))
+        answer = fault(client(strict).place(request()))
         assert answer.kind == "authentication"
         assert answer.detail == "HTTP 403: Bearer [token] may not order"
 
@@ -157,9 +157,9 @@ class TestTheToken:
     def test_token_is_hidden_wherever_and_however_the_store_repeats_it(self, place: str, form: str) -> None:
         with listening(PLACES[place](encodings(SLASHED)[form])) as store:
             issuer = Store(IssuerEndpoint(f"http://127.0.0.1:{store.port}", lambda: SLASHED, deadline_s=5.0))
-            answer = issuer.collect("order-1")
+            answer = issuer.fetch(OrderRef("order-1", request()))
         assert store.heads[0].count(f"Authorization: Bearer {SLASHED}\r\n".encode()) == 1
-        said = f"{answer} {answer!r} {getattr(answer, 'certificate_pem', '')}"
+        said = f"{answer} {answer!r} {getattr(answer, 'issued', '')}"
         assert answer is not None
         assert not Secrets((SLASHED,)).are_in(said.encode())
         assert SLASHED[:12] not in said

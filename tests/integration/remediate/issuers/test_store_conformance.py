@@ -10,11 +10,11 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from audit.x509.path.trust_store import TrustAnchors
-from remediate.issuers import Issuer, IssuerEndpoint, OrderRequest
+from remediate.issuers import IssuerEndpoint, OrderRequest
 from remediate.issuers.store import Store as Client
 from tests.support.http.validation_website import Website, serving_website
 from tests.support.sockets import bind
-from tests.support.store.conformance import DEADLINE_S, Conformance
+from tests.support.store.conformance import DEADLINE_S, Conformance, FindingIssuer
 from tests.support.store.server import Store, serving
 
 
@@ -24,9 +24,9 @@ class StoreAndClient:
 
     store: Store
     website: Website
-    issuer: Issuer
-    intruder: Issuer
-    absent: Issuer
+    issuer: FindingIssuer
+    intruder: FindingIssuer
+    absent: FindingIssuer
     secret: str
     anchors: TrustAnchors
 
@@ -51,7 +51,7 @@ class TestStore(Conformance):
         with serving_website() as website, serving(tmp_path, lambda _: [("127.0.0.1", website.port)]) as store:
             (closed,) = bind(("127.0.0.1",))  # bound, and not listening: nobody else gets the port
 
-            def client(url: str, token: str) -> Issuer:
+            def client(url: str, token: str) -> Client:
                 return Client(IssuerEndpoint(url, lambda: token, deadline_s=DEADLINE_S))
 
             root = store.authority.root.certificate.public_bytes(Encoding.DER)

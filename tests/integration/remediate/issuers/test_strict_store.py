@@ -70,7 +70,8 @@ class Bench:
 
 def content(order: OrderRequest) -> dict[str, Any]:
     """Return the JSON of an order."""
-    texts = {"csr": order.csr.pem, "product": order.product, "dcv": order.dcv, "unique_value": order.unique_value}
+    challenge = {"dcv": "http-csr-hash", "unique_value": order.csr.sha256[:20]}
+    texts = {"csr": order.csr.pem, "product": order.product, **challenge}
     return {**texts, "names": list(order.names), "replaces": order.replaces}
 
 
@@ -167,7 +168,7 @@ def test_a_cname_proves_control_as_well() -> None:
     validator = Validator(lambda _: [], cname=zone.get)
     assert list(validator.cname_faults(right, [NAME, f"*.{NAME}"])) == []
     (fault,) = validator.cname_faults(right, ["shop.example"])
-    assert f"required is {order.csr.sha256[:32]}.{order.csr.sha256[32:]}.u1q2e3.sectigo.com" in fault
+    assert f"required is {order.csr.sha256[:32]}.{order.csr.sha256[32:]}.{order.csr.sha256[:20]}.sectigo.com" in fault
 
 
 def test_every_order_is_one_line_on_disk_and_the_same_key_adds_none(bench: Bench) -> None:

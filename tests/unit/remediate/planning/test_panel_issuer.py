@@ -11,7 +11,7 @@ from audit.x509.path.trust_store import TrustAnchors
 from remediate.issuers import IssuerFault
 from remediate.model.options import RunOptions
 from remediate.wiring.sections import configured_issuer
-from tests.support.store.order_requests import csr
+from tests.support.store.order_requests import request
 
 CHOSEN = '[remediate]\nissuer = "own"\n[issuer.own]\nkind = "cpanel"\n'
 STORE = '[remediate]\nissuer = "own"\n[issuer.own]\nkind = "store"\n'
@@ -27,7 +27,7 @@ def options(folder: Path, text: str, issuer: str | None = None) -> RunOptions:
 def test_it_is_chosen_like_any_other_and_takes_no_order(tmp_path: Path, text: str, issuer: str | None) -> None:
     chosen = options(tmp_path, text, issuer)
     assert (chosen.run_limits.can_order, chosen.run_limits.is_panels_issuer) == (True, True)
-    fault = configured_issuer(chosen).client.find(csr("server.example.com"))
+    fault = configured_issuer(chosen).client.place(request("server.example.com"))
     assert isinstance(fault, IssuerFault)
     assert (fault.kind, "panel's own services alone" in fault.detail) == ("refused", True)
 
@@ -55,5 +55,5 @@ def test_an_unknown_kind_names_it_among_the_known(tmp_path: Path) -> None:
     (tmp_path / "token").write_text("secret\n")
     (tmp_path / "token").chmod(0o600)
     whole = STORE.replace('"store"', '"acme"') + 'base_url = "https://x/api"\ntoken = { file = "token" }\n'
-    with pytest.raises(BadConfiguration, match="known are store, cpanel"):
+    with pytest.raises(BadConfiguration, match="known are command, cpanel, store"):
         configured_issuer(options(tmp_path, whole))

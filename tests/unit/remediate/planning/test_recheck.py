@@ -9,11 +9,14 @@ import pytest
 
 from audit.observation import Observation
 from remediate.hosts.workdir import HostWorkdir
+from remediate.issuers import Order, OrderRef
 from remediate.issuers.none import NoIssuer
 from remediate.model.case import Case, Repair
+from remediate.pki.csr import csr_hash_challenge
 from remediate.planning.recheck import stale_reason
 from tests.support.endpoint_facts import GOOD, INTERMEDIATE, certificate_file, host, observed, served
 from tests.support.remediate.journals import a_case
+from tests.support.store.order_requests import request
 from tests.support.x509.certificates import Draft, leaf
 
 NEW = leaf("new.example").by(INTERMEDIATE)
@@ -59,9 +62,19 @@ def test_changed_mode_makes_a_repair_of_modes_stale() -> None:
     assert stale_reason(case, changed) == "the mode of /etc/tls/www.crt has changed"
 
 
-def test_without_an_issuer_no_order_is_collected_or_cancelled() -> None:
-    issuer = NoIssuer()
-    assert issuer.collect("1") == issuer.cancel("1") == issuer.fault
+def test_without_an_issuer_every_request_about_an_order_is_refused() -> None:
+    issuer, wanted, order = NoIssuer(), request(), Order("1", "valid")
+    ref, challenge = OrderRef("1", wanted), csr_hash_challenge(wanted.csr, "a.example")
+    responses = (
+        issuer.find(wanted.csr),
+        issuer.place(wanted),
+        issuer.fetch(ref),
+        issuer.accept(challenge),
+        issuer.finalize(order, wanted.csr),
+        issuer.download(order),
+        issuer.cancel(ref),
+    )
+    assert set(responses) == {issuer.fault}
     assert "no issuer is chosen" in str(issuer.fault)
 
 
