@@ -17,6 +17,8 @@ from tests.repository.texts import CHECKOUT, texts_of, tracked_files
 CLEAN: Final = (
     "audit", "bench", "docs", "pytest_sslaudit", "remediate", "conftest.py", "Makefile", "pyproject.toml", ".ci",
     "README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md",
+    "tests/integration/audit/engine", "tests/integration/remediate/notify", "tests/support/dns", "tests/support/notify",
+    "tests/unit/audit/services", "tests/unit/remediate/deployment", "tests/unit/remediate/notify",
 )  # fmt: skip
 """The files and directories without these words. Add a directory of the tests as soon as it has none."""
 INSTEAD: Final = {
