@@ -28,9 +28,9 @@ _ID: Final = re.compile(
     r"(?:(?P<host>.+(?<!:/))/)?(?:(?P<scheme>[a-z0-9]+)://(?P<name>\[[^\]]+\]|[^/:\[\]]+):(?P<port>[0-9]+)(?:\+(?P<address>.+))?)?"
 )
 _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
-_IN_BRACKETS: Final = "an IPv6 address stands in brackets, https://[2001:db8::1]:443"
+_IN_BRACKETS: Final = "write an IPv6 address in brackets: https://[2001:db8::1]:443"
 _NO_ZONE: Final = (
-    "has a zone id, which has a meaning on one machine only: name an address without one, or audit the host by a login"
+    "has a zone id, which is valid on one machine only: write an address without one, or log in to the host"
 )
 _MAX_NAME = 253  # RFC 1035 2.3.4, in presentation form without the trailing dot
 

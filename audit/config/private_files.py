@@ -166,7 +166,7 @@ class _Walk:
     def _follow(self, link: Path) -> Path:
         self._links += 1
         if self._links > _MAX_LINKS:
-            raise UnsafePath(f"{self._path} leads through too many symbolic links")
+            raise UnsafePath(f"{self._path} passes through too many symbolic links")
         target = link.readlink()
         self._todo.extend(reversed([part for part in target.parts if part != "/"]))
         return Path("/") if target.is_absolute() else link.parent

@@ -51,7 +51,7 @@ def untried(sockets: Sequence[Socket], claims: Collection[tuple[str, int]]) -> t
     if not ports:
         return ()
     number = f"{len(candidates)} sockets belong to no known service (limit {_MAX_SOCKETS})"
-    return (f"{number}: not tried for TLS are ports {ports}",)
+    return (f"{number}: TLS was not tried at the ports {ports}",)
 
 
 def _place(place: tuple[str, int]) -> str:

@@ -173,7 +173,8 @@ def _callable(url: ParsedUrl, policy: FetchPolicy, limits: RequestLimits) -> Ite
         opened = "" if all(map(is_link_local, addresses)) else " (allow_private)"
         raise FetchError(
             "address",
-            f"{url.host} leads to {join_limited(addresses)}, which a certificate must not make us call{opened}",
+            f"{url.host} resolves to {join_limited(addresses)}, an address that no certificate may make the audit "
+            f"connect to{opened}",
         )
     yield from allowed
 

@@ -198,7 +198,7 @@ def _connected(stack: ExitStack, route: Route, limits: RequestLimits, port: int)
             if route.accepts(tcp.peer_address):
                 tcp.begin("handshake", limits.deadline.left_s, "a whole answer")
                 return _Connection(tcp)
-            fault = FetchError("address", f"the connection leads to {tcp.peer_address}", address)
+            fault = FetchError("address", f"the connection is with {tcp.peer_address}", address)
     raise fault
 
 

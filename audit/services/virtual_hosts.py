@@ -93,7 +93,9 @@ def _select(sites: Sequence[Website], address: str, name: str) -> _Selection:
     if match:
         return _Selection(address, has_name=True, docroot=_docroot_or_reason(match), site=match)
     default = next((site for site in bound if site.is_default), None)
-    docroot = _docroot_or_reason(default) if default else f"no website of {bound[0].service} answers there for {name}"
+    docroot = (
+        _docroot_or_reason(default) if default else f"no website of {bound[0].service} is configured there for {name}"
+    )
     return _Selection(address, has_name=False, docroot=docroot, site=default)
 
 
@@ -140,4 +142,4 @@ def _ranks(site: Website, name: str) -> Iterable[tuple[int, int]]:
 def _undecided_reason(site: Website) -> str | None:
     """Return why a website may have a name that it does not list."""
     pattern = next((pattern[1:] for pattern in site.names if pattern.startswith("~")), None)
-    return pattern and f"whether {site.service} answers for it by the name {pattern!r} is known only at run time"
+    return pattern and f"whether {site.service} serves it by the name {pattern!r} is known only at run time"

@@ -218,7 +218,7 @@ def _sort_without_records(query: DnsQuery, response: dns.message.Message) -> Dns
     if response.rcode() == dns.rcode.NOERROR and not has_soa and (referral := _referral(query, response)):
         return DnsResponse("referral", records=referral, glue=tuple(_glue(query.zone, referral, response)))
     if not has_soa and not response.flags & dns.flags.AA:
-        return DnsResponse("lame", "it is not authoritative and refers to no zone further down")
+        return DnsResponse("lame", "it is not authoritative and refers to no zone below")
     return DnsResponse("nxdomain" if response.rcode() == dns.rcode.NXDOMAIN else "no-data")
 
 

@@ -72,7 +72,7 @@ def test_a_referral_that_leads_nowhere_new_is_lame(zone: str) -> None:
 
     found = trace_changed(MAIN, forge, "host.example.test")
     assert found.failure is not None
-    assert (found.failure.kind, "refers to no zone further down" in found.failure.detail) == ("lame", True)
+    assert (found.failure.kind, "refers to no zone below" in found.failure.detail) == ("lame", True)
 
 
 @pytest.mark.parametrize(("name", "kind"), [("text.example.test", "no-address"), ("missing.example.test", "nxdomain")])

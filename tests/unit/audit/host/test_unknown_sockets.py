@@ -17,7 +17,7 @@ def test_sockets_up_to_the_limit_are_all_tried() -> None:
 def test_sockets_beyond_the_limit_are_named() -> None:
     (message,) = untried(MANY, ())
     assert message.startswith(
-        "70 sockets belong to no known service (limit 64): not tried for TLS are ports 10064, 10065"
+        "70 sockets belong to no known service (limit 64): TLS was not tried at the ports 10064, 10065"
     )
 
 

@@ -104,7 +104,7 @@ def test_a_socket_of_one_address_is_asked_before_one_of_all() -> None:
 def test_without_an_address_those_count_where_the_name_is_known_and_loopback_only_where_it_is_all() -> None:
     by_name = [site("/a", "a.example", at=("192.0.2.1",)), site("/b", default=True)]
     assert folder(by_name, "a.example") == "/a"
-    assert folder(by_name, "b.example") == "no website of nginx answers there for b.example"
+    assert folder(by_name, "b.example") == "no website of nginx is configured there for b.example"
     loopback = site("/inside", "a.example", at=("127.0.0.1", "::1"))
     assert folder([*by_name, loopback], "a.example") == "/a"
     assert folder([loopback], "a.example") == "/inside"
