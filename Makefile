@@ -31,6 +31,7 @@ test-unit: compiled
 MATRIX := attack crash debian fuzz lowest peers pythons
 PART ?= $(MATRIX)
 SIZE ?= full
+BUILD_OVERLAYS := $(PYTHON) -m tests.support.hosts.overlay build
 OF_SIZE = $(if $(filter small,$(SIZE)),$(1),$(2))
 
 test-matrix: $(addprefix matrix-,$(PART))
@@ -41,7 +42,8 @@ matrix-of-commit:
 
 # A user of the host who attacks during repairs.
 matrix-attack: $(INSTALLED)
-	SSLAUDIT_TEST_ATTACK_S=$(call OF_SIZE,20,120) $(PYTHON) -m pytest tests/system/local_users/test_attack.py
+	@$(BUILD_OVERLAYS)
+	SSLAUDIT_TEST_ATTACK_S=$(call OF_SIZE,45,120) $(PYTHON) -m pytest tests/system/local_users/test_attack.py
 
 # Runs that are killed at each record and before each command, and not only at some.
 CRASHES := tests/integration/remediate/deployment/test_switch_killed.py
@@ -50,11 +52,12 @@ ALL_CRASHES := $(addprefix tests/integration/remediate/,cpanel/test_whm_deployme
     tests/system/repair/test_repair_killed.py tests/system/repair/test_interrupted.py
 
 matrix-crash: $(INSTALLED)
+	@$(BUILD_OVERLAYS)
 	SSLAUDIT_TEST_STRIDE=$(call OF_SIZE,5,1) $(PYTHON) -m pytest -n 2 $(CRASHES) $(call OF_SIZE,,$(ALL_CRASHES))
 
 # A newer Debian than the machine's: its systemd, OpenSSH, nginx, apache and shell.
 matrix-debian: $(INSTALLED)
-	@$(PYTHON) -m tests.support.hosts.overlay build main debian13
+	@SSLAUDIT_TEST_RELEASES=debian13 $(BUILD_OVERLAYS)
 	SSLAUDIT_TEST_RELEASES=debian13 $(PYTHON) -m pytest -n 2 $(addprefix tests/system/hosts/,test_systemd_host.py \
 	    $(call OF_SIZE,,test_systemd_units.py test_unit_trust.py))
 
@@ -62,18 +65,18 @@ matrix-debian: $(INSTALLED)
 matrix-fuzz: $(INSTALLED)
 	$(PYTHON) -m bench.fuzz $(call OF_SIZE,2000,10000) $(SEED)
 
-# The lowest version of each dependency that pyproject.toml allows.
+# The lowest version of each dependency that pyproject.toml allows. One process: the lowest pytest names some tests by random
+# bytes, and the processes of xdist would have other names.
 matrix-lowest: $(INSTALLED)
 	rm -rf .lab/lowest
 	python3 -m venv .lab/lowest
-	$(PYTHON) -m tests.support.lowest_versions > .lab/lowest/constraints.txt
-	.lab/lowest/bin/python -m pip install --quiet --constraint .lab/lowest/constraints.txt --editable '.[keys,lint]' \
-	    aiosmtpd gmpy2 pytest-xdist 'setuptools>=77'
-	.lab/lowest/bin/python -m pytest -n 2 -p no:cacheprovider tests/unit $(call OF_SIZE,,tests/plugin)
+	.lab/lowest/bin/python -m pip install --quiet --require-hashes --requirement .ci/lowest.txt
+	.lab/lowest/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	.lab/lowest/bin/python -m pytest -p no:cacheprovider tests/unit $(call OF_SIZE,,tests/plugin)
 
 # Other tools that audit TLS, on the same servers.
 matrix-peers: $(INSTALLED)
-	@$(PYTHON) -m tests.support.hosts.overlay build main
+	@$(BUILD_OVERLAYS)
 	$(PYTHON) -m pytest $(PEERS)
 
 # The Pythons of newer Debian releases.
@@ -136,8 +139,14 @@ $(INSTALLED): pyproject.toml $(REQUIREMENTS)
 	touch $@
 
 # Renews it: the newest versions for each Python and processor that the project supports. Commit the difference.
+# .ci/lowest.txt has the lowest versions of the dependencies in their place, and what the unit tests need besides.
+COMPILE := .lab/uv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header \
+    --no-annotate
+
 requirements:
 	python3 -m venv .lab/uv
 	.lab/uv/bin/python -m pip install --quiet uv
-	.lab/uv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --extra test \
-	    --no-header --no-annotate --output-file $(REQUIREMENTS) pyproject.toml
+	$(COMPILE) --extra test --output-file $(REQUIREMENTS) pyproject.toml
+	printf '%s\n' aiosmtpd gmpy2 packaging pytest-xdist 'setuptools>=77' > .lab/uv/tools.in
+	PYTHONPATH=. $(PYTHON) -m tests.support.lowest_versions > .lab/uv/lowest.txt
+	$(COMPILE) --extra keys --extra lint --constraint .lab/uv/lowest.txt --output-file .ci/lowest.txt pyproject.toml .lab/uv/tools.in

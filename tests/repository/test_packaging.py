@@ -195,6 +195,14 @@ def test_requirements_pin_a_version_that_each_dependency_allows() -> None:
     assert wrong == [], "run `make requirements` and commit the difference"
 
 
+def test_part_of_the_matrix_with_the_lowest_versions_pins_them() -> None:
+    pinned = PINNED.findall((CHECKOUT / ".ci" / "lowest.txt").read_text("utf-8"))
+    lowest = [Requirement(text) for text in lowest_versions((CHECKOUT / "pyproject.toml").read_text("utf-8"))]
+    versions = dict(pinned)
+    wrong = [str(one) for one in lowest if versions.get(canonicalize_name(one.name), "") not in one.specifier]
+    assert wrong == [], "run `make requirements` and commit the difference"
+
+
 def test_lowest_versions_are_the_lower_bounds_of_the_dependencies() -> None:
     assert list(lowest_versions('[project]\ndependencies = ["certifi", "idna>=3.7", "pytest>=8.4,<10"]')) == [
         "idna==3.7", "pytest==8.4",
