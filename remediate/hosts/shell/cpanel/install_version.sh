@@ -6,22 +6,22 @@
 
 # The files show which version is in use, by leaf and public key: the panel may have changed them. Where the panel has
 # installed a file whose name begins with `my`, the service does not use the file without it.
-at() { if [ -e "${1%/*}/my${1##*/}" ]; then echo "${1%/*}/my${1##*/}"; else echo "$1"; fi; }
-print_of() { openssl x509 -in "$1" -noout -fingerprint -sha256 2>/dev/null </dev/null || echo none; }
-holds_one() {
-  ! cmp -s "$held$1" "$(at "$1")" || return 0
-  case $2 in *l*) [ "$(print_of "$held$1")" = "$(print_of "$(at "$1")")" ] || return 1 ;; esac
-  case $2 in *k*) [ "$(public_of_key "$held$1")" = "$(public_of_key "$(at "$1")")" ] || return 1 ;; esac
+effective_path() { if [ -e "${1%/*}/my${1##*/}" ]; then echo "${1%/*}/my${1##*/}"; else echo "$1"; fi; }
+fingerprint_of() { openssl x509 -in "$1" -noout -fingerprint -sha256 2>/dev/null </dev/null || echo none; }
+holds_file() {
+  ! cmp -s "$held$1" "$(effective_path "$1")" || return 0
+  case $2 in *l*) [ "$(fingerprint_of "$held$1")" = "$(fingerprint_of "$(effective_path "$1")")" ] || return 1 ;; esac
+  case $2 in *k*) [ "$(public_of_key "$held$1")" = "$(public_of_key "$(effective_path "$1")")" ] || return 1 ;; esac
 }
 # holds VERSION COUNT PATH PARTS …: returns whether the paths hold a version.
 holds() {
   held=$folder/$1
   shift
-  for_each holds_one "$@"
+  for_each holds_file "$@"
 }
 is_unchanged() {
   held=$folder/$(readlink "$folder/live")
-  holds_one "$1" "$2"
+  holds_file "$1" "$2"
 }
 version_in_use() {
   for link in live proven before; do
@@ -32,24 +32,24 @@ version_in_use() {
 
 # A switch that was interrupted may have left the certificate of one version and the key of another. These files are not
 # kept as a version: the version that was verified last stays the one that is restored.
-fits() {
+is_consistent() {
   expected=
-  for_each fits_one "$@" >/dev/null
+  for_each is_consistent_file "$@" >/dev/null
 }
-fits_one() {
-  case $2 in *l*) same_key "$1" "$(public_of_certificate "$(at "$1")")" || return 1 ;; esac
-  case $2 in *k*) same_key "$1" "$(public_of_key "$(at "$1")")" || return 1 ;; esac
+is_consistent_file() {
+  case $2 in *l*) same_key "$1" "$(public_of_certificate "$(effective_path "$1")")" || return 1 ;; esac
+  case $2 in *k*) same_key "$1" "$(public_of_key "$(effective_path "$1")")" || return 1 ;; esac
 }
 holds_known_version() {
   [ -L "$folder/live" ] && [ -L "$folder/proven" ] || return 1
   live_now=$(readlink "$folder/live") proven_now=$(readlink "$folder/proven")
   holds "$live_now" "$@" && return
   [ "$live_now" != "$proven_now" ] || return 1
-  holds "$proven_now" "$@" || ! fits "$@"
+  holds "$proven_now" "$@" || ! is_consistent "$@"
 }
-keep_copy() { for_each keep_one "$@"; }
-keep_one() {
-  now=$(at "$1") kept=$old.part$1
+keep_copy() { for_each keep_file "$@"; }
+keep_file() {
+  now=$(effective_path "$1") kept=$old.part$1
   make_parents "$kept" 700 || return 1
   {
     [ ! -e "$now" ] || content_of "$now"

@@ -10,9 +10,9 @@
 holds() {
   held=$folder/$1
   shift
-  for_each holds_one "$@"
+  for_each holds_file "$@"
 }
-holds_one() { same_as "$held$1" "$1"; }
+holds_file() { same_as "$held$1" "$1"; }
 is_unchanged() { [ -L "$folder/live" ] && same_as "$folder/$(readlink "$folder/live")$1" "$1"; }
 version_in_use() { [ -L "$folder/moving" ] || readlink "$folder/live"; }
 holds_known_version() {
@@ -27,8 +27,8 @@ is_known() {
   done
   return 1
 }
-keep_copy() { for_each keep_one "$@"; }
-keep_one() { copy_configured "$1" "$old.part$1"; }
+keep_copy() { for_each keep_file "$@"; }
+keep_file() { copy_configured "$1" "$old.part$1"; }
 
 # activate VERSION COUNT PATH PARTS …: brings a version to the paths; stores in $reason why it failed.
 activate() {

@@ -2,7 +2,7 @@
 # shellcheck disable=SC2154,SC2034,SC2329 # variables and functions are shared with the scripts before and after this one
 # Keeps the files at the configured paths as a version: version 0, or another one if another party has changed the files
 # since. No configured path is changed. Runs after the functions of a deployment.
-adopt() {
+keep_current_files() {
   ! holds_known_version "$@" || return 0
   old=$folder/0
   [ ! -e "$old" ] || old=$folder/0-$(date +%s)-$$

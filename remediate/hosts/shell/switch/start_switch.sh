@@ -10,7 +10,7 @@ case $name in proven | before) name=$(readlink "$name") || fail 65 "there is no 
 replace_links "$files" "$@" || fail 1 "a link of an earlier version of this program cannot be replaced by a file: ${why:-}"
 reason=$(verify_key_matches "$folder/$name" "$files" "$@") || { recover "$files" "$@"; record_event refused "$reason"; fail 1 "$reason"; }
 [ ! -L "$folder/moving" ] || [ "$(readlink "$folder/moving")" = "$name" ] || recover "$files" "$@"
-adopt "$files" "$@" || fail 1 "the files at the configured paths cannot be kept as a version"
+keep_current_files "$files" "$@" || fail 1 "the files at the configured paths cannot be kept as a version"
 record_event begun "$owner"
 export trust_sh daemon_sh
 setsid sh -c "$trust_sh
