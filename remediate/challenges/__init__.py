@@ -20,6 +20,9 @@ from remediate.challenges.base import (
 )
 from remediate.challenges.command import CommandSolverConfig
 from remediate.challenges.http_csr_hash import HttpCsrHash
+from remediate.hosts.command import Command
+from remediate.hosts.local_command import LocalCommand
+from remediate.model.authorization import Challenge
 
 SOLVERS: Final[Mapping[str, type[SolverConfig]]] = {
     "command": CommandSolverConfig,
@@ -38,9 +41,12 @@ def read_solver(section: ConfigSection) -> SolverConfig:
 __all__ = [
     "SOLVERS",
     "BadSolver",
+    "Challenge",
     "ChallengeDirectory",
+    "Command",
     "HttpCsrHash",
     "HttpHop",
+    "LocalCommand",
     "ProbeResult",
     "ProbeSettings",
     "Solver",

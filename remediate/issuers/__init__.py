@@ -28,6 +28,9 @@ from remediate.issuers.base import (
 from remediate.issuers.command import CommandConfig
 from remediate.issuers.none import PanelConfig
 from remediate.issuers.store import StoreConfig
+from remediate.model.authorization import Authorization, Challenge
+from remediate.pki.csr import Csr
+from remediate.pki.issued_chain import IssuedPem
 
 ISSUERS: Final[Mapping[str, type[IssuerConfig]]] = {
     "store": StoreConfig,
@@ -44,9 +47,13 @@ def read_issuer(section: ConfigSection) -> IssuerConfig:
 
 __all__ = [
     "ISSUERS",
+    "Authorization",
     "BadIssuer",
+    "Challenge",
+    "Csr",
     "FaultKind",
     "FindsByCsr",
+    "IssuedPem",
     "Issuer",
     "IssuerAction",
     "IssuerConfig",

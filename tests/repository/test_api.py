@@ -12,7 +12,7 @@ import pytest
 
 import audit
 from audit import config, engine, redaction, services
-from remediate import installers
+from remediate import challenges, installers, issuers
 from remediate.notify import channels
 from tests.support.checkout import CHECKOUT
 from tests.support.distributions import documented_files
@@ -20,7 +20,7 @@ from tests.support.probe.tls_servers import both, serving, tls
 from tests.support.x509.certificates import leaf
 
 PAGE = (CHECKOUT / "docs" / "api.md").read_text(encoding="utf-8")
-EXTENDED = (config, redaction, services, installers, channels)
+EXTENDED = (config, redaction, services, installers, issuers, challenges, channels)
 TOP = ("audit", "remediate", "pytest_sslaudit")
 EXAMPLE_URL = "https://www.example.com"
 

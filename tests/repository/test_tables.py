@@ -14,6 +14,7 @@ import pytest
 
 from audit.services import LAYOUTS, SERVICES
 from pytest_sslaudit.reports.report_files import REPORTS
+from remediate.challenges import SOLVERS
 from remediate.installers import INSTALLERS
 from remediate.issuers import ISSUERS
 from remediate.notify.channels import CHANNELS
@@ -26,6 +27,7 @@ OWN_FILES: Final[Mapping[str, tuple[str, ...]]] = {
     **{service.name: SERVICE_FILES for service in SERVICES},
     **dict.fromkeys(INSTALLERS, SERVICE_FILES),
     **dict.fromkeys(ISSUERS, ("remediate/issuers/{}.py", "remediate/issuers/__init__.py")),
+    **dict.fromkeys(SOLVERS, ("remediate/challenges/{}.py", "remediate/challenges/__init__.py")),
     **dict.fromkeys(CHANNELS, ("remediate/notify/channels/{}*.py", "remediate/notify/channels/__init__.py")),
     **dict.fromkeys(REPORTS, ("pytest_sslaudit/reports/{}*.py", "pytest_sslaudit/reports/report_files.py")),
 }

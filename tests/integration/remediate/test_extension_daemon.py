@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,13 +22,19 @@ from audit.host.script import read_sections
 from audit.probe import Target
 from audit.services.model import MAX_SCRIPT_BYTES, shell_script
 from pytest_sslaudit.cli.program import main as sslaudit
+from remediate.cli.main import main as repair_program
 from remediate.hosts import script
+from remediate.hosts.local_command import LocalCommand, run_local
 from remediate.installers import INSTALLERS, configured_installers
+from remediate.model.authorization import Challenge
+from remediate.wiring.sections import configured_solvers
 from tests.support.distributions import Distribution, documented, documented_files
 from tests.support.gatewayd import running_gateway
+from tests.support.own_network import own_network
 from tests.support.remediate.folder_hosts import Place, plant
 from tests.support.remediate.local_commands import run
 
+__all__ = ["own_network"]  # a fixture
 NAME: Final = "api.example"
 NAMED: Final = '[extensions]\nservices = ["gateway"]\ninstallers = ["gateway"]\n'
 
@@ -62,8 +69,9 @@ class Gateway:
 
 
 @pytest.fixture
-def gateway(tmp_path: Path) -> Iterator[Gateway]:
-    """Run the daemon with an expired certificate."""
+def gateway(tmp_path: Path, own_network: None) -> Iterator[Gateway]:
+    """Run the daemon with an expired certificate, in a network of its own: the installer signals all in its network."""
+    del own_network
     folder = tmp_path / "gateway"
     folder.mkdir()
     plant(folder, NAME)
@@ -127,6 +135,34 @@ def test_installer_of_an_extension_reloads_its_daemon(site: Path, tmp_path: Path
         done = run(command)
         assert done.ok, done
     assert gateway.served != before
+
+
+def test_solver_of_an_extension_presents_and_removes_a_challenge(site: Path, tmp_path: Path) -> None:
+    documented().unpack(site)
+    program, log = tmp_path / "acme-dns", tmp_path / "log"
+    program.write_text(f'#!/bin/sh\necho "$@" >>{log}\n')
+    program.chmod(0o755)
+    section = f'[solver.zone]\nkind = "acme-dns"\ntypes = ["dns-01"]\nprogram = "{program}"\n'
+    solver = configured_solvers(configured(tmp_path, section))["dns-01"]
+    challenge = Challenge("dns-01", NAME, "token", "content")
+    for action in (solver.present(challenge, None), solver.clean_up(challenge, None)):
+        assert isinstance(action, LocalCommand)
+        assert run_local(action, threading.Event()).ok
+    record = f"_acme-challenge.{NAME} content"
+    assert log.read_text() == f"add {record}\nremove {record}\n"
+
+
+def test_repair_program_names_the_extensions_that_it_uses(
+    site: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    documented().unpack(site)
+    configured(tmp_path)
+    repair_program(["status", "--config", str(tmp_path / "sslaudit.toml"), "--state", str(tmp_path / "none")])
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[:2] == [
+        "extension: service gateway (acme-sslaudit 1.2)",
+        "extension: installer gateway (acme-sslaudit 1.2)",
+    ]
 
 
 def test_collector_with_an_extension_inspects_its_service(
