@@ -23,7 +23,7 @@ from audit.verdict import Severity
 from pytest_sslaudit.evidence import EvidenceStore
 from pytest_sslaudit.reports import html
 from tests.support.evidence import NOW, WEB1, A, B, host, keep, rows, unreachable
-from tests.support.scripted_host import ANSWERED, ask, sections
+from tests.support.scripted_host import ANSWERED, inspect_answers, sections
 
 CLOSED, OTHER = "https://127.0.0.1:1", "https://127.0.0.2:1"
 WORKERS = pytest.mark.parametrize("workers", [(), ("-n2",)])
@@ -172,11 +172,11 @@ def test_failed_reader_of_a_service_leaves_the_others_of_its_host(monkeypatch: p
     exim = next(row for row in SERVICES if row.name == "exim")
     monkeypatch.setattr("audit.host.inspect.SERVICES", [row for row in SERVICES if row is not exim])
     told = sections(465, 25, there="/usr/local/cpanel/version")
-    without, _ = ask(told)
+    without, _ = inspect_answers(told)
     object.__setattr__(exim, "read", boom)  # a frozen row of a table
     try:
         monkeypatch.setattr("audit.host.inspect.SERVICES", SERVICES)
-        seen, _ = ask(told)
+        seen, _ = inspect_answers(told)
     finally:
         object.__setattr__(exim, "read", _READ_OF_EXIM)
     assert seen.accident is not None
@@ -255,7 +255,7 @@ class TestZones:
 
     def test_as_the_name_of_a_host_it_is_not_a_name(self) -> None:
         for name in ("::1%x", "fe80::1%eth0", "1.2.3.4%x", "%"):
-            seen, discovery = ask({**sections(465), "fqdn": sections()["fqdn"].__class__(name)})
+            seen, discovery = inspect_answers({**sections(465), "fqdn": sections()["fqdn"].__class__(name)})
             assert seen.server is not None
             assert seen.server.fqdn == name
             assert {target.endpoint.name for target in discovery} <= {"server"}

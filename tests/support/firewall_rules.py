@@ -1,6 +1,6 @@
-"""Rule sets made at random, and a small evaluator of its own that they are tried with: one world at a time.
+"""Random rule sets, and a second evaluator for them that follows one packet rule by rule.
 
-Where a rule asks what is not known, every way in which the unknown may be is tried; what they all come to is known.
+If a condition is unknown, the evaluator tries both outcomes and returns every verdict that can follow.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from audit.firewall.evaluate import Packet
 from audit.observation.firewall import Action, Asked, Condition, Firewall, PacketRule, RuleChain
 
 ACTIONS: tuple[Action, ...] = ("accept", "accept", "refuse", "refuse", "jump", "goto", "return", "pass")
-ASKED: tuple[Asked, ...] = ("source", "source", "port", "destination", "unknown")
+SUBJECTS: tuple[Asked, ...] = ("source", "source", "port", "destination", "unknown")
 CHAINS = ("base", "late", "a", "b")
 
 
 def generated(seed: int) -> Firewall:
-    """Return a firewall of two chains that every connection meets, and two that are jumped to, in no circle."""
+    """Return a firewall of two base chains and two chains that are jumped to, without a cycle."""
     dice = random.Random(seed)  # noqa: S311 - a rule set of a test
     chains = [
         RuleChain("t", name, tuple(_rule(dice, name) for _ in range(dice.randint(0, 4))), stage, _policy(dice))
@@ -43,25 +43,25 @@ def _rule(dice: random.Random, chain: str) -> PacketRule:
 
 
 def _condition(dice: random.Random) -> Condition:
-    asked = dice.choice(ASKED)
-    spans = () if asked == "unknown" else ((dice.randint(0, 3), dice.randint(3, 7)),)
-    return Condition(asked, spans, dice.random() < 0.3 and asked != "unknown", dice.choice((0, 0, 4, 6)))
+    subject = dice.choice(SUBJECTS)
+    spans = () if subject == "unknown" else ((dice.randint(0, 3), dice.randint(3, 7)),)
+    return Condition(subject, spans, dice.random() < 0.3 and subject != "unknown", dice.choice((0, 0, 4, 6)))
 
 
 def packets() -> Iterator[Packet]:
-    """Yield connections that differ in all that a rule may ask."""
+    """Yield packets that differ in everything that a condition can compare."""
     for source, port, version, own in product((1, 3, 6), (2, 5), (4, 6), ((), (2,), (1, 7))):
         yield Packet(source, version, port, own)
 
 
 def outcomes(firewall: Firewall, seen: Packet) -> set[str]:
-    """Return what a connection may come to: each way in which the unknown may be, one after another."""
+    """Return the possible verdicts on a packet, over all outcomes of the unknown conditions."""
     unknown = [
         (chain.name, number, place)
         for chain in firewall.chains
         for number, rule in enumerate(chain.rules)
         for place, condition in enumerate(rule.conditions)
-        if is_open(condition, seen)
+        if is_unknown(condition, seen)
     ]
     return {
         _outcome(firewall, seen, dict(zip(unknown, guess, strict=True)))
@@ -69,12 +69,12 @@ def outcomes(firewall: Firewall, seen: Packet) -> set[str]:
     }
 
 
-def is_open(condition: Condition, seen: Packet) -> bool:
-    """Tell whether it cannot be told whether a condition holds."""
+def is_unknown(condition: Condition, seen: Packet) -> bool:
+    """Return whether it is unknown if a condition holds."""
     if condition.version not in (0, seen.version):
         return False
     if condition.asked == "destination":
-        return len({any(a <= one <= b for a, b in condition.spans) for one in seen.destinations}) != 1
+        return len({any(a <= value <= b for a, b in condition.spans) for value in seen.destinations}) != 1
     return condition.asked == "unknown"
 
 
@@ -89,18 +89,18 @@ def _outcome(firewall: Firewall, seen: Packet, guess: dict[tuple[str, int, int],
 def _verdict(
     named: dict[str, RuleChain], chain: RuleChain, seen: Packet, guess: dict[tuple[str, int, int], bool]
 ) -> str:
-    """Follow a connection rule by rule with a stack of where to come back to, as the kernel does."""
+    """Follow a packet rule by rule with a stack of return addresses, as the kernel does."""
     stack: list[tuple[str, int]] = []
-    here, number = chain.name, 0
+    current, number = chain.name, 0
     while True:
-        if number >= len(named[here].rules):
+        if number >= len(named[current].rules):
             if not stack:
                 return chain.policy
-            here, number = stack.pop()
+            current, number = stack.pop()
             continue
-        rule = named[here].rules[number]
+        rule = named[current].rules[number]
         holds = all(
-            guess[here, number, place] if (here, number, place) in guess else _is_met(condition, seen)
+            guess[current, number, place] if (current, number, place) in guess else _is_met(condition, seen)
             for place, condition in enumerate(rule.conditions)
         )
         number += 1
@@ -109,15 +109,15 @@ def _verdict(
         if rule.action in ("accept", "refuse"):
             return rule.action
         if rule.action == "jump":
-            stack.append((here, number))
+            stack.append((current, number))
         if rule.action in ("jump", "goto"):
-            here, number = rule.target, 0
+            current, number = rule.target, 0
         else:
-            number = len(named[here].rules)
+            number = len(named[current].rules)
 
 
 def _is_met(condition: Condition, seen: Packet) -> bool:
     if condition.version not in (0, seen.version):
         return False
     values = {"source": (seen.source,), "port": (seen.port,), "destination": seen.destinations[:1]}[condition.asked]
-    return any(a <= one <= b for a, b in condition.spans for one in values) is not condition.is_negated
+    return any(a <= value <= b for a, b in condition.spans for value in values) is not condition.is_negated

@@ -1,4 +1,4 @@
-"""A host that tells what a test says, in place of one that runs what it is asked: the sections of its two answers."""
+"""A host with prepared output: tests give the sections that its commands would print."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ANSWERED: Final = datetime(2026, 11, 23, 12, tzinfo=UTC)
 _EVERYWHERE: Final = "00000000"
 
 
-class Telling(Host):
+class PreparedHost(Host):
     """A host whose sections are given, those of files as `file:PATH`; it runs nothing."""
 
     def __init__(self, sections: Mapping[str, Section]) -> None:
@@ -28,7 +28,7 @@ class Telling(Host):
         self.sections = sections
 
     def run(self, script: Script) -> dict[str, Section] | ProbeFailure:
-        """Return the sections, whatever is asked."""
+        """Return the sections for every script."""
         del script
         self.commands += 1
         return {_printed(name): section for name, section in self.sections.items()}
@@ -38,18 +38,18 @@ def _printed(name: str) -> str:
     return section_of(name.removeprefix("file:")) if name.startswith("file:") else name
 
 
-def ask(sections: Mapping[str, Section], **wishes: Any) -> tuple[Observation, tuple[Target, ...]]:  # noqa: ANN401 - any wish
-    """Look at a host that tells these sections."""
-    return inspect(Telling(sections), HostOptions(**wishes), lambda: ANSWERED)
+def inspect_answers(sections: Mapping[str, Section], **options: Any) -> tuple[Observation, tuple[Target, ...]]:  # noqa: ANN401 - any option
+    """Inspect a host that prints these sections."""
+    return inspect(PreparedHost(sections), HostOptions(**options), lambda: ANSWERED)
 
 
 def sections(*listening: int, there: str = "", exim_dump: str = "") -> dict[str, Section]:
-    """Return what a panel's host with the address 192.0.2.1 says, where something listens on these ports.
+    """Return the sections of a panel's host with the address 192.0.2.1 and listening sockets on these ports.
 
-    `there` is which of the panel's files are there, `exim_dump` what its exim says; its process is 7.
+    `there` lists the panel's files that exist. `exim_dump` is what its exim, process 7, prints of its configuration.
     """
     rows = (f"{n}: {_EVERYWHERE}:{port:04X} 0:0 0A 0:0 00:0 0 0 0 {4000 + port} 1" for n, port in enumerate(listening))
-    told = {
+    answers = {
         "clock": f"{ANSWERED.timestamp()}", "uid": "root", "fqdn": "server.example.com",
         "addresses": "2: eth0    inet 192.0.2.1/24 scope global eth0", "boot_id": "x", "network": "net:[1]",
         "byte_order": "1", "booted": "1790000000", "ticks": "100", "acme_sh": "", "sockets": "\n".join(rows),
@@ -57,4 +57,4 @@ def sections(*listening: int, there: str = "", exim_dump: str = "") -> dict[str,
         "exim#7.since": "4242", "exim#7.words": "exim\n-bd", "exim#7.test": "", "exim#7.dump": exim_dump,
         "clock.end": f"{ANSWERED.timestamp()}", "unknown_sockets": "",
     }  # fmt: skip
-    return {name: Section(text) for name, text in told.items()}
+    return {name: Section(text) for name, text in answers.items()}

@@ -1,4 +1,4 @@
-"""A deadline by a clock of the test."""
+"""Tests of deadlines, with a clock that the test sets."""
 
 from __future__ import annotations
 

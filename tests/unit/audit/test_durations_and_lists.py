@@ -1,4 +1,4 @@
-"""Times and lists as a person reads them."""
+"""Tests of how durations, times and long lists are formatted."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from audit.text import duration, format_utc, join_limited
         (-timedelta(days=3), "3 days"),
     ],
 )
-def test_a_duration_is_told_in_its_two_largest_units(span: timedelta, text: str) -> None:
+def test_duration_is_formatted_in_its_two_largest_units(span: timedelta, text: str) -> None:
     assert duration(span) == text
 
 
-def test_a_moment_is_told_in_utc() -> None:
+def test_time_is_formatted_in_utc() -> None:
     assert format_utc(datetime(2026, 11, 25, 11, tzinfo=timezone(timedelta(hours=1)))) == "2026-11-25 10:00 UTC"
     assert format_utc(datetime(2026, 11, 25, 10, tzinfo=UTC)) == "2026-11-25 10:00 UTC"
 
 
-def test_a_long_list_says_how_much_was_left_out() -> None:
+def test_long_list_ends_with_the_number_of_omitted_items() -> None:
     assert join_limited(["a", "b", "c"], 2) == "a, b and 1 more"
     assert join_limited(["a", "b"]) == "a, b"

@@ -1,4 +1,4 @@
-"""Endpoint ids: what parses, what does not and what is said then, and how they print and sort."""
+"""Tests of endpoints: which URLs and ids are parsed, which are refused, and how endpoints are printed and sorted."""
 
 from __future__ import annotations
 
@@ -49,12 +49,12 @@ NAME_OF_253 = "a." * 126 + "b"
         (f"https://{'a' * 63}.example", f"https://{'a' * 63}.example:443"),
     ],
 )
-def test_a_url_prints_as_the_id(url: str, printed: str) -> None:
+def test_url_is_printed_as_the_endpoint_id(url: str, printed: str) -> None:
     assert str(parse_endpoint(url)) == printed
 
 
 @pytest.mark.parametrize(
-    ("url", "says"),
+    ("url", "message"),
     [
         ("www.example.com", "write for example https://www.example.com"),
         ("gopher://x.example", "the scheme 'gopher' is not known"),
@@ -97,10 +97,10 @@ def test_a_url_prints_as_the_id(url: str, printed: str) -> None:
         ("https://b\u00fccher..example", "is not a host name: Empty Label"),
     ],
 )
-def test_a_text_that_names_no_endpoint_says_what_would_be_right(url: str, says: str) -> None:
+def test_invalid_url_is_refused_with_the_reason(url: str, message: str) -> None:
     with pytest.raises(BadEndpoint) as raised:
         parse_endpoint(url)
-    assert says in str(raised.value)
+    assert message in str(raised.value)
     assert "secret" not in str(raised.value)
 
 
@@ -142,11 +142,11 @@ def test_text_that_is_not_an_id_is_refused(text: str) -> None:
         ("ftps", 990),
     ],
 )
-def test_a_scheme_has_the_port_that_is_assigned_to_it(scheme: str, port: int) -> None:
+def test_scheme_has_its_assigned_port(scheme: str, port: int) -> None:
     assert parse_endpoint(f"{scheme}://x.example") == Endpoint(scheme, "x.example", port)
 
 
-def test_names_and_addresses_are_told_apart() -> None:
+def test_names_and_addresses_are_distinguished() -> None:
     assert to_address("[::1]") == "::1"
     assert to_address("www.example.com") is None
     assert to_address("192.0.2.7") == to_name("[192.0.2.7]") == "192.0.2.7"
@@ -155,7 +155,7 @@ def test_names_and_addresses_are_told_apart() -> None:
     assert to_name("_dmarc.Example.COM.") == "_dmarc.example.com"
 
 
-def test_an_address_with_a_zone_is_none_and_a_name_with_a_percent_sign_has_no_zone() -> None:
+def test_address_with_a_zone_id_is_refused() -> None:
     assert to_address("fe80::1%eth0") is None
     with pytest.raises(BadEndpoint, match="has a zone id"):
         to_name("fe80::1%eth0")
@@ -164,7 +164,7 @@ def test_an_address_with_a_zone_is_none_and_a_name_with_a_percent_sign_has_no_zo
             to_name(text)
 
 
-def test_an_endpoint_connects_to_its_address_else_its_name() -> None:
+def test_endpoint_connects_to_its_address_else_to_its_name() -> None:
     assert parse_endpoint("https://cdn.example.net?sni=www.example.com").connect_to == "cdn.example.net"
     assert parse_endpoint("https://www.example.com?address=192.0.2.7").connect_to == "192.0.2.7"
     found = Endpoint("imaps", "mail.example.com", 993, host="web1", hostspec="ssh://root@web1", service="dovecot")
@@ -172,11 +172,11 @@ def test_an_endpoint_connects_to_its_address_else_its_name() -> None:
     assert str(found) == "web1/imaps://mail.example.com:993"
 
 
-def test_a_pinned_address_comes_before_the_host_that_is_asked_by_another_name() -> None:
+def test_pinned_address_precedes_the_host_of_another_name() -> None:
     assert Endpoint("https", "www.example.com", 443, "192.0.2.7", host="cdn.example.net").connect_to == "192.0.2.7"
 
 
-def test_a_host_and_the_run_stand_for_themselves() -> None:
+def test_host_and_run_have_ids_of_their_own() -> None:
     assert str(RUN) == "run/"
     assert Endpoint.of_host("web1", "ssh://root@web1").is_host
     assert not parse_endpoint("https://www.example.com").is_host
@@ -185,7 +185,7 @@ def test_a_host_and_the_run_stand_for_themselves() -> None:
 def test_endpoints_sort_by_host_name_scheme_port_and_address() -> None:
     urls = ["https://b.example:444", "smtp://a.example", "https://b.example", "https://a.example"]
     ordered = sorted(map(parse_endpoint, urls), key=lambda endpoint: endpoint.order)
-    assert [str(one) for one in ordered] == [
+    assert [str(endpoint) for endpoint in ordered] == [
         "https://a.example:443",
         "smtp://a.example:25",
         "https://b.example:443",
@@ -196,15 +196,15 @@ def test_endpoints_sort_by_host_name_scheme_port_and_address() -> None:
     assert found.order == ("web1", "www.example.com", "https", 443, "192.0.2.7")
 
 
-def test_an_endpoints_file_has_one_endpoint_a_line_with_comments_and_empty_lines() -> None:
+def test_endpoints_file_may_have_comments_and_empty_lines() -> None:
     text = "\ufeffhttps://b.example  # the shop\n\n# mail\nsmtp://a.example\n"
     endpoints, unusable = parse_endpoints(text, "list.txt")
-    assert [str(one) for one in endpoints] == ["https://b.example:443", "smtp://a.example:25"]
+    assert [str(endpoint) for endpoint in endpoints] == ["https://b.example:443", "smtp://a.example:25"]
     assert unusable == ()
 
 
-def test_a_line_that_names_no_endpoint_is_told_with_its_place_and_the_others_are_read() -> None:
+def test_invalid_line_is_reported_and_the_other_lines_are_read() -> None:
     endpoints, unusable = parse_endpoints("# list\n  b.example # the shop\nsmtp://a.example", "list.txt")
-    assert [str(one) for one in endpoints] == ["smtp://a.example:25"]
+    assert [str(endpoint) for endpoint in endpoints] == ["smtp://a.example:25"]
     why = "'b.example' has no scheme: write for example https://b.example"
     assert unusable == (UnusableLine("list.txt", 2, "b.example", why),)

@@ -1,4 +1,4 @@
-"""Records to JSON and back."""
+"""Tests of records in JSON and TOML: what is encoded, decoded and refused."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ RESULT = Result(
 
 
 @pytest.mark.parametrize("record", [FULL, RESULT, Observation(Endpoint.of_host("web1", None), FULL.observed_at)])
-def test_a_record_comes_back_from_json_as_it_was(record: Any) -> None:  # noqa: ANN401 - records of several types
+def test_record_is_equal_after_encoding_and_decoding(record: Any) -> None:  # noqa: ANN401 - records of several types
     text = json.dumps(to_json(record))
     assert from_json(type(record), json.loads(text)) == record
 
@@ -76,14 +76,16 @@ def test_times_are_rfc_3339_in_utc() -> None:
     assert parse_time("2026-11-23T11:00:00+01:00") == datetime(2026, 11, 23, 10, tzinfo=UTC)
 
 
-@pytest.mark.parametrize(("text", "says"), [("yesterday", "is not an RFC 3339 time"), ("2026-11-23", "no time zone")])
-def test_a_time_that_is_none_says_what_would_be_right(text: str, says: str) -> None:
-    with pytest.raises(BadRecord, match=says):
+@pytest.mark.parametrize(
+    ("text", "message"), [("yesterday", "is not an RFC 3339 time"), ("2026-11-23", "no time zone")]
+)
+def test_invalid_time_is_refused_with_the_reason(text: str, message: str) -> None:
+    with pytest.raises(BadRecord, match=message):
         parse_time(text)
 
 
 @pytest.mark.parametrize(
-    ("change", "says"),
+    ("change", "message"),
     [
         ({"endpoint": None}, "endpoint: None is not a dict"),
         ({"addresses": "192.0.2.7"}, "is not a list"),
@@ -93,12 +95,12 @@ def test_a_time_that_is_none_says_what_would_be_right(text: str, says: str) -> N
         ({"failures": [{"stage": "connect"}]}, "has no 'kind'"),
     ],
 )
-def test_a_value_that_does_not_fit_is_refused_by_name(change: dict[str, Any], says: str) -> None:
-    with pytest.raises(BadRecord, match=says):
+def test_value_of_a_wrong_type_is_refused_with_its_key(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(BadRecord, match=message):
         from_json(Observation, {**to_json(FULL), **change})
 
 
-def test_a_missing_field_is_named_and_one_with_a_default_is_not_missed() -> None:
+def test_missing_field_without_a_default_is_refused() -> None:
     value = to_json(FULL)
     del value["connections"]
     assert from_json(Observation, value).connections == 0
@@ -145,7 +147,7 @@ class Settings:
 LEAST = {"title": "all", "class": 1}
 
 
-def test_a_table_is_read_as_the_record_it_holds() -> None:
+def test_table_is_decoded_to_a_record() -> None:
     table = table_of(
         b"""
         title = "all"
@@ -174,7 +176,7 @@ def test_a_table_is_read_as_the_record_it_holds() -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "says"),
+    ("change", "message"),
     [
         ({"titel": "x"}, "unknown key 'titel'; did you mean 'title'?"),
         ({"remark": "old"}, "the key 'remark' is now called 'note'"),
@@ -192,13 +194,13 @@ def test_a_table_is_read_as_the_record_it_holds() -> None:
         ({"severity": "bad"}, "severity: 'bad' is not a valid Severity"),
     ],
 )
-def test_a_table_that_does_not_fit_is_refused_in_the_words_of_toml(change: dict[str, Any], says: str) -> None:
+def test_error_in_a_table_is_reported_in_terms_of_toml(change: dict[str, Any], message: str) -> None:
     with pytest.raises(BadRecord) as raised:
         from_table(Settings, LEAST | change)
-    assert str(raised.value) == says
+    assert str(raised.value) == message
 
 
-def test_the_first_key_that_is_missing_is_named_as_the_user_writes_it() -> None:
+def test_first_missing_key_is_named_as_the_user_writes_it() -> None:
     for table, key in (({}, "title"), ({"title": "all"}, "class"), ({"class": 1}, "title")):
         with pytest.raises(BadRecord, match=f"^the key '{key}' is missing$"):
             from_table(Settings, table)
@@ -210,13 +212,13 @@ def test_a_key_of_a_later_version_is_ignored_in_json_only() -> None:
         from_table(Rule, {"name": "a", "added": 1})
 
 
-def test_known_keys_are_let_through_and_the_first_other_one_is_named() -> None:
+def test_first_unknown_key_is_named() -> None:
     require_known(["b", "a"], ("a", "b", "c"))
     with pytest.raises(BadRecord, match=r"^unknown key 'xyz'; known are a, b, c$"):
         require_known(["b", "xyz", "uvw"], ("c", "b", "a"))
 
 
-def test_the_nearest_key_is_asked_for_and_a_far_one_is_not() -> None:
+def test_similar_key_is_suggested() -> None:
     assert nearest("tilte", ["level", "title"]) == "; did you mean 'title'?"
     assert nearest("xyz", ["level", "title"]) == ""
 
@@ -224,12 +226,12 @@ def test_the_nearest_key_is_asked_for_and_a_far_one_is_not() -> None:
 @pytest.mark.parametrize(
     ("kind", "value"), [(bool, False), (int, 3), (float, 0.5), (str, ""), (list, [1]), (dict, {}), (date, date.min)]
 )
-def test_a_value_of_the_kind_that_is_asked_for_is_returned(kind: type, value: object) -> None:
+def test_value_of_the_right_type_is_returned(kind: type, value: object) -> None:
     assert of_kind(kind, value) is value
 
 
 @pytest.mark.parametrize(
-    ("kind", "value", "says"),
+    ("kind", "value", "message"),
     [
         (bool, 1, "1 is not true or false"),
         (int, True, "true is not a whole number"),
@@ -241,13 +243,13 @@ def test_a_value_of_the_kind_that_is_asked_for_is_returned(kind: type, value: ob
         (bytes, "x", "'x' is not a bytes"),
     ],
 )
-def test_a_value_of_another_kind_is_refused_in_the_words_of_toml(kind: type, value: object, says: str) -> None:
+def test_value_of_a_wrong_type_is_reported_in_terms_of_toml(kind: type, value: object, message: str) -> None:
     with pytest.raises(BadRecord) as raised:
         of_kind(kind, value)
-    assert str(raised.value) == says
+    assert str(raised.value) == message
 
 
-def test_a_value_is_shown_as_written_up_to_60_characters() -> None:
+def test_value_is_quoted_up_to_60_characters() -> None:
     assert as_written(True) == "true"
     assert as_written(1) == "1"
     assert as_written("x" * 58) == f"'{'x' * 58}'"
@@ -255,7 +257,7 @@ def test_a_value_is_shown_as_written_up_to_60_characters() -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "says"),
+    ("content", "message"),
     [
         (b"a = 1\nb = \xff\n", "line 2: it is not in UTF-8; save the file in UTF-8"),
         (b"\xff", "line 1: it is not in UTF-8; save the file in UTF-8"),
@@ -265,14 +267,14 @@ def test_a_value_is_shown_as_written_up_to_60_characters() -> None:
         (b"a = " + b"[" * 5000, "its tables and lists are nested too deeply"),
     ],
 )
-def test_a_file_that_is_not_toml_is_refused_with_the_line(content: bytes, says: str) -> None:
+def test_a_file_that_is_not_toml_is_refused_with_the_line(content: bytes, message: str) -> None:
     with pytest.raises(BadRecord) as raised:
         table_of(content)
-    assert str(raised.value).startswith(says)
+    assert str(raised.value).startswith(message)
 
 
 @pytest.mark.parametrize(
-    ("kind", "value", "says"),
+    ("kind", "value", "message"),
     [
         (datetime, 1, "1 is not a str"),
         (bytes, 1, "1 is not a str"),
@@ -283,8 +285,8 @@ def test_a_file_that_is_not_toml_is_refused_with_the_line(content: bytes, says: 
         (Rule, {}, "^a Rule has no 'name'$"),
     ],
 )
-def test_a_json_value_of_another_type_is_refused(kind: Any, value: object, says: str) -> None:  # noqa: ANN401 - types
-    with pytest.raises(BadRecord, match=says):
+def test_a_json_value_of_another_type_is_refused(kind: Any, value: object, message: str) -> None:  # noqa: ANN401 - types
+    with pytest.raises(BadRecord, match=message):
         from_json(kind, value)
 
 

@@ -38,7 +38,7 @@ def test_ordinary_text_is_not_changed() -> None:
     assert Secrets().hide(text) == text
 
 
-def test_short_secret_is_hidden_as_it_is_and_withholds_no_letter() -> None:
+def test_short_secret_is_hidden_as_it_is_and_no_other_text() -> None:
     assert Secrets(("ab1",)).hide("ab1 is wrong, AB1 and YWIx are not") == "[secret] is wrong, AB1 and YWIx are not"
     assert not Secrets(("ab1",)).are_in(b"ab1")
 

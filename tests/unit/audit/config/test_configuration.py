@@ -1,4 +1,4 @@
-"""The configuration file: every key checked, every error naming key, place and fix."""
+"""Tests of the configuration file: every key is checked, and every error names key, place and fix."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def read(folder: Path, text: str, name: str = "sslaudit.toml") -> Configuration:
     return read_configuration(folder, None)
 
 
-def test_the_full_example_is_understood(tmp_path: Path) -> None:
+def test_full_example_is_parsed(tmp_path: Path) -> None:
     parsed = read(tmp_path, FULL)
     assert parsed.probe.timeout_s == 10.0
     assert parsed.host["ssh://root@web1"] == HostSettings("web1.example.com", ("203.0.113.10",), remediate=False)
@@ -82,11 +82,11 @@ def test_the_full_example_is_understood(tmp_path: Path) -> None:
     assert parsed.path("corp-root.pem") == tmp_path / "corp-root.pem"
 
 
-def test_a_table_of_pyproject_is_read_the_same(tmp_path: Path) -> None:
+def test_table_of_pyproject_is_read_as_configuration(tmp_path: Path) -> None:
     assert read(tmp_path, '[tool.sslaudit]\nfail_on = "high"\n', "pyproject.toml").fail_on == "high"
 
 
-def test_no_file_is_no_configuration(tmp_path: Path) -> None:
+def test_missing_file_is_an_empty_configuration(tmp_path: Path) -> None:
     assert read_configuration(tmp_path, None) == Configuration()
 
 
@@ -111,7 +111,7 @@ def test_no_file_is_no_configuration(tmp_path: Path) -> None:
         ("hosts = " + "[" * 20_000, "sslaudit.toml: its tables and lists are nested too deeply"),
     ],
 )
-def test_what_is_wrong_names_key_and_place(tmp_path: Path, text: str, message: str) -> None:
+def test_error_names_key_and_place(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(BadConfiguration, match=r"sslaudit\.toml") as caught:
         read(tmp_path, text)
     assert message in str(caught.value)
@@ -144,7 +144,7 @@ def test_file_that_is_not_in_utf_8_is_refused_with_the_line(tmp_path: Path) -> N
         read_configuration(tmp_path, None)
 
 
-def test_a_named_file_that_is_not_there_is_said(tmp_path: Path) -> None:
+def test_missing_file_that_the_user_named_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(BadConfiguration, match=r"nowhere\.toml: No such file"):
         read_configuration(tmp_path, str(tmp_path / "nowhere.toml"))
 

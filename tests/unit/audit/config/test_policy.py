@@ -1,4 +1,4 @@
-"""The policy that several profiles make: of each threshold the strictest, and whose it was."""
+"""Tests of a policy of several profiles: the strictest threshold and the highest severity apply."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ PAIRS = list(product(builtin_profiles(), repeat=2))
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What is judged: a leaf, and what else is not as it should be."""
+    """A leaf and the other facts that a check is called with."""
 
     draft: Draft = GOOD
     anchors: TrustAnchors | None = None
@@ -60,12 +60,12 @@ class Seen:
     server: HostView | None = None
 
     def judge(self, check: Callable[..., None], policy: Policy) -> Judgement | None:
-        """Judge it by a check."""
-        shaken = served(self.draft, INTERMEDIATE, old=self.old)
+        """Return the judgement of a check."""
+        handshake = served(self.draft, INTERMEDIATE, old=self.old)
         facts = {
             "certificate": certificate(self.draft),
             "chain": chain(self.draft, anchors=self.anchors),
-            "observation": observed(shaken, server=self.server),
+            "observation": observed(handshake, server=self.server),
             "server": self.server,
             "policy": policy,
             "now": NOW,
@@ -76,7 +76,7 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A value that admits what is seen, a stricter one that does not, and the check that tells."""
+    """A value that admits what is seen, a stricter one that does not, and the check that distinguishes them."""
 
     check: Callable[..., None]
     lax: object
@@ -90,7 +90,7 @@ class Case:
 
 
 def left(days: int, draft: Draft = GOOD) -> Seen:
-    """Return a certificate with so many days left."""
+    """Return a certificate with this number of days left."""
     return Seen(draft.starting(NOW + days * DAY - draft.life))
 
 
@@ -146,12 +146,12 @@ OF_ALL_ENDPOINTS = {
 }
 
 
-def test_every_threshold_is_tried() -> None:
+def test_each_threshold_has_a_case() -> None:
     assert {*CASES, *ELSEWHERE, *OF_ALL_ENDPOINTS} == set(THRESHOLDS)
 
 
 @pytest.mark.parametrize("threshold", CASES)
-def test_the_strictest_of_two_profiles_counts_in_either_order_and_is_named(threshold: str) -> None:
+def test_strictest_threshold_applies_in_either_order_and_is_named(threshold: str) -> None:
     case = CASES[threshold]
     lax, strict = case.profile("lax", threshold, case.lax), case.profile("strict", threshold, case.strict)
     assert not isinstance(case.seen.judge(case.check, Policy((lax,))), Finding)
@@ -162,7 +162,7 @@ def test_the_strictest_of_two_profiles_counts_in_either_order_and_is_named(thres
 
 
 @pytest.mark.parametrize(("threshold", "sharing"), OF_ALL_ENDPOINTS.items())
-def test_how_far_a_key_may_be_shared_says_the_strictest_of_two_profiles(threshold: str, sharing: Sharing) -> None:
+def test_strictest_limit_of_key_sharing_applies(threshold: str, sharing: Sharing) -> None:
     lax, strict = (of_thresholds(name, **{threshold: most}) for name, most in (("lax", 3), ("strict", 2)))
     assert passes(test_key.test_key_is_of_one_service, key_sharing=sharing, policy=Policy((lax,)))
     for profiles in ((strict,), (lax, strict), (strict, lax)):
@@ -174,7 +174,7 @@ def of_thresholds(name: str, **values: object) -> Profile:
     return Profile(name, name, replace(LIMITS, **values))  # type: ignore[arg-type]  # any threshold
 
 
-def test_the_least_deviation_of_a_clock_counts() -> None:
+def test_smallest_limit_of_clock_offset_applies() -> None:
     late = replace(host(), clock_offset_s=90.0)
     lax, strict = of_thresholds("lax", clock_offset_max_s=120), of_thresholds("strict", clock_offset_max_s=60)
     assert not clock_is_off(late, Policy((lax,)))
@@ -182,18 +182,18 @@ def test_the_least_deviation_of_a_clock_counts() -> None:
     assert clock_is_off(late, Policy((strict, lax)))
 
 
-def test_the_least_age_of_an_answer_counts() -> None:
+def test_smallest_age_limit_of_ocsp_responses_applies() -> None:
     lax, strict = of_thresholds("lax", ocsp_ageless_s=86400), of_thresholds("strict", ocsp_ageless_s=60)
     assert rules_of(Policy((lax, strict))) == rules_of(Policy((strict, lax))) == rules_of(Policy((strict,)))
 
 
-def test_the_order_in_which_is_asked_is_that_of_the_first_profile() -> None:
-    one, other = (of_thresholds(word, revocation_order=(word,)) for word in ("crl", "ocsp"))
-    assert rules_of(Policy((one, other))).order == ("crl", "ocsp")
-    assert rules_of(Policy((other, one))).order == ("ocsp", "crl")
+def test_revocation_order_is_that_of_the_first_profile() -> None:
+    crl_first, ocsp_first = (of_thresholds(word, revocation_order=(word,)) for word in ("crl", "ocsp"))
+    assert rules_of(Policy((crl_first, ocsp_first))).order == ("crl", "ocsp")
+    assert rules_of(Policy((ocsp_first, crl_first))).order == ("ocsp", "crl")
 
 
-def test_what_one_profile_does_not_exempt_is_asked_about() -> None:
+def test_certificate_that_one_profile_does_not_exempt_is_checked() -> None:
     seen = Seen(GOOD)
     lax, strict = of_thresholds("lax", revocation_exempt=limit(90)), of_thresholds("strict", revocation_exempt=())
     ends = [
@@ -217,16 +217,16 @@ SEEN = {
 JUDGES = (*tuple({case.check for case in CASES.values()}), test_chain.test_intermediates_keys_are_strong)
 
 
-@pytest.mark.parametrize(("one", "other"), PAIRS)
-def test_two_profiles_find_what_either_finds_and_name_who_does(one: str, other: str) -> None:
-    profiles = load_profile(one), load_profile(other)
+@pytest.mark.parametrize(("first", "second"), PAIRS)
+def test_two_profiles_together_find_what_each_finds_alone(first: str, second: str) -> None:
+    profiles = load_profile(first), load_profile(second)
     for name, seen in SEEN.items():
         for check in JUDGES:
             if "server" in check.__code__.co_varnames and seen.server is None:
                 continue
             mark = check_of(check)
             assert mark
-            own = [Policy((each,), is_named=True) for each in profiles if mark.id not in each.disabled]
+            own = [Policy((profile,), is_named=True) for profile in profiles if mark.id not in profile.disabled]
             alone = {policy.name for policy in own if isinstance(seen.judge(check, policy), Finding)}
             together = seen.judge(check, Policy(profiles, is_named=True).having(mark.id)) if own else None
             assert isinstance(together, Finding) == bool(alone), (name, mark.id, together)
@@ -235,35 +235,40 @@ def test_two_profiles_find_what_either_finds_and_name_who_does(one: str, other: 
                 assert set(together.policy.split("+")) <= alone, (name, mark.id)
 
 
-@pytest.mark.parametrize(("one", "other"), PAIRS)
-def test_of_two_profiles_the_highest_severity_counts_and_is_named(one: str, other: str) -> None:
-    profiles = [load_profile(one), load_profile(other)]
+@pytest.mark.parametrize(("first", "second"), PAIRS)
+def test_highest_severity_of_built_in_profiles_applies_and_is_named(first: str, second: str) -> None:
+    profiles = [load_profile(first), load_profile(second)]
     for check in {*profiles[0].severities, *profiles[1].severities}:
-        having = [each for each in profiles if check not in each.disabled]
-        severity, whose = Policy(tuple(profiles)).severity_of(check, Severity.MEDIUM)
+        enabled = [profile for profile in profiles if check not in profile.disabled]
+        severity, source = Policy(tuple(profiles)).severity_of(check, Severity.MEDIUM)
         assert severity is max(
-            (each.severities.get(check, Severity.MEDIUM) for each in having), key=lambda one: one.rank
+            (profile.severities.get(check, Severity.MEDIUM) for profile in enabled), key=lambda severity: severity.rank
         )
-        assert not whose or load_profile(whose).severities[check] is severity
+        assert not source or load_profile(source).severities[check] is severity
 
 
 @pytest.mark.parametrize("level", Severity)
 @pytest.mark.parametrize("other", Severity)
 @pytest.mark.parametrize("default", Severity)
-def test_the_highest_of_two_severities_counts(level: Severity, other: Severity, default: Severity) -> None:
-    one, two, silent = (Profile(name, name, LIMITS) for name in ("one", "two", "silent"))
-    one, two = replace(one, severities={"cert.expired": level}), replace(two, severities={"cert.expired": other})
+def test_highest_severity_of_two_profiles_or_the_default_applies(
+    level: Severity, other: Severity, default: Severity
+) -> None:
+    first, second, silent = (Profile(name, name, LIMITS) for name in ("one", "two", "silent"))
+    first, second = (
+        replace(first, severities={"cert.expired": level}),
+        replace(second, severities={"cert.expired": other}),
+    )
     highest = max(level, other, key=lambda severity: severity.rank)
-    for profiles in ((one, two), (two, one)):
-        severity, whose = Policy(profiles).severity_of("cert.expired", default)
-        assert (severity, {"one": level, "two": other}[whose]) == (highest, highest)
-    for profiles in ((one, silent), (silent, one)):  # who is silent gives the check's own
-        severity, whose = Policy(profiles).severity_of("cert.expired", default)
+    for profiles in ((first, second), (second, first)):
+        severity, source = Policy(profiles).severity_of("cert.expired", default)
+        assert (severity, {"one": level, "two": other}[source]) == (highest, highest)
+    for profiles in ((first, silent), (silent, first)):  # a profile without a severity leaves the default
+        severity, source = Policy(profiles).severity_of("cert.expired", default)
         assert severity is max(level, default, key=lambda severity: severity.rank)
-        assert whose == ("one" if level.rank >= default.rank else "")
+        assert source == ("one" if level.rank >= default.rank else "")
 
 
-def test_a_profile_that_disables_a_check_does_not_judge_by_it() -> None:
+def test_profile_that_disables_a_check_is_left_out_of_its_policy() -> None:
     strict = replace(of_thresholds("strict", rsa_bits_min=4096), disabled={"key.weak": "so"})
     strict = replace(strict, severities={"key.weak": Severity.CRITICAL})
     lax = of_thresholds("lax")
@@ -274,8 +279,8 @@ def test_a_profile_that_disables_a_check_does_not_judge_by_it() -> None:
     assert both.having("key.mismatch") is both
 
 
-def test_what_every_profile_disables_is_not_judged_and_says_why() -> None:
-    one, two = (replace(of_thresholds(name), disabled={"key.weak": f"{name} says so"}) for name in ("one", "two"))
-    assert not Policy((one, two)).applies("key.weak")
-    assert Policy((one, two)).why_not("key.weak") == "one says so; two says so"
-    assert Policy((one,)).severity_of("key.weak", Severity.HIGH) == (Severity.HIGH, "")
+def test_check_that_all_profiles_disable_does_not_apply_and_has_reasons() -> None:
+    first, second = (replace(of_thresholds(name), disabled={"key.weak": f"{name} says so"}) for name in ("one", "two"))
+    assert not Policy((first, second)).applies("key.weak")
+    assert Policy((first, second)).why_not("key.weak") == "one says so; two says so"
+    assert Policy((first,)).severity_of("key.weak", Severity.HIGH) == (Severity.HIGH, "")

@@ -1,4 +1,4 @@
-"""Policy profiles as data, and the policy that several of them make."""
+"""Tests of policy profiles: where each value comes from, inheritance, errors, and which policy applies."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def written(folder: Path, text: str, name: str = "corp.toml") -> str:
 
 
 @pytest.mark.parametrize("name", builtin_profiles())
-def test_every_value_of_every_profile_that_comes_along_has_a_source(name: str) -> None:
+def test_each_value_of_a_built_in_profile_has_a_source(name: str) -> None:
     profile = load_profile(name)
     given = {known for known in THRESHOLDS if getattr(profile.thresholds, known) != getattr(Thresholds(), known)}
     assert given <= set(profile.sources)
@@ -40,20 +40,20 @@ def test_every_value_of_every_profile_that_comes_along_has_a_source(name: str) -
 
 
 @pytest.mark.parametrize("name", builtin_profiles())
-def test_every_profile_that_comes_along_names_checks_that_there_are(name: str) -> None:
+def test_severities_and_notes_of_built_in_profile_are_of_known_checks(name: str) -> None:
     known = {mark.id for mark, _ in checks()}
     profile = load_profile(name)
     assert {*profile.severities, *profile.disabled, *profile.notes} <= known
 
 
-def test_a_profile_says_only_what_differs_from_the_one_it_extends() -> None:
+def test_profile_inherits_the_values_that_it_does_not_set() -> None:
     cpanel = load_profile("cpanel")
     assert (cpanel.thresholds.expiring_days_own, cpanel.thresholds.expiring_days) == (25, 3)
     assert cpanel.thresholds.rsa_bits_min == load_profile("webpki").thresholds.rsa_bits_min
     assert cpanel.sources["rsa_bits_min"] == "BR 6.1.5"
 
 
-def test_a_profile_of_the_users_own_extends_one_by_name(tmp_path: Path) -> None:
+def test_profile_of_the_user_extends_a_built_in_profile(tmp_path: Path) -> None:
     text = """
         extends = "webpki"
         source = "Corp PKI policy 3"
@@ -77,23 +77,23 @@ def test_a_profile_of_the_users_own_extends_one_by_name(tmp_path: Path) -> None:
     assert corp.disabled == {"cert.renewal-due": "our agent renews at its own time"}
 
 
-def test_the_panels_profile_remarks_where_its_rules_and_todays_world_differ(tmp_path: Path) -> None:
+def test_cpanel_profile_notes_rules_that_differ_from_current_practice(tmp_path: Path) -> None:
     notes = load_profile("cpanel").notes
-    told = " ".join(f"{one.current_practice} {one.source}" for one in notes.values())
-    assert all(word in told for word in ("47", "OCSP", "does not publish", "every address"))
-    assert all(one.legacy_rule.endswith(".") and one.current_practice.endswith(".") for one in notes.values())
+    text_of_notes = " ".join(f"{note.current_practice} {note.source}" for note in notes.values())
+    assert all(word in text_of_notes for word in ("47", "OCSP", "does not publish", "every address"))
+    assert all(note.legacy_rule.endswith(".") and note.current_practice.endswith(".") for note in notes.values())
     text = 'extends = "cpanel"\n[notes."cert.expired"]\nlegacy_rule = "a"\ncurrent_practice = "b"\nsource = "c"\n'
     assert load_profile(written(tmp_path, text)).notes == {**notes, "cert.expired": PolicyNote("a", "b", "c")}
     assert load_profile("webpki").notes == {}
 
 
-def test_a_profile_extends_another_file_beside_it(tmp_path: Path) -> None:
+def test_profile_extends_another_file_in_its_directory(tmp_path: Path) -> None:
     base = 'extends = "webpki"\nsource = "ours"\n[thresholds]\nrsa_bits_min = 4096\n'
     written(tmp_path, base, "base.toml")
     assert load_profile(written(tmp_path, 'extends = "base.toml"\n')).thresholds.rsa_bits_min == 4096
 
 
-def test_a_profile_that_extends_none_says_itself_what_it_admits(tmp_path: Path) -> None:
+def test_profile_without_a_parent_sets_every_required_threshold(tmp_path: Path) -> None:
     text = """
         source = "ours"
         [thresholds]
@@ -112,7 +112,7 @@ def test_a_profile_that_extends_none_says_itself_what_it_admits(tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "message"),
     [
         ("[threshold]\n", "corp.toml: unknown key 'threshold'; did you mean 'thresholds'?"),
         ("[thresholds]\nrsa_bit_min = 1\n", "[thresholds]: unknown key 'rsa_bit_min'; did you mean 'rsa_bits_min'?"),
@@ -158,10 +158,10 @@ def test_a_profile_that_extends_none_says_itself_what_it_admits(tmp_path: Path) 
         ("title =\nnot toml", "line 1: invalid value; in TOML a line is"),
     ],
 )
-def test_a_profile_that_cannot_be_used_says_what_is_wrong_and_where(tmp_path: Path, text: str, says: str) -> None:
+def test_error_in_a_profile_is_reported_with_its_place(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(BadProfile) as raised:
         load_profile(written(tmp_path, text))
-    assert says in str(raised.value)
+    assert message in str(raised.value)
 
 
 @pytest.mark.parametrize(
@@ -182,7 +182,7 @@ def test_a_profile_that_cannot_be_used_says_what_is_wrong_and_where(tmp_path: Pa
         ),
     ],
 )
-def test_profile_with_the_id_of_no_check_is_refused(tmp_path: Path, text: str, message: str) -> None:
+def test_profile_with_an_unknown_check_id_is_refused(tmp_path: Path, text: str, message: str) -> None:
     file = written(tmp_path, f'extends = "webpki"\nsource = "x"\n{text}')
     with pytest.raises(BadProfile) as raised:
         profile_named(file, Configuration())
@@ -196,12 +196,12 @@ def test_built_in_profile_names_only_checks_that_exist(name: str) -> None:
     require_checks(load_profile(name), check_ids())
 
 
-def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_missing_profile_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(BadProfile, match=r"none\.toml: No such file"):
         load_profile(str(tmp_path / "none.toml"))
 
 
-def test_an_unnamed_policy_follows_from_the_host_and_the_anchor() -> None:
+def test_default_policy_depends_on_panel_and_trust_anchor() -> None:
     assert choose_policy((), is_cpanel=True, is_private_pki=True).name == "cpanel"
     assert choose_policy((), is_cpanel=False, is_private_pki=False).name == "webpki"
     assert choose_policy((), is_cpanel=False, is_private_pki=True).name == "private-pki"
@@ -215,19 +215,19 @@ def test_named_policies_apply_to_every_endpoint() -> None:
     assert (policy.name, policy.is_named) == ("webpki+cpanel", True)
 
 
-def test_mozillas_intermediate_is_at_no_date_laxer_than_the_public_pki() -> None:
+def test_mozilla_profiles_allow_no_longer_validity_than_webpki() -> None:
     public = load_profile("webpki").thresholds.validity_max
     for name in ("mozilla-modern", "mozilla-intermediate"):
         own = load_profile(name).thresholds.validity_max
         for start in {limit.issued_from for limit in (*own, *public) if limit.issued_from >= own[0].issued_from}:
             in_force = [
-                max((one for one in limits if one.issued_from <= start), key=lambda one: one.issued_from)
+                max((limit for limit in limits if limit.issued_from <= start), key=lambda limit: limit.issued_from)
                 for limits in (own, public)
             ]
             assert in_force[0].days <= in_force[1].days, (name, start)
 
 
-def test_mozillas_modern_wants_elliptic_curves_and_tls13_alone() -> None:
+def test_mozilla_modern_requires_ec_keys_and_tls_1_3() -> None:
     modern, intermediate = (load_profile(f"mozilla-{name}").thresholds for name in ("modern", "intermediate"))
     assert (modern.key_kinds, intermediate.key_kinds) == (("EC",), ("EC", "RSA"))
     assert set(modern.protocols_forbidden) - set(intermediate.protocols_forbidden) == {"TLSv1.2"}
@@ -235,15 +235,15 @@ def test_mozillas_modern_wants_elliptic_curves_and_tls13_alone() -> None:
 
 
 @pytest.mark.parametrize("name", builtin_profiles())
-def test_the_page_of_policies_names_every_profile(name: str) -> None:
+def test_policies_page_names_each_built_in_profile(name: str) -> None:
     assert f"\n| `{name}` |" in page()
 
 
-def test_the_profile_and_the_waiver_on_the_page_of_policies_can_be_read(tmp_path: Path) -> None:
-    _, profile, waiver = re.findall(r"(?:^ {4}.*\n|^\n(?= {4}))+", page(), flags=re.MULTILINE)
+def test_examples_on_the_policies_page_are_valid(tmp_path: Path) -> None:
+    _, profile, waivers = re.findall(r"(?:^ {4}.*\n|^\n(?= {4}))+", page(), flags=re.MULTILINE)
     corp = load_profile(written(tmp_path, dedent(profile)))
     assert (corp.thresholds.rsa_bits_min, corp.sources["renewal_fraction"]) == (3072, "Corp PKI policy 4.1")
-    assert [one.owner for one in read_waivers(Path(written(tmp_path, dedent(waiver), "waivers.toml")))] == [
+    assert [waiver.owner for waiver in read_waivers(Path(written(tmp_path, dedent(waivers), "waivers.toml")))] == [
         "ops@example.com"
     ]
 

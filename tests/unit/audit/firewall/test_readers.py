@@ -1,4 +1,4 @@
-"""What nftables, iptables and csf list, read as they print it, and what the rules then come to."""
+"""Tests of the readers of nftables, iptables and csf: their output is read and gives the right verdicts."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def nft(*rules: list[dict[str, object]], more: tuple[dict[str, Any], ...] = (), 
         ([match(DPORT, 80), match(SADDR, OTHER)], False),
     ],
 )
-def test_each_match_of_nftables_means_what_it_says(conditions: list[dict[str, object]], holds: bool) -> None:  # noqa: FBT001 - a parameter
+def test_match_of_nftables_holds_as_documented(conditions: list[dict[str, object]], holds: bool) -> None:  # noqa: FBT001 - a parameter
     elements = ["91.199.212.132", {"elem": {"val": CA, "expires": 60}}]
     listed = {"set": {"family": "inet", "table": "filter", "name": "listed", "elem": elements}}
     accepting = read_nftables(nft([*conditions, {"accept": None}], more=(listed,)), ["eth0"])
@@ -104,16 +104,16 @@ def test_each_match_of_nftables_means_what_it_says(conditions: list[dict[str, ob
         {"fib": {}},
     ],
 )
-def test_what_is_not_known_of_nftables_may_hold_or_not(unknown: dict[str, object]) -> None:
+def test_unknown_match_of_nftables_makes_the_verdict_unknown(unknown: dict[str, object]) -> None:
     assert verdicts(read_nftables(nft([unknown, {"accept": None}]), ["eth0"]), CA) == ["unknown"]
 
 
-def test_with_several_interfaces_it_is_not_known_by_which_one_comes() -> None:
+def test_interface_of_packet_is_unknown_if_the_host_has_several() -> None:
     rule: list[dict[str, object]] = [match({"meta": {"key": "iifname"}}, "eth0"), {"accept": None}]
     assert verdicts(read_nftables(nft(rule), ["eth0", "eth1"]), CA) == ["unknown"]
 
 
-def test_a_map_of_verdicts_is_a_rule_for_each_of_its_elements() -> None:
+def test_verdict_map_becomes_one_rule_for_each_element() -> None:
     states = {"set": [["invalid", DROP], ["established", {"accept": None}]]}
     ports = {"set": [[{"set": [25, 80]}, {"jump": {"target": "web"}}], ["*", DROP]]}
     chain = {"chain": {"family": "inet", "table": "filter", "name": "web"}}
@@ -131,13 +131,13 @@ def test_a_map_of_verdicts_is_a_rule_for_each_of_its_elements() -> None:
     assert verdicts(unread, CA) == ["unknown"]
 
 
-def test_a_table_that_sleeps_and_a_chain_of_another_hook_refuse_nobody() -> None:
+def test_dormant_table_and_chain_of_another_hook_are_ignored() -> None:
     asleep = {"table": {"family": "inet", "name": "filter", "flags": ["dormant"]}}
     assert verdicts(read_nftables(nft([DROP], more=(asleep,))), CA) == ["accepted"]
     assert verdicts(read_nftables(nft([DROP]).replace('"hook": "input"', '"hook": "output"')), CA) == ["accepted"]
 
 
-def test_a_rule_of_nftables_is_told_in_about_its_own_words() -> None:
+def test_rule_of_nftables_is_shown_in_its_own_syntax() -> None:
     wide = {"set": ["192.0.2.1", "192.0.2.3", {"prefix": {"addr": "10.0.0.0", "len": 8}}, "192.0.2.9", "192.0.2.11"]}
     chains = read_nftables(nft([match(SADDR, wide, "!="), match(DPORT, 80), {"counter": None}, DROP], policy="accept"))
     assert judge_packet(Firewall(chains), packet(CA, 80)).because == (
@@ -152,7 +152,7 @@ ENDLESS = nft([DROP]).replace('"prio": 0', '"prio": Infinity')
 @pytest.mark.parametrize(
     "text", ["", "{}", '{"nftables": [{"rule": {}}]}', '{"nftables": 3}', "[]", "not json", ENDLESS]
 )
-def test_what_is_no_ruleset_is_refused(text: str) -> None:
+def test_text_that_is_not_a_ruleset_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"not a ruleset|Expecting"):
         read_nftables(text)
 
@@ -197,7 +197,7 @@ def saved(*rules: str, policy: str = "DROP", table: str = "filter") -> str:
         ('-m comment --comment "a -j DROP b"', True),
     ],
 )
-def test_each_option_of_iptables_means_what_it_says(options: str, holds: bool) -> None:  # noqa: FBT001 - a parameter
+def test_option_of_iptables_holds_as_documented(options: str, holds: bool) -> None:  # noqa: FBT001 - a parameter
     accepting = read_iptables(saved(f"INPUT {options} -j ACCEPT"), 4, ["eth0"])
     refusing = read_iptables(saved(f"INPUT {options} -j REJECT --reject-with x", policy="ACCEPT"), 4, ["eth0"])
     assert verdicts(accepting, CA) == ["accepted" if holds else "refused"]
@@ -207,38 +207,38 @@ def test_each_option_of_iptables_means_what_it_says(options: str, holds: bool) -
 @pytest.mark.parametrize(
     "options", ["-m set --match-set cc_us src", "-m geoip --src-cc DE,US", "-m recent --rcheck", "-m string --algo bm"]
 )
-def test_what_is_not_known_of_iptables_may_hold_or_not(options: str) -> None:
+def test_unknown_match_of_iptables_makes_the_verdict_unknown(options: str) -> None:
     assert verdicts(read_iptables(saved(f"INPUT {options} -j ACCEPT"), 4), CA) == ["unknown"]
 
 
-def test_chains_of_iptables_are_jumped_to_and_what_only_marks_or_logs_changes_nothing() -> None:
+def test_jumps_of_iptables_are_followed_and_log_rules_are_ignored() -> None:
     text = saved("INPUT -j LOG --log-prefix x", "INPUT -j own", "own -s 178.255.81.12/32 -j ACCEPT", "own -j RETURN")
     chains = read_iptables(text, 4)
     assert verdicts(chains, CA, OTHER, SIX) == ["accepted", "refused", "accepted"]
     assert verdicts(read_iptables(saved("INPUT -g own", "own -j DROP", policy="ACCEPT"), 4), CA) == ["refused"]
 
 
-def test_what_is_sent_elsewhere_by_iptables_is_not_known() -> None:
+def test_redirect_of_iptables_makes_the_verdict_unknown() -> None:
     text = saved("PREROUTING -p tcp --dport 80 -j REDIRECT --to-ports 8080", table="nat", policy="ACCEPT")
     text = text.replace(":INPUT", ":PREROUTING")
     assert verdicts(read_iptables(text, 4), CA) == ["unknown"]
     assert verdicts(read_iptables(text, 4), CA, port=443) == ["accepted"]
 
 
-def test_the_rule_of_iptables_that_refuses_is_numbered_as_iptables_does() -> None:
+def test_refusing_rule_of_iptables_has_the_number_that_iptables_prints() -> None:
     chains = read_iptables(saved("INPUT -i lo -j ACCEPT", "INPUT -s 178.255.81.12/32 -j DROP"), 4)
     because = judge_packet(Firewall(chains), packet(CA, 80)).because
     assert because == "iptables, table filter, chain INPUT, rule 2: -s 178.255.81.12/32 -j DROP"
 
 
 @pytest.mark.parametrize("text", ["Fatal: can't open lock file", "*filter\n-A INPUT -j DROP\n"])
-def test_what_is_no_output_of_iptables_is_refused(text: str) -> None:
+def test_text_that_is_not_output_of_iptables_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"not output|not declared"):
         read_iptables(text, 4)
 
 
 def csf(*lines: str, **settings: str) -> str:
-    """Return csf's files as they are told."""
+    """Return csf's files as the host prints them."""
     conf = [f'/etc/csf/csf.conf: {name} = "{value}"' for name, value in settings.items()]
     return "\n".join([*conf, *lines])
 
@@ -259,11 +259,11 @@ def csf(*lines: str, **settings: str) -> str:
         ("", ["accepted", "accepted"]),
     ],
 )
-def test_csf_does_what_its_files_say(text: str, expected: list[str]) -> None:
+def test_files_of_csf_give_the_verdict(text: str, expected: list[str]) -> None:
     assert verdicts(read_csf(text), CA, OTHER) == expected
 
 
-def test_csf_filters_ipv6_only_where_it_is_told_to() -> None:
+def test_csf_filters_ipv6_only_if_it_is_enabled() -> None:
     assert verdicts(read_csf(csf(TCP_IN="80", TCP6_IN="443")), SIX) == ["accepted"]
     assert verdicts(read_csf(csf(TCP_IN="80", TCP6_IN="443", IPV6="1")), SIX) == ["refused"]
 
@@ -278,7 +278,7 @@ def test_csf_filters_ipv6_only_where_it_is_told_to() -> None:
          ('CC_ALLOW_PORTS = "DE" in /etc/csf/csf.conf',)),
     ],
 )  # fmt: skip
-def test_the_settings_by_which_only_some_countries_get_through_are_told(text: str, expected: tuple[str, ...]) -> None:
+def test_settings_of_csf_that_limit_countries_are_named(text: str, expected: tuple[str, ...]) -> None:
     assert read_countries(text) == expected
 
 
@@ -314,12 +314,12 @@ def mutated(value: Any, dice: random.Random) -> Any:  # noqa: ANN401 - any JSON 
     if dice.random() < 0.02:
         return dice.choice(ODD)
     if isinstance(value, dict):
-        return {key: mutated(one, dice) for key, one in value.items() if dice.random() > 0.01}
-    return [mutated(one, dice) for one in value] if isinstance(value, list) else value
+        return {key: mutated(member, dice) for key, member in value.items() if dice.random() > 0.01}
+    return [mutated(item, dice) for item in value] if isinstance(value, list) else value
 
 
 @pytest.mark.parametrize("part", range(4))
-def test_a_ruleset_that_was_tampered_with_is_read_or_refused_and_never_breaks_us(part: int) -> None:
+def test_mutated_ruleset_of_nftables_is_read_or_refused(part: int) -> None:
     dice, read = random.Random(part), 0  # noqa: S311 - mutations of a test
     for _ in range(400):
         text = json.dumps(mutated(json.loads(WHOLE), dice))
@@ -339,14 +339,16 @@ LINES = saved(
 
 
 @pytest.mark.parametrize("part", range(4))
-def test_lines_of_iptables_that_were_tampered_with_are_read_or_refused_and_never_break_us(part: int) -> None:
+def test_mutated_output_of_iptables_is_read_or_refused(part: int) -> None:
     dice, read = random.Random(part), 0  # noqa: S311 - mutations of a test
     for _ in range(400):
-        letters = list(LINES)
+        characters = list(LINES)
         for _ in range(dice.randint(1, 4)):
-            letters[dice.randrange(len(letters))] = dice.choice(["", " ", "\n", "-", '"', "!", ":", "*", "A", "\\"])
+            characters[dice.randrange(len(characters))] = dice.choice(
+                ["", " ", "\n", "-", '"', "!", ":", "*", "A", "\\"]
+            )
         try:
-            chains = read_iptables("".join(letters), 4, ["eth0"])
+            chains = read_iptables("".join(characters), 4, ["eth0"])
         except ValueError:
             continue
         read += 1

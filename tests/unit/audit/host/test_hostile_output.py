@@ -1,4 +1,4 @@
-"""Whatever a host prints where something else is expected: a host that lies, or a disk that is full, stops no audit."""
+"""Tests of hostile output of a host: no section with other text than expected stops the audit."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from audit.json_codec import to_json
 from audit.services.model import Section
-from tests.support.scripted_host import ask
+from tests.support.scripted_host import inspect_answers
 from tests.unit.audit.host.test_cpanel_layout import ANSWERS, FILES
 
 GARBAGE: Final = (
@@ -30,17 +30,17 @@ GOOD: Final = {
 
 
 @pytest.mark.parametrize("name", sorted(GOOD))
-def test_no_section_of_an_answer_stops_the_audit_whatever_is_in_it(name: str) -> None:
+def test_section_with_unexpected_text_does_not_stop_the_audit(name: str) -> None:
     for section in (Section("x", 1), Section("x", None), *map(Section, GARBAGE)):
-        observation, targets = ask({**GOOD, name: section})
+        observation, targets = inspect_answers({**GOOD, name: section})
         assert observation.server, section
-        assert all(0 < one.endpoint.port < 65_536 for one in targets), section
+        assert all(0 < target.endpoint.port < 65_536 for target in targets), section
         to_json(observation)
 
 
 @pytest.mark.parametrize(
     "name", ["nobody#1.words", "exim#99999999999999999999.words", "#1.x", "cpanel.", "cpanel.#0.x"]
 )
-def test_a_section_that_nobody_asked_for_is_passed_over(name: str) -> None:
-    plain, seen = ask(GOOD), ask({**GOOD, name: Section("x")})
-    assert [one.endpoint for one in seen[1]] == [one.endpoint for one in plain[1]]
+def test_unexpected_section_is_ignored(name: str) -> None:
+    plain, seen = inspect_answers(GOOD), inspect_answers({**GOOD, name: Section("x")})
+    assert [target.endpoint for target in seen[1]] == [target.endpoint for target in plain[1]]

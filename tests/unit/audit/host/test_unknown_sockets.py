@@ -1,4 +1,4 @@
-"""Sockets of no known service: how many are tried for TLS, and what is said of the others."""
+"""Tests of sockets of unknown services: how many are tried for TLS, and what is reported of the others."""
 
 from __future__ import annotations
 

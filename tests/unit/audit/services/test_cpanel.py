@@ -153,7 +153,7 @@ def test_no_service_is_expected_at_port_of_another() -> None:
         ("/var/www/html\n/usr/local/apache/htdocs", "/var/www/html"),
     ],
 )
-def test_the_generations_of_easyapache_are_told_apart(there: str, folder: str) -> None:
+def test_easyapache_3_and_4_are_distinguished(there: str, folder: str) -> None:
     panel_sites = websites(at(80, there=there), HOST, ())
     assert docroot_of(panel_sites, HOST) == Docroot(folder)
     assert docroot_of(panel_sites, "www.example.com") != Docroot(folder)

@@ -149,7 +149,7 @@ def test_variable_outside_of_double_quotes_is_text() -> None:
         ("", ()),
     ],
 )
-def test_words_are_those_of_haproxy(text: str, words: tuple[str, ...]) -> None:
+def test_line_is_split_into_words_as_haproxy_splits_it(text: str, words: tuple[str, ...]) -> None:
     assert split_words(text, {}, is_complete=True) == words
 
 

@@ -1,4 +1,4 @@
-"""Which website answers for a name: nginx's rule, apache's rule, and the user's word before both."""
+"""Tests of which website serves a name: the rules of nginx and apache, and the declaration of the user before both."""
 
 from __future__ import annotations
 
@@ -48,16 +48,16 @@ NAMES = [
         ("www.b.example", "/short"),
     ],
 )
-def test_the_best_name_is_exact_then_the_longest_wildcard_in_front_then_at_the_end(name: str, expected: str) -> None:
+def test_nginx_prefers_exact_name_then_leading_then_trailing_wildcard(name: str, expected: str) -> None:
     assert folder(NAMES, name) == expected
 
 
-def test_a_name_left_to_an_expression_is_not_guessed_and_without_one_the_default_answers() -> None:
-    assert "by the name '^shop' is known only at run time" in folder(NAMES, "nobodys.test")
-    assert folder([one for one in NAMES if one.docroot != Docroot("/regex")], "nobodys.test") == "/default"
+def test_regular_expression_is_not_guessed_and_default_serves_otherwise() -> None:
+    assert "by the name '^shop' is known only at run time" in folder(NAMES, "other.test")
+    assert folder([website for website in NAMES if website.docroot != Docroot("/regex")], "other.test") == "/default"
 
 
-def test_of_two_with_one_name_the_first_answers() -> None:
+def test_first_website_with_the_name_serves() -> None:
     assert folder([site("/a", "a.example"), site("/b", "a.example")], "a.example") == "/a"
 
 
@@ -73,23 +73,23 @@ APACHE = [
     [
         ("b.example", "/wild"),
         ("wxw.test", "/wild"),
-        ("nobodys.test", "/first"),
+        ("other.test", "/first"),
         ("a.test", "/first"),
         ("x.y.example", "/wild"),
     ],
 )
-def test_the_first_that_has_the_name_answers_else_the_first_of_all(name: str, expected: str) -> None:
+def test_apache_uses_first_website_with_the_name_else_the_first_website(name: str, expected: str) -> None:
     assert folder(APACHE, name) == expected
 
 
-def test_one_that_may_have_the_name_leaves_open_what_comes_after_it_and_nothing_before() -> None:
+def test_website_with_unknown_name_makes_only_later_websites_unknown() -> None:
     macro = site("/m", "~${site}", rule="first")
     assert "'${site}'" in folder([APACHE[0], macro, *APACHE[1:]], "b.example")
     assert folder([*APACHE, macro], "b.example") == "/wild"
-    assert "'${site}'" in folder([*APACHE, macro], "nobodys.test")
+    assert "'${site}'" in folder([*APACHE, macro], "other.test")
 
 
-def test_a_socket_of_one_address_is_asked_before_one_of_all() -> None:
+def test_socket_of_one_address_precedes_wildcard_socket() -> None:
     sites = [
         site("/all", "a.example", default=True),
         site("/one", "b.example", at=("192.0.2.7",), default=True),
@@ -101,7 +101,7 @@ def test_a_socket_of_one_address_is_asked_before_one_of_all() -> None:
     assert folder(sites[:2], "a.example", "2001:db8::1") == "no known web server listens at 2001:db8::1"
 
 
-def test_without_an_address_those_count_where_the_name_is_known_and_loopback_only_where_it_is_all() -> None:
+def test_without_an_address_loopback_is_used_only_if_it_is_alone() -> None:
     by_name = [site("/a", "a.example", at=("192.0.2.1",)), site("/b", default=True)]
     assert folder(by_name, "a.example") == "/a"
     assert folder(by_name, "b.example") == "no website of nginx is configured there for b.example"
@@ -110,7 +110,7 @@ def test_without_an_address_those_count_where_the_name_is_known_and_loopback_onl
     assert folder([loopback], "a.example") == "/inside"
 
 
-def test_several_folders_at_several_addresses_are_said_not_chosen() -> None:
+def test_different_folders_by_address_are_reported() -> None:
     sites = [site("/a", "a.example"), site("/b", "a.example", at=V6)]
     assert folder(sites, "a.example").startswith("the folder depends on the address: /a/.well-known/")
     away = Website(
@@ -119,22 +119,22 @@ def test_several_folders_at_several_addresses_are_said_not_chosen() -> None:
     assert folder([sites[0], away], "a.example") == away.why
 
 
-def test_the_users_word_comes_first_at_every_port_and_for_its_names_alone() -> None:
+def test_declared_website_serves_its_names_at_every_port() -> None:
     declared = Website("gateway", "declared", 0, names=("a.example",), docroot=Docroot("/declared"))
     assert folder([site("/a", "a.example", default=True), declared], "A.example") == "/declared"
     assert folder([site("/a", "a.example", default=True), declared], "b.example") == "/a"
 
 
-def test_only_the_port_that_is_asked_counts() -> None:
+def test_websites_at_other_ports_are_ignored() -> None:
     assert docroot_of([site("/a", "a.example")], "a.example", 8080) == "no known web server listens on port 8080"
     assert docroot_of([], "a.example") == "no known web server listens on port 80"
 
 
-def test_two_services_configured_for_one_socket_are_not_chosen_between() -> None:
+def test_two_services_at_one_socket_are_reported() -> None:
     both = [site("/a", "a.example"), site("/b", "a.example", rule="first")]
     assert folder(both, "a.example") == "nginx, apache are configured for one address and port"
 
 
-def test_a_pattern_of_many_wildcards_is_compared_in_no_time() -> None:
+def test_pattern_of_many_wildcards_is_compared_quickly() -> None:
     hostile = site("/h", "*a" * 200 + "b", rule="first")
     assert folder([APACHE[0], hostile], "a" * 240 + ".example") == "/first"
