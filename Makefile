@@ -59,7 +59,7 @@ matrix-crash: $(INSTALLED)
 matrix-debian: $(INSTALLED)
 	@SSLAUDIT_TEST_RELEASES=debian13 $(BUILD_OVERLAYS)
 	SSLAUDIT_TEST_RELEASES=debian13 $(PYTHON) -m pytest -n 2 $(addprefix tests/system/hosts/,test_systemd_host.py \
-	    $(call OF_SIZE,,test_systemd_units.py test_unit_trust.py))
+	    $(call OF_SIZE,,test_haproxy_unit.py test_systemd_units.py test_unit_trust.py))
 
 # Mutants of certificates, CRLs and OCSP responses.
 matrix-fuzz: $(INSTALLED)

@@ -30,7 +30,7 @@ _SYSTEMD_HOST: Final = (
     *(*_TOOLS, "dbus", "libpam-systemd", "systemd", "systemd-sysv"),
     *("apache2", "dovecot-imapd", "haproxy", "nginx-light"),
 )
-SUITES: Final = {"debian12": "bookworm", "debian13": "trixie", "sid": "sid"}
+_SUITES: Final = {"debian12": "bookworm", "debian13": "trixie", "sid": "sid"}
 """Layers that are a whole Debian release of their own instead of an addition to this machine's."""
 RELEASES: Final = tuple(os.environ.get("SSLAUDIT_TEST_RELEASES", "debian12").split())
 """The releases that hosts with a systemd run in a test run; `make test-matrix PART=debian` runs the newer one."""
@@ -50,7 +50,7 @@ PACKAGES: Final[dict[str, tuple[str, ...]]] = {
     "sid": (*_SYSTEMD_HOST, "python3-venv"),
 }
 """What is installed in each overlay; packages that exclude one another are in different ones."""
-NEEDED: Final = tuple(name for name in PACKAGES if name not in SUITES or name in RELEASES)
+NEEDED: Final = tuple(name for name in PACKAGES if name not in _SUITES or name in RELEASES)
 """The overlays that the tests of this run need; the matrix builds those of its parts."""
 
 
@@ -73,7 +73,7 @@ class Layer:
     @property
     def build_text(self) -> str:
         """The shell text that builds the layer."""
-        return roots.BOOTSTRAP if self.name in SUITES else roots.BUILD
+        return roots.BOOTSTRAP if self.name in _SUITES else roots.BUILD
 
     @property
     def recipe(self) -> str:
@@ -131,7 +131,7 @@ def _build(layer: Layer) -> None:
     for part in ("upper", "work", "root"):
         (layer.folder / part).mkdir()
     recipe = layer.recipe
-    suite = [SUITES[layer.name]] if layer.name in SUITES else []
+    suite = [_SUITES[layer.name]] if layer.name in _SUITES else []
     with (layer.folder / "build.log").open("wb") as log:
         # In a process namespace of its own apt and all it started end with us.
         done = subprocess.run(

@@ -19,7 +19,7 @@ from tests.support.hosts.audit_run import audit, trust
 from tests.support.hosts.fleet import Watch, leaf_of
 from tests.support.hosts.host import Host, HostFile, connect, name_hosts, running_host
 from tests.support.hosts.openssl_client import served, wait_until
-from tests.support.hosts.overlay import SUITES
+from tests.support.hosts.overlay import RELEASES
 from tests.support.hosts.pki import Authority, Credential
 from tests.support.hosts.systemd_host import running_systemd_host
 from tests.support.remediate.folder_services import target
@@ -54,7 +54,7 @@ class Edge:
     has_stores: bool
 
 
-@pytest.fixture(scope="module", params=SUITES)
+@pytest.fixture(scope="module", params=RELEASES)
 def edge(request: pytest.FixtureRequest, overlays: None, authority: Authority) -> Iterator[Edge]:  # noqa: ARG001 - overlays skips or fails first
     old, stored, has_stores = authority.issue(WEB1), authority.issue(STORED), request.param != "debian12"
     with running_host("main", "auditor.example.test") as auditor, running_systemd_host(request.param, WEB1) as host:
