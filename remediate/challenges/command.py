@@ -34,7 +34,7 @@ class CommandSolver:
         return self._call(f"remove the challenge {challenge}", self.clean_up_arguments, challenge)
 
     def location(self, challenge: Challenge, where: ChallengeDirectory | None) -> str:
-        """Return the name of the solver, because only its program knows the place."""
+        """Return the name of the solver, because only its program has the place."""
         del challenge, where
         return f"[solver.{self.name}]"
 

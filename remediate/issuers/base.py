@@ -146,7 +146,7 @@ class Issuer(Protocol):
         """Return the order as it is now, with its authorizations."""
 
     def accept(self, challenge: Challenge) -> IssuerFault | None:
-        """Tell the issuer that a challenge is presented, so that it looks; it may be told several times."""
+        """Request the validation of a challenge that is presented; this may be repeated."""
 
     def finalize(self, order: Order, csr: Csr) -> Order | IssuerFault:
         """Request the certificate of an order that is ready."""

@@ -14,8 +14,8 @@ AuthorizationStatus = Literal["pending", "valid", "invalid", "deactivated", "exp
 class Challenge:
     """A way to show control over an identifier: present `content` where the type of the challenge says.
 
-    `token` names what is presented, such as a file or a DNS record. `url` is where the issuer is told that it is
-    presented; it is empty if the issuer looks by itself.
+    `token` names what is presented, such as a file or a DNS record. `url` is where its validation is requested; it is
+    empty if the issuer validates without a request.
     """
 
     type: str

@@ -19,7 +19,7 @@ from remediate.model.causes import Cause
 
 
 def present_challenges(context: CaseContext, order: Order) -> None:
-    """Present a challenge of each pending authorization, once in a run, and tell the issuer; raises StepBlocked.
+    """Present a challenge of each pending authorization, once in a run, and accept it; raises StepBlocked.
 
     Nothing is presented if an authorization has no challenge that a solver solves.
     """
