@@ -49,7 +49,7 @@ def collected(store: Issuer, order: OrderRequest) -> Order:
     return answer
 
 
-def test_the_store_issues_nothing_without_a_proof(lab: Lab, store: Issuer) -> None:
+def test_store_issues_nothing_without_a_token(lab: Lab, store: Issuer) -> None:
     order = collected(store, request("expired.lab.test"))
     assert order.status == "pending"
     assert "HTTP 404" in order.message
@@ -57,7 +57,7 @@ def test_the_store_issues_nothing_without_a_proof(lab: Lab, store: Issuer) -> No
     assert [one["names"] for one in ordered] == [["expired.lab.test"]]
 
 
-def test_the_store_issues_for_names_whose_proof_it_finds(lab: Lab, store: Issuer, configuration: Configuration) -> None:
+def test_store_issues_for_names_with_a_valid_token(lab: Lab, store: Issuer, configuration: Configuration) -> None:
     wanted = request("wrong-name.lab.test", "other-wrong-name.lab.test")
     docroot, challenge = Path(str(configuration.service[0].docroot)), challenge_of(wanted)
     proof = docroot / challenge.path.lstrip("/")
@@ -73,7 +73,7 @@ def test_the_store_issues_for_names_whose_proof_it_finds(lab: Lab, store: Issuer
     issuer.verify_directly_issued_by(x509.load_pem_x509_certificate(Path(lab.trust).read_bytes()))
 
 
-def test_the_store_finds_no_proof_for_a_name_that_leads_nowhere(store: Issuer) -> None:
+def test_store_finds_no_token_for_a_name_without_an_address(store: Issuer) -> None:
     order = collected(store, request("nxdomain.lab.test"))
     assert (order.status, "nxdomain.lab.test: no address" in order.message) == ("pending", True)
 
@@ -89,7 +89,7 @@ def test_each_email_is_stored_as_a_file(lab: Lab, configuration: Configuration) 
     assert {message["X-Recipients"] for message in messages} == {"b@lab.test"}
 
 
-def test_a_leaf_says_where_its_issuer_is_published(configuration: Configuration) -> None:
+def test_leaf_has_the_url_of_its_issuers_certificate(configuration: Configuration) -> None:
     service = next(one for one in configuration.service if one.name == "intermediate-ends")
     leaf, ending = x509.load_pem_x509_certificates(Path(service.certificate).read_bytes())
     (access,) = leaf.extensions.get_extension_for_class(x509.AuthorityInformationAccess).value

@@ -79,13 +79,15 @@ class Imap(imaplib.IMAP4):
 
 
 @pytest.mark.parametrize("label", ["www", "service", "second-name", "rsa", "wildcard", "short-lived", "tls12"])
-def test_a_sound_endpoint_is_accepted_by_a_client_that_verifies(lab: Lab, trusting: ssl.SSLContext, label: str) -> None:
+def test_endpoint_without_a_fault_is_accepted_by_a_verifying_client(
+    lab: Lab, trusting: ssl.SSLContext, label: str
+) -> None:
     with shake_hands(find(lab, label), trusting) as connection:
         assert connection.version() in ("TLSv1.2", "TLSv1.3")
 
 
 @pytest.mark.parametrize("label", ["imap", "imaps"])
-def test_imaplib_logs_in_and_lists(lab: Lab, trusting: ssl.SSLContext, label: str) -> None:
+def test_imaplib_logs_in_and_lists_folders(lab: Lab, trusting: ssl.SSLContext, label: str) -> None:
     client = Imap(find(lab, label), trusting)
     if label == "imap":
         assert client.starttls(trusting)[0] == "OK"
@@ -95,7 +97,7 @@ def test_imaplib_logs_in_and_lists(lab: Lab, trusting: ssl.SSLContext, label: st
     assert client.logout()[0] == "BYE"
 
 
-def test_poplib_upgrades_logs_in_and_counts(lab: Lab, trusting: ssl.SSLContext) -> None:
+def test_poplib_starts_tls_logs_in_and_counts_messages(lab: Lab, trusting: ssl.SSLContext) -> None:
     endpoint = find(lab, "pop")
     client = poplib.POP3(endpoint.connect_to, endpoint.port, timeout=5)
     client.host = endpoint.name  # the name it verifies
@@ -106,7 +108,7 @@ def test_poplib_upgrades_logs_in_and_counts(lab: Lab, trusting: ssl.SSLContext) 
     assert client.quit().startswith(b"+OK")
 
 
-def test_smtplib_upgrades_and_delivers(lab: Lab, trusting: ssl.SSLContext) -> None:
+def test_smtplib_starts_tls_and_delivers_a_message(lab: Lab, trusting: ssl.SSLContext) -> None:
     endpoint = find(lab, "mx")
     with smtplib.SMTP(endpoint.connect_to, endpoint.port, timeout=5) as client:
         client._host = endpoint.name  # type: ignore[attr-defined]  # the name it verifies
@@ -114,7 +116,7 @@ def test_smtplib_upgrades_and_delivers(lab: Lab, trusting: ssl.SSLContext) -> No
         assert client.sendmail("a@lab.test", ["b@lab.test"], "Subject: x\n\nbody\n.\n") == {}
 
 
-def test_ftplib_protects_control_and_data(lab: Lab, trusting: ssl.SSLContext) -> None:
+def test_ftplib_protects_control_and_data_connections(lab: Lab, trusting: ssl.SSLContext) -> None:
     endpoint = find(lab, "ftp")
     client = ftplib.FTP_TLS(context=trusting, timeout=5)  # noqa: S321 - to see that it works
     client.connect(endpoint.connect_to, endpoint.port)
@@ -129,7 +131,7 @@ def test_ftplib_protects_control_and_data(lab: Lab, trusting: ssl.SSLContext) ->
 
 @pytest.mark.skipif(not shutil.which("curl"), reason="curl is not installed")
 @pytest.mark.parametrize("label", ["www", "submission", "mx", "imap", "imaps", "pop", "pops", "ftp", "ftps"])
-def test_curl_verifies_and_goes_through_with_it(lab: Lab, label: str) -> None:
+def test_curl_verifies_the_certificate_and_completes_the_protocol(lab: Lab, label: str) -> None:
     endpoint = find(lab, label)
     url = f"{endpoint.scheme}://{endpoint.name}:{endpoint.port}/"
     place = f"{endpoint.name}:{endpoint.port}:{endpoint.connect_to}"
@@ -154,7 +156,7 @@ def test_curl_verifies_and_goes_through_with_it(lab: Lab, label: str) -> None:
         ("rsa-1024", "EE certificate key too weak"),
     ],
 )
-def test_openssl_refuses_a_planted_fault_for_its_reason(
+def test_openssl_refuses_a_planted_fault_with_its_reason(
     lab: Lab, trusting: ssl.SSLContext, label: str, complaint: str
 ) -> None:
     with pytest.raises(ssl.SSLCertVerificationError, match=complaint):
@@ -174,16 +176,16 @@ def newest_old_protocol(endpoint: Endpoint) -> str:
 
 
 @pytest.mark.parametrize("label", ["tls10", "tls11"])
-def test_an_old_protocol_is_spoken_where_it_is_planted(lab: Lab, label: str) -> None:
+def test_old_protocol_version_is_accepted_where_it_is_planted(lab: Lab, label: str) -> None:
     assert newest_old_protocol(find(lab, label)) == "TLSv1.1"
 
 
-def test_an_old_protocol_is_spoken_nowhere_else(lab: Lab) -> None:
+def test_old_protocol_version_is_refused_everywhere_else(lab: Lab) -> None:
     with pytest.raises(SSL.Error):
         newest_old_protocol(find(lab, "www"))
 
 
-def test_a_closed_port_refuses(lab: Lab) -> None:
+def test_closed_port_refuses_connections(lab: Lab) -> None:
     endpoint = find(lab, "closed-port")
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection((endpoint.connect_to, endpoint.port), timeout=5)
@@ -203,13 +205,13 @@ def test_a_closed_port_refuses(lab: Lab) -> None:
     ],
 )
 @pytest.mark.parametrize("ask", [dns.query.udp, dns.query.tcp])
-def test_the_name_server_answers(lab: Lab, name: str, rcode: int, addresses: list[str], ask: Ask) -> None:
+def test_name_server_responds(lab: Lab, name: str, rcode: int, addresses: list[str], ask: Ask) -> None:
     query = dns.message.make_query(f"{name}.lab.test", "A")
     response = ask(query, "127.0.0.1", port=name_server_port(lab), timeout=5)
     assert response.rcode() == rcode
     assert sorted(str(record) for answer in response.answer for record in answer) == addresses
 
 
-def test_the_name_server_is_silent_about_one_name(lab: Lab) -> None:
+def test_name_server_sends_no_response_for_one_name(lab: Lab) -> None:
     with pytest.raises(dns.exception.Timeout):
         dns.query.udp(dns.message.make_query(SILENT, "A"), "127.0.0.1", port=name_server_port(lab), timeout=0.3)

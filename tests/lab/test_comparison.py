@@ -26,13 +26,13 @@ def expired(phase: str, verdict: str, remedy: str = "reissue") -> dict[str, obje
     return row("a", "cert.expired", verdict, remedy, phase=phase)
 
 
-def test_what_is_planted_and_found_is_exact() -> None:
+def test_planted_fault_that_is_found_is_exact() -> None:
     comparison = compare({"a": ["cert.expired"]}, [expired("before", "fail"), row("b", "cert.expired", "pass")])
     assert comparison.is_exact
     assert comparison.sound == 1
 
 
-def test_what_is_planted_and_not_found_is_missed() -> None:
+def test_planted_fault_that_is_not_found_is_missed() -> None:
     comparison = compare({"a": ["cert.expired"]}, [expired("before", "pass")])
     assert (comparison.is_exact, comparison.missed) == (False, (("a", "cert.expired"),))
     assert "MISSED  cert.expired  a" in list(tell(comparison))
@@ -40,35 +40,33 @@ def test_what_is_planted_and_not_found_is_missed() -> None:
 
 @pytest.mark.parametrize("verdict", ["fail", "inconclusive", "error"])
 @pytest.mark.parametrize("phase", ["before", "after"])
-def test_what_is_found_and_not_planted_is_unexpected(verdict: str, phase: str) -> None:
+def test_finding_that_is_not_planted_is_unexpected(verdict: str, phase: str) -> None:
     comparison = compare({}, [row("a", "key.weak", verdict, phase=phase)])
     assert (comparison.is_exact, comparison.unexpected) == (False, (("a", "key.weak"),))
     assert "UNEXPECTED  key.weak  a" in list(tell(comparison))
 
 
-def test_what_follows_from_another_finding_is_no_finding_of_its_own() -> None:
+def test_consequence_of_another_finding_is_not_counted() -> None:
     results = [row("a", "svc.unreachable", "fail"), row("a", "key.weak", "inconclusive", because="svc.unreachable")]
     assert compare({"a": ["svc.unreachable"]}, results).is_exact
 
 
 @pytest.mark.parametrize("remedy", ["reissue", "rekey", "rechain", "reload", "host"])
-def test_what_passes_after_the_repair_is_repaired(remedy: str) -> None:
+def test_finding_that_passes_after_the_repair_is_repaired(remedy: str) -> None:
     comparison = compare({"a": ["cert.expired"]}, [expired("before", "fail", remedy), expired("after", "pass", remedy)])
     assert (comparison.repaired, comparison.is_whole) == ((("a", "cert.expired"),), True)
 
 
 @pytest.mark.parametrize("remedy", ["reissue", "rekey", "rechain", "reload"])
 @pytest.mark.parametrize("after", [[], [expired("after", "fail")], [expired("after", "inconclusive")]])
-def test_what_has_a_repair_of_ours_and_does_not_pass_after_it_is_not_repaired(
-    remedy: str, after: list[dict[str, object]]
-) -> None:
+def test_finding_that_fails_after_the_repair_is_unrepaired(remedy: str, after: list[dict[str, object]]) -> None:
     comparison = compare({"a": ["cert.expired"]}, [expired("before", "fail", remedy), *after])
     assert (comparison.is_exact, comparison.is_whole) == (True, False)
     assert "NOT REPAIRED  cert.expired  a" in list(tell(comparison))
 
 
 @pytest.mark.parametrize("remedy", ["configure", "dns", "manual", "host"])
-def test_what_has_none_is_left(remedy: str) -> None:
+def test_finding_without_a_repair_is_left(remedy: str) -> None:
     comparison = compare({"a": ["cert.expired"]}, [expired("before", "fail", remedy)])
     assert (comparison.left, comparison.is_whole) == ((("a", "cert.expired"),), True)
     assert list(tell(comparison)) == [
@@ -77,7 +75,7 @@ def test_what_has_none_is_left(remedy: str) -> None:
     ]
 
 
-def test_the_last_line_counts() -> None:
+def test_last_line_has_the_counts() -> None:
     results = [expired("before", "fail"), expired("after", "pass"), row("b", "svc.plaintext", "fail", "configure")]
     assert summed_up(compare({"a": ["cert.expired"], "b": ["svc.plaintext"]}, [*results, row("c", "x.y", "pass")])) == (
         "2 of 2 planted faults found, 0 other findings; 1 repaired, 0 repairs failed, 1 explained; "

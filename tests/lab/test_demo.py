@@ -45,7 +45,7 @@ def repaired(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Repaired]:
         yield Repaired(folder, lab, read_results(folder / "results.jsonl"))
 
 
-def test_the_planted_faults_and_no_others_are_found_and_all_that_can_be_is_repaired(repaired: Repaired) -> None:
+def test_only_planted_faults_are_found_and_all_repairable_are_repaired(repaired: Repaired) -> None:
     comparison = compare(repaired.lab["faults"], repaired.rows)
     assert (comparison.missed, comparison.unexpected, comparison.unrepaired) == ((), (), ())
     assert {row["remedy"] for row in repaired.rows if row["phase"] == "before" and row["verdict"] == "fail"} >= {
@@ -61,15 +61,15 @@ def test_no_certificate_is_ordered_twice_and_no_name_is_lost(repaired: Repaired)
     assert not {("leaf-only.lab.test",), ("renewed.lab.test",), ("owned.lab.test",)} & set(ordered)
 
 
-def test_no_service_was_away_or_worse_than_before(repaired: Repaired) -> None:
+def test_no_service_is_down_or_serves_a_worse_certificate(repaired: Repaired) -> None:
     assert Path(repaired.lab["downtime"]).read_text() == ""
 
 
-def test_the_administrator_is_told_once(repaired: Repaired) -> None:
+def test_administrator_receives_one_notification(repaired: Repaired) -> None:
     assert len(repaired.letters) == 1
 
 
-def test_a_second_run_finds_nothing_to_do_and_has_nothing_to_tell(repaired: Repaired) -> None:
+def test_second_run_repairs_nothing_and_sends_no_notification(repaired: Repaired) -> None:
     orders, letters = repaired.orders, repaired.letters
     assert repair(repaired.lab, repaired.folder / "again.html", repaired.folder / "again.jsonl") == 1
     rows = read_results(repaired.folder / "again.jsonl")
@@ -94,7 +94,7 @@ def test_demo_finds_and_repairs_the_planted_faults_in_plain_english(tmp_path: Pa
 
 
 @pytest.mark.parametrize("workers", [(), ("-n2",)])
-def test_the_option_audits_the_lab_as_its_arguments_would(tmp_path: Path, workers: tuple[str, ...]) -> None:
+def test_lab_option_audits_the_lab_with_its_own_arguments(tmp_path: Path, workers: tuple[str, ...]) -> None:
     results = tmp_path / "results.jsonl"
     audit = ["--pyargs", "audit", "--lab", "-k", "www.lab or expired-mail", "--audit-results", str(results)]
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *audit, *workers]

@@ -55,13 +55,13 @@ def checks() -> dict[str, Check]:
     return {one.id: one for found in functions for function in found if (one := check_of(function))}
 
 
-def test_every_check_has_a_fault_that_is_planted_alone() -> None:
+def test_every_check_has_a_planted_fault_of_its_own() -> None:
     planted = {check for row in FAULTY for check in row.finds} | {*RUN_FINDS}
     assert planted == set(checks()) - NOT_PLANTED
     assert all(len(set(row.finds) - {*STALE}) == 1 for row in FAULTY if row.finds != STALE)
 
 
-def test_what_a_repair_of_ours_mends_can_be_repaired() -> None:
+def test_faults_listed_as_repairable_have_a_remedy_and_files() -> None:
     known = checks()
     assert all(row.files for row in REPAIRABLE)
     assert all(known[check].remedy in (*OURS, Remedy.HOST) for row in REPAIRABLE for check in row.finds)
@@ -69,12 +69,12 @@ def test_what_a_repair_of_ours_mends_can_be_repaired() -> None:
     assert not any(one.remedy in OURS for one in worth_it)
 
 
-def test_the_host_is_called_as_the_audit_calls_it() -> None:
+def test_host_has_the_same_id_in_lab_and_audit() -> None:
     (host,) = discover([Login(HOST, discover=False)], clock=lambda: datetime.now(UTC))
     assert str(host.host.endpoint) == f"{HOST_LABEL}/"
 
 
-def test_every_scheme_has_a_sound_endpoint() -> None:
+def test_every_scheme_has_an_endpoint_without_a_fault() -> None:
     assert {row.scheme for row in SOUND} == set(SCHEME_PORTS)
     assert not any(row.finds for row in SOUND)
 
@@ -100,13 +100,13 @@ def test_every_endpoint_and_every_fault_is_named_in_the_lab_file(tmp_path: Path)
     assert written["hosts"] == [HOST]
 
 
-def test_a_lab_that_nobody_has_touched_has_no_orders_no_letters_and_no_downtime(tmp_path: Path) -> None:
+def test_new_lab_has_no_orders_no_emails_and_no_downtime(tmp_path: Path) -> None:
     with running(tmp_path) as lab:
         assert (Path(lab.store_orders).read_bytes(), Path(lab.downtime).read_bytes()) == (b"", b"")
         assert list(Path(lab.mail).iterdir()) == []
 
 
-def test_the_configuration_is_one_that_the_audit_reads(tmp_path: Path) -> None:
+def test_audit_reads_the_configuration_of_the_lab(tmp_path: Path) -> None:
     with running(tmp_path) as lab:
         configuration = read_configuration(tmp_path, None)
         assert configuration.hosts == lab.hosts
@@ -116,7 +116,7 @@ def test_the_configuration_is_one_that_the_audit_reads(tmp_path: Path) -> None:
         assert stat.S_IMODE((tmp_path / "token").stat().st_mode) == 0o600
 
 
-def test_the_keys_of_the_services_are_written_for_them_alone_and_no_others(tmp_path: Path) -> None:
+def test_only_keys_of_services_are_written_with_private_modes(tmp_path: Path) -> None:
     with running(tmp_path):
         keys = [file for file in tmp_path.rglob("*") if file.is_file() and b"PRIVATE KEY" in file.read_bytes()]
         modes = {file.parent.name: stat.S_IMODE(file.stat().st_mode) for file in keys}
@@ -124,7 +124,7 @@ def test_the_keys_of_the_services_are_written_for_them_alone_and_no_others(tmp_p
     assert {name for name, mode in modes.items() if mode != 0o600} == {"open-key"}
 
 
-def test_a_second_lab_in_a_folder_finds_nothing_of_the_first(tmp_path: Path) -> None:
+def test_second_lab_in_a_directory_keeps_nothing_of_the_first(tmp_path: Path) -> None:
     with running(tmp_path) as lab:
         Path(lab.mail, "0001.eml").write_text("a letter")
         first = Path(lab.trust).read_bytes()
@@ -133,7 +133,7 @@ def test_a_second_lab_in_a_folder_finds_nothing_of_the_first(tmp_path: Path) -> 
         assert Path(lab.trust).read_bytes() != first
 
 
-def test_a_folder_with_something_else_in_the_way_is_left_as_it_is(tmp_path: Path) -> None:
+def test_directory_with_other_files_is_refused_and_unchanged(tmp_path: Path) -> None:
     (tmp_path / "mail").mkdir()
     (tmp_path / "mail" / "mine").write_text("a letter")
     with pytest.raises(FileExistsError), running(tmp_path):
@@ -141,12 +141,12 @@ def test_a_folder_with_something_else_in_the_way_is_left_as_it_is(tmp_path: Path
     assert (tmp_path / "mail" / "mine").read_text() == "a letter"
 
 
-def test_nothing_but_loopback_is_bound() -> None:
+def test_lab_listens_only_on_loopback_addresses() -> None:
     addresses = {address for row in (*SOUND, *FAULTY) for address in row.addresses}
     assert all(address == "::1" or address.startswith("127.") for address in addresses)
 
 
-def test_a_lab_that_has_ended_listens_no_more(tmp_path: Path) -> None:
+def test_stopped_lab_refuses_connections(tmp_path: Path) -> None:
     with running(tmp_path) as lab:
         endpoint = parse_endpoint(lab.endpoints[0])
         socket.create_connection((endpoint.connect_to, endpoint.port), timeout=5).close()
@@ -154,7 +154,7 @@ def test_a_lab_that_has_ended_listens_no_more(tmp_path: Path) -> None:
         socket.create_connection((endpoint.connect_to, endpoint.port), timeout=5)
 
 
-def test_a_client_that_reads_nothing_does_not_keep_a_lab_from_ending(tmp_path: Path) -> None:
+def test_client_that_reads_nothing_does_not_delay_the_end_of_a_lab(tmp_path: Path) -> None:
     with running(tmp_path) as lab:
         endless = next(parse_endpoint(url) for url in lab.endpoints if "endless" in url)
         client = socket.create_connection((endless.connect_to, endless.port), timeout=5)
@@ -164,14 +164,14 @@ def test_a_client_that_reads_nothing_does_not_keep_a_lab_from_ending(tmp_path: P
     assert time.monotonic() - began < 30
 
 
-def test_what_stops_a_lab_from_starting_is_raised(tmp_path: Path) -> None:
+def test_error_at_the_start_of_a_lab_is_raised(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(FileExistsError), running(tmp_path / "file"):
         pass
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_lab_of_its_own_process_starts_quickly_and_ends_cleanly(tmp_path: Path, number: signal.Signals) -> None:
+def test_lab_process_starts_and_ends_quickly_without_an_error(tmp_path: Path, number: signal.Signals) -> None:
     command = [sys.executable, "-W", "error", "-m", "tests.lab", str(tmp_path)]
     child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert child.stdout is not None
@@ -187,7 +187,7 @@ def test_a_lab_of_its_own_process_starts_quickly_and_ends_cleanly(tmp_path: Path
     assert usage.ru_utime + usage.ru_stime < 2.0  # CPU, so that a busy machine does not matter
 
 
-def test_a_lab_that_cannot_start_is_said_at_once(tmp_path: Path) -> None:
+def test_lab_process_that_cannot_start_is_an_error_at_once(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(RuntimeError, match="did not start"), served(tmp_path / "file"):
         pass

@@ -67,12 +67,12 @@ def ca(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ca]:
 
 
 @pytest.mark.parametrize("recipe", ["good", "stapled", "ocsp", "ocsp-alone", "good-rsa"])
-def test_what_is_not_revoked_passes(ca: Ca, recipe: str) -> None:
+def test_certificate_that_is_not_revoked_passes(ca: Ca, recipe: str) -> None:
     assert ca.judge(RECIPES[recipe](ca.authorities, NAME)) is None
 
 
 @pytest.mark.parametrize("way", ["good", "delegated"])
-def test_a_responder_that_may_answer_is_believed(ca: Ca, way: str) -> None:
+def test_response_of_an_authorized_responder_is_used(ca: Ca, way: str) -> None:
     assert ca.judge(answered(way)(ca.authorities, NAME)) is None
     found = ca.judge(answered(way, x509.ReasonFlags.key_compromise)(ca.authorities, NAME))
     assert isinstance(found, Finding)
@@ -80,7 +80,7 @@ def test_a_responder_that_may_answer_is_believed(ca: Ca, way: str) -> None:
 
 
 @pytest.mark.parametrize("reason", [one for one in x509.ReasonFlags if one is not x509.ReasonFlags.remove_from_crl])
-def test_a_revocation_is_found_with_its_reason(ca: Ca, reason: x509.ReasonFlags) -> None:
+def test_revocation_is_found_with_its_reason(ca: Ca, reason: x509.ReasonFlags) -> None:
     for recipe in (revoked(reason), answered("good", reason)):
         found = ca.judge(recipe(ca.authorities, NAME))
         assert isinstance(found, Finding)
@@ -102,7 +102,7 @@ def test_a_revocation_is_found_with_its_reason(ca: Ca, reason: x509.ReasonFlags)
         ("missing", "answers 404"),
     ],
 )
-def test_a_responder_that_cannot_be_believed_is_neither_good_nor_bad(ca: Ca, way: str, why: str) -> None:
+def test_invalid_ocsp_response_is_inconclusive(ca: Ca, way: str, why: str) -> None:
     for reason in (None, x509.ReasonFlags.superseded):
         if way == "expired" and reason:
             continue  # an old answer that says revoked is still one
@@ -123,12 +123,12 @@ def test_a_responder_that_cannot_be_believed_is_neither_good_nor_bad(ca: Ca, way
         ("missing", "answers 404"),
     ],
 )
-def test_a_crl_that_cannot_be_believed_is_neither_good_nor_bad(ca: Ca, name: str, why: str) -> None:
+def test_invalid_crl_is_inconclusive(ca: Ca, name: str, why: str) -> None:
     said = ca.judge(listed(name)(ca.authorities, NAME))
     assert isinstance(said, Inconclusive), said
     assert (why in said.reason, f"-{name}.crl" in said.reason) == (True, True), said
 
 
-def test_a_responder_stands_in_for_a_crl_that_cannot_be_believed(ca: Ca) -> None:
+def test_ocsp_response_replaces_an_invalid_crl(ca: Ca) -> None:
     for name in ("expired", "wrong-signer", "garbage", "missing"):
         assert ca.judge(listed(name, "good")(ca.authorities, NAME)) is None

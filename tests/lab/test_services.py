@@ -75,7 +75,7 @@ def der(identity: Identity) -> bytes:
 
 
 @pytest.mark.parametrize("name", ["expired", "expired-second-name"])
-def test_what_is_installed_is_served_once_the_service_is_told(
+def test_installed_certificate_is_served_after_the_reload(
     services: dict[str, Service], identity: Identity, name: str
 ) -> None:
     before = services[name].serves()
@@ -86,7 +86,7 @@ def test_what_is_installed_is_served_once_the_service_is_told(
     assert services[name].serves() == der(identity)
 
 
-def test_who_is_connected_is_not_cut_off_by_a_reload(services: dict[str, Service], identity: Identity) -> None:
+def test_reload_keeps_open_connections(services: dict[str, Service], identity: Identity) -> None:
     service = services["duplicated"]  # it sends back what comes
     with service.connect() as connection:
         service.install(identity)
@@ -96,7 +96,7 @@ def test_who_is_connected_is_not_cut_off_by_a_reload(services: dict[str, Service
     assert service.serves() == der(identity)
 
 
-def test_files_that_cannot_be_loaded_are_not_taken_up(services: dict[str, Service], identity: Identity) -> None:
+def test_invalid_files_are_refused_by_the_reload(services: dict[str, Service], identity: Identity) -> None:
     service, before = services["sha1"], services["sha1"].serves()
     service.install(identity)
     (service.folder / "certificate.pem").write_text("<html>502 Bad Gateway</html>")
@@ -106,7 +106,7 @@ def test_files_that_cannot_be_loaded_are_not_taken_up(services: dict[str, Servic
     assert "sha1 keeps what it serves" in reloaded.stdout
 
 
-def test_a_key_of_another_certificate_is_not_taken_up(services: dict[str, Service], identity: Identity) -> None:
+def test_key_of_another_certificate_is_refused_by_the_reload(services: dict[str, Service], identity: Identity) -> None:
     service, before = services["no-san"], services["no-san"].serves()
     assert service.run("test").returncode == 0
     other = issue(Leaf("new.lab.test", ("new.lab.test",), datetime.now(UTC)), None)
@@ -115,15 +115,13 @@ def test_a_key_of_another_certificate_is_not_taken_up(services: dict[str, Servic
     assert (service.run("reload").returncode, service.serves()) == (1, before)
 
 
-def test_a_service_that_does_not_compare_is_surprised_by_the_key(services: dict[str, Service]) -> None:
+def test_service_without_a_key_test_fails_at_the_reload(services: dict[str, Service]) -> None:
     service = services["key-of-another"]
     assert service.run("test").returncode == 0
     assert service.run("reload").returncode == 1
 
 
-def test_services_of_one_certificate_have_one_set_of_files_and_are_told_apart(
-    services: dict[str, Service], identity: Identity
-) -> None:
+def test_services_with_shared_files_reload_separately(services: dict[str, Service], identity: Identity) -> None:
     shared, mail = services["shared"], services["mail-shared"]
     assert shared.table["certificate"] == mail.table["certificate"]
     shared.install(identity)
@@ -131,7 +129,7 @@ def test_services_of_one_certificate_have_one_set_of_files_and_are_told_apart(
     assert (mail.serves(), shared.serves() == der(identity)) == (der(identity), False)
 
 
-def test_a_service_nobody_knows_is_not_told(services: dict[str, Service]) -> None:
+def test_reload_of_an_unknown_service_fails(services: dict[str, Service]) -> None:
     unknown = services["kept"].table["reload"].removesuffix("kept") + "nobody"
     done = subprocess.run(["sh", "-c", unknown], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (1, "there is no service 'nobody'\n")

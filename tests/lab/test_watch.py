@@ -64,7 +64,7 @@ def seen(trust: Path, chains: Sequence[Served], scheme: Scheme = "https") -> lis
 
 
 @pytest.mark.parametrize("fault", sorted(set(RECIPES) - SOUND - WITH_OTHER_NAMES - {"hundred"}))
-def test_a_repair_is_not_noted_and_its_undoing_is(authorities: Authorities, trust: Path, fault: str) -> None:
+def test_repair_is_not_recorded_and_its_reversal_is(authorities: Authorities, trust: Path, fault: str) -> None:
     bad = RECIPES[fault](authorities, NAME)
     good = CONTENTS["renewed"](authorities, NAME, bad)
     (line,) = seen(trust, [bad, good, good, bad])
@@ -84,32 +84,32 @@ def test_a_repair_is_not_noted_and_its_undoing_is(authorities: Authorities, trus
         ("expiring", "it is the one that was replaced"),
     ],
 )
-def test_a_worse_certificate_is_noted_with_what_is_worse(
+def test_worse_certificate_is_recorded_with_the_difference(
     authorities: Authorities, trust: Path, fault: str, clause: str
 ) -> None:
     (line,) = seen(trust, [RECIPES["good"](authorities, NAME), RECIPES[fault](authorities, NAME)])
     assert clause in line
 
 
-def test_a_name_that_is_lost_is_noted(authorities: Authorities, trust: Path) -> None:
+def test_lost_name_is_recorded(authorities: Authorities, trust: Path) -> None:
     shared, alone = RECIPES["shared"](authorities, NAME), RECIPES["good"](authorities, NAME)
     (line,) = seen(trust, [shared, alone])
     assert line.endswith(f"it is not for mail-{NAME}, mx-{NAME} any more")
 
 
-def test_every_moment_of_a_worse_certificate_is_noted(authorities: Authorities, trust: Path) -> None:
+def test_every_observation_of_a_worse_certificate_is_recorded(authorities: Authorities, trust: Path) -> None:
     good, bad = RECIPES["good"](authorities, NAME), RECIPES["expired"](authorities, NAME)
     assert len(seen(trust, [good, bad, bad, good, bad])) == 3
 
 
-def test_a_key_that_is_not_the_certificates_is_no_answer(authorities: Authorities, trust: Path) -> None:
+def test_mismatched_key_is_recorded_as_a_failed_handshake(authorities: Authorities, trust: Path) -> None:
     good = RECIPES["good"](authorities, NAME)
     (line,) = seen(trust, [good, replace(good, key=new_key()), good])
     assert line.startswith("no answer: ")
 
 
 @pytest.mark.parametrize("scheme", ["smtp", "imap", "pop3", "ftp", "tls", "imaps"])
-def test_each_protocol_is_spoken(authorities: Authorities, trust: Path, scheme: Scheme) -> None:
+def test_watch_connects_with_every_scheme(authorities: Authorities, trust: Path, scheme: Scheme) -> None:
     assert seen(trust, [RECIPES["good"](authorities, NAME)] * 2, scheme) == []
 
 
@@ -121,7 +121,7 @@ async def looked_on(watch: Watch, times: int) -> None:
             await asyncio.sleep(0.05)
 
 
-def test_a_service_that_goes_away_is_noted_until_it_is_back(authorities: Authorities, trust: Path) -> None:
+def test_stopped_service_is_recorded_until_it_returns(authorities: Authorities, trust: Path) -> None:
     context = make_context(RECIPES["good"](authorities, NAME), "modern")
     file = trust.with_name("downtime.jsonl")
     row = Planted("watched", "https")

@@ -33,7 +33,7 @@ def runs(values: list[str]) -> list[str]:
     return [value for value, _ in groupby(values)]
 
 
-def test_the_worst_rows_stand_first_and_what_follows_from_them_behind(page: Page) -> None:
+def test_worst_rows_are_first_and_their_consequences_follow(page: Page) -> None:
     kinds = [
         "follows" if finding.startswith("inconclusive, follows") else result
         for result, finding in zip(column(page, "result"), column(page, "finding"), strict=True)
@@ -43,7 +43,7 @@ def test_the_worst_rows_stand_first_and_what_follows_from_them_behind(page: Page
     assert runs(failed) == ["", "critical", "high"]  # first the test that is no check
 
 
-def test_a_filter_hides_its_rows_and_no_others(page: Page) -> None:
+def test_filter_hides_only_its_rows(page: Page) -> None:
     before = column(page, "result")
     page.locator("input[data-test-result=passed]").click()
     assert column(page, "result") == [result for result in before if result != "Passed"]
@@ -69,7 +69,7 @@ def test_expiries_sort_by_time_and_unknown_ones_last(page: Page) -> None:
     assert expiries[len(known) :] == [""] * (len(expiries) - len(known))
 
 
-def test_a_row_unfolds_wherever_it_is_clicked(page: Page) -> None:
+def test_row_unfolds_at_a_click_anywhere_in_it(page: Page) -> None:
     row = row_of(page, "cert.expired", "expired.example")
     assert not row.locator(".log").is_visible()
     row.locator("td.col-severity span").click(force=True)  # the cell is what takes the click
@@ -78,7 +78,7 @@ def test_a_row_unfolds_wherever_it_is_clicked(page: Page) -> None:
     assert "test_certificate.py::test_not_expired[https://expired.example:443]" in log
 
 
-def test_what_hosts_send_is_shown_as_letters(page: Page) -> None:
+def test_markup_sent_by_hosts_is_shown_as_text(page: Page) -> None:
     assert SUBJECT in row_of(page, "cert.self-signed", "hostile.example").locator("td.col-finding").inner_text()
     assert IMAGE[:80] in row_of(page, "svc.unreachable", "dead.example").locator("td.col-finding").inner_text()
     page.locator("#show_all_details").click()
@@ -86,7 +86,7 @@ def test_what_hosts_send_is_shown_as_letters(page: Page) -> None:
 
 
 @pytest.mark.parametrize("width", [1280, 800])
-def test_the_page_is_no_wider_than_the_window(page: Page, width: int) -> None:
+def test_page_fits_the_width_of_the_window(page: Page, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 900})
     page.locator("#show_all_details").click()
     assert page.evaluate("document.documentElement.scrollWidth") <= width
@@ -106,7 +106,7 @@ def test_cells_are_wide_enough_to_read_on_a_phone(page: Page) -> None:
     assert page.locator("#results-table .extras-row:not(.hidden)").count() == 1
 
 
-def test_totals_stand_on_top_and_the_environment_last(page: Page) -> None:
+def test_totals_are_first_and_the_environment_is_last(page: Page) -> None:
     top = {name: page.locator(name).bounding_box() for name in (".sslaudit", "#results-table", "#environment-header")}
     heights = [box["y"] for box in top.values() if box]
     assert len(heights) == len(top)

@@ -62,7 +62,7 @@ def test_documented_extension_imports_public_names_alone() -> None:
 
 
 @pytest.mark.parametrize("name", audit.__all__)
-def test_public_name_is_there(name: str) -> None:
+def test_public_name_can_be_imported(name: str) -> None:
     value = getattr(audit, name)
     assert value.__name__ == name
     assert value.__doc__

@@ -65,7 +65,7 @@ def write_lints(file: Path, rows: str) -> None:
             archive.addfile(member, io.BytesIO(text.encode()))
 
 
-def test_a_folder_without_them_is_told_with_what_is_needed_and_where_it_was_looked_for(
+def test_directory_without_corpora_is_an_error_with_the_missing_paths(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert corpora.main(tmp_path / "nowhere") == 1
@@ -75,7 +75,7 @@ def test_a_folder_without_them_is_told_with_what_is_needed_and_where_it_was_look
     assert "CORPORA=FOLDER" in said
 
 
-def test_false_accepts_and_rejects_are_counted_apart_for_both_validators(
+def test_false_accepts_and_rejects_are_counted_for_both_validators(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = write_cases(
@@ -138,6 +138,6 @@ def printed(capsys: pytest.CaptureFixture[str]) -> list[str]:
     return [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
 
 
-def test_a_recall_below_its_bound_is_a_failure(tmp_path: Path) -> None:
+def test_recall_below_its_bound_is_a_failure(tmp_path: Path) -> None:
     write_lints(tmp_path / LINTS, "bare.pem\te_sub_cert_eku_missing\terror\n")
     assert lints.main(tmp_path / LINTS) == 1

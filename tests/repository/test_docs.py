@@ -67,11 +67,11 @@ def block_with(page: str, words: str) -> str:
     return block
 
 
-def test_the_page_of_checks_is_what_the_checks_say() -> None:
+def test_page_of_checks_agrees_with_the_checks() -> None:
     assert text("docs/checks.md") == documents.page(), "write it anew: python -m tests.repository.documents"
 
 
-def test_the_page_of_causes_is_what_the_causes_say() -> None:
+def test_page_of_causes_agrees_with_the_causes() -> None:
     assert text("docs/causes.md") == documents.causes_page(), "write it anew: python -m tests.repository.documents"
 
 
@@ -99,7 +99,7 @@ def test_tables_of_fixes_name_every_remedy_and_service() -> None:
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_the_number_of_checks_is_right(page: str) -> None:
+def test_documented_number_of_checks_is_right(page: str) -> None:
     count = str(len(list(documents.checks())))
     assert set(re.findall(r"\b(\d+) checks\b", text(page))) <= {count}
 
@@ -119,7 +119,7 @@ def anchors_of(file: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_named_paths_exist(page: str) -> None:
+def test_paths_in_the_documentation_exist(page: str) -> None:
     places = re.findall(r"`((?:audit|pytest_sslaudit|remediate|tests|bench|docs)/[\w./]*)`", text(page))
     assert [place for place in places if not (CHECKOUT / place).exists()] == []
 
@@ -169,7 +169,7 @@ def test_usage_has_every_scheme_and_port() -> None:
     assert dict(rows) == {scheme: str(port) if port else "name it" for scheme, port in SCHEME_PORTS.items()}
 
 
-def test_the_configuration_of_a_repair_can_be_read(tmp_path: Path) -> None:
+def test_documented_configuration_of_a_repair_can_be_read(tmp_path: Path) -> None:
     (block,) = re.findall(r"```toml\n(.*?)```", text("docs/repair.md"), flags=re.DOTALL)
     (tmp_path / "sslaudit.toml").write_text(block)
     configuration = read_configuration(tmp_path, None)
@@ -184,7 +184,7 @@ def fenced(page: str, language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", text(page), flags=re.DOTALL)
 
 
-def test_configuration_of_notifications_can_be_read(tmp_path: Path) -> None:
+def test_documented_configuration_of_notifications_can_be_read(tmp_path: Path) -> None:
     (tmp_path / "sslaudit.toml").write_text("\n".join(fenced("docs/notifications.md", "toml")))
     configuration = read_configuration(tmp_path, None)
     require_valid_sections(configuration)
@@ -223,7 +223,7 @@ def test_receiver_of_the_documentation_accepts_genuine_messages_alone() -> None:
     assert not is_genuine(secret, dict(signed_headers(body, key, now - timedelta(minutes=6))), body)
 
 
-def test_the_configuration_of_a_panels_server_can_be_read(tmp_path: Path) -> None:
+def test_documented_configuration_of_a_cpanel_server_can_be_read(tmp_path: Path) -> None:
     (tmp_path / "sslaudit.toml").write_text(block_with("docs/cpanel.md", "[issuer.panel]"))
     configuration = read_configuration(tmp_path, None)
     require_valid_sections(configuration)
@@ -232,7 +232,7 @@ def test_the_configuration_of_a_panels_server_can_be_read(tmp_path: Path) -> Non
     assert chosen_issuer(configuration, None) == "panel"
 
 
-def test_configuration_of_usage_can_be_read(tmp_path: Path) -> None:
+def test_configuration_in_usage_can_be_read(tmp_path: Path) -> None:
     (tmp_path / "sslaudit.toml").write_text(block_with("docs/usage.md", 'waivers = "waivers.toml"'))
     configuration = read_configuration(tmp_path, None)
     assert configuration.hosts == ("ssh://root@web1", "ssh://root@mail")
@@ -246,7 +246,7 @@ def judge(pytester: pytest.Pytester, source: str) -> pytest.RunResult:
     return pytester.runpytest("test_own.py", "--audit-from-evidence=kept")
 
 
-def test_sample_of_the_readme_is_what_an_audit_prints(pytester: pytest.Pytester) -> None:
+def test_sample_of_the_readme_is_the_output_of_an_audit(pytester: pytest.Pytester) -> None:
     keep(pytester.path / "kept", [Observation(A, NOW, ("192.0.2.7",), (served(),))])
     result = pytester.runpytest("--pyargs", "audit", "--audit-from-evidence=kept")
     sample = block_with("README.md", "earliest expiry").splitlines()
@@ -272,7 +272,7 @@ def contributed() -> str:
     return changed
 
 
-def test_the_check_of_contributing_runs_where_it_says(pytester: pytest.Pytester) -> None:
+def test_check_of_contributing_runs_in_its_documented_file(pytester: pytest.Pytester) -> None:
     result = judge(pytester, contributed())
     assert result.ret == pytest.ExitCode.OK
     result.assert_outcomes(passed=2)  # the check that the file had, and the new one
@@ -284,7 +284,7 @@ def rows_of_the_vendors_page() -> list[tuple[int, list[str]]]:
     return [(int(number), re.split(r"(?<!\\)\|", cells)) for number, cells in found]
 
 
-def test_every_sentence_of_the_vendors_page_is_a_row_in_its_part() -> None:
+def test_every_sentence_of_the_vendors_page_is_a_row_of_its_section() -> None:
     assert [number for number, _ in rows_of_the_vendors_page()] == list(range(1, sum(VENDOR.values()) + 1))
     assert f" {sum(VENDOR.values())} sentences" in " ".join(text("docs/checkallsslcerts.md").split())
     parts = re.findall(r"^## (.*) \((\d+)\D(\d+)\)$", text("docs/checkallsslcerts.md"), flags=re.MULTILINE)
@@ -293,7 +293,7 @@ def test_every_sentence_of_the_vendors_page_is_a_row_in_its_part() -> None:
     assert [title.startswith(part) for (title, *_), part in zip(parts, VENDOR, strict=True)] == [True] * len(VENDOR)
 
 
-def test_every_sentence_of_the_vendors_page_has_what_is_done_and_tests_that_exist() -> None:
+def test_every_sentence_of_the_vendors_page_has_tests_that_exist() -> None:
     for number, cells in rows_of_the_vendors_page():
         said, done, proven = (cell.strip() for cell in cells)
         assert said, number
@@ -304,7 +304,7 @@ def test_every_sentence_of_the_vendors_page_has_what_is_done_and_tests_that_exis
         assert [name for file, name in tests if name not in functions_of(file)] == [], number
 
 
-def test_every_promise_of_security_has_tests_that_exist() -> None:
+def test_every_promise_of_the_security_page_has_tests_that_exist() -> None:
     parts = re.split(r"^## \d\. ", text("docs/security.md"), flags=re.MULTILINE)[1:]
     assert len(parts) == len(PARTIES)
     for party, part in zip(PARTIES, parts, strict=True):
@@ -324,5 +324,5 @@ def functions_of(file: str) -> frozenset[str]:
     return frozenset(one.name for one in ast.walk(tree) if isinstance(one, ast.FunctionDef))
 
 
-def test_the_picture_is_small() -> None:
+def test_picture_of_the_readme_is_small() -> None:
     assert (CHECKOUT / "docs/report.png").stat().st_size < 300_000

@@ -12,7 +12,7 @@ from tests.support.x509.evidence_fuzzing import KINDS
 from tests.support.x509.mutated_evidence import Attempt, good_evidence
 
 
-def test_it_says_its_seed_and_counts_every_kind(capsys: pytest.CaptureFixture[str]) -> None:
+def test_fuzzer_prints_its_seed_and_counts_every_kind(capsys: pytest.CaptureFixture[str]) -> None:
     assert fuzz.main(60, 7) == 0
     first, _, *rows = capsys.readouterr().out.splitlines()
     assert first == "60 mutants, seed 7"
@@ -21,7 +21,7 @@ def test_it_says_its_seed_and_counts_every_kind(capsys: pytest.CaptureFixture[st
     assert gc.isenabled()
 
 
-def test_an_escape_is_told_with_its_bytes_and_fails_the_run(
+def test_unexpected_exception_is_printed_with_its_bytes_and_fails_the_run(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def read(*_: object, **__: object) -> None:
@@ -37,7 +37,7 @@ def test_an_escape_is_told_with_its_bytes_and_fails_the_run(
     assert "leaf 3000" in said
 
 
-def test_a_mutant_that_takes_too_long_fails_the_run(capsys: pytest.CaptureFixture[str]) -> None:
+def test_input_that_takes_too_long_fails_the_run(capsys: pytest.CaptureFixture[str]) -> None:
     run = fuzz.Run(slowest=(1.5, "crl 3000"))
     run.tallies["crl"].slowest_s = 1.5
     assert fuzz._report(run, 2.0) == 1

@@ -227,7 +227,7 @@ def test_toml_is_parsed_in_one_module() -> None:
 
 
 @pytest.mark.parametrize("file", named(sources("audit")))
-def test_the_audit_knows_neither_plugin_nor_repair(file: Path) -> None:
+def test_audit_imports_neither_plugin_nor_repair(file: Path) -> None:
     assert [name for name in imported(file) if within(name, "pytest_sslaudit", "remediate", "tests")] == []
     assert foreign(file, "audit", *PROBES_WITH) == []
 
@@ -239,7 +239,7 @@ def test_only_the_repair_and_the_programs_of_the_plugin_import_remediate(file: P
 
 
 @pytest.mark.parametrize("file", named(sources("remediate")))
-def test_the_repair_knows_the_audit_and_neither_pytest_nor_plugin(file: Path) -> None:
+def test_repair_imports_the_audit_and_neither_pytest_nor_plugin(file: Path) -> None:
     assert foreign(file, "audit", "remediate", *REPAIRS_WITH) == []
 
 
@@ -439,7 +439,7 @@ def test_messages_and_resume_jobs_are_values(file: Path) -> None:
     assert ".now(" not in file.read_text(encoding="utf-8")
 
 
-def test_judgement_names_no_module_that_says_nothing() -> None:
+def test_module_names_have_no_vague_word() -> None:
     vague = ("manager", "helper", "util", "handler", "processor")
     assert [file.name for file in every_source() if any(word in file.stem for word in vague)] == []
 

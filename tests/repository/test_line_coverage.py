@@ -32,7 +32,7 @@ def test_report_names_each_package_and_all() -> None:
     ]
 
 
-def test_folders_of_tests_exist_and_start_no_real_servers() -> None:
+def test_directories_of_tests_exist_and_start_no_real_servers() -> None:
     assert len([folder for folder in FOLDERS if (CHECKOUT / folder).is_dir()]) >= 2
     assert not {"tests/system", "tests/report_browser", "tests/lab"} & set(FOLDERS)
 

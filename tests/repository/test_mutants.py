@@ -90,11 +90,11 @@ def test_each_operator_changes_one_place(source: str, expected: list[str]) -> No
         "x = f(*a, b)",
     ],
 )
-def test_declarations_and_calls_that_tell_nothing_stay(source: str) -> None:
+def test_declarations_and_calls_without_a_result_have_no_mutant(source: str) -> None:
     assert changed(source) == []
 
 
-def test_a_change_is_described_with_its_line() -> None:
+def test_mutant_is_described_with_its_line() -> None:
     text = b"x = 1\ny = max(\n    a\n) < b\n"
     last = edits(text)[1]
     assert (last.line, last.describe(text)) == (4, "comparison: < -> <=")
@@ -144,7 +144,7 @@ def outcomes(copy: Copy, limit_s: float, *changes: str) -> list[Outcome | None]:
     return [result.outcome for result in results]
 
 
-def test_killed_and_surviving_mutants_are_told_apart(copy: Copy) -> None:
+def test_killed_and_surviving_mutants_are_distinguished(copy: Copy) -> None:
     changes = ("comparison: > -> >=", "removed statement: raise ValueError -> pass", "off by one: 0 -> 1")
     assert outcomes(copy, LIMIT_S, *changes) == [Outcome.KILLED, Outcome.SURVIVED, Outcome.KILLED]
 
@@ -256,7 +256,7 @@ def test_seed_draws_the_same_mutants_after_a_move_with_renames() -> None:
     assert draw(entry(), SOURCE.encode(), 4, seed=2) != first
 
 
-def test_every_file_gets_as_many_mutants_and_the_first_the_rest(checkout: Path) -> None:
+def test_mutants_are_shared_equally_and_the_first_files_get_the_rest(checkout: Path) -> None:
     (checkout / "shop" / "other.py").write_text(SOURCE)
     entries = [entry(), Entry("shop", "shop/other.py", "shop/other.py", entry().tests)]
     drawn = draw_all(entries, checkout, 5, seed=1)

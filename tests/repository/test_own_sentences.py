@@ -82,14 +82,14 @@ NOT_OURS: Final = {
 """Expressions that look like one of our sentences being read and are not, with what they read."""
 
 
-def test_modules_that_use_regular_expressions_are_listed_with_whose_text_they_read() -> None:
+def test_modules_with_regular_expressions_are_listed_with_their_text() -> None:
     files = (*sources("remediate"), *sources("pytest_sslaudit"))
     using = {file.name for file in files if "re" in imported(file)}
     assert using - READ_WITH_PATTERNS.keys() == set(), "whose text is read? Never a sentence of ours: give it a field"
 
 
 @pytest.mark.parametrize("file", named(EVERY))
-def test_no_sentence_of_ours_is_taken_apart_searched_or_compared(file: Path) -> None:
+def test_no_sentence_for_people_is_parsed_searched_or_compared(file: Path) -> None:
     assert read_in(file) - NOT_OURS.keys() == set()
 
 
@@ -152,7 +152,7 @@ def is_sentence(node: ast.expr) -> bool:
         "waiting.because == 'no issuer is chosen'", "event.note.strip().split('; ')", "one.message == f'{a}: {b}'",
     ],
 )  # fmt: skip
-def test_net_catches(code: str) -> None:
+def test_scan_finds_code_that_reads_a_sentence(code: str) -> None:
     assert [ast.unparse(node) for node in readings(ast.parse(code))] == [ast.unparse(ast.parse(code))]
 
 
@@ -161,5 +161,5 @@ def test_net_catches(code: str) -> None:
     ["line.startswith('ended ')", "event.note == ''", "ending.cause is Cause.RUN_BUG", "note.splitlines()",
      "first.message == second.message", "moment.state in TERMINAL", "re.sub(b'x', b'y', envelope.message)"],
 )  # fmt: skip
-def test_net_lets_pass(code: str) -> None:
+def test_scan_accepts_code_that_reads_no_sentence(code: str) -> None:
     assert list(readings(ast.parse(code))) == []

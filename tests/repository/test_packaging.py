@@ -112,11 +112,11 @@ def _link(dependency: Distribution, packages: Path) -> None:
         (packages / top).symlink_to(Path(str(dependency.locate_file(top))).absolute())
 
 
-def test_the_build_warns_of_nothing(built: tuple[Path, str]) -> None:
+def test_build_has_no_warning(built: tuple[Path, str]) -> None:
     assert "Warning" not in built[1]  # the name of a class; a lower-case one says that nothing is byte-compiled
 
 
-def test_the_wheel_holds_the_checks_and_their_files_and_no_tests(wheel: Path) -> None:
+def test_wheel_has_the_checks_and_their_files_and_no_tests(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     tops = {name.split("/")[0] for name in names if ".dist-info/" not in name}
     assert tops <= set(OURS)
@@ -135,7 +135,7 @@ def test_every_module_of_the_checkout_is_in_the_wheel(wheel: Path) -> None:
     assert modules == {name for name in zipfile.ZipFile(wheel).namelist() if name.endswith(".py")}
 
 
-def test_the_metadata_says_what_it_is(installed: Installed) -> None:
+def test_metadata_describes_the_package(installed: Installed) -> None:
     about = _metadata(installed.packages)
     said = about.metadata
     assert (said["Name"], said["License-Expression"], said["Requires-Python"]) == ("pytest-sslaudit", "MIT", ">=3.11")
@@ -147,7 +147,7 @@ def test_the_metadata_says_what_it_is(installed: Installed) -> None:
     ]
 
 
-def test_the_metadata_asks_for_what_is_imported_and_nothing_else(installed: Installed) -> None:
+def test_metadata_requires_exactly_the_imported_packages(installed: Installed) -> None:
     asked = [Requirement(text) for text in _metadata(installed.packages).requires or ()]
     assert {one.name for one in asked if one.marker is None} == {
         "certifi",
@@ -166,7 +166,7 @@ def test_the_metadata_asks_for_what_is_imported_and_nothing_else(installed: Inst
     assert {str(one.marker) for one in asked if one.marker} == {f'extra == "{extra}"' for extra in extras}
 
 
-def test_the_checks_are_collected_without_the_checkout(installed: Installed) -> None:
+def test_checks_are_collected_without_the_checkout(installed: Installed) -> None:
     done = installed.run(
         "-m", "pytest", "--pyargs", "audit", "--collect-only", "-q", "--audit-endpoint=https://127.0.0.1:1"
     )
@@ -177,7 +177,7 @@ def test_the_checks_are_collected_without_the_checkout(installed: Installed) -> 
     assert installed.run("-c", "import tests").returncode != 0
 
 
-def test_an_audit_of_a_closed_port_fails_for_the_right_reason(installed: Installed) -> None:
+def test_audit_of_a_closed_port_fails_with_its_reason(installed: Installed) -> None:
     reports = ("--audit-results=results.jsonl", "--html=report.html", "--junitxml=junit.xml")
     done = installed.run(
         "-W", "error", "-m", "pytest", "--pyargs", "audit", "--audit-endpoint=https://127.0.0.1:1", *reports

@@ -72,14 +72,14 @@ def found_in(file: Path) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("place", CLEAN)
-def test_files_have_none_of_the_words_and_phrases(place: str) -> None:
+def test_files_have_no_forbidden_word_or_phrase(place: str) -> None:
     text_files = [file for file in tracked_files(place) if file.suffix not in (".png", ".typed")]
     assert text_files
     found = [line for file in text_files for line in found_in(file)]
     assert found == [], f"{len(found)} lines; what to write instead: {INSTEAD | OF_MACHINES}"
 
 
-def test_exceptions_are_needed() -> None:
+def test_every_exception_is_needed() -> None:
     for name, word in EXCEPTIONS:
         assert re.search(rf"\b{word}\b", (CHECKOUT / name).read_text(encoding="utf-8")), name
 
@@ -94,7 +94,7 @@ def test_exceptions_are_needed() -> None:
         (checkallsslcerts.main, ()),
     ],
 )
-def test_help_has_none_of_the_phrases(
+def test_help_has_no_forbidden_phrase(
     main: object, arguments: tuple[str, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert callable(main)
@@ -103,7 +103,7 @@ def test_help_has_none_of_the_phrases(
     assert PHRASES.findall(capsys.readouterr().out) == []
 
 
-def test_help_of_pytest_options_has_none_of_the_phrases() -> None:
+def test_help_of_pytest_options_has_no_forbidden_phrase() -> None:
     helps = [*(row[-1] for row in plugin.OPTIONS), *(row[-1] for row in plugin.SWITCHES)]
     assert [text for text in helps if PHRASES.search(text)] == []
 
@@ -112,12 +112,12 @@ def test_help_of_pytest_options_has_none_of_the_phrases() -> None:
     "text",
     ["nobody asked", "it is no port", "it tells which", "as was told", "a stranger's socket", "Mended", "it knows all"],
 )
-def test_phrase_is_found(text: str) -> None:
+def test_forbidden_phrase_is_found(text: str) -> None:
     assert PHRASES.search(text)
 
 
 @pytest.mark.parametrize(
     "text", ["there is no port", "it is no longer valid", "is not a port", "no more than two", "none is known"]
 )
-def test_plain_text_is_not_found(text: str) -> None:
+def test_allowed_text_is_not_found(text: str) -> None:
     assert not PHRASES.search(text)

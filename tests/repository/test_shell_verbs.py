@@ -232,11 +232,11 @@ def all_findings(name: str) -> list[str]:
 
 
 @pytest.mark.parametrize("name", files())
-def test_shell_outside_trust_acts_by_its_verbs_alone(name: str) -> None:
+def test_shell_outside_trust_changes_files_only_by_its_verbs(name: str) -> None:
     assert all_findings(name) == []
 
 
-def test_words_of_processes_come_from_trust_and_are_judged_before_they_are_used() -> None:
+def test_arguments_of_processes_come_from_trust_and_are_judged_first() -> None:
     texts = {name: "\n".join(shell_in(CHECKOUT / name)) for name in files()}
     asking = {name for name, text in texts.items() if "trusted_process" in text}
     assert asking == {"audit/host/shell/services.sh", "remediate/hosts/shell/services/daemon.sh"}
@@ -248,13 +248,13 @@ def test_every_file_of_trust_is_loaded() -> None:
 
 
 @pytest.mark.parametrize("name", TRUST)
-def test_of_the_files_of_trust_only_the_verbs_change_files(name: str) -> None:
+def test_only_the_verbs_of_trust_change_files(name: str) -> None:
     found = set(findings((CHECKOUT / name).read_text(encoding="utf-8"), trusts=True))
     changes = {one for one in found if one in ACTS or one.startswith("> ")}
     assert bool(changes) == (name == VERBS), changes
 
 
-def test_own_text_is_still_used() -> None:
+def test_every_exempt_text_is_still_in_use() -> None:
     for name, words in OWN_TEXT.items():
         text = (CHECKOUT / name).read_text(encoding="utf-8")
         assert [one for one in words if one not in text] == []
@@ -296,7 +296,7 @@ def test_own_text_is_still_used() -> None:
         "trap 'rm x' EXIT",
     ],
 )
-def test_scan_finds_what_it_is_there_for(text: str) -> None:
+def test_scan_finds_commands_that_change_files(text: str) -> None:
     assert list(findings(text, trusts=False))
 
 
@@ -326,5 +326,5 @@ def test_scan_finds_what_it_is_there_for(text: str) -> None:
         "as_owner /d 'remove_file \"$1\"' x",
     ],
 )
-def test_scan_lets_everything_else_pass(text: str) -> None:
+def test_scan_accepts_commands_that_change_nothing(text: str) -> None:
     assert list(findings(text, trusts=False)) == []

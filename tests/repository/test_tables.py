@@ -52,7 +52,7 @@ def test_name_of_a_member_stands_only_in_its_own_files(name: str) -> None:
     assert found == []
 
 
-def test_every_reason_for_another_file_is_needed() -> None:
+def test_every_exempt_file_is_needed() -> None:
     members = OWN_FILES.keys() - NOT_ONLY_MEMBERS
     found = {path for name in members for path in files_with(name)}
     assert [pattern for pattern in OTHER_FILES if not any(fnmatch(path, pattern) for path in found)] == []

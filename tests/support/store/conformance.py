@@ -81,21 +81,21 @@ def judged(ca: Counterpart, order: OrderRequest, answer: Order) -> InstallableCh
 class Conformance:
     """To be inherited by a class with a fixture `ca` that gives a Counterpart."""
 
-    def test_a_request_that_was_never_ordered_is_not_found(self, ca: Counterpart) -> None:
+    def test_csr_without_an_order_is_not_found(self, ca: Counterpart) -> None:
         assert ca.issuer.find(csr()) is None
 
-    def test_a_new_order_is_pending_and_says_when_to_ask_again(self, ca: Counterpart) -> None:
+    def test_new_order_is_pending_with_a_time_for_the_next_poll(self, ca: Counterpart) -> None:
         order = placed(ca.issuer.place(request()))
         assert order.is_pending
         assert order.retry_after_s is not None
         assert order.issued == ()
 
-    def test_an_order_is_found_by_its_request(self, ca: Counterpart) -> None:
+    def test_order_is_found_by_its_csr(self, ca: Counterpart) -> None:
         wanted = request()
         order = placed(ca.issuer.place(wanted))
         assert placed(ca.issuer.find(wanted.csr)).id == order.id
 
-    def test_a_validated_order_is_issued_and_can_be_installed(self, ca: Counterpart) -> None:
+    def test_validated_order_is_issued_and_can_be_installed(self, ca: Counterpart) -> None:
         wanted = request("www.shop.example", "shop.example")
         answer = issued(ca, wanted)
         assert answer.status == "valid"
@@ -103,13 +103,13 @@ class Conformance:
         assert isinstance(installable, InstallableChain), installable
         assert installable.leaf.spki_sha256 == wanted.csr.spki_sha256
 
-    def test_an_order_that_cannot_be_validated_stays_pending_and_says_why(self, ca: Counterpart) -> None:
+    def test_order_that_cannot_be_validated_stays_pending_with_a_reason(self, ca: Counterpart) -> None:
         wanted = request()
         answer = placed(ca.issuer.fetch(ref(placed(ca.issuer.place(wanted)), wanted)))
         assert answer.is_pending
         assert "www.shop.example" in answer.message
 
-    def test_pending_for_three_polls_is_issued_at_the_fourth(self, ca: Counterpart) -> None:
+    def test_order_pending_for_three_polls_is_issued_at_the_fourth(self, ca: Counterpart) -> None:
         ca.misbehave("pending", times=3)
         wanted = request()
         ca.publish(wanted)
@@ -118,19 +118,19 @@ class Conformance:
         assert [poll.is_pending for poll in polls] == [True, True, True, False]
         assert polls[-1].status == "valid"
 
-    def test_the_same_idempotency_key_orders_once(self, ca: Counterpart) -> None:
+    def test_requests_with_one_idempotency_key_place_one_order(self, ca: Counterpart) -> None:
         wanted = request()
         ids = {placed(ca.issuer.place(wanted)).id for _ in range(3)}
         assert len(ids) == ca.count() == 1
 
-    def test_the_same_idempotency_key_with_other_content_is_a_conflict(self, ca: Counterpart) -> None:
+    def test_idempotency_key_with_other_content_is_a_conflict(self, ca: Counterpart) -> None:
         first = request()
         placed(ca.issuer.place(first))
         other = request(idempotency_key=first.idempotency_key)
         assert fault(ca.issuer.place(other)).kind == "conflict"
         assert ca.count() == 1
 
-    def test_where_a_valid_certificate_exists_nothing_is_ordered(self, ca: Counterpart) -> None:
+    def test_nothing_is_ordered_if_a_valid_certificate_exists(self, ca: Counterpart) -> None:
         wanted = request()
         first = issued(ca, wanted)
         again = request(csr=wanted.csr, idempotency_key="another-attempt-2")
@@ -138,42 +138,42 @@ class Conformance:
         assert (answer.id, answer.status, answer.issued) == (first.id, "valid", first.issued)
         assert ca.count() == 1
 
-    def test_a_request_is_never_used_for_two_orders(self, ca: Counterpart) -> None:
+    def test_csr_is_never_used_for_two_orders(self, ca: Counterpart) -> None:
         wanted = request()
         placed(ca.issuer.place(wanted))
         answer = fault(ca.issuer.place(request(csr=wanted.csr, idempotency_key="another-attempt-2")))
         assert (answer.kind, ca.count()) == ("refused", 1)
         assert any("csr" in field for field in answer.fields)
 
-    def test_names_that_cannot_be_had_are_refused_by_name(self, ca: Counterpart) -> None:
+    def test_refused_names_are_listed(self, ca: Counterpart) -> None:
         answer = fault(ca.issuer.place(request("mail.localdomain")))
         assert answer.kind == "refused"
         assert any("mail.localdomain" in field for field in answer.fields)
         assert not answer.leaves_unknown
 
-    def test_a_rejected_order_says_so_and_why(self, ca: Counterpart) -> None:
+    def test_rejected_order_has_a_reason(self, ca: Counterpart) -> None:
         ca.misbehave("rejected")
         answer = issued(ca, request())
         assert (answer.status, bool(answer.message), answer.issued) == ("invalid", True, ())
 
-    def test_an_unknown_order_is_told_from_trouble(self, ca: Counterpart) -> None:
+    def test_unknown_order_is_distinguished_from_a_server_error(self, ca: Counterpart) -> None:
         never_placed = OrderRef("never-placed", request())
         assert fault(ca.issuer.fetch(never_placed)).kind == "unknown"
         assert fault(ca.issuer.cancel(never_placed)).kind == "unknown"
 
-    def test_a_pending_order_is_canceled_and_canceling_again_does_no_harm(self, ca: Counterpart) -> None:
+    def test_pending_order_can_be_canceled_twice(self, ca: Counterpart) -> None:
         wanted = request()
         order = ref(placed(ca.issuer.place(wanted)), wanted)
         assert ca.issuer.cancel(order) is None
         assert ca.issuer.cancel(order) is None
         assert placed(ca.issuer.fetch(order)).status == "canceled"
 
-    def test_an_issued_order_is_not_canceled(self, ca: Counterpart) -> None:
+    def test_issued_order_is_not_canceled(self, ca: Counterpart) -> None:
         wanted = request()
         assert fault(ca.issuer.cancel(ref(issued(ca, wanted), wanted))).kind == "conflict"
 
     @pytest.mark.parametrize("what", ["429", "503", "503-date"])
-    def test_a_busy_ca_says_when_to_come_back(self, ca: Counterpart, what: str) -> None:
+    def test_busy_ca_sends_the_time_of_the_next_attempt(self, ca: Counterpart, what: str) -> None:
         ca.misbehave(what, times=1)
         wanted = request()
         answer = fault(ca.issuer.place(wanted))
@@ -196,9 +196,7 @@ class Conformance:
             ("dribble-head", "unreachable"),
         ],
     )
-    def test_whatever_becomes_of_the_answer_one_order_is_placed(
-        self, ca: Counterpart, what: str, kind: FaultKind
-    ) -> None:
+    def test_lost_or_broken_response_causes_no_second_order(self, ca: Counterpart, what: str, kind: FaultKind) -> None:
         ca.misbehave(what)
         wanted = request()
         began = time.monotonic()
@@ -228,31 +226,29 @@ class Conformance:
             ("error-page", "begins '<!DOCTYPE html>"),
         ],
     )
-    def test_what_is_not_as_ordered_is_refused_before_anything_is_touched(
-        self, ca: Counterpart, what: str, why: str
-    ) -> None:
+    def test_certificate_that_differs_from_the_order_is_refused(self, ca: Counterpart, what: str, why: str) -> None:
         ca.misbehave(what)
         wanted = request("www.shop.example", "shop.example")
         refusal = judged(ca, wanted, issued(ca, wanted))
         assert isinstance(refusal, Rejection)
         assert why in str(refusal)
 
-    def test_a_chain_in_disorder_is_put_in_order(self, ca: Counterpart) -> None:
+    def test_chain_in_wrong_order_is_sorted(self, ca: Counterpart) -> None:
         ca.misbehave("in-disorder")
         wanted = request()
         installable = judged(ca, wanted, issued(ca, wanted))
         assert isinstance(installable, InstallableChain), installable
         assert len(installable.intermediates) == 1
 
-    def test_nobody_listening_is_unreachable(self, ca: Counterpart) -> None:
+    def test_closed_port_is_unreachable(self, ca: Counterpart) -> None:
         assert fault(ca.absent.place(request())).kind == "unreachable"
         assert fault(ca.absent.find(csr())).kind == "unreachable"
 
-    def test_a_secret_the_ca_does_not_know_orders_nothing(self, ca: Counterpart) -> None:
+    def test_wrong_secret_orders_nothing(self, ca: Counterpart) -> None:
         assert fault(ca.intruder.place(request())).kind == "authentication"
         assert ca.count() == 0
 
-    def test_the_secret_is_in_no_word_that_is_said(self, ca: Counterpart, caplog: pytest.LogCaptureFixture) -> None:
+    def test_secret_is_in_no_message(self, ca: Counterpart, caplog: pytest.LogCaptureFixture) -> None:
         caplog.set_level(logging.DEBUG)
         said: list[object] = [ca.issuer, ca.intruder]
         for what in ("forbidden", "html", "redirect", "cut"):

@@ -96,26 +96,24 @@ def repaired(story: Story, chapter: Chapter, before: dict[str, int], *services: 
 # The first night
 
 
-def test_the_seeds_sentences_are_said_word_for_word(nights: Nights) -> None:
+def test_output_has_the_sentences_of_the_vendors_page_unchanged(nights: Nights) -> None:
     assert nights.first.said.status == 0, nights.first.said.explain()
     assert nights.first.said.output.splitlines()[:4] == SENTENCES
 
 
-def test_the_proof_lies_in_the_folder_of_easyapache_4_and_is_gone_afterwards(nights: Nights) -> None:
+def test_token_is_in_the_docroot_of_easyapache_4_and_removed_afterwards(nights: Nights) -> None:
     assert re.search(f"the file is on .* as {daemons.DOCROOT}{FILE}$", nights.first.said.output, re.MULTILINE)
     assert nights.tokens == ""
 
 
-def test_the_hostname_is_looked_up_from_the_root_on(story: Story, nights: Nights) -> None:
+def test_hostname_is_resolved_from_the_root_servers(story: Story, nights: Nights) -> None:
     asked = re.findall(r"^;; Received \d+ bytes from (\S+) ", nights.first.said.output, re.MULTILINE)
     at = story.world.lan.address
     assert asked[:2] == [at(names.ROOT), at(names.TLD)]
     assert asked[2] in (at(names.FIRST), at(names.SECOND))
 
 
-def test_the_proof_is_fetched_from_the_hostnames_address_before_anything_is_ordered(
-    story: Story, nights: Nights
-) -> None:
+def test_token_is_fetched_from_the_hostname_before_the_order(story: Story, nights: Nights) -> None:
     address = story.world.lan.address(names.PANEL)
     curl = rf"^curl .*--connect-to ::{address}:80 http://{names.PANEL}{FILE}$"
     output = nights.first.said.output
@@ -125,19 +123,19 @@ def test_the_proof_is_fetched_from_the_hostnames_address_before_anything_is_orde
     assert fetched.start() < output.index("order intended")
 
 
-def test_one_order_is_placed_and_its_certificate_is_on_all_services_and_all_ports(nights: Nights) -> None:
+def test_certificate_of_one_order_is_on_all_services_and_ports(nights: Nights) -> None:
     assert len(nights.first.orders) == 1
     assert nights.first.orders[0]["names"] == [names.PANEL]
     assert nights.served.keys() == set(SERVICES)
     assert len(set(nights.served.values())) == 1
 
 
-def test_each_service_is_restarted_once_by_the_panels_own_script(nights: Nights) -> None:
+def test_each_service_is_restarted_once_by_the_script_of_cpanel(nights: Nights) -> None:
     assert nights.first.restarts == ["cpsrvd", "cpdavd", "dovecot", "exim", "ftpserver"]
 
 
 @pytest.mark.parametrize("address", SECTIGO)
-def test_the_cas_requests_are_in_the_access_log_the_report_and_the_mail(nights: Nights, address: str) -> None:
+def test_requests_of_the_ca_are_in_the_log_the_report_and_the_email(nights: Nights, address: str) -> None:
     lines = nights.first.log.splitlines()
     assert [line for line in lines if line.startswith(f"{address} ") and line.endswith('"SECTIGO DCV"')]
     told = rf"{re.escape(address)} at \d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d UTC, SECTIGO DCV, 200"
@@ -145,11 +143,11 @@ def test_the_cas_requests_are_in_the_access_log_the_report_and_the_mail(nights: 
 
 
 @pytest.mark.parametrize("check", KEPT_WELL)
-def test_how_the_host_is_kept_is_looked_at_and_is_well(nights: Nights, check: str) -> None:
+def test_maintenance_checks_of_the_host_pass(nights: Nights, check: str) -> None:
     assert nights.first.said.verdicts(check) == {"local/": "pass"}
 
 
-def test_the_contact_of_the_panel_is_told(nights: Nights) -> None:
+def test_contact_of_cpanel_receives_the_notification(nights: Nights) -> None:
     (letter,) = nights.first.letters
     assert letter["X-Recipients"] == CONTACT
     assert str(letter["Subject"]).endswith("repaired")
@@ -157,7 +155,7 @@ def test_the_contact_of_the_panel_is_told(nights: Nights) -> None:
     assert "verified at every address" in nights.first.letter
 
 
-def test_the_next_night_has_nothing_to_do(nights: Nights) -> None:
+def test_next_run_changes_nothing(nights: Nights) -> None:
     second = nights.second
     assert second.said.status == 0, second.said.explain()
     assert len(second.said.output.splitlines()) == 1
@@ -168,7 +166,7 @@ def test_the_next_night_has_nothing_to_do(nights: Nights) -> None:
 # What is replaced, and what is not
 
 
-def test_of_four_ends_the_seeds_days_tell_which_is_replaced(story: Story) -> None:
+def test_days_of_the_vendors_page_decide_which_certificate_is_replaced(story: Story) -> None:
     own, other = story.credentials.own, story.credentials.third_party
     before = story.begin(cpanel=other(4), dovecot=other(2), exim=own(26), ftp=own(24))
     chapter = story.run()
@@ -177,7 +175,7 @@ def test_of_four_ends_the_seeds_days_tell_which_is_replaced(story: Story) -> Non
     assert "its own provider's certificates 25 days before" in chapter.letter
 
 
-def test_revoked_weak_without_names_and_without_usage_are_replaced_at_once(story: Story) -> None:
+def test_revoked_weak_and_incomplete_certificates_are_replaced_at_once(story: Story) -> None:
     some, revoked = story.credentials, story.credentials.own(80)
     story.world.ask(f"revoke {serial(revoked)}")
     before = story.begin(
@@ -197,7 +195,7 @@ def test_revoked_weak_without_names_and_without_usage_are_replaced_at_once(story
     }
 
 
-def test_missing_ones_are_installed_one_for_another_name_replaced_and_what_is_switched_off_left_out(
+def test_missing_and_mismatched_certificates_of_active_services_change(
     story: Story,
 ) -> None:
     before = story.begin(dovecot=story.credentials.for_another_name())
@@ -217,7 +215,7 @@ def test_missing_ones_are_installed_one_for_another_name_replaced_and_what_is_sw
 
 
 @pytest.mark.parametrize("file", ["auto_hostname_certificate", "service_certificate_management"])
-def test_a_touch_file_is_honoured_whatever_is_asked(story: Story, file: str) -> None:
+def test_touch_file_prevents_every_change(story: Story, file: str) -> None:
     before = story.begin(**{service: story.credentials.expired() for service in SERVICES})
     story.world.panel.host.do("touch", f"{TOUCH}{file}")
     chapter = story.run("--verbose", "--allow-retry")
@@ -230,7 +228,7 @@ def test_a_touch_file_is_honoured_whatever_is_asked(story: Story, file: str) -> 
 # Where something is in the way
 
 
-def test_a_closed_firewall_is_found_by_its_rule_and_nothing_is_ordered(story: Story) -> None:
+def test_closed_firewall_is_reported_with_its_rule_and_stops_the_order(story: Story) -> None:
     before = story.begin(ftp=story.credentials.self_signed())
     story.world.panel.host.do("nft", "-f", "-", stdin=firewall.CLOSED.encode())
     story.world.panel.host.do("rm", layout.CRONTAB)
@@ -244,7 +242,7 @@ def test_a_closed_firewall_is_found_by_its_rule_and_nothing_is_ordered(story: St
     assert "What to do:" in chapter.letter
 
 
-def test_a_firewall_that_lets_in_who_is_listed_is_found_to_be_narrow(story: Story) -> None:
+def test_firewall_that_allows_only_listed_addresses_is_reported(story: Story) -> None:
     before = story.begin(ftp=story.credentials.self_signed())
     story.world.panel.host.do("nft", "-f", "-", stdin=firewall.NARROW.encode())
     story.world.ask(f"from {','.join((*SECTIGO, ELSEWHERE))}")
@@ -262,7 +260,7 @@ def test_a_firewall_that_lets_in_who_is_listed_is_found_to_be_narrow(story: Stor
     assert "today: a CA fetches it from several places of the world" in chapter.letter
 
 
-def test_a_pending_order_is_asked_about_by_a_job_that_an_administrator_runs_by_hand(story: Story) -> None:
+def test_administrator_can_run_the_queued_job_of_a_pending_order(story: Story) -> None:
     before = story.begin(**{service: story.credentials.self_signed() for service in SERVICES})
     host = story.world.panel.host
     story.world.ask("misbehave pending")
@@ -283,7 +281,7 @@ def test_a_pending_order_is_asked_about_by_a_job_that_an_administrator_runs_by_h
     assert story.serials() != before
 
 
-def test_a_run_that_is_killed_in_the_middle_is_gone_on_with_and_orders_nothing_more(story: Story) -> None:
+def test_killed_run_is_continued_without_a_second_order(story: Story) -> None:
     before = story.begin(**{service: story.credentials.self_signed() for service in SERVICES})
     orders = len(story.world.orders())
     story.killed_while_installing()
@@ -294,7 +292,7 @@ def test_a_run_that_is_killed_in_the_middle_is_gone_on_with_and_orders_nothing_m
     assert story.serials() != before
 
 
-def test_a_service_without_a_certificate_of_now_gets_a_placeholder_and_the_run_is_red(story: Story) -> None:
+def test_service_without_a_valid_certificate_gets_a_self_signed_one(story: Story) -> None:
     good = story.credentials.own(80)
     before = story.begin(ftp=story.credentials.expired(), exim=story.credentials.own(20), cpanel=good)
     story.world.ask("misbehave rejected")
@@ -308,7 +306,7 @@ def test_a_service_without_a_certificate_of_now_gets_a_placeholder_and_the_run_i
 # Other ways to a certificate, and another folder
 
 
-def test_without_a_store_the_panels_own_program_is_run_and_what_it_did_is_proven(story: Story) -> None:
+def test_checkallsslcerts_runs_without_a_store_and_is_verified(story: Story) -> None:
     before = story.begin(**{service: story.credentials.self_signed() for service in SERVICES})
     world = story.world
     place = f"http://{world.lan.address(names.STORE)}{provider.LICENSED}\n"
@@ -327,7 +325,7 @@ def test_without_a_store_the_panels_own_program_is_run_and_what_it_did_is_proven
     assert len(set(story.serials().values())) == 1
 
 
-def test_the_proof_lies_in_the_folder_of_easyapache_3_where_that_is_the_websites(story: Story) -> None:
+def test_token_is_in_the_docroot_of_easyapache_3_if_it_is_used(story: Story) -> None:
     before = story.begin(ftp=story.credentials.self_signed())
     panel = story.world.panel
     panel.use(daemons.OLD_DOCROOT)
@@ -342,7 +340,7 @@ def test_the_proof_lies_in_the_folder_of_easyapache_3_where_that_is_the_websites
 # From outside
 
 
-def test_over_ssh_it_is_recognised_and_judged_by_the_same_rules_and_our_timer_is_seen(story: Story) -> None:
+def test_panel_and_timer_are_found_over_ssh_and_judged_by_the_same_rules(story: Story) -> None:
     story.begin(exim=story.credentials.third_party(4), ftp=story.credentials.third_party(2))
     store, panel = story.world.store, story.world.panel.host
     before = panel.shell("ls /etc/cron.d")
@@ -363,7 +361,7 @@ def test_over_ssh_it_is_recognised_and_judged_by_the_same_rules_and_our_timer_is
 # What is never written down
 
 
-def test_no_key_token_or_password_is_in_anything_that_was_written(story: Story, nights: Nights) -> None:
+def test_no_written_file_has_a_key_token_or_password(story: Story, nights: Nights) -> None:
     assert nights.first.said.status == 0
     panel, store = (traces.written(host) for host in (story.world.panel.host, story.world.store))
     home = {path: content for path, content in panel.items() if re.match(HOMES, path)}

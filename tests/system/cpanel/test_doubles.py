@@ -44,19 +44,19 @@ def test_every_service_serves_its_own_certificate_on_all_its_ports(panel: Panel,
 
 
 @pytest.mark.parametrize("name", restarting.NAMES)
-def test_a_service_is_restarted_and_nothing_else(panel: Panel, name: str) -> None:
+def test_restart_script_restarts_only_its_service(panel: Panel, name: str) -> None:
     before = panel.restarts()
     panel.host.do(f"/scripts/restartsrv_{name}")
     assert panel.restarts() == [*before, name]
 
 
-def test_a_name_that_is_no_service_and_an_option_are_refused(panel: Panel) -> None:
+def test_restart_script_refuses_unknown_services_and_options(panel: Panel) -> None:
     panel.host.shell("ln -s restartsrv_exim /scripts/restartsrv_smtp")
     assert "smtp is no service" in refused(panel.host, "/scripts/restartsrv_smtp")
     assert "no such option: --gently" in refused(panel.host, "/scripts/restartsrv_exim", "--gently")
 
 
-def test_what_is_installed_is_served_after_the_restart_and_not_before(panel: Panel, authority: Authority) -> None:
+def test_installed_certificate_is_served_only_after_the_restart(panel: Panel, authority: Authority) -> None:
     new, before = authority.issue(panel.name), panel.serials()["cpanel"]
     values = {"service": "cpanel", "crt": new.certificate, "key": new.key, "cabundle": new.above}
     argv = ("whmapi1", "--output=json", "--input=json", "install_service_ssl_certificate")
@@ -68,5 +68,5 @@ def test_what_is_installed_is_served_after_the_restart_and_not_before(panel: Pan
     assert len(panel.serials()["cpanel"]) == 1
 
 
-def test_the_panels_own_program_refuses_an_option_it_does_not_document(panel: Panel) -> None:
+def test_checkallsslcerts_double_refuses_an_undocumented_option(panel: Panel) -> None:
     assert "Unknown option: --force" in refused(panel.host, own_program.PATH, "--force")

@@ -24,7 +24,7 @@ def stranger(overlays: None) -> Iterator[Host]:  # noqa: ARG001 - asked for to s
         yield host
 
 
-def test_hosts_on_one_wire_reach_one_another_and_nothing_else(lan: Lan) -> None:
+def test_connected_hosts_reach_only_one_another(lan: Lan) -> None:
     require_secluded(lan.hosts)
     give(lan, "switch.panel.test", ["178.255.81.12"])
     far = lan.hosts[1]
@@ -32,13 +32,13 @@ def test_hosts_on_one_wire_reach_one_another_and_nothing_else(lan: Lan) -> None:
     assert far.run("ip", "route", "get", "178.255.81.13").returncode != 0
 
 
-def test_a_cable_to_somebody_else_is_refused(lan: Lan, stranger: Host) -> None:
+def test_link_to_a_host_outside_the_test_is_refused(lan: Lan, stranger: Host) -> None:
     connect(lan.hosts[1], stranger, 9)
     with pytest.raises(Exposed, match=r"server\.panel\.test has the link to9, whose other end is not in the test"):
         require_secluded(lan.hosts)
 
 
-def test_a_way_out_is_refused_and_no_address_is_given(lan: Lan) -> None:
+def test_default_route_is_refused_and_no_address_is_assigned(lan: Lan) -> None:
     lan.hosts[1].do("ip", "route", "add", "default", "dev", "lan")
     with pytest.raises(Exposed, match=r"server\.panel\.test has a route to default"):
         give(lan, "switch.panel.test", ["178.255.81.12"])

@@ -91,7 +91,7 @@ def own_files(seen: dict[str, Any]) -> set[str]:
     return {path for one in seen["endpoints"].values() if one["word"] == "cpanel" for path, _ in one["files"]}
 
 
-def test_every_service_of_a_panel_is_found_at_its_ports_with_the_panels_files(panel: Panel) -> None:
+def test_every_cpanel_service_is_found_with_its_ports_and_files(panel: Panel) -> None:
     seen = look(panel.host)
     assert services(seen) == expected("cpanel", "dovecot", "exim", "ftp")
     assert {one["service"] for one in seen["endpoints"].values()} == {"cpanel", "dovecot", "exim", "pure-ftpd"}
@@ -103,7 +103,7 @@ def test_every_service_of_a_panel_is_found_at_its_ports_with_the_panels_files(pa
     assert seen["docroot"] == "/var/www/html/.well-known/pki-validation"
 
 
-def test_what_is_switched_off_is_left_out_and_what_only_does_not_run_is_not(panel: Panel) -> None:
+def test_disabled_services_are_left_out_and_stopped_ones_are_kept(panel: Panel) -> None:
     host = panel.host
     host.shell(
         "touch /etc/imapdisable /etc/popdisable /etc/ftpddisable; pkill -x pure-ftpd; doveadm stop;"
@@ -117,7 +117,7 @@ def test_what_is_switched_off_is_left_out_and_what_only_does_not_run_is_not(pane
         host.shell(f"rm /etc/imapdisable /etc/popdisable /etc/ftpddisable; {_START}")
 
 
-def test_of_two_files_the_one_is_judged_that_the_panel_is_to_serve(panel: Panel, authority: Authority) -> None:
+def test_installed_file_of_cpanel_is_judged_before_its_default_file(panel: Panel, authority: Authority) -> None:
     host, other = panel.host, authority.issue(NAME)
     own, installed = f"{SSL}/cpanel/cpanel.pem", f"{SSL}/cpanel/mycpanel.pem"
     host.write(HostFile(installed, other.key + other.fullchain, 0o640, "cpanel", "cpanel"))
@@ -133,7 +133,7 @@ def test_of_two_files_the_one_is_judged_that_the_panel_is_to_serve(panel: Panel,
         host.shell(f"rm {installed}; pkill -x openssl; {_START}")
 
 
-def test_the_generations_of_easyapache_are_told_apart(panel: Panel) -> None:
+def test_easyapache_3_and_4_are_distinguished(panel: Panel) -> None:
     host = panel.host
     panel.use(OLD_DOCROOT)
     assert look(host)["docroot"] == "/usr/local/apache/htdocs/.well-known/pki-validation"
@@ -148,7 +148,7 @@ def test_the_generations_of_easyapache_are_told_apart(panel: Panel) -> None:
         process.communicate()
 
 
-def test_a_login_without_rights_finds_the_same_services_and_says_what_it_may_not_read(panel: Panel) -> None:
+def test_login_without_rights_finds_all_services_and_lists_missing_files(panel: Panel) -> None:
     panel.host.shell(f"chmod 700 {SSL}/cpanel {SSL}/exim")
     seen = look(panel.host, "65534")
     assert {"https:2083", "https:2087", "https:2096", "smtps:465"} <= set(seen["endpoints"])

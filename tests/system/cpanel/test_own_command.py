@@ -44,7 +44,7 @@ def waiting(wait_s: float) -> tuple[str, ...]:
     return ("env", "-C", str(CHECKOUT), sys.executable, "-uc", _WAITS, str(wait_s))
 
 
-def test_while_the_panels_own_run_lasts_nothing_is_done(panel: Host) -> None:
+def test_run_stops_if_the_update_of_cpanel_does_not_end(panel: Host) -> None:
     done = panel.run(*waiting(0.5))
     number = panel.read("/run/upcp.pid").strip()
     named = f"the panel's own {UPDATE} (process {number})"
@@ -54,7 +54,7 @@ def test_while_the_panels_own_run_lasts_nothing_is_done(panel: Host) -> None:
     assert panel.shell("ls /var/log/sslaudit") == "lock\n"
 
 
-def test_when_the_panels_own_run_has_ended_the_host_is_looked_at(panel: Host) -> None:
+def test_run_waits_for_the_end_of_the_cpanel_update(panel: Host) -> None:
     with panel.start(*waiting(60.0)) as begun:
         assert begun.stdout
         assert begun.stdout.readline().endswith("is running: waiting up to 1 min for its end\n")
@@ -64,7 +64,7 @@ def test_when_the_panels_own_run_has_ended_the_host_is_looked_at(panel: Host) ->
     assert "the report: /var/log/sslaudit/report.html" in output
 
 
-def test_what_the_panel_itself_starts_does_not_wait_for_the_panel(host: Host) -> None:
+def test_run_started_by_the_cpanel_update_does_not_wait_for_it(host: Host) -> None:
     line = shlex.join((str(_BIN / "checkallsslcerts"), "--no-retry"))
     host.write(HostFile(SCRIPT, f"#!/bin/sh\n{line} > /run/hook 2>&1\necho $? >> /run/hook\n", 0o755))
     host.shell(f"rm -f /run/hook; timeout 60 {SCRIPT}; rm {SCRIPT}")
@@ -73,7 +73,7 @@ def test_what_the_panel_itself_starts_does_not_wait_for_the_panel(host: Host) ->
     assert not [one for one in said if "waiting" in one]
 
 
-def test_the_configuration_in_etc_is_found_and_one_that_is_wrong_is_said(host: Host) -> None:
+def test_configuration_in_etc_is_read_and_its_errors_are_reported(host: Host) -> None:
     host.write(HostFile("/etc/sslaudit/sslaudit.toml", "hots = []\n", 0o600))
     done = host.run(*waiting(0))
     host.shell("rm -r /etc/sslaudit")
@@ -81,7 +81,7 @@ def test_the_configuration_in_etc_is_found_and_one_that_is_wrong_is_said(host: H
     assert "/etc/sslaudit/sslaudit.toml: unknown key 'hots'; did you mean 'hosts'?" in done.stderr
 
 
-def test_the_timer_runs_as_cron_starts_it_and_is_gone_when_it_is_removed(host: Host) -> None:
+def test_installed_timer_runs_from_cron_and_can_be_removed(host: Host) -> None:
     sslaudit = str(_BIN / "sslaudit")
     host.do(sslaudit, "install-timer", "--cron", "--at", "03:00")
     assert host.shell("stat -c '%U %G %a' /etc/cron.d/sslaudit") == "root root 644\n"

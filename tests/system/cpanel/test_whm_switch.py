@@ -80,7 +80,7 @@ def at(host: Host, service: str) -> Progress:
 
 
 @pytest.mark.parametrize("service", layout.SERVICES)
-def test_a_service_serves_it_on_all_its_ports_and_what_was_there_when_called_back(
+def test_new_certificate_is_on_all_ports_until_the_switch_is_reverted(
     server: Server, authority: Authority, service: str
 ) -> None:
     host, before = server.host, server.serials()
@@ -96,7 +96,7 @@ def test_a_service_serves_it_on_all_its_ports_and_what_was_there_when_called_bac
     assert host.do("find", layout.SSL, "-type", "l") == ""
 
 
-def test_the_daemons_own_test_is_asked(server: Server, authority: Authority) -> None:
+def test_configuration_test_of_the_daemon_is_run(server: Server, authority: Authority) -> None:
     host, before = server.host, server.serials()
     assert wait_until(lambda: at(host, "dovecot").holder is None)
     host.shell("cp /etc/dovecot/dovecot.conf /root/good; echo 'no_such_setting = 1' >>/etc/dovecot/dovecot.conf")

@@ -45,7 +45,7 @@ def test_every_endpoint_of_every_service_is_found(run: AuditRun, overlay: str) -
 
 
 @pytest.mark.parametrize("overlay", NAMES)
-def test_every_endpoint_is_known_by_its_service_and_files(run: AuditRun, overlay: str) -> None:
+def test_every_endpoint_has_its_service_and_files(run: AuditRun, overlay: str) -> None:
     for daemon in daemons_of(overlay):
         for endpoint in endpoints_of(overlay, daemon):
             seen = run.observed(endpoint)
@@ -54,18 +54,18 @@ def test_every_endpoint_is_known_by_its_service_and_files(run: AuditRun, overlay
             assert daemon.kept(is_second=f"//{NAMES[overlay].second}:" in endpoint) <= kept, endpoint
 
 
-def test_nothing_is_wrong_with_sound_hosts(run: AuditRun) -> None:
+def test_audit_of_faultless_hosts_has_no_finding(run: AuditRun) -> None:
     assert run.with_verdict("fail", "inconclusive", "error") == set(), run.explain()
     assert run.status == 0
 
 
 @pytest.mark.parametrize("overlay", NAMES)
-def test_a_host_is_asked_at_most_four_commands(run: AuditRun, lab: Lab, overlay: str) -> None:
+def test_audit_runs_at_most_four_commands_on_a_host(run: AuditRun, lab: Lab, overlay: str) -> None:
     assert run.status == 0, run.explain()
     assert 1 <= login.sessions(lab.hosts[overlay]) <= 4
 
 
-def test_no_key_leaves_its_host(run: AuditRun, lab: Lab) -> None:
+def test_no_private_key_leaves_its_host(run: AuditRun, lab: Lab) -> None:
     kept = run.output + lab.auditor.shell("find /run/audit -type f -exec cat {} +")
     assert "imaps://" in kept
     for host in lab.hosts.values():

@@ -74,7 +74,7 @@ def as_plain(*argv: str) -> tuple[str, ...]:
     return ("setpriv", "--reuid=plain", "--regid=plain", "--clear-groups", *argv)
 
 
-def test_user_who_reads_all_processes_learns_no_nonce_and_no_script(lab: Lab, web1: Host) -> None:
+def test_process_list_shows_a_user_neither_nonce_nor_script(lab: Lab, web1: Host) -> None:
     web1.shell(f"chmod 666 {_KEY}")
     listener = web1.start(*as_plain("python3", "-c", _LISTENER))
     try:

@@ -35,7 +35,7 @@ def host(daemon: Daemon) -> Iterator[Host]:
         yield running
 
 
-def test_a_server_sends_leaf_and_intermediate_on_every_port(daemon: Daemon, host: Host, authority: Authority) -> None:
+def test_daemon_sends_leaf_and_intermediate_on_every_port(daemon: Daemon, host: Host, authority: Authority) -> None:
     main, second = authority.issue(NAMES.main), authority.issue(NAMES.second)
     serve(host, daemon, NAMES, (main, second))
     expected = [leaf_of(main), authority.intermediate.certificate]
@@ -46,13 +46,13 @@ def test_a_server_sends_leaf_and_intermediate_on_every_port(daemon: Daemon, host
 
 
 @pytest.mark.parametrize("daemon", [daemon for daemon in DAEMONS if daemon.has_second], ids=lambda daemon: daemon.name)
-def test_a_server_that_can_serves_a_second_name_by_sni(daemon: Daemon, host: Host, authority: Authority) -> None:
+def test_daemon_that_supports_sni_serves_a_second_certificate(daemon: Daemon, host: Host, authority: Authority) -> None:
     main, second = authority.issue(NAMES.main), authority.issue(NAMES.second)
     serve(host, daemon, NAMES, (main, second))
     assert served(host, daemon.ports[0], NAMES.second)[0] == leaf_of(second)
 
 
-def test_a_replaced_certificate_is_served_at_once_or_after_the_reload(
+def test_replaced_certificate_is_served_at_once_or_after_the_reload(
     daemon: Daemon, host: Host, authority: Authority
 ) -> None:
     old, new, second = authority.issue(NAMES.main), authority.issue(NAMES.main), authority.issue(NAMES.second)

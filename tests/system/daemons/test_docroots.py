@@ -219,7 +219,7 @@ def prove(
 
 
 @pytest.mark.parametrize(("server", "folders"), [("nginx", NGINX_FOLDERS), ("apache", APACHE_FOLDERS)])
-def test_every_folder_that_is_found_is_the_one_that_serves(
+def test_docroot_that_is_found_is_the_one_that_is_served(
     server: str, folders: Mapping[str, str], request: pytest.FixtureRequest
 ) -> None:
     host: Host = request.getfixturevalue(server)
@@ -230,7 +230,7 @@ def test_every_folder_that_is_found_is_the_one_that_serves(
 
 
 @pytest.mark.parametrize("server", ["nginx", "apache"])
-def test_where_no_folder_serves_what_does_is_named(server: str, request: pytest.FixtureRequest) -> None:
+def test_name_without_a_docroot_is_reported_with_its_reason(server: str, request: pytest.FixtureRequest) -> None:
     host: Host = request.getfixturevalue(server)
     expected = NGINX_OTHERWISE if server == "nginx" else APACHE_OTHERWISE
     proven = prove(host, looked_at(host).websites, [(OTHER, name) for name in (*expected, "default.test")])
@@ -241,7 +241,7 @@ def test_where_no_folder_serves_what_does_is_named(server: str, request: pytest.
 
 
 @pytest.mark.parametrize("server", ["nginx", "apache"])
-def test_each_address_answers_from_the_folder_that_is_found_for_it(server: str, request: pytest.FixtureRequest) -> None:
+def test_each_address_serves_the_docroot_that_is_found_for_it(server: str, request: pytest.FixtureRequest) -> None:
     host: Host = request.getfixturevalue(server)
     names = ("default.test", "one.test", "both.test", "inherits.test", "six.test")
     asked = [(address, name) for address in (ONE, OTHER, SIX) for name in names]
@@ -259,7 +259,7 @@ def test_each_address_answers_from_the_folder_that_is_found_for_it(server: str, 
         assert set(asked) - set(folders) == {(at, name) for at in (OTHER, SIX) for name in ("one.test", "six.test")}
 
 
-def test_a_macro_of_apache_leaves_open_only_what_it_may_take(apache: Host) -> None:
+def test_names_that_an_apache_macro_may_serve_are_inconclusive(apache: Host) -> None:
     websites = looked_at(apache).websites
     for name in ("macro.test", "after.test", "nobodys.test"):
         assert "'Use Site macro.test'" in str(docroot_of(websites, name))

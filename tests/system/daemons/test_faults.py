@@ -87,24 +87,24 @@ def run(lab: Lab) -> AuditRun:
     return lab.audit(f"--hosts=ssh://root@{NAMES['main'].main}")
 
 
-def test_each_fault_is_found_where_it_is_and_only_there(run: AuditRun) -> None:
+def test_each_planted_fault_is_found_at_its_endpoint_only(run: AuditRun) -> None:
     assert run.with_verdict("fail", "error") == FOUND, run.explain()
     assert run.status == 1
 
 
-def test_what_cannot_be_told_for_a_fault_names_it(run: AuditRun) -> None:
+def test_inconclusive_result_names_the_fault_that_causes_it(run: AuditRun) -> None:
     for endpoint, check in run.with_verdict("inconclusive"):
         because = run.result(endpoint, check)["detail"].get("because")
         assert (endpoint, because) in FOUND, run.explain()
 
 
-def test_a_finding_reads_like_a_good_colleague(run: AuditRun) -> None:
+def test_message_of_an_expiring_certificate_has_the_time_and_the_policy(run: AuditRun) -> None:
     _, message = run.verdict(f"{WEB1}/imaps://{WEB1}:993", "cert.expiring")
     assert message.startswith("expires in 1 day 23 h (")
     assert "; the policy private-pki renews " in message
 
 
-def test_a_junit_file_carries_the_findings(lab: Lab) -> None:
+def test_junit_report_has_the_findings(lab: Lab) -> None:
     done = lab.audit(f"--hosts=ssh://root@{WEB1}", "--junitxml=/run/audit/junit.xml", "-k", "expired")
     assert done.status == 1
     assert 'value="cert.expired"' in lab.auditor.read("/run/audit/junit.xml")

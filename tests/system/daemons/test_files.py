@@ -36,7 +36,7 @@ def replace_everything(lab: Lab, overlay: str) -> None:
         lab.hosts[overlay].write(*daemon.files(lab.authority.issue(names.main), lab.authority.issue(names.second)))
 
 
-def test_a_certificate_replaced_but_not_reloaded_is_seen_where_the_old_one_is_served(whole_lab: Lab) -> None:
+def test_certificate_replaced_without_a_reload_is_a_finding(whole_lab: Lab) -> None:
     for overlay, names in NAMES.items():
         if overlay == "second":  # an idle smtpd of postfix keeps the old certificate: let there be one for each port
             whole_lab.audit(f"--hosts=ssh://root@{names.main}")
@@ -52,7 +52,7 @@ def test_a_certificate_replaced_but_not_reloaded_is_seen_where_the_old_one_is_se
         assert run.result(endpoint, "svc.disk-vs-wire")["remedy"] == "reload"
 
 
-def test_a_key_that_is_not_the_certificates_is_seen_before_the_reload(lab: Lab) -> None:
+def test_key_of_another_certificate_is_a_finding_before_the_reload(lab: Lab) -> None:
     names = NAMES["main"]
     nginx = daemon_called("nginx")
     current = lab.authority.issue(names.main)
@@ -62,7 +62,7 @@ def test_a_key_that_is_not_the_certificates_is_seen_before_the_reload(lab: Lab) 
     assert "/etc/ssl/nginx/main.key" in run.verdict(MAIN, "key.mismatch")[1]
 
 
-def test_a_key_that_others_can_read_is_seen(lab: Lab) -> None:
+def test_key_that_other_users_can_read_is_a_finding(lab: Lab) -> None:
     lab.hosts["main"].shell("chmod 644 /etc/ssl/nginx/second.key")
     run = lab.audit(f"--hosts=ssh://root@{WEB1}")
     assert run.with_verdict("fail") == {(SECOND, "key.permissions")}, run.explain()
@@ -77,7 +77,7 @@ def test_a_key_that_others_can_read_is_seen(lab: Lab) -> None:
         (": > main.key", "is empty"),
     ],
 )
-def test_a_file_that_the_next_start_will_miss_is_seen(lab: Lab, change: str, said: str) -> None:
+def test_file_missing_at_the_next_start_is_a_finding(lab: Lab, change: str, said: str) -> None:
     lab.hosts["main"].shell(f"cd /etc/ssl/nginx; {change}")
     run = lab.audit(f"--hosts=ssh://root@{WEB1}")
     verdict, message = run.verdict(MAIN, "svc.config-missing-file")
@@ -85,7 +85,7 @@ def test_a_file_that_the_next_start_will_miss_is_seen(lab: Lab, change: str, sai
     assert run.verdict(MAIN, "cert.expired")[0] == "pass", run.explain()
 
 
-def test_an_encrypted_key_is_asked_no_passphrase(lab: Lab) -> None:
+def test_encrypted_key_is_inconclusive_without_a_passphrase_prompt(lab: Lab) -> None:
     lab.hosts["main"].shell(
         "cd /etc/ssl/nginx; openssl pkey -in main.key -aes128 -passout pass:secret -out new; mv new main.key"
     )
@@ -93,7 +93,7 @@ def test_an_encrypted_key_is_asked_no_passphrase(lab: Lab) -> None:
     assert run.verdict(MAIN, "key.mismatch")[0] == "inconclusive", run.explain()
 
 
-def test_a_configuration_that_does_not_parse_is_said_and_the_rest_is_audited(lab: Lab) -> None:
+def test_invalid_configuration_is_reported_and_the_rest_is_audited(lab: Lab) -> None:
     lab.hosts["main"].shell("echo 'server {' >> /etc/nginx/nginx.conf")
     run = lab.audit(f"--hosts=ssh://root@{WEB1}")
     assert "nginx" in run.output, run.explain()

@@ -154,12 +154,12 @@ def test_expired_certificate_in_a_directory_is_found(audited: Audited) -> None:
     assert expired == {f"{HOST}/https://old.example.test:443"}
 
 
-def test_port_that_is_passed_on_is_found_as_an_unknown_service(audited: Audited) -> None:
+def test_port_with_tls_passthrough_is_found_as_an_unknown_service(audited: Audited) -> None:
     passed = audited.run.observed(f"{HOST}/https://{HOST}:9443")
     assert (passed["service"], passed["installed"]) == ("unknown", [])
 
 
-def test_socket_that_no_handshake_reaches_is_named(audited: Audited) -> None:
+def test_unreachable_haproxy_socket_is_reported(audited: Audited) -> None:
     verdict, message = audited.run.verdict(f"{HOST}/", "svc.unreachable")
     assert verdict == "inconclusive"
     assert "haproxy serves TLS at abns@inner, which is not a TCP socket" in message

@@ -108,7 +108,7 @@ def test_certificate_file_that_root_does_not_read_is_named_with_the_reason(lab: 
 
 
 @pytest.mark.parametrize("folder", [HOME, "/etc/ssl/eve"])
-def test_key_and_certificate_of_another_user_are_told_apart(lab: Lab, host: Host, folder: str) -> None:
+def test_key_and_certificate_of_another_user_are_distinguished(lab: Lab, host: Host, folder: str) -> None:
     """In that user's directory, and in one of root's."""
     host.shell(f"mkdir -p /etc/ssl/eve; cp -p {HOME}/tls.key {HOME}/tls.crt /etc/ssl/eve")
     run = audited(lab, "smtpd_tls_chain_files", f"{folder}/tls.key, {folder}/tls.crt")
@@ -133,7 +133,7 @@ def test_file_of_another_user_is_read_with_the_rights_of_that_user(lab: Lab, hos
         ("/etc/fifo", "/etc/fifo is not a regular file"),
     ],
 )
-def test_repair_copies_no_such_file_into_the_table(host: Host, path: str, reason: str) -> None:
+def test_reload_copies_no_unreadable_file_into_the_sni_table(host: Host, path: str, reason: str) -> None:
     table, key = "/etc/postfix/hostile", "/etc/ssl/postfix/second.key"
     host.write(HostFile(table, f"mx.example.test {key} {path}\n"))
     host.shell(f"postconf -e 'tls_server_sni_maps = hash:{table}'; rm -f {table}.db")

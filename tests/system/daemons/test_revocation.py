@@ -214,19 +214,19 @@ def id_of(name: str) -> str:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_what_others_tell_is_understood(run: AuditRun, name: str) -> None:
+def test_revocation_status_of_each_server_is_judged(run: AuditRun, name: str) -> None:
     case, result = CASES[name], run.result(id_of(name), "cert.revoked")
     assert (result["verdict"], result["remedy"]) == (case.verdict, case.remedy), run.explain()
     assert case.says in result["message"], result["message"]
 
 
-def test_what_was_answered_lies_in_a_folder_of_our_own(host: Host, run: AuditRun) -> None:
+def test_revocation_responses_are_cached_in_a_private_directory(host: Host, run: AuditRun) -> None:
     assert run.status == 1
     assert host.shell("stat -c %a /root/state/revocation").strip() == "700"
     assert set(host.shell("stat -c %a /root/state/revocation/*").split()) == {"600"}
 
 
-def test_the_evidence_is_judged_alike_with_nobody_there(host: Host, authority: Authority, run: AuditRun) -> None:
+def test_evidence_is_judged_the_same_with_all_servers_stopped(host: Host, authority: Authority, run: AuditRun) -> None:
     host.shell("nginx -s stop; apache2ctl stop; kill $(cat /run/ocsp-808[123].pid); mv /root/state /root/elsewhere")
     argv = (trust(host, authority.anchor), "--audit-from-evidence=/run/audit/evidence")
     again = audit(host, *argv)

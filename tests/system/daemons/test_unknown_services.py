@@ -25,7 +25,7 @@ def lab(overlays: None, authority: Authority) -> Iterator[Lab]:  # noqa: ARG001 
         yield running
 
 
-def test_what_listens_on_a_hosts_loopback_only_is_observed_from_that_host(lab: Lab) -> None:
+def test_service_on_the_loopback_of_a_host_is_observed_from_that_host(lab: Lab) -> None:
     web1, credential = lab.hosts["main"], lab.authority.issue(WEB1)
     web1.write(HostFile("/srv/chain.pem", credential.fullchain), HostFile("/srv/key.pem", credential.key, 0o600))
     web1.shell(

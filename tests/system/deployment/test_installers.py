@@ -67,7 +67,7 @@ def failures(watch: Watch) -> set[str]:
     return {answer.split(": ")[1] for answers in seen.values() for answer in answers if answer.startswith("failed")}
 
 
-def test_a_new_certificate_is_taken_up_and_the_old_one_again(daemon: Daemon, host: Host, authority: Authority) -> None:
+def test_new_certificate_is_served_and_then_the_old_one_again(daemon: Daemon, host: Host, authority: Authority) -> None:
     old, new = authority.issue(NAMES.main), authority.issue(NAMES.main)
     serve(host, daemon, NAMES, (old, authority.issue(NAMES.second)))
     places = [*((port, None) for port in daemon.ports), *daemon.starttls]
@@ -100,7 +100,7 @@ def test_a_new_certificate_is_taken_up_and_the_old_one_again(daemon: Daemon, hos
     assert not [event for event in progress.events if event.state == "failed"], progress
 
 
-def test_a_server_that_has_ended_is_started_again(daemon: Daemon, host: Host, authority: Authority) -> None:
+def test_server_that_has_ended_is_started_again(daemon: Daemon, host: Host, authority: Authority) -> None:
     credential = authority.issue(NAMES.main)
     serve(host, daemon, NAMES, (credential, authority.issue(NAMES.second)))
     ports = {*daemon.ports, *(port for port, _ in daemon.starttls)}

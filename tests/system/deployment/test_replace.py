@@ -129,7 +129,7 @@ def test_new_files_have_acl_label_and_attributes_of_the_old_ones(web: Web, new: 
     assert (web.host.read(web.key), web.attributes(web.key)) == (web.old.key, before)
 
 
-def test_new_key_is_never_wider_than_0640_and_the_old_one_comes_back_as_it_was(web: Web, new: Credential) -> None:
+def test_new_key_has_at_most_mode_0640_and_the_old_one_is_restored(web: Web, new: Credential) -> None:
     web.lay("/etc/ssl/wide")
     web.host.shell(f"chmod 666 {web.key}; chgrp {READER} {web.key}")
     assert web.switch(web.stage(new)).last.state == "confirmed"
@@ -211,7 +211,7 @@ def test_file_that_is_a_mount_is_rewritten_in_place(web: Web, new: Credential) -
     web.host.shell(f"umount {web.key}")
 
 
-def test_what_cannot_be_changed_stops_the_repair_before_it_begins(web: Web) -> None:
+def test_immutable_or_read_only_file_stops_the_repair_before_it_begins(web: Web) -> None:
     web.lay("/etc/ssl/frozen")
     web.host.shell("mount --bind /etc/ssl/frozen /etc/ssl/frozen; mount -o remount,bind,ro /etc/ssl/frozen")
     assert f"{web.key} cannot be replaced: it is immutable (chattr +i) or its file system is mounted" in web.lacks()
@@ -222,7 +222,7 @@ def test_what_cannot_be_changed_stops_the_repair_before_it_begins(web: Web) -> N
     assert web.lacks() == ""
 
 
-def test_cp_that_cannot_copy_attributes_stops_the_repair_before_it_begins(web: Web) -> None:
+def test_cp_without_attribute_support_stops_the_repair_before_it_begins(web: Web) -> None:
     web.lay("/etc/ssl/busybox")
     web.host.shell("mount --bind $(command -v busybox) /bin/cp")
     assert "cp on the host cannot copy the attributes of a file" in web.lacks()

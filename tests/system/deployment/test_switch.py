@@ -110,7 +110,7 @@ def leaf_of(credential: Credential) -> x509.Certificate:
     return x509.load_pem_x509_certificate(credential.certificate.encode())
 
 
-def test_not_confirmed_it_goes_back_by_itself_and_confirmed_it_stays(web1: Web1) -> None:
+def test_unconfirmed_switch_is_reverted_and_a_confirmed_one_stays(web1: Web1) -> None:
     new = web1.authority.issue(NAMES.main)
     name = web1.stage(new)
     assert web1.leaves() == {leaf_of(web1.old)}
@@ -128,7 +128,7 @@ def test_not_confirmed_it_goes_back_by_itself_and_confirmed_it_stays(web1: Web1)
     assert web1.host.do("stat", "-L", "-c", "%a %G", "/etc/ssl/exim/main.key").split() == ["640", "Debian-exim"]
 
 
-def test_a_mismatched_key_is_refused_before_anything_is_touched(web1: Web1) -> None:
+def test_mismatched_key_is_refused_before_any_change(web1: Web1) -> None:
     new = web1.authority.issue(NAMES.main).with_key_of(web1.old)
     before, links = web1.leaves(), web1.host.do("sh", "-c", "ls -l --time-style=full-iso /etc/ssl/*/main.*")
     web1.host.write(HostFile(KEY, new.key, 0o600))
@@ -138,7 +138,7 @@ def test_a_mismatched_key_is_refused_before_anything_is_touched(web1: Web1) -> N
     assert web1.host.do("sh", "-c", "ls -l --time-style=full-iso /etc/ssl/*/main.*") == links
 
 
-def test_a_configuration_that_is_not_good_takes_all_servers_back(web1: Web1) -> None:
+def test_invalid_configuration_restores_all_servers(web1: Web1) -> None:
     before = web1.leaves()
     name = web1.stage(web1.authority.issue(NAMES.main))
     web1.host.shell("cp /etc/nginx/nginx.conf /root/good; echo 'server {' >> /etc/nginx/nginx.conf")
@@ -150,7 +150,7 @@ def test_a_configuration_that_is_not_good_takes_all_servers_back(web1: Web1) -> 
     assert web1.leaves() == before
 
 
-def test_killed_in_the_middle_and_started_again_everything_serves_the_new_certificate(web1: Web1) -> None:
+def test_killed_switch_that_is_repeated_installs_on_all_servers(web1: Web1) -> None:
     new = web1.authority.issue(NAMES.main)
     name = web1.stage(new)
     web1.start(name, 30)
@@ -194,7 +194,7 @@ def _read_at_start(file: str) -> str:
     return f"sed -i '{';'.join(changes)}' {EXIM_CONF}"
 
 
-def test_exim_that_watches_its_files_takes_them_up_without_a_signal(fixed_paths: Web1) -> None:
+def test_exim_that_watches_its_files_loads_them_without_a_signal(fixed_paths: Web1) -> None:
     before, started = fixed_paths.leaves(), starts(fixed_paths)
     new = fixed_paths.authority.issue(NAMES.main)
     name = fixed_paths.stage(new)
@@ -210,7 +210,7 @@ def test_exim_that_watches_its_files_takes_them_up_without_a_signal(fixed_paths:
     assert starts(fixed_paths) == started
 
 
-def test_exim_that_does_not_take_its_files_up_is_signalled(fixed_paths: Web1) -> None:
+def test_exim_that_does_not_watch_its_files_is_signalled(fixed_paths: Web1) -> None:
     started = starts(fixed_paths)
     fixed_paths.host.shell(_read_at_start("second"))  # exim does not see it: the directory stays the same
     done = fixed_paths.run(INSTALLERS["exim"].reload(NAMES.main))
@@ -221,7 +221,7 @@ def test_exim_that_does_not_take_its_files_up_is_signalled(fixed_paths: Web1) ->
     assert list(served(fixed_paths.host, 465, NAMES.main)) == x509.load_pem_x509_certificates(second)
 
 
-def test_a_full_disk_changes_nothing_that_is_served(web1: Web1) -> None:
+def test_full_disk_changes_no_served_certificate(web1: Web1) -> None:
     new, before = web1.authority.issue(NAMES.main), web1.leaves()
     assert wait_until(web1.is_free)
     web1.host.write(HostFile(KEY, new.key, 0o600))

@@ -11,7 +11,7 @@ from tests.support.hosts.chromium import running_browser
 pytestmark = [pytest.mark.system, pytest.mark.browser, pytest.mark.usefixtures("overlays")]
 
 
-def test_the_browser_shows_a_page_and_runs_its_script(tmp_path: Path) -> None:
+def test_chromium_shows_a_page_and_runs_its_script(tmp_path: Path) -> None:
     page_file = tmp_path / "page.html"
     page_file.write_text("<title>t</title><p id=p>dull</p><script>document.all.p.textContent = 'lively'</script>")
     with running_browser() as browser:

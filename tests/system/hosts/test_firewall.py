@@ -131,7 +131,7 @@ def _matching(dice: random.Random) -> str:
 
 
 @pytest.mark.usefixtures("listening")
-def test_what_is_told_of_nftables_is_what_the_kernel_does() -> None:
+def test_verdict_on_nftables_agrees_with_the_kernel() -> None:
     dice, told = random.Random(6), 0  # noqa: S311 - rules of a test
     for _ in range(25):
         text = nftables(dice)
@@ -141,7 +141,7 @@ def test_what_is_told_of_nftables_is_what_the_kernel_does() -> None:
 
 
 @pytest.mark.usefixtures("listening")
-def test_what_is_told_of_iptables_is_what_the_kernel_does() -> None:
+def test_verdict_on_iptables_agrees_with_the_kernel() -> None:
     dice, told = random.Random(8), 0  # noqa: S311 - rules of a test
     for _ in range(25):
         text = iptables(dice)

@@ -17,12 +17,12 @@ from tests.support.hosts.overlay import layer_of
 pytestmark = [pytest.mark.system, pytest.mark.usefixtures("overlays")]
 
 
-def test_a_host_sees_its_own_name_and_processes_only(auditor: Host) -> None:
+def test_host_sees_only_its_own_name_and_processes(auditor: Host) -> None:
     assert auditor.do("hostname", "-f").strip() == "auditor.example.test"
     assert [line.split()[3] for line in auditor.ps().splitlines()[1:]] == ["cat", "ps"]
 
 
-def test_a_host_reaches_the_hosts_it_is_connected_to_and_nothing_else(auditor: Host) -> None:
+def test_host_reaches_only_the_hosts_it_is_connected_to(auditor: Host) -> None:
     with running_host("main", "far.example.test") as far:
         address = connect(auditor, far, 99)
         name_hosts(auditor, {"far.example.test": (address,)})
@@ -32,18 +32,18 @@ def test_a_host_reaches_the_hosts_it_is_connected_to_and_nothing_else(auditor: H
         assert "default" not in auditor.do("ip", "route") + far.do("ip", "route")
 
 
-def test_what_is_written_on_a_host_is_nowhere_else(auditor: Host) -> None:
+def test_file_written_on_a_host_is_on_no_other_host(auditor: Host) -> None:
     auditor.write(HostFile("/etc/lab-was-here/file", "x", 0o640, "www-data", "Debian-exim"))
     assert auditor.do("stat", "-c", "%U %G %a", "/etc/lab-was-here/file").split() == ["www-data", "Debian-exim", "640"]
     assert not Path("/etc/lab-was-here").exists()
     assert not (layer_of("main").upper / "etc/lab-was-here").exists()
 
 
-def test_the_checkout_cannot_be_written_to_from_a_host(auditor: Host) -> None:
+def test_host_cannot_write_to_the_checkout(auditor: Host) -> None:
     assert auditor.run("touch", str(CHECKOUT / "x")).returncode != 0
 
 
-def test_nothing_of_a_host_is_left_when_it_is_closed() -> None:
+def test_closed_host_leaves_no_process_and_no_file() -> None:
     mounted = Path("/proc/self/mounts").read_text()
     with running_host("main", "short.example.test") as host:
         host.shell("setsid sleep 600 > /dev/null 2>&1 &")
@@ -53,7 +53,7 @@ def test_nothing_of_a_host_is_left_when_it_is_closed() -> None:
     assert Path("/proc/self/mounts").read_text() == mounted
 
 
-def test_a_host_ends_with_the_process_that_started_it() -> None:
+def test_host_ends_with_the_process_that_started_it() -> None:
     layer = layer_of("main")
     argv = [*roots.UNSHARE, "--uts", "--ipc", "--net", "sh", "-euc", roots.BOOT, "sh"]
     read, write = os.pipe()

@@ -40,7 +40,7 @@ def said_of_host(run: AuditRun, label: str = WEB1) -> str:
     return message
 
 
-def test_the_host_itself_can_be_audited_without_a_login(web1: Host, lab: Lab) -> None:
+def test_local_host_is_audited_without_a_login(web1: Host, lab: Lab) -> None:
     local = Lab(web1, lab.hosts, lab.authority, f"--audit-trust={'/root/anchor.pem'}")
     web1.write(HostFile("/root/anchor.pem", lab.authority.anchor))
     name_hosts(web1, {WEB1: ("198.18.1.2",), NAMES["main"].second: ("198.18.1.2",)})
@@ -49,7 +49,7 @@ def test_the_host_itself_can_be_audited_without_a_login(web1: Host, lab: Lab) ->
     assert {one.partition("/")[2] for one in run.endpoints} >= {f"https://{WEB1}:443", f"smtp://{WEB1}:25"}
 
 
-def test_a_login_without_rights_says_which_file_it_may_not_read(lab: Lab) -> None:
+def test_login_without_rights_reports_which_file_it_cannot_read(lab: Lab) -> None:
     run = lab.audit(f"--hosts=ssh://plain@{WEB1}")
     verdict, message = run.verdict(MAIN, "key.mismatch")
     assert verdict == "inconclusive", run.explain()
@@ -58,26 +58,26 @@ def test_a_login_without_rights_says_which_file_it_may_not_read(lab: Lab) -> Non
     assert run.with_verdict("fail", "error") == set(), run.explain()
 
 
-def test_sudo_without_a_password_sees_as_much_as_root(lab: Lab, web1: Host) -> None:
+def test_sudo_without_a_password_finds_the_same_as_root(lab: Lab, web1: Host) -> None:
     before = login.sessions(web1)
     run = lab.audit(f"--hosts=ssh://sudoer@{WEB1}", "--sudo")
     assert run.status == 0, run.explain()
     assert login.sessions(web1) - before <= 4
 
 
-def test_sudo_that_would_ask_for_a_password_is_not_waited_for(lab: Lab) -> None:
+def test_sudo_that_requires_a_password_fails_at_once(lab: Lab) -> None:
     run = lab.audit(f"--hosts=ssh://asked@{WEB1}", "--sudo")
     assert "sudo" in said_of_host(run)
     assert run.observed(f"{WEB1}/")["elapsed_s"] < 20
 
 
-def test_a_refused_login_is_said_and_no_endpoint_is_lost_elsewhere(lab: Lab) -> None:
+def test_refused_login_is_reported_and_other_hosts_are_audited(lab: Lab) -> None:
     run = lab.audit(f"--hosts=ssh://stranger@{WEB1}", "--audit-endpoint", f"https://{WEB1}")
     assert f"ssh://stranger@{WEB1}" in said_of_host(run)
     assert run.verdict(f"https://{WEB1}:443", "cert.expired")[0] == "pass"
 
 
-def test_a_host_that_is_down_costs_no_other_host_anything(lab: Lab) -> None:
+def test_host_that_is_down_does_not_change_other_hosts(lab: Lab) -> None:
     name_hosts(lab.auditor, {WEB1: ("198.18.1.2",), NAMES["main"].second: ("198.18.1.2",), "down": ("198.18.1.77",)})
     run = lab.audit(f"--hosts=ssh://root@down,ssh://root@{WEB1}")
     said_of_host(run, "down")
@@ -85,7 +85,7 @@ def test_a_host_that_is_down_costs_no_other_host_anything(lab: Lab) -> None:
     assert MAIN in run.endpoints
 
 
-def test_a_login_that_hangs_costs_its_deadline_and_nothing_else(lab: Lab, web1: Host) -> None:
+def test_login_that_hangs_ends_at_its_deadline(lab: Lab, web1: Host) -> None:
     silent = web1.start("python3", "-c", _SILENT)
     try:
         web1.wait_for(2222)
@@ -97,7 +97,7 @@ def test_a_login_that_hangs_costs_its_deadline_and_nothing_else(lab: Lab, web1: 
         silent.communicate()
 
 
-def test_an_unknown_host_key_is_never_accepted(lab: Lab, web1: Host) -> None:
+def test_unknown_host_key_is_not_accepted(lab: Lab, web1: Host) -> None:
     lab.auditor.write(HostFile("/root/.ssh/known_hosts", ""))
     try:
         assert "host key" in said_of_host(lab.audit(f"--hosts=ssh://root@{WEB1}")).lower()
@@ -106,7 +106,7 @@ def test_an_unknown_host_key_is_never_accepted(lab: Lab, web1: Host) -> None:
         login.know(lab.auditor, web1)
 
 
-def test_a_banner_in_every_command_is_not_taken_for_an_answer(lab: Lab, web1: Host) -> None:
+def test_banner_in_every_command_is_not_read_as_output(lab: Lab, web1: Host) -> None:
     chatty = '#!/bin/sh\necho "*** WELCOME ***"\necho "*** be good ***" >&2\nexec /bin/sh "$@"\n'
     web1.write(HostFile("/usr/local/bin/chatty", chatty, 0o755))
     web1.shell("sed -i 's|^root:.*|root:x:0:0:root:/root:/usr/local/bin/chatty|' /etc/passwd")
@@ -119,7 +119,7 @@ def test_a_banner_in_every_command_is_not_taken_for_an_answer(lab: Lab, web1: Ho
 
 
 @pytest.mark.parametrize("signal", ["INT", "TERM"])
-def test_a_run_that_is_interrupted_ends_its_files_and_leaves_no_process(lab: Lab, signal: str) -> None:
+def test_interrupted_run_completes_its_files_and_leaves_no_process(lab: Lab, signal: str) -> None:
     lab.auditor.shell("rm -rf /run/audit")
     lab.auditor.write(HostFile("/run/audit/test_last.py", "import time\ndef test_last(): time.sleep(600)\n"))
     running = lab.auditor.start(*command(lab.trust, f"--hosts=ssh://root@{WEB1}", "test_last.py"))

@@ -17,11 +17,11 @@ def item(path: str, *, real: bool = True) -> Any:  # noqa: ANN401 - as much of a
     return SimpleNamespace(path=FOLDER / path, get_closest_marker=lambda _: pytest.mark.system if real else None)
 
 
-def test_every_file_that_is_said_to_take_long_is_there() -> None:
+def test_every_file_listed_as_slow_exists() -> None:
     assert [name for name in LONGEST if not (FOLDER / f"{name}.py").is_file()] == []
 
 
-def test_the_longest_come_first_then_the_real_ones_and_all_in_their_own_order() -> None:
+def test_slow_files_run_first_and_then_the_system_tests_in_order() -> None:
     items = [
         item("repository/test_docs.py", real=False),
         item("system/names/test_trace.py"),

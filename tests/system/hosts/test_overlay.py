@@ -11,14 +11,14 @@ from tests.support.hosts import overlay
 from tests.support.hosts.overlay import PACKAGES, Layer, Unavailable, layer_of
 
 
-def test_without_root_the_last_line_says_what_is_left_out_and_how_to_run_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_run_without_root_reports_what_is_left_out_and_how_to_run_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     line = overlay.left_out()
     assert line.startswith("Left out: the tests on real servers: ")
     assert "sudo make test" in line
 
 
-def test_a_machine_that_is_not_debian_is_told_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_operating_system_other_than_debian_is_an_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(Unavailable, match=r"Debian's packages, .* apt-get is not here"):
@@ -27,7 +27,7 @@ def test_a_machine_that_is_not_debian_is_told_so(monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.system
 @pytest.mark.usefixtures("overlays")
-def test_a_layer_is_built_only_if_it_was_built_to_the_end_from_the_same_recipe(tmp_path: Path) -> None:
+def test_layer_is_rebuilt_if_incomplete_or_made_from_another_recipe(tmp_path: Path) -> None:
     layer = Layer("main", tmp_path)
     assert not layer.is_built()
     (tmp_path / "built").write_text(layer.recipe.replace("nginx", "nginx-full"))
@@ -39,7 +39,7 @@ def test_a_layer_is_built_only_if_it_was_built_to_the_end_from_the_same_recipe(t
 @pytest.mark.system
 @pytest.mark.usefixtures("overlays")
 @pytest.mark.parametrize("name", PACKAGES)
-def test_building_what_is_built_costs_nothing(name: str) -> None:
+def test_complete_layer_is_not_built_again(name: str) -> None:
     before = (layer_of(name).folder / "built").stat().st_mtime_ns
     assert overlay.build(name) == 0.0
     assert (layer_of(name).folder / "built").stat().st_mtime_ns == before
@@ -47,5 +47,5 @@ def test_building_what_is_built_costs_nothing(name: str) -> None:
 
 @pytest.mark.system
 @pytest.mark.usefixtures("overlays")
-def test_apt_starts_nothing_in_an_overlay() -> None:
+def test_apt_starts_no_service_in_an_overlay() -> None:
     assert (layer_of("main").upper / "usr/sbin/policy-rc.d").read_text().endswith("exit 101\n")

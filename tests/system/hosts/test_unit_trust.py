@@ -75,7 +75,7 @@ def main_pid(host: Host, unit: str) -> int:
     return int(host.do("systemctl", "show", "-p", "MainPID", "--value", unit))
 
 
-def test_main_process_of_a_unit_with_another_user_is_trusted_with_the_words_of_the_unit(host: Host) -> None:
+def test_main_process_of_a_unit_of_another_user_has_the_units_arguments(host: Host) -> None:
     host.write(HostFile("/etc/web.conf", PLAIN), HostFile("/etc/systemd/system/web.service", UNIT))
     host.shell("systemctl daemon-reload; systemctl start web")
     host.wait_for(9080)
@@ -103,7 +103,7 @@ def test_main_process_of_a_users_own_unit_is_not_trusted(host: Host) -> None:
     assert main_pid(host, "nginx") in looked.instances("nginx")
 
 
-def test_sandboxed_unit_is_inspected_and_one_that_sees_another_configuration_is_not_taken_for_the_hosts(
+def test_sandboxed_unit_is_inspected_only_with_the_hosts_configuration(
     host: Host,
 ) -> None:
     drop_in = "/etc/systemd/system/nginx.service.d/test.conf"

@@ -171,7 +171,7 @@ def rights(web1: Host) -> set[str]:
     return set(found.splitlines())
 
 
-def test_hostile_user_changes_no_result_no_mode_and_runs_nothing_as_another_user(lab: Lab) -> None:
+def test_hostile_user_changes_no_result_and_no_file_of_other_users(lab: Lab) -> None:
     web1 = prepared(lab)
     login = f"--hosts=ssh://root@{WEB1}"
     quiet = verdicts(lab.audit(login))

@@ -150,7 +150,7 @@ def test_host_costs_at_most_four_commands(run: AuditRun) -> None:
 
 
 @pytest.mark.usefixtures("overlays")
-def test_limit_of_inspected_processes_is_said() -> None:
+def test_limit_of_inspected_processes_is_reported() -> None:
     """Fault M, of root's own processes: what is beyond the limit is named."""
     with running_host("third", "files3.example.test") as host:
         host.shell("cp /usr/bin/sleep /usr/local/sbin/vsftpd")

@@ -240,7 +240,7 @@ def test_fifo_and_link_in_the_place_of_a_token_are_never_written_through(host: H
         ended(reader)
 
 
-def test_what_was_made_in_a_docroot_is_kept_under_no_name_of_the_users(host: Host) -> None:
+def test_record_of_created_paths_has_no_name_chosen_by_a_user(host: Host) -> None:
     evil = f"{HOME}/w\nw"
     as_mallory(host, 'mkdir "$1"', evil)
     one = challenge(evil)
@@ -251,7 +251,7 @@ def test_what_was_made_in_a_docroot_is_kept_under_no_name_of_the_users(host: Hos
     assert host.do("find", evil, "-mindepth", "1") == ""
 
 
-def test_token_of_a_docroot_that_its_group_can_write_is_its_owners(host: Host) -> None:
+def test_token_in_a_group_writable_docroot_belongs_to_its_owner(host: Host) -> None:
     host.shell(f"mkdir -p /srv/www; chown {VICTIM}:{MALLORY} /srv/www; chmod 2775 /srv/www")
     one = challenge("/srv/www")
     done = run(host, one.present())

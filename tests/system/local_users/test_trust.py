@@ -147,7 +147,7 @@ def test_dangling_link_of_root_is_judged_by_the_nearest_directory(root: Path, ev
 
 
 @BOTH
-def test_sticky_directory_is_trusted_for_what_is_roots_and_for_no_new_name(root: Path, shell: str) -> None:
+def test_sticky_directory_is_trusted_for_roots_files_not_for_new_ones(root: Path, shell: str) -> None:
     (root / "t").mkdir()
     (root / "t").chmod(0o1777)
     (root / "t" / "mine").write_text("x")
@@ -171,7 +171,7 @@ def test_hard_link_in_a_sticky_directory_is_not_trusted(root: Path, shell: str) 
 
 @BOTH
 @pytest.mark.parametrize("name", ["new\nline", "-n", "*", "sp ace ", "\xe9\xff", "a\\b", "'", "\n"])
-def test_odd_names_are_judged_as_they_are(root: Path, shell: str, name: str) -> None:
+def test_path_with_unusual_characters_is_judged_unchanged(root: Path, shell: str, name: str) -> None:
     odd = root / name
     odd.mkdir()
     (odd / "f").write_text("x")
@@ -200,7 +200,7 @@ def test_paths_without_a_fixed_meaning_are_refused(shell: str, path: str) -> Non
     assert trusts(path, shell).startswith("no: ")
 
 
-def test_a_user_may_trust_its_own_files_and_roots(root: Path, eves: Path) -> None:
+def test_user_trusts_its_own_files_and_those_of_root(root: Path, eves: Path) -> None:
     (eves / "f").write_text("x")
     give(eves / "f", EVE)
     (root / "f").write_text("x")
@@ -246,9 +246,7 @@ def test_read_trusted_reads_regular_files_of_a_limited_size(root: Path, shell: s
 
 
 @BOTH
-def test_file_of_another_user_in_roots_directory_is_a_trusted_entry_and_nothing_else_of_its_is(
-    root: Path, eves: Path, shell: str
-) -> None:
+def test_file_of_another_user_is_trusted_only_as_an_entry_of_root(root: Path, eves: Path, shell: str) -> None:
     (root / "key").write_text("x")
     give(root / "key", EVE, mode=0o666)
     (root / "link").symlink_to("key")
@@ -285,7 +283,7 @@ def running(*words: str, uid: int = 0, argv0: str | None = None) -> Iterator[sub
 
 
 @BOTH
-def test_process_of_root_is_trusted_with_program_and_words(sleeper: Path, shell: str) -> None:
+def test_process_of_root_is_trusted_with_program_and_arguments(sleeper: Path, shell: str) -> None:
     with running(str(sleeper), "60") as process:
         said = answer(f'say trusted_process {process.pid}; echo "$bin"; echo "$words"', shell)
         assert said == f"yes\n{sleeper}\n{sleeper}\n60"
@@ -332,7 +330,7 @@ def test_worker_of_a_trusted_process_with_the_same_program_is_trusted(root: Path
     assert said == "yes\n[]", "its words could be rewritten"
 
 
-def test_process_in_another_mount_namespace_with_the_same_files_is_trusted_and_with_others_not(
+def test_process_in_a_mount_namespace_is_trusted_if_its_files_are_equal(
     root: Path,
 ) -> None:
     sleeper = Path(shutil.copy("/usr/bin/tail", root / "daemon"))
@@ -346,7 +344,7 @@ def test_process_in_another_mount_namespace_with_the_same_files_is_trusted_and_w
         assert said == f"yes\nno: process {process.pid} sees another file as {root}/conf"
 
 
-def test_program_that_is_not_the_hosts_own_is_not_trusted(root: Path, sleeper: Path) -> None:
+def test_program_mounted_over_the_hosts_own_is_not_trusted(root: Path, sleeper: Path) -> None:
     shutil.copy(sleeper, root / "other")
     command = f"mount --bind {root}/other {sleeper}; exec {sleeper} 60"
     with started("unshare", "--mount", "--propagation", "private", "sh", "-c", command) as process:
@@ -356,7 +354,7 @@ def test_program_that_is_not_the_hosts_own_is_not_trusted(root: Path, sleeper: P
 
 
 @BOTH
-def test_words_that_name_files_of_another_user_are_not_trusted(
+def test_arguments_that_name_files_of_another_user_are_not_trusted(
     root: Path, eves: Path, sleeper: Path, shell: str
 ) -> None:
     (root / "conf").write_text("x")
@@ -425,7 +423,7 @@ def test_run_trusted_does_not_run_the_program_of_another_user(eves: Path, shell:
     assert not (eves / "euid").exists()
 
 
-def test_host_without_timeout_has_a_limit_all_the_same(root: Path) -> None:
+def test_time_is_limited_on_a_host_without_timeout(root: Path) -> None:
     folder = root / "bin"
     folder.mkdir()
     for name in ("sh", "id", "tr", "printf", "stat", "readlink", "sed", "sleep", "env", "cat"):

@@ -28,7 +28,7 @@ def names(folder: Path) -> set[str]:
 
 
 @BOTH
-def test_file_is_written_with_its_mode_and_no_name_is_left_over(root: Path, shell: str) -> None:
+def test_file_is_written_with_its_mode_and_leaves_no_temporary_file(root: Path, shell: str) -> None:
     (root / "f").write_text("old")
     done = run_trust(f"umask 0; write_file 0640 {root}/f", shell, stdin=KEY)
     assert (done.returncode, (root / "f").read_bytes(), mode_of(root / "f")) == (0, KEY, 0o640), done.stderr
@@ -87,7 +87,7 @@ def test_no_verb_acts_as_root_in_the_directory_of_another_user(root: Path, eves:
 
 @BOTH
 @pytest.mark.parametrize("verb", ["make_directory 0700 {at}", "write_file 0600 {at}", "point_link {at} target"])
-def test_no_new_name_is_made_where_every_user_can(root: Path, shell: str, verb: str) -> None:
+def test_no_file_is_created_in_a_world_writable_directory(root: Path, shell: str, verb: str) -> None:
     (root / "t").mkdir()
     (root / "t").chmod(0o1777)
     done = run_trust(verb.format(at=root / "t" / "new"), shell, stdin=b"new")
@@ -97,7 +97,7 @@ def test_no_new_name_is_made_where_every_user_can(root: Path, shell: str, verb: 
 
 
 @BOTH
-def test_mode_and_owner_are_changed_of_a_file_and_of_no_link(root: Path, shell: str) -> None:
+def test_mode_and_owner_of_a_file_are_changed_but_not_of_a_link(root: Path, shell: str) -> None:
     (root / "f").write_text("x")
     (root / "link").symlink_to("f")
     assert run_trust(f"change_mode 0640 {root}/f; change_owner {EVE}:{EVE} {root}/f", shell).returncode == 0
@@ -140,7 +140,7 @@ def test_copy_is_refused_where_the_tool_cannot_copy_attributes(root: Path) -> No
     assert names(root) == {"f"}
 
 
-def test_copy_of_what_is_not_a_small_regular_file_is_refused(root: Path) -> None:
+def test_copy_of_a_large_or_special_file_is_refused(root: Path) -> None:
     os.mkfifo(root / "fifo")
     with (root / "huge").open("wb") as huge:
         huge.truncate(10**12)
@@ -178,7 +178,7 @@ def test_rename_to_another_file_system_is_refused(root: Path, shell: str) -> Non
 
 
 @BOTH
-def test_link_is_pointed_elsewhere_at_once_even_if_it_leads_to_a_directory(root: Path, shell: str) -> None:
+def test_link_to_a_directory_is_replaced_atomically(root: Path, shell: str) -> None:
     for name in ("one", "two"):
         (root / name).mkdir()
     for name in ("one", "two"):
@@ -293,7 +293,7 @@ def test_link_at_the_final_name_is_not_followed_by_the_owner(eves: Path) -> None
     assert (eves / "secret").read_text() == "as it was"
 
 
-def test_roots_directory_that_a_group_can_write_is_used_with_the_rights_of_the_group(root: Path) -> None:
+def test_group_writable_directory_is_used_with_the_rights_of_the_group(root: Path) -> None:
     docroot = root / "html"
     docroot.mkdir()
     give(docroot, 0, EVE, 0o775)
@@ -316,7 +316,7 @@ def test_only_root_acts_for_others(root: Path, eves: Path) -> None:
     assert done.stderr == f"{eves} belongs to uid {EVE}: only root can act for that user\n"
 
 
-def test_owner_has_nothing_of_ours_open(eves: Path) -> None:
+def test_process_of_the_owner_inherits_no_open_file(eves: Path) -> None:
     script = "'for f in /proc/self/fd/*; do readlink $f; done'"
     done = run_trust(f"exec 3</etc/shadow 4>>/var/log/dpkg.log; as_owner {eves} {script}", stdin=b"")
     opened = done.stdout.splitlines()
@@ -339,7 +339,7 @@ def test_owner_is_the_user_who_decides_where_the_path_leads(root: Path, eves: Pa
     assert said == f"no: {root}/public/d is in {root}/public, which every user can write"
 
 
-def test_owner_who_prints_without_end_is_cut(eves: Path) -> None:
+def test_endless_output_of_the_owner_is_cut(eves: Path) -> None:
     done = run_trust(f"as_owner {eves} 'yes'")
     assert (done.returncode, done.stdout) == (1, "")
     assert "printed too much" in done.stderr

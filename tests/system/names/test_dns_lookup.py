@@ -58,7 +58,7 @@ def look_up(client: Host, hints: str, *names: str) -> list[dict[str, Any]]:
     return led
 
 
-def test_the_tree_is_believed_where_the_system_says_something_else(client: Host) -> None:
+def test_authoritative_servers_win_over_the_system_resolver(client: Host) -> None:
     name_hosts(client, {"host.example.test": ("10.0.0.7",), "missing.example.test": ("10.0.0.8",)})
     try:
         found, missing = look_up(client, HINTS, "host.example.test", "missing.example.test")
@@ -74,18 +74,18 @@ def test_the_tree_is_believed_where_the_system_says_something_else(client: Host)
     assert missing["notes"] == ["only the resolver gave 10.0.0.8"]
 
 
-def test_where_both_agree_nothing_is_noted(client: Host) -> None:
+def test_equal_addresses_add_no_note(client: Host) -> None:
     assert [led["notes"] for led in look_up(client, HINTS, "host.example.test", "cross.example.test")] == [[], []]
 
 
-def test_without_a_way_to_the_internet_the_system_is_believed_at_once(client: Host) -> None:
+def test_host_without_a_route_uses_the_system_resolver_at_once(client: Host) -> None:
     (led,) = look_up(client, "", "host.example.test")
     assert (led["addresses"], led["took"] < REACH_S) == (BOTH, True)
     (note,) = led["notes"]
     assert note.startswith("none of 26 addresses of root servers responds: 26 times network is unreachable")
 
 
-def test_where_the_internets_root_servers_are_out_of_reach_that_costs_seconds_once(client: Host) -> None:
+def test_unreachable_root_servers_delay_only_the_first_lookup(client: Host) -> None:
     client.shell(f"ip route add default via {DROPPING}")
     try:
         first, second = look_up(client, "", "host.example.test", "six.example.test")
@@ -98,6 +98,6 @@ def test_where_the_internets_root_servers_are_out_of_reach_that_costs_seconds_on
     assert first["notes"] == second["notes"]
 
 
-def test_an_address_of_a_kind_that_this_machine_has_not_is_not_called_blocked(client: Host) -> None:
+def test_address_of_an_unsupported_family_is_unseen_not_blocked(client: Host) -> None:
     said = client.do(sys.executable, "-c", _LOOK, "2001:db8::1", "127.0.0.1").splitlines()
     assert said == ["unseen this machine has no IPv6 to try it with (ENETUNREACH)", "blocked connection refused"]

@@ -38,7 +38,7 @@ def ask(client: Host, *questions: str) -> list[dict[str, Any]]:
     return list(found)
 
 
-def test_records_are_read_and_their_absence_is_told_from_a_failure(client: Host) -> None:
+def test_absent_tlsa_records_are_distinguished_from_a_failed_lookup(client: Host) -> None:
     there, missing, unnamed, broken, mail, alias = ask(
         client,
         *("_443._tcp.host.example.test", "TLSA"),
@@ -55,12 +55,12 @@ def test_records_are_read_and_their_absence_is_told_from_a_failure(client: Host)
     assert alias["records"] == ["host.example.test."]
 
 
-def test_servers_that_never_answer_leave_the_question_open(client: Host) -> None:
+def test_tlsa_is_inconclusive_if_no_server_responds(client: Host) -> None:
     (silent,) = ask(client, "_443._tcp.host.silent.test", "TLSA")
     assert silent["status"] in ("servfail", "timeout")
 
 
-def test_without_a_resolver_there_is_no_dns(client: Host) -> None:
+def test_dns_is_unavailable_without_a_resolver(client: Host) -> None:
     kept = client.read("/etc/resolv.conf")
     client.do("cp", "/dev/null", "/etc/resolv.conf")
     try:

@@ -83,7 +83,7 @@ def dig_trace(client: Host, name: str) -> tuple[list[str], set[str]]:
 
 
 @pytest.mark.parametrize("name", FOUND)
-def test_every_address_is_found_and_the_system_resolver_agrees(traced: Traces, name: str) -> None:
+def test_trace_finds_the_same_addresses_as_the_system_resolver(traced: Traces, name: str) -> None:
     found = traced[name]
     assert (found["addresses"], found["failures"], found["difference"]) == (FOUND[name], [], "none")
     assert "silent" not in {step["kind"] for step in found["steps"]}
@@ -91,7 +91,7 @@ def test_every_address_is_found_and_the_system_resolver_agrees(traced: Traces, n
 
 
 @pytest.mark.parametrize("name", NOT_FOUND)
-def test_a_name_without_address_says_why(traced: Traces, name: str) -> None:
+def test_name_without_an_address_has_a_reason(traced: Traces, name: str) -> None:
     found, (kind, says) = traced[name], NOT_FOUND[name]
     assert (found["addresses"], found["failure"]) == ([], kind)
     assert says in found["failures"][0]["detail"]
@@ -99,7 +99,7 @@ def test_a_name_without_address_says_why(traced: Traces, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["host.example.test", "www.example.test", "host.glueless.test", "host.six.test"])
-def test_dig_goes_the_same_way(client: Host, traced: Traces, name: str) -> None:
+def test_trace_queries_the_same_servers_as_dig(client: Host, traced: Traces, name: str) -> None:
     found = traced[name]
     servers, addresses = dig_trace(client, name)
     # dig asks its resolver for the addresses of servers, and takes what an answer says of an alias of the same zone.
@@ -108,7 +108,7 @@ def test_dig_goes_the_same_way(client: Host, traced: Traces, name: str) -> None:
     assert {address for address in found["addresses"] if ":" not in address} == addresses
 
 
-def test_answers_of_three_kinds_of_servers_are_understood(traced: Traces) -> None:
+def test_responses_of_three_kinds_of_servers_are_parsed(traced: Traces) -> None:
     found = traced["many.example.test"]
     asked = [(step["server"], step["kind"], step["over_tcp"]) for step in found["steps"]]
     assert asked == [
@@ -120,7 +120,7 @@ def test_answers_of_three_kinds_of_servers_are_understood(traced: Traces) -> Non
     assert "over TCP: addresses for many.example.test. A" in "\n".join(found["lines"])
 
 
-def test_a_system_that_resolves_by_itself_is_told_from_the_authoritative_servers(client: Host) -> None:
+def test_difference_from_the_system_resolver_is_reported(client: Host) -> None:
     name_hosts(client, {"host.example.test": ("10.0.0.7",)})
     try:
         found = traces_of(client, "host.example.test")["host.example.test"]

@@ -28,7 +28,7 @@ def expired(twins: Twins) -> set[str]:
     return {endpoint for endpoint, check in twins.audit().with_verdict("fail") if check == "cert.expired"}
 
 
-def test_the_file_lies_on_both_hosts_whatever_the_system_says_of_the_name(twins: Twins) -> None:
+def test_token_is_placed_on_both_hosts_whatever_the_system_resolves(twins: Twins) -> None:
     assert expired(twins) == {f"{host}/https://{SHARED}:443" for host in HOSTS}
     twins.system_says(WEB1, "10.0.0.7")
     said = twins.repair()
@@ -45,7 +45,7 @@ def test_the_file_lies_on_both_hosts_whatever_the_system_says_of_the_name(twins:
     assert expired(twins) == set()
 
 
-def test_where_one_of_the_hosts_denies_the_file_nothing_is_ordered(twins: Twins) -> None:
+def test_nothing_is_ordered_if_one_host_denies_the_token(twins: Twins) -> None:
     expired(twins)
     twins.webs[1].shell(_DENY)
     said = twins.repair()

@@ -130,7 +130,7 @@ def _look(host: Host, view: HostView, name: str) -> LogScan:
     return read_scan(CommandResult(done.returncode, done.stdout, done.stderr), FILE)
 
 
-def test_in_every_format_each_visitor_is_told_with_its_address_and_time(web: Host, view: HostView) -> None:
+def test_requests_are_read_from_each_log_format_with_address_and_time(web: Host, view: HostView) -> None:
     began = int(web.do("date", "+%s"))
     ask(web, *NAMES, sources=(OURS, PANEL, STRANGER, *CA))
     for name in NAMES:
@@ -152,7 +152,7 @@ def test_in_every_format_each_visitor_is_told_with_its_address_and_time(web: Hos
         assert (said, sorted(addresses.split(", "))) == ("listed as Sectigo's by cPanel's documentation", sorted(CA))
 
 
-def test_what_was_rotated_and_packed_since_is_told_with_what_came_after(web: Host, view: HostView) -> None:
+def test_requests_in_rotated_and_compressed_logs_are_read(web: Host, view: HostView) -> None:
     for name, log, reopen in (
         ("main.test", "/var/log/nginx/main.log", "nginx -s reopen"),
         ("own.test", "/var/log/apache2/own.log", "apache2ctl graceful"),
@@ -170,7 +170,7 @@ def test_what_was_rotated_and_packed_since_is_told_with_what_came_after(web: Hos
         assert len(noted.logs) == 4
 
 
-def test_where_nobody_came_that_is_said_of_the_log_that_was_read(web: Host, view: HostView) -> None:
+def test_log_without_requests_is_reported_with_its_path(web: Host, view: HostView) -> None:
     web.shell(
         "rm -f /var/log/nginx/json.log*; nginx -s reopen; until [ -e /var/log/nginx/json.log ]; do sleep 0.05; done"
     )

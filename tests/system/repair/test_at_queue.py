@@ -43,7 +43,7 @@ def queueing(host: Host) -> Host:
     return host
 
 
-def test_it_is_queued_once_and_an_administrator_lists_shows_runs_and_removes_it(queueing: Host) -> None:
+def test_administrator_lists_shows_runs_and_removes_the_only_queued_job(queueing: Host) -> None:
     session = LabSession(queueing)
     first, second = (queue_resume(session, AGAIN, allowed=True) for _ in range(2))
     assert isinstance(first, Queued)
@@ -80,7 +80,7 @@ def test_job_that_an_earlier_version_queued_is_listed_and_replaced(queueing: Hos
     assert (again.is_new, again.job.number) == (False, left.number)
 
 
-def test_another_continuation_and_jobs_of_others_are_left_alone(queueing: Host) -> None:
+def test_jobs_of_other_runs_and_other_users_stay_in_the_queue(queueing: Host) -> None:
     session = LabSession(queueing)
     queueing.shell("echo 'echo theirs' | at -q c now + 2 hours 2>&1")
     for continuation in (AGAIN, ResumeJob("ctl", ("/usr/local/bin/again", "another"))):
@@ -90,7 +90,7 @@ def test_another_continuation_and_jobs_of_others_are_left_alone(queueing: Host) 
     assert len(read_queue(queueing.do("atq"))) == 3
 
 
-def test_nothing_of_the_callers_environment_is_in_the_spool(queueing: Host) -> None:
+def test_at_spool_has_no_variable_of_the_callers_environment(queueing: Host) -> None:
     leaky = LabSession(queueing, ("env", "STORE_TOKEN=tok-1234567"))
     assert isinstance(queue_resume(leaky, AGAIN, allowed=True), Queued)
     number = str(read_queue(queueing.do("atq"))[0].number)
@@ -101,7 +101,7 @@ def test_nothing_of_the_callers_environment_is_in_the_spool(queueing: Host) -> N
     assert names <= {"HOME", "LC_ALL", "OLDPWD", "PATH", "PWD", "SHLVL", "_"}
 
 
-def test_atd_runs_it_when_its_time_has_come(queueing: Host) -> None:
+def test_atd_runs_the_job_at_its_time(queueing: Host) -> None:
     assert isinstance(queue_resume(LabSession(queueing), AGAIN, allowed=True), Queued)
     # The time a job is due stands in its file's name, in minutes since 1970; atd looks when the folder has changed.
     queueing.shell(
@@ -113,7 +113,7 @@ def test_atd_runs_it_when_its_time_has_come(queueing: Host) -> None:
     assert wait_until(lambda: queueing.do("atq") == "")
 
 
-def test_on_a_panels_server_its_own_program_queues_it_once(queueing: Host) -> None:
+def test_try_later_of_cpanel_queues_the_job_once(queueing: Host) -> None:
     queueing.write(HostFile(PROGRAM, _PANEL, 0o755))
     session = LabSession(queueing, ("env", "STORE_TOKEN=tok-1234567"))
     first, second = (queue_resume(session, AGAIN, allowed=True) for _ in range(2))
@@ -131,7 +131,7 @@ def test_on_a_panels_server_its_own_program_queues_it_once(queueing: Host) -> No
     assert queueing.do("atq") == ""
 
 
-def test_where_the_panels_program_is_out_of_order_at_takes_it(queueing: Host) -> None:
+def test_job_is_queued_with_at_if_try_later_of_cpanel_fails(queueing: Host) -> None:
     queueing.write(HostFile(PROGRAM, _REFUSING, 0o755))
     said = queue_resume(LabSession(queueing), AGAIN, allowed=True)
     assert isinstance(said, Queued)
@@ -139,7 +139,7 @@ def test_where_the_panels_program_is_out_of_order_at_takes_it(queueing: Host) ->
     assert AGAIN.marker in queueing.do("at", "-c", str(said.job.number))
 
 
-def test_the_double_of_the_panels_program_refuses_what_is_not_documented(queueing: Host) -> None:
+def test_double_of_try_later_refuses_undocumented_options(queueing: Host) -> None:
     queueing.write(HostFile(PROGRAM, _PANEL, 0o755))
     right = ("--action", "true", "--check", "/bin/sh -c exit 1", "--delay", "60", "--max-retries", "1", "--skip-first")
     for wrong in ((*right, "ItemTwo"), right[2:], (*right, "--delay", "60"), (*right[:4], "\u2013delay", *right[5:])):
@@ -147,14 +147,14 @@ def test_the_double_of_the_panels_program_refuses_what_is_not_documented(queuein
     assert queueing.do("atq") == ""
 
 
-def test_without_atd_nothing_is_left_in_the_queue_and_the_sentence_says_so(host: Host) -> None:
+def test_job_is_removed_and_the_reason_reported_if_atd_does_not_run(host: Host) -> None:
     said = queue_resume(LabSession(host), AGAIN, allowed=True)
     assert isinstance(said, NotQueued)
     assert "atd does not run here" in said.why
     assert host.do("atq") == ""
 
 
-def test_without_at_and_without_leave_to_use_it_the_sentence_says_so(host: Host) -> None:
+def test_reason_is_reported_if_at_is_missing_or_forbidden(host: Host) -> None:
     host.shell("useradd plain; echo plain >> /etc/at.deny")
     plain = ("setpriv", "--reuid", "plain", "--regid", "plain", "--clear-groups")
     refused = queue_resume(LabSession(host, plain), AGAIN, allowed=True)

@@ -97,7 +97,7 @@ def test_certificate_of_the_internal_ca_is_served_after_one_call(fleet: Fleet) -
     assert set(expired) == {"pass"}
 
 
-def test_internal_ca_that_requires_challenges_gets_them_presented_and_removed(fleet: Fleet) -> None:
+def test_challenges_of_the_internal_ca_are_presented_and_removed(fleet: Fleet) -> None:
     run = repaired(fleet, PRESENTED_FIRST)
     assert {row["outcome"] for row in rows(run, "remediation")} == {"proven"}, run.explain()
     assert served_by_internal_ca(fleet)

@@ -27,7 +27,7 @@ def fleet(overlays: None, authority: Authority) -> Iterator[Fleet]:  # noqa: ARG
         yield running
 
 
-def test_apache_that_ends_at_its_graceful_restart_is_back_with_what_it_had(fleet: Fleet) -> None:
+def test_apache_that_ends_at_a_reload_is_restarted_with_the_old_files(fleet: Fleet) -> None:
     fleet.begin_again()
     fleet.web1.shell(_DEMANDING)
     orders, state, old = fleet.orders(), fleet.new_state(), leaf_of(fleet.planted.old)
@@ -45,9 +45,7 @@ def test_apache_that_ends_at_its_graceful_restart_is_back_with_what_it_had(fleet
     assert (fleet.orders() - orders, len(fleet.leaves() - {old})) == (1, 1)
 
 
-def test_apache_that_would_end_at_any_reload_is_mended_first_and_the_rest_waits(
-    fleet: Fleet, authority: Authority
-) -> None:
+def test_apache_that_cannot_reload_is_repaired_before_the_others(fleet: Fleet, authority: Authority) -> None:
     fleet.begin_again()
     mismatched = fleet.planted.second.with_key_of(authority.issue("other.example.test"))
     fleet.web1.write(*mismatched.at("/etc/ssl/apache/second"))

@@ -36,7 +36,7 @@ def text(letter: EmailMessage) -> str:
     return f"{letter['Subject']} {' '.join(body.get_content().split())}"
 
 
-def test_where_nothing_is_trusted_the_run_says_so_and_touches_nothing(
+def test_run_without_a_trusted_chain_reports_it_and_changes_nothing(
     fleet: Fleet, night: Night, authority: Authority
 ) -> None:
     fleet.near.write(HostFile(_OTHER, new_authority(authority.now).anchor))
@@ -52,7 +52,7 @@ def test_where_nothing_is_trusted_the_run_says_so_and_touches_nothing(
     assert "no path leads to" in text(letter)
 
 
-def test_what_blocks_a_repair_is_told_once_and_its_recovery_too(fleet: Fleet, night: Night) -> None:
+def test_blocked_repair_is_notified_once_and_so_is_its_recovery(fleet: Fleet, night: Night) -> None:
     fleet.begin_again()
     orders, told = fleet.orders(), len(night.letters())
     fleet.web1.shell("mkdir -m 700 /var/www/html/.well-known")

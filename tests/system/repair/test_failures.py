@@ -140,7 +140,9 @@ def controller(fleet: Fleet) -> Iterator[Controller]:
 
 
 @pytest.mark.parametrize("injection", INJECTIONS, ids=lambda injection: injection.id)
-def test_what_goes_wrong_is_named_and_harms_nothing(fleet: Fleet, controller: Controller, injection: Injection) -> None:
+def test_failure_is_reported_with_its_cause_and_changes_nothing(
+    fleet: Fleet, controller: Controller, injection: Injection
+) -> None:
     fleet.begin_again()
     fleet.web1.shell(injection.planted)
     if injection.misdeed:
@@ -163,7 +165,7 @@ def test_what_goes_wrong_is_named_and_harms_nothing(fleet: Fleet, controller: Co
 
 
 @pytest.mark.parametrize(("step", "ordered"), [("preconditions", 0), ("collect", 1), ("install", 1)])
-def test_a_disk_that_is_full_from_some_step_on_changes_nothing(
+def test_disk_that_fills_up_before_a_step_changes_nothing(
     fleet: Fleet, controller: Controller, step: str, ordered: int
 ) -> None:
     fleet.begin_again()
@@ -186,7 +188,7 @@ def test_a_disk_that_is_full_from_some_step_on_changes_nothing(
     assert fleet.orders() - orders == 1
 
 
-def test_a_name_that_leads_to_another_host_too_is_not_ordered_for(fleet: Fleet, controller: Controller) -> None:
+def test_name_that_also_resolves_to_another_host_is_not_ordered(fleet: Fleet, controller: Controller) -> None:
     fleet.begin_again()
     orders = fleet.orders()
     with running_host("main", "other.example.test") as other:

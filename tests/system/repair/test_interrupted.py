@@ -46,7 +46,7 @@ def fleet(overlays: None, authority: Authority) -> Iterator[Fleet]:  # noqa: ARG
 
 
 @pytest.mark.parametrize("confirm_within_s", [1, 30], ids=["goes-back-by-itself", "still-waits"])
-def test_a_connection_cut_in_the_middle_of_the_switch_is_no_outage(far: Fleet, confirm_within_s: int) -> None:
+def test_lost_connection_during_the_switch_causes_no_outage(far: Fleet, confirm_within_s: int) -> None:
     far.begin_again()
     orders, old = far.orders(), leaf_of(far.planted.old)
     with far.watching() as watch, far.controller(confirmation_s=confirm_within_s) as controller:
@@ -65,7 +65,7 @@ def test_a_connection_cut_in_the_middle_of_the_switch_is_no_outage(far: Fleet, c
     assert (far.orders() - orders, len(far.leaves() - {old})) == (1, 1)
 
 
-def test_of_two_controllers_the_second_says_who_works_there_and_nothing_is_done_twice(far: Fleet) -> None:
+def test_second_controller_reports_the_first_and_changes_nothing(far: Fleet) -> None:
     far.begin_again()
     orders, state = far.orders(), far.new_state()
     with far.watching() as watch, far.controller(state) as one, far.controller() as other:
@@ -89,7 +89,7 @@ def test_of_two_controllers_the_second_says_who_works_there_and_nothing_is_done_
 
 
 @pytest.mark.parametrize("step", ["order", "collect", "reload"])
-def test_a_state_folder_lost_after_an_order_costs_no_second_one(far: Fleet, step: str) -> None:
+def test_lost_state_directory_causes_no_second_order(far: Fleet, step: str) -> None:
     far.begin_again()
     orders, state, old = far.orders(), far.new_state(), leaf_of(far.planted.old)
     with far.watching() as watch, far.controller(state) as controller:
@@ -103,7 +103,7 @@ def test_a_state_folder_lost_after_an_order_costs_no_second_one(far: Fleet, step
     assert (far.orders() - orders, old in far.leaves()) == (1, False)
 
 
-def test_killed_anywhere_and_again_three_services_end_the_same(fleet: Fleet) -> None:
+def test_run_killed_repeatedly_ends_with_one_certificate_on_all_services(fleet: Fleet) -> None:
     chance = random.Random(_SEED)  # noqa: S311 - the same points each time
     with fleet.controller() as controller:
         for first in chance.sample(range(1, 41), max(2, 8 // STRIDE)):  # a whole run has a few more records

@@ -115,7 +115,7 @@ def written(*recipients: str, service: str) -> bytes:
     return compose(said, SENDER, recipients).as_bytes()
 
 
-def test_the_local_sendmail_takes_a_message_and_it_arrives_whole(host: Host) -> None:
+def test_message_sent_by_the_local_sendmail_is_delivered_unchanged(host: Host) -> None:
     raw = written(READER, "second@example.com", service="by sendmail")
     outcomes = post(host, "sendmail", raw, READER, "second@example.com")
     assert {kind for kind, _ in outcomes.values()} == {"Delivered"}
@@ -133,7 +133,7 @@ def login(**differing: str) -> dict[str, str]:
     return {"CA_FILE": "/etc/ssl/lab.pem", "SMTP_USER": "sslaudit", "SMTP_PASSWORD": PASSWORD} | differing
 
 
-def test_a_smarthost_takes_a_message_by_starttls_and_login(host: Host) -> None:
+def test_message_is_sent_to_a_smarthost_with_starttls_and_login(host: Host) -> None:
     raw = written(READER, service="by submission")
     outcomes = post(host, f"smtp://{NAME}", raw, READER, **login())
     assert outcomes[READER][0] == "Delivered"
@@ -141,7 +141,7 @@ def test_a_smarthost_takes_a_message_by_starttls_and_login(host: Host) -> None:
     assert "with esmtpsa" in str(arrived(host, raw)["Received"])
 
 
-def test_each_reader_has_what_the_smarthost_said_of_that_one(host: Host) -> None:
+def test_result_of_each_recipient_has_the_reply_of_the_smarthost(host: Host) -> None:
     raw = written(READER, service="to three")
     outcomes = post(host, f"smtp://{NAME}", raw, READER, "gone@example.com", "grey@example.com", **login())
     assert outcomes[READER][0] == "Delivered"
@@ -158,7 +158,7 @@ def test_each_reader_has_what_the_smarthost_said_of_that_one(host: Host) -> None
     ],
     ids=["login", "certificate"],
 )
-def test_a_wrong_login_or_certificate_puts_the_message_off(differing: dict[str, str], reason: str, host: Host) -> None:
+def test_wrong_login_or_certificate_defers_the_message(differing: dict[str, str], reason: str, host: Host) -> None:
     raw = written(READER, service="never")
     kind, said = post(host, f"smtp://{NAME}", raw, READER, **login(**differing))[READER]
     assert kind == "Deferred"
@@ -166,7 +166,7 @@ def test_a_wrong_login_or_certificate_puts_the_message_off(differing: dict[str, 
     assert "wrong one" not in said
 
 
-def test_a_mail_system_that_cannot_start_puts_the_message_off(host: Host) -> None:
+def test_mail_program_that_cannot_start_defers_the_message(host: Host) -> None:
     host.shell("cp /etc/exim4/exim4.conf /root/; echo nonsense > /etc/exim4/exim4.conf")
     try:
         kind, said = post(host, "sendmail", written(READER, service="broken"), READER)[READER]

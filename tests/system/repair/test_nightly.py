@@ -58,7 +58,7 @@ def leaves(host: Host) -> set[bytes]:
     return {served(host, port, WEB1, word)[0].signature for port, word in PLACES}
 
 
-def test_one_key_and_one_order_are_served_by_all_six_on_every_port(nights: Nights) -> None:
+def test_all_six_services_serve_one_ordered_certificate_on_every_port(nights: Nights) -> None:
     assert nights.first.status == 0, nights.first.explain()
     assert (nights.fleet.orders(), len(leaves(nights.fleet.web1))) == (1, 1)
     assert leaf_of(nights.fleet.planted.old).signature not in leaves(nights.fleet.web1)
@@ -67,7 +67,7 @@ def test_one_key_and_one_order_are_served_by_all_six_on_every_port(nights: Night
     assert row["before"] != row["after"]
 
 
-def test_no_handshake_failed_where_a_service_reloads_and_the_gap_of_the_other_is_reported(nights: Nights) -> None:
+def test_reloads_fail_no_handshake_and_the_gap_of_a_restart_is_reported(nights: Nights) -> None:
     assert {len(set(answers)) for answers in nights.seen.values()} == {2}
     ((*_, last),) = nights.restarted.values()
     assert {answers[-1] for answers in nights.seen.values()} == {last}
@@ -76,7 +76,7 @@ def test_no_handshake_failed_where_a_service_reloads_and_the_gap_of_the_other_is
     assert "pure-ftpd was away for " in note
 
 
-def test_each_finding_is_told_before_and_after(nights: Nights) -> None:
+def test_each_finding_is_recorded_before_and_after_the_repair(nights: Nights) -> None:
     expired = [line for line in nights.first.results if line["check"] == "cert.expired"]
     before = {line["endpoint"]: line["verdict"] for line in expired if line["phase"] == "before"}
     after = {line["endpoint"]: line["verdict"] for line in expired if line["phase"] == "after"}
@@ -85,7 +85,7 @@ def test_each_finding_is_told_before_and_after(nights: Nights) -> None:
     assert {after[endpoint] for endpoint in failed} == {"pass"}
 
 
-def test_one_letter_arrived_by_way_of_a_real_exim(nights: Nights) -> None:
+def test_one_notification_is_delivered_by_exim(nights: Nights) -> None:
     (letter,) = nights.night.letters()
     assert letter["X-Recipients"] == READER
     assert "with esmtpsa" in str(letter["Received"])
@@ -95,7 +95,7 @@ def test_one_letter_arrived_by_way_of_a_real_exim(nights: Nights) -> None:
     assert "verified at every address" in body.get_content()
 
 
-def test_who_came_for_the_proof_is_told_with_the_step_in_the_report_and_in_the_letter(nights: Nights) -> None:
+def test_requests_for_the_token_are_in_the_report_and_the_notification(nights: Nights) -> None:
     steps = [step for row in rows(nights.first, "remediation")[:1] for step in row["steps"]]
     (note,) = {step["note"] for step in steps if (step["step"], step["state"]) == ("collect", "done")}
     _, by_ca, by_us, *_ = note.splitlines()
@@ -110,7 +110,7 @@ def test_who_came_for_the_proof_is_told_with_the_step_in_the_report_and_in_the_l
         assert by_us in told
 
 
-def test_the_second_night_orders_changes_and_writes_nothing(nights: Nights) -> None:
+def test_second_run_orders_nothing_and_changes_no_file(nights: Nights) -> None:
     assert nights.second is not None
     assert nights.second.status == 0, nights.second.explain()
     assert rows(nights.second, "remediation") == []
@@ -118,7 +118,7 @@ def test_the_second_night_orders_changes_and_writes_nothing(nights: Nights) -> N
     assert (nights.fleet.orders(), len(nights.night.letters())) == (1, 1)
 
 
-def test_nothing_that_was_written_holds_a_key_or_a_secret(nights: Nights) -> None:
+def test_no_written_file_has_a_private_key_or_a_secret(nights: Nights) -> None:
     near, web1 = traces.written(nights.fleet.near), traces.written(nights.fleet.web1)
     homes = ("/etc/ssl/", "/var/lib/sslaudit/")
     home = {path: content for path, content in web1.items() if path.startswith(homes)}

@@ -94,9 +94,7 @@ def wrong(commanded: Commanded) -> set[str]:
     return {check for endpoint, check in found if endpoint.endswith(f"{WEB1}:443")}
 
 
-def test_a_chain_is_made_whole_from_what_the_ca_publishes_where_that_may_be_called(
-    stack: ExitStack, authority: Authority
-) -> None:
+def test_incomplete_chain_is_completed_if_downloads_are_allowed(stack: ExitStack, authority: Authority) -> None:
     commanded = hosted(stack, authority)
     web1, credential = commanded.host, without_chain(authority)
     ca = publishing(stack, web1, authority)
@@ -146,7 +144,7 @@ def planted_for_certbot(commanded: Commanded, expired: Credential, second: Crede
     )
 
 
-def test_what_certbot_owns_is_renewed_by_certbot_where_that_is_wanted(stack: ExitStack, authority: Authority) -> None:
+def test_certificate_of_certbot_is_renewed_by_certbot_if_configured(stack: ExitStack, authority: Authority) -> None:
     commanded = hosted(stack, authority)
     web1, renewed = commanded.host, authority.issue(WEB1)
     planted_for_certbot(commanded, authority.issue(WEB1, begins=-90, lasts=60), authority.issue(WWW))
@@ -170,7 +168,7 @@ def test_what_certbot_owns_is_renewed_by_certbot_where_that_is_wanted(stack: Exi
     assert "cert.expired" not in wrong(commanded)
 
 
-def test_a_new_certificate_is_rolled_back_on_two_services_and_they_always_answer(authority: Authority) -> None:
+def test_rollback_on_two_services_fails_no_handshake(authority: Authority) -> None:
     with running_fleet(authority, "nginx", "dovecot", over_ssh=False) as fleet:
         commanded = Commanded(fleet.web1, tuple(fleet.anchors))
         fleet.web1.write(HostFile("/run/audit/token", fleet.access["token"], 0o600))

@@ -30,7 +30,7 @@ def night(fleet: Fleet, authority: Authority) -> Night:
     return made
 
 
-def test_a_pending_order_is_continued_by_one_job_that_takes_up_the_same_order(fleet: Fleet, night: Night) -> None:
+def test_pending_order_is_continued_by_one_queued_job(fleet: Fleet, night: Night) -> None:
     fleet.store.ask("pending 1000")
     first = night.run("--allow-retry")
     (row,) = rows(first, "remediation")
@@ -53,7 +53,7 @@ def test_a_pending_order_is_continued_by_one_job_that_takes_up_the_same_order(fl
     assert rows(night.run("--no-retry"), "remediation") == []
 
 
-def test_without_leave_to_queue_the_next_run_takes_up_the_same_order(fleet: Fleet, night: Night) -> None:
+def test_next_run_continues_the_pending_order_if_no_job_may_be_queued(fleet: Fleet, night: Night) -> None:
     fleet.begin_again()
     orders = fleet.orders()
     fleet.store.ask("pending 1000")

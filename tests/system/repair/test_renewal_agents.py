@@ -30,7 +30,7 @@ def leaves(host: Host, name: str) -> list[x509.Certificate]:
     return list(served(host, 443, name)[:1])
 
 
-def test_debians_snake_oil_is_no_certificate_of_the_services_own(lab: Lab) -> None:
+def test_snakeoil_certificate_of_debian_counts_as_a_missing_certificate(lab: Lab) -> None:
     web1 = lab.hosts["main"]
     web1.shell(
         "make-ssl-cert generate-default-snakeoil --force-overwrite;"
@@ -44,7 +44,7 @@ def test_debians_snake_oil_is_no_certificate_of_the_services_own(lab: Lab) -> No
     assert run.with_verdict("fail") == {(MAIN, "svc.certificate-missing")}, run.explain()
 
 
-def test_a_certificate_of_certbots_is_named_as_such(lab: Lab) -> None:
+def test_certificate_managed_by_certbot_is_reported_with_its_agent(lab: Lab) -> None:
     web1, name = lab.hosts["main"], NAMES["main"].second
     credential = lab.authority.issue(name)
     archive = f"/etc/letsencrypt/archive/{name}"

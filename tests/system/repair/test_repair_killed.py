@@ -34,7 +34,7 @@ def killed_at_every_record(controller: Controller) -> Iterator[str]:
             yield f"{moment} {number}"
 
 
-def test_killed_at_every_record_the_next_runs_come_to_one_order_and_no_gap(authority: Authority) -> None:
+def test_run_killed_at_any_record_is_completed_with_one_order_and_no_gap(authority: Authority) -> None:
     with running_fleet(authority, "nginx", over_ssh=False) as fleet:
         assert "cert.expired" in findings(fleet)
         with fleet.watching() as watch, fleet.controller("/run/state") as controller:
@@ -45,7 +45,7 @@ def test_killed_at_every_record_the_next_runs_come_to_one_order_and_no_gap(autho
             assert controller.run()["endings"] == []
 
 
-def test_a_certificate_that_lies_ready_is_taken_up_by_a_reload_and_nothing_is_ordered(authority: Authority) -> None:
+def test_certificate_installed_but_not_loaded_is_reloaded_without_an_order(authority: Authority) -> None:
     with running_fleet(authority, "nginx", over_ssh=False) as fleet:
         renewed = authority.issue(WEB1)
         nginx = next(daemon for daemon in DAEMONS if daemon.name == "nginx")

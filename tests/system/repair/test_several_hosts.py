@@ -52,7 +52,7 @@ def two(overlays: None, authority: Authority) -> Iterator[Two]:  # noqa: ARG001 
             yield both
 
 
-def test_where_nothing_is_trusted_the_run_stops_at_its_canary(two: Two) -> None:
+def test_untrusted_chain_stops_the_run_at_its_canary(two: Two) -> None:
     two.begin_again()
     orders = two.fleet.orders()
     with two.fleet.controller(hosts=two.hosts, anchors=[auditing.ANCHOR]) as controller:
@@ -63,7 +63,7 @@ def test_where_nothing_is_trusted_the_run_stops_at_its_canary(two: Two) -> None:
     assert two.planted.leaves(two.web2) == {leaf_of(two.planted.old)}
 
 
-def test_a_host_that_fails_does_not_stop_another_which_is_repaired_meanwhile(two: Two) -> None:
+def test_failure_of_one_host_does_not_stop_the_repair_of_another(two: Two) -> None:
     two.begin_again()
     two.web2.shell(_DENY)
     orders, old = two.fleet.orders(), leaf_of(two.fleet.planted.second)
