@@ -75,11 +75,11 @@ def refused_internet(firewall: Firewall, observation: Observation) -> tuple[tupl
     faults, doubt = narrowness(firewall, addresses_of(observation), (4, 6) if has_ipv6 else (4,))
     if not doubt:
         return faults, None
-    return faults, Uncertain(f"it is not known whether all the Internet is admitted to TCP port 80: {doubt}")
+    return faults, Uncertain(f"it is not known whether TCP port 80 is open to all the Internet: {doubt}")
 
 
 def undecided_rule(firewall: Firewall, own: tuple[str, ...]) -> Uncertain | None:
     """Return the first listed address that a rule may or may not accept; None if all are decided."""
     for address, rule in openness(firewall, LISTED, own).unknown.items():
-        return Uncertain(f"it is not known whether {address} is admitted to TCP port 80: {rule}")
+        return Uncertain(f"it is not known whether {address} can connect to TCP port 80: {rule}")
     return None

@@ -99,7 +99,7 @@ def unknown_permissions(server: HostView) -> Obstacle | None:
     keys = _keys_with_mode(server)
     hidden = [key.path for key in keys if has_unread_acl(key)]
     if hidden:
-        return Uncertain(f"{join_limited(hidden)} has an ACL, and the host has no getfacl to list whom it admits")
+        return Uncertain(f"{join_limited(hidden)} has an ACL, and the host has no getfacl to list its entries")
     if keys and len(keys) == len(files(server, "key")):
         return None
     return file_obstacle(server, "key") or Uncertain("owner and mode of a key file could not be read")

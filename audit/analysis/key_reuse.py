@@ -75,11 +75,11 @@ def reuse_faults(sharing: Sharing, limits: Thresholds) -> tuple[str, ...]:
 def _too_far(sharing: Sharing, limits: Thresholds) -> Iterator[str]:
     hosts, subscribers = len(sharing.hosts), len(sharing.subscribers)
     if 0 < limits.key_hosts_max < hosts:
-        yield (f"the key is on {hosts} hosts of different names ({join_limited(sharing.hosts)}), "
-               f"on {limits.key_hosts_max} at most is admitted")  # fmt: skip
+        yield (f"the key is on {hosts} hosts of different names ({join_limited(sharing.hosts)}); "
+               f"the limit is {limits.key_hosts_max}")  # fmt: skip
     if 0 < limits.key_subscribers_max < subscribers:
-        yield (f"the key is in certificates of {subscribers} subscribers ({join_limited(sharing.subscribers)}), "
-               f"of {limits.key_subscribers_max} at most is admitted")  # fmt: skip
+        yield (f"the key is in certificates of {subscribers} subscribers ({join_limited(sharing.subscribers)}); "
+               f"the limit is {limits.key_subscribers_max}")  # fmt: skip
 
 
 def _places(observation: Observation) -> tuple[str, ...]:

@@ -104,7 +104,7 @@ def test_firewall_admits_the_listed_addresses(observation: Observation) -> None:
     state, own = known(cpanel_state(observation)), addresses_of(observation)
     closed = shortcomings(state.firewall, own)
     require(not closed, join_clauses((*closed, fix_hint(state.firewall.kept_by), CPANEL_RULE, CURRENT_PRACTICE)),
-            observed=closed, required=f"{join_limited(LISTED)} admitted to TCP port {PORT}")  # fmt: skip
+            observed=closed, required=f"{join_limited(LISTED)} can connect to TCP port {PORT}")  # fmt: skip
     end_if(unreadable_part(state, "firewall") or undecided_rule(state.firewall, own))
 
 

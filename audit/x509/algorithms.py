@@ -52,7 +52,7 @@ def key_violations(certificate: Certificate) -> Iterator[Violation]:
         if certificate.has_readable("key_algorithm") and certificate.key_algorithm.is_pss:
             yield Violation("BR 7.1.3.1.1", "the key is for RSASSA-PSS alone", PROFILE)
     elif key.kind in EDWARDS:
-        yield Violation("BR 6.1.5", f"a key of the kind {key.kind} is not admitted", PROFILE)
+        yield Violation("BR 6.1.5", f"a key of the kind {key.kind} is not allowed", PROFILE)
     elif key.kind != "EC":
         yield Violation("BR 6.1.5", f"no client accepts a key of the kind {key.kind}")
     elif key.is_explicit:
@@ -60,7 +60,7 @@ def key_violations(certificate: Certificate) -> Iterator[Violation]:
     elif (key.bits or 0) < CURVE_BITS:
         yield Violation("BR 6.1.5", f"a key on the curve {key.curve} is too short")
     elif key.curve not in DIGEST_OF_CURVE:
-        yield Violation("BR 6.1.5", f"a key on the curve {key.curve} is not admitted", PROFILE)
+        yield Violation("BR 6.1.5", f"a key on the curve {key.curve} is not allowed", PROFILE)
 
 
 def _rsa_violations(key: KeyFacts) -> Iterator[Violation]:

@@ -93,7 +93,7 @@ def test_countries_leave_the_listed_addresses_open_and_are_narrow() -> None:
     geo = (PacketRule("refuse", (Condition("country"),), text="CC_DENY"),)
     seen = panel(Firewall((RuleChain("csf", "TCP_IN", geo, 0),), ('CC_DENY = "CN" in /etc/csf/csf.conf',), "csf"))
     doubt = inconclusive(LISTED_FIRST, observation=seen).reason
-    assert "it is not known whether 178.255.81.12 is admitted to TCP port 80" in doubt
+    assert "it is not known whether 178.255.81.12 can connect to TCP port 80" in doubt
     said = finding(WORLD, observation=seen).reason
     assert 'some countries cannot connect to TCP port 80: CC_DENY = "CN"' in said
     assert "run `csf -r`" in said
