@@ -24,7 +24,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Serve the lab before the audit reads its settings; a worker of xdist gets what the controller serves."""
-    if not config.option.lab:
+    # with pytest 8 a run that a test starts loads this file after it has parsed its options
+    if not config.getoption("lab", default=False):
         return
     if hasattr(config, "workerinput"):
         _ask_for(config, config.workerinput["lab"])
