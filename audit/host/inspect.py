@@ -38,7 +38,7 @@ from audit.probe.target import Target
 from audit.services import LAYOUTS, SERVICES
 from audit.services.config_files import unreadable
 from audit.services.declared import DeclaredService, listeners_of, websites_of
-from audit.services.model import ConfigDump, Listener, NamedFile, Section, Service
+from audit.services.model import ConfigDump, Listener, NamedFile, ReaderByCertificate, Section, Service
 
 Clock = Callable[[], datetime]
 _TIMED_OUT: Final = (124, 137)  # the status of timeout(1)
@@ -80,7 +80,8 @@ def inspect(host: Host, options: HostOptions, clock: Clock) -> tuple[Observation
     services += _services_of_second_answer(services, second_answer, options, _HostSockets(facts, untrusted))
     files = {file: read_file(file, second_answer) for file in _named_files(services)}
     sections = tuple(_sections_of_services(answer, options.known_services))
-    services = list(_by_certificate(services, sections, files, host_name(_view(host, facts, options))))
+    name = host_name(_view(host, facts, options))
+    services = list(_by_certificate(services, sections, files, name, accidents))
     unread = (
         *unread_marks(answer, facts),
         *cut_sections({**answer, **second_answer}),
@@ -192,17 +193,27 @@ def _by_certificate(
     sections: Iterable[tuple[Service, int, Mapping[str, Section]]],
     files: Mapping[NamedFile, InstalledFile],
     name: str,
+    accidents: list[Accident],
 ) -> Iterator[FoundService]:
     """Yield the services; the listeners of one that selects by certificate have the names in its certificates."""
     readers = {
-        (service.name, pid): (service.by_certificate, ConfigDump(dump))
+        (service.name, pid): (_reader_by_certificate(service.by_certificate, files, name), ConfigDump(dump))
         for service, pid, dump in sections
         if service.by_certificate
     }
-    facts = {file.path: certificate_facts(file) for file in files.values() if readers and file.kind != "key"}
     for found in services:
-        read, dump = readers.get((found.name, found.pid), (None, ConfigDump()))
-        yield replace(found, listeners=read(dump, facts, name)) if read else found
+        if (found.name, found.pid) not in readers:
+            yield found
+            continue
+        read, dump = readers[(found.name, found.pid)]
+        yield replace(found, listeners=_guarded(accidents, read, dump))
+
+
+def _reader_by_certificate(
+    read: ReaderByCertificate, files: Mapping[NamedFile, InstalledFile], name: str
+) -> Callable[[ConfigDump], tuple[Listener, ...]]:
+    facts = {file.path: certificate_facts(file) for file in files.values() if file.kind != "key"}
+    return lambda dump: read(dump, facts, name)
 
 
 def _declared(services: tuple[DeclaredService, ...], facts: HostFacts) -> Iterator[FoundService]:

@@ -83,6 +83,10 @@ class CertificateFacts:
     key_type: str = ""
 
 
+ReaderByCertificate = Callable[["ConfigDump", Mapping[str, CertificateFacts], str], tuple["Listener", ...]]
+"""Takes a dump, the certificates by path and the host's own name; returns the listeners with their names."""
+
+
 @cache
 def shell_script(name: str, package: str = "audit.services") -> str:
     """Return `shell/NAME.sh` of a package without comments and indentation."""
@@ -112,7 +116,7 @@ class Service:
     options: tuple[str, ...]
     read: Callable[[ConfigDump], tuple[Listener, ...]]
     websites: Callable[[ConfigDump], tuple[Website, ...]] = no_websites
-    by_certificate: Callable[[ConfigDump, Mapping[str, CertificateFacts], str], tuple[Listener, ...]] | None = None
+    by_certificate: ReaderByCertificate | None = None
     package: str = "audit.services"
 
     def __post_init__(self) -> None:

@@ -184,6 +184,16 @@ def test_failed_reader_of_a_service_leaves_the_others_of_its_host(monkeypatch: p
     assert (seen.server, seen.observed_at) == (without.server, ANSWERED)
 
 
+def test_failed_selection_by_certificate_leaves_the_other_services(monkeypatch: pytest.MonkeyPatch) -> None:
+    exim = replace(next(row for row in SERVICES if row.name == "exim"), by_certificate=boom)
+    monkeypatch.setattr("audit.host.inspect.SERVICES", [row if row.name != "exim" else exim for row in SERVICES])
+    seen, targets = inspect_answers(sections(465, 25, there="/usr/local/cpanel/version"))
+    assert seen.accident is not None
+    assert "in boom" in seen.accident.trace
+    ports = {target.endpoint.port for target in targets}
+    assert ports & {465, 143, 2083} == {143, 2083}
+
+
 _READ_OF_EXIM = next(row for row in SERVICES if row.name == "exim").read
 
 
