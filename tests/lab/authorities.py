@@ -1,7 +1,4 @@
-"""The lab's certification authorities, and what they publish.
-
-It knows no leaf and no server.
-"""
+"""The lab's certification authorities, and what they publish."""
 
 from __future__ import annotations
 

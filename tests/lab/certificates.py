@@ -1,7 +1,4 @@
-"""What each kind of lab endpoint serves: recipes that turn a name into a key and a chain, each with at most one fault.
-
-It knows how a certificate goes wrong; it does not know which check says so, nor who serves it.
-"""
+"""Certificates of the lab: recipes that turn a name into a key and a chain, each with at most one fault."""
 
 from __future__ import annotations
 

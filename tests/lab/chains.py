@@ -1,7 +1,4 @@
-"""Chains of the lab with one fault each above a sound leaf.
-
-It does not know which check says so, nor who serves them.
-"""
+"""Chains of the lab with one fault each above a sound leaf."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ class Comparison:
 
 
 def compare(planted: Mapping[str, Sequence[str]], results: Iterable[Mapping[str, Any]]) -> Comparison:
-    """Compare what was planted with what failed, or could not be told for a reason of its own, in the results.
+    """Compare what was planted with what failed, or was inconclusive for a reason of its own, in the results.
 
     Repaired is what failed and is well after the repair; a finding that is only there after it was not planted.
     """
@@ -65,7 +65,7 @@ def compare(planted: Mapping[str, Sequence[str]], results: Iterable[Mapping[str,
 
 
 def _has_repair(row: Mapping[str, Any]) -> bool:
-    """Tell whether a repair of ours is due: not of an endpoint that is seen from outside only, which has no host."""
+    """Return whether a repair of ours is due: not of an endpoint that is seen from outside only, which has no host."""
     is_inside = row.get("host", "") is not None
     return is_inside and row["remedy"] in REMEDIES and row.get("severity") != "info"
 

@@ -1,7 +1,4 @@
-"""Where the lab's services are told to take up their files: a port on loopback, a line with the name of one, an answer.
-
-It knows names and answers; what a service takes up is the service's.
-"""
+"""The control port of the lab on loopback: it reads the name of a service, reloads it and sends the result."""
 
 from __future__ import annotations
 
@@ -21,7 +18,7 @@ from tests.support.sockets import accepting, bind
 
 
 def reload_command(port: int, service: str) -> str:
-    """Return the shell command that tells a service to take up its files."""
+    """Return the shell command that makes a service reload its files."""
     return shlex.join([sys.executable, "-IS", str(Path(reload.__file__).absolute()), str(port), service])
 
 

@@ -1,7 +1,4 @@
-"""What the lab writes of itself: `lab.json`, and what its arguments name: endpoints, policy, configuration, token.
-
-It knows how an audit and a repair are configured; it serves nothing and plants nothing.
-"""
+"""What the lab writes of itself: `lab.json`, and what its arguments name: endpoints, policy, configuration, token."""
 
 from __future__ import annotations
 
@@ -34,7 +31,7 @@ class Lab:
     arguments: tuple[str, ...]  # what makes `pytest --pyargs audit` audit it, and repair it with `--remediate`
     faults: Mapping[str, tuple[str, ...]]  # by endpoint id; what is not in it is sound
     store_orders: str  # a file: a line of JSON for every order that was ever placed
-    mail: str  # a folder: a file for every letter
+    mail: str  # a folder: a file for every email
     downtime: str  # a file: a line of JSON for every moment at which a service of the host was not as well as before
 
 
@@ -103,7 +100,7 @@ class Folder:
 
     @property
     def mail(self) -> Path:
-        """The letters."""
+        """The emails."""
         return self.path / "mail"
 
     @property
@@ -113,7 +110,7 @@ class Folder:
 
 
 def new_token() -> str:
-    """Return a token for the Store that nobody knows."""
+    """Return a random token for the Store."""
     return secrets.token_hex(20)
 
 
@@ -149,7 +146,7 @@ def describe(folder: Folder, places: tuple[Place, ...], services: Iterable[Servi
 
 
 def _policy() -> str:
-    """Return the public PKI's policy for services that run as whoever serves the lab, and a CA that is not public."""
+    """Return the public PKI's policy for services that run as the user of the lab, and a CA that is not public."""
     is_private = {f'"{check}"': "the lab's CA is not a public one" for check in _OF_PUBLIC_CAS}
     thresholds = _table("thresholds", key_owners=["root", _user()])
     return (

@@ -1,6 +1,6 @@
 """The lab's name server: a few names of `lab.test`, over UDP and TCP, some of them with trouble of their own.
 
-It answers A and AAAA out of a table; it knows no delegation, no cache and no other name.
+It answers A and AAAA out of a table; it has no delegation, no cache and no other name.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""What is planted in the lab and what has to be found: one table, a row an endpoint.
-
-It knows names of recipes and check ids; it makes nothing and judges nothing.
-"""
+"""What is planted in the lab and what has to be found: one table, a row an endpoint."""
 
 from __future__ import annotations
 
@@ -46,7 +43,7 @@ class Planted:
     `certificate` is a recipe, `behaviour` how the server behaves, `lookup` what the name server says of the name
     (`pinned`: it is not asked, the URL gives the address). `addresses` are where it listens: the faulty ones that waste
     a prober's time have an address of their own, as hosts would. `beside` is the label of the endpoint whose port it
-    shares, told apart by SNI. With `files` it is a service of the host, which can be repaired.
+    shares, distinguished by SNI. With `files` it is a service of the host, which can be repaired.
     """
 
     label: str
@@ -164,7 +161,7 @@ REPAIRABLE: Final = (
     Planted("two-certificates", "https", ("svc.disk-vs-wire", "svc.multi-address"), behaviour="one-each",
             lookup="resolves", addresses=("127.0.0.8", "127.0.0.9"), files=Files("renewed")),
 )  # fmt: skip
-"""Services of the host with a fault that a repair of ours mends."""
+"""Services of the host with a fault that a repair fixes."""
 
 LEFT_ALONE: Final = (
     _on_host("owned", "https", ("ops.foreign-agent",), files=Files(keeper=".lego")),
@@ -193,7 +190,7 @@ LEFT_ALONE: Final = (
     Planted("no-address", "imaps", ("dns.unresolvable",), lookup="no-address"),
     Planted("servfail", "smtp", ("dns.unresolvable",), lookup="servfail"),
 )
-"""Faults that no certificate would mend: they are explained, and stay."""
+"""Faults that no certificate fixes: they are explained, and stay."""
 
 OUTSIDE: Final = (
     Planted("bare-elsewhere", "https", ("chain.incomplete",), behaviour="bare-elsewhere", lookup="resolves",
@@ -207,7 +204,7 @@ OUTSIDE: Final = (
 FAULTY: Final = (*REPAIRABLE, *LEFT_ALONE, *OUTSIDE)
 
 SILENT: Final = f"silent.{DOMAIN}"
-"""A name about which the name server never answers: whether that is a fault of the name cannot be told."""
+"""A name about which the name server never answers: whether the name has a fault is inconclusive."""
 
 UNUSABLE_LINE: Final = "gopher://gopher.lab.test:70"
 """A line of the endpoints file that is a fault of the run itself, with the finding `ops.endpoint-unusable`."""

@@ -1,7 +1,4 @@
-"""FTP of the lab: the commands of RFC 959 and RFC 4217 that a client needs to log in and list an empty folder.
-
-It knows the data connection, in plain text or through TLS; it stores no file and sends none.
-"""
+"""FTP of the lab: the commands of RFC 959 and RFC 4217 that a client needs to log in and list an empty folder."""
 
 from __future__ import annotations
 

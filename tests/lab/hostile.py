@@ -1,7 +1,4 @@
-"""Servers that do everything but their duty: each a conversation that a prober has to survive within its bounds.
-
-It knows how to misbehave; it does not know what is to be said of it.
-"""
+"""Servers that do everything but their duty: each a conversation that a prober has to survive within its bounds."""
 
 from __future__ import annotations
 
@@ -43,13 +40,13 @@ async def send_alert(stream: Stream, _context: SSL.Context) -> None:
 
 
 async def answer_in_http(stream: Stream, _context: SSL.Context) -> None:
-    """Be a web server that knows no TLS and takes a ClientHello for a bad request."""
+    """Be a web server that has no TLS and takes a ClientHello for a bad request."""
     await stream.read()
     await stream.write_plain(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
 
 
 async def greet_in_plain_smtp(stream: Stream, _context: SSL.Context) -> None:
-    """Be a mail server that knows no implicit TLS."""
+    """Be a mail server that has no implicit TLS."""
     await stream.write_plain(b"220 lab ESMTP\r\n")
     await _listen(stream)
 

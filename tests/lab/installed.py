@@ -1,7 +1,4 @@
-"""Services that have their key and certificates in files, and use what they last took up of them.
-
-It knows files and TLS; what is wrong with what lies in them is known elsewhere, and so is who has it taken up.
-"""
+"""Services that have their key and certificates in files, and use what they last loaded of them."""
 
 from __future__ import annotations
 
@@ -92,7 +89,7 @@ def _read(paths: Paths) -> Served:
 
 
 def _make_folder(folder: Path) -> None:
-    """Make a folder and those above it, writable by nobody else whatever the umask."""
+    """Make a folder and those above it, writable by no other user whatever the umask."""
     if not folder.is_dir():
         _make_folder(folder.parent)
         folder.mkdir(0o755)

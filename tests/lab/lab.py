@@ -1,7 +1,4 @@
-"""The whole lab: every row of the table served, and beside them what an audit and a repair need.
-
-It knows how the parts come together; it holds no fault of its own and starts no audit.
-"""
+"""The whole lab: every row of the table served, and beside them what an audit and a repair need."""
 
 from __future__ import annotations
 

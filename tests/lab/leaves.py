@@ -1,7 +1,4 @@
-"""A sound leaf of the lab, and what a server of it holds.
-
-It knows no fault.
-"""
+"""A sound leaf of the lab, and what a server of it holds."""
 
 from __future__ import annotations
 
@@ -31,21 +28,28 @@ def leaf_for(at: Authorities, name: str, *, age: timedelta = 10 * DAY, lifetime:
 
 
 def issue_below(
-    at: Authorities, leaf: Leaf, issuer: Identity, *, key: PrivateKey | None = None, told: tuple[str, str] | None = None
+    at: Authorities,
+    leaf: Leaf,
+    issuer: Identity,
+    *,
+    key: PrivateKey | None = None,
+    status_urls: tuple[str, str] | None = None,
 ) -> Identity:
-    """Return a leaf that says where its issuer's certificate is published, and where what its issuer has revoked.
+    """Return a leaf with the URLs of its issuer's certificate and of its revocation status.
 
-    `told` are the URLs of CRL and responder, empty for none; of its issuer's CRL where nothing is given.
+    `status_urls` are the URLs of CRL and responder, empty for none; the default is the issuer's CRL.
     """
-    crl, responder = (at.list_of(issuer), "") if told is None else told
+    crl, responder = (at.list_of(issuer), "") if status_urls is None else status_urls
     points = (pointing(crl),) if crl else ()
     extra = (*leaf.extra, access(at.address_of(issuer), responder), *points)
     return issue(replace(leaf, extra=extra), issuer, key=key)
 
 
-def serve(at: Authorities, leaf: Leaf, *, key: PrivateKey | None = None, told: tuple[str, str] | None = None) -> Served:
+def serve(
+    at: Authorities, leaf: Leaf, *, key: PrivateKey | None = None, status_urls: tuple[str, str] | None = None
+) -> Served:
     """Return a leaf of the lab's intermediate with the chain it should have."""
-    identity = issue_below(at, leaf, at.intermediate, key=key, told=told)
+    identity = issue_below(at, leaf, at.intermediate, key=key, status_urls=status_urls)
     return Served(identity.key, (identity.certificate, at.intermediate.certificate))
 
 

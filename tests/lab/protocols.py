@@ -1,7 +1,4 @@
-"""What the lab's servers say: one table a protocol, just enough of each for its real clients to log in and look round.
-
-It knows commands and replies; it knows no certificate, and no fault but that STARTTLS may not be offered.
-"""
+"""Protocols of the lab's servers: a table for each, with what real clients need to log in and list what is there."""
 
 from __future__ import annotations
 
@@ -76,7 +73,7 @@ async def serve_http(stream: Stream) -> None:
 
 
 async def echo(stream: Stream) -> None:
-    """Send back what comes: what bare TLS carries is nobody's business."""
+    """Send back what comes: bare TLS has no protocol."""
     while True:
         await stream.write(await stream.read())
 

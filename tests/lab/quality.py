@@ -24,14 +24,14 @@ _ERRORS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """What is wrong with a chain in a clause each, the names that its leaf is for, and since when it is valid."""
+    """The faults of a chain, the names that its leaf is for, and since when it is valid."""
 
     faults: frozenset[str]
     names: frozenset[str]
     since: datetime
 
     def worse_than(self, other: Quality) -> Iterator[str]:
-        """Yield in a clause each what is worse; nothing where all is as good or better.
+        """Yield a text for each difference that is worse; nothing where all is as good or better.
 
         Of two that clients accept the older one is worse: it has been replaced.
         """

@@ -1,7 +1,4 @@
-"""What a reader of the lab's files makes of them: where each service of the host is, by what results call it.
-
-It knows the form of the files; it reads none.
-"""
+"""What a reader of the lab's files makes of them: where each service of the host is, by what results call it."""
 
 from __future__ import annotations
 

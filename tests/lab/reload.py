@@ -1,5 +1,6 @@
-"""The reload command of the lab's services: `python -IS reload.py PORT SERVICE` tells the lab and waits for an answer.
+"""The reload command of the lab's services: `python -IS reload.py PORT SERVICE`.
 
+It sends the name to the lab and waits for a reply.
 It stands alone, so that a service's configuration can name it from anywhere. It ends with 0 once the service uses its
 files, and says why where it does not.
 """

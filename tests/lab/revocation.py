@@ -1,7 +1,4 @@
-"""What the lab's CAs say of what they have revoked: CRLs, and OCSP answers in every way that a responder can give one.
-
-It knows RFC 5280 and RFC 6960, and neither servers nor what an audit makes of an answer.
-"""
+"""CRLs and OCSP responses of the lab's CAs: valid ones, and one for each way in which they can be invalid."""
 
 from __future__ import annotations
 
@@ -39,7 +36,7 @@ class Registry:
         self.revoked[certificate.serial_number] = reason
 
     def crl(self, *, age: timedelta = _HOUR, by: Identity | None = None, is_delta: bool = False) -> bytes:
-        """Return the CRL in DER, in force for a week since some time, signed by the CA or somebody else."""
+        """Return the CRL in DER, in force for a week since some time, signed by the CA or another key."""
         began = self.now - age
         key = (by or self.issuer).key
         builder = (
@@ -105,12 +102,12 @@ class Registry:
         }
 
     def lists(self) -> Mapping[str, bytes]:
-        """Return by name every CRL that there is but the good one: none of them can be believed."""
-        stranger = issue(Leaf("Lab Stranger", (), self.now - _DAY), None)
+        """Return by name every CRL that is invalid."""
+        other = issue(Leaf("Lab Other", (), self.now - _DAY), None)
         return {
             "expired": self.crl(age=9 * _DAY),
             "of-tomorrow": self.crl(age=-_DAY),
-            "wrong-signer": self.crl(by=stranger),
+            "wrong-signer": self.crl(by=other),
             "delta": self.crl(is_delta=True),
             "garbage": b"<html>404 Not Found</html>",
             "nothing": b"",

@@ -1,7 +1,4 @@
-"""One listening endpoint of the lab: its TLS and which conversation it holds.
-
-It knows how a row of the table becomes a server; it does not know the table, nor what anyone makes of the server.
-"""
+"""One listening endpoint of the lab: its TLS and which conversation it holds."""
 
 from __future__ import annotations
 
@@ -25,7 +22,7 @@ Conversation = Callable[[Stream, SSL.Context], Awaitable[None]]
 Current = Callable[[], SSL.Context]
 """What is shaken hands with now: a service may take up another."""
 
-_CONVERSATION_S = 60.0  # longer than any client of a test takes; nobody occupies a server for ever
+_CONVERSATION_S = 60.0  # longer than any client of a test takes; no client occupies a server for ever
 _LINES: Final[Mapping[str, Protocol]] = {"smtp": SMTP, "imap": IMAP, "pop3": POP3, "ftp": FTP}
 _VERSIONS: Final[Mapping[Tls, tuple[int, int]]] = {
     "modern": (SSL.TLS1_2_VERSION, SSL.TLS1_3_VERSION),
@@ -71,7 +68,7 @@ def tell_names_apart(context: SSL.Context, others: Mapping[str, Current]) -> Non
 
 @contextlib.asynccontextmanager
 async def listening(planted: Planted, bound: socket.socket, current: Current) -> AsyncIterator[None]:
-    """Serve on one socket; a closed port stays bound, so that nobody else gets it, and refuses connections."""
+    """Serve on one socket; a closed port stays bound, so that no other process gets it, and refuses connections."""
     if planted.behaviour == "closed":
         with bound:
             yield

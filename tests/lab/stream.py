@@ -1,7 +1,6 @@
 """One connection of the lab: lines and bytes, in plain text or, from some point on, through TLS.
 
-TLS is pyOpenSSL's over memory, so that what the servers can do does not depend on the system's OpenSSL. It knows no
-protocol and no fault.
+TLS is pyOpenSSL's over memory, so that what the servers can do does not depend on the system's OpenSSL.
 """
 
 from __future__ import annotations
@@ -47,7 +46,7 @@ class Stream:
         await self._shake_hands(tls)
 
     async def ask_for_tls(self, context: SSL.Context, name: str) -> SSL.Connection:
-        """Shake hands as client that asks for a name by SNI, and return what tells of the server.
+        """Shake hands as a client that sends a name by SNI, and return the server's properties.
 
         Its application data is a set for what the context's verification has to keep.
         """

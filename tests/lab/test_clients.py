@@ -164,7 +164,7 @@ def test_openssl_refuses_a_planted_fault_with_its_reason(
 
 
 def newest_old_protocol(endpoint: Endpoint) -> str:
-    """Return what a client that knows nothing newer than TLS 1.1 gets; raises SSL.Error where it gets nothing."""
+    """Return what a client that supports nothing newer than TLS 1.1 gets; raises SSL.Error where it gets nothing."""
     context = SSL.Context(SSL.TLS_CLIENT_METHOD)
     context.set_cipher_list(b"ALL:@SECLEVEL=0")
     context.set_max_proto_version(SSL.TLS1_1_VERSION)

@@ -1,4 +1,4 @@
-"""What was planted against what was found and mended: a difference of any kind is told."""
+"""Planted faults compared with findings and repairs: every difference is reported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The demo: what was planted is found and nothing else, what can be repaired is, once, and nobody notices."""
+"""The demo: only planted faults are found, each repairable one is repaired once, and no service is interrupted."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ class Repaired:
         return [json.loads(line) for line in Path(self.lab["store_orders"]).read_text().splitlines()]
 
     @property
-    def letters(self) -> list[str]:
-        return sorted(letter.name for letter in Path(self.lab["mail"]).iterdir())
+    def emails(self) -> list[str]:
+        return sorted(file.name for file in Path(self.lab["mail"]).iterdir())
 
 
 @pytest.fixture(scope="module")
@@ -66,17 +66,17 @@ def test_no_service_is_down_or_serves_a_worse_certificate(repaired: Repaired) ->
 
 
 def test_administrator_receives_one_notification(repaired: Repaired) -> None:
-    assert len(repaired.letters) == 1
+    assert len(repaired.emails) == 1
 
 
 def test_second_run_repairs_nothing_and_sends_no_notification(repaired: Repaired) -> None:
-    orders, letters = repaired.orders, repaired.letters
+    orders, emails = repaired.orders, repaired.emails
     assert repair(repaired.lab, repaired.folder / "again.html", repaired.folder / "again.jsonl") == 1
     rows = read_results(repaired.folder / "again.jsonl")
     from_outside = tuple(f"https://{planted.name}:" for planted in OUTSIDE)
     failing = [row for row in rows if row["verdict"] == "fail" and not row["endpoint"].startswith(from_outside)]
     assert not [row for row in failing if row["remedy"] in REMEDIES]
-    assert (repaired.orders, repaired.letters) == (orders, letters)
+    assert (repaired.orders, repaired.emails) == (orders, emails)
 
 
 def test_demo_finds_and_repairs_the_planted_faults_in_plain_english(tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ NOT_PLANTED = {
     "cert.profile-br", "cert.lint-br", "cert.internal-name", "cert.no-revocation-info", "cert.sct-insufficient",
     "cert.eku-clientauth",
     # of publicly trusted CAs, and the lab's is none
-    "chain.root-included",  # it harms nobody, and is left as it is though a repair is known
+    "chain.root-included",  # it is harmless, and stays although a repair exists
 }  # fmt: skip
 STALE = ("svc.disk-vs-wire",)
 """What is seen beside a fault of the wire that the files do not have any more."""
@@ -126,7 +126,7 @@ def test_only_keys_of_services_are_written_with_private_modes(tmp_path: Path) ->
 
 def test_second_lab_in_a_directory_keeps_nothing_of_the_first(tmp_path: Path) -> None:
     with running(tmp_path) as lab:
-        Path(lab.mail, "0001.eml").write_text("a letter")
+        Path(lab.mail, "0001.eml").write_text("an email")
         first = Path(lab.trust).read_bytes()
     with running(tmp_path) as lab:
         assert not list(Path(lab.mail).iterdir())
@@ -135,10 +135,10 @@ def test_second_lab_in_a_directory_keeps_nothing_of_the_first(tmp_path: Path) ->
 
 def test_directory_with_other_files_is_refused_and_unchanged(tmp_path: Path) -> None:
     (tmp_path / "mail").mkdir()
-    (tmp_path / "mail" / "mine").write_text("a letter")
+    (tmp_path / "mail" / "mine").write_text("an email")
     with pytest.raises(FileExistsError), running(tmp_path):
         pass
-    assert (tmp_path / "mail" / "mine").read_text() == "a letter"
+    assert (tmp_path / "mail" / "mine").read_text() == "an email"
 
 
 def test_lab_listens_only_on_loopback_addresses() -> None:

@@ -1,4 +1,4 @@
-"""Every way in which the lab's CA tells of revocation, over HTTP: what an audit makes of each of them."""
+"""Revocation by the lab's CA over HTTP, in every form: the verdict of an audit on each."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_revocation_is_found_with_its_reason(ca: Ca, reason: x509.ReasonFlags) -
         ("unauthorized", "unauthorized"),
         ("garbage", "OCSPResponse"),
         ("nothing", "OCSPResponse"),
-        ("missing", "answers 404"),
+        ("missing", "returns 404"),
     ],
 )
 def test_invalid_ocsp_response_is_inconclusive(ca: Ca, way: str, why: str) -> None:
@@ -120,7 +120,7 @@ def test_invalid_ocsp_response_is_inconclusive(ca: Ca, way: str, why: str) -> No
         ("delta", "delta CRL"),
         ("garbage", "cannot be read"),
         ("nothing", "cannot be read"),
-        ("missing", "answers 404"),
+        ("missing", "returns 404"),
     ],
 )
 def test_invalid_crl_is_inconclusive(ca: Ca, name: str, why: str) -> None:

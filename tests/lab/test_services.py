@@ -1,4 +1,4 @@
-"""The services of the host: what lies in their files is served once they are told, and nobody is cut off."""
+"""The services of the host: they serve their files after a reload, and keep open connections."""
 
 from __future__ import annotations
 
@@ -130,6 +130,6 @@ def test_services_with_shared_files_reload_separately(services: dict[str, Servic
 
 
 def test_reload_of_an_unknown_service_fails(services: dict[str, Service]) -> None:
-    unknown = services["kept"].table["reload"].removesuffix("kept") + "nobody"
+    unknown = services["kept"].table["reload"].removesuffix("kept") + "absent"
     done = subprocess.run(["sh", "-c", unknown], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout) == (1, "there is no service 'nobody'\n")
+    assert (done.returncode, done.stdout) == (1, "there is no service 'absent'\n")

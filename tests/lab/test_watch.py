@@ -117,7 +117,7 @@ async def looked_on(watch: Watch, times: int) -> None:
     """Wait until a service was looked at so many times more."""
     end = watch.looks + times
     async with asyncio.timeout(60):
-        while watch.looks < end:  # noqa: ASYNC110 - the watch counts and tells no event
+        while watch.looks < end:  # noqa: ASYNC110 - the watch counts and sends no event
             await asyncio.sleep(0.05)
 
 

@@ -1,7 +1,4 @@
-"""A client that never looks away: every service of the host, again and again, and a line for whatever should not be.
-
-It knows handshakes and what was seen before; who reloads and repairs it does not know.
-"""
+"""A client that never looks away: every service of the host, again and again, and a line for whatever should not be."""
 
 from __future__ import annotations
 
@@ -22,7 +19,7 @@ from tests.lab.quality import Quality, quality_of, verifying
 from tests.lab.stream import Closed, Stream
 
 PAUSE_S: Final = 1.5  # between two looks at one service: forty of them cost a tenth of a processor
-_REST: Final = 50  # times as long as a look took: on a busy machine nobody is to wait for the watcher
+_REST: Final = 50  # times as long as a look took: on a busy machine no test waits for the watcher
 _LONGEST_S: Final = 10.0
 _PATIENCE_S: Final = 30.0  # a service that hangs is one; the lab of a busy machine may take its time
 _UPGRADES: Final[Mapping[str, tuple[str, ...]]] = {
@@ -55,7 +52,7 @@ class Watch:
     _known: dict[tuple[bytes, ...], Quality] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Begin with an empty file: that it is there says that somebody watches."""
+        """Begin with an empty file: its presence shows that the watch runs."""
         self.file.touch()
 
     async def look(self, watched: Watched) -> None:

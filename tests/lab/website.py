@@ -1,7 +1,4 @@
-"""The lab's website: one folder for all names, from which the CA fetches proofs and clients missing certificates.
-
-It knows files; it is as obedient as a static web server, and posts to responders.
-"""
+"""The lab's website: one folder for all names, from which the CA fetches proofs and clients missing certificates."""
 
 from __future__ import annotations
 
@@ -23,7 +20,7 @@ _LONGEST_QUESTION: Final = 10_000
 
 
 class _Visit(SimpleHTTPRequestHandler):
-    timeout = 10.0  # of one read; nobody occupies a thread for ever
+    timeout = 10.0  # of one read; no client occupies a thread for ever
 
     def do_POST(self) -> None:
         """Give the answer of a responder to what was posted."""

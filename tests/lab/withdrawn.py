@@ -1,7 +1,4 @@
-"""Certificates of the lab that are revoked, or whose revocation is told in one way or another.
-
-It does not know who is asked for them, nor in which order.
-"""
+"""Certificates of the lab that are revoked, or whose status is published in one form or another."""
 
 from __future__ import annotations
 
@@ -26,10 +23,10 @@ def revoked(reason: x509.ReasonFlags) -> Callable[[Authorities, str], Served]:
 
 
 def answered(way: str, reason: x509.ReasonFlags | None = None) -> Callable[[Authorities, str], Served]:
-    """Return what gives a certificate of which only a responder tells, in that way, and which may be revoked."""
+    """Return a recipe for a certificate whose status only a responder has, in that form, and which may be revoked."""
 
     def recipe(at: Authorities, name: str) -> Served:
-        served = serve(at, leaf_for(at, name), told=("", at.responder(way)))
+        served = serve(at, leaf_for(at, name), status_urls=("", at.responder(way)))
         if reason is not None:
             at.registry.revoke(served.chain[0], reason)
         return served
@@ -41,8 +38,8 @@ def listed(name: str, way: str = "") -> Callable[[Authorities, str], Served]:
     """Return what gives a certificate whose CRL is one that says nothing, and perhaps a responder something."""
 
     def recipe(at: Authorities, own: str) -> Served:
-        told = (at.list_of(at.intermediate, name), at.responder(way) if way else "")
-        return serve(at, leaf_for(at, own), told=told)
+        status_urls = (at.list_of(at.intermediate, name), at.responder(way) if way else "")
+        return serve(at, leaf_for(at, own), status_urls=status_urls)
 
     return recipe
 
@@ -70,6 +67,6 @@ def staple_old(at: Authorities, name: str) -> Served:
 
 
 def must_staple(at: Authorities, name: str) -> Served:
-    """Return a certificate that demands a stapled answer, which nobody staples."""
+    """Return a certificate that demands a stapled answer, which no server staples."""
     feature = x509.TLSFeature([x509.TLSFeatureType.status_request])
-    return serve(at, replace(leaf_for(at, name), extra=(feature,)), told=("", at.responder("good")))
+    return serve(at, replace(leaf_for(at, name), extra=(feature,)), status_urls=("", at.responder("good")))

@@ -40,7 +40,7 @@ def test_worst_rows_are_first_and_their_consequences_follow(page: Page) -> None:
     ]
     assert runs(kinds) == ["Failed", "XFailed", "follows", "Passed", "Skipped"]
     failed = column(page, "severity")[: kinds.index("XFailed")]
-    assert runs(failed) == ["", "critical", "high"]  # first the test that is no check
+    assert runs(failed) == ["", "critical", "high"]  # first the test that is not a check
 
 
 def test_filter_hides_only_its_rows(page: Page) -> None:

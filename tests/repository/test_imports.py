@@ -168,7 +168,7 @@ def imported(file: Path) -> Iterator[str]:
 
 
 def within(name: str, *packages: str) -> bool:
-    """Tell whether a module is one of these packages or below one."""
+    """Return whether a module is one of these packages or below one."""
     return any(name == package or name.startswith(f"{package}.") for package in packages)
 
 

@@ -1,4 +1,4 @@
-"""What `make mutants` changes in a source file, and how it tells what the tests did with the change."""
+"""What `make mutants` changes in a source file, and how it reads what the tests did with the change."""
 
 from __future__ import annotations
 

@@ -111,27 +111,27 @@ def readings(tree: ast.AST) -> Iterator[ast.expr]:
 
 
 def is_of_bytes(call: ast.Call) -> bool:
-    """Tell whether a pattern is one of bytes: what travels on a wire is no sentence of ours."""
+    """Return whether a pattern is one of bytes: network data is not a sentence of ours."""
     first = call.args[0]
     return isinstance(first, ast.Constant) and isinstance(first.value, bytes)
 
 
 def is_read_by(operator: ast.cmpop, left: ast.expr, right: ast.expr) -> bool:
-    """Tell whether a comparison looks into a sentence, or compares one with a text or a constant of the module."""
+    """Return whether a comparison looks into a sentence, or compares one with a text or a constant of the module."""
     if isinstance(operator, ast.In | ast.NotIn):
         return is_sentence(right)
     return (is_sentence(left) and is_text(right)) or (is_sentence(right) and is_text(left))
 
 
 def is_text(node: ast.expr) -> bool:
-    """Tell whether an expression is a text that is not empty, or the name of a constant."""
+    """Return whether an expression is a text that is not empty, or the name of a constant."""
     if isinstance(node, ast.Constant):
         return isinstance(node.value, str) and node.value != ""
     return isinstance(node, ast.JoinedStr) or (isinstance(node, ast.Name) and node.id.isupper())
 
 
 def is_sentence(node: ast.expr) -> bool:
-    """Tell whether an expression is one of our sentences by its name, or is made of one by `str` and the like."""
+    """Return whether an expression is one of our sentences by its name, or is made of one by `str` and the like."""
     match node:
         case ast.Attribute(attr=name):
             return name in SENTENCES

@@ -125,7 +125,7 @@ def code_of(text: str) -> str:
 
 
 def _is_script(before: list[str], inner: str) -> bool:
-    """Tell whether a quoted text is run by a shell: the argument of `sh -c` or of a verb that takes a script."""
+    """Return whether a quoted text is run by a shell: the argument of `sh -c` or of a verb that takes a script."""
     line = "".join(before).rpartition("\n")[2]
     return bool(re.search(r"\bas_owner\b|\bsh -c\b|\beval\b|\btrap\b", line)) and bool(inner.strip())
 
@@ -153,7 +153,7 @@ def commands_of(code: str) -> Iterator[list[str]]:
 
 
 def _begins_a_command(parts: list[str], text: str) -> bool:
-    """Tell whether what stands after a substitution that is assigned is a command: there is a space before it."""
+    """Return whether what stands after a substitution that is assigned is a command: there is a space before it."""
     after = parts[parts.index(text) + 2] if text in parts and parts.index(text) + 2 < len(parts) else ""
     return after[:1] == " "
 

@@ -1,6 +1,6 @@
 """Notes the command lines of all processes of the host it runs on, again and again, until its input ends.
 
-`python -m tests.support.cpanel.cmdlines FILE` writes each that it sees once. It knows /proc and judges nothing.
+`python -m tests.support.cpanel.cmdlines FILE` writes each that it sees once.
 """
 
 from __future__ import annotations

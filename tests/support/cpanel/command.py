@@ -1,7 +1,4 @@
-"""`checkallsslcerts` on the panel's host, as its administrator has it: configured once, run by hand or by a job.
-
-It knows the configuration and what a run leaves; it judges nothing.
-"""
+"""`checkallsslcerts` on the panel's host, as its administrator has it: configured once, run by hand or by a job."""
 
 from __future__ import annotations
 

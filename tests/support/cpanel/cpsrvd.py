@@ -1,6 +1,6 @@
 """The panel's own web server as a double: TLS on its ports with the certificate that is there when it starts.
 
-It takes up no other until it is started again. It knows TLS, and one page that it answers everybody.
+It takes up no other until it is started again.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def served() -> Path:
 
 
 class _Listener(socketserver.ThreadingMixIn, socketserver.BaseServer):
-    """One port. Handshakes are done by the thread of their connection, so that nobody waits for anybody."""
+    """One port. Handshakes are done by the thread of their connection, so that no client waits for another."""
 
     daemon_threads = True
 

@@ -1,7 +1,4 @@
-"""Certificates for the panel's name, by its provider and by another CA: good ones, and each fault that the seed names.
-
-It knows how each is made and nothing of where it is installed.
-"""
+"""Certificates for the name of the panel: valid ones of two CAs, and faults of the vendor's page."""
 
 from __future__ import annotations
 
@@ -34,7 +31,7 @@ class Credentials:
         return self._by_other(issue(self._leaf(days), self.other.intermediate))
 
     def self_signed(self) -> Credential:
-        """Return one that nobody but its own key signed."""
+        """Return a self-signed certificate."""
         return self.other.self_signed(self.name)
 
     def expired(self) -> Credential:

@@ -1,7 +1,4 @@
-"""The servers a panel runs, configured as it does where that matters: each with the certificate files of the panel.
-
-It knows their configurations; it starts nothing and knows no certificate's content.
-"""
+"""The servers a panel runs, configured as it does where that matters: each with the certificate files of the panel."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Firewalls of the panel's host, as nft(8) reads them: one that keeps the CA out, and one that lets in who is listed.
+"""Firewalls of the panel's host, in the syntax of nft(8): one blocks the CA, one allows only listed addresses.
 
-They are put into the namespace of the host alone. It knows rules and no finding.
+They are put into the namespace of the host alone.
 """
 
 from __future__ import annotations
@@ -21,4 +21,4 @@ _CLOSING: Final = f"    {REFUSING}\n{_END}"
 CLOSED: Final = f"{_BEGIN}    ip saddr 198.18.60.0/24 tcp dport 80 accept\n{_CLOSING}"
 """Port 80 is open to the server's own network, so that every look from there is well."""
 NARROW: Final = f"{_BEGIN}    ip saddr {{ {', '.join(SECTIGO)}, 198.18.60.0/24 }} tcp dport 80 accept\n{_CLOSING}"
-"""Port 80 is open to the addresses of the seed, and to nobody else from outside."""
+"""Port 80 is open to the addresses of the seed, and to no other address."""

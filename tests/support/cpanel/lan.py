@@ -1,7 +1,4 @@
-"""One wire that hosts of a test share, and the proof that nothing else is on it.
-
-It knows links, addresses and routes; it knows neither servers nor what is asked of them.
-"""
+"""One wire that hosts of a test share, and the test that nothing else is on it."""
 
 from __future__ import annotations
 
@@ -77,7 +74,7 @@ def _foreign_links(host: Host, hosts: Sequence[Host]) -> Iterator[str]:
         if link["link_type"] == "loopback":
             continue
         if kind not in _HARMLESS:
-            yield f"{name}, which is none of the test's"
+            yield f"{name}, which is not in the test"
         elif kind == "veth" and link.get("link_netnsid") not in known:
             yield f"{name}, whose other end is not in the test"
 
@@ -102,7 +99,7 @@ def _told(host: Host, *words: str) -> list[Mapping[str, Any]]:
 
 
 def _namespace_ids(host: Host, hosts: Sequence[Host]) -> set[int]:
-    """Return by what numbers the network of a host knows the networks of these hosts."""
+    """Return the numbers by which the network of a host refers to the networks of these hosts."""
     pids = (str(one.first_pid) for one in hosts)
     argv = [
         "nsenter",

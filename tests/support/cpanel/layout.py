@@ -1,7 +1,4 @@
-"""Where a panel keeps what: the files of its services' certificates, its version, its contact, its nightly update.
-
-It knows paths, owners and modes; it refuses to know who reads them.
-"""
+"""Where a panel keeps what: the files of its services' certificates, its version, its contact, its nightly update."""
 
 from __future__ import annotations
 
@@ -27,7 +24,7 @@ SSL: Final = "/var/cpanel/ssl"
 ACCOUNTS: Final = "/etc/wwwacct.conf"
 CRONTAB: Final = "/var/spool/cron/crontabs/root"
 _DOUBLE: Final = """#!{python}
-# A double of what is proprietary; {module} says what it knows.
+# A double of what is proprietary; {module} describes it.
 import sys
 
 sys.dont_write_bytecode = True

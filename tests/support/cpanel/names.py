@@ -1,7 +1,4 @@
-"""The names of the panel's world: a root, a TLD and two authoritative servers, and a resolver that begins at the root.
-
-It knows zones and which kind of server serves each; who asks, and what for, it does not know.
-"""
+"""The names around the panel: a root, a TLD and two authoritative servers, and a resolver that begins at the root."""
 
 from __future__ import annotations
 

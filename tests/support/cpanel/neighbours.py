@@ -1,6 +1,6 @@
-"""Prints by what numbers the network it runs in knows the networks of other processes: `… PID…`, as JSON.
+"""Prints the numbers by which the network it runs in refers to the networks of other processes: `… PID…`, as JSON.
 
-It knows one question of rtnetlink (RTM_GETNSID), which ip(8) asks only about namespaces that have a name.
+ip(8) lists only namespaces that have a name.
 """
 
 from __future__ import annotations

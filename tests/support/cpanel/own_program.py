@@ -1,6 +1,5 @@
-"""The panel's own program as a strict double: it has certificates signed that nobody else can order, and installs them.
+"""The panel's own program as a strict double: it orders certificates that only it can order, and installs them.
 
-It knows its documented options and refuses every other; of the order it knows no more than that the provider takes one.
 A file says that it does nothing today, and still ends well.
 """
 
@@ -52,7 +51,7 @@ def main(*options: str) -> None:
 
 
 def _asked(function: str, **values: str) -> Any:  # noqa: ANN401 - any JSON
-    """Return what the panel's interface answers; what it is told goes to its standard input."""
+    """Return what the panel's interface answers; the arguments go to its standard input."""
     argv = [*_API, "--input=json", function]
     done = subprocess.run(argv, input=json.dumps(values), capture_output=True, text=True, check=True)
     return json.loads(done.stdout)["data"]

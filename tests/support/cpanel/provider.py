@@ -1,7 +1,7 @@
 """The panel's provider of certificates as a process on a host: the strict Store over HTTPS, and over HTTP its CRL.
 
 `python -m tests.support.cpanel.provider FOLDER ADDRESS SOURCES NAME=ADDRESS` serves with the CA that is in the folder.
-At `/licensed` it signs the request of the panel's own program, whose orders nobody else can place.
+At `/licensed` it signs the request of the panel's own program, which alone can place these orders.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""The panel's restart scripts as a strict double: `/scripts/restartsrv_NAME` really restarts what the name is of.
-
-It knows how each server here starts and stops; a name it does not know, and any argument, it refuses.
-"""
+"""The panel's restart scripts as a strict double: `/scripts/restartsrv_NAME` really restarts what the name is of."""
 
 from __future__ import annotations
 
@@ -46,7 +43,7 @@ httpd)
     gone "$(cat /run/apache2/apache2.pid 2>/dev/null || :)"
     apache2ctl start
     ports=80 ;;
-*) echo "$name is no service of this server" >&2; exit 1 ;;
+*) echo "$name is not a service of this server" >&2; exit 1 ;;
 esac
 for port in $ports; do listens "$port"; done
 echo "$name" >>{LOG}

@@ -1,7 +1,4 @@
-"""The panel's host as it runs: what it serves, what is planted on it, and what was written, logged and queued there.
-
-It judges nothing, and knows nothing of the command that is tried on it.
-"""
+"""The panel's host as it runs: what it serves, what is planted on it, and what was written, logged and queued there."""
 
 from __future__ import annotations
 
@@ -51,7 +48,7 @@ class Panel:
         self.host.wait_for(80, *_PORTS)
 
     def plant(self, **credentials: Credential) -> None:
-        """Let services serve other certificates, as somebody would who copies files about; others are as they were."""
+        """Let services serve other certificates, as if an administrator had copied files; the others do not change."""
         self.host.shell(f"cd {layout.SSL}; rm -f {' '.join(f'{service}/my*' for service in credentials)}")
         self._write(credentials)
         for service in credentials:

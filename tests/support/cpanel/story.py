@@ -40,19 +40,19 @@ _LISTING: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Chapter:
-    """A run of the command, and what it brought: orders, letters and restarts that were not there before."""
+    """A run of the command, and what it brought: orders, emails and restarts that were not there before."""
 
     said: Said
     orders: list[dict[str, Any]]
-    letters: list[EmailMessage]
+    emails: list[EmailMessage]
     restarts: list[str]
     log: str
 
     @property
-    def letter(self) -> str:
-        """The text of the one letter there was."""
-        (letter,) = self.letters
-        body = letter.get_body(("plain",))
+    def email(self) -> str:
+        """The text of the only email."""
+        (email,) = self.emails
+        body = email.get_body(("plain",))
         assert body is not None
         return " ".join(body.get_content().split())
 
@@ -85,13 +85,13 @@ class Story:
     def after(self, act: Any) -> Chapter:  # noqa: ANN401 - anything that returns what a run said
         """Do something that runs the command, and return what it brought."""
         panel, world = self.world.panel, self.world
-        orders, letters, restarts = len(world.orders()), len(world.letters()), len(panel.restarts())
+        orders, emails, restarts = len(world.orders()), len(world.emails()), len(panel.restarts())
         said = act()
         panel.host.do("exim4", "-q")  # to its end: what was handed over has been delivered then
         return Chapter(
             said,
             world.orders()[orders:],
-            world.letters()[letters:],
+            world.emails()[emails:],
             panel.restarts()[restarts:],
             panel.host.read(daemons.LOG),
         )

@@ -31,12 +31,12 @@ ELSEWHERE: Final = "198.18.61.7"
 CONTACT: Final = "admin@contact.test"
 FOLDER: Final = "/run/provider"
 MAILBOX: Final = "/var/mailbox"
-_CA: Final = "cPanel Lab"  # a certificate of the panel's own provider is told by its issuer's name
+_CA: Final = "cPanel Lab"  # a certificate of the panel's own provider is recognised by its issuer's name
 
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """The panel, and what it knows of the world."""
+    """The panel, and the servers that it uses."""
 
     panel: Panel
     store: Host
@@ -46,7 +46,7 @@ class World:
     authority: Authority
 
     def ask(self, line: str) -> Any:  # noqa: ANN401 - any JSON
-        """Tell the provider something, and return what it says."""
+        """Send a command to the provider and return its reply."""
         return self.provider.ask(line)
 
     def orders(self) -> list[dict[str, Any]]:
@@ -54,8 +54,8 @@ class World:
         orders: list[dict[str, Any]] = self.ask("orders")
         return orders
 
-    def letters(self) -> list[EmailMessage]:
-        """Return the letters that the contact was sent, in their order."""
+    def emails(self) -> list[EmailMessage]:
+        """Return the emails that the contact was sent, in their order."""
         count = len(self.store.shell(f"ls {MAILBOX} 2>/dev/null || :").split())
         return [self._letter(number) for number in range(1, count + 1)]
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def executable() -> Path:
-    """Write the program that is Chromium to whoever starts it and whose end is the end of all its processes."""
+    """Write a program that starts Chromium and ends all its processes when it ends."""
     layer = layer_of("browser")
     words = shlex.join(
         [

@@ -1,7 +1,7 @@
 """The servers of the real lab: for each its configuration where its package keeps it, its files, and how it starts.
 
-Each uses `/etc/ssl/NAME/main` for the host's own name and, where it can, `/etc/ssl/NAME/second` for a second name asked
-for by SNI. It starts nothing and knows no certificate's content.
+Each uses `/etc/ssl/NAME/main` for the host's own name and, where it can, `/etc/ssl/NAME/second` for a second name sent
+by SNI. It starts nothing.
 """
 
 from __future__ import annotations
@@ -162,9 +162,9 @@ host_lookup =
 rfc1413_query_timeout = 0s
 never_users = root
 keep_environment =
-acl_smtp_rcpt = nobody
+acl_smtp_rcpt = refuse
 begin acl
-nobody:
+refuse:
   deny message = no mail is taken here
 """,
         ),

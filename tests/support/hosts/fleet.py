@@ -51,7 +51,7 @@ with sqlite3.connect(sys.argv[1] + "/journal.sqlite") as journal:
 """
 _STATES: Final = count()
 UNTIL: Final = "n=0; until [ {} ]; do sleep 0.05; n=$((n + 1)); [ $n -lt 1000 ]; done 2>/dev/null"
-"""Waits in shell for what `test` knows, and fails after a while."""
+"""Waits in shell until a condition of `test` holds, and fails after a time limit."""
 HELD: Final = UNTIL.format("-e /run/held")
 
 
@@ -122,7 +122,7 @@ class Watch(Talk):
         return {place: [one for one in answers if not one.startswith("replaced")] for place, answers in seen.items()}
 
     def saw_no_gap(self, *, is_replaced: bool) -> bool:
-        """End it, and tell whether each service always answered, with one leaf or with one and then one other.
+        """End it, and return whether each service always answered, with one leaf or with one and then one other.
 
         Old workers of nginx answer beside the new ones for a moment.
         """
@@ -274,7 +274,7 @@ def plant(authority: Authority, names: Names, *services: str, second: Credential
 
 @contextmanager
 def running_beside(fleet: Fleet, planted: Planted) -> Iterator[Host]:
-    """Run another host that whoever repairs can log into, and that the Store knows."""
+    """Run another host that the controller can log into and the Store can resolve."""
     with running_host("main", planted.names.main) as host:
         address = _join(fleet.near, host, planted, 2)
         login.admit(host, fleet.near.read("/root/.ssh/id.pub"))

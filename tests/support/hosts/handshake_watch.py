@@ -139,7 +139,7 @@ def _rest(stop: threading.Event) -> None:
 
 
 def _is_moving() -> bool:
-    """Tell whether a switch on this host is not at rest, or has come to rest only now."""
+    """Return whether a switch on this host is not at rest, or has come to rest only now."""
     records = (record for pattern in _RECORDS for record in Path("/").glob(pattern))
     try:
         return not all(_is_at_rest(record) for record in records)

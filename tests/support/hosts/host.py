@@ -1,7 +1,7 @@
 """A host for real servers: processes, files, network and name of its own, gone when it is closed.
 
-It knows no server and no certificate. A host's root is a built overlay below a writable layer in memory; its first
-process lives as long as we hold its standard input, so that nothing outlives a test run that is killed.
+A host's root is a built overlay below a writable layer in memory; its first process lives as long as we hold its
+standard input, so that nothing outlives a test run that is killed.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Runs a repair's commands on a host of the lab, as a login would. It knows no repair."""
+"""Runs a repair's commands on a host of the lab, as a login would."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.support.hosts.host import Host
 
 @dataclass(frozen=True, slots=True)
 class LabSession:
-    """Hands on one host; `by` is what a command is started by, such as `env A=b` or `setpriv …`."""
+    """A session on one host; `by` is what a command is started by, such as `env A=b` or `setpriv …`."""
 
     host: Host
     by: tuple[str, ...] = ()

@@ -1,6 +1,6 @@
 """A tree of real name servers, each a host of its own: bind at the root, nsd for `test.`, knot and bind below it.
 
-A client is connected to each by a cable and resolves with a bind of its own. It knows nothing of how names are traced.
+A client is connected to each by a cable and resolves with a bind of its own.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from tests.support.hosts.host import Host, HostFile, connect, running_host
 _SOA: Final = "$TTL 60\n@ IN SOA ns hostmaster 1 60 60 600 5\n"
 MANY: Final = tuple(f"198.18.7.{number}" for number in range(1, 91))
 """Too many addresses for a datagram; bind keeps no more than a hundred of a name (max-records-per-type)."""
-NOBODY: Final = "198.18.1.250"
-"""An address on a cable that nobody answers at."""
+SILENT: Final = "198.18.1.250"
+"""An address from which no server responds."""
 
 ROOT_ZONE: Final = """$TTL 60
 . IN SOA a.root.test. hostmaster.test. 1 60 60 600 5
@@ -44,7 +44,7 @@ lame IN NS ns.lamehost
 halflame IN NS ns.lamehost
 halflame IN NS ns1.example
 silent IN NS ns.silent
-ns.silent IN A {NOBODY}
+ns.silent IN A {SILENT}
 cycle-a IN NS ns.cycle-b
 cycle-b IN NS ns.cycle-a
 """

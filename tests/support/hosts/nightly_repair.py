@@ -1,7 +1,4 @@
-"""The nightly repair as an administrator has it: pytest with a configuration file, and mail by way of a real exim.
-
-It knows what is configured and where all of it is left; it judges nothing.
-"""
+"""The nightly repair as an administrator has it: pytest with a configuration file, and mail by way of a real exim."""
 
 from __future__ import annotations
 
@@ -22,7 +19,7 @@ from tests.support.hosts.pki import Authority
 FOLDER: Final = "/run/nightly"
 MAILBOX: Final = "/var/mailbox"
 READER: Final = "admin@example.test"
-PASSWORD: Final = "a-password-that-nobody-guesses"
+PASSWORD: Final = "a-password-that-is-hard-to-guess"
 RELAY: Final = "auditor.example.test"
 _RUN_S: Final = 480.0
 _CONFIGURATION: Final = """hosts = ["{hostspec}"]
@@ -98,8 +95,8 @@ class Night:
         lines = self.near.run("cat", f"{FOLDER}/results.jsonl").stdout.splitlines()
         return AuditRun(done.returncode, done.stdout, tuple(json.loads(line) for line in lines))
 
-    def letters(self) -> list[EmailMessage]:
-        """Return the letters that have arrived, in their order."""
+    def emails(self) -> list[EmailMessage]:
+        """Return the emails that have arrived, in their order."""
         count = len(self.near.shell(f"ls {MAILBOX} 2>/dev/null || :").split())
         return [self._letter(number) for number in range(1, count + 1)]
 

@@ -1,7 +1,7 @@
 """The overlays real servers are installed in: what is in each, whether it is built, and how it is built.
 
-`python -m tests.support.hosts.overlay build [NAME…]` builds what is not built. The machine's own system is read, never
-written: each overlay keeps its difference to `/` below `.lab/NAME/`. It knows nothing of how servers are run.
+`python -m tests.support.hosts.overlay build [NAME…]` builds what is not built. The machine's own system is read,
+never written: each overlay keeps its difference to `/` below `.lab/NAME/`.
 """
 
 from __future__ import annotations

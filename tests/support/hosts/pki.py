@@ -1,7 +1,4 @@
-"""Certificates for real servers, in the forms their configuration wants them.
-
-It knows PEM, files and one throw-away CA with an intermediate; how a certificate is made is the lab's.
-"""
+"""Certificates for real servers, in the forms their configuration wants them."""
 
 from __future__ import annotations
 
@@ -62,12 +59,12 @@ class Authority:
         return credential_of(issue(leaf, self.intermediate), to_pem(self.intermediate))
 
     def self_signed(self, *names: str) -> Credential:
-        """Return a certificate for these names that nobody but its own key signed."""
+        """Return a self-signed certificate for these names."""
         return credential_of(issue(Leaf(names[0], names, self.now - _DAY), None), "")
 
 
 def new_authority(now: datetime) -> Authority:
-    """Return a CA that nobody knows yet."""
+    """Return a new CA that no host trusts."""
     root = new_root("Real Lab Root", now=now)
     return Authority(root, new_intermediate("Real Lab Issuing CA", root, now=now), now)
 

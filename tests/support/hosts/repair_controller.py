@@ -41,12 +41,12 @@ from remediate.state.journal import Event, Journal
 from remediate.state.lock import LockHeld, locked
 from tests.support.remediate.killed_database import MortalDatabase, Point, mortal_database
 
-_HELD_S: Final = 100.0  # where nobody lets it go on, so that a test that has failed ends
+_HELD_S: Final = 100.0  # the limit of a held step, so that a failed test ends
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What a controller is told."""
+    """The instructions of a controller."""
 
     hosts: list[str]
     state: str

@@ -1,7 +1,6 @@
 """How a root folder for real servers is put together from mounts: the shell texts, and nothing that runs them.
 
-Every text runs as root in a mount namespace of its own, so what it mounts is gone with its last process. It knows
-neither packages nor servers.
+Every text runs as root in a mount namespace of its own, so what it mounts is gone with its last process.
 """
 
 from __future__ import annotations
@@ -127,7 +126,7 @@ printf '%s\n' "$3" > root/etc/hostname
 cd root
 pivot_root . .
 umount -l .
-# systemd 257 starts below the old kind of cgroups only if it is told to.
+# systemd 257 starts below the old kind of cgroups only with this option.
 exec chroot . env -i container=podman SYSTEMD_PROC_CMDLINE=SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1 \
     PATH=/usr/sbin:/usr/bin:/sbin:/bin sh -c 'echo "$1"; exec /sbin/init </dev/null >/dev/null 2>&1' sh "$outer_pid"
 """

@@ -1,7 +1,4 @@
-"""Everything that was ever written on a host, and whether a key or a secret is in it.
-
-It knows the writable layer of a host, and the forms in which a key may be written; it judges nothing.
-"""
+"""Everything that was ever written on a host, and whether a key or a secret is in it."""
 
 from __future__ import annotations
 
@@ -28,7 +25,7 @@ _BREAKS: Final = re.compile(rb"\\[rn]|=\r?\n|[\r\n]")
 
 
 def written(host: Host, overlay: str = "main") -> dict[str, bytes]:
-    """Return every file that was written on a host since it started, by path; in letters what is attached as well."""
+    """Return every file that was written on a host since it started, by path; in emails the attachments as well."""
     mounted = layer_of(overlay).folder / "root"
     argv = ["nsenter", f"--target={host.first_pid}", "--mount", "tar", "--create", "--ignore-failed-read"]
     argv += [f"--directory={mounted}/upper", ".", f"--directory={mounted}/root", "./run", "./dev/shm"]
@@ -36,12 +33,12 @@ def written(host: Host, overlay: str = "main") -> dict[str, bytes]:
     with tarfile.open(fileobj=io.BytesIO(packed.stdout)) as archive:
         opened = ((entry.name.removeprefix("."), archive.extractfile(entry)) for entry in archive if entry.isreg())
         found = {path: file.read() for path, file in opened if file}
-    letters = {path: content for path, content in found.items() if path.endswith(".eml")}
-    return found | {f"{path}: {name}": part for path, raw in letters.items() for name, part in _parts(raw)}
+    emails = {path: content for path, content in found.items() if path.endswith(".eml")}
+    return found | {f"{path}: {name}": part for path, raw in emails.items() for name, part in _parts(raw)}
 
 
 def _parts(raw: bytes) -> Iterator[tuple[str, bytes]]:
-    """Yield the parts of a letter, decoded."""
+    """Yield the parts of an email, decoded."""
     for part in email.message_from_bytes(raw, policy=SMTP).walk():
         content = part.get_payload(decode=True)
         if isinstance(content, bytes):

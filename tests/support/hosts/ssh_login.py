@@ -1,6 +1,6 @@
 """How the auditing host logs into the others: a real sshd, a throw-away key, accounts with different rights.
 
-It knows nothing of the audit. Every session is in the host's `/var/log/sshd.log`, where a test can count them.
+Every session is in the host's `/var/log/sshd.log`, where a test can count them.
 """
 
 from __future__ import annotations

@@ -1,8 +1,4 @@
-"""The panel's `try-later` as a strict double: it takes what is documented of it and keeps a job in atd's queue.
-
-It knows the documented arguments and refuses every other, each a second time, and a value that is none. It refuses to
-know what is run.
-"""
+"""The panel's `try-later` as a strict double: it takes what is documented of it and keeps a job in atd's queue."""
 
 from __future__ import annotations
 

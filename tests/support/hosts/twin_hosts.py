@@ -79,7 +79,7 @@ class Twins:
 
 @contextmanager
 def running_twins(authority: Authority) -> Iterator[Twins]:
-    """Run all of it. Whoever repairs logs in by names of the tree, and resolves by it."""
+    """Run all of it. The controller logs in by names of the tree, and resolves by it."""
     with ExitStack() as stack:
         near = stack.enter_context(running_tree())
         public_key = login.make_key(near)

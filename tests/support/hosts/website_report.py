@@ -1,4 +1,4 @@
-"""What a host tells of its websites, and what it answers over HTTP, asked on the host itself.
+"""The websites that discovery finds on a host, and its HTTP responses, read on the host itself.
 
 `websites` prints what discovery found, `fetch` reads requests from its input and prints the answers. It judges nothing.
 """
@@ -40,7 +40,7 @@ class Answered:
 
 
 def looked_at(host: Host) -> HostView:
-    """Return what a host tells of itself as a whole."""
+    """Return the whole report of a host."""
     return from_json(HostView, json.loads(_on(host, "websites")))
 
 

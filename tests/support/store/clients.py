@@ -1,7 +1,4 @@
-"""Clients of the strict Store over HTTPS, and what their answers are.
-
-It knows the issuer `store` alone.
-"""
+"""Clients of the strict Store over HTTPS, and what their answers are."""
 
 from __future__ import annotations
 
@@ -11,7 +8,7 @@ from remediate.issuers import IssuerEndpoint, IssuerFault
 from remediate.issuers.store import Store
 from tests.support.store.server import Store as StrictStore
 
-TOKEN = "a-token-nobody-may-see"
+TOKEN = "a-secret-token-of-tests"
 
 
 def client(store: StrictStore, **changes: Any) -> Store:  # noqa: ANN401 - any field

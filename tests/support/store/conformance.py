@@ -1,7 +1,4 @@
-"""What every issuer has to do, whatever it speaks: a class of tests that an issuer's own test class inherits.
-
-It knows the Protocol and a CA that obeys and misbehaves on demand; it refuses to know how the two talk.
-"""
+"""What every issuer has to do, whatever it speaks: a class of tests that an issuer's own test class inherits."""
 
 from __future__ import annotations
 
@@ -31,7 +28,7 @@ class Counterpart(Protocol):
 
     issuer: FindingIssuer
     intruder: FindingIssuer  # the same with a secret that the CA does not know
-    absent: FindingIssuer  # the same, of a CA where nobody listens
+    absent: FindingIssuer  # the same, of a CA with a closed port
     secret: str
     anchors: TrustAnchors
 

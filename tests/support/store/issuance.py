@@ -1,7 +1,4 @@
-"""How the Store's CA makes a certificate for a request, and every way in which it can get that wrong.
-
-It knows X.509; it refuses to know orders, validation and HTTP.
-"""
+"""How the Store's CA makes a certificate for a request, and every way in which it can get that wrong."""
 
 from __future__ import annotations
 
@@ -135,4 +132,4 @@ DELIVERIES: Final[Mapping[str, Callable[[Authority, Commission], Delivery]]] = {
     "foreign-ca": _by_foreign_ca,
     "error-page": _error_page,
 }
-"""What can be handed over as an issued certificate; `good` unless the Store is told to misbehave."""
+"""What can be handed over as an issued certificate; `good` unless the Store is configured to misbehave."""

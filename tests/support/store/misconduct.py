@@ -1,7 +1,4 @@
-"""How a server answers over HTTP, in order or otherwise: every way of the Store to misbehave on the wire.
-
-It knows HTTP; it refuses to know what was asked.
-"""
+"""How a server answers over HTTP, in order or otherwise: every way of the Store to misbehave on the wire."""
 
 from __future__ import annotations
 
@@ -33,7 +30,7 @@ class Wire:
 
 
 class WireServer(ThreadingHTTPServer):
-    """A thread for each connection; whoever breaks off is not worth a word."""
+    """A thread for each connection; a client that disconnects is not an error."""
 
     wire: Wire
 
@@ -48,7 +45,7 @@ class Answering(BaseHTTPRequestHandler):
 
     server: WireServer
     protocol_version = "HTTP/1.1"
-    timeout = 10.0  # of one read; nobody occupies a thread for ever
+    timeout = 10.0  # of one read; no client occupies a thread for ever
 
     def do_GET(self) -> None:
         self.serve()
@@ -104,7 +101,7 @@ def _forbid(conversation: Answering) -> None:
 
 
 def _redirect(conversation: Answering) -> None:
-    """Send whoever asks elsewhere on this very server, where the token would be seen again."""
+    """Redirect the client to another path of this server, where the token would be seen again."""
     conversation.send(307, "text/html", b"", {"Location": f"http://{conversation.headers['Host']}/elsewhere"})
 
 
@@ -170,6 +167,6 @@ AFTERWARDS: Final[Mapping[str, Misdo]] = {
     "dribble": _dribble,
     "dribble-head": _dribble_head,
 }
-"""What is answered when it has been done: the order is placed, and nobody is told."""
+"""The response after an order that is placed and not reported."""
 
 WIRE: Final = (*INSTEAD, *AFTERWARDS)

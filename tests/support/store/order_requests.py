@@ -1,7 +1,4 @@
-"""Certification requests and orders for tests, in one line each.
-
-It knows PKCS #10; the private keys never leave it.
-"""
+"""Certification requests and orders for tests, in one line each."""
 
 from __future__ import annotations
 

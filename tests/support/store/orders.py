@@ -1,7 +1,4 @@
-"""The Store's book of orders: what may be ordered, what becomes of it, and one line on disk for every order placed.
-
-It knows the contract of the Store's interface; it refuses to know HTTP.
-"""
+"""The Store's book of orders: what may be ordered, what becomes of it, and one line on disk for every order placed."""
 
 from __future__ import annotations
 
@@ -164,7 +161,7 @@ class Book:
             raise Refused(422, "csr-refused", "a CSR is never used for two orders", {"csr": "used before"})
 
     def _write(self, content: Content, key: str) -> Placed:
-        """Enter an order into the book, and one line for it into the record, on disk before anyone is told."""
+        """Enter an order into the book, and one line for it into the record, on disk before the response is sent."""
         order = Placed(f"o-{len(self._orders) + 1:04d}", content, self.clock().replace(microsecond=0))
         line = {
             "id": order.id,
@@ -188,7 +185,7 @@ class Book:
         if due == "pending":
             order.message = "validation has not been tried yet"
         elif due == "review":
-            order.status, order.message = "pending-review", "somebody looks at it"
+            order.status, order.message = "pending-review", "the CA reviews the order"
         elif due == "rejected":
             order.status, order.message = "rejected", "the names are on the list of high risks"
         elif faults := self._validate(order.content):
@@ -237,11 +234,11 @@ def _require_known(value: Mapping[str, str]) -> None:
     if value["dcv"] not in ("http-csr-hash", "cname-csr-hash"):
         raise Refused(400, "malformed", "dcv is http-csr-hash or cname-csr-hash")
     if not re.fullmatch(r"[A-Za-z0-9]{1,20}", value["unique_value"]):
-        raise Refused(400, "malformed", "unique_value is 1 to 20 letters and digits")
+        raise Refused(400, "malformed", "unique_value is 1 to 20 characters of a-z, A-Z and 0-9")
 
 
 def _require_csr(pem: str, names: list[str]) -> None:
-    """Refuse a request that is none, is not signed by its own key, has a weak key, or asks for other names."""
+    """Refuse a CSR that cannot be parsed, is not signed by its own key, has a weak key, or asks for other names."""
     if "PRIVATE KEY" in pem:
         raise Refused(422, "csr-refused", "that is a private key", {"csr": "a private key"})
     try:

@@ -1,7 +1,4 @@
-"""The strict Store: its JSON interface over HTTP or HTTPS.
-
-It knows HTTP and who may ask; what may be ordered, what is handed over and how to misbehave is known elsewhere.
-"""
+"""The strict Store: its JSON interface over HTTP or HTTPS."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""The CA's look at whether whoever orders controls the names: by a file over HTTP or by a CNAME, from several places.
-
-It knows what has to be found and where; it refuses to know orders, and forgives nothing: no redirect, no other body.
-"""
+"""The CA's validation that a client controls the names: by a file over HTTP or by a CNAME, from several places."""
 
 from __future__ import annotations
 

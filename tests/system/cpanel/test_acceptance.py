@@ -1,4 +1,4 @@
-"""The seed's story on a panel's host, told from the beginning: each chapter is one run of the command, or two.
+"""The command of a cPanel server on a whole host: each test has one run of the command, or two.
 
 Every chapter begins anew, so that none depends on another. Real servers, real name servers, a real firewall and atd;
 the CA looks from the addresses that the seed lists, which lead to a host of the test.
@@ -139,7 +139,7 @@ def test_requests_of_the_ca_are_in_the_log_the_report_and_the_email(nights: Nigh
     lines = nights.first.log.splitlines()
     assert [line for line in lines if line.startswith(f"{address} ") and line.endswith('"SECTIGO DCV"')]
     told = rf"{re.escape(address)} at \d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d UTC, SECTIGO DCV, 200"
-    assert all(re.search(told, text) for text in (nights.first.said.output, nights.report, nights.first.letter))
+    assert all(re.search(told, text) for text in (nights.first.said.output, nights.report, nights.first.email))
 
 
 @pytest.mark.parametrize("check", KEPT_WELL)
@@ -148,18 +148,18 @@ def test_maintenance_checks_of_the_host_pass(nights: Nights, check: str) -> None
 
 
 def test_contact_of_cpanel_receives_the_notification(nights: Nights) -> None:
-    (letter,) = nights.first.letters
-    assert letter["X-Recipients"] == CONTACT
-    assert str(letter["Subject"]).endswith("repaired")
-    assert "self-signed" in nights.first.letter
-    assert "verified at every address" in nights.first.letter
+    (email,) = nights.first.emails
+    assert email["X-Recipients"] == CONTACT
+    assert str(email["Subject"]).endswith("repaired")
+    assert "self-signed" in nights.first.email
+    assert "verified at every address" in nights.first.email
 
 
 def test_next_run_changes_nothing(nights: Nights) -> None:
     second = nights.second
     assert second.said.status == 0, second.said.explain()
     assert len(second.said.output.splitlines()) == 1
-    assert (second.orders, second.letters, second.restarts) == ([], [], [])
+    assert (second.orders, second.emails, second.restarts) == ([], [], [])
     assert nights.after == nights.before
 
 
@@ -171,8 +171,8 @@ def test_days_of_the_vendors_page_decide_which_certificate_is_replaced(story: St
     before = story.begin(cpanel=other(4), dovecot=other(2), exim=own(26), ftp=own(24))
     chapter = story.run()
     repaired(story, chapter, before, "dovecot", "ftp")
-    assert "third-party certificates 3 days before" in chapter.letter
-    assert "its own provider's certificates 25 days before" in chapter.letter
+    assert "third-party certificates 3 days before" in chapter.email
+    assert "its own provider's certificates 25 days before" in chapter.email
 
 
 def test_revoked_weak_and_incomplete_certificates_are_replaced_at_once(story: Story) -> None:
@@ -222,7 +222,7 @@ def test_touch_file_prevents_every_change(story: Story, file: str) -> None:
     assert story.serials() == before
     assert (chapter.orders, chapter.restarts) == ([], [])
     assert where(chapter.said, "ops.management-disabled") != set()
-    assert bool(chapter.letters) == (file == "auto_hostname_certificate")
+    assert bool(chapter.emails) == (file == "auto_hostname_certificate")
 
 
 # Where something is in the way
@@ -237,9 +237,9 @@ def test_closed_firewall_is_reported_with_its_rule_and_stops_the_order(story: St
     assert where(chapter.said, "dcv.firewall") != set(), chapter.said.explain()
     assert where(chapter.said, "ops.renewal-unscheduled") != set()
     assert (chapter.orders, chapter.restarts, story.serials()) == ([], [], before), chapter.said.explain()
-    assert firewall.REFUSING in chapter.letter
-    assert all(address in chapter.letter for address in SECTIGO)
-    assert "What to do:" in chapter.letter
+    assert firewall.REFUSING in chapter.email
+    assert all(address in chapter.email for address in SECTIGO)
+    assert "What to do:" in chapter.email
 
 
 def test_firewall_that_allows_only_listed_addresses_is_reported(story: Story) -> None:
@@ -254,10 +254,10 @@ def test_firewall_that_allows_only_listed_addresses_is_reported(story: Story) ->
     assert where(chapter.said, "dcv.firewall-narrow") != set(), chapter.said.explain()
     assert where(chapter.said, "dcv.firewall") == set()
     assert (len(chapter.orders), story.serials()) == (1, before)
-    assert f"asked from {ELSEWHERE}: timed out" in chapter.letter
-    assert firewall.REFUSING in chapter.letter
-    assert "cPanel's script: Sectigo fetches the proof from four addresses" in chapter.letter
-    assert "today: a CA fetches it from several places of the world" in chapter.letter
+    assert f"asked from {ELSEWHERE}: timed out" in chapter.email
+    assert firewall.REFUSING in chapter.email
+    assert "cPanel's script: Sectigo fetches the token from four addresses" in chapter.email
+    assert "current practice: a CA fetches it from several places" in chapter.email
 
 
 def test_administrator_can_run_the_queued_job_of_a_pending_order(story: Story) -> None:
@@ -300,7 +300,7 @@ def test_service_without_a_valid_certificate_gets_a_self_signed_one(story: Story
     after = story.serials()
     assert chapter.said.status == 1
     assert {service for service in SERVICES if after[service] != before[service]} == {"ftp"}, chapter.said.explain()
-    assert "self-signed" in chapter.letter
+    assert "self-signed" in chapter.email
 
 
 # Other ways to a certificate, and another folder
@@ -371,9 +371,9 @@ def test_no_written_file_has_a_key_token_or_password(story: Story, nights: Night
     }
     assert {name for _, name in traces.holding(home, keys)} == keys.keys()  # so it is found where it is
     assert traces.holding({path: panel[path] for path in panel.keys() - home.keys()}, keys) == set()
-    letters = {path: content for path, content in store.items() if path.startswith(f"{MAILBOX}/")}
+    emails = {path: content for path, content in store.items() if path.startswith(f"{MAILBOX}/")}
     token = {"token": list(traces.forms_of_secret(story.world.access["token"]))}
-    assert traces.holding(letters, keys | token) == set()
+    assert traces.holding(emails, keys | token) == set()
     assert traces.holding(panel, token) == {(f"{ETC}/token", "token")}
     told = "".join(panel)
     assert all(name in told for name in ("report.html", "checkallsslcerts.log", "results.jsonl", "journal.sqlite"))

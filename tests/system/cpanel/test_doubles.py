@@ -28,7 +28,7 @@ def panel(overlays: None) -> Iterator[Panel]:  # noqa: ARG001 - asked for to ski
 
 
 def refused(host: Host, *argv: str) -> str:
-    """Return what a program says that does not do what it is told."""
+    """Return the error message of a program that refuses its arguments."""
     done = host.run(*argv)
     assert done.returncode != 0
     return done.stdout + done.stderr
@@ -52,7 +52,7 @@ def test_restart_script_restarts_only_its_service(panel: Panel, name: str) -> No
 
 def test_restart_script_refuses_unknown_services_and_options(panel: Panel) -> None:
     panel.host.shell("ln -s restartsrv_exim /scripts/restartsrv_smtp")
-    assert "smtp is no service" in refused(panel.host, "/scripts/restartsrv_smtp")
+    assert "smtp is not a service" in refused(panel.host, "/scripts/restartsrv_smtp")
     assert "no such option: --gently" in refused(panel.host, "/scripts/restartsrv_exim", "--gently")
 
 

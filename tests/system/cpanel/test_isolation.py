@@ -13,14 +13,14 @@ pytestmark = [pytest.mark.system, pytest.mark.usefixtures("overlays")]
 
 
 @pytest.fixture
-def lan(overlays: None) -> Iterator[Lan]:  # noqa: ARG001 - asked for to skip or fail before anything starts
+def lan(overlays: None) -> Iterator[Lan]:  # noqa: ARG001 - requested to skip or fail before anything starts
     with running_host("main", "switch.panel.test") as switch, running_host("main", "server.panel.test") as host:
         yield join(switch, host)
 
 
 @pytest.fixture
-def stranger(overlays: None) -> Iterator[Host]:  # noqa: ARG001 - asked for to skip or fail before anything starts
-    with running_host("main", "stranger.example.test") as host:
+def outsider(overlays: None) -> Iterator[Host]:  # noqa: ARG001 - requested to skip or fail before anything starts
+    with running_host("main", "outsider.example.test") as host:
         yield host
 
 
@@ -32,8 +32,8 @@ def test_connected_hosts_reach_only_one_another(lan: Lan) -> None:
     assert far.run("ip", "route", "get", "178.255.81.13").returncode != 0
 
 
-def test_link_to_a_host_outside_the_test_is_refused(lan: Lan, stranger: Host) -> None:
-    connect(lan.hosts[1], stranger, 9)
+def test_link_to_a_host_outside_the_test_is_refused(lan: Lan, outsider: Host) -> None:
+    connect(lan.hosts[1], outsider, 9)
     with pytest.raises(Exposed, match=r"server\.panel\.test has the link to9, whose other end is not in the test"):
         require_secluded(lan.hosts)
 

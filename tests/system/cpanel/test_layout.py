@@ -140,7 +140,7 @@ def test_easyapache_3_and_4_are_distinguished(panel: Panel) -> None:
     host.shell("apache2ctl stop; while pgrep -x apache2; do sleep 0.02; done")
     host.write(HostFile("/etc/apache2/conf/httpd.conf", ""))
     process = host.start(sys.executable, "-c", _WEB)
-    try:  # a web server that nobody knows says nothing
+    try:  # an unknown web server has no docroot
         host.wait_for(80)
         assert look(host)["docroot"] == "/var/www/html/.well-known/pki-validation"
     finally:

@@ -1,4 +1,4 @@
-"""Revocation as others tell it: OpenSSL's responder and its CRL over HTTP, and what nginx and apache staple."""
+"""Revocation with other software: OpenSSL's responder and CRL over HTTP, and responses that nginx and Apache staple."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ pytestmark = [pytest.mark.system, pytest.mark.usefixtures("overlays")]
 
 DAY: Final = timedelta(days=1)
 DOMAIN: Final = "example.test"
-DELEGATED, BY_KEY, BY_CA, GONE, NOBODY = 8081, 8082, 8083, 8084, 9
-"""The ports of OpenSSL's responders: two of the CA's own making, the CA itself, one that leaves; and of nobody."""
+DELEGATED, BY_KEY, BY_CA, GONE, CLOSED = 8081, 8082, 8083, 8084, 9
+"""The ports of OpenSSL's responders: two with certificates of the CA, the CA itself, one that stops, a closed port."""
 
 CRL: Final = "http://127.0.0.1/ca.crl"
 HOME: Final = "/root/ca"
@@ -32,7 +32,7 @@ HOME: Final = "/root/ca"
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A certificate: where its status is told, what the CA has noted of it, and what is to be said."""
+    """A certificate: the source of its status, the record of the CA, and the expected result."""
 
     ocsp: int = 0
     crl: str = ""
@@ -59,7 +59,7 @@ CASES: Final = {
     "revoked-key": Case(BY_KEY, noted="R", reason="keyCompromise", verdict="fail", remedy="rekey",
                         says="(keyCompromise), according to the OCSP responder"),
     "unknown": Case(DELEGATED, noted="", verdict="inconclusive", says="the responder does not know the certificate"),
-    "nobody": Case(NOBODY, verdict="inconclusive", says="http://127.0.0.1:9/: 127.0.0.1: connection refused"),
+    "closed": Case(CLOSED, verdict="inconclusive", says="http://127.0.0.1:9/: 127.0.0.1: connection refused"),
     "listed": Case(crl=CRL, noted="R", reason="keyCompromise", verdict="fail", remedy="rekey",
                    says=f"(keyCompromise), according to the CRL {CRL}"),
     "unlisted": Case(crl=CRL),

@@ -16,7 +16,7 @@ from tests.support.hosts.real_lab import NAMES, Lab, running_lab, sound
 pytestmark = pytest.mark.system
 
 WEB1 = NAMES["main"].main
-STRANGER = f"{WEB1}/https://{WEB1}:9443"
+UNKNOWN = f"{WEB1}/https://{WEB1}:9443"
 
 
 @pytest.fixture
@@ -34,11 +34,11 @@ def test_service_on_the_loopback_of_a_host_is_observed_from_that_host(lab: Lab) 
     )
     web1.wait_for(9443)
     run = lab.audit(f"--hosts=ssh://root@{WEB1}")
-    seen = run.observed(STRANGER)
+    seen = run.observed(UNKNOWN)
     leaf = x509.load_pem_x509_certificate(credential.fullchain.encode()).public_bytes(Encoding.DER)
     assert (seen["service"], seen["failure"]) == ("unknown", None), run.explain()
     assert seen["chain"][0]["sha256"] == hashlib.sha256(leaf).hexdigest()
-    assert run.verdict(STRANGER, "cert.name-mismatch")[0] == "pass", run.explain()
-    verdict, _ = run.verdict(STRANGER, "tls.old-protocol")
-    assert verdict == "inconclusive", run.explain()  # the host's own client cannot tell
+    assert run.verdict(UNKNOWN, "cert.name-mismatch")[0] == "pass", run.explain()
+    verdict, _ = run.verdict(UNKNOWN, "tls.old-protocol")
+    assert verdict == "inconclusive", run.explain()  # the client of the host does not try old versions
     assert run.status == 1

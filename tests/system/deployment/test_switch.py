@@ -85,7 +85,7 @@ class Web1:
         return ask(REPLACE.status(self.file_set), self.run)
 
     def is_free(self) -> bool:
-        """Return whether nobody holds the host's lock."""
+        """Return whether the host's lock is free."""
         return self.look().holder is None
 
     def leaves(self) -> set[x509.Certificate | None]:

@@ -1,4 +1,4 @@
-"""What is told of a firewall's rules, beside what the kernel does by them: real rules, real connections on loopback."""
+"""Verdicts on firewall rules, compared with the kernel: real rules, real connections on loopback."""
 
 from __future__ import annotations
 
@@ -55,14 +55,14 @@ def run(*words: str, text: str = "") -> str:
 
 
 @pytest.fixture
-def listening(own_network: None) -> Iterator[None]:  # noqa: ARG001 - not in the network of whoever runs the tests
-    """Listen where a CA would come in; nobody is let in, so all have to find a place in the queue."""
+def listening(own_network: None) -> Iterator[None]:  # noqa: ARG001 - not in the network of the test run
+    """Listen on the port that a CA connects to; no connection is accepted, so the queue has to hold all."""
     with socket.create_server(("0.0.0.0", 80), backlog=4000):
         yield
 
 
 def gets_through(source: str) -> bool:
-    """Try a connection; one that nobody verdicts at once is refused."""
+    """Try a connection; one without a verdict at once is refused."""
     with socket.socket() as connection:
         connection.settimeout(0.1)
         connection.bind((source, 0))
@@ -70,7 +70,7 @@ def gets_through(source: str) -> bool:
 
 
 def compared(chains: tuple[RuleChain, ...], rules: str) -> int:
-    """Compare what is told with what happens, for each source; return how many could be told."""
+    """Compare the verdict with the connection, for each source; return how many verdicts were conclusive."""
     told = 0
     for source in SOURCES:
         found = judge_packet(Firewall(chains), packet(source, 80, [HERE]))

@@ -72,8 +72,8 @@ def test_sudo_that_requires_a_password_fails_at_once(lab: Lab) -> None:
 
 
 def test_refused_login_is_reported_and_other_hosts_are_audited(lab: Lab) -> None:
-    run = lab.audit(f"--hosts=ssh://stranger@{WEB1}", "--audit-endpoint", f"https://{WEB1}")
-    assert f"ssh://stranger@{WEB1}" in said_of_host(run)
+    run = lab.audit(f"--hosts=ssh://nologin@{WEB1}", "--audit-endpoint", f"https://{WEB1}")
+    assert f"ssh://nologin@{WEB1}" in said_of_host(run)
     assert run.verdict(f"https://{WEB1}:443", "cert.expired")[0] == "pass"
 
 

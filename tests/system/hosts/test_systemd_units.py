@@ -108,7 +108,7 @@ def _install(host: Host, authority: Authority) -> None:
 
 @pytest.mark.parametrize(("port", "service"), [(8443, "nginx"), (9443, "apache")])
 def test_process_of_a_system_unit_is_inspected(audited: Audited, port: int, service: str) -> None:
-    """A unit's own user (nginx) and its private mount namespace (apache has PrivateTmp) are no hindrance."""
+    """A user of the unit (nginx) and a private mount namespace (Apache, PrivateTmp) do not prevent the inspection."""
     seen = audited.run.observed(f"{WEB1}/https://{WEB1}:{port}")
     folder = "web" if service == "nginx" else "apache"
     assert seen["service"] == service, audited.run.explain()

@@ -31,7 +31,7 @@ MALLORY: Final = 1001
 VICTIM: Final = 1002
 HOME: Final = "/home/mallory"
 SECRET: Final = "/root/secret"
-PREMISES: Final = HostWorkdir(NAMES.main, "c4f3", "test")
+WORKDIR: Final = HostWorkdir(NAMES.main, "c4f3", "test")
 AS_MALLORY: Final = ("setpriv", f"--reuid={MALLORY}", f"--regid={MALLORY}", "--clear-groups")
 _PRETENDER: Final = """#!/usr/bin/python3
 import os, socket, time
@@ -160,7 +160,7 @@ def test_daemon_whose_file_a_user_can_replace_is_not_started_with_it_again(host:
 def closing_of(path: str) -> Command:
     """Return the command that closes a key to others."""
     file = UsedFile("nginx", path, "key", "root", "root", "0604")
-    site: Any = SimpleNamespace(workdir=PREMISES, case=SimpleNamespace(files=(file,)))
+    site: Any = SimpleNamespace(workdir=WORKDIR, case=SimpleNamespace(files=(file,)))
     return close_command(site)
 
 
@@ -197,7 +197,7 @@ def test_roots_own_key_behind_a_link_of_roots_is_closed(host: Host) -> None:
 
 
 def challenge(docroot: str) -> ChallengeFile:
-    return ChallengeFile(PREMISES, docroot, NAMES.main)
+    return ChallengeFile(WORKDIR, docroot, NAMES.main)
 
 
 def test_docroot_that_leads_to_another_users_directory_is_refused_by_name(host: Host) -> None:
@@ -266,7 +266,7 @@ def test_token_in_a_group_writable_docroot_belongs_to_its_owner(host: Host) -> N
 def test_agent_in_a_users_home_is_not_run_as_root(host: Host) -> None:
     as_mallory(host, f"mkdir -p {HOME}/.acme.sh/x; : >{HOME}/.acme.sh/x/fullchain.cer; : >{HOME}/ran-as")
     host.write(HostFile(f"{HOME}/.acme.sh/acme.sh", f"#!/bin/sh\nid -u >>{HOME}/ran-as\n", 0o755))
-    done = run(host, renewal_command(RENEWAL_AGENTS["acme.sh"], PREMISES, (f"{HOME}/.acme.sh/x/fullchain.cer",)))
+    done = run(host, renewal_command(RENEWAL_AGENTS["acme.sh"], WORKDIR, (f"{HOME}/.acme.sh/x/fullchain.cer",)))
     assert (done.status, host.read(f"{HOME}/ran-as")) == (77, ""), done
     assert f"{HOME} belongs to uid {MALLORY}" in done.error
 
@@ -274,7 +274,7 @@ def test_agent_in_a_users_home_is_not_run_as_root(host: Host) -> None:
 def test_agent_of_roots_in_which_a_user_can_write_a_file_is_not_run(host: Host) -> None:
     host.write(HostFile("/root/.acme.sh/acme.sh", "#!/bin/sh\ntouch /root/has-run\n", 0o755))
     host.write(HostFile("/root/.acme.sh/x/x.conf", "Le_Domain=x\n"), HostFile("/root/.acme.sh/x/fullchain.cer", ""))
-    renewal = renewal_command(RENEWAL_AGENTS["acme.sh"], PREMISES, ("/root/.acme.sh/x/fullchain.cer",))
+    renewal = renewal_command(RENEWAL_AGENTS["acme.sh"], WORKDIR, ("/root/.acme.sh/x/fullchain.cer",))
     host.shell(f"chown {MALLORY} /root/.acme.sh/x/x.conf")
     refused = run(host, renewal)
     assert (refused.status, "/root/.acme.sh/x/x.conf" in refused.error) == (77, True), refused
@@ -293,10 +293,10 @@ def test_log_that_became_a_link_to_roots_file_is_not_read_as_root(host: Host) ->
     )
     logs = [f"{HOME}/log/access.log", f"{HOME}/log/own.log"]
     host.shell("chmod 700 /root")
-    noted = run(host, scan_command(PREMISES, "T.txt", logs))
+    noted = run(host, scan_command(WORKDIR, "T.txt", logs))
     assert "precious" not in noted.output, noted
     assert f"!! {HOME}/log/access.log is not read: {HOME} belongs to uid {MALLORY}" in noted.output
     assert f"== {HOME}/log/own.log\n> 192.0.2.7" in noted.output
     assert host.run(*AS_MALLORY, "cat", "/root/secret.log").returncode != 0
     as_mallory(host, f"rm {HOME}/log/access.log; mkfifo {HOME}/log/access.log")
-    assert run(host, scan_command(PREMISES, "T.txt", logs)).ok
+    assert run(host, scan_command(WORKDIR, "T.txt", logs)).ok

@@ -11,7 +11,7 @@ from typing import Any, Final
 import pytest
 
 from tests.support.hosts.host import Host, name_hosts
-from tests.support.hosts.name_servers import HINTS, MANY, NOBODY, running_tree
+from tests.support.hosts.name_servers import HINTS, MANY, SILENT, running_tree
 
 pytestmark = [pytest.mark.system, pytest.mark.usefixtures("overlays")]
 
@@ -25,10 +25,10 @@ from audit.probe.dns.trace import TraceLimits, as_lines, difference, trace
 hints, every = read_hints(sys.argv[1], "hints"), {}
 for name in sys.argv[2:]:
     traced = trace(name, hints=hints, limits=TraceLimits(query_s=1))
-    told = {"failure": traced.failure and traced.failure.kind, "lines": tuple(as_lines(traced))}
+    fields = {"failure": traced.failure and traced.failure.kind, "lines": tuple(as_lines(traced))}
     if traced.addresses:
-        told["difference"] = str(difference(traced, resolve(name, Limits(), threading.Event()).addresses) or "none")
-    every[name] = dataclasses.asdict(traced) | told
+        fields["difference"] = str(difference(traced, resolve(name, Limits(), threading.Event()).addresses) or "none")
+    every[name] = dataclasses.asdict(traced) | fields
 json.dump(every, sys.stdout)
 """
 BOTH: Final = ["198.18.0.7", "198.18.0.77", "fd53::7"]
@@ -51,7 +51,7 @@ NOT_FOUND: Final = {
     "dangling.example.test": ("nxdomain", "nothere.example.test. does not exist"),
     "text.example.test": ("no-address", "neither A nor AAAA"),
     "host.lame.test": ("lame", "ns.lamehost.test. (198.18.5.2): it refuses the query"),
-    "host.silent.test": ("timeout", f"ns.silent.test. ({NOBODY}): no response in time"),
+    "host.silent.test": ("timeout", f"ns.silent.test. ({SILENT}): no response in time"),
     "loop1.example.test": ("loop", "lead back to loop1.example.test."),
     "host.cycle-a.test": ("loop", "no server of cycle-a.test. responds"),
 }

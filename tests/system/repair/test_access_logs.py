@@ -25,16 +25,16 @@ pytestmark = [pytest.mark.system, pytest.mark.usefixtures("overlays")]
 
 FILE: Final = "0A" * 16 + ".txt"
 PLACE: Final = f"/.well-known/pki-validation/{FILE}"
-OURS, PANEL, STRANGER = "198.18.0.1", "198.18.0.2", "198.18.0.3"
+OURS, PANEL, UNKNOWN = "198.18.0.1", "198.18.0.2", "198.18.0.3"
 CA: Final = ("178.255.81.12", "178.255.81.13", "91.199.212.132", "199.66.201.132")
 BY_NGINX, BY_APACHE = "198.18.0.7", "198.18.0.8"
 AGENTS: Final = {
     OURS: "sslaudit (self-test) SECTIGO DCV",
     PANEL: "Cpanel-HTTP-Client/1.0",
-    STRANGER: 'x" 200 53 "-" "SECTIGO',
+    UNKNOWN: 'x" 200 53 "-" "SECTIGO',
     **dict.fromkeys(CA, "SECTIGO DCV"),
 }
-CLIENTS: Final = {OURS: "ours", PANEL: "panel", STRANGER: "other", **dict.fromkeys(CA, "ca")}
+CLIENTS: Final = {OURS: "ours", PANEL: "panel", UNKNOWN: "other", **dict.fromkeys(CA, "ca")}
 NGINX: Final = r"""
 pid /run/nginx.pid;
 events {}
@@ -74,7 +74,7 @@ NAMES: Final = {
     **dict.fromkeys(("own.test", "whole.test", "piped.test"), BY_APACHE),
 }
 _NOTED_S: Final = 60.0
-_ASKED: Final = sorted((OURS, PANEL, STRANGER, *CA))
+_ASKED: Final = sorted((OURS, PANEL, UNKNOWN, *CA))
 _ASK: Final = """
 import http.client, json, sys
 for name, address, source, agent, path in json.load(sys.stdin):
@@ -112,12 +112,12 @@ def ask(host: Host, *names: str, sources: tuple[str, ...] = CA) -> None:
 
 @pytest.fixture(scope="module")
 def view(web: Host) -> HostView:
-    """Return what the host tells of itself."""
+    """Return what discovery finds on the host."""
     return looked_at(web)
 
 
 def look(host: Host, view: HostView, name: str, least: int = 0) -> LogScan:
-    """Return what the host's own logs say, once they note so many visits: servers answer first, and note it then."""
+    """Return the requests in the host's logs once there are enough: servers respond first and log afterwards."""
     end = time.monotonic() + _NOTED_S
     while len((noted := _look(host, view, name)).requests) < least and time.monotonic() < end:
         time.sleep(0.05)
@@ -132,14 +132,14 @@ def _look(host: Host, view: HostView, name: str) -> LogScan:
 
 def test_requests_are_read_from_each_log_format_with_address_and_time(web: Host, view: HostView) -> None:
     began = int(web.do("date", "+%s"))
-    ask(web, *NAMES, sources=(OURS, PANEL, STRANGER, *CA))
+    ask(web, *NAMES, sources=(OURS, PANEL, UNKNOWN, *CA))
     for name in NAMES:
         noted = look(web, view, name, least=7)
         # the workers of a server log in any order, and times have no fractions of a second
-        assert sorted(visit.address for visit in noted.requests) == _ASKED, name
-        assert {visit.address: classify_client(visit) for visit in noted.requests} == CLIENTS, name
-        assert {visit.status for visit in noted.requests} == {200}, name
-        times = [visit.at.timestamp() for visit in noted.requests if visit.at]
+        assert sorted(request.address for request in noted.requests) == _ASKED, name
+        assert {request.address: classify_client(request) for request in noted.requests} == CLIENTS, name
+        assert {request.status for request in noted.requests} == {200}, name
+        times = [request.at.timestamp() for request in noted.requests if request.at]
         assert len(times) == len(_ASKED), name
         assert began - 2 < times[0], name
         assert times == sorted(times), name
@@ -166,7 +166,7 @@ def test_requests_in_rotated_and_compressed_logs_are_read(web: Host, view: HostV
         look(web, view, name, least=4)  # a worker may log to the file that it has open after that was moved
         web.shell(f"gzip {shlex.join(moved)}")
         noted = look(web, view, name)
-        assert sorted(visit.address for visit in noted.requests) == sorted(CA), (name, noted)
+        assert sorted(request.address for request in noted.requests) == sorted(CA), (name, noted)
         assert len(noted.logs) == 4
 
 

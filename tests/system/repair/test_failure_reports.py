@@ -1,4 +1,4 @@
-"""What a run that could not repair says to whoever wakes up: on the terminal, in the results, by mail, and later."""
+"""Reports of a failed repair: on the terminal, in the results, by email, and after the recovery."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ def night(fleet: Fleet, authority: Authority) -> Night:
     return prepare(fleet, authority, by_relay=False)
 
 
-def text(letter: EmailMessage) -> str:
+def text(email: EmailMessage) -> str:
     """Return what a person reads, its lines joined."""
-    body = letter.get_body(("plain",))
+    body = email.get_body(("plain",))
     assert body is not None
-    return f"{letter['Subject']} {' '.join(body.get_content().split())}"
+    return f"{email['Subject']} {' '.join(body.get_content().split())}"
 
 
 def test_run_without_a_trusted_chain_reports_it_and_changes_nothing(
@@ -48,13 +48,13 @@ def test_run_without_a_trusted_chain_reports_it_and_changes_nothing(
     assert fleet.orders() == 1
     assert served(fleet.web1, 443, WWW)[0] == leaf_of(fleet.planted.second)
     assert fleet.leaves() == {leaf_of(fleet.planted.old)}
-    (letter,) = night.letters()
-    assert "no path leads to" in text(letter)
+    (email,) = night.emails()
+    assert "no path leads to" in text(email)
 
 
 def test_blocked_repair_is_notified_once_and_so_is_its_recovery(fleet: Fleet, night: Night) -> None:
     fleet.begin_again()
-    orders, told = fleet.orders(), len(night.letters())
+    orders, told = fleet.orders(), len(night.emails())
     fleet.web1.shell("mkdir -m 700 /var/www/html/.well-known")
     first, second = night.run(), night.run()
     assert (first.status, second.status) == (1, 1)
@@ -63,12 +63,12 @@ def test_blocked_repair_is_notified_once_and_so_is_its_recovery(fleet: Fleet, ni
         assert (row["outcome"], row["cause"]) == (outcome, cause)
         assert (f"local/https://{WEB1}:443", "cert.expired") in run.with_verdict("fail")
     assert f"{WEB1} at {fleet.address}: forbidden: the server denies it with 403" in " ".join(first.output.split())
-    (letter,) = night.letters()[told:]
-    assert "forbidden: the server denies it with 403" in text(letter)
+    (email,) = night.emails()[told:]
+    assert "forbidden: the server denies it with 403" in text(email)
     assert (fleet.orders(), fleet.leaves()) == (orders, {leaf_of(fleet.planted.old)})
     fleet.web1.shell("chmod 755 /var/www/html/.well-known")
     fleet.a_night_passes(f"{FOLDER}/state")
     assert [row["outcome"] for row in rows(night.run(), "remediation")] == ["proven"]
     assert (fleet.orders() - orders, leaf_of(fleet.planted.old) in fleet.leaves()) == (1, False)
-    (recovery,) = night.letters()[told + 1 :]
+    (recovery,) = night.emails()[told + 1 :]
     assert "repaired" in recovery["Subject"]

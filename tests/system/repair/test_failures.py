@@ -1,4 +1,4 @@
-"""Each thing that goes wrong on a real host: it is named, what is served gets no worse, and mended it is repaired."""
+"""Failures of a repair on a real host: the cause is reported, the served files stay, and the next run repairs."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ while ! ss -ltn | grep -q :8081; do sleep 0.02; done
 class Injection:
     """What goes wrong, in shell on the host or a word to the Store, how the run ends then, and what its sentence names.
 
-    `then` is how the next night's run ends, once that is mended: of some nothing is left to be seen.
+    `then` is how the next night's run ends, once that is fixed: some leave no trace.
     """
 
     id: str
     cause: str
     named: tuple[str, ...]  # expressions
     planted: str = ":"
-    mended: str = ":"
+    fixed: str = ":"
     misdeed: str = ""
     changes: Mapping[str, Any] = field(default_factory=dict)
     kind: str = "failed"
@@ -155,7 +155,7 @@ def test_failure_is_reported_with_its_cause_and_changes_nothing(
         assert not [text for text in injection.named if not re.search(text, note)], (step, note)
         assert (fleet.leaves(), fleet.orders() - orders) == ({old}, injection.orders)
         if injection.then:
-            fleet.web1.shell(injection.mended)
+            fleet.web1.shell(injection.fixed)
             fleet.store.ask("behave")
             fleet.a_night_passes(state)
             said = controller.run(state=state, root=injection.changes.get("root", "/var/lib/sslaudit"))

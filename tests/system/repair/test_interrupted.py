@@ -25,7 +25,7 @@ for pid in $(pidof sshd); do kill -KILL "$pid"; done
 """
 _MEND: Final = f"until [ -z $(pidof sshd) ]; do sleep 0.02; done; /usr/sbin/sshd -E {LOG}"
 _SLOW: Final = "mkfifo /run/slow; echo 'include /run/slow;' >>/etc/nginx/nginx.conf"
-"""A configuration that nobody has read to its end before somebody writes into the pipe."""
+"""A configuration that cannot be read to its end before the test writes into the pipe."""
 _GO_ON: Final = "cp /root/nginx/nginx.conf /etc/nginx; : >/run/slow; rm /run/slow"
 _GIVE_UP: Final = "for pid in $(pgrep -f 'sslaudit-[s]witch'); do kill -TERM $pid || :; done"
 """What lets a switch that waits go back before its time."""

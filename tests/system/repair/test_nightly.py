@@ -86,11 +86,11 @@ def test_each_finding_is_recorded_before_and_after_the_repair(nights: Nights) ->
 
 
 def test_one_notification_is_delivered_by_exim(nights: Nights) -> None:
-    (letter,) = nights.night.letters()
-    assert letter["X-Recipients"] == READER
-    assert "with esmtpsa" in str(letter["Received"])
-    assert str(letter["Subject"]).endswith("repaired")
-    body = letter.get_body(("plain",))
+    (email,) = nights.night.emails()
+    assert email["X-Recipients"] == READER
+    assert "with esmtpsa" in str(email["Received"])
+    assert str(email["Subject"]).endswith("repaired")
+    body = email.get_body(("plain",))
     assert body is not None
     assert "verified at every address" in body.get_content()
 
@@ -102,8 +102,8 @@ def test_requests_for_the_token_are_in_the_report_and_the_notification(nights: N
     assert by_ca.startswith("fetched by the CA: ")
     assert "SECTIGO DCV, 200" in by_ca
     assert by_us.startswith("fetched by this audit: ")
-    (letter,) = nights.night.letters()
-    body = letter.get_body(("html",))
+    (email,) = nights.night.emails()
+    body = email.get_body(("html",))
     assert body is not None
     for told in (nights.report, body.get_content()):
         assert by_ca in told
@@ -115,7 +115,7 @@ def test_second_run_orders_nothing_and_changes_no_file(nights: Nights) -> None:
     assert nights.second.status == 0, nights.second.explain()
     assert rows(nights.second, "remediation") == []
     assert nights.fleet.web1.shell(_LISTING) == nights.before
-    assert (nights.fleet.orders(), len(nights.night.letters())) == (1, 1)
+    assert (nights.fleet.orders(), len(nights.night.emails())) == (1, 1)
 
 
 def test_no_written_file_has_a_private_key_or_a_secret(nights: Nights) -> None:

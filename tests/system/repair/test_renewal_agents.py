@@ -1,4 +1,4 @@
-"""Certificates that are somebody else's on a real host: the distribution's placeholder, and a renewal agent's."""
+"""Certificates that other software manages on a real host: a placeholder of Debian, and those of a renewal agent."""
 
 from __future__ import annotations
 
