@@ -1,7 +1,4 @@
-"""Certificates made in memory: an identity is a key with its certificate, and one identity issues another.
-
-It knows X.509 and nothing of servers, names in use or what a fault is; it writes no file.
-"""
+"""Certificates made in memory: an identity is a key with its certificate, and one identity issues another."""
 
 from __future__ import annotations
 
@@ -63,7 +60,7 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """What a server's certificate is to say; as it stands it is a good one. `names` may hold IP literals."""
+    """The contents of a server's certificate; the defaults are valid. `names` may hold IP literals."""
 
     common_name: str
     names: tuple[str, ...]
@@ -84,7 +81,7 @@ def new_rsa_key(bits: int) -> rsa.RSAPrivateKey:
 
 
 def new_close_key() -> rsa.RSAPrivateKey:
-    """Return a new RSA key of 2,048 bits whose primes follow one another, so that anybody finds them."""
+    """Return a new RSA key of 2,048 bits whose primes follow one another, so that they are easily found."""
     p = new_rsa_key(2048).private_numbers().p
     q, e = int(gmpy2.next_prime(p)), 65537
     d = pow(e, -1, (p - 1) * (q - 1))
@@ -106,18 +103,18 @@ def new_intermediate(
     key: PrivateKey | None = None,
     extra: tuple[x509.ExtensionType, ...] = (),
 ) -> Identity:
-    """Return a CA below another that lasts so long from now."""
+    """Return a CA issued by another one, which expires the given time from now."""
     return _new_ca(name, issuer, key or new_key(), (now - 180 * _DAY, now + lasts), extra=extra)
 
 
 def issue(leaf: Leaf, issuer: Identity | None, *, key: PrivateKey | None = None) -> Identity:
-    """Return a server's identity issued by a CA, or signed by its own key where there is none."""
+    """Return a server's identity issued by a CA, or self-signed without a CA."""
     own = key or new_key()
     return Identity(own, _leaf_builder(leaf, issuer, own.public_key()).sign(issuer.key if issuer else own, SHA256))
 
 
 def certify(leaf: Leaf, issuer: Identity, public_key: PublicKey) -> x509.Certificate:
-    """Return a server's certificate for a key whose private half is somebody else's."""
+    """Return a server's certificate for a public key."""
     return _leaf_builder(leaf, issuer, public_key).sign(issuer.key, SHA256)
 
 

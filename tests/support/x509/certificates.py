@@ -1,7 +1,4 @@
-"""Certificates for tests in one line: a draft is a good leaf, and each method changes one thing of it.
-
-It knows X.509 and no check; it writes no file.
-"""
+"""Certificates for tests in one line: a draft is a good leaf, and each method changes one thing."""
 
 from __future__ import annotations
 
@@ -25,8 +22,8 @@ SERVER: Final = (ExtendedKeyUsageOID.SERVER_AUTH,)
 
 
 @cache
-def key_named(label: str) -> ec.EllipticCurvePrivateKey:  # noqa: ARG001 - tells keys apart in the cache
-    """Return the P-256 key of that label; the same one for the same label."""
+def key_named(label: str) -> ec.EllipticCurvePrivateKey:  # noqa: ARG001 - the key of the cache
+    """Return the P-256 key of a label, always the same."""
     return ec.generate_private_key(ec.SECP256R1())
 
 
@@ -38,7 +35,7 @@ def rsa_key(bits: int, exponent: int = 65537) -> rsa.RSAPrivateKey:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """What a certificate is to say. Issued twenty days ago for ninety; `issuer` None signs it with its own key."""
+    """The contents of a certificate: by default issued 20 days ago for 90. Without an `issuer` it is self-signed."""
 
     subject: str = "CN=www.example.com"
     names: tuple[str, ...] = ("www.example.com",)
@@ -52,35 +49,35 @@ class Draft:
     extra: tuple[x509.ExtensionType, ...] = ()
 
     def by(self, issuer: Draft) -> Draft:
-        """Have it issued by that CA."""
+        """Return it issued by a CA."""
         return replace(self, issuer=issuer)
 
     def named(self, *names: str) -> Draft:
-        """Have it present these names, which may be addresses; none leaves the extension out."""
+        """Return it with these names, which may be addresses; without names it has no SAN."""
         return replace(self, names=names)
 
     def lasting(self, life: timedelta) -> Draft:
-        """Have it live that long, both ends included."""
+        """Return it with this validity period, both ends included."""
         return replace(self, life=life)
 
     def starting(self, start: datetime) -> Draft:
-        """Have it begin then."""
+        """Return it with this notBefore."""
         return replace(self, start=start)
 
     def ending(self, end: datetime) -> Draft:
-        """Have it end then, without another beginning."""
+        """Return it with this notAfter and the same notBefore."""
         return replace(self, life=end - self.start + timedelta(seconds=1))
 
     def used_for(self, *usages: x509.ObjectIdentifier) -> Draft:
-        """Have it carry these extended key usages; none leaves the extension out."""
+        """Return it with these extended key usages; without any it has no such extension."""
         return replace(self, usages=usages or None)
 
     def with_key(self, key: PrivateKey) -> Draft:
-        """Give it that key."""
+        """Return it with another key."""
         return replace(self, key=key)
 
     def without_key_ids(self) -> Draft:
-        """Leave both key identifiers out."""
+        """Return it without both key identifiers."""
         return replace(self, has_key_ids=False)
 
     @property
@@ -90,7 +87,7 @@ class Draft:
 
     @property
     def der(self) -> bytes:
-        """The certificate; always the same one for the same draft."""
+        """The certificate, always the same for the same draft."""
         return _signed(self).public_bytes(Encoding.DER)
 
 
@@ -100,7 +97,7 @@ def leaf(name: str = "www.example.com") -> Draft:
 
 
 def ca(subject: str, issuer: Draft | None = None) -> Draft:
-    """Return the draft of a CA of ten years, a root where no issuer is given."""
+    """Return the draft of a CA of ten years, by default a root."""
     return Draft(subject, (), NOW - 365 * DAY, 3650 * DAY, None, issuer=issuer, is_ca=True)
 
 

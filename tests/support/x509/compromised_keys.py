@@ -1,4 +1,4 @@
-"""RSA keys whose private halves anybody can compute, each by one method; made new for every run."""
+"""RSA keys whose private keys can be computed, each by another method; new for every run."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def close_primes() -> rsa.RSAPrivateKey:
 
 @cache
 def roca_modulus() -> int:
-    """Return a modulus of the structure by which CVE-2017-15361 is told."""
+    """Return a modulus of the structure by which CVE-2017-15361 is recognized."""
     product = int(gmpy2.primorial(_ROCA_TO))
 
     def prime(near: int, power: int) -> int:

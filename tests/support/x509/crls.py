@@ -1,7 +1,4 @@
-"""CRLs for tests of path validation: each is in force and good but for what a test asks for.
-
-It knows X.509 and none of the rules.
-"""
+"""CRLs for tests of path validation: each is current and valid by default, and each argument changes one thing."""
 
 from __future__ import annotations
 
@@ -46,7 +43,7 @@ def crl(
     )
     authority = x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer.private_key.public_key())
     usual: tuple[tuple[x509.ExtensionType, bool], ...] = ((authority, False), (x509.CRLNumber(7), False))
-    for extension, critical in (*(one for one in usual if not isinstance(one[0], omit)), *extensions):
+    for extension, critical in (*(pair for pair in usual if not isinstance(pair[0], omit)), *extensions):
         builder = builder.add_extension(extension, critical)
     for entry in entries:
         builder = builder.add_revoked_certificate(_revoked(entry if isinstance(entry, Entry) else Entry(entry.number)))
@@ -63,7 +60,7 @@ def _revoked(entry: Entry) -> x509.RevokedCertificate:
 def issuing_point(*urls: str, **limits: object) -> tuple[x509.IssuingDistributionPoint, bool]:
     """Return the issuingDistributionPoint of a CRL, and that it is critical."""
     names = [x509.UniformResourceIdentifier(url) for url in urls] or None
-    given: Any = {
+    arguments: Any = {
         "full_name": names,
         "relative_name": None,
         "only_contains_user_certs": False,
@@ -72,7 +69,7 @@ def issuing_point(*urls: str, **limits: object) -> tuple[x509.IssuingDistributio
         "indirect_crl": False,
         "only_contains_attribute_certs": False,
     } | limits
-    return x509.IssuingDistributionPoint(**given), True
+    return x509.IssuingDistributionPoint(**arguments), True
 
 
 def pointing(

@@ -1,7 +1,6 @@
-"""Everything that reads what others send of an endpoint: certificates, CRLs and OCSP answers.
+"""All code that reads certificates, CRLs and OCSP responses of an endpoint, in one function for fuzzing.
 
-It knows what must not happen whatever the bytes are: that something is raised which is no judgement, and that a
-certificate which cannot be read is no finding. It makes no bytes and judges nothing itself.
+A check may end in a judgement only, and an unreadable certificate has to be a finding.
 """
 
 from __future__ import annotations
@@ -43,12 +42,12 @@ Judgements = dict[str, Judgement | None]
 
 
 class Escaped(Exception):
-    """What cannot be read passed for good."""
+    """An unreadable certificate was not found."""
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What others send of one endpoint, and the anchor that the user has; all of it DER."""
+    """The data that servers and CAs send about one endpoint, and the user's anchor; all of it DER."""
 
     leaf: bytes
     intermediate: bytes
@@ -58,15 +57,15 @@ class Evidence:
     crl: bytes
 
     def but(self, kind: str, der: bytes) -> Evidence:
-        """Return it with something else in one place."""
+        """Return it with one part replaced."""
         return replace(self, **{kind: der})
 
 
 def read_all(evidence: Evidence, kind: str, *, in_full: bool = False) -> Judgements:
-    """Read all of it, and what is of that kind by itself; return how each check ended, None where it passed.
+    """Read all parts, and one kind of them alone; return the judgement of each check, None if it passed.
 
-    With `in_full` the linter of others is asked too, where it is installed: it takes longer than all else together.
-    Raises whatever is raised and is no judgement of a check, and Escaped.
+    With `in_full` pkilint runs too, if it is installed; it takes longer than everything else.
+    Raises every exception that is not a judgement, and Escaped.
     """
     _ALONE[kind](getattr(evidence, kind))
     validate_path(
@@ -77,12 +76,12 @@ def read_all(evidence: Evidence, kind: str, *, in_full: bool = False) -> Judgeme
     _read_revocation(chain, evidence)
     judgements = _judgements(chain, observation, set() if in_full else {FULL_LINT})
     if chain.leaf.faults and not isinstance(judgements[MALFORMED], Finding):
-        raise Escaped(f"{MALFORMED} does not tell: {chain.leaf.faults}")
+        raise Escaped(f"{MALFORMED} does not report: {chain.leaf.faults}")
     return judgements
 
 
 def read_facts(der: bytes) -> Certificate:
-    """Ask for everything that can be told of a certificate by itself."""
+    """Read every field of a certificate."""
     certificate = read_certificate(der)
     for fact in FIELDS:
         try:
@@ -91,7 +90,7 @@ def read_facts(der: bytes) -> Certificate:
             if not certificate.faults:
                 raise
     if not (str(certificate) and repr(certificate)):
-        raise Escaped("it has no name")
+        raise Escaped("the certificate has no text")
     return certificate
 
 
@@ -129,8 +128,8 @@ KINDS: Final = tuple(_ALONE)
 
 
 @cache
-def _asked_checks() -> tuple[tuple[str, Callable[..., None], tuple[str, ...]], ...]:
-    """Return the checks of an endpoint, each with the names of the facts that it asks for."""
+def _endpoint_checks() -> tuple[tuple[str, Callable[..., None], tuple[str, ...]], ...]:
+    """Return the checks of an endpoint, each with the names of its parameters."""
     return tuple(
         (mark.id, function, tuple(inspect.signature(function).parameters))
         for mark, function in checks()
@@ -153,7 +152,7 @@ def _judgements(chain: Chain, observation: Observation, left_out: set[str]) -> J
         "has_list_of_keys": False,
     }
     ended = Judgements()
-    for name, function, wanted in (each for each in _asked_checks() if each[0] not in left_out):
+    for name, function, wanted in (row for row in _endpoint_checks() if row[0] not in left_out):
         try:
             function(**{fact: facts[fact] for fact in wanted})
         except Judgement as judgement:
@@ -173,12 +172,12 @@ def observation_of(evidence: Evidence) -> Observation:
     digest = read_certificate(evidence.leaf).sha256
     answers = (
         RevocationAnswer(digest, "crl", CRL_URL, NOW, content=evidence.crl),
-        RevocationAnswer(digest, "ocsp", OCSP_URL, NOW, _question(evidence), evidence.answer),
+        RevocationAnswer(digest, "ocsp", OCSP_URL, NOW, _request(evidence), evidence.answer),
     )
     return Observation(ENDPOINT, NOW, (handshake.address,), (handshake,), server=host(file), revocation=answers)
 
 
-def _question(evidence: Evidence) -> bytes:
+def _request(evidence: Evidence) -> bytes:
     member, issuer = read_certificate(evidence.leaf), read_certificate(evidence.intermediate)
     if member.is_path_member and issuer.is_path_member:
         return ocsp_request(member, issuer, nonce=b"n" * 32) or b""

@@ -1,7 +1,4 @@
-"""Bytes that nobody should send, made of good ones: octets are edited anywhere, or elements of DER as such.
-
-It knows X.690 and no field of a certificate; all that it does is drawn from the source of chance that it is given.
-"""
+"""Mutations of DER: random edits of octets, or of whole elements with correct lengths."""
 
 from __future__ import annotations
 
@@ -25,14 +22,14 @@ CONTENTS: Final = (
     b"a." * 3000,
     b"\x30\x80" * 2000,
 )
-"""What an element may be made to hold: nothing, the ends of ranges, no end of times, much of the same."""
+"""Contents for mutated elements: nothing, the ends of ranges, invalid times, and long repetitions."""
 
 _BIT_STRING, _OCTET_STRING, _CONSTRUCTED = 0x03, 0x04, 0x20
 _Place = tuple[int, ...]
 
 
 def mutant(der: bytes, chance: random.Random) -> bytes:
-    """Return bytes with one to three edits: of a bit, a tag, a length, or of some octets that go, come or repeat."""
+    """Return bytes with one to three edits: a changed bit or octet, or octets removed, inserted or repeated."""
     content = bytearray(der)
     for _ in range(chance.choice((1, 1, 2, 3))):
         content = content or bytearray(1)
@@ -52,7 +49,7 @@ def mutant(der: bytes, chance: random.Random) -> bytes:
 
 
 def rebuilt(der: bytes, chance: random.Random) -> bytes:
-    """Return DER with one or two elements edited, and the lengths of all that hold them right."""
+    """Return DER with one or two elements edited, and correct lengths of the elements around them."""
     for _ in range(chance.choice((1, 1, 2))):
         places = _places(der)
         if not places:
@@ -63,7 +60,7 @@ def rebuilt(der: bytes, chance: random.Random) -> bytes:
 
 
 def _edited(element: Element, other: bytes, chance: random.Random) -> bytes:
-    """Return what stands in an element's place; `other` is another element of the same bytes."""
+    """Return the replacement of an element; `other` is another element of the same bytes."""
     tag, content, whole = element
     match chance.randrange(8):
         case 0:
@@ -86,8 +83,8 @@ def _edited(element: Element, other: bytes, chance: random.Random) -> bytes:
 
 @lru_cache(maxsize=64)
 def _places(der: bytes) -> tuple[_Place, ...]:
-    """Return where elements are, from the outside in: an element's place among its siblings, for each that holds it."""
-    found, left = list[_Place](), [(place, one) for place, one in _children((), der)]
+    """Return the places of elements: the index among its siblings, for an element and each that contains it."""
+    found, left = list[_Place](), [(place, element) for place, element in _children((), der)]
     while left and len(found) < 2000:
         place, element = left.pop()
         found.append(place)
@@ -98,13 +95,13 @@ def _places(der: bytes) -> tuple[_Place, ...]:
 
 def _children(place: _Place, content: bytes) -> list[tuple[_Place, Element]]:
     try:
-        return [((*place, index), one) for index, one in enumerate(elements(content))]
+        return [((*place, index), element) for index, element in enumerate(elements(content))]
     except ValueError:
         return []
 
 
 def _within(element: Element) -> tuple[bytes, bytes]:
-    """Return what stands before the elements in an element, and what may be elements: OCTET STRINGs hold extensions."""
+    """Return the octets before the elements within an element, and the elements; OCTET STRINGs hold extensions."""
     tag, content, _ = element
     if tag == _BIT_STRING:  # the first octet counts the unused bits
         return content[:1], content[1:]
@@ -120,7 +117,7 @@ def _at(der: bytes, place: _Place) -> Element:
 def _replaced(der: bytes, place: _Place, whole: bytes) -> bytes:
     first, *rest = place
     found = elements(der)
-    parts = [one.whole for one in found]
+    parts = [element.whole for element in found]
     if rest:
         before, within = _within(found[first])
         whole = tlv(found[first].tag, before, _replaced(within, tuple(rest), whole))

@@ -1,6 +1,6 @@
-"""Evidence in which one thing is a mutant: of a leaf, a CA, a root, an OCSP answer or a CRL that is good otherwise.
+"""Evidence with one mutated part: a leaf, a CA, a root, an OCSP response or a CRL.
 
-It knows how each of them is signed, so that a mutant can be signed again, and none of the rules.
+Two thirds of the mutants are signed again, so that their signature is valid.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from tests.support.x509.ocsp_responses import CRL_URL, OCSP_URL, REVOKED, Answer
 from tests.support.x509.paths import Key, Made, tlv
 from tests.unit.audit.path.test_mutants import CA, LEAF, ROOT
 
-OF_LEAF: Final = 0.5  # of all mutants: most that is read is read of it
+OF_LEAF: Final = 0.5  # of all mutants, because most fields are read from it
 SIGNED_AGAIN: Final = 2 / 3
 RESPONDER: Final = delegate(CA)
 _SIGNERS: Final = {"leaf": CA, "intermediate": ROOT, "root": ROOT, "staple": CA, "answer": RESPONDER, "crl": CA}
@@ -33,7 +33,7 @@ _SIGNERS: Final = {"leaf": CA, "intermediate": ROOT, "root": ROOT, "staple": CA,
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """A mutant, what it is of, and the evidence that it is in."""
+    """A mutant, its kind, and the evidence that contains it."""
 
     kind: str
     der: bytes
@@ -46,22 +46,22 @@ def attempt(chance: random.Random) -> Attempt:
     kind = "leaf" if chance.random() < OF_LEAF else chance.choice(KINDS)
     edit = chance.choice((mutant, rebuilt))
     original: bytes = getattr(evidence, kind)
-    sign_again = signed_again if kind not in ("staple", "answer") else _answered_again
+    sign_again = signed_again if kind not in ("staple", "answer") else _response_signed_again
     is_signed = chance.random() < SIGNED_AGAIN
     der = sign_again(original, lambda body: edit(body, chance), _SIGNERS[kind]) if is_signed else edit(original, chance)
     return Attempt(kind, der, evidence.but(kind, der))
 
 
 def signed_again(der: bytes, edit: Callable[[bytes], bytes], signer: Made) -> bytes:
-    """Return what is signed (a certificate, a CRL, a BasicOCSPResponse) with its first field edited."""
+    """Return a certificate, CRL or BasicOCSPResponse with an edited body and a new signature."""
     body, algorithm, _, *rest = elements(elements(der)[0].content)
     changed, key = edit(body.whole), signer.private_key
     assert isinstance(key, ec.EllipticCurvePrivateKey)
     signature = tlv(3, b"\0", key.sign(changed, ec.ECDSA(hashes.SHA256())))
-    return tlv(0x30, changed, algorithm.whole, signature, *(one.whole for one in rest))
+    return tlv(0x30, changed, algorithm.whole, signature, *(element.whole for element in rest))
 
 
-def _answered_again(der: bytes, edit: Callable[[bytes], bytes], signer: Made) -> bytes:
+def _response_signed_again(der: bytes, edit: Callable[[bytes], bytes], signer: Made) -> bytes:
     """Return an OCSPResponse with an edited ResponseData."""
     status, wrapped = elements(elements(der)[0].content)
     kind, octets = elements(elements(wrapped.content)[0].content)
@@ -71,13 +71,13 @@ def _answered_again(der: bytes, edit: Callable[[bytes], bytes], signer: Made) ->
 
 @cache
 def good_evidence() -> tuple[Evidence, ...]:
-    """Return good evidence: of leaves with keys of each kind, and of what CAs answer in each way."""
+    """Return good evidence of leaves with keys of each kind."""
     keys: tuple[Key | None, ...] = (None, rsa_key(2048), ed25519.Ed25519PrivateKey.generate())
     return tuple(_evidence(replace(_rich(), key=key)) for key in keys)
 
 
 def _rich() -> Made:
-    """Return a leaf with every extension that is read of one."""
+    """Return a leaf with every extension that the code reads."""
     scts = b"".join(_prefixed(b"\0" + bytes((log,)) * 32 + bytes(8) + b"\0\0\4\3\0\2\x30\0") for log in range(3))
     return (
         LEAF.having(x509.TLSFeature([x509.TLSFeatureType.status_request]))

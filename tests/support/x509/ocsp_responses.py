@@ -1,7 +1,4 @@
-"""OCSP answers for tests: each is a good one, and every argument changes one thing of it.
-
-It knows RFC 6960 and none of the rules by which an answer is judged.
-"""
+"""OCSP responses for tests: each is good by default, and each argument changes one thing."""
 
 from __future__ import annotations
 
@@ -45,11 +42,11 @@ def responders(*urls: str) -> x509.AuthorityInformationAccess:
 
 
 ASKED: Final = LEAF.having(pointing(CRL_URL)).having(responders(OCSP_URL))
-"""A leaf that names both."""
+"""A leaf that names a CRL and an OCSP responder."""
 
 
 def delegate(issuer: Made = CA, *extensions: x509.ExtensionType) -> Made:
-    """Return the responder that a CA made its own."""
+    """Return a responder to which a CA has delegated its OCSP signing."""
     made = (
         Made("CN=Responder")
         .having(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.OCSP_SIGNING]))
@@ -63,7 +60,7 @@ def delegate(issuer: Made = CA, *extensions: x509.ExtensionType) -> Made:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer to be made: by default the issuer says that the leaf is good, as of an hour ago and for a day."""
+    """A response to make: by default the issuer's, one hour old and valid for a day, with the status good."""
 
     about: Made = ASKED
     issuer: Made = CA
@@ -80,16 +77,16 @@ class Answer:
     edits: tuple[Callable[[Fields], Fields], ...] = ()
 
     def but(self, **changes: object) -> Answer:
-        """Return it with something else."""
-        return replace(self, **changes)  # type: ignore[arg-type]  # whatever a field holds
+        """Return it with other values."""
+        return replace(self, **changes)  # type: ignore[arg-type]  # any field
 
     def by(self, signer: Made, *sent: Made) -> Answer:
-        """Have it signed by somebody else, whose certificate is sent unless others are."""
+        """Return it signed by another signer, with its certificate unless others are given."""
         return replace(self, signer=signer, sent=sent or (signer,))
 
     @property
     def der(self) -> bytes:
-        """The answer."""
+        """The response in DER."""
         signer = self.signer or self.issuer
         revoked = self.status is REVOKED
         builder = (
@@ -107,7 +104,9 @@ class Answer:
             .responder_id(self.named, x509.load_der_x509_certificate(signer.der))
         )
         if self.sent:
-            builder = builder.certificates([x509.load_der_x509_certificate(one.der) for one in self.sent])
+            builder = builder.certificates(
+                [x509.load_der_x509_certificate(certificate.der) for certificate in self.sent]
+            )
         for extension, critical in self.extensions:
             builder = builder.add_extension(extension, critical)
         own: Any = signer.private_key
@@ -116,10 +115,10 @@ class Answer:
 
 
 def edited(der: bytes, edits: Iterable[Callable[[Fields], Fields]], key: Key) -> bytes:
-    """Return an answer with fields of its ResponseData replaced, signed anew."""
+    """Return a response with fields of its ResponseData replaced, and a new signature."""
     status, wrapped = elements(elements(der)[0].content)
     kind, octets = elements(elements(wrapped.content)[0].content)
-    fields = [one.whole for one in elements(elements(elements(octets.content)[0].content)[0].content)]
+    fields = [element.whole for element in elements(elements(elements(octets.content)[0].content)[0].content)]
     for edit in edits:
         fields = edit(fields)
     basic = signed(fields, octets.content, key)
@@ -127,7 +126,7 @@ def edited(der: bytes, edits: Iterable[Callable[[Fields], Fields]], key: Key) ->
 
 
 def refusing(status: ocsp.OCSPResponseStatus) -> bytes:
-    """Return that there is no answer, and why."""
+    """Return a response with an error status."""
     return ocsp.OCSPResponseBuilder.build_unsuccessful(status).public_bytes(Encoding.DER)
 
 

@@ -1,6 +1,6 @@
-"""Certificates for tests of path validation: each is a good one, and every method changes one thing of it.
+"""Certificates for tests of path validation: each is valid, and each method changes one thing.
 
-What the library refuses to make is made by editing the DER and signing it anew.
+Certificates that the library refuses to create are made by editing the DER and signing it again.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def usage(*bits: str) -> x509.KeyUsage:
 
 
 def san(*names: str | x509.GeneralName) -> x509.SubjectAlternativeName:
-    """Return a subject alternative name of DNS names, addresses and whatever else."""
+    """Return a subject alternative name of DNS names, addresses and other names."""
     return x509.SubjectAlternativeName([general(name) for name in names])
 
 
@@ -87,20 +87,20 @@ class Made:
     edits: tuple[Callable[[Fields], Fields], ...] = ()
 
     def having(self, extension: x509.ExtensionType, *, critical: bool = False) -> Made:
-        """Have it carry an extension, in place of one of that kind."""
+        """Return it with an extension, in place of one of that kind."""
         return replace(self, extensions={**self.extensions, type(extension): (extension, critical)})
 
     def without(self, kind: type[x509.ExtensionType]) -> Made:
-        """Have it not carry an extension."""
-        return replace(self, extensions={one: value for one, value in self.extensions.items() if one is not kind})
+        """Return it without an extension."""
+        return replace(self, extensions={other: value for other, value in self.extensions.items() if other is not kind})
 
     def by(self, issuer: Made) -> Made:
-        """Have it issued by another CA."""
+        """Return it issued by another CA."""
         authority = x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer.private_key.public_key())
         return replace(self, issuer=issuer).having(authority)
 
     def edited(self, *edits: Callable[[Fields], Fields]) -> Made:
-        """Have fields of it replaced before it is signed."""
+        """Return it with edits of its fields before it is signed."""
         return replace(self, edits=edits)
 
     @property
@@ -154,7 +154,7 @@ def _der(same: _Same) -> bytes:
     digest = None if isinstance(made.signer, EDWARDS) else made.digest
     der = builder.sign(made.signer, digest, rsa_padding=made.pss).public_bytes(Encoding.DER)
     for edit in made.edits:
-        der = signed(edit([one.whole for one in elements(_tbs(der))]), der, made.signer)
+        der = signed(edit([element.whole for element in elements(_tbs(der))]), der, made.signer)
     return der
 
 
@@ -185,7 +185,7 @@ def field_replaced(index: int, content: bytes) -> Callable[[Fields], Fields]:
 
 
 def extension_added(oid: str, content: bytes, *, critical: bool = False) -> Callable[[Fields], Fields]:
-    """Return an edit that appends an extension, whatever is in it and whether there is one of its kind already."""
+    """Return an edit that appends an extension, with any content, even beside one of its kind."""
 
     def edit(fields: Fields) -> Fields:
         *others, last = fields
@@ -229,7 +229,7 @@ def rekeyed(ca: Made, key: Key) -> Made:
 
 
 def new_leaf(issuer: Made, *names: str | x509.GeneralName, subject: str = "O=Leaf") -> Made:
-    """Return a good leaf for names, `www.example.com` where none is given."""
+    """Return a good leaf for names, by default `www.example.com`."""
     return (
         Made(subject)
         .having(san(*(names or ("www.example.com",))))
@@ -243,11 +243,11 @@ def validated(
     leaf: Made | bytes, *pool: Made | bytes, roots: Iterable[Made] = (), crls: Iterable[bytes] = (), **options: object
 ) -> Validation:
     """Validate a path by all rules; the anchor is the root of the leaf's last issuer unless one is given."""
-    asked: Any = {"reference": "www.example.com", "at": NOW, "profile": "webpki", **options}
+    arguments: Any = {"reference": "www.example.com", "at": NOW, "profile": "webpki", **options}
     anchors = list(roots) or [_root_of(leaf)]
-    ders = [one if isinstance(one, bytes) else one.der for one in pool]
+    ders = [member if isinstance(member, bytes) else member.der for member in pool]
     first = leaf if isinstance(leaf, bytes) else leaf.der
-    return validate_path(first, ders, [one.der for one in anchors], crls=crls, **asked)
+    return validate_path(first, ders, [anchor.der for anchor in anchors], crls=crls, **arguments)
 
 
 def clauses(found: Validation) -> set[str]:

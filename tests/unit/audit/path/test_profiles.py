@@ -1,4 +1,4 @@
-"""What refuses a path in each profile: clients ask less of a certificate than the rules for public CAs."""
+"""Tests of the validation profiles: clients require less of a certificate than the rules for public CAs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One rule a test for leaf, intermediate and anchor: the good path is valid, and one thing changed refuses it."""
+"""Tests of the rules for leaf, intermediate and anchor: one change of a valid path breaks one rule."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def usages(*oids: x509.ObjectIdentifier) -> x509.ExtendedKeyUsage:
     return x509.ExtendedKeyUsage(oids)
 
 
-def test_a_good_path_is_valid_and_says_how_long() -> None:
+def test_good_path_is_valid_until_the_leaf_expires() -> None:
     found = validated(LEAF, CA)
     assert found.violations == ()
     assert found.ok
@@ -74,12 +74,12 @@ LEAVES = {
         "RFC 5280 4.1.2.8",
     ),
     "generalized times before 2050": (LEAF.edited(field_replaced(4, GENERALIZED)), "RFC 5280 4.1.2.5"),
-    "another algorithm within": (
+    "another inner algorithm": (
         LEAF.edited(field_replaced(2, bytes.fromhex("300a06082a8648ce3d040303"))),
         "RFC 5280 4.1.1.2",
     ),
     "empty issuer": (LEAF.edited(field_replaced(3, b"\x30\x00")), "RFC 5280 4.1.2.4"),
-    "extension that stands there twice": (LEAF.edited(extension_added("2.5.29.15", DIGITAL)), "RFC 5280 4.2"),
+    "repeated extension": (LEAF.edited(extension_added("2.5.29.15", DIGITAL)), "RFC 5280 4.2"),
     "extension that cannot be read": (LEAF.edited(extension_added("2.5.29.32", b"\x05\x00")), "RFC 5280 4.2"),
     "unknown critical extension": (LEAF.having(UNKNOWN, critical=True), "RFC 5280 4.2"),
     "precertificate": (LEAF.having(x509.PrecertPoison(), critical=True), "RFC 5280 4.2"),
@@ -133,14 +133,14 @@ LEAVES = {
 
 
 @pytest.mark.parametrize(("leaf", "clause"), LEAVES.values(), ids=LEAVES.keys())
-def test_a_leaf_is_refused_for_one_thing(leaf: Made, clause: str) -> None:
+def test_leaf_with_one_fault_is_refused(leaf: Made, clause: str) -> None:
     found = validated(leaf, CA, roots=[ROOT])
     assert clause in clauses(found)
     assert any(violation.clause == clause and violation.reason for violation in found.violations)
     assert str(found.violations[0]).endswith(")")
 
 
-def test_a_serial_number_has_twenty_octets_and_the_first_bit_is_its_sign() -> None:
+def test_serial_number_of_up_to_20_octets_is_accepted() -> None:
     assert validated(replace(LEAF, serial=(1 << 159) - 1), CA).ok
     assert validated(replace(LEAF, serial=1), CA).ok
     longer = LEAF.edited(field_replaced(1, tlv(2, b"\0\x80", bytes(19))))
@@ -168,7 +168,7 @@ def changed(ca: Made) -> dict[str, tuple[Made, str]]:
 
 
 @pytest.mark.parametrize(("ca", "clause"), changed(CA).values(), ids=changed(CA).keys())
-def test_an_intermediate_is_refused_for_one_thing(ca: Made, clause: str) -> None:
+def test_intermediate_with_one_fault_is_refused(ca: Made, clause: str) -> None:
     found = validated(LEAF, ca, roots=[ROOT])
     assert clause in clauses(found)
     assert {violation.place for violation in found.violations if violation.clause == clause} == {
@@ -177,7 +177,7 @@ def test_an_intermediate_is_refused_for_one_thing(ca: Made, clause: str) -> None
 
 
 @pytest.mark.parametrize(("root", "clause"), changed(ROOT).values(), ids=changed(ROOT).keys())
-def test_an_anchor_is_refused_for_one_thing(root: Made, clause: str) -> None:
+def test_anchor_with_one_fault_is_refused(root: Made, clause: str) -> None:
     found = validated(LEAF, CA, roots=[root])
     assert clause in clauses(found)
     assert {violation.place for violation in found.violations if violation.clause == clause} == {
@@ -196,78 +196,78 @@ ANCHORS = {
 
 
 @pytest.mark.parametrize(("root", "clause"), ANCHORS.values(), ids=ANCHORS.keys())
-def test_a_root_has_rules_of_its_own(root: Made, clause: str) -> None:
+def test_root_with_one_fault_is_refused(root: Made, clause: str) -> None:
     assert clauses(validated(LEAF, CA, roots=[root])) == {clause}
 
 
-def test_an_intermediate_as_anchor_may_have_usages() -> None:
+def test_intermediate_as_anchor_may_have_extended_key_usages() -> None:
     assert validated(LEAF, roots=[CA.having(usages(SERVER))]).ok
     other = CA.having(usages(ExtendedKeyUsageOID.CLIENT_AUTH))
     assert clauses(validated(LEAF, roots=[other])) == {"RFC 5280 4.2.1.12"}
 
 
-def test_neither_serial_number_nor_signature_of_an_anchor_is_asked() -> None:
+def test_serial_number_and_signature_of_an_anchor_are_not_checked() -> None:
     root = replace(ROOT, digest=hashes.SHA224()).edited(field_replaced(1, b"\x02\x01\x00"))
     assert validated(LEAF, CA, roots=[replace(ROOT, digest=hashes.SHA512())]).ok
     assert "RFC 5280 4.1.2.2" not in clauses(validated(LEAF, CA, roots=[root]))
 
 
-def test_a_root_key_on_a_small_curve_is_refused() -> None:
+def test_root_key_on_a_small_curve_is_refused() -> None:
     root = rekeyed(ROOT, ec.generate_private_key(ec.SECP192R1()))
     assert "BR 6.1.5" in clauses(validated(new_leaf(root), roots=[root]))
 
 
-def test_an_intermediate_for_other_purposes_certifies_no_server() -> None:
+def test_intermediate_for_other_purposes_is_refused_for_servers() -> None:
     assert clauses(validated(LEAF, CA.having(usages(ExtendedKeyUsageOID.CLIENT_AUTH)))) == {"RFC 5280 4.2.1.12"}
     assert validated(LEAF, CA.having(usages(ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE))).ok
     assert validated(LEAF, CA.having(usages(SERVER))).ok
 
 
-def test_only_what_signed_itself_needs_no_authority_key_identifier() -> None:
+def test_self_issued_certificate_needs_an_authority_key_identifier() -> None:
     rolled = rekeyed(new_ca(ROOT, ROOT.subject), key_named("rolled"))
     assert validated(new_leaf(rolled), rolled).ok
     bare = rolled.without(x509.AuthorityKeyIdentifier)
     assert clauses(validated(new_leaf(bare), bare)) == {"RFC 5280 4.2.1.1"}
 
 
-def test_a_purpose_is_an_extended_key_usage_by_name_or_oid() -> None:
+def test_purpose_is_given_by_name_or_oid() -> None:
     client = LEAF.having(usages(ExtendedKeyUsageOID.CLIENT_AUTH))
     assert validated(client, CA, purpose="clientAuth", reference=None).ok
     assert validated(client, CA, purpose="1.3.6.1.5.5.7.3.2", reference=None).ok
     assert clauses(validated(client, CA, purpose="something else", reference=None)) == {"RFC 5280 4.2.1.12"}
 
 
-def test_a_leaf_needs_no_basic_constraints_and_no_key_usage() -> None:
+def test_leaf_needs_no_key_usage_and_may_have_basic_constraints() -> None:
     assert validated(LEAF.without(x509.KeyUsage), CA).ok
     assert validated(LEAF.having(NO_CA), CA).ok
 
 
-def test_a_leaf_without_a_subject_has_critical_names() -> None:
+def test_leaf_without_a_subject_has_a_critical_san() -> None:
     leaf = replace(LEAF, subject="", key=key_named("e")).having(san("www.example.com"), critical=True)
     assert validated(leaf, CA).ok
 
 
 @pytest.mark.parametrize(("digest", "length"), [(hashes.SHA256(), 32), (hashes.SHA384(), 48), (hashes.SHA512(), 64)])
-def test_rsa_signs_with_either_padding_and_each_digest(digest: Digest, length: int) -> None:
+def test_rsa_signature_is_accepted_with_each_padding_and_digest(digest: Digest, length: int) -> None:
     root = rekeyed(ROOT, rsa_key(2048))
     scheme = padding.PSS(padding.MGF1(digest), length)
     assert validated(replace(new_leaf(root), digest=digest), roots=[root]).ok
     assert validated(replace(new_leaf(root), digest=digest, pss=scheme), roots=[root]).ok
 
 
-def test_a_salt_of_another_length_is_refused() -> None:
+def test_pss_salt_of_another_length_is_refused() -> None:
     root = rekeyed(ROOT, rsa_key(2048))
     scheme = padding.PSS(padding.MGF1(hashes.SHA256()), 20)
     assert "BR 7.1.3.2" in clauses(validated(replace(new_leaf(root), pss=scheme), roots=[root]))
 
 
 @pytest.mark.parametrize(("curve", "digest"), [(ec.SECP384R1(), hashes.SHA384()), (ec.SECP521R1(), hashes.SHA512())])
-def test_each_curve_signs_with_its_digest(curve: ec.EllipticCurve, digest: Digest) -> None:
+def test_ecdsa_signature_is_accepted_with_the_digest_of_its_curve(curve: ec.EllipticCurve, digest: Digest) -> None:
     root = replace(rekeyed(ROOT, ec.generate_private_key(curve)), digest=digest)
     assert validated(replace(new_leaf(root), digest=digest), roots=[root]).ok
 
 
-def test_an_rsa_key_with_a_huge_exponent_is_refused_and_never_used() -> None:
+def test_rsa_key_with_a_huge_exponent_is_refused() -> None:
     numbers = rsa.RSAPublicNumbers((1 << 300) + 1, rsa_key(2048).public_key().public_numbers().n)
     assert numbers.e not in range(1 << 256)
     leaf = LEAF.edited(field_replaced(6, _spki(numbers)))
@@ -282,7 +282,7 @@ def _spki(numbers: rsa.RSAPublicNumbers) -> bytes:
     return tlv(0x30, bytes.fromhex("300d06092a864886f70d0101010500"), tlv(3, b"\0", key))
 
 
-def test_times_hold_to_the_second_both_ends_included() -> None:
+def test_validity_includes_both_ends_to_the_second() -> None:
     leaf = replace(LEAF, start=NOW, end=NOW + timedelta(seconds=9))
     assert validated(leaf, CA, at=NOW).ok
     assert validated(leaf, CA, at=NOW + timedelta(seconds=9, milliseconds=5)).ok
@@ -290,7 +290,7 @@ def test_times_hold_to_the_second_both_ends_included() -> None:
     assert not validated(leaf, CA, at=NOW + timedelta(seconds=10)).ok
 
 
-def test_a_time_without_a_zone_is_utc() -> None:
+def test_time_without_a_zone_is_utc() -> None:
     naive = datetime(2026, 11, 23, 10)  # noqa: DTZ001 - what is tested
     assert validated(LEAF, CA, at=naive).ok
 

@@ -1,4 +1,4 @@
-"""Names of a leaf: the reference identifier, the form of what is presented, common names and public suffixes."""
+"""Tests of the names of a leaf: reference identifiers, DNS syntax, common names, public suffixes."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def leaf(*names: str | x509.GeneralName, common_name: str = "") -> Made:
         ("127.0.0.1", "127.0.0.1"),
     ],
 )
-def test_a_name_is_matched(presented: str, reference: str) -> None:
+def test_reference_identifier_is_matched(presented: str, reference: str) -> None:
     assert validated(leaf(presented), CA, reference=reference).violations == ()
 
 
@@ -50,7 +50,7 @@ def test_a_name_is_matched(presented: str, reference: str) -> None:
         ("www.example.com", "192.0.2.7", "RFC 9525 6.4"),
     ],
 )
-def test_a_name_is_not_matched(presented: str, reference: str, clause: str) -> None:
+def test_reference_identifier_is_not_matched(presented: str, reference: str, clause: str) -> None:
     assert clause in clauses(validated(leaf(presented), CA, reference=reference))
 
 
@@ -60,26 +60,26 @@ def test_a_name_is_not_matched(presented: str, reference: str, clause: str) -> N
      "-a.example.com", "a-.example.com", "www.example.com.", ".example.com", "", "a..example.com", "192.0.2.7.",
      "a" * 64 + ".example.com", "a." * 126 + "ab", "www.example.com/", "user@example.com"],
 )  # fmt: skip
-def test_a_dns_name_is_in_the_preferred_syntax(presented: str) -> None:
+def test_dns_name_outside_the_preferred_syntax_is_refused(presented: str) -> None:
     found = validated(leaf("www.example.com", x509.DNSName(presented)), CA)
     assert clauses(found) == {"BR 7.1.2.7.12"}
 
 
-def test_an_address_as_dns_name_matches_nothing() -> None:
+def test_address_as_dns_name_matches_nothing() -> None:
     found = validated(leaf(x509.DNSName("192.0.2.7")), CA, reference="192.0.2.7")
     assert clauses(found) == {"BR 7.1.2.7.12", "RFC 9525 6.4"}
 
 
 @pytest.mark.parametrize("presented", ["*.com", "*.co.uk", "*.example", "*.XN--P1AI", "*.localhost"])
-def test_a_wildcard_below_a_public_suffix_is_refused(presented: str) -> None:
+def test_wildcard_below_a_public_suffix_is_refused(presented: str) -> None:
     assert clauses(validated(leaf("www.example.com", presented), CA)) == {"BR 3.2.2.6"}
 
 
-def test_a_wildcard_below_what_an_owner_lists_for_other_purposes_is_the_owners() -> None:
+def test_wildcard_below_a_private_suffix_is_accepted() -> None:
     assert validated(leaf("*.github.io"), CA, reference="www.github.io").ok
 
 
-def test_suffixes_are_those_of_registries() -> None:
+def test_public_suffixes_are_those_of_registries() -> None:
     assert is_public_suffix("co.uk")
     assert not is_public_suffix("example.co.uk")
     assert not is_public_suffix("s3.amazonaws.com")
@@ -90,7 +90,7 @@ def test_suffixes_are_those_of_registries() -> None:
 @pytest.mark.parametrize(
     "common_name", ["www.example.com", "192.0.2.7", "2001:db8::7", "example.com", "Example Limited", "server", ""]
 )
-def test_a_common_name_that_misleads_nobody_is_let_through(common_name: str) -> None:
+def test_common_name_that_copies_a_name_or_is_not_a_name_is_accepted(common_name: str) -> None:
     names = ("www.example.com", "192.0.2.7", "2001:db8::7")
     assert validated(leaf(*names, common_name=common_name), CA).violations == ()
 
@@ -100,34 +100,34 @@ def test_a_common_name_that_misleads_nobody_is_let_through(common_name: str) -> 
     ["WWW.example.com", "bücher.example", "0xC0.0x00.0x02.0x07", "192.000.002.007", "192.0.2.8", "2001:DB8::7",
      "2001:db8:0:0:0:0:0:7", "www.example.org", "*.example.net", "xn--nxasmq6b.com"],
 )  # fmt: skip
-def test_a_common_name_is_a_copy_of_what_it_stands_for(common_name: str) -> None:
+def test_common_name_that_differs_from_the_presented_names_is_refused(common_name: str) -> None:
     names = ("www.example.com", "xn--bcher-kva.example", "192.0.2.7", "2001:db8::7")
     found = validated(leaf(*names, common_name=common_name), CA)
     assert clauses(found) == {"BR 7.1.4.3"}
 
 
-def test_there_is_one_common_name_at_most() -> None:
+def test_second_common_name_is_refused() -> None:
     twice = new_leaf(CA, "www.example.com", "a.example.com", subject="CN=www.example.com,CN=a.example.com")
     assert clauses(validated(twice, CA)) == {"BR 7.1.4.3"}
 
 
-def test_a_common_name_alone_is_no_name() -> None:
+def test_common_name_without_san_is_refused() -> None:
     nameless = leaf(common_name="www.example.com").without(x509.SubjectAlternativeName)
     assert clauses(validated(nameless, CA)) == {"BR 7.1.2.7.12", "RFC 9525 6.3"}
 
 
-def test_without_a_reference_identifier_names_are_not_asked() -> None:
-    person = leaf(directory("CN=Somebody"), common_name="Somebody")
+def test_names_are_not_compared_without_a_reference_identifier() -> None:
+    person = leaf(directory("CN=Some Person"), common_name="Some Person")
     assert validated(person, CA, reference=None).ok
     assert validated(leaf().without(x509.SubjectAlternativeName), CA, reference=None).ok
 
 
-def test_a_name_of_another_kind_beside_it_does_no_harm() -> None:
+def test_additional_name_of_another_kind_is_accepted() -> None:
     both = leaf().having(san("www.example.com", x509.UniformResourceIdentifier("spiffe://example.com/web")))
     assert validated(both, CA).ok
 
 
-def test_a_mailbox_is_matched_in_the_names_of_that_kind() -> None:
+def test_mailbox_is_matched_with_rfc822_names_only() -> None:
     person = leaf(x509.RFC822Name("Me@example.com")).having(
         x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUTH])
     )

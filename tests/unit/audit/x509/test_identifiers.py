@@ -1,4 +1,4 @@
-"""Reference and presented identifiers, and names of hosts."""
+"""Tests of reference and presented identifiers, and of the names of hosts."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from tests.support.x509.certificates import Draft, leaf
 
 
 def facts(draft: Draft, endpoint: Endpoint = ENDPOINT, policy: Policy = WEBPKI) -> dict[str, object]:
-    """Return the facts that the check of names asks for."""
+    """Return the facts that the check of names needs."""
     return {
         "endpoint": endpoint,
         "certificate": certificate(draft),
@@ -57,7 +57,7 @@ def facts(draft: Draft, endpoint: Endpoint = ENDPOINT, policy: Policy = WEBPKI) 
         ("www.example.com", "www.example.com."),
     ],
 )
-def test_a_presented_name_matches_label_by_label(presented: str, reference: str) -> None:
+def test_presented_name_is_compared_label_by_label(presented: str, reference: str) -> None:
     assert matches(presented, reference)
 
 
@@ -81,18 +81,18 @@ def test_a_presented_name_matches_label_by_label(presented: str, reference: str)
         ("www.example.com.", "www.example.com"),
     ],
 )
-def test_a_wildcard_is_one_whole_left_most_label(presented: str, reference: str) -> None:
+def test_wildcard_is_the_whole_leftmost_label_only(presented: str, reference: str) -> None:
     assert not matches(presented, reference)
 
 
-def test_an_address_is_compared_whole_with_the_addresses() -> None:
+def test_address_matches_only_an_equal_address() -> None:
     seen = certificate(GOOD.named("192.0.2.7", "2001:db8::1"))
     assert covers_name(seen, "192.0.2.7")
     assert covers_name(seen, "2001:0db8:0::1")
     assert not covers_name(seen, "192.0.2.8")
 
 
-def test_a_certificate_covers_the_names_its_wildcard_stands_for() -> None:
+def test_certificate_covers_names_that_match_its_wildcard() -> None:
     seen = certificate(GOOD.named("mail.example.net", "*.example.com"))
     assert covers_name(seen, "www.example.com")
     assert covers_name(seen, "mail.example.net")
@@ -100,18 +100,18 @@ def test_a_certificate_covers_the_names_its_wildcard_stands_for() -> None:
     assert not covers_name(certificate(GOOD.named("www.example.com")), "*.example.com")
 
 
-def test_a_certificate_covers_the_names_of_one_with_the_same_names_or_fewer() -> None:
+def test_certificate_covers_another_one_with_a_subset_of_its_names() -> None:
     both = certificate(GOOD.named("www.example.com", "192.0.2.7"))
-    one = certificate(GOOD.named("www.example.com"))
+    name_only = certificate(GOOD.named("www.example.com"))
     address = certificate(GOOD.named("192.0.2.7"))
     assert covers_names_of(both, both)
-    assert covers_names_of(both, one)
+    assert covers_names_of(both, name_only)
     assert covers_names_of(both, address)
-    assert not covers_names_of(one, both)
-    assert not covers_names_of(one, address)
+    assert not covers_names_of(name_only, both)
+    assert not covers_names_of(name_only, address)
 
 
-def test_the_presented_identifiers_are_the_names_and_then_the_addresses() -> None:
+def test_presented_identifiers_are_names_followed_by_addresses() -> None:
     seen = certificate(GOOD.named("192.0.2.7", "www.example.com", "*.example.com"))
     assert presented_identifiers(seen) == ("www.example.com", "*.example.com", "192.0.2.7")
     assert wildcards(seen) == ("*.example.com",)
@@ -121,7 +121,7 @@ def test_the_presented_identifiers_are_the_names_and_then_the_addresses() -> Non
     "name",
     ["example", "www.EXAMPLE.com", "1.a", "a-b.example", "a" * 63 + ".example", "a." * 126 + "b"],
 )
-def test_a_name_in_preferred_syntax_is_a_dns_name_and_may_follow_a_wildcard(name: str) -> None:
+def test_name_in_preferred_syntax_is_valid_alone_and_after_a_wildcard(name: str) -> None:
     assert is_dns_name(name)
     assert is_presentable(name)
     assert is_presentable(f"*.{name}")
@@ -145,13 +145,13 @@ def test_a_name_in_preferred_syntax_is_a_dns_name_and_may_follow_a_wildcard(name
         "*.*.example.com",
     ],
 )
-def test_a_name_in_another_syntax_is_no_dns_name(name: str) -> None:
+def test_name_in_another_syntax_is_not_a_dns_name(name: str) -> None:
     assert not is_dns_name(name)
     assert not is_presentable(name)
 
 
 @pytest.mark.parametrize(
-    ("text", "is_one"),
+    ("text", "is_valid"),
     [
         ("root@example.com", True),
         ("first.last@example.com", True),
@@ -164,16 +164,16 @@ def test_a_name_in_another_syntax_is_no_dns_name(name: str) -> None:
         ("root@example_1.com", False),
     ],
 )
-def test_a_mailbox_is_one_local_part_and_one_host(text: str, is_one: bool) -> None:  # noqa: FBT001 - expected
-    assert is_mailbox(text) == is_one
+def test_mailbox_has_one_local_part_and_one_host(text: str, is_valid: bool) -> None:  # noqa: FBT001 - expected
+    assert is_mailbox(text) == is_valid
 
 
-def test_a_wildcard_below_a_public_suffix_is_too_wide() -> None:
+def test_wildcard_below_a_public_suffix_is_too_wide() -> None:
     seen = certificate(GOOD.named("*.co.uk", "*.example.com"))
     assert wildcard_faults(seen, ENDPOINT) == ("*.co.uk stands for every domain below a public suffix",)
 
 
-def test_a_wildcard_is_too_wide_for_a_service_that_is_no_website() -> None:
+def test_wildcard_is_too_wide_for_a_service_other_than_a_website() -> None:
     seen = certificate(GOOD.named("*.example.com", "www.example.net", "*.example.org"))
     assert wildcard_faults(seen, parse_endpoint("https://www.example.com")) == ()
     assert wildcard_faults(seen, parse_endpoint("tls://www.example.com:8443")) == ()
@@ -183,34 +183,34 @@ def test_a_wildcard_is_too_wide_for_a_service_that_is_no_website() -> None:
     assert wildcard_faults(certificate(GOOD), parse_endpoint("smtp://mx.example.com")) == ()
 
 
-def test_an_address_written_as_a_name_is_none() -> None:
+def test_address_as_dns_name_covers_nothing() -> None:
     san = x509.SubjectAlternativeName([x509.DNSName("192.0.2.7"), x509.DNSName("*.0.2.7")])
     assert not covers_name(certificate(replace(GOOD.named(), extra=(san,))), "192.0.2.7")
 
 
-def test_a_certificate_for_the_name_matches_it() -> None:
+def test_certificate_for_the_name_passes() -> None:
     assert passes(checks.test_name_matches, **facts(GOOD))
     assert passes(checks.test_name_matches, **facts(GOOD.named("192.0.2.7"), parse_endpoint("tls://192.0.2.7:8443")))
 
 
-def test_a_certificate_for_another_name_says_for_which() -> None:
+def test_finding_about_another_name_lists_the_names() -> None:
     found = finding(checks.test_name_matches, **facts(leaf("mail.example.com")))
     assert found.reason == "valid for mail.example.com, not for www.example.com"
     assert found.remedy == "reissue"
 
 
-def test_a_certificate_on_the_host_that_is_valid_for_the_name_wants_configuration() -> None:
+def test_remedy_is_configure_if_the_host_has_a_matching_certificate() -> None:
     seen = observed(served(), server=host(certificate_file(GOOD, path="/etc/tls/right.crt")))
     found = finding(checks.test_name_matches, **facts(leaf("mail.example.com")) | {"observation": seen})
     assert found.remedy == "configure"
     assert "/etc/tls/right.crt on the host is valid for it" in found.reason
 
 
-def test_without_a_san_the_missing_san_is_the_finding() -> None:
+def test_missing_san_makes_the_name_check_inconclusive() -> None:
     assert inconclusive(checks.test_name_matches, **facts(GOOD.named())).because == "cert.san-missing"
 
 
-def test_the_name_of_a_placeholder_is_not_a_finding_of_its_own() -> None:
+def test_placeholder_makes_the_name_check_inconclusive() -> None:
     seen = observed(served(), server=replace(host(), snakeoil=True))
     judgement = inconclusive(checks.test_name_matches, **facts(leaf("debian")) | {"observation": seen})
     assert judgement.because == "svc.certificate-missing"
@@ -230,7 +230,7 @@ def test_the_name_of_a_placeholder_is_not_a_finding_of_its_own() -> None:
         "1.example",
     ],
 )
-def test_a_fully_qualified_host_name_has_no_fault(name: str) -> None:
+def test_fully_qualified_host_name_passes(name: str) -> None:
     assert host_name_faults(name) == ()
     seen = observed(server=replace(host(), fqdn=name), endpoint=HOST)
     assert passes(checks.test_host_name_is_fully_qualified, observation=seen)
@@ -251,12 +251,12 @@ def test_a_fully_qualified_host_name_has_no_fault(name: str) -> None:
         ("", "''"),
     ],
 )
-def test_a_name_that_is_not_fully_qualified_says_why(name: str, why: str) -> None:
+def test_host_name_that_is_not_fully_qualified_is_found_with_reason(name: str, why: str) -> None:
     seen = observed(server=replace(host(), fqdn=name), endpoint=HOST)
     assert why in finding(checks.test_host_name_is_fully_qualified, observation=seen).reason
 
 
-def test_every_fault_of_a_host_name_is_told() -> None:
+def test_all_faults_of_a_host_name_are_reported() -> None:
     bad = "does not have 1 to 63 characters of a-z, 0-9 and hyphen"
     assert host_name_faults("192.0.2.7") == ("it is an address, not a name",)
     assert host_name_faults("Localhost") == ("it has no domain", "Localhost is reserved and names no host")
@@ -268,7 +268,7 @@ def test_every_fault_of_a_host_name_is_told() -> None:
     assert host_name_faults("a." * 126 + "bc") == ("it is longer than 253 characters",)
 
 
-def test_a_host_name_that_could_not_be_read_is_inconclusive() -> None:
+def test_unreadable_host_name_is_inconclusive() -> None:
     unread = replace(host(), fqdn=None, missing_rights=("hostname is not on the host",))
     seen = observed(server=unread, endpoint=HOST)
     assert (
@@ -276,6 +276,6 @@ def test_a_host_name_that_could_not_be_read_is_inconclusive() -> None:
     )
 
 
-def test_a_host_without_login_is_inconclusive_because_of_that() -> None:
+def test_host_name_check_is_inconclusive_without_a_login() -> None:
     judgement = inconclusive(checks.test_host_name_is_fully_qualified, observation=observed(endpoint=HOST))
     assert judgement.because == "svc.unreachable"

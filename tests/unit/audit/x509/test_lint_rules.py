@@ -1,4 +1,4 @@
-"""The rules of rule books: good, broken, and not yet in force."""
+"""Tests of the lint rules: certificates that keep each rule, break it, or are older than it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ CRL = x509.CRLDistributionPoints(
 
 
 def timestamps(*logs: int) -> x509.UnrecognizedExtension:
-    """Return the extension with one timestamp of each of these logs, as far as anybody looks into it."""
+    """Return the extension with one timestamp of each of these logs, with the parts that the rules read."""
     parts = [b"\0" + bytes([log]) * 32 + b"\0" * 14 for log in logs]
     listed = b"".join(len(part).to_bytes(2, "big") + part for part in parts)
     octets = len(listed).to_bytes(2, "big") + listed
@@ -52,7 +52,7 @@ SOUND = replace(GOOD, extra=(POLICY, PLACES, timestamps(1, 2)))
 
 
 def outline(draft: Draft = SOUND) -> RawCertificate:
-    """Return the outline of a draft."""
+    """Return the parsed fields of a draft."""
     return read_certificate(draft.der).raw
 
 
@@ -78,7 +78,7 @@ def usage(*, signs_certificates: bool = False, signs_crls: bool = False) -> x509
     )
 
 
-def test_an_outline_says_what_the_draft_does() -> None:
+def test_parsed_certificate_has_the_fields_of_its_draft() -> None:
     seen = outline(SOUND.named("www.example.com", "2001:db8::1"))
     assert seen.dns_names == ("www.example.com",)
     assert list(map(str, seen.addresses)) == ["2001:db8::1"]
@@ -92,17 +92,17 @@ def test_an_outline_says_what_the_draft_does() -> None:
     assert not seen.is_ca
 
 
-def test_a_sound_leaf_breaks_no_rule() -> None:
+def test_good_leaf_breaks_no_rule() -> None:
     assert broken(SOUND) == set()
 
 
-def test_no_rule_of_servers_binds_a_ca() -> None:
+def test_rules_for_leaves_do_not_apply_to_a_ca() -> None:
     assert is_of_ca(outline(INTERMEDIATE))
     assert not is_of_ca(outline())
     assert broken(INTERMEDIATE, as_leaf=False) == set()
 
 
-def test_a_root_need_not_name_its_issuers_key() -> None:
+def test_root_needs_no_authority_key_identifier() -> None:
     assert broken(ROOT.without_key_ids(), as_leaf=False) == set()
 
 
@@ -129,33 +129,33 @@ def test_a_root_need_not_name_its_issuers_key() -> None:
         (SOUND.named("www.example.com", "1.2.0.192.in-addr.arpa"), "reverse-zone"),
     ],
 )
-def test_one_thing_wrong_breaks_one_rule(draft: Draft, rule: str) -> None:
+def test_single_fault_breaks_one_rule(draft: Draft, rule: str) -> None:
     assert broken(draft) == {rule}
 
 
-def test_a_name_with_a_dot_at_its_end_is_neither_spelled_nor_public() -> None:
+def test_name_with_a_trailing_dot_breaks_the_rules_of_names() -> None:
     assert broken(SOUND.named("www.example.com", "www.example.com.")) == {"internal", "character"}
 
 
-def test_a_ca_that_serves_breaks_the_rule_of_its_constraints() -> None:
+def test_ca_certificate_as_leaf_breaks_the_ca_rule() -> None:
     assert "ca" in broken(replace(SOUND, is_ca=True))
 
 
 @pytest.mark.parametrize(
     "names", [("*.example.com",), ("xn--bcher-kva.example.com",), ("a_b.example.com",), ("8.8.8.8",)]
 )
-def test_wildcards_a_labels_and_public_addresses_are_public_names(names: tuple[str, ...]) -> None:
+def test_wildcard_a_label_underscore_and_public_address_are_accepted(names: tuple[str, ...]) -> None:
     draft = SOUND.named(*names)
     assert broken(replace(draft, subject=f"CN={names[0]}")) == set()
 
 
 @pytest.mark.parametrize("address", ["192.88.99.1", "224.0.0.1", "::", "2002::1", "fe80::1", "ff02::1", "2001:db8::1"])
-def test_an_address_of_a_special_purpose_is_reserved(address: str) -> None:
+def test_special_purpose_address_is_reserved(address: str) -> None:
     assert broken(SOUND.named("www.example.com", address)) == {"reserved-address"}
 
 
 @pytest.mark.parametrize("address", ["8.8.8.8", "192.0.1.1", "2600::1"])
-def test_any_other_address_is_public(address: str) -> None:
+def test_other_address_is_public(address: str) -> None:
     assert broken(SOUND.named("www.example.com", address)) == set()
 
 
@@ -171,15 +171,15 @@ def test_any_other_address_is_public(address: str) -> None:
         ("empty-sequence", lambda reading: _with(reading, ACCESS, b"\x30\x00")),
     ],
 )
-def test_what_the_library_would_not_write_is_judged_too(
+def test_certificate_that_the_library_cannot_create_is_linted(
     rule: str, change: Callable[[RawCertificate], RawCertificate]
 ) -> None:
-    judge = next(one.judge for one in profile.PROFILE_RULES if one.id == rule)
+    judge = next(lint_rule.judge for lint_rule in profile.PROFILE_RULES if lint_rule.id == rule)
     assert judge(outline()) is None
     assert judge(change(outline()))
 
 
-def test_the_parameters_of_pss_that_clients_know_are_admitted() -> None:
+def test_pss_parameters_that_clients_support_are_accepted() -> None:
     known = (
         "06092a864886f70d01010a3034a00f300d06096086480165030402010500"
         "a11c301a06092a864886f70d010108300d06096086480165030402010500a203020120"
@@ -200,14 +200,14 @@ def _with(reading: RawCertificate, oid: str, value: bytes) -> RawCertificate:
         (datetime.fromisoformat("2020-01-01T00:00Z"), 500 * DAY, False),
         (day(2019, 1, 31), day(2020, 5, 1) - day(2019, 1, 31), True),  # 15 months later there is no 31st
         (day(2019, 1, 31), day(2020, 5, 1) - day(2019, 1, 31) + timedelta(seconds=1), False),
-        (datetime.fromisoformat("2018-10-14T00:00Z"), 500 * DAY, True),  # nothing was asked yet
+        (datetime.fromisoformat("2018-10-14T00:00Z"), 500 * DAY, True),  # no rule was in force
     ],
 )
-def test_two_timestamps_are_enough_for_a_short_life(start: datetime, life: timedelta, *, is_enough: bool) -> None:
+def test_two_timestamps_are_enough_for_a_short_validity(start: datetime, life: timedelta, *, is_enough: bool) -> None:
     assert ({"logs", "logs-by-months"}.isdisjoint(broken(SOUND.starting(start).lasting(life)))) is is_enough
 
 
-def test_a_precertificate_has_no_timestamps_yet() -> None:
+def test_precertificate_needs_no_timestamps() -> None:
     reading = outline(replace(SOUND, extra=(POLICY, PLACES)))
     assert revocation_and_sct.too_few_by_days(reading)
     assert revocation_and_sct.too_few_by_days(_with(reading, POISON, b"\x05\x00")) is None
@@ -225,40 +225,40 @@ def test_a_precertificate_has_no_timestamps_yet() -> None:
         (day(2024, 3, 14), 90 * DAY, (), False),  # the rule was not in force
     ],
 )
-def test_what_lives_longer_than_a_week_can_be_revoked(
+def test_certificate_of_more_than_seven_days_needs_revocation_source(
     start: datetime, life: timedelta, extra: tuple[x509.ExtensionType, ...], *, lacks: bool
 ) -> None:
     draft = replace(GOOD, extra=extra).starting(start).lasting(life)
     assert ("revocation" in broken(draft)) is lacks
 
 
-def test_what_is_for_clients_too_is_found_from_its_date_on() -> None:
+def test_client_authentication_is_found_from_its_effective_date() -> None:
     both = SOUND.used_for(SERVER, CLIENT)
     assert "clients" not in broken(both.starting(day(2027, 3, 14)))
     assert "clients" in broken(both.starting(day(2027, 3, 15)))
     assert "clients" not in broken(SOUND.starting(day(2027, 3, 15)))
 
 
-def test_a_rule_binds_neither_before_its_date_nor_after_its_end() -> None:
+def test_rule_applies_from_its_date_until_its_end() -> None:
     rule = LintRule("a", "b.c", "BR", "1", day(2020, 1, 1), lambda reading: "broken", until=day(2021, 1, 1))  # noqa: ARG005
     violations = [bool(lint(GOOD.starting(start).der, (rule,)).violations)
                 for start in (day(2019, 12, 31), day(2020, 1, 1), day(2020, 12, 31), day(2021, 1, 1))]  # fmt: skip
     assert violations == [False, True, True, False]
 
 
-def test_a_breach_names_its_clause() -> None:
+def test_violation_names_its_clause() -> None:
     (violation,) = lint(SOUND.without_key_ids().der, ALL).violations
     assert str(violation) == "the authorityKeyIdentifier is missing (RFC 5280 4.2.1.1)"
 
 
-def test_one_unreadable_extension_hides_no_other() -> None:
+def test_unreadable_extension_hides_no_other_violation() -> None:
     bad_policies = x509.UnrecognizedExtension(x509.ObjectIdentifier("2.5.29.32"), b"\x02\x01\x01")
     seen = lint(replace(SOUND, extra=(bad_policies, PLACES, timestamps(1))).der, ALL)
     assert {violation.rule for violation in seen.violations} == {"logs"}
     assert any("2.5.29.32" in clause for clause in seen.unread)
 
 
-def test_bytes_that_are_no_certificate_break_no_rule_and_cannot_be_read() -> None:
+def test_garbage_is_unreadable_and_breaks_no_rule() -> None:
     for content in (b"", b"garbage", b"\x30\x00", b"\x30\x04\x30\x00\x30\x00"):
         seen = lint(content, ALL)
         assert not seen.violations
@@ -266,7 +266,7 @@ def test_bytes_that_are_no_certificate_break_no_rule_and_cannot_be_read() -> Non
         assert read_certificate(content).readable_fields() == {}
 
 
-def test_a_certificate_that_the_library_refuses_still_has_dates_and_key() -> None:
+def test_certificate_that_the_library_refuses_has_dates_and_key() -> None:
     whole = GOOD.der
     version = whole.replace(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x03", 1)
     facts = read_certificate(version)
@@ -277,7 +277,7 @@ def test_a_certificate_that_the_library_refuses_still_has_dates_and_key() -> Non
     assert not facts.has_readable("issuer")
 
 
-def test_an_extension_that_the_library_refuses_hides_no_other_fact() -> None:
+def test_extension_that_the_library_refuses_hides_no_other_fact() -> None:
     bad_policies = x509.UnrecognizedExtension(x509.ObjectIdentifier("2.5.29.32"), b"\x02\x01\x01")
     facts = read_certificate(replace(GOOD.named("www.example.com", "192.0.2.7"), extra=(bad_policies,)).der)
     assert [fault.place for fault in facts.faults] == ["extensions"]
@@ -289,16 +289,16 @@ def test_an_extension_that_the_library_refuses_hides_no_other_fact() -> None:
 @pytest.mark.parametrize(
     "names",
     [b"\x30\x07\x82\x01a\x87\x02\x7f\x00", b"\x30\x03\x82\x01\xe4", b"\x02\x01\x01"],
-    ids=["an address of two octets", "a letter beyond ASCII", "no list"],
+    ids=["an address of two octets", "a character beyond ASCII", "not a list"],
 )
-def test_names_of_which_one_cannot_be_read_are_all_in_doubt(names: bytes) -> None:
+def test_one_unreadable_name_makes_all_names_unreadable(names: bytes) -> None:
     san = x509.UnrecognizedExtension(x509.ObjectIdentifier("2.5.29.17"), names)
     facts = read_certificate(replace(GOOD.named(), extra=(san,)).der)
     assert not facts.has_readable("dns_names")
     assert facts.extended_key_usages == ("serverAuth",)
 
 
-def test_no_mutant_is_more_than_the_rules_can_bear() -> None:
+def test_mutated_certificate_is_linted_without_an_exception() -> None:
     chosen = random.Random(7)  # noqa: S311 - the same mutants each time
     for _ in range(MUTANTS):
         mutant = bytearray(chosen.choice((SOUND, INTERMEDIATE, leaf("a.b"), ca("CN=Of itself"))).der)

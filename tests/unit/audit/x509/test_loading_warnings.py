@@ -1,4 +1,4 @@
-"""Certificates of which the library warns are read without a warning, in any number of threads."""
+"""Tests of certificates about which the library warns: they are read without a warning, in any number of threads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Certificates are read from files in every form in which CAs publish them, and from PEM text."""
+"""Tests of reading certificates from PEM, DER and PKCS#7 files, as CAs publish them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.store.issuance import found_authority, to_pem
 
 AUTHORITY = found_authority(NOW)
 TWO = [AUTHORITY.intermediate.certificate, AUTHORITY.root.certificate]
-DERS = {one.public_bytes(Encoding.DER) for one in TWO}
+DERS = {certificate.public_bytes(Encoding.DER) for certificate in TWO}
 PEM = to_pem(*TWO).encode()
 SIGNED = serialize_certificates(TWO, Encoding.DER)
 BER = b"\x30\x80" + elements(SIGNED)[0].content + b"\0\0"  # of indefinite length
@@ -29,33 +29,33 @@ BEGIN, END = "-----BEGIN CERTIFICATE-----\n", "-----END CERTIFICATE-----\n"
     [PEM, SIGNED, SIGNED + b"\n", serialize_certificates(TWO, Encoding.PEM), b"# ours\n" + PEM, BER],
     ids=["PEM", "PKCS#7", "with a line break", "PKCS#7 in PEM", "PEM with a comment", "PKCS#7 in BER"],
 )
-def test_all_certificates_of_a_file_are_found(content: bytes) -> None:
+def test_each_certificate_of_a_file_is_found(content: bytes) -> None:
     assert set(certificates_of(content)) == DERS
 
 
-def test_a_file_of_one_certificate_is_that() -> None:
+def test_der_file_is_one_certificate() -> None:
     der = TWO[0].public_bytes(Encoding.DER)
     assert certificates_of(der) == (der,)
 
 
 @pytest.mark.parametrize("last", [b"\n", b"\r", b"\r\n"])
 @pytest.mark.parametrize("line_break", [b"", b"\n", b"\r\n"])
-def test_a_certificate_that_ends_as_a_line_does_is_whole(last: bytes, line_break: bytes) -> None:
+def test_certificate_that_ends_in_a_line_break_octet_is_complete(last: bytes, line_break: bytes) -> None:
     content = b"\x01" * 9 + last
     der = b"\x30" + bytes([len(content) + 2]) + b"\x04" + bytes([len(content)]) + content
     assert certificates_of(der + line_break) == (der,)
 
 
 @pytest.mark.parametrize("content", [b"", b"<html>", b"\x30", b"\x30\x84\xff\xff\xff\xff", SIGNED[:-1], b"-----BEGIN"])
-def test_what_is_no_certificate_is_nothing(content: bytes) -> None:
+def test_invalid_file_has_no_certificates(content: bytes) -> None:
     assert certificates_of(content) == ()
 
 
-def test_a_file_is_read_up_to_so_many() -> None:
+def test_file_is_read_up_to_the_maximum_of_certificates() -> None:
     assert len(certificates_of(to_pem(*TWO * 50).encode())) == MAX_CERTIFICATES
 
 
-def test_nothing_that_can_come_raises() -> None:
+def test_mutated_file_is_read_without_an_exception() -> None:
     chance = random.Random(1)  # noqa: S311 - the same mutants every time
     for _ in range(2000):
         mutant = bytearray(chance.choice([SIGNED, PEM]))

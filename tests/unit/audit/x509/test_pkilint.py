@@ -1,4 +1,4 @@
-"""The Baseline Requirements in full: an extra, which most machines do not have."""
+"""Tests of the optional check with pkilint, which covers the Baseline Requirements in full."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from tests.unit.audit.x509.test_lint_rules import SOUND
 
 
 class Severity(Enum):
-    """As the library has them, by name."""
+    """The severities of the library, by name."""
 
     FATAL, ERROR, WARNING = range(3)
 
 
 class Described(NamedTuple):
-    """What a finding is."""
+    """The kind of a finding."""
 
     code: str
     severity: Severity
@@ -43,17 +43,17 @@ LOST = Description(Described("a.fatal", Severity.FATAL))
 FACTS = {"certificate": certificate(GOOD), "chain": chain(GOOD), "observation": observed(served())}
 
 
-def test_only_errors_count_and_each_once() -> None:
+def test_warnings_are_ignored_and_each_error_is_reported_once() -> None:
     assert _errors([WARNED, BROKEN, BROKEN, LOST]) == ("an.error: why",)
     assert _errors([WARNED]) == ()
 
 
-def test_what_could_not_be_judged_is_no_pass() -> None:
+def test_fatal_finding_alone_is_an_exception() -> None:
     with pytest.raises(ValueError, match=r"a\.fatal"):
         _errors([WARNED, LOST])
 
 
-def test_without_the_extra_it_is_not_applicable_and_says_how_to_have_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_extra_is_not_applicable_and_names_the_install_command(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pkilint", None)
     monkeypatch.setattr(pkilint, "_loaded", pkilint._loaded.__wrapped__)  # without what it remembers
     ended = not_applicable(checks.test_baseline_requirements_in_full, policy=NAMED_WEBPKI, **FACTS)
@@ -62,21 +62,21 @@ def test_without_the_extra_it_is_not_applicable_and_says_how_to_have_it(monkeypa
         full_lint(SOUND.der)
 
 
-def test_with_it_every_error_is_named() -> None:
+def test_pkilint_errors_are_a_finding() -> None:
     found = finding(checks.test_baseline_requirements_in_full, policy=NAMED_WEBPKI, **FACTS)
     assert found.observed
 
 
-def test_bytes_that_it_cannot_read_are_an_error_of_the_value() -> None:
+def test_pkilint_raises_value_error_for_garbage() -> None:
     with pytest.raises(ValueError, match=r"."):
         full_lint(b"garbage")
 
 
-def test_certificate_that_it_cannot_read_is_inconclusive(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_certificate_that_pkilint_cannot_read_is_inconclusive(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lint_scope, "full_lint", lambda _: full_lint(b"garbage"))
     ended = inconclusive(checks.test_baseline_requirements_in_full, policy=NAMED_WEBPKI, **FACTS)
     assert ended.reason.startswith("pkilint cannot read the certificate: ")
 
 
-def test_a_private_pki_is_not_held_to_them() -> None:
+def test_pkilint_does_not_apply_to_a_private_pki() -> None:
     assert not PRIVATE.applies("cert.lint-br")
