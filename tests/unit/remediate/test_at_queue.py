@@ -1,4 +1,4 @@
-"""One job is queued, never a second one and none with a secret; if none can be queued, the line says why."""
+"""Tests of the queued continuation: at most one job, without secrets, and a message if none can be queued."""
 
 from __future__ import annotations
 
@@ -176,8 +176,8 @@ ROW = "new 9\tMon Nov 23 15:00:00 2026 a root\n"
 def test_panel_program_is_tried_first_with_its_documented_arguments() -> None:
     session = Scripted([CommandResult(0, ""), CommandResult(0, f"ended 0\n{ROW}")])
     assert queue_resume(session, AGAIN, allowed=True) == Queued(Job(9, "Mon Nov 23 15:00:00 2026", "a", "root"))
-    asked = session.ran[1].arguments
-    assert (asked[0], asked[1], asked[4:]) == (PROGRAM, AGAIN.action, ARGUMENTS)
+    arguments = session.ran[1].arguments
+    assert (arguments[0], arguments[1], arguments[4:]) == (PROGRAM, AGAIN.action, ARGUMENTS)
     assert ARGUMENTS == ("--check", "/bin/sh -c exit 1", "--delay", "60", "--max-retries", "1", "--skip-first")
 
 

@@ -1,4 +1,4 @@
-"""When a case is tried again."""
+"""Tests of the backoff: when a case is tried again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every cause is a member with an advice, and every word that code puts together is a member."""
+"""Tests of causes: each is a member with an advice, and each word that code composes is a member."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ BLOCKING: Final = sorted(
 
 
 @pytest.mark.parametrize("word", sorted(f"{family}.{value}" for family, values in COMPOSED.items() for value in values))
-def test_word_that_is_put_together_is_a_cause(word: str) -> None:
+def test_composed_word_is_a_cause(word: str) -> None:
     assert Cause(word).value == word
 
 
-def test_every_place_that_puts_a_cause_together_uses_a_known_family() -> None:
+def test_each_composed_cause_has_a_known_family() -> None:
     assert {family for _, family in composed()} == COMPOSED.keys()
 
 
@@ -46,7 +46,7 @@ def test_every_status_of_an_order_that_fails_has_a_cause() -> None:
 
 
 def composed() -> Iterator[tuple[str, str]]:
-    """Yield each place that puts a cause together: the name of its file, and the family."""
+    """Yield each place that composes a cause: the name of its file, and the family."""
     for file in sources("remediate"):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if (
@@ -59,7 +59,7 @@ def composed() -> Iterator[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("check", BLOCKING)
-def test_check_that_makes_a_case_wait_is_a_cause(check: str) -> None:
+def test_check_that_makes_a_case_wait_has_a_cause(check: str) -> None:
     assert cause_of_check(check).value == check
 
 

@@ -1,4 +1,4 @@
-"""What a person reads of a run: how each case ended, and where one is."""
+"""Tests of the lines that a run prints: the result of each case, and the progress of its steps."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ OTHER = replace(CASE, id="4d5e6f", host="mail-gateway", repair=Repair.HOST, name
 NEXT = datetime(2026, 11, 24, 3, 30, tzinfo=UTC)
 
 
-def test_the_beginnings_of_lines_stand_below_one_another() -> None:
+def test_result_lines_are_aligned() -> None:
     assert list(
         case_result_lines([CaseResult(CASE, "proven"), CaseResult(OTHER, "waiting", cause=Cause.RUN_CANARY, note="no")])
     ) == [
@@ -30,7 +30,7 @@ def test_the_beginnings_of_lines_stand_below_one_another() -> None:
     ]
 
 
-def test_a_failure_is_told_with_step_cause_and_next_try_and_its_hops_below() -> None:
+def test_failure_has_step_cause_next_try_and_indented_hops() -> None:
     note = "www.example.com at 192.0.2.1: missing: 404\n  http://www.example.com/x at 192.0.2.1: 404\nthe \x1b[2Jsecond"
     ending = CaseResult(CASE, "failed", "self-test", Cause.DCV_MISSING, note, next_at=NEXT)
     assert list(case_result_lines([ending])) == [
@@ -48,19 +48,19 @@ def test_step_of_a_service_is_named_by_its_kind() -> None:
     assert line.endswith("www.example.com: reload: proof.failed: another leaf")
 
 
-def test_of_what_is_proven_no_next_try_is_told() -> None:
+def test_repaired_case_has_no_next_try() -> None:
     assert list(case_result_lines([CaseResult(OTHER, "proven", next_at=NEXT)])) == [
         "repaired  host  mail-gateway  mail.example.com"
     ]
 
 
-def test_no_endings_are_no_lines() -> None:
+def test_no_results_give_no_lines() -> None:
     assert list(case_result_lines([])) == []
 
 
 @pytest.mark.parametrize(
-    ("note", "told"), [("", "key done"), ("CSR 12ab…\nand more", "key done (CSR 12ab…)"), ("\n", "key done")]
+    ("note", "text"), [("", "key done"), ("CSR 12ab…\nand more", "key done (CSR 12ab…)"), ("\n", "key done")]
 )
-def test_a_moment_is_one_line(note: str, told: str) -> None:
+def test_step_update_is_one_line(note: str, text: str) -> None:
     line = step_update_line(StepUpdate(CASE, Step("key"), "done", note))
-    assert line == f"web1 example.com, www.example.com: {told}"
+    assert line == f"web1 example.com, www.example.com: {text}"

@@ -1,4 +1,4 @@
-"""A journal of an older version becomes one of today, whole or not at all; one of a newer version is refused."""
+"""Tests of migrations: an older journal is migrated completely or not at all, and a newer one is refused."""
 
 from __future__ import annotations
 
@@ -58,22 +58,22 @@ def add(file: Path, statement: str, *values: object) -> None:
     connection.close()
 
 
-def test_causes_of_attempts_become_data_and_notes_keep_the_rest(journal: Journal) -> None:
+def test_causes_of_attempts_become_data_and_notes_keep_their_text(journal: Journal) -> None:
     refused, pending = journal.attempts.of_case(A)
     assert (refused.ended, refused.cause, refused.note) == ("failed", Cause.ISSUER_REFUSED, REFUSED)
     assert (pending.ended, pending.cause, pending.issuer) == ("pending", Cause.ISSUER_PENDING, "ca")
     assert pending.note.startswith("the order o-a at ca is pending-validation: the CA has not come")
-    assert [one.cause for one in journal.attempts.of_case(D)] == [Cause.DNS_TLSA, Cause.DNS_TLSA_SPREADING]
-    assert [(one.cause, one.note) for one in journal.attempts.of_case(C)] == [(None, "")]
+    assert [attempt.cause for attempt in journal.attempts.of_case(D)] == [Cause.DNS_TLSA, Cause.DNS_TLSA_SPREADING]
+    assert [(attempt.cause, attempt.note) for attempt in journal.attempts.of_case(C)] == [(None, "")]
     assert journal.attempts.of_case(B)[-1].next_at == SECOND_NIGHT + timedelta(hours=4)
 
 
-def test_an_attempt_whose_cause_cannot_be_read_keeps_its_text(file: Path) -> None:
+def test_attempt_with_an_unknown_cause_keeps_its_text(file: Path) -> None:
     for note in ("something went wrong", "no.such-cause: of a version between", "dcv.missing"):
         add(file, "INSERT INTO attempts (case_id, at, ended, step, note) VALUES (?, ?, 'failed', '', ?)", A,
             "2026-12-01T05:00:00Z", note)  # fmt: skip
     with open_journal(file.parent) as journal:
-        kept = [(one.cause, one.note) for one in journal.attempts.of_case(A)[2:]]
+        kept = [(attempt.cause, attempt.note) for attempt in journal.attempts.of_case(A)[2:]]
     assert kept == [
         (Cause.RUN_NOT_RECORDED, "something went wrong"),
         (Cause.RUN_NOT_RECORDED, "no.such-cause: of a version between"),
@@ -81,34 +81,34 @@ def test_an_attempt_whose_cause_cannot_be_read_keeps_its_text(file: Path) -> Non
     ]
 
 
-def test_what_notes_of_steps_began_with_becomes_data(journal: Journal) -> None:
-    collected = next(one for one in journal.events(C) if (one.step, one.state) == ("collect", "done"))
+def test_prefix_of_a_step_note_becomes_data(journal: Journal) -> None:
+    collected = next(event for event in journal.events(C) if (event.step, event.state) == ("collect", "done"))
     assert collected.detail == StepDetail(f"leaf {C_LEAF}", leaf_sha256=C_LEAF)
-    back = next(one for one in journal.events(C) if one.detail.back_to)
+    back = next(event for event in journal.events(C) if event.detail.back_to)
     assert back == Event("reload gateway-c", "intended", SECOND_NIGHT, StepDetail("back to version 0", back_to="0"))
-    seen = [one.detail.published_spki_sha256 for one in journal.events(D)]
+    seen = [event.detail.published_spki_sha256 for event in journal.events(D)]
     assert seen == [None, None, None, D_KEY]
-    assert [one.note for one in journal.events(A)][-1].count("\n") == 1
+    assert [event.note for event in journal.events(A)][-1].count("\n") == 1
 
 
 @pytest.mark.parametrize("step", ["collect", "renew"])
-def test_lines_below_the_first_become_who_came_for_the_file(file: Path, step: str) -> None:
-    visits = ('192.0.2.9 as "Sectigo \\new DCV", answered 200', "seen also: 203.0.113.7\tonce")
+def test_further_lines_of_a_step_note_become_request_lines(file: Path, step: str) -> None:
+    requests = ('192.0.2.9 as "Sectigo \\new DCV", answered 200', "seen also: 203.0.113.7\tonce")
     add(file, "INSERT INTO steps (case_id, round, step, state, at, note) VALUES (?, 2, ?, 'done', ?, ?)", A, step,
-        "2026-12-01T05:00:00Z", "\n".join((f"leaf {C_LEAF}; left behind: a file", *visits)))  # fmt: skip
+        "2026-12-01T05:00:00Z", "\n".join((f"leaf {C_LEAF}; left behind: a file", *requests)))  # fmt: skip
     with open_journal(file.parent) as journal:
         detail = journal.events(A)[-1].detail
-    assert (detail.text, detail.request_lines) == (f"leaf {C_LEAF}; left behind: a file", visits)
+    assert (detail.text, detail.request_lines) == (f"leaf {C_LEAF}; left behind: a file", requests)
     assert detail.leaf_sha256 == (C_LEAF if step == "collect" else None)
 
 
-def test_cases_orders_outcomes_and_numbers_stay_as_they_were(file: Path) -> None:
+def test_migration_keeps_cases_orders_outcomes_and_numbers(file: Path) -> None:
     tables = ("orders", "outcomes")
     before = {table: rows(file, f"SELECT rowid, * FROM {table}") for table in tables}  # noqa: S608 - the names above
     cases = rows(file, "SELECT rowid, id, round, begun_at, document FROM cases")
     numbers = rows(file, "SELECT seq FROM steps ORDER BY seq")
     with open_journal(file.parent) as journal:
-        assert [one.id for one in journal.unfinished()] == [D, A]
+        assert [case.id for case in journal.unfinished()] == [D, A]
         order = PlacedOrder(A, 1, "ca", "0" * 64, "pending-validation", FIRST_NIGHT, "o-a")
         assert journal.orders.of_case(A) == (order,)
         journal.record(A, Event("collect", "intended", SECOND_NIGHT))
@@ -118,7 +118,7 @@ def test_cases_orders_outcomes_and_numbers_stay_as_they_were(file: Path) -> None
     assert rows(file, "SELECT rowid, id, round, begun_at, document FROM cases") == renamed
 
 
-def test_names_that_a_case_drops_stay_known(file: Path) -> None:
+def test_migration_keeps_dropped_names(file: Path) -> None:
     [(text,)] = rows(file, "SELECT document FROM cases WHERE id = ?", A)
     why = 'a text with "left_out": in it'
     document = json.dumps(json.loads(text) | {"left_out": [{"name": "old.example", "why": why}]})
@@ -129,23 +129,23 @@ def test_names_that_a_case_drops_stay_known(file: Path) -> None:
     assert case.dropped_names == (DroppedName("old.example", why),)
 
 
-def test_what_recipients_know_stays_known(file: Path) -> None:
+def test_migration_keeps_the_states_of_sent_notifications(file: Path) -> None:
     digests = [json.loads(state) for (state,) in rows(file, "SELECT state FROM letters WHERE state LIKE '{%'")]
     with open_journal(file.parent) as journal:
         assert journal.outbox.notified_through() == 1
         assert len(journal.outbox.states()) == len(digests) == 2
-        assert [(one.number, one.message[:5]) for one in journal.outbox.queued()] == [(3, b"From:")]
-        [(recipients, told)] = last_notified(journal.outbox.states()).items()
+        assert [(queued.number, queued.message[:5]) for queued in journal.outbox.queued()] == [(3, b"From:")]
+        [(recipients, notified)] = last_notified(journal.outbox.states()).items()
     assert recipients == ("admin@example.com",)
-    assert {one.host for one in told.sections} == {"a", "b", "d"}
-    [entry] = next(one.items for one in told.sections if one.host == "a")
+    assert {section.host for section in notified.sections} == {"a", "b", "d"}
+    [entry] = next(section.items for section in notified.sections if section.host == "a")
     assert (entry.services, entry.causes) == (("gateway-a",), (Cause.ISSUER_PENDING,))
     assert entry.findings == (FindingKey("a/https://a.example:443+127.0.0.1", "cert.expired"),)
-    assert state_digest(told.sections) == digest_of_then(digests[-1])
+    assert state_digest(notified.sections) == digest_of_version_1(digests[-1])
 
 
-def digest_of_then(state: dict[str, Any]) -> str:
-    """Return what version 1 compared: the digest in the header of its notification is made of the same."""
+def digest_of_version_1(state: dict[str, Any]) -> str:
+    """Return the digest that version 1 compared and wrote into the header of its notification."""
     import hashlib  # noqa: PLC0415 - for this one comparison
 
     wrong = {
@@ -167,12 +167,12 @@ def test_several_services_and_causes_in_a_text_become_lists(file: Path) -> None:
     add(file, "UPDATE letters SET state = 'of a version before' WHERE id = 1")
     with open_journal(file.parent) as journal:
         first, latest = journal.outbox.states()
-        [told] = last_notified([latest]).values()
+        [notified] = last_notified([latest]).values()
     assert first == "of a version before"
-    [several], [none], *_ = (one.items for one in told.sections)
+    [several], [empty], *_ = (section.items for section in notified.sections)
     assert several.services == ("dovecot", '"quoted"')
     assert several.causes == (Cause.DNS_UNRESOLVABLE, Cause.RUN_NOT_RECORDED, Cause.SVC_UNREACHABLE)
-    assert (none.services, none.causes) == ((), ())
+    assert (empty.services, empty.causes) == ((), ())
 
 
 def test_notifications_of_version_2_keep_their_states(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -189,11 +189,13 @@ def test_notifications_of_version_2_keep_their_states(file: Path, monkeypatch: p
     with open_journal(file.parent) as journal:
         *earlier, latest = journal.outbox.states()
         [notified] = last_notified([latest]).values()
-        assert [one.number for one in journal.outbox.queued()] == [3]
+        assert [queued.number for queued in journal.outbox.queued()] == [3]
     assert rows(file, "SELECT id, message, queued_at, sent_at, progress FROM notifications") == before
     (section,) = notified.sections
-    assert [(one.reason, one.below_threshold, one.severity) for one in section.items] == [(reason, True, Severity.LOW)]
-    assert all(last_notified([one]) for one in earlier)
+    assert [(entry.reason, entry.below_threshold, entry.severity) for entry in section.items] == [
+        (reason, True, Severity.LOW)
+    ]
+    assert all(last_notified([state]) for state in earlier)
 
 
 def test_notifications_of_earlier_versions_are_emails(file: Path) -> None:
@@ -216,7 +218,7 @@ def shape(file: Path) -> object:
     return columns, keys, unique, others, rows(file, "PRAGMA user_version")
 
 
-def test_a_migrated_journal_has_the_tables_of_a_new_one(file: Path, tmp_path: Path) -> None:
+def test_migrated_journal_has_the_schema_of_a_new_one(file: Path, tmp_path: Path) -> None:
     open_journal(file.parent).__exit__(None, None, None)
     open_journal(tmp_path / "new").__exit__(None, None, None)
     assert shape(file) == shape(tmp_path / "new" / JOURNAL_FILE)
@@ -225,12 +227,12 @@ def test_a_migrated_journal_has_the_tables_of_a_new_one(file: Path, tmp_path: Pa
 
 def test_migrations_are_numbered_without_a_gap() -> None:
     folder = Path(migrations.__file__).parent / "migrations"
-    numbers = sorted(int(one.name.partition("_")[0]) for one in folder.glob("*.sql"))
+    numbers = sorted(int(script.name.partition("_")[0]) for script in folder.glob("*.sql"))
     assert numbers == list(range(2, migrations.SCHEMA + 1))
-    assert all(re.fullmatch(r"\d{4}_[a-z_]+\.sql", one.name) for one in folder.iterdir())
+    assert all(re.fullmatch(r"\d{4}_[a-z_]+\.sql", script.name) for script in folder.iterdir())
 
 
-def test_a_migration_that_fails_leaves_the_journal_as_it_was(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_migration_does_not_change_the_journal(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = dumped(file)
     whole = migrations._statements
 
@@ -256,7 +258,7 @@ def dumped(file: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("existing", [True, False])
-def test_a_newer_journal_is_refused_in_a_sentence_with_file_and_versions(file: Path, *, existing: bool) -> None:
+def test_newer_journal_is_refused_with_file_and_versions(file: Path, *, existing: bool) -> None:
     add(file, "PRAGMA user_version = 7")
     before = file.read_bytes()
     with pytest.raises(UnusableState) as raised:
@@ -272,7 +274,7 @@ def test_reading_an_older_journal_does_not_change_it(file: Path) -> None:
     before = file.read_bytes()
     with open_journal(file.parent, existing=True) as journal:
         assert journal.attempts.of_case(A)[-1].cause is Cause.ISSUER_PENDING
-        assert [one.id for one in journal.unfinished()] == [D, A]
+        assert [case.id for case in journal.unfinished()] == [D, A]
     with journal_snapshot(file.parent) as journal:
         assert journal.events(C)[-2].detail.back_to == "0"
     require_usable_journal(file.parent)
@@ -280,19 +282,19 @@ def test_reading_an_older_journal_does_not_change_it(file: Path) -> None:
     assert rows(file, "PRAGMA user_version") == [(1,)]
 
 
-def test_status_reads_an_older_journal_and_leaves_it(
+def test_status_reads_an_older_journal_without_changing_it(
     file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
     before = file.read_bytes()
     assert main(["status", "--state", str(file.parent)]) == 0
-    said = capsys.readouterr().out
-    assert re.search(rf"^{A} +reissue +a +collect +uncertain", said, re.MULTILINE)
-    assert "notifications to send: 1" in said
+    printed = capsys.readouterr().out
+    assert re.search(rf"^{A} +reissue +a +collect +uncertain", printed, re.MULTILINE)
+    assert "notifications to send: 1" in printed
     assert file.read_bytes() == before
 
 
-def test_a_journal_is_read_while_a_run_has_written_what_is_not_merged_yet(file: Path) -> None:
+def test_journal_is_readable_while_a_run_writes(file: Path) -> None:
     with open_journal(file.parent) as writing, open_journal(file.parent, existing=True) as reading:
         writing.record(A, Event("collect", "intended", SECOND_NIGHT))
         assert reading.events(A)[-1].state == "intended"

@@ -1,4 +1,4 @@
-"""What the configuration says becomes the bounds and the pace of a run."""
+"""Tests of run options: limits, timeouts and issuer come from the configuration and the command line."""
 
 from __future__ import annotations
 
@@ -30,31 +30,35 @@ exclude_names = ["*.legacy.example.com"]
 
 
 def options(folder: Path, text: str, issuer: str | None = None) -> RunOptions:
-    """Return the assignment of a run with this configuration."""
+    """Return the options of a run with this configuration."""
     (folder / "sslaudit.toml").write_text(text)
     return RunOptions(read_configuration(folder, None), folder, TrustAnchors({}), "a test", issuer=issuer)
 
 
-def test_how_far_a_run_may_go_stands_in_the_configuration(tmp_path: Path) -> None:
-    told = options(tmp_path, WRITTEN)
-    assert told.run_limits == RunLimits(
+def test_limits_and_timeouts_come_from_the_configuration(tmp_path: Path) -> None:
+    configured = options(tmp_path, WRITTEN)
+    assert configured.run_limits == RunLimits(
         max_cases=7,
         foreign="run-owner",
         excluded_hosts=("ssh://root@old*",),
         excluded_names=("*.legacy.example.com",),
         can_order=True,
     )
-    assert told.run_limits.max_age == timedelta(minutes=30)
-    assert (told.concurrency.max_failures, told.timeouts.proof_s, told.timeouts.issuance_s) == (1, 200.0, 30.0)
+    assert configured.run_limits.max_age == timedelta(minutes=30)
+    assert (configured.concurrency.max_failures, configured.timeouts.proof_s, configured.timeouts.issuance_s) == (
+        1,
+        200.0,
+        30.0,
+    )
 
 
 @pytest.mark.parametrize("proof_s", [1, 60, 200, 1000])
-def test_a_switch_waits_for_its_confirmation_far_longer_than_a_proof_takes(tmp_path: Path, proof_s: int) -> None:
+def test_confirmation_timeout_is_much_longer_than_verification_timeout(tmp_path: Path, proof_s: int) -> None:
     timeouts = options(tmp_path, f"[remediate]\nverify_timeout_s = {proof_s}").timeouts
     assert timeouts.confirmation_s >= max(300, 3 * proof_s)
 
 
-def test_nothing_is_ordered_where_no_issuer_is_chosen_and_the_command_line_wins(tmp_path: Path) -> None:
+def test_issuer_of_the_command_line_overrides_the_configuration(tmp_path: Path) -> None:
     assert not options(tmp_path, "").run_limits.can_order
     assert options(tmp_path, "", issuer="other").issuer_name == "other"
     assert options(tmp_path, WRITTEN, issuer="other").issuer_name == "other"

@@ -1,4 +1,4 @@
-"""A run gives the secrets of its configuration to everything that keeps or prints what other parties say."""
+"""Tests of the secrets of a configuration: a run hides them in everything that it stores or prints."""
 
 from __future__ import annotations
 
@@ -67,17 +67,17 @@ def options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunOptions:
     return RunOptions(read_configuration(tmp_path, None), tmp_path / "state", TrustAnchors({}), "a test")
 
 
-def test_every_secret_of_the_configuration_is_known(options: RunOptions) -> None:
+def test_each_secret_of_the_configuration_is_read(options: RunOptions) -> None:
     assert set(known_secrets(options.configuration).values) == set(ALL)
 
 
 @pytest.mark.parametrize("secret", ALL)
 def test_journal_holds_no_secret_of_the_configuration(options: RunOptions, secret: str) -> None:
-    case, said = a_case(), "; ".join(encodings(secret).values())
+    case, repeated = a_case(), "; ".join(encodings(secret).values())
     with repair_run(options) as run:
         run.journal.begin(case, NOW)
-        run.journal.record(case.id, Event("preconditions", "intended", NOW, StepDetail(f"the Store said {said}")))
-        run.journal.attempts.add(case.id, Attempt(NOW, "failed", note=f"the Store said {said}"))
+        run.journal.record(case.id, Event("preconditions", "intended", NOW, StepDetail(f"the Store said {repeated}")))
+        run.journal.attempts.add(case.id, Attempt(NOW, "failed", note=f"the Store said {repeated}"))
         run.journal.end(case.id, CaseOutcome("failed", NOW, note=f"{'x' * 3995}{secret}"))
         assert run.journal.events(case.id)[0].note.startswith("the Store said [secret]; ")
         with pytest.raises(ValueError, match="not stored in the journal, because it holds a secret of the config"):
@@ -111,8 +111,8 @@ def test_older_journal_is_migrated_under_the_lock_alone(options: RunOptions) -> 
     assert version() == SCHEMA
 
 
-def test_nothing_that_is_printed_holds_a_secret(options: RunOptions, monkeypatch: pytest.MonkeyPatch) -> None:
-    said = list[str]()
+def test_printed_text_has_no_secret(options: RunOptions, monkeypatch: pytest.MonkeyPatch) -> None:
+    printed = list[str]()
     case = a_case()
 
     def repair(*_: object) -> tuple[CaseResult, ...]:
@@ -120,15 +120,15 @@ def test_nothing_that_is_printed_holds_a_secret(options: RunOptions, monkeypatch
 
     monkeypatch.setattr(remediate.run, "repair", repair)
     monkeypatch.setattr(remediate.run, "rollback", lambda *_: repair()[0])
-    log: Callable[[str], None] = said.append
+    log: Callable[[str], None] = printed.append
     watched = RunOptions(options.configuration, options.state, options.anchors, "a test", log=log,
-                         on_step=lambda _case, _step, _state, note: said.append(note))  # fmt: skip
+                         on_step=lambda _case, _step, _state, note: printed.append(note))  # fmt: skip
     with repair_run(watched) as run:
         endings = (*run.repair(Plan((), (), ()), ()), run.roll_back(case.id, ()))
         run.options.log(f"the Store said {SLASHED}")
         run.options.on_step(case, case.steps[0], "failed", f"the Store said {SLASHED}")
     assert [ending.note for ending in endings] == ["the Store said [secret]"] * 2
-    assert said == ["the Store said [secret]"] * 2
+    assert printed == ["the Store said [secret]"] * 2
 
 
 def test_continuation_is_given_the_secrets(options: RunOptions) -> None:

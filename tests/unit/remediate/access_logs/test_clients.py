@@ -1,4 +1,4 @@
-"""What is told of visits: the CA or nobody, the panel, this audit and others, and which addresses are listed."""
+"""Tests of the lines about requests in access logs: by the CA, the panel, this audit and other clients."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ SECTIGO = LoggedRequest("199.66.201.132", AT, 200, "SECTIGO DCV")
 OURS = LoggedRequest("198.51.100.1", AT, 200, "sslaudit (self-test) SECTIGO DCV")
 
 
-def told(*visits: LoggedRequest, is_ordered: bool = True) -> tuple[str, ...]:
-    return client_lines(LogScan(visits, logs=(LOG,)), is_ordered=is_ordered)
+def lines_of(*requests: LoggedRequest, is_ordered: bool = True) -> tuple[str, ...]:
+    return client_lines(LogScan(requests, logs=(LOG,)), is_ordered=is_ordered)
 
 
 @pytest.mark.parametrize(
-    ("agent", "whose"),
+    ("agent", "client"),
     [
         ("SECTIGO DCV", "ca"),
         ("Sectigo DCV", "ca"),
@@ -35,13 +35,13 @@ def told(*visits: LoggedRequest, is_ordered: bool = True) -> tuple[str, ...]:
         ("", "other"),
     ],
 )
-def test_who_came_is_told_by_the_user_agent_in_any_case(agent: str, whose: str) -> None:
-    assert classify_client(LoggedRequest("192.0.2.1", AT, 200, agent)) == whose
+def test_client_is_classified_by_its_user_agent_in_any_case(agent: str, client: str) -> None:
+    assert classify_client(LoggedRequest("192.0.2.1", AT, 200, agent)) == client
 
 
-def test_address_time_agent_and_status_of_each_visitor_are_told() -> None:
+def test_line_has_address_time_user_agent_and_status() -> None:
     panel = LoggedRequest("192.0.2.1", AT, 200, "Cpanel-HTTP-Client/1.0")
-    assert told(panel, OURS, SECTIGO) == (
+    assert lines_of(panel, OURS, SECTIGO) == (
         "fetched by the CA: 199.66.201.132 at 2026-11-23 10:03:04 UTC, SECTIGO DCV, 200",
         "fetched by the panel's own client: 192.0.2.1 at 2026-11-23 10:03:04 UTC, Cpanel-HTTP-Client/1.0, 200",
         "fetched by this audit: 198.51.100.1 at 2026-11-23 10:03:04 UTC, sslaudit (self-test) SECTIGO DCV, 200",
@@ -49,9 +49,9 @@ def test_address_time_agent_and_status_of_each_visitor_are_told() -> None:
     )
 
 
-def test_several_addresses_are_counted_and_each_is_told_once() -> None:
+def test_several_addresses_are_counted_and_listed_once() -> None:
     others = [LoggedRequest(f"203.0.113.{number}", AT, 200, "Sectigo DCV") for number in range(5)]
-    first, listed, unlisted = told(SECTIGO, SECTIGO, *others)
+    first, listed, unlisted = lines_of(SECTIGO, SECTIGO, *others)
     assert first.startswith(
         "fetched by 6 addresses of the CA: 199.66.201.132 at 2026-11-23 10:03:04 UTC, SECTIGO DCV, 200, 2 times; 203.0"
     )
@@ -61,23 +61,23 @@ def test_several_addresses_are_counted_and_each_is_told_once() -> None:
     assert unlisted.endswith(f"; {CURRENT_PRACTICE}")
 
 
-def test_a_ca_that_was_not_served_and_one_that_did_not_come_are_told_apart() -> None:
+def test_denied_request_differs_from_no_request_of_the_ca() -> None:
     denied = LoggedRequest("203.0.113.7", AT, 403, "Sectigo DCV")
-    assert told(denied)[0].startswith("requested, but not served, by the CA: 203.0.113.7 at ")
-    assert told() == (f"no request by the CA for the file in {LOG}",)
-    assert told(OURS)[0] == f"no request by the CA for the file in {LOG}"
+    assert lines_of(denied)[0].startswith("requested, but not served, by the CA: 203.0.113.7 at ")
+    assert lines_of() == (f"no request by the CA for the file in {LOG}",)
+    assert lines_of(OURS)[0] == f"no request by the CA for the file in {LOG}"
     assert client_lines(LogScan(logs=(LOG, f"{LOG}.1", f"{LOG}.2.gz"))) == (
         f"no request by the CA for the file in {LOG} and 2 more",
     )
 
 
-def test_before_an_order_what_counts_is_whether_anything_got_through() -> None:
-    assert told(is_ordered=False) == (f"no request for the file in {LOG}",)
-    (only,) = told(OURS, is_ordered=False)
+def test_lines_before_an_order_are_about_any_client() -> None:
+    assert lines_of(is_ordered=False) == (f"no request for the file in {LOG}",)
+    (only,) = lines_of(OURS, is_ordered=False)
     assert only.startswith("fetched by this audit: 198.51.100.1")
 
 
-def test_what_could_not_be_read_is_told_and_where_nothing_was_nothing_is_said_of_the_ca() -> None:
+def test_unread_logs_are_reported() -> None:
     noted = LogScan(
         (SECTIGO,), 3, (LOG,), (f"{LOG}.1 may not be read by www", "it goes to syslog:user, which is no file")
     )
@@ -89,6 +89,6 @@ def test_what_could_not_be_read_is_told_and_where_nothing_was_nothing_is_said_of
     assert client_lines(LogScan()) == ()
 
 
-def test_what_is_not_known_of_a_visit_is_said() -> None:
+def test_unknown_parts_of_a_request_are_named() -> None:
     assert str(LoggedRequest("192.0.2.1")) == "192.0.2.1 at an unknown time, no user agent, no status"
     assert str(LoggedRequest("192.0.2.1", AT, 200, "x", "127.0.0.1")).startswith("192.0.2.1 through 127.0.0.1 at 2026-")

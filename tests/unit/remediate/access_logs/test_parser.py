@@ -1,4 +1,4 @@
-"""One line of an access log, in many formats: who asked for the file, when, with what, and what came of it."""
+"""Tests of the parser of access logs: address, time, client and status of a request, in many formats."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ SEED = (
 )
 
 
-@pytest.mark.parametrize(("line", "file", "visit"), SEED, ids=["panel", "sectigo"])
-def test_the_panels_own_two_samples_are_read(line: str, file: str, visit: LoggedRequest) -> None:
-    assert parse_line(line, paths_ending_in(file)) == visit
+@pytest.mark.parametrize(("line", "file", "logged"), SEED, ids=["panel", "sectigo"])
+def test_samples_of_the_panel_documentation_are_parsed(line: str, file: str, logged: LoggedRequest) -> None:
+    assert parse_line(line, paths_ending_in(file)) == logged
 
 
 GET = f'"GET {PATH} HTTP/1.1"'
@@ -46,8 +46,8 @@ SAME = {
     "combined": f'199.66.201.132 - - [{TIME}] {GET} 200 97 "-" "SECTIGO DCV"',
     "a virtual host in front": f'www.a.test:80 199.66.201.132 - - [{TIME}] {GET} 200 97 "-" "SECTIGO DCV"',
     "an address as the virtual host": f'192.0.2.7:80 199.66.201.132 - - [{TIME}] {GET} 200 97 "-" "SECTIGO DCV"',
-    "with what a proxy said": f'199.66.201.132 - - [{TIME}] {GET} 200 97 "-" "SECTIGO DCV" "192.0.2.9"',
-    "nothing said of a proxy": f'199.66.201.132 - - [{TIME}] {GET} 200 97 "-" "SECTIGO DCV" "-" rt=0.001',
+    "with the field of a proxy": f'199.66.201.132 - - [{TIME}] {GET} 200 97 "-" "SECTIGO DCV" "192.0.2.9"',
+    "without the field of a proxy": f'199.66.201.132 - - [{TIME}] {GET} 200 97 "-" "SECTIGO DCV" "-" rt=0.001',
     "a user that logged in": f'199.66.201.132 - jane [{TIME}] {GET} 200 97 "https://a.test/" "SECTIGO DCV"',
     "no referer": f'199.66.201.132 - - [{TIME}] {GET} 200 97 "SECTIGO DCV"',
     "a port": f'199.66.201.132:51234 - - [{TIME}] {GET} 200 97 "-" "SECTIGO DCV"',
@@ -92,11 +92,11 @@ SAME = {
 
 
 @pytest.mark.parametrize("line", SAME.values(), ids=SAME)
-def test_whatever_the_format_the_visit_is_the_same(line: str) -> None:
+def test_request_is_the_same_in_each_format(line: str) -> None:
     assert parse_line(line, paths_ending_in(FILE)) == CA
 
 
-def test_without_an_agent_or_a_status_the_rest_is_read() -> None:
+def test_line_without_user_agent_or_status_is_parsed() -> None:
     assert parse_line(f"199.66.201.132 - - [{TIME}] {GET} 200 97", paths_ending_in(FILE)) == LoggedRequest(
         CA.address, AT, 200
     )
@@ -116,26 +116,26 @@ def test_without_an_agent_or_a_status_the_rest_is_read() -> None:
         ("crawl.CA.example", "crawl.ca.example"),
     ],
 )
-def test_addresses_of_ipv6_and_names_that_were_looked_up_are_read(text: str, address: str) -> None:
-    visit = parse_line(f'{text} - - [{TIME}] {GET} 200 97 "-" "SECTIGO DCV"', paths_ending_in(FILE))
-    assert visit == LoggedRequest(address, AT, 200, "SECTIGO DCV")
+def test_ipv6_addresses_and_host_names_of_clients_are_parsed(text: str, address: str) -> None:
+    logged = parse_line(f'{text} - - [{TIME}] {GET} 200 97 "-" "SECTIGO DCV"', paths_ending_in(FILE))
+    assert logged == LoggedRequest(address, AT, 200, "SECTIGO DCV")
 
 
-def test_a_name_of_a_visitor_that_is_no_name_is_unreadable() -> None:
+def test_invalid_host_name_of_a_client_is_not_parsed() -> None:
     with pytest.raises(UnparsedLine):
         parse_line(f"a.{'9' * 300} - - [{TIME}] {GET} 200 97", paths_ending_in(FILE))
 
 
-def test_a_time_without_a_zone_is_of_the_hosts_and_one_that_is_none_is_not_known() -> None:
+def test_time_without_a_zone_has_that_of_the_host() -> None:
     zone = timezone(timedelta(hours=-5))
     line = f'2026-11-23 05:03:04 199.66.201.132 {GET} 200 97 "-" "SECTIGO DCV"'
     assert parse_line(line, paths_ending_in(FILE), zone) == CA
     for written in ("31/Feb/2026:10:03:04 +0000", "23/Nov/0000:10:03:04 +0000", "23/Nix/2026:10:03:04 +0000", "soon"):
-        visit = parse_line(f"199.66.201.132 - - [{written}] {GET} 200 97", paths_ending_in(FILE))
-        assert visit == LoggedRequest(CA.address, None, 200), written
+        logged = parse_line(f"199.66.201.132 - - [{written}] {GET} 200 97", paths_ending_in(FILE))
+        assert logged == LoggedRequest(CA.address, None, 200), written
 
 
-def test_a_proxy_on_the_hosts_own_network_is_believed_and_no_other() -> None:
+def test_forwarded_address_is_used_from_a_private_proxy_only() -> None:
     near = parse_line(
         f'127.0.0.1 - - [{TIME}] {GET} 200 97 "-" "SECTIGO DCV" "199.66.201.132, 10.0.0.1"', paths_ending_in(FILE)
     )
@@ -154,7 +154,7 @@ def test_a_proxy_on_the_hosts_own_network_is_believed_and_no_other() -> None:
         json.dumps({"remote_addr": "8.8.8.8", "request": "GET /x HTTP/1.1", "http_referer": f"http://a.test{PATH}"}),
     ],
 )
-def test_a_line_that_names_the_file_and_asks_for_something_else_is_no_visit(line: str) -> None:
+def test_request_for_another_path_is_ignored(line: str) -> None:
     assert parse_line(line, paths_ending_in(FILE)) is None
 
 
@@ -171,18 +171,18 @@ def test_a_line_that_names_the_file_and_asks_for_something_else_is_no_visit(line
         "",
     ],
 )
-def test_a_line_that_is_no_request_is_unreadable(line: str) -> None:
+def test_line_that_is_not_a_request_is_not_parsed(line: str) -> None:
     with pytest.raises(UnparsedLine):
         parse_line(line, paths_ending_in(FILE))
 
 
-def test_what_a_visitor_says_of_itself_is_shortened_and_moves_no_cursor() -> None:
+def test_user_agent_is_shortened_and_printable() -> None:
     hostile = 'x\\" 200 53 \\"-\\" \\"SECTIGO DCV \x1b[2J\u202e\r' + "A" * 300
-    visit = parse_line(f'8.8.8.8 - - [{TIME}] {GET} 403 97 "-" "{hostile}"', paths_ending_in(FILE))
-    assert visit is not None
-    assert (visit.address, visit.status, len(visit.agent)) == ("8.8.8.8", 403, 80)
-    assert visit.agent.isprintable()
-    assert visit.agent.startswith('x" 200 53 "-" "SECTIGO DCV')
+    logged = parse_line(f'8.8.8.8 - - [{TIME}] {GET} 403 97 "-" "{hostile}"', paths_ending_in(FILE))
+    assert logged is not None
+    assert (logged.address, logged.status, len(logged.agent)) == ("8.8.8.8", 403, 80)
+    assert logged.agent.isprintable()
+    assert logged.agent.startswith('x" 200 53 "-" "SECTIGO DCV')
 
 
 def refuse(line: str) -> None:
@@ -192,17 +192,17 @@ def refuse(line: str) -> None:
 
 @pytest.mark.parametrize("piece", ['" ', "[", '\\"', "a=", "d", "\t:", "1795428184 ", "GET /", "/.well-known/"])
 @pytest.mark.parametrize("begins", ["", 'time="x ', "1.2.3.4 - - ["])
-def test_a_line_made_to_take_long_does_not(begins: str, piece: str) -> None:
+def test_hostile_line_is_parsed_quickly(begins: str, piece: str) -> None:
     assert least_cpu_s(lambda: refuse(f"{begins}{piece * 4000}"[:4000] + FILE), bound_s=0.2) < 0.2
 
 
 @pytest.mark.parametrize("blank", [" ", "\t"])
-def test_nor_does_one_that_ends_in_blanks(blank: str) -> None:
+def test_line_that_ends_in_many_blanks_is_parsed_quickly(blank: str) -> None:
     assert least_cpu_s(lambda: refuse(f"{FILE}{blank * 4000}"), bound_s=0.2) < 0.2
 
 
 @pytest.mark.parametrize(
-    ("path", "is_proof"),
+    ("path", "is_challenge"),
     [
         (PATH, True),
         ("/.well-known/acme-challenge/x-Y_z?a=/b", True),
@@ -214,6 +214,6 @@ def test_nor_does_one_that_ends_in_blanks(blank: str) -> None:
         ("/robots.txt", False),
     ],
 )
-def test_of_any_proof_the_path_is_known(path: str, *, is_proof: bool) -> None:
-    visit = parse_line(f'199.66.201.132 - - [{TIME}] "GET {path} HTTP/1.1" 200 97 "-" "SECTIGO DCV"', ANY_CHALLENGE)
-    assert visit == (CA if is_proof else None)
+def test_path_of_each_kind_of_challenge_is_recognized(path: str, *, is_challenge: bool) -> None:
+    logged = parse_line(f'199.66.201.132 - - [{TIME}] "GET {path} HTTP/1.1" 200 97 "-" "SECTIGO DCV"', ANY_CHALLENGE)
+    assert logged == (CA if is_challenge else None)

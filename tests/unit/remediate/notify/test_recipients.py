@@ -65,7 +65,7 @@ def test_invalid_addresses_are_reported_and_the_others_get_mail(runs: NightlyRun
     assert (message["To"], message["From"]) == (f"{ADMIN}, two@example.com", "sslaudit@ctl.example.com")
 
 
-def test_without_a_channel_nothing_is_sent_or_queued(runs: NightlyRuns) -> None:
+def test_nothing_is_sent_or_queued_without_a_channel(runs: NightlyRuns) -> None:
     runs.settings = None
     assert runs.notify(*expired()) == ("no notification sent: neither [mail] nor [notify.NAME] is configured",)
     assert runs.notify(*renewed()) == ()

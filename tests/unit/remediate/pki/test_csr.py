@@ -1,4 +1,4 @@
-"""A certification request as facts, and everything that is none."""
+"""Tests of certificate signing requests: what is read from them, and which texts are refused."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from remediate.pki.csr import BadCsr, read_csr
 from tests.support.store.order_requests import NAME, csr, csr_pem, request
 
 
-def test_a_request_tells_its_digest_and_names() -> None:
+def test_csr_has_digest_and_names() -> None:
     pem = csr_pem("WWW.shop.example", "shop.example")
     made = read_csr(pem)
     der = x509.load_pem_x509_csr(pem.encode()).public_bytes(Encoding.DER)
@@ -23,11 +23,11 @@ def test_a_request_tells_its_digest_and_names() -> None:
     assert str(made) == f"CSR {made.sha256[:16]}…"
 
 
-def test_a_request_of_an_older_label_is_read() -> None:
+def test_csr_with_the_older_label_is_read() -> None:
     assert read_csr(csr_pem(NAME).replace("CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST")).names == (NAME,)
 
 
-def test_a_private_key_is_refused_and_not_repeated() -> None:
+def test_private_key_is_refused_and_not_repeated() -> None:
     key = ec.generate_private_key(ec.SECP256R1())
     secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
     for text in (secret, csr_pem(NAME, key=key) + secret):
@@ -37,18 +37,18 @@ def test_a_private_key_is_refused_and_not_repeated() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "hello", "x" * 70_000, csr_pem(NAME) * 2, csr_pem(NAME) + "more"])
-def test_what_is_not_one_request_is_refused(text: str) -> None:
+def test_text_that_is_not_one_csr_is_refused(text: str) -> None:
     with pytest.raises(BadCsr, match="not one PEM block"):
         read_csr(text)
 
 
-def test_a_request_that_cannot_be_read_is_refused() -> None:
+def test_unreadable_csr_is_refused() -> None:
     lines = csr_pem(NAME).splitlines()
     with pytest.raises(BadCsr, match="cannot be read"):
         read_csr("\n".join([lines[0], *lines[2:]]))
 
 
-def test_a_request_that_its_key_did_not_sign_is_refused() -> None:
+def test_csr_signed_with_another_key_is_refused() -> None:
     one, other = (
         x509.load_pem_x509_csr(csr_pem(name, key=key).encode()) for name, key in (("a.example", K1), ("b.example", K2))
     )
@@ -76,11 +76,11 @@ def forged(one: x509.CertificateSigningRequest, other: x509.CertificateSigningRe
         ({"replaces": "AB" * 32}, "SHA-256"),
     ],
 )
-def test_what_no_issuer_can_take_is_our_bug(changes: dict[str, object], why: str) -> None:
+def test_invalid_order_is_a_programming_error(changes: dict[str, object], why: str) -> None:
     with pytest.raises(ValueError, match=why):
         request(**changes)
 
 
-def test_an_order_holds_no_key() -> None:
+def test_order_has_no_private_key() -> None:
     assert {field for field in OrderRequest.__slots__ if "key" in field} == {"idempotency_key"}
     assert "PRIVATE" not in csr().pem

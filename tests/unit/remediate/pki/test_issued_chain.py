@@ -1,4 +1,4 @@
-"""What a CA sent back is judged before anything is touched: whatever is wrong with it is said, all at once."""
+"""Tests of issued certificates: the chain is checked before it is installed, and all faults are reported at once."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def pem(*drafts: Draft) -> str:
 
 
 def block(content: bytes) -> str:
-    """Return bytes as a PEM block that says it is a certificate."""
+    """Return bytes as a PEM block with the label of a certificate."""
     body = base64.encodebytes(content).decode("ascii")
     return f"-----BEGIN CERTIFICATE-----\n{body}-----END CERTIFICATE-----\n"
 
@@ -53,49 +53,49 @@ def block(content: bytes) -> str:
 def verdict(
     certificate: Draft | str | None, bundle: Draft | str | None = INTERMEDIATE, anchors: TrustAnchors | None = ANCHORS
 ) -> InstallableChain | Rejection:
-    """Judge what is sent for the good order."""
-    sent = [pem(each) if isinstance(each, Draft) else each for each in (certificate, bundle)]
+    """Check what a CA sends for the order of these tests."""
+    sent = [pem(part) if isinstance(part, Draft) else part for part in (certificate, bundle)]
     return check_issued(IssuedPem(*sent), ORDERED, anchors, NOW)
 
 
 def refusal(*args: Draft | str | TrustAnchors | None) -> str:
-    """Return the words of a refusal."""
-    judged = verdict(*args)  # type: ignore[arg-type]  # each is of the kind of its place
+    """Return the text of a rejection."""
+    judged = verdict(*args)  # type: ignore[arg-type]  # each argument has the type of its parameter
     assert isinstance(judged, Rejection), judged
     return str(judged)
 
 
 def installable(*args: Draft | str | TrustAnchors | None) -> InstallableChain:
-    """Return what can be installed."""
-    judged = verdict(*args)  # type: ignore[arg-type]  # each is of the kind of its place
+    """Return the chain, which is installable."""
+    judged = verdict(*args)  # type: ignore[arg-type]  # each argument has the type of its parameter
     assert isinstance(judged, InstallableChain), judged
     return judged
 
 
-def test_what_was_ordered_is_installable_and_encoded_anew() -> None:
+def test_ordered_certificate_is_installable_and_encoded_again() -> None:
     made = installable(f"subject=CN={NAME}\n" + pem(GOOD))
     assert x509.load_pem_x509_certificates(made.leaf_pem.encode()) == [x509.load_der_x509_certificate(GOOD.der)]
     assert "subject=" not in made.leaf_pem
     assert made.chain_pem.count("BEGIN") == 1
 
 
-def test_the_bundle_may_stand_behind_the_certificate() -> None:
+def test_bundle_may_follow_the_certificate_in_one_text() -> None:
     assert installable(pem(GOOD, INTERMEDIATE), None).intermediates == installable(GOOD).intermediates
 
 
-def test_a_bundle_in_disorder_is_put_in_order_without_root_and_strangers() -> None:
+def test_bundle_is_sorted_without_root_and_unrelated_certificates() -> None:
     lower = ca("CN=Lower", INTERMEDIATE)
-    made = installable(leaf(NAME).by(lower), pem(ROOT, ca("CN=Stranger"), INTERMEDIATE, lower, lower))
-    assert [each.subject for each in made.intermediates] == ["CN=Lower", "CN=Intermediate"]
+    made = installable(leaf(NAME).by(lower), pem(ROOT, ca("CN=Unrelated"), INTERMEDIATE, lower, lower))
+    assert [certificate.subject for certificate in made.intermediates] == ["CN=Lower", "CN=Intermediate"]
 
 
-def test_another_way_up_is_kept_for_clients_with_older_anchors() -> None:
+def test_cross_certificate_is_kept_for_clients_with_older_anchors() -> None:
     cross = replace(ROOT, issuer=ca("CN=Old Root"))
     made = installable(GOOD, pem(INTERMEDIATE, cross))
-    assert [each.subject for each in made.intermediates] == ["CN=Intermediate", "CN=Root"]
+    assert [certificate.subject for certificate in made.intermediates] == ["CN=Intermediate", "CN=Root"]
 
 
-def test_an_anchor_that_issued_the_leaf_itself_needs_no_bundle() -> None:
+def test_leaf_issued_by_an_anchor_needs_no_bundle() -> None:
     assert installable(leaf(NAME).by(ROOT), None).intermediates == ()
 
 
@@ -114,11 +114,11 @@ def test_an_anchor_that_issued_the_leaf_itself_needs_no_bundle() -> None:
         (leaf(NAME), "self-signed"),
     ],
 )
-def test_a_leaf_that_is_not_as_ordered_is_refused(draft: Draft, why: str) -> None:
+def test_leaf_that_differs_from_the_order_is_refused(draft: Draft, why: str) -> None:
     assert why in refusal(draft)
 
 
-def test_a_lifetime_is_rounded_up_to_whole_days_by_some() -> None:
+def test_validity_of_one_day_more_than_ordered_is_accepted() -> None:
     assert installable(GOOD.lasting(91 * DAY))
 
 
@@ -127,7 +127,7 @@ def test_names_of_other_kinds_are_refused() -> None:
     assert "other kinds: RFC822Name" in refusal(replace(GOOD, names=(), extra=(names,)))
 
 
-def test_names_are_compared_as_names_and_addresses_as_addresses() -> None:
+def test_equivalent_names_and_addresses_are_equal() -> None:
     draft = GOOD.named("WWW.Example.com", "2001:db8::1")
     ordered = replace(ORDERED, names=("www.example.com.", "2001:DB8:0::1"))
     assert isinstance(check_issued(IssuedPem(pem(draft), pem(INTERMEDIATE)), ordered, ANCHORS, NOW), InstallableChain)
@@ -137,7 +137,7 @@ def test_names_are_compared_as_names_and_addresses_as_addresses() -> None:
     ("bundle", "why"),
     [
         (None, "the issuer CN=Intermediate was not sent"),
-        (ca("CN=Stranger"), "the issuer CN=Intermediate was not sent"),
+        (ca("CN=Unrelated"), "the issuer CN=Intermediate was not sent"),
         (
             INTERMEDIATE.with_key(key_named("impostor")).without_key_ids(),
             "the signature does not verify with the key of CN=Intermediate",
@@ -151,11 +151,11 @@ def test_names_are_compared_as_names_and_addresses_as_addresses() -> None:
         ("-----BEGIN CERTIFICATE-----\n!!\n-----END CERTIFICATE-----", "the CA bundle cannot be read"),
     ],
 )
-def test_a_bundle_that_leads_nowhere_is_refused(bundle: Draft | str | None, why: str) -> None:
+def test_bundle_without_a_path_to_an_anchor_is_refused(bundle: Draft | str | None, why: str) -> None:
     assert why in refusal(GOOD, bundle)
 
 
-def test_without_anchors_the_leaf_has_to_lead_to_an_issuer_that_came_with_it() -> None:
+def test_without_anchors_the_bundle_needs_the_issuer_of_the_leaf() -> None:
     assert installable(GOOD, INTERMEDIATE, None).intermediates
     assert "no usable certificate of the issuer CN=Intermediate" in refusal(GOOD, None, None)
     assert "no usable certificate" in refusal(GOOD, INTERMEDIATE.ending(NOW - DAY), None)
@@ -178,26 +178,26 @@ def test_without_anchors_the_leaf_has_to_lead_to_an_issuer_that_came_with_it() -
         ),
     ],
 )
-def test_a_text_that_is_no_certificate_is_refused(text: str | None, why: str) -> None:
+def test_text_that_is_not_a_certificate_is_refused(text: str | None, why: str) -> None:
     assert why in refusal(text)
 
 
-def test_a_key_that_was_sent_is_never_repeated() -> None:
+def test_private_key_that_was_sent_is_not_repeated() -> None:
     assert "MIIsecret" not in refusal("-----BEGIN RSA PRIVATE KEY-----\nMIIsecret\n-----END RSA PRIVATE KEY-----")
 
 
-def test_every_reason_is_told_at_once() -> None:
+def test_all_reasons_are_reported_at_once() -> None:
     judged = verdict(GOOD.named("a.example").starting(NOW + DAY).used_for(), None)
     assert isinstance(judged, Rejection)
     assert len(judged.reasons) == 5
 
 
-def test_words_of_the_ca_move_no_cursor() -> None:
+def test_control_characters_of_the_ca_are_replaced() -> None:
     assert "\x1b" not in refusal("\x1b[2J\x1b[31mowned")
     assert "\x1b" not in refusal(GOOD.by(ca("CN=\x1b[2J")), None)
 
 
-def test_a_signature_that_could_be_forged_is_refused() -> None:
+def test_certificate_with_a_sha1_signature_is_refused() -> None:
     root = new_root("RSA Root", now=NOW)
     above = new_intermediate("RSA Intermediate", root, now=NOW, key=new_rsa_key(2048))
     good = issue(Leaf(NAME, (NAME,), NOW - DAY), above, key=key_named(f"CN={NAME}"))
@@ -229,7 +229,7 @@ def test_certificate_in_use_with_unreadable_issuer_is_refused() -> None:
         ("x" + " " * 79 + "y", "x"),
     ],
 )
-def test_no_more_than_forty_of_the_first_eighty_characters_are_quoted(text: str, shown: str) -> None:
+def test_invalid_text_is_quoted_up_to_40_characters(text: str, shown: str) -> None:
     assert refusal(text) == f"the certificate is not a PEM certificate: it begins {shown!r}"
 
 
@@ -241,7 +241,7 @@ def test_text_and_bundle_at_their_limits_are_read() -> None:
     assert installable(GOOD, pem(INTERMEDIATE) * MAX_CERTIFICATES)
 
 
-def test_certificate_is_installable_in_its_first_and_in_its_last_second() -> None:
+def test_certificate_is_installable_in_its_first_and_last_second() -> None:
     second = timedelta(seconds=1)
     assert installable(GOOD.starting(NOW))
     assert "not valid before" in refusal(GOOD.starting(NOW + second))
@@ -262,9 +262,9 @@ def test_certificate_in_use_outside_its_validity_is_refused(draft: Draft, why: s
     assert refused.reasons[0].startswith(why)
 
 
-def test_certificate_in_use_is_returned_with_the_intermediate_among_the_candidates() -> None:
-    stranger = ca("CN=Stranger")
-    made = check_chain(GOOD.der, [ROOT.der, stranger.der, INTERMEDIATE.der, INTERMEDIATE.der], ANCHORS, NOW)
+def test_certificate_in_use_is_returned_with_its_intermediate() -> None:
+    unrelated = ca("CN=Unrelated")
+    made = check_chain(GOOD.der, [ROOT.der, unrelated.der, INTERMEDIATE.der, INTERMEDIATE.der], ANCHORS, NOW)
     assert isinstance(made, InstallableChain)
     assert made.leaf.der == GOOD.der
     assert [each.der for each in made.intermediates] == [INTERMEDIATE.der]

@@ -1,4 +1,4 @@
-"""From a key that others can have to a case that never puts it back: by the results file of a whole audit."""
+"""Tests of compromised keys: by the results file of a whole audit, the case never restores the key."""
 
 from __future__ import annotations
 

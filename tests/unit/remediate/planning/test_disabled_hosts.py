@@ -1,4 +1,4 @@
-"""A host on which its administrator has switched repair off: nothing overrides that, whoever asks for a repair."""
+"""Tests of hosts on which the administrator has disabled repairs: no option overrides that."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ WEB: Final = f"{HOST}/https://shop.example.com:443"
 
 
 def switched(*files: str, verdict: str = "fail") -> Row:
-    """Return what the audit says of touch files that are there."""
+    """Return the result of the audit about existing touch files."""
     return found(f"{HOST}/", "ops.management-disabled", severity="info", remedy="none", verdict=verdict,
                  detail={"observed": list(files)})  # fmt: skip
 
@@ -37,22 +37,22 @@ def switched(*files: str, verdict: str = "fail") -> Row:
 @pytest.mark.parametrize("file", [FIRST, SECOND])
 @pytest.mark.parametrize("verdict", ["fail", "waived"])
 @pytest.mark.parametrize("run_limits", [RunLimits(), PANELS, RunLimits(foreign="run-owner")])
-def test_nothing_is_replaced_and_the_file_is_named(file: str, verdict: str, run_limits: RunLimits) -> None:
+def test_touch_file_disables_all_repairs_and_is_named(file: str, verdict: str, run_limits: RunLimits) -> None:
     plan = planned(*fresh(), switched(file, verdict=verdict), run_limits=run_limits)
     assert (plan.cases, plan.waiting) == ((), ())
-    whys = {one.why for one in plan.explained if one.check == "cert.self-signed"}
+    whys = {entry.why for entry in plan.explained if entry.check == "cert.self-signed"}
     assert whys == {f"repairs are disabled on the host itself: {file} exists"}
 
 
 @pytest.mark.parametrize("verdict", ["inconclusive", "error"])
-def test_where_it_could_not_be_read_nothing_is_replaced_either(verdict: str) -> None:
+def test_unreadable_touch_files_disable_all_repairs(verdict: str) -> None:
     plan = planned(*fresh(), switched(verdict=verdict))
     assert (plan.cases, plan.waiting) == ((), ())
-    assert "could not check whether" in next(one.why for one in plan.explained if one.check == "cert.self-signed")
+    assert "could not check whether" in next(entry.why for entry in plan.explained if entry.check == "cert.self-signed")
 
 
 @pytest.mark.parametrize("verdict", ["pass", "not-applicable"])
-def test_where_no_file_is_there_all_is_repaired(verdict: str) -> None:
+def test_host_without_touch_files_is_repaired(verdict: str) -> None:
     assert len(planned(*fresh(), switched(verdict=verdict)).cases) == 1
 
 
@@ -68,7 +68,7 @@ def test_where_no_file_is_there_all_is_repaired(verdict: str) -> None:
         ((SECOND,), f"{HOST}/", "cert.expired", False),
     ],
 )
-def test_the_second_file_asks_for_silence_about_what_expires_of_the_panel(
+def test_second_touch_file_silences_expiry_of_panel_services_only(
     files: tuple[str, ...], place: str, check: str, *, is_silent: bool
 ) -> None:
     evidence = audit_results_of([*fresh(), seen(WEB), switched(*files), SUMMARY])
@@ -76,7 +76,7 @@ def test_the_second_file_asks_for_silence_about_what_expires_of_the_panel(
 
 
 @pytest.mark.parametrize(
-    ("state", "says"),
+    ("state", "reason"),
     [
         (CpanelState("11.130", (SECOND,)), SECOND),
         (CpanelState("11.130", unread=(Unread("switches", "not root"),)), "could not check whether"),
@@ -84,14 +84,12 @@ def test_the_second_file_asks_for_silence_about_what_expires_of_the_panel(
         (None, ""),
     ],
 )
-def test_a_run_knows_from_the_host_itself_however_old_its_plan_is(
-    tmp_path: Path, state: CpanelState | None, says: str
-) -> None:
+def test_run_reads_the_touch_files_of_the_host_again(tmp_path: Path, state: CpanelState | None, reason: str) -> None:
     whole = Endpoint("", "", 0, None, HOST, f"ssh://root@{HOST}")
     view = HostView(HOST, f"ssh://root@{HOST}", fqdn=NAME, cpanel=state)
     discovery = Discovery(Observation(whole, datetime.now(UTC), server=view))
     options = RunOptions(read_configuration(tmp_path, None), tmp_path, TrustAnchors({}), "a test")
     with open_journal(tmp_path / "state") as journal:
         excluded = run_context(options, journal, (discovery,)).host(HOST).excluded
-    assert says in (excluded or "")
-    assert bool(excluded) is bool(says)
+    assert reason in (excluded or "")
+    assert bool(excluded) is bool(reason)

@@ -1,4 +1,4 @@
-"""On which hosts the first address of a name decides: on a panel's, unless the user asks for another policy there."""
+"""Tests of the hosts on which the first address of a name decides: those of a panel, with the policy of the panel."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def found(label: str, *, is_cpanel: bool) -> Discovery:
     ("policies", "hosts"),
     [((), {"web1"}), (("cpanel",), {"web1"}), (("webpki", "cpanel"), {"web1"}), (("webpki",), set())],
 )
-def test_a_panels_host_is_judged_as_by_the_panel_unless_another_policy_is_named(
+def test_first_address_decides_on_panel_hosts_with_the_panel_policy(
     tmp_path: Path, policies: tuple[str, ...], hosts: set[str]
 ) -> None:
     options = RunOptions(

@@ -1,4 +1,4 @@
-"""Whatever was found, in whatever order: no name is lost, no result forgotten, and a case keeps its id."""
+"""Tests of the planner with random results: no name and no result is lost, and a case keeps its id."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SEVERITIES = ("info", "low", "medium", "high", "critical")
 VERDICTS = ("fail", "fail", "fail", "pass", "waived", "inconclusive", "not-applicable", "error")
 
 
-def a_fleet(random: Random) -> list[Row]:
+def random_rows(random: Random) -> list[Row]:
     """Return a run over some hosts whose services share certificates and files, with any findings."""
     rows: list[Row] = [found("run/", "ops.endpoint-unusable", host=None)]
     for number in range(random.randint(1, 12)):
@@ -44,34 +44,34 @@ def cases_of(plan: Plan) -> list[Case]:
 
 @pytest.fixture(params=range(60))
 def random(request: pytest.FixtureRequest) -> Random:
-    return Random(request.param)  # noqa: S311 - the same fleets in every run
+    return Random(request.param)  # noqa: S311 - the same rows in every run
 
 
-def test_no_name_is_lost(random: Random) -> None:
-    rows = a_fleet(random)
+def test_each_name_is_in_its_case_or_dropped_with_a_record(random: Random) -> None:
+    rows = random_rows(random)
     served = {row["endpoint"]: row["names"] or [] for row in rows if row["kind"] == "observation"}
     for case in cases_of(planned(*rows, run_limits=RunLimits(max_cases=random.randint(0, 3)))):
-        told = {one.name for one in case.dropped_names}
+        dropped = {entry.name for entry in case.dropped_names}
         users = [endpoint for endpoint in served if endpoint in case.endpoints]
         assert {endpoint.partition("://")[2].partition(":")[0] for endpoint in users} <= set(case.names)
-        assert {name for endpoint in users for name in served[endpoint]} <= {*case.names, *told}
-        assert not told & set(case.names)
-        assert {"example.com", "*.example.com", "www.example.com"}.isdisjoint(told)
+        assert {name for endpoint in users for name in served[endpoint]} <= {*case.names, *dropped}
+        assert not dropped & set(case.names)
+        assert {"example.com", "*.example.com", "www.example.com"}.isdisjoint(dropped)
 
 
-def test_the_order_of_the_results_makes_no_difference(random: Random) -> None:
-    rows = a_fleet(random)
+def test_plan_does_not_depend_on_the_order_of_the_results(random: Random) -> None:
+    rows = random_rows(random)
     outcome = planned(*rows)
     for _ in range(3):
         random.shuffle(rows)
         assert planned(*rows) == outcome
 
 
-def test_every_result_is_repaired_explained_or_waits_and_only_once(random: Random) -> None:
-    rows = a_fleet(random)
+def test_each_result_is_in_exactly_one_case_or_explanation(random: Random) -> None:
+    rows = random_rows(random)
     outcome = planned(*rows, run_limits=RunLimits(max_cases=1))
     repaired = [(reason.endpoint, reason.check) for case in cases_of(outcome) for reason in case.reasons]
-    explained = [(one.endpoint, one.check) for one in outcome.explained if one.check]
+    explained = [(entry.endpoint, entry.check) for entry in outcome.explained if entry.check]
     closed = ("pass", "not-applicable")
     unwell = [
         (row["endpoint"], row["check"]) for row in rows if row["kind"] == "result" and row["verdict"] not in closed
@@ -79,16 +79,16 @@ def test_every_result_is_repaired_explained_or_waits_and_only_once(random: Rando
     assert sorted([*repaired, *explained]) == sorted(unwell)
 
 
-def test_no_two_cases_have_one_id_or_one_endpoint(random: Random) -> None:
-    cases = cases_of(planned(*a_fleet(random)))
+def test_cases_have_different_ids_and_endpoints(random: Random) -> None:
+    cases = cases_of(planned(*random_rows(random)))
     endpoints = [endpoint for case in cases for endpoint in case.endpoints]
     assert len({case.id for case in cases}) == len(cases)
     assert len(set(endpoints)) == len(endpoints)
     assert all(len({step.name for step in case.steps}) == len(case.steps) for case in cases)
 
 
-def test_a_case_survives_json(random: Random) -> None:
-    for case in cases_of(planned(*a_fleet(random))):
+def test_case_is_equal_after_json(random: Random) -> None:
+    for case in cases_of(planned(*random_rows(random))):
         assert from_json(Case, to_json(case)) == case
 
 
@@ -97,16 +97,16 @@ def only(*rows: Row) -> Case:
     return case
 
 
-def test_a_case_keeps_its_id_when_a_service_was_not_found_tonight() -> None:
+def test_case_keeps_its_id_without_one_of_its_services() -> None:
     both = only(seen(WEB), seen(MAIL, service="dovecot"), found(WEB, "cert.expired"))
     assert only(seen(WEB), found(WEB, "cert.expired")).id == both.id
 
 
-def test_a_case_keeps_its_id_when_it_gets_worse() -> None:
+def test_case_keeps_its_id_with_a_stronger_repair() -> None:
     assert only(seen(WEB), found(WEB, "key.weak")).id == only(seen(WEB), found(WEB, "cert.expired")).id
 
 
-def test_a_case_keeps_its_id_when_it_was_repaired_for_one_service_and_not_the_other() -> None:
+def test_case_keeps_its_id_after_one_of_two_services_is_repaired() -> None:
     before = only(
         seen(WEB, files=[file("/etc/one.pem")]),
         seen(MAIL, files=[file("/etc/one.pem")], service="dovecot"),
@@ -122,19 +122,19 @@ def test_a_case_keeps_its_id_when_it_was_repaired_for_one_service_and_not_the_ot
     assert between.old_leaf_sha256 == before.old_leaf_sha256
 
 
-def test_a_case_has_another_id_on_another_host_for_other_names_or_another_key() -> None:
+def test_case_id_depends_on_host_names_and_key() -> None:
     ids = [case_id("web1", ["a", "b"], "k"), case_id("web2", ["a", "b"], "k"), case_id("web1", ["a"], "k"),
            case_id("web1", ["a", "b"], "l"), case_id("web1", ["a", "b"], None)]  # fmt: skip
     assert len(set(ids)) == len(ids)
     assert case_id("web1", ["b", "a"], "k") == ids[0]
 
 
-def test_names_on_disk_are_kept_too() -> None:
+def test_names_of_installed_certificates_are_kept() -> None:
     files = [{**file("/etc/one.pem"), "names": ["shop.example.com"]}]
     assert "shop.example.com" in only(seen(WEB, files=files), found(WEB, "cert.expired")).names
 
 
-def test_what_no_ca_certifies_is_left_out_of_a_placeholder_and_told() -> None:
+def test_names_of_a_placeholder_that_no_ca_certifies_are_dropped() -> None:
     rows = (seen(WEB, ["localhost", "db", "10.0.0.1", "8.8.8.8"]), found(WEB, "svc.certificate-missing"))
     case = only(*rows)
     assert case.names == ("8.8.8.8", "www.example.com")
@@ -145,7 +145,7 @@ def test_what_no_ca_certifies_is_left_out_of_a_placeholder_and_told() -> None:
     )
 
 
-def test_a_ca_of_ones_own_may_have_certified_any_name_and_all_are_kept() -> None:
+def test_names_of_a_certificate_by_a_private_ca_are_kept() -> None:
     assert only(seen(WEB, ["db", "10.0.0.1"]), found(WEB, "cert.expired")).names == (
         "10.0.0.1",
         "db",
@@ -153,12 +153,12 @@ def test_a_ca_of_ones_own_may_have_certified_any_name_and_all_are_kept() -> None
     )
 
 
-def test_names_that_cannot_be_read_are_told() -> None:
+def test_unreadable_names_are_recorded_as_dropped() -> None:
     case = only(seen(WEB, None), found(WEB, "cert.malformed", remedy="reissue"))
     assert case.names == ("www.example.com",)
     assert case.dropped_names == (DroppedName("?", f"the names of what {WEB} serves cannot be read"),)
 
 
-def test_the_instant_changes_what_waits_and_nothing_of_the_case() -> None:
+def test_time_of_planning_does_not_change_the_cases() -> None:
     rows = (seen(WEB), found(WEB, "cert.expired"))
     assert cases_of(planned(*rows)) == cases_of(planned(*rows, now=NOW.replace(year=2030)))

@@ -1,4 +1,4 @@
-"""From results to cases: what is repaired, what is explained, what waits."""
+"""Tests of the planner: which results become cases, which are explained, and which cases wait."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def why(rows: tuple[Row, ...], run_limits: RunLimits | None = None) -> tuple[str
     return texts(waiting)
 
 
-def test_an_expired_certificate_is_reissued_step_by_step() -> None:
+def test_expired_certificate_is_reissued_in_eight_steps() -> None:
     [case] = planned(seen(WEB, files=FILES), found(WEB, "cert.expired")).cases
     assert (case.repair, case.host, case.hostspec) == (Repair.REISSUE, "web1", "ssh://root@web1")
     assert [step.name for step in case.steps] == [
@@ -57,7 +57,7 @@ def test_an_expired_certificate_is_reissued_step_by_step() -> None:
     assert [used.path for used in case.files] == ["/etc/ssl/www.key", "/etc/ssl/www.pem"]
 
 
-def test_services_that_serve_one_certificate_from_files_of_their_own_are_one_case() -> None:
+def test_services_with_copies_of_one_certificate_are_one_case() -> None:
     names = ("mail.example.com", "www.example.com")
     rows = (
         seen(WEB, names, files=FILES),
@@ -71,7 +71,7 @@ def test_services_that_serve_one_certificate_from_files_of_their_own_are_one_cas
     assert [step.subject for step in case.steps if step.kind == "install"] == ["dovecot", "nginx"]
 
 
-def test_services_that_load_one_file_are_one_case_though_one_still_serves_the_old() -> None:
+def test_services_with_one_file_are_one_case_even_if_one_was_not_reloaded() -> None:
     rows = (
         seen(WEB, files=[file("/etc/ssl/one.pem")], leaf="new", key="new-key"),
         seen(MAIL, files=[file("/etc/ssl/one.pem")], service="dovecot"),
@@ -81,7 +81,7 @@ def test_services_that_load_one_file_are_one_case_though_one_still_serves_the_ol
     assert case.services == ("dovecot", "nginx")
 
 
-def test_a_service_that_answers_with_the_certificate_of_another_is_not_one_case_with_it() -> None:
+def test_service_that_serves_a_certificate_of_another_is_a_case_of_its_own() -> None:
     rows = (
         seen(WEB, files=FILES),
         seen(MAIL, files=[file("/etc/m.pem"), file("/etc/m.key", "key", "key of m")], service="dovecot"),
@@ -91,7 +91,7 @@ def test_a_service_that_answers_with_the_certificate_of_another_is_not_one_case_
     assert sorted(case.repair for case in planned(*rows).cases) == ["reissue", "reload"]
 
 
-def test_the_same_certificate_on_two_hosts_is_two_cases_validated_on_both() -> None:
+def test_certificate_on_two_hosts_is_two_cases_validated_on_both() -> None:
     rows = (seen(WEB), found(WEB, "cert.expired"), seen(OTHER), found(OTHER, "cert.expired"))
     cases = planned(*rows).cases
     assert sorted(case.host for case in cases) == ["web1", "web2"]
@@ -109,19 +109,19 @@ def test_the_same_certificate_on_two_hosts_is_two_cases_validated_on_both() -> N
         (("cert.expired", "key.weak"), "rekey"),
     ],
 )
-def test_the_strongest_repair_wins(checks: tuple[str, ...], repair: str) -> None:
+def test_strongest_repair_is_chosen(checks: tuple[str, ...], repair: str) -> None:
     [case] = planned(seen(WEB), *(found(WEB, check) for check in checks)).cases
     assert case.repair == repair
     assert {reason.check for reason in case.reasons} == set(checks)
 
 
-def test_an_expired_certificate_whose_successor_is_on_disk_is_reloaded() -> None:
+def test_expired_certificate_with_a_successor_on_disk_is_reloaded() -> None:
     rows = (seen(WEB), found(WEB, "svc.disk-vs-wire"), found(WEB, "cert.expired", remedy="reload"))
     [case] = planned(*rows).cases
     assert [step.name for step in case.steps] == ["reload nginx", f"proof {WEB}"]
 
 
-def test_only_the_service_that_serves_the_old_certificate_is_reloaded() -> None:
+def test_only_service_with_an_old_certificate_is_reloaded() -> None:
     rows = (
         seen(WEB, files=FILES),
         seen(MAIL, files=FILES, service="dovecot", leaf="older"),
@@ -132,16 +132,16 @@ def test_only_the_service_that_serves_the_old_certificate_is_reloaded() -> None:
     assert case.endpoints == (MAIL,)
 
 
-def test_modes_are_mended_beside_a_reissue_or_the_new_key_would_be_as_open_as_the_old() -> None:
+def test_reissue_starts_with_the_repair_of_file_modes() -> None:
     [case] = planned(seen(WEB), found(WEB, "cert.expired"), found(WEB, "key.permissions")).cases
     assert case.steps[0] == Step("modes")
 
 
-def test_a_reload_is_no_help_where_the_host_serves_what_is_installed() -> None:
+def test_reload_is_not_planned_if_installed_certificate_is_served() -> None:
     rows = (seen(WEB), found(WEB, "svc.multi-address"), found(WEB, "svc.disk-vs-wire", verdict="pass"))
     outcome = planned(*rows)
     assert outcome.cases == ()
-    assert [one.kind for one in outcome.explained] == ["no-help"]
+    assert [entry.kind for entry in outcome.explained] == ["no-help"]
 
 
 @pytest.mark.parametrize(
@@ -160,60 +160,60 @@ def test_a_reload_is_no_help_where_the_host_serves_what_is_installed() -> None:
     ],
     ids=lambda value: value if isinstance(value, str) else None,
 )  # fmt: skip
-def test_what_no_repair_of_ours_helps_is_explained(finding: Row, kind: str) -> None:
+def test_finding_without_a_repair_is_explained(finding: Row, kind: str) -> None:
     outcome = planned(seen(WEB), finding)
     assert (outcome.cases, outcome.waiting) == ((), ())
-    assert [one.kind for one in outcome.explained] == [kind]
+    assert [entry.kind for entry in outcome.explained] == [kind]
 
 
-def test_an_endpoint_seen_from_outside_only_is_explained() -> None:
+def test_endpoint_without_a_host_is_explained() -> None:
     outcome = planned(seen(OUTSIDE), found(OUTSIDE, "cert.expired"))
     assert outcome.cases == ()
-    assert [one.kind for one in outcome.explained] == ["outside"]
+    assert [entry.kind for entry in outcome.explained] == ["outside"]
 
 
-def test_a_waived_finding_does_not_keep_another_from_repair() -> None:
+def test_finding_is_repaired_beside_a_waived_one() -> None:
     rows = (seen(WEB), found(WEB, "cert.expired"), found(WEB, "cert.self-signed", verdict="waived"))
     [case] = planned(*rows).cases
     assert [reason.check for reason in case.reasons] == ["cert.expired"]
 
 
 @pytest.mark.parametrize("hostspec", ["docker://web", "kubectl://web"])
-def test_an_image_is_not_repaired_from_inside(hostspec: str) -> None:
+def test_container_is_not_repaired(hostspec: str) -> None:
     outcome = planned(seen(WEB, host=hostspec), found(WEB, "cert.expired", host=hostspec))
-    assert [(one.kind, one.why) for one in outcome.explained] == [
+    assert [(entry.kind, entry.why) for entry in outcome.explained] == [
         ("switched-off", "an image is not repaired from inside")
     ]
 
 
-def test_a_host_left_out_by_a_glob_is_left_alone() -> None:
+def test_host_excluded_by_a_pattern_is_not_repaired() -> None:
     run_limits = RunLimits(excluded_hosts=("ssh://*@web1",))
     outcome = planned(*expired(), *expired(host="web2"), run_limits=run_limits)
     assert [case.host for case in outcome.cases] == []  # web2 serves the name together with web1
     assert "web1 too, where nothing is changed" in texts(outcome.waiting[0])[0]
-    assert [one.kind for one in outcome.explained] == ["switched-off"]
+    assert [entry.kind for entry in outcome.explained] == ["switched-off"]
 
 
-def test_a_host_with_the_touch_file_is_left_alone() -> None:
+def test_host_with_the_touch_file_is_not_repaired() -> None:
     rows = (seen("web1/", (), leaf=None, service=None), found("web1/", "ops.management-disabled", severity="info"))
     assert planned(*rows, *expired()).cases == ()
 
 
-def test_a_certificate_with_a_name_that_is_left_out_is_left_alone() -> None:
+def test_certificate_with_an_excluded_name_is_not_repaired() -> None:
     outcome = planned(*expired(), run_limits=RunLimits(excluded_names=("*.example.com",)))
-    assert [one.why for one in outcome.explained] == ["www.example.com is excluded in the configuration"]
+    assert [entry.why for entry in outcome.explained] == ["www.example.com is excluded in the configuration"]
 
 
-def test_a_certificate_that_another_agent_owns_is_left_to_it_with_all_who_use_it() -> None:
+def test_certificate_of_another_agent_is_explained_for_each_service() -> None:
     owned = found(MAIL, "ops.foreign-agent", detail={"observed": "certbot"}, severity="info")
     outcome = planned(seen(WEB), found(WEB, "cert.expired"), seen(MAIL), owned)
     assert outcome.cases == ()
-    assert {one.kind for one in outcome.explained} == {"foreign"}
-    assert "certbot owns" in next(one.why for one in outcome.explained if one.endpoint == WEB)
+    assert {entry.kind for entry in outcome.explained} == {"foreign"}
+    assert "certbot owns" in next(entry.why for entry in outcome.explained if entry.endpoint == WEB)
 
 
 @pytest.mark.parametrize("verdict", ["fail", "waived"])
-def test_the_owner_renews_it_where_that_is_asked_for(verdict: str) -> None:
+def test_renewal_agent_is_run_if_configured(verdict: str) -> None:
     owned = found(WEB, "ops.foreign-agent", detail={"observed": "certbot"}, verdict=verdict)
     run_limits = RunLimits(foreign="run-owner")
     [case] = planned(seen(WEB), found(WEB, "cert.expired"), owned, run_limits=run_limits).cases
@@ -221,15 +221,15 @@ def test_the_owner_renews_it_where_that_is_asked_for(verdict: str) -> None:
     assert [step.kind for step in case.steps] == ["renew", "reload", "proof"]
 
 
-def test_an_owner_whose_renewal_nobody_knows_to_run_is_explained() -> None:
+def test_agent_without_a_known_renewal_command_is_explained() -> None:
     owned = found(WEB, "ops.foreign-agent", detail={"observed": "plesk"}, severity="info")
     outcome = planned(seen(WEB), found(WEB, "cert.expired"), owned, run_limits=RunLimits(foreign="run-owner"))
     assert outcome.cases == ()
-    (explained,) = [one for one in outcome.explained if one.check == "cert.expired"]
+    (explained,) = [entry for entry in outcome.explained if entry.check == "cert.expired"]
     assert (explained.kind, "the command of its renewal is not known" in explained.why) == ("foreign", True)
 
 
-def test_what_the_owner_has_renewed_already_is_reloaded() -> None:
+def test_certificate_that_its_agent_renewed_is_reloaded() -> None:
     owned = found(WEB, "ops.foreign-agent", detail={"observed": "certbot"})
     run_limits = RunLimits(foreign="run-owner")
     [case] = planned(seen(WEB), found(WEB, "svc.disk-vs-wire"), owned, run_limits=run_limits).cases
@@ -250,7 +250,7 @@ def test_what_the_owner_has_renewed_already_is_reloaded() -> None:
     ],
     ids=lambda row: f"{row['endpoint']}:{row['check']}",
 )
-def test_a_case_waits_for_what_would_make_it_fail_and_says_which(obstacle: Row) -> None:
+def test_case_waits_for_a_finding_that_would_make_it_fail(obstacle: Row) -> None:
     because = why((seen(WEB), seen(MAIL), found(WEB, "cert.expired"), obstacle))
     assert because == (f"{obstacle['endpoint']}: {obstacle['check']}: {obstacle['message']}",)
 
@@ -267,36 +267,36 @@ def test_a_case_waits_for_what_would_make_it_fail_and_says_which(obstacle: Row) 
     ],
     ids=lambda row: f"{row['endpoint']}:{row['check']}:{row['verdict']}",
 )
-def test_a_case_does_not_wait_for_what_does_not_concern_it(harmless: Row) -> None:
+def test_case_does_not_wait_for_unrelated_findings(harmless: Row) -> None:
     assert len(planned(seen(WEB), found(WEB, "cert.expired"), harmless).cases) == 1
 
 
-def test_a_reload_needs_no_validation_and_does_not_wait_for_it() -> None:
+def test_reload_does_not_wait_for_domain_validation() -> None:
     rows = (seen(WEB), found(WEB, "svc.disk-vs-wire"), found(WEB, "dcv.http-unreachable"))
     [case] = planned(*rows).cases
     assert case.validated_on == ()
 
 
-def test_a_service_that_could_not_load_its_configuration_is_not_reloaded() -> None:
+def test_service_with_an_invalid_configuration_is_not_reloaded() -> None:
     other = "web1/https://shop.example.com:443"
     rows = (seen(WEB), found(WEB, "svc.disk-vs-wire"), seen(other, leaf="shop", key="shop"),
             found(other, "svc.config-missing-file"))  # fmt: skip
     assert why(rows)[0].startswith(f"nginx would not load its configuration: {other}")
 
 
-def test_a_key_that_does_not_match_is_no_obstacle_to_the_reissue_that_replaces_it() -> None:
+def test_certificate_with_a_mismatched_key_is_reissued() -> None:
     [case] = planned(seen(WEB), found(WEB, "key.mismatch")).cases
     assert case.repair is Repair.REISSUE
 
 
-def test_a_name_that_leads_to_a_host_outside_the_run_waits() -> None:
+def test_case_waits_if_its_name_resolves_to_a_host_outside_the_run() -> None:
     shared = seen(WEB, resolved=["192.0.2.1", "192.0.2.9"], own_addresses=["192.0.2.1"])
     assert why((shared, found(WEB, "cert.expired"))) == (
         "www.example.com leads to 192.0.2.9 too, which is not a host of this run: the file for the CA cannot be there",
     )
 
 
-def test_a_name_whose_addresses_are_all_of_hosts_of_the_run_does_not_wait() -> None:
+def test_case_is_planned_if_its_name_resolves_to_hosts_of_the_run() -> None:
     addresses = ["192.0.2.1", "192.0.2.9"]
     rows = (
         seen(WEB, resolved=addresses, own_addresses=addresses[:1]),
@@ -312,21 +312,21 @@ def test_case_with_old_results_waits_for_a_new_audit() -> None:
     assert texts(outcome.waiting[0]) == ("the audit is 3 h 5 min old (limit 30 min): run the audit again",)
 
 
-def test_evidence_from_the_future_is_a_wrong_clock() -> None:
+def test_results_from_the_future_make_the_case_wait() -> None:
     assert "one of the clocks is wrong" in texts(planned(*expired(), now=NOW - timedelta(hours=1)).waiting[0])[0]
 
 
-def test_evidence_of_unknown_age_is_not_acted_on() -> None:
+def test_results_of_unknown_age_make_the_case_wait() -> None:
     assert why(expired(observed_at=None)) == ("the time of its observation is not known",)
 
 
-def test_a_run_that_did_not_finish_repairs_nothing() -> None:
+def test_results_of_an_unfinished_audit_make_the_case_wait() -> None:
     outcome = plan(audit_results_of(expired()), RunLimits(), NOW)
     assert outcome.cases == ()
     assert "did not finish" in texts(outcome.waiting[0])[0]
 
 
-def test_a_run_is_bounded_and_says_what_is_left_for_the_next() -> None:
+def test_cases_beyond_the_limit_of_a_run_wait() -> None:
     rows = [row for number in range(5) for row in expired(name=f"n{number}.example.com")]
     outcome = planned(*rows, run_limits=RunLimits(max_cases=2))
     assert len(outcome.cases) == 2
@@ -334,7 +334,7 @@ def test_a_run_is_bounded_and_says_what_is_left_for_the_next() -> None:
     assert texts(outcome.waiting[0]) == ("a run repairs at most 2 certificates (max_cases), and 5 need it",)
 
 
-def test_the_canary_tries_the_strongest_repair_on_the_fewest_endpoints() -> None:
+def test_canary_is_the_strongest_repair_of_the_fewest_endpoints() -> None:
     rows = (
         seen(WEB), seen(MAIL), found(WEB, "cert.expired", severity="critical"),
         *expired(name="lone.example.com"),
@@ -356,41 +356,41 @@ def test_second_certificate_of_an_endpoint_is_repaired_with_its_own_files() -> N
     assert [used.path for used in case.files] == ["/etc/ssl/rsa.key", "/etc/ssl/rsa.pem"]
 
 
-def test_certificate_that_another_host_serves_under_the_name_is_explained() -> None:
+def test_certificate_of_another_host_under_the_name_is_explained() -> None:
     chains = [served_chain("old", "192.0.2.7"), served_chain("theirs", "192.0.2.8", key="their-key")]
     observed = seen(WEB, files=FILES, chains=chains, own_addresses=["192.0.2.7"])
     outcome = planned(observed, found(WEB, "cert.expired", leaf_sha256=digest("theirs")))
     assert outcome.cases == ()
-    assert [one.kind for one in outcome.explained] == ["no-help"]
+    assert [entry.kind for entry in outcome.explained] == ["no-help"]
 
 
-def test_invalid_path_is_rechained_or_reissued_as_the_finding_says() -> None:
+def test_invalid_path_has_the_repair_of_its_finding() -> None:
     [case] = planned(seen(WEB), found(WEB, "chain.invalid-path", remedy="rechain")).cases
     assert case.repair is Repair.RECHAIN
     [case] = planned(seen(WEB), found(WEB, "chain.invalid-path", remedy="reissue")).cases
     assert case.repair is Repair.REISSUE
 
 
-def test_the_verdict_after_a_repair_counts() -> None:
+def test_verdict_after_a_repair_is_used() -> None:
     before = found(WEB, "cert.expired", phase="before")
     after = found(WEB, "cert.expired", phase="after", verdict="pass")
     for rows in ((before, after), (after, before)):
         assert planned(seen(WEB), *rows).cases == ()
 
 
-def test_a_compromised_key_is_never_put_back() -> None:
+def test_case_of_a_revoked_certificate_has_a_compromised_key() -> None:
     [case] = planned(seen(WEB), found(WEB, "cert.revoked", remedy="rekey")).cases
     assert case.is_compromised
     [case] = planned(seen(WEB), found(WEB, "key.weak")).cases
     assert not case.is_compromised
 
 
-def test_every_repair_ends_in_proof() -> None:
+def test_each_repair_ends_with_verification() -> None:
     assert {kinds[-1] for kinds in STEPS.values()} == {"proof"}
     assert set(STEPS) == set(Repair)
 
 
-def test_nothing_is_ordered_where_no_issuer_is_chosen_and_the_rest_is_repaired() -> None:
+def test_without_an_issuer_only_repairs_without_an_order_are_planned() -> None:
     mail = (seen(MAIL, ("mail.example.com",), leaf="mail", key="mail"), found(MAIL, "svc.disk-vs-wire"))
     outcome = planned(*expired(), *mail, run_limits=RunLimits(can_order=False))
     assert [case.repair for case in outcome.cases] == [Repair.RELOAD]
@@ -398,25 +398,25 @@ def test_nothing_is_ordered_where_no_issuer_is_chosen_and_the_rest_is_repaired()
     assert texts(waiting)[0].startswith("no issuer is chosen")
 
 
-def test_an_endpoint_on_which_checks_were_left_out_waits() -> None:
+def test_endpoint_with_deselected_checks_waits() -> None:
     evidence = audit_results_of([*expired(), {**SUMMARY, "partial": [WEB]}])
     [waiting] = plan(evidence, RunLimits(), NOW).waiting
     again = "run the audit again without -k, -m, --lf and --audit-check"
     assert texts(waiting) == (f"not all checks were run on {WEB}: {again}",)
 
 
-def test_exception_about_one_certificate_leaves_the_others_planned(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_exception_about_one_certificate_does_not_stop_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
     real = draft_module.case_of
 
-    def case_of(draft: CaseDraft, *rest: Any) -> Case:  # noqa: ANN401 - as the function it stands for
-        if any("a.example.com" in one.endpoint for one in draft.findings):
+    def case_of(draft: CaseDraft, *rest: Any) -> Case:  # noqa: ANN401 - as the replaced function
+        if any("a.example.com" in finding.endpoint for finding in draft.findings):
             raise ZeroDivisionError("a bug of ours")
         return real(draft, *rest)
 
     monkeypatch.setattr(plan_module, "case_of", case_of)
     outcome = planned(*expired(name="a.example.com"), *expired(name="b.example.com"))
     assert [case.names for case in outcome.cases] == [("b.example.com",)]
-    (left,) = (one for one in outcome.explained if one.check == "cert.expired")
+    (left,) = (entry for entry in outcome.explained if entry.check == "cert.expired")
     assert left.endpoint == "web1/https://a.example.com:443"
     assert left.why == "its repair could not be planned: ZeroDivisionError: a bug of ours"
     (trace,) = outcome.accidents
@@ -442,7 +442,7 @@ def of_agent(agent: str) -> Row:
         ("plesk", "run-owner", "plesk owns this certificate, and the command of its renewal is not known"),
     ],
 )
-def test_certificate_of_an_agent_that_is_not_asked_to_renew_it_is_explained(
+def test_certificate_of_an_agent_that_is_not_run_is_explained(
     agent: str, foreign: Literal["explain", "run-owner"], text: str
 ) -> None:
     run_limits = RunLimits(foreign=foreign)
@@ -453,14 +453,14 @@ def test_certificate_of_an_agent_that_is_not_asked_to_renew_it_is_explained(
 
 
 @pytest.mark.parametrize("agent", ["certbot", "cpanel", "plesk"])
-def test_service_that_serves_an_old_certificate_of_an_agent_is_reloaded_if_owners_are_asked(agent: str) -> None:
+def test_service_is_reloaded_after_its_agent_if_agents_are_run(agent: str) -> None:
     rows = (seen(WEB), found(WEB, "svc.disk-vs-wire"), of_agent(agent))
     [case] = planned(*rows, run_limits=RunLimits(foreign="run-owner")).cases
     assert (case.repair, case.owner) == (Repair.RELOAD, agent)
     assert planned(*rows).cases == ()
 
 
-def test_panels_own_services_are_renewed_by_its_program_and_others_wait_for_another_issuer() -> None:
+def test_panel_program_renews_services_of_the_panel_only() -> None:
     outcome = planned(*fresh("cpanel"), *expired(host="web2"), run_limits=RunLimits(is_panels_issuer=True))
     [case] = outcome.cases
     assert (case.repair, case.owner, case.is_panel) == (Repair.RUN_OWNER, "cpanel", True)
@@ -470,7 +470,7 @@ def test_panels_own_services_are_renewed_by_its_program_and_others_wait_for_anot
     )
 
 
-def test_cases_after_the_canary_are_in_the_order_of_severity_and_then_of_their_ids() -> None:
+def test_cases_after_the_canary_are_sorted_by_severity_and_id() -> None:
     rows: list[Row] = []
     severities = {"a": "low", "b": "critical", "c": "medium", "d": "critical"}
     for name, severity in severities.items():
@@ -484,13 +484,13 @@ def test_cases_after_the_canary_are_in_the_order_of_severity_and_then_of_their_i
     assert others[0].id < others[1].id
 
 
-def test_run_with_as_many_cases_as_its_limit_leaves_none_for_the_next() -> None:
+def test_run_with_as_many_cases_as_its_limit_makes_none_wait() -> None:
     rows = [row for number in range(2) for row in expired(name=f"n{number}.example.com")]
     outcome = planned(*rows, run_limits=RunLimits(max_cases=2))
     assert (len(outcome.cases), outcome.waiting) == (2, ())
 
 
-def test_endpoints_without_findings_are_explained_as_well_in_the_order_of_their_ids() -> None:
+def test_endpoints_without_findings_are_explained_in_order_of_ids() -> None:
     outcome = planned(
         seen(OTHER), found(OTHER, "cert.expired", verdict="pass"), seen(WEB), found(WEB, "tls.old-protocol")
     )
@@ -500,7 +500,7 @@ def test_endpoints_without_findings_are_explained_as_well_in_the_order_of_their_
     assert outcome.explained[1].why == "nothing is wrong"
 
 
-def test_stronger_repair_on_two_endpoints_is_the_canary_before_a_weaker_one_on_one() -> None:
+def test_canary_is_the_stronger_repair_even_of_more_endpoints() -> None:
     reloaded = (seen(OTHER, leaf="new", key="new"), found(OTHER, "svc.disk-vs-wire", severity="critical"))
     reissued = (seen(WEB), seen(MAIL), found(WEB, "cert.expired", severity="low"))
     outcome = planned(*reloaded, *reissued)

@@ -1,4 +1,4 @@
-"""Whether a saved plan is still valid, by what is seen of its endpoints now."""
+"""Tests of the recheck of a saved plan: it is stale if its endpoints have changed."""
 
 from __future__ import annotations
 

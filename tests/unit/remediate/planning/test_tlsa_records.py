@@ -1,4 +1,4 @@
-"""Which TLSA records bind a case, and which record the new key needs."""
+"""Tests of TLSA records: which of them a case has, and which record the new key needs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def case(names: tuple[str, ...], endpoints: tuple[str, ...]) -> Case:
     return Case("c", "web1", "ssh://web1", Repair.REISSUE, names, ("nginx",), endpoints, (), (), ())
 
 
-def test_every_name_is_asked_for_at_every_port() -> None:
+def test_each_name_is_queried_at_each_port() -> None:
     asked = tlsa.questions(
         case(
             ("www.example.com", "*.shop.example.com"),
