@@ -16,11 +16,11 @@ from tests.repository.texts import CHECKOUT, texts_of, tracked_files
 
 CLEAN: Final = (
     "audit", "bench", "docs", "pytest_sslaudit", "remediate", "conftest.py", "Makefile", "pyproject.toml", ".ci",
-    "README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md",
-    "tests/integration/audit/engine", "tests/integration/remediate/notify", "tests/lab", "tests/report_browser",
-    "tests/repository", "tests/support/cpanel", "tests/support/dns", "tests/support/hosts", "tests/support/notify",
-    "tests/support/store", "tests/system", "tests/unit/audit/services", "tests/unit/remediate/deployment",
-    "tests/unit/remediate/notify",
+    "README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "tests/integration/audit",
+    "tests/integration/remediate/notify", "tests/lab", "tests/report_browser", "tests/repository",
+    "tests/support/cpanel", "tests/support/dns", "tests/support/hosts", "tests/support/http", "tests/support/notify",
+    "tests/support/probe", "tests/support/store", "tests/system", "tests/unit/audit/services",
+    "tests/unit/remediate/deployment", "tests/unit/remediate/notify",
 )  # fmt: skip
 """The files and directories without these words. Add a directory of the tests as soon as it has none."""
 INSTEAD: Final = {
@@ -53,6 +53,8 @@ EXCEPTIONS: Final = {
     ("remediate/state/migrations/0003_notifications.sql", "letters"): "as above",
     ("remediate/state/migrations/0002_causes.sql", "visits"): "the name of a value in these journals",
     ("remediate/state/migrations/0004_requests.sql", "visits"): "as above",
+    ("tests/integration/audit/host/test_cpanel_state.py", "nobody"): "the name of a user of the system",
+    ("tests/integration/audit/host/test_cpanel_state.py", "NOBODY"): "as above",
 }
 """Uses that have to stay, each with the reason."""
 

@@ -24,8 +24,8 @@ _POLL_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """One query as a server got it."""
+class ReceivedQuery:
+    """One query as a server received it."""
 
     address: str
     name: str
@@ -36,22 +36,22 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A query, and how it came."""
+    """A query and its transport."""
 
     message: dns.message.Message
     over_tcp: bool
 
 
 Answering = Callable[[Query], dns.message.Message | None]
-"""From a query to the answer; None: silence."""
+"""A function from a query to the response; None means silence."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """The servers that run: their port, and what they were asked."""
+    """The running servers: their port and the queries that they received."""
 
     port: int
-    asked: list[Asked] = field(default_factory=list)
+    queries: list[ReceivedQuery] = field(default_factory=list)
 
 
 def authoritative(*zone_files: str) -> Answering:
@@ -106,12 +106,12 @@ def refusing(query: Query) -> dns.message.Message:
 
 
 def silent(query: Query) -> None:
-    """Never answer."""
+    """Send no response."""
     del query
 
 
 def saying(rcode: dns.rcode.Rcode) -> Answering:
-    """Answer with that code and nothing else."""
+    """Return a server that responds with this code only."""
 
     def answer(query: Query) -> dns.message.Message:
         response = dns.message.make_response(query.message)
@@ -122,7 +122,7 @@ def saying(rcode: dns.rcode.Rcode) -> Answering:
 
 
 def changed(honest: Answering, change: Callable[[dns.message.Message], None]) -> Answering:
-    """Answer as the honest server does, with something changed."""
+    """Return a server that changes the responses of an honest one."""
 
     def answer(query: Query) -> dns.message.Message | None:
         response = honest(query)
@@ -134,7 +134,7 @@ def changed(honest: Answering, change: Callable[[dns.message.Message], None]) ->
 
 
 def truncating(honest: Answering) -> Answering:
-    """Answer over TCP only; a datagram gets an empty answer with the TC bit."""
+    """Return a server that responds over TCP only; over UDP it sends an empty response with the TC bit."""
 
     def answer(query: Query) -> dns.message.Message | None:
         if query.over_tcp:
@@ -147,7 +147,7 @@ def truncating(honest: Answering) -> Answering:
 
 
 def records(name: str, rdtype: str, *texts: str) -> dns.rrset.RRset:
-    """Return records to put into an answer."""
+    """Return records for a response."""
     return dns.rrset.from_text(name, 60, "IN", rdtype, *texts)
 
 
@@ -157,7 +157,7 @@ def running(servers: Mapping[str, Answering]) -> Iterator[Tree]:
     tree, sockets = _bind(servers)
     ended = threading.Event()
     threads = [
-        threading.Thread(target=_serve, args=(tree, one, servers[one.getsockname()[0]], ended)) for one in sockets
+        threading.Thread(target=_serve, args=(tree, bound, servers[bound.getsockname()[0]], ended)) for bound in sockets
     ]
     for thread in threads:
         thread.start()
@@ -167,8 +167,8 @@ def running(servers: Mapping[str, Answering]) -> Iterator[Tree]:
         ended.set()
         for thread in threads:
             thread.join()
-        for one in sockets:
-            one.close()
+        for bound in sockets:
+            bound.close()
 
 
 def _bind(servers: Mapping[str, Answering]) -> tuple[Tree, list[socket.socket]]:
@@ -184,9 +184,9 @@ def _bind(servers: Mapping[str, Answering]) -> tuple[Tree, list[socket.socket]]:
                     port = sockets[-1].getsockname()[1]
                     if kind == socket.SOCK_STREAM:
                         sockets[-1].listen()
-        except OSError:  # taken at one of them: another port
-            for one in sockets:
-                one.close()
+        except OSError:  # in use at one of the addresses: try another port
+            for bound in sockets:
+                bound.close()
         else:
             return Tree(port), sockets
 
@@ -220,7 +220,9 @@ def _respond(tree: Tree, server: socket.socket, answering: Answering, wire: byte
     question = query.question[0]
     over_tcp = server.type == socket.SOCK_STREAM
     wants_recursion = bool(query.flags & dns.flags.RD)
-    asked = Asked(server.getsockname()[0], question.name.to_text(), question.rdtype.name, over_tcp, wants_recursion)
-    tree.asked.append(asked)
+    received = ReceivedQuery(
+        server.getsockname()[0], question.name.to_text(), question.rdtype.name, over_tcp, wants_recursion
+    )
+    tree.queries.append(received)
     answer = answering(Query(query, over_tcp))
     return None if answer is None else answer.to_wire(max_size=65535)

@@ -1,4 +1,4 @@
-"""The tree of name servers the tests trace through: a root, `test.`, and what is delegated there, well and badly."""
+"""A tree of name servers for tests: a root, `test.`, and its delegations, some of them broken."""
 
 from __future__ import annotations
 
@@ -80,8 +80,8 @@ def small_zone(name: str) -> str:
     return f"$ORIGIN {name}\n{SMALL_ZONE}"
 
 
-def world() -> dict[str, Answering]:
-    """Return the servers by address, to be changed where a test wants another."""
+def servers_of_tree() -> dict[str, Answering]:
+    """Return the servers by address; a test replaces those that it changes."""
     main = [MAIN_ZONE, small_zone("halflame.test."), small_zone("halfdead.test.")]
     other = small_zone("other.test.") + "back CNAME host.example.test.\n"
     return {
@@ -95,5 +95,5 @@ def world() -> dict[str, Answering]:
 
 
 def traced(tree: Tree, name: str, limits: TraceLimits | None = None) -> Trace:
-    """Trace a name through a running tree, with limits of its own."""
+    """Trace a name through a running tree."""
     return trace(name, hints=HINTS, limits=replace(limits or TraceLimits(timeout_s=10), port=tree.port))

@@ -1,7 +1,4 @@
-"""A server that gives one answer to everything, and a proxy that counts what goes through it.
-
-They know sockets and as much of HTTP as it takes to be asked.
-"""
+"""An HTTP server that sends the same response to every request, and a proxy that records the requests."""
 
 from __future__ import annotations
 
@@ -17,7 +14,7 @@ Hold = Callable[[socket.socket, bytes], None]
 
 @dataclass(slots=True)
 class Listener:
-    """Who was listened to: the heads of all requests."""
+    """The port of the server and the heads of all requests."""
 
     port: int
     heads: list[bytes] = field(default_factory=list)
@@ -25,7 +22,7 @@ class Listener:
 
 @contextlib.contextmanager
 def listening(hold: Hold) -> Iterator[Listener]:
-    """Hold a conversation with everyone who connects, one after the other, once they have sent a head."""
+    """Serve each client by a function, one after another, once its head has arrived."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         listener = Listener(server.getsockname()[1])
         thread = threading.Thread(target=_accept, args=(server, hold, listener))
@@ -33,7 +30,7 @@ def listening(hold: Hold) -> Iterator[Listener]:
         try:
             yield listener
         finally:
-            server.shutdown(socket.SHUT_RDWR)  # wakes who waits in accept
+            server.shutdown(socket.SHUT_RDWR)  # ends the wait in accept
             thread.join()
 
 
@@ -55,19 +52,19 @@ def _head(client: socket.socket) -> bytes:
 
 
 def answering(body: bytes | str, status: str = "200 OK", *fields: str) -> Hold:
-    """Return what gives this answer."""
+    """Return a function that sends this response."""
     content = body.encode() if isinstance(body, str) else body
     head = "\r\n".join((f"HTTP/1.1 {status}", f"Content-Length: {len(content)}", *fields)) + "\r\n\r\n"
     return lambda client, _: client.sendall(head.encode() + content)
 
 
 def tunnel(client: socket.socket, head: bytes) -> None:
-    """Be a proxy: connect to wherever it is asked to (RFC 9110 9.3.6), and pass on what comes."""
+    """Act as a proxy: connect to the requested address (RFC 9110 9.3.6), and forward the data."""
     host, _, port = head.split()[1].decode().rpartition(":")
     with socket.create_connection((host, int(port))) as server:
         client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
         while True:
-            for one in select.select([client, server], [], [])[0]:
-                if not (part := one.recv(65_536)):
+            for sender in select.select([client, server], [], [])[0]:
+                if not (part := sender.recv(65_536)):
                     return
-                (server if one is client else client).sendall(part)
+                (server if sender is client else client).sendall(part)

@@ -1,7 +1,4 @@
-"""Websites out of folders, at several addresses and one port: what a CA that asks for a file finds.
-
-It knows folders and who asked; what is in the folders is a repair's.
-"""
+"""Websites that serve directories at several addresses and one port."""
 
 from __future__ import annotations
 
@@ -16,45 +13,45 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Websites:
-    """Their port, and who asked: the address, the Host, the user agent and the status of the answer."""
+    """The port, and of each request the address, the Host, the user agent and the status."""
 
     port: int
-    visits: list[tuple[str, str, str, int]] = field(default_factory=list)
+    requests: list[tuple[str, str, str, int]] = field(default_factory=list)
 
 
 @contextmanager
 def serving(folders: Mapping[str, Path]) -> Iterator[Websites]:
-    """Serve a folder at each address as long as the context lasts."""
+    """Serve a directory at each address until the context ends."""
     with ExitStack() as stack:
-        visits: list[tuple[str, str, str, int]] = []
+        requests: list[tuple[str, str, str, int]] = []
 
-        class Visit(SimpleHTTPRequestHandler):
+        class Handler(SimpleHTTPRequestHandler):
             def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
                 del size
                 address = str(self.connection.getsockname()[0])
-                visits.append((address, self.headers["Host"], self.headers["User-Agent"], int(code)))
+                requests.append((address, self.headers["Host"], self.headers["User-Agent"], int(code)))
 
             def log_message(self, *_: object) -> None:
                 """Print nothing."""
 
-        for server in _bound(folders, Visit):
+        for server in _bound(folders, Handler):
             stack.callback(server.server_close)
             thread = threading.Thread(target=server.serve_forever, args=(0.02,))
             thread.start()
             stack.callback(thread.join)
             stack.callback(server.shutdown)
-        yield Websites(server.server_port, visits)
+        yield Websites(server.server_port, requests)
 
 
-def _bound(folders: Mapping[str, Path], visit: type[SimpleHTTPRequestHandler]) -> list[ThreadingHTTPServer]:
+def _bound(folders: Mapping[str, Path], handler: type[SimpleHTTPRequestHandler]) -> list[ThreadingHTTPServer]:
     """Return servers at a port that is free at every address."""
     while True:
         port, servers = 0, []
         try:
             for address, folder in folders.items():
-                servers.append(ThreadingHTTPServer((address, port), partial(visit, directory=str(folder))))
+                servers.append(ThreadingHTTPServer((address, port), partial(handler, directory=str(folder))))
                 port = servers[-1].server_port
-        except OSError:  # taken at one of them: another port
+        except OSError:  # in use at one of the addresses: try another port
             for server in servers:
                 server.server_close()
         else:

@@ -1,7 +1,4 @@
-"""A website with a file for validation, on a port of the kernel's choice.
-
-It knows the file that an order's validator looks for; it is as obedient as a static web server.
-"""
+"""A website that serves validation files at a free port of loopback."""
 
 from __future__ import annotations
 
@@ -20,12 +17,12 @@ from tests.support.store.validator import Challenge
 
 @dataclass(slots=True)
 class Website:
-    """What it serves by path, where it redirects, and who asked: source address, Host, user agent."""
+    """The files by path, the redirects, and of each request the source address, Host and user agent."""
 
     port: int
     files: dict[str, bytes] = field(default_factory=dict)
     redirects: dict[str, str] = field(default_factory=dict)
-    visitors: list[tuple[str, str, str]] = field(default_factory=list)
+    requests: list[tuple[str, str, str]] = field(default_factory=list)
 
     def publish(self, order: OrderRequest) -> str:
         """Serve the file that proves control for an order; return its path."""
@@ -35,19 +32,19 @@ class Website:
 
 
 def challenge_of(order: OrderRequest) -> Challenge:
-    """Return what a validator looks for."""
+    """Return the challenge that a validator looks for."""
     der = x509.load_pem_x509_csr(order.csr.pem.encode("ascii")).public_bytes(Encoding.DER)
     return Challenge(der, order.csr.sha256[:20])
 
 
 @contextlib.contextmanager
 def serving_website() -> Iterator[Website]:
-    """Serve a website on loopback as long as the context lasts."""
+    """Serve a website on loopback until the context ends."""
 
-    class Visit(BaseHTTPRequestHandler):
+    class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             agent = (self.client_address[0], self.headers["Host"], self.headers["User-Agent"])
-            website.visitors.append(agent)
+            website.requests.append(agent)
             body = website.files.get(self.path)
             self.send_response(302 if self.path in website.redirects else 404 if body is None else 200)
             if self.path in website.redirects:
@@ -58,7 +55,7 @@ def serving_website() -> Iterator[Website]:
         def log_message(self, *_: object) -> None:
             """Print nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Visit)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     website = Website(server.server_port)
     thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()

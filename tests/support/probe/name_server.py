@@ -1,4 +1,4 @@
-"""A name server for the tests: what it says of each name, and silence where that is wanted."""
+"""A name server on loopback with fixed responses, some of them missing."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SILENT = {
 
 @contextlib.contextmanager
 def name_server() -> Iterator[str]:
-    """Serve on loopback; gives back `host:port`."""
+    """Serve on loopback and yield `host:port`."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
         server.bind(("127.0.0.1", 0))
         thread = threading.Thread(target=_serve, args=(server,), daemon=True)

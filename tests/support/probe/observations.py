@@ -1,4 +1,4 @@
-"""How the tests of the probe look at endpoints: one call, short deadlines, and what was observed."""
+"""Functions that probe endpoints with short deadlines and return the observations."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from audit.probe import Limits, Target, observe
 
 NOW = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
 PATIENT = Limits(timeout_s=40, farewell_s=5, retry_after_s=0)
-"""For servers that do answer: a slow machine is no fault of theirs."""
+"""For servers that respond: a slow machine must not make them fail."""
 
 HASTY = Limits(timeout_s=1, retry_after_s=0, farewell_s=0.5)
-"""For servers that never would."""
+"""For servers that never respond."""
 
 
 def look(targets: Iterable[Target], limits: Limits = PATIENT, stop: threading.Event | None = None) -> list[Observation]:
-    """Return what is observed of targets, in the order it was complete."""
+    """Return the observations of targets in the order of their completion."""
     seen: list[Observation] = []
     observe(targets, limits, clock=lambda: NOW, report=seen.append, stop=stop)
     return seen
 
 
 def look_at(url: str, limits: Limits = PATIENT) -> Observation:
-    """Return what is observed of one endpoint."""
+    """Return the observation of one endpoint."""
     (observation,) = look([Target(parse_endpoint(url))], limits)
     return observation
 
 
 def handshake(url: str) -> Handshake:
-    """Return the one handshake with an endpoint that answers."""
+    """Return the one handshake with an endpoint that responds."""
     observation = look_at(url)
     assert observation.failures == ()
     (shown,) = observation.handshakes
@@ -40,7 +40,7 @@ def handshake(url: str) -> Handshake:
 
 
 def failure(url: str, limits: Limits = PATIENT) -> ProbeFailure:
-    """Return the one failure of an endpoint that does not answer."""
+    """Return the one failure of an endpoint that does not respond."""
     observation = look_at(url, limits)
     assert observation.handshakes == ()
     (shown,) = observation.failures

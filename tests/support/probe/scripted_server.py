@@ -1,4 +1,4 @@
-"""A server on loopback that says what a test tells it to, byte for byte, and keeps what it was asked."""
+"""A server on loopback that sends the bytes of a test and records the requests."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ Say = Callable[[socket.socket], None]
 
 @dataclass(slots=True)
 class Conversation:
-    """Where the server listens, and the heads of the requests that came, in their order."""
+    """The port of the server, and the heads of the requests in their order."""
 
     port: int
     heads: list[str] = field(default_factory=list)
 
     def url(self, path: str = "/ca.crt", host: str = "127.0.0.1") -> str:
-        """Return the URL of a path there."""
+        """Return the URL of a path on the server."""
         return f"http://{host}:{self.port}{path}"
 
 
 def localhost_over_tls(folder: Path) -> tuple[str, ssl.SSLContext]:
-    """Return a file with a root, and the context of a server `localhost` with a certificate of it."""
+    """Return a file with a root, and the context of a server `localhost` with a certificate of that root."""
     now = datetime.now(UTC).replace(microsecond=0)
     root = new_root("Root", now=now)
     identity = issue(Leaf("localhost", ("localhost",), now - timedelta(days=1)), root)
@@ -44,25 +44,25 @@ def localhost_over_tls(folder: Path) -> tuple[str, ssl.SSLContext]:
 
 
 def saying(*octets: bytes) -> Say:
-    """Return what says just that."""
+    """Return a function that sends these bytes."""
     return lambda connection: connection.sendall(b"".join(octets))
 
 
 def answering(content: bytes, *headers: str, status: str = "200 OK") -> Say:
-    """Return what gives an answer of that content."""
+    """Return a function that sends a response with that content."""
     lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(content)}", *headers, "", ""]
     return saying("\r\n".join(lines).encode(), content)
 
 
 def silent(connection: socket.socket) -> None:
-    """Say nothing until the client leaves."""
+    """Send nothing until the client leaves."""
     connection.settimeout(60)
     connection.recv(1)
 
 
 @contextlib.contextmanager
 def conversing(*say: Say, context: ssl.SSLContext | None = None) -> Iterator[Conversation]:
-    """Give each connection the next answer, and the last one ever after; over TLS where there is a context."""
+    """Serve each connection by the next function and all later ones by the last; over TLS if there is a context."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         conversation = Conversation(server.getsockname()[1])
         thread = threading.Thread(target=_serve, args=(server, say, conversation, context))
@@ -70,7 +70,7 @@ def conversing(*say: Say, context: ssl.SSLContext | None = None) -> Iterator[Con
         try:
             yield conversation
         finally:
-            server.shutdown(socket.SHUT_RDWR)  # wakes who waits in accept
+            server.shutdown(socket.SHUT_RDWR)  # ends the wait in accept
             thread.join()
 
 

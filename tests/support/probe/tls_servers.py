@@ -1,7 +1,4 @@
-"""Small servers for the tests of the probe: a script for each connection, TLS where it is wanted, and a count.
-
-They speak as much of a protocol as the probe hears, and whatever nonsense a test asks for.
-"""
+"""Small servers for tests of the probe: a script for each connection, optional TLS, and a count of connections."""
 
 from __future__ import annotations
 
@@ -30,7 +27,7 @@ _SCRIPT_ENDS_S = 5.0  # a script that waits for its client ends once the probe h
 
 @dataclass
 class Count:
-    """How many connections a server has seen."""
+    """The number of connections that a server has accepted."""
 
     port: int
     connections: int = 0
@@ -38,7 +35,7 @@ class Count:
     threads: list[threading.Thread] = field(default_factory=list)
 
     def wait_for(self, connections: int) -> None:
-        """Wait until so many connections have come."""
+        """Wait until the server has accepted that many connections."""
         with self.changed:
             self.changed.wait_for(lambda: self.connections >= connections, timeout=30)
 
@@ -51,7 +48,7 @@ class Count:
 
 @contextlib.contextmanager
 def serving(script: Script, *, address: str = "127.0.0.1") -> Iterator[Count]:
-    """Serve every connection by a script in a thread of its own; a connection that the probe drops is no fault."""
+    """Serve every connection by a script in its own thread; the probe may drop a connection."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.create_server((address, 0), family=family, backlog=64) as listening:
         count = Count(listening.getsockname()[1])
@@ -65,13 +62,13 @@ def serving(script: Script, *, address: str = "127.0.0.1") -> Iterator[Count]:
             with contextlib.suppress(OSError), socket.create_connection((address, count.port), 1):
                 pass  # wakes the thread up
             thread.join()
-            for script_thread in count.threads:  # what a script notes is there once its server has ended
+            for script_thread in count.threads:  # the notes of a script are complete once its server has ended
                 script_thread.join(_SCRIPT_ENDS_S)
 
 
 @contextlib.contextmanager
 def closed_port() -> Iterator[int]:
-    """Give a port of 127.0.0.1 that refuses connections: it is bound, so no other process gets it meanwhile."""
+    """Yield a port of 127.0.0.1 that refuses connections: it stays bound, so no other process gets it."""
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
         yield bound.getsockname()[1]
@@ -99,17 +96,17 @@ def hold(connected: socket.socket) -> None:
 
 
 def then(*scripts: Script) -> Script:
-    """Return a script of scripts one after another."""
+    """Return a script that runs scripts one after another."""
 
     def script(connected: socket.socket) -> None:
-        for one in scripts:
-            one(connected)
+        for part in scripts:
+            part(connected)
 
     return script
 
 
 def in_turn(*scripts: Script) -> Script:
-    """Return a script that is another one for each connection; the last stays."""
+    """Return a script that runs the next of these for each connection, and the last one for all later ones."""
     left = list(scripts)
 
     def script(connected: socket.socket) -> None:
@@ -124,7 +121,7 @@ def say(octets: bytes) -> Script:
 
 
 def dialog(greeting: bytes, *turns: tuple[bytes, bytes]) -> Script:
-    """Return a script that greets, then answers each expected command; another command ends it."""
+    """Return a script that greets, then replies to each expected command; another command ends it."""
 
     def script(connected: socket.socket) -> None:
         connected.sendall(greeting)
@@ -163,15 +160,15 @@ def certificate(common_name: str = "test") -> x509.Certificate:
     return builder.not_valid_before(now).not_valid_after(now + timedelta(days=9)).sign(key(), hashes.SHA256())
 
 
-def der(one: x509.Certificate) -> bytes:
+def der(leaf: x509.Certificate) -> bytes:
     """Return a certificate's bytes."""
-    return one.public_bytes(Encoding.DER)
+    return leaf.public_bytes(Encoding.DER)
 
 
 def context(
     chain: Sequence[x509.Certificate] = (), *, oldest: int = SSL.TLS1_2_VERSION, newest: int = SSL.TLS1_3_VERSION
 ) -> SSL.Context:
-    """Return a server's context that speaks those versions and sends that chain, leaf first."""
+    """Return the context of a server that supports these versions and sends this chain, leaf first."""
     leaf, *others = chain or (certificate(),)
     made = SSL.Context(SSL.TLS_SERVER_METHOD)
     made.set_cipher_list(b"ALL:@SECLEVEL=0")
@@ -195,8 +192,8 @@ def both(*drafts: Draft, oldest: int = SSL.TLS1_2_VERSION, newest: int = SSL.TLS
     return served
 
 
-def tls(served: SSL.Context, said: list[bytes] | None = None, greeting: bytes = b"") -> Script:
-    """Return a script that shakes hands, greets, and notes in `said` what it is told until the client leaves."""
+def tls(served: SSL.Context, received: list[bytes] | None = None, greeting: bytes = b"") -> Script:
+    """Return a script that makes a handshake, greets, and collects in `received` what the client sends."""
 
     def script(connected: socket.socket) -> None:
         connected.settimeout(None)
@@ -207,8 +204,8 @@ def tls(served: SSL.Context, said: list[bytes] | None = None, greeting: bytes = 
             connection.sendall(greeting)
         with contextlib.suppress(SSL.Error):
             while heard := connection.recv(4096):
-                if said is not None:
-                    said.append(heard)
+                if received is not None:
+                    received.append(heard)
                 if heard.strip().endswith((b"QUIT", b"LOGOUT")):
                     break
         connection.shutdown()
@@ -217,15 +214,15 @@ def tls(served: SSL.Context, said: list[bytes] | None = None, greeting: bytes = 
 
 
 @contextlib.contextmanager
-def stapling(answer: bytes, version: str, folder: Path) -> Iterator[int]:
-    """Serve a stapled OCSP answer with the openssl program, on the port that is given back.
+def stapling(response: bytes, version: str, folder: Path) -> Iterator[int]:
+    """Serve a stapled OCSP response with the openssl program, and yield its port.
 
     The server side of stapling in pyOpenSSL 26.4 sends nothing with OpenSSL 4.
     """
-    pem, staple = folder / "server.pem", folder / "answer.der"
+    pem, staple = folder / "server.pem", folder / "response.der"
     secret = key().private_bytes(Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     pem.write_bytes(secret + certificate().public_bytes(Encoding.PEM))
-    staple.write_bytes(answer)
+    staple.write_bytes(response)
     command: list[str | Path] = ["openssl", "s_server", version, "-accept", "127.0.0.1:0", "-cert", pem, "-key", pem]
     with subprocess.Popen(
         [*command, "-status_file", staple], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL

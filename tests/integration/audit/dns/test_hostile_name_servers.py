@@ -1,4 +1,4 @@
-"""Servers that lie, chatter, drip and send what is no answer: nothing of it is believed, and nothing takes longer."""
+"""Name servers that send forged, endless or broken responses do not change or delay a trace."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import pytest
 from audit.probe.dns.root_servers import RootServer
 from audit.probe.dns.trace import Trace, TraceLimits, trace
 from tests.support.dns.servers import authoritative, changed, records, running, truncating
-from tests.support.dns.tree import MAIN, TLD, TLD_ZONE, traced, world
+from tests.support.dns.tree import MAIN, TLD, TLD_ZONE, servers_of_tree, traced
 
 FORGED = "198.18.66.6"
 Change = Callable[[dns.message.Message], None]
@@ -26,14 +26,14 @@ HASTY = TraceLimits(query_s=0.5, timeout_s=10)
 
 
 def trace_changed(address: str, change: Change, name: str = "host.glueless.test") -> Trace:
-    """Trace a name through the tree with one server's answers changed."""
-    servers = world()
+    """Trace a name through the tree with the responses of one server changed."""
+    servers = servers_of_tree()
     servers[address] = changed(servers[address], change)
     with running(servers) as tree:
         return traced(tree, name, HASTY)
 
 
-def test_glue_for_a_name_elsewhere_is_not_believed() -> None:
+def test_glue_outside_the_zone_is_ignored() -> None:
     def forge(response: dns.message.Message) -> None:
         response.authority = [records("example.test.", "NS", "ns.elsewhere.", "ns1.example.test.")]
         response.additional = [records("ns.elsewhere.", "A", FORGED), records("ns1.example.test.", "A", MAIN)]
@@ -44,7 +44,7 @@ def test_glue_for_a_name_elsewhere_is_not_believed() -> None:
 
 
 @pytest.mark.parametrize("address", ["169.254.169.254", "169.254.0.1"])
-def test_server_with_a_link_local_address_is_not_asked(address: str) -> None:
+def test_name_server_with_a_link_local_address_is_not_queried(address: str) -> None:
     def forge(response: dns.message.Message) -> None:
         response.authority = [records("example.test.", "NS", "ns1.example.test.")]
         response.additional = [records("ns1.example.test.", "A", address)]
@@ -55,7 +55,7 @@ def test_server_with_a_link_local_address_is_not_asked(address: str) -> None:
     assert (found.failure.kind, "a link-local address is not queried" in found.failure.detail) == ("lame", True)
 
 
-def test_records_of_other_names_in_an_answer_are_not_believed() -> None:
+def test_records_of_unrelated_names_in_a_response_are_ignored() -> None:
     def forge(response: dns.message.Message) -> None:
         response.answer.append(records("host.other.test.", "A", FORGED))
         response.additional.append(records("ns.other.test.", "A", FORGED))
@@ -64,7 +64,7 @@ def test_records_of_other_names_in_an_answer_are_not_believed() -> None:
 
 
 @pytest.mark.parametrize("zone", [".", "test.", "example.test.", "other.test.", "host.example.test.deeper."])
-def test_a_referral_that_leads_nowhere_new_is_lame(zone: str) -> None:
+def test_referral_to_no_zone_further_down_is_lame(zone: str) -> None:
     def forge(response: dns.message.Message) -> None:
         response.flags &= ~dns.flags.AA
         response.answer = []
@@ -76,7 +76,7 @@ def test_a_referral_that_leads_nowhere_new_is_lame(zone: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "kind"), [("text.example.test", "no-address"), ("missing.example.test", "nxdomain")])
-def test_a_negative_answer_that_names_servers_too_is_no_referral(name: str, kind: str) -> None:
+def test_negative_response_with_ns_records_is_not_a_referral(name: str, kind: str) -> None:
     found = trace_changed(
         MAIN, lambda response: response.authority.append(records(f"{name}.", "NS", "ns.other.test.")), name
     )
@@ -84,7 +84,7 @@ def test_a_negative_answer_that_names_servers_too_is_no_referral(name: str, kind
     assert found.failure.kind == kind
 
 
-def test_a_resolver_in_place_of_an_authoritative_server_is_lame() -> None:
+def test_resolver_instead_of_an_authoritative_server_is_lame() -> None:
     def forge(response: dns.message.Message) -> None:
         response.flags = (response.flags & ~dns.flags.AA) | dns.flags.RA
 
@@ -107,26 +107,26 @@ def turn_into_query(response: dns.message.Message) -> None:
 
 
 @pytest.mark.parametrize("change", [rename, renumber, turn_into_query])
-def test_an_answer_to_another_question_is_passed_over(change: Change) -> None:
+def test_response_to_another_query_is_ignored(change: Change) -> None:
     found = trace_changed(MAIN, change, "host.example.test")
     assert found.failure is not None
     assert (found.failure.kind, "is for another query" in found.failure.detail) == ("servfail", True)
 
 
-def test_a_zone_with_many_servers_that_cannot_be_found_costs_no_more_than_the_limit() -> None:
+def test_zone_with_many_unresolvable_servers_costs_at_most_the_query_limit() -> None:
     names = "".join(f"bomb NS ns{number}.victim\n" for number in range(300))
-    servers = world() | {TLD: authoritative(f"{TLD_ZONE}{names}victim NS ns.other\n")}
+    servers = servers_of_tree() | {TLD: authoritative(f"{TLD_ZONE}{names}victim NS ns.other\n")}
     with running(servers) as tree:
         found = traced(tree, "host.bomb.test", TraceLimits(max_queries=40))
-        assert len(tree.asked) <= 2 * 40  # what was cut off is asked for twice
+        assert len(tree.queries) <= 2 * 40  # a truncated response is queried again over TCP
     assert found.failure is not None
     assert len(found.steps) == 40
     assert len(found.failure.detail) < 600
 
 
-def test_zones_whose_many_servers_lie_in_one_another_end_in_time() -> None:
+def test_zones_with_servers_inside_each_other_end_in_time() -> None:
     circles = "".join(f"a NS ns{number}.b\nb NS ns{number}.c\nc NS ns{number}.a\n" for number in range(100))
-    with running(world() | {TLD: authoritative(f"{TLD_ZONE}{circles}")}) as tree:
+    with running(servers_of_tree() | {TLD: authoritative(f"{TLD_ZONE}{circles}")}) as tree:
         found = traced(tree, "host.a.test", TraceLimits(timeout_s=60))
     assert found.failure is not None
     assert found.failure.kind in ("loop", "too-long")
@@ -134,10 +134,10 @@ def test_zones_whose_many_servers_lie_in_one_another_end_in_time() -> None:
     assert found.elapsed_s < 30
 
 
-def test_addresses_of_another_class_are_not_believed() -> None:
+def test_addresses_of_another_dns_class_are_ignored() -> None:
     def forge(response: dns.message.Message) -> None:
-        response.answer = [dns.rrset.from_text(one.name, 60, "CH", "A", "net. 4711") for one in response.answer]
-        response.additional = [dns.rrset.from_text(one.name, 60, "CH", "A", "net. 4711") for one in response.additional]
+        response.answer = [dns.rrset.from_text(old.name, 60, "CH", "A", "net. 4711") for old in response.answer]
+        response.additional = [dns.rrset.from_text(old.name, 60, "CH", "A", "net. 4711") for old in response.additional]
 
     assert trace_changed(MAIN, forge, "host.example.test").failure is not None
     found = trace_changed(TLD, forge, "host.example.test")
@@ -148,8 +148,8 @@ def test_addresses_of_another_class_are_not_believed() -> None:
 @pytest.mark.parametrize(
     "name", ["\\042\\000odd\\.\\032name.example.test", "_acme.*.wild.example.test", "FOUR.Example.TEST.", "a." * 127]
 )
-def test_odd_labels_are_labels_like_others(name: str) -> None:
-    with running(world()) as tree:
+def test_unusual_labels_are_resolved(name: str) -> None:
+    with running(servers_of_tree()) as tree:
         found = traced(tree, name)
     if name.startswith("a."):
         assert found.failure is not None
@@ -161,14 +161,14 @@ def test_odd_labels_are_labels_like_others(name: str) -> None:
 @pytest.mark.parametrize(
     "name", ["a..b", f"{'a' * 64}.test", "a." * 128, "xn--\u00fc.test", "\\999.test", "a\ud800.test"]
 )
-def test_what_is_no_domain_name_is_not_asked_for(name: str) -> None:
+def test_invalid_domain_name_is_not_queried(name: str) -> None:
     found = trace(name, hints=())
     assert found.failure is not None
     assert (found.failure.kind, found.steps) == ("nxdomain", ())
     assert found.failure.detail.isascii()
 
 
-def test_control_characters_of_a_name_do_not_reach_a_terminal() -> None:
+def test_control_characters_of_a_name_are_not_printed() -> None:
     def forge(response: dns.message.Message) -> None:
         response.answer = [records("host.example.test.", "CNAME", "\\027[2J\\010evil.example.test.")]
 
@@ -177,9 +177,9 @@ def test_control_characters_of_a_name_do_not_reach_a_terminal() -> None:
     assert "".join((*found.aliases, found.failure.detail, *found.steps[2].records)).isprintable()
 
 
-def test_an_answer_that_is_too_large_is_left_unread() -> None:
+def test_response_above_the_size_limit_is_not_read() -> None:
     many = [f"198.18.{high}.{low}" for high in range(6) for low in range(250)]
-    servers = world()
+    servers = servers_of_tree()
     servers[MAIN] = truncating(
         changed(servers[MAIN], lambda response: response.answer.append(records("four.example.test.", "A", *many)))
     )
@@ -194,7 +194,7 @@ Speech = Callable[[socket.socket, threading.Event], None]
 
 @contextlib.contextmanager
 def speaking(datagrams: Speech, streams: Speech | None = None) -> Iterator[int]:
-    """Run a root server at 127.0.0.20 that says what it likes; gives its port."""
+    """Run a root server at 127.0.0.20 by these functions and yield its port."""
     ended = threading.Event()
     with socket.socket(type=socket.SOCK_STREAM) as stream, socket.socket(type=socket.SOCK_DGRAM) as datagram:
         stream.bind(("127.0.0.20", 0))
@@ -203,8 +203,8 @@ def speaking(datagrams: Speech, streams: Speech | None = None) -> Iterator[int]:
         if streams is not None:
             stream.listen()
             threads.append(threading.Thread(target=_repeat, args=(streams, stream, ended)))
-        for one in (stream, datagram):
-            one.settimeout(0.05)
+        for server in (stream, datagram):
+            server.settimeout(0.05)
         for thread in threads:
             thread.start()
         try:
@@ -247,7 +247,7 @@ def drip(server: socket.socket, ended: threading.Event) -> None:
             time.sleep(0.05)
 
 
-def boast(server: socket.socket, _ended: threading.Event) -> None:
+def announce_large(server: socket.socket, _ended: threading.Event) -> None:
     connection, _ = server.accept()
     with connection:
         connection.sendall(b"\xff\xff")
@@ -268,12 +268,12 @@ def hang_up(server: socket.socket, _ended: threading.Event) -> None:
     [
         (flood, None, "broken"),
         (cut_off, drip, "silent"),
-        (cut_off, boast, "broken"),
+        (cut_off, announce_large, "broken"),
         (cut_off, hang_up, "broken"),
         (cut_off, None, "unreachable"),
     ],
 )
-def test_a_server_that_goes_on_and_on_is_left_at_the_deadline(
+def test_server_that_sends_without_end_is_dropped_at_the_deadline(
     datagrams: Speech, streams: Speech | None, kind: str
 ) -> None:
     with speaking(datagrams, streams) as port:

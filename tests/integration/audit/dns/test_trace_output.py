@@ -1,4 +1,4 @@
-"""What a trace looks like to a reader, how it differs from a resolver's answer, and where it begins."""
+"""The printed trace, its comparison with the resolver, and the root hints."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ import pytest
 from audit.probe.dns.root_servers import ROOT_SERVERS, BadHints, RootServer, read_hints
 from audit.probe.dns.trace import Difference, Trace, as_lines, difference
 from tests.support.dns.servers import running
-from tests.support.dns.tree import MAIN, ROOT, TLD, traced, world
+from tests.support.dns.tree import MAIN, ROOT, TLD, servers_of_tree, traced
 
 FOUND = Trace("host.example.test", addresses=("198.18.0.7", "fd53::7"))
 
 
 def printed(name: str) -> list[str]:
-    """Return the lines of a trace, its times left out and its records in one order."""
-    with running(world()) as tree:
+    """Return the lines of a trace without its times and with its records sorted."""
+    with running(servers_of_tree()) as tree:
         lines = as_lines(traced(tree, name))
         return [re.sub(r"\d+ bytes|in \d+ ms", "…", line) for line in lines]
 
 
-def test_the_way_is_printed_step_by_step() -> None:
+def test_trace_is_printed_step_by_step() -> None:
     lines = printed("www.example.test")
     assert lines[:6] == [
         "test. 60 IN NS a.tld.test.",
@@ -49,12 +49,12 @@ def test_the_way_is_printed_step_by_step() -> None:
         ("missing.example.test", ";; nxdomain: missing.example.test. does not exist"),
     ],
 )
-def test_what_went_wrong_is_printed_where_it_did(name: str, line: str) -> None:
+def test_failure_is_printed_at_its_step(name: str, line: str) -> None:
     assert any(line in printed_line for printed_line in printed(name))
 
 
 @pytest.mark.parametrize("resolved", [("fd53::7", "198.18.0.7"), ("FD53:0::7", "198.18.0.7", "198.18.0.7")])
-def test_the_same_addresses_are_no_difference(resolved: tuple[str, ...]) -> None:
+def test_same_addresses_are_not_a_difference(resolved: tuple[str, ...]) -> None:
     assert difference(FOUND, resolved) is None
 
 
@@ -70,19 +70,19 @@ def test_the_same_addresses_are_no_difference(resolved: tuple[str, ...]) -> None
         ((), Difference(FOUND.addresses, ()), "only the authoritative servers gave 198.18.0.7, fd53::7"),
     ],
 )
-def test_a_difference_to_the_resolver_says_who_gave_what(
+def test_difference_to_the_resolver_names_both_sources(
     resolved: tuple[str, ...], expected: Difference, says: str
 ) -> None:
     assert difference(FOUND, resolved) == expected
     assert str(expected) == says
 
 
-def test_there_are_thirteen_root_servers_with_both_families() -> None:
+def test_thirteen_root_servers_have_both_address_families() -> None:
     assert len(ROOT_SERVERS) == 13
     assert all([":" in address for address in server.addresses] == [False, True] for server in ROOT_SERVERS)
 
 
-def test_a_hints_file_is_read_in_its_order() -> None:
+def test_hints_file_is_read_in_its_order() -> None:
     text = """; hints
 . 3600000 NS B.ROOT.test.
 . 3600000 NS a.root.test.
@@ -107,7 +107,7 @@ z.root.test. 60 A 198.18.0.4
         ("<html>\n", "is not a zone file"),
     ],
 )
-def test_a_file_without_hints_is_refused_with_file_and_line(text: str, says: str) -> None:
+def test_file_without_hints_is_refused_with_file_and_line(text: str, says: str) -> None:
     with pytest.raises(BadHints, match=r"^root[.]hints") as refused:
         read_hints(text, "root.hints")
     assert says in str(refused.value)

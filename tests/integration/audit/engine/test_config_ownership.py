@@ -1,4 +1,4 @@
-"""A configuration that another user can change is refused wherever it is read, and one's own never is."""
+"""A configuration that another user can change is refused by every program that reads one."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ TOKEN = '[issuer.store]\nkind = "store"\nbase_url = "https://store.example.com"\
 POWERS = {
     "code to run, as a solver": '[solver.s]\npresent = ["/bin/true"]\n',
     "hosts": HOSTS,
-    "hosts, of which more is said": '[host."ssh://root@web1"]\nname = "web1.example.com"\n',
+    "hosts, with a table of their own": '[host."ssh://root@web1"]\nname = "web1.example.com"\n',
     "services": SERVICE,
     "secrets": TOKEN,
     "secrets, of mail": '[mail]\npassword = { file = "/etc/p" }\n',
@@ -52,7 +52,7 @@ except BadConfiguration as error:
 
 @pytest.fixture
 def public() -> Iterator[Path]:
-    """Return a folder of root's that every user can enter."""
+    """Return a directory of root that every user can enter."""
     folder = Path(tempfile.mkdtemp(prefix="sslaudit-"))
     folder.chmod(0o755)
     yield folder
@@ -60,7 +60,7 @@ def public() -> Iterator[Path]:
 
 
 def written(folder: Path, text: str = HOSTS, *, uid: int = 0, mode: int = 0o644) -> Path:
-    """Write a configuration into a folder."""
+    """Write a configuration into a directory."""
     file = folder / "sslaudit.toml"
     file.write_text(text)
     os.chown(file, uid, uid)
@@ -69,7 +69,7 @@ def written(folder: Path, text: str = HOSTS, *, uid: int = 0, mode: int = 0o644)
 
 
 def folder_of(public: Path, uid: int, mode: int = 0o755) -> Path:
-    """Make a folder of a user's."""
+    """Make a directory that belongs to a user."""
     folder = public / f"of-{uid}"
     folder.mkdir()
     os.chown(folder, uid, uid)
@@ -94,11 +94,11 @@ def with_acl(file: Path) -> None:
         pytest.skip(f"this file system has no ACLs: {error}")
 
 
-def in_a_folder_of_eves(public: Path) -> Path:
+def in_eves_directory(public: Path) -> Path:
     return written(folder_of(public, EVE))
 
 
-def by_a_link_of_eves(public: Path) -> Path:
+def through_eves_link(public: Path) -> Path:
     target = written(public)
     link = folder_of(public, 0, 0o1777) / "sslaudit.toml"
     link.symlink_to(target)
@@ -106,7 +106,7 @@ def by_a_link_of_eves(public: Path) -> Path:
     return link
 
 
-def by_a_link_into_a_folder_of_eves(public: Path) -> Path:
+def through_a_link_into_eves_directory(public: Path) -> Path:
     target = written(folder_of(public, EVE))
     link = public / "sslaudit.toml"
     link.symlink_to(target)
@@ -130,11 +130,11 @@ REDIRECTED: dict[str, Callable[[Path], Path]] = {
     "writable by all": lambda public: written(public, mode=0o666),
     "writable by a group": writable_by_a_group,
     "writable by ACL": writable_by_acl,
-    "in a folder of another user": in_a_folder_of_eves,
+    "in a folder of another user": in_eves_directory,
     "in a folder writable by all": lambda public: written(folder_of(public, 0, 0o777)),
     "of another user in a sticky folder": lambda public: written(folder_of(public, 0, 0o1777), uid=EVE),
-    "by a link of another user": by_a_link_of_eves,
-    "by a link into a folder of another user": by_a_link_into_a_folder_of_eves,
+    "by a link of another user": through_eves_link,
+    "by a link into a folder of another user": through_a_link_into_eves_directory,
 }
 
 
@@ -143,14 +143,14 @@ def test_configuration_that_another_user_can_change_is_refused(public: Path, how
     file = REDIRECTED[how](public)
     with pytest.raises(BadConfiguration) as refused:
         read_configuration(file.parent, None)
-    said = str(refused.value)
-    assert said.startswith(
+    message = str(refused.value)
+    assert message.startswith(
         (
             f"configuration {file}: it names hosts, and others can change it: ",
             f"configuration {file}: Permission denied",  # the kernel protects links itself
         )
     )
-    assert len(said.splitlines()) == 1
+    assert len(message.splitlines()) == 1
     with pytest.raises(BadConfiguration):
         read_configuration(public, str(file))
 
@@ -165,7 +165,7 @@ def test_configuration_is_refused_for_what_it_names(public: Path, power: str) ->
 @pytest.mark.parametrize(
     "text", ["", 'endpoints = ["https://www.example.com"]\npolicy = ["webpki"]\n[probe]\ntimeout_s = 3\n']
 )
-def test_configuration_that_gives_no_power_may_be_anybodys(public: Path, text: str) -> None:
+def test_harmless_configuration_may_belong_to_another_user(public: Path, text: str) -> None:
     written(public, text, uid=EVE, mode=0o666)
     assert read_configuration(public, None).hosts == ()
 
@@ -223,22 +223,22 @@ def test_secret_behind_a_name_of_another_user_is_refused(public: Path) -> None:
 
 
 def read_as(uid: int, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Read the configuration of a folder as a user."""
+    """Read the configuration of a directory as a user."""
     words = [sys.executable, "-P", "-c", _READ, str(uid), str(folder)]
     return subprocess.run(words, cwd="/", capture_output=True, text=True, check=False, timeout=60)
 
 
 @pytest.mark.parametrize(("folder_mode", "mode"), [(0o755, 0o644), (0o700, 0o600), (0o775, 0o664)])
-def test_user_reads_a_configuration_in_a_checkout_of_their_own(public: Path, folder_mode: int, mode: int) -> None:
+def test_user_may_read_a_configuration_in_their_own_checkout(public: Path, folder_mode: int, mode: int) -> None:
     done = read_as(ALICE, written(folder_of(public, ALICE, folder_mode), uid=ALICE, mode=mode).parent)
     assert (done.stdout, done.stderr) == ("('ssh://root@web1',)\n", "")
 
 
-def test_user_reads_a_configuration_of_roots(public: Path) -> None:
+def test_user_may_read_a_configuration_of_root(public: Path) -> None:
     assert read_as(ALICE, written(public).parent).returncode == 0
 
 
-def test_user_reads_no_configuration_of_another_user(public: Path) -> None:
+def test_user_may_not_read_a_configuration_of_another_user(public: Path) -> None:
     done = read_as(ALICE, written(folder_of(public, EVE), uid=EVE).parent)
     assert "names hosts, and others can change it: " in done.stderr
     assert f"(uid {EVE})" in done.stderr
@@ -255,7 +255,7 @@ def test_user_reads_no_configuration_of_another_user(public: Path) -> None:
     ],
     ids=["status", "resume", "plan", "install-timer", "checkallsslcerts"],
 )
-def test_every_program_refuses_it(
+def test_every_program_refuses_an_unsafe_configuration(
     public: Path, main: Callable[[tuple[str, ...]], int], words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = written(folder_of(public, EVE))
@@ -263,7 +263,7 @@ def test_every_program_refuses_it(
     assert f"others can change it: {file.parent} belongs to " in capsys.readouterr().err
 
 
-def test_pytest_refuses_it(public: Path, pytester: pytest.Pytester) -> None:
+def test_pytest_refuses_an_unsafe_configuration(public: Path, pytester: pytest.Pytester) -> None:
     file = written(folder_of(public, EVE))
     done = pytester.runpytest("--pyargs", "audit", f"--audit-config={file}")
     assert done.ret == pytest.ExitCode.USAGE_ERROR
@@ -273,7 +273,7 @@ def test_pytest_refuses_it(public: Path, pytester: pytest.Pytester) -> None:
     )
 
 
-def test_pytest_refuses_it_in_the_root_folder(public: Path, pytester: pytest.Pytester) -> None:
+def test_pytest_refuses_an_unsafe_configuration_in_the_root_directory(public: Path, pytester: pytest.Pytester) -> None:
     file = written(folder_of(public, EVE))
     done = pytester.runpytest("--pyargs", "audit", f"--rootdir={file.parent}")
     assert done.ret == pytest.ExitCode.USAGE_ERROR

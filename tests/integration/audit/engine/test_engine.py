@@ -1,4 +1,4 @@
-"""An audit without pytest: results of observations that exist already, and of servers on this machine."""
+"""An audit without pytest: results of given observations and of servers on this machine."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ EXPIRED = "cert.expired"
 
 
 def seen(name: str, *drafts: Draft) -> Observation:
-    """Return what is seen of an endpoint that serves these drafts."""
+    """Return the observation of an endpoint that serves these drafts."""
     return observed(served(*drafts), endpoint=parse_endpoint(f"https://{name}"))
 
 
@@ -68,12 +68,12 @@ def test_key_of_two_endpoints_is_compared_before_judging() -> None:
                for number, (name, draft) in enumerate(zip(("one", "two"), drafts, strict=True), 1)]  # fmt: skip
     first, _ = audit((), settings, observed=sharing)
     (alone,) = audit((), settings, observed=sharing[:1])
-    messages = [result.message for one in (first, alone) for result in one.results if result.check == "key.reuse"]
+    messages = [result.message for report in (first, alone) for result in report.results if result.check == "key.reuse"]
     assert messages[0] != messages[1]
     assert "two.example" in messages[0]
 
 
-def test_used_waiver_is_not_stale_and_unused_waiver_is() -> None:
+def test_used_waiver_is_valid_and_unused_waiver_is_stale() -> None:
     settings = replace(SETTINGS, waivers=(waiver(EXPIRED), waiver("cert.expird")))
     endpoint, run = audit((), settings, observed=[seen("www.example.com", GOOD.ending(NOW - DAY), INTERMEDIATE)])
     assert verdicts(endpoint)[EXPIRED] is Verdict.WAIVED
@@ -114,14 +114,14 @@ def test_endpoints_not_begun_when_stopped_are_left_out() -> None:
     assert list(audit([Target(parse_endpoint("https://127.0.0.1:1"))], SETTINGS, stop=stop)) == []
 
 
-def test_tls_1_2_is_asked_for_only_if_a_profile_forbids_it() -> None:
+def test_tls_1_2_is_tried_only_if_a_profile_forbids_it() -> None:
     webpki = load_profile("webpki")
     forbidding = replace(webpki, thresholds=replace(webpki.thresholds, protocols_forbidden=("TLSv1.2",)))
     assert not probe_limits(Limits(), [webpki]).asks_tls12
     assert probe_limits(Limits(), [webpki, forbidding]).asks_tls12
 
 
-def test_default_instant_is_that_of_the_audit() -> None:
+def test_default_instant_is_the_time_of_the_audit() -> None:
     ended_in_2016 = replace(GOOD, start=NOW - 3700 * DAY).ending(NOW - 3650 * DAY)
     (ended,) = audit((), replace(SETTINGS, now=None), observed=[seen("www.example.com", ended_in_2016, INTERMEDIATE)])
     assert verdicts(ended)[EXPIRED] is Verdict.FAIL

@@ -1,4 +1,4 @@
-"""The summary, the exit status and the reports of a run, from the results that they count."""
+"""The summary, the exit status and the reports of a run are made from its results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is costly is done once, however many endpoints there are: counted, as a count does not depend on the machine."""
+"""Costly work is done once for many endpoints; the tests count it, because a count does not depend on the machine."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.support.x509.ca import Leaf, issue, new_intermediate, new_root
 ENDPOINTS = 50
 
 
-def test_a_certificate_of_many_endpoints_is_parsed_once_and_its_path_is_built_once() -> None:
+def test_certificate_of_many_endpoints_is_parsed_and_its_path_built_once() -> None:
     of_two, of_many = counted(2), counted(10)
     assert of_many == of_two
     assert of_many["load_der_x509_certificate"] == 4, "the leaf, two intermediates and the root"
@@ -43,8 +43,10 @@ def test_endpoints_of_one_ca_fetch_its_crl_once() -> None:
         revocation = RevocationFetcher(Fetcher(FetchPolicy(allow_private=True)), context)
         chains = [(to_der(leaf.certificate), to_der(intermediate.certificate)) for leaf in leaves]
         with ThreadPoolExecutor(8) as threads:
-            told = list(threads.map(revocation.ask, [seen(chain, now) for chain in chains]))
-    assert [[one.content is not None for one in each.revocation or ()] for each in told] == [[True]] * ENDPOINTS
+            answered = list(threads.map(revocation.ask, [seen(chain, now) for chain in chains]))
+    assert [[source.content is not None for source in observation.revocation or ()] for observation in answered] == [
+        [True]
+    ] * ENDPOINTS
     assert publisher.fetched == 1
 
 

@@ -1,4 +1,4 @@
-"""The collector: one program without arguments that does what an audit asks for as data, and refuses all else."""
+"""The collector runs the requests of an audit, which are data, and refuses all other input."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ def sections(program: Path, request: str) -> dict[str, Section]:
     return read_sections("WORD", done.stdout)
 
 
-def test_host_is_reported_without_services_if_they_are_not_asked_for(program: Path) -> None:
+def test_host_without_requested_services_is_reported_without_services(program: Path) -> None:
     found = sections(program, "host\n")
     assert {"clock", "uid", "fqdn", "sockets", "clock.end", "done"} <= set(found)
     assert not [name for name in found if "#" in name]
 
 
-def test_file_is_looked_at_whatever_is_in_its_name(program: Path, tmp_path: Path) -> None:
+def test_file_is_inspected_whatever_its_name_contains(program: Path, tmp_path: Path) -> None:
     path = tmp_path / "a 'b' $(touch x) `id` ; * [.pem"
     path.write_text("no certificate")
     found = sections(program, f"file {section_of(str(path)).removeprefix('file.')} c {path}\n")
@@ -53,7 +53,7 @@ def test_file_is_looked_at_whatever_is_in_its_name(program: Path, tmp_path: Path
     assert not (tmp_path / "x").exists()
 
 
-def test_sessionhakes_are_made_at_the_places_of_the_request(program: Path) -> None:
+def test_handshakes_are_made_with_the_requested_addresses(program: Path) -> None:
     script = _script(["0 127.0.0.1:1 www.example.com - -", "0rsa [::1]:1 - smtp rsa"])
     found = sections(program, "".join(f"{line}\n" for line in script.request or ()))
     assert {"0", "0rsa", "done"} == set(found)
@@ -69,7 +69,7 @@ def test_sessionhakes_are_made_at_the_places_of_the_request(program: Path) -> No
         "handshake ../x 127.0.0.1:1 - - -", "handshake 0 127.0.0.1:1 - - - -", "section x id", "\x1b[2J",
     ],
 )  # fmt: skip
-def test_line_that_is_not_data_of_an_audit_is_refused_before_anything_runs(program: Path, line: str) -> None:
+def test_line_outside_the_protocol_is_refused_before_any_command_runs(program: Path, line: str) -> None:
     done = ask(program, f"host\n{line}\n")
     assert (done.returncode, done.stdout) == (2, "")
     assert "the request is not valid" in done.stderr
@@ -81,7 +81,7 @@ def test_request_without_a_valid_header_is_refused(program: Path, header: str) -
     assert (done.returncode, done.stdout) == (2, "")
 
 
-def test_other_version_says_its_own(program: Path) -> None:
+def test_other_version_is_reported_by_the_collector(program: Path) -> None:
     done = ask(program, "host\n", header="sslaudit-request 0123 WORD\n")
     assert (done.returncode, done.stdout) == (3, f"sslaudit-collector {collector_version()}\n")
 

@@ -1,4 +1,4 @@
-"""The script a host runs: how it follows includes and reads options, and how its answer is taken apart."""
+"""The script on a host follows includes and reads options; its output is split into sections."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_includes_are_followed_in_order_and_once(tmp_path: Path, shell: str) -> 
     assert found[f"{tmp_path}/conf.d/2.conf"].strip() == "two"
 
 
-def test_an_include_means_the_files_its_pattern_does() -> None:
+def test_include_pattern_matches_its_files() -> None:
     files = dict.fromkeys(["/etc/n/a.conf", "/etc/n/s/b.conf", "/etc/n/s/t/c.conf", "/etc/nn/d.conf"], "")
     assert included(files, "/etc/n", "*.conf") == ["/etc/n/a.conf"]
     assert included(files, "/etc/n", "s") == ["/etc/n/s/b.conf", "/etc/n/s/t/c.conf"]
@@ -60,23 +60,23 @@ def test_an_include_means_the_files_its_pattern_does() -> None:
         ("exim4 -bd", "-C", ""),
     ],
 )
-def test_an_option_of_a_process_is_found(words: str, option: str, value: str) -> None:
+def test_option_of_a_process_is_found(words: str, option: str, value: str) -> None:
     script = f"words=$(printf '%s\\n' {words})\nsection option option {option}\n"
     assert run(script)["option"].text == value
 
 
-def test_a_section_tells_status_and_command_without_our_own_limits() -> None:
+def test_section_has_status_and_command_without_our_limits() -> None:
     section = run("section test silent $limit sh -c 'echo out; echo wrong >&2; exit 3'\n")["test"]
     assert (section.text, section.rc) == ("wrong", 3)
     assert section.command == "sh -c echo out; echo wrong >&2; exit 3"
 
 
-def test_a_section_whose_end_is_missing_has_no_status() -> None:
+def test_section_without_an_end_has_no_status() -> None:
     sections = read_sections("WORD", "banner\nWORD begin a\nhalf of")
     assert sections["a"] == Section("half of", None)
 
 
-def test_frames_of_another_word_are_text() -> None:
+def test_frames_with_another_nonce_are_text() -> None:
     text = "WORD begin a\nOTHER begin b\nOTHER end 0 x\n\nWORD end 0 c\nnoise"
     assert read_sections("WORD", text) == {"a": Section("OTHER begin b\nOTHER end 0 x", 0, "c")}
 
@@ -86,7 +86,7 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="a second user is made
 
 
 def followed(base: Path, main: Path) -> tuple[list[str], tuple[str, ...]]:
-    """Return the names of the files that are read from `main` on, and a clause for each that is not."""
+    """Return the names of the files that are read from `main` on, and a message for each that is not."""
     text = run(f"pid=0\nsection files follow {base} '{INCLUDE}' {main}\n")["files"].text
     return [Path(path).name for path in split_files(text)], unreadable(text)
 
@@ -120,7 +120,7 @@ def test_name_with_a_newline_does_not_become_two_files(tmp_path: Path) -> None:
     assert denied == (f"may not read {folder}/x?/etc/passwd has a newline in its name",)
 
 
-def test_what_is_not_a_regular_file_of_limited_size_is_not_read(tmp_path: Path) -> None:
+def test_irregular_or_large_file_is_not_read(tmp_path: Path) -> None:
     main, folder = tmp_path / "main.conf", tmp_path / "d"
     folder.mkdir()
     os.mkfifo(folder / "fifo.conf")
@@ -138,7 +138,7 @@ def test_what_is_not_a_regular_file_of_limited_size_is_not_read(tmp_path: Path) 
     assert len(denied) == 3
 
 
-def test_limit_of_configuration_files_is_said(tmp_path: Path) -> None:
+def test_limit_of_configuration_files_is_reported(tmp_path: Path) -> None:
     main, folder = tmp_path / "main.conf", tmp_path / "d"
     folder.mkdir()
     for number in range(2100):
@@ -161,7 +161,7 @@ def test_enabled_sites_are_read_through_their_links(tmp_path: Path) -> None:
     assert [*split_files(text)][1:] == [f"{tmp_path}/sites-enabled/{number}.conf" for number in range(3)]
 
 
-def test_open_file_with_the_name_of_a_socket_is_not_taken_for_one(tmp_path: Path) -> None:
+def test_open_file_named_like_a_socket_is_not_a_socket(tmp_path: Path) -> None:
     names = ("a 3 -> socket:[4025]", "b\nlrwx------ 1 0 0 64 Nov 30 01:03 3 -> socket:[4025]", "c\npid 7")
     opened = [(tmp_path / name).open("w") for name in names]
     try:
@@ -169,8 +169,8 @@ def test_open_file_with_the_name_of_a_socket_is_not_taken_for_one(tmp_path: Path
         assert "4025" not in held
         assert held.count("pid 7") <= 1
     finally:
-        for one in opened:
-            one.close()
+        for file in opened:
+            file.close()
 
 
 CONFIGURATION = r"""
@@ -194,20 +194,20 @@ def test_passwords_in_a_configuration_stay_on_the_host(tmp_path: Path, shell: st
         assert kept in text
 
 
-def test_section_that_prints_too_much_is_cut_and_says_so() -> None:
+def test_section_above_the_size_limit_is_cut_with_a_notice() -> None:
     sections = run("section many head -c 9000000 /dev/zero\nsection after echo fine\n")
     assert (sections["many"].rc, sections["many"].is_cut) == (None, True)
     assert sections["after"] == Section("fine", 0, "echo fine")
     assert cut_sections(sections) == ("'head -c 9000000 /dev/zero' printed more than 8 MB, and the rest was not read",)
 
 
-def test_sections_of_a_script_are_known_from_its_text() -> None:
+def test_sections_of_a_script_are_found_in_its_text() -> None:
     script = script_of('section a id\nfor n in x; do section "b:$n" id; done\n')
     assert [script.expects(name) for name in ("a", "b:x", "done", "c", "a.b")] == [True, True, True, False, False]
 
 
 @needs_root
-def test_among_many_links_only_those_that_root_alone_can_change_are_read(tmp_path: Path) -> None:
+def test_only_links_that_root_alone_can_change_are_read(tmp_path: Path) -> None:
     main, enabled, eves = tmp_path / "main.conf", tmp_path / "enabled", tmp_path / "eve"
     for folder in (enabled, eves, tmp_path / "available"):
         folder.mkdir()
@@ -227,7 +227,7 @@ def test_among_many_links_only_those_that_root_alone_can_change_are_read(tmp_pat
     assert {Path(clause.split(":")[0]).name for clause in denied} == {"theirs.conf", "open.conf", "far.conf"}
 
 
-def test_a_key_whose_digest_cannot_be_taken_is_told_and_is_no_fault() -> None:
+def test_key_without_a_readable_digest_is_reported_without_a_fault() -> None:
     key = NamedFile("key", "/etc/tls/key.pem")
     keys = {section_of(key.path): Section("stat 600 root root regular file\nkey no-openssl\n", 0)}
     file = read_file(key, keys)

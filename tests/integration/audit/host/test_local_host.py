@@ -1,4 +1,4 @@
-"""This machine looked at from inside: real files, real sockets, and no key that leaves it."""
+"""The inspection of this machine: real files, real sockets, and keys that stay on it."""
 
 from __future__ import annotations
 
@@ -75,25 +75,25 @@ def local() -> Host:
 
 
 def seen(*named: NamedFile) -> tuple[InstalledFile, ...]:
-    """Look at files as a host is asked about them, and make sure no key bytes are in the answer."""
+    """Inspect files by the script of a host, and assert that its output has no key bytes."""
     host = local()
-    answer = host.run(script_of(file_functions() + "".join(look_at(named))))
-    assert not isinstance(answer, ProbeFailure)
+    output = host.run(script_of(file_functions() + "".join(look_at(named))))
+    assert not isinstance(output, ProbeFailure)
     assert_no_key(host._finished.stdout + host._finished.stderr if host._finished else b"")
-    return tuple(read_file(one, answer) for one in named)
+    return tuple(read_file(path, output) for path in named)
 
 
-def assert_no_key(answer: bytes) -> None:
-    """No line of the key's PEM, and no part of its number, may have left the host."""
+def assert_no_key(output: bytes) -> None:
+    """Assert that neither a line of the key's PEM nor a part of its number left the host."""
     number = KEY.private_numbers().private_value.to_bytes(32, "big")
     body = [line for line in key_pem().splitlines() if b"-----" not in line]
-    assert answer
-    assert b"PRIVATE KEY" not in answer
+    assert output
+    assert b"PRIVATE KEY" not in output
     for secret in (*body, number, number.hex().encode(), base64.b64encode(number)):
-        assert secret not in answer
+        assert secret not in output
 
 
-def test_a_combined_file_gives_its_certificate_and_only_the_digest_of_its_key(tmp_path: Path) -> None:
+def test_combined_file_yields_certificate_and_only_the_digest_of_the_key(tmp_path: Path) -> None:
     path = tmp_path / "both.pem"
     path.write_bytes(key_pem() + certificate() + certificate("second"))
     path.chmod(0o640)
@@ -117,7 +117,7 @@ def test_a_combined_file_gives_its_certificate_and_only_the_digest_of_its_key(tm
         (certificate()[:-40] + b"\n" + key_pem(), "certificate", "unparseable"),
     ],
 )
-def test_a_file_that_cannot_be_used_says_why(tmp_path: Path, content: bytes | None, kind: str, fault: str) -> None:
+def test_unusable_file_has_a_reason(tmp_path: Path, content: bytes | None, kind: str, fault: str) -> None:
     path = tmp_path / "it's a file.pem"
     if content is not None:
         path.write_bytes(content)
@@ -125,7 +125,7 @@ def test_a_file_that_cannot_be_used_says_why(tmp_path: Path, content: bytes | No
     assert seen(named)[0].fault == fault
 
 
-def test_a_folder_and_a_dangling_link_are_told(tmp_path: Path) -> None:
+def test_directory_and_dangling_link_are_reported(tmp_path: Path) -> None:
     link = tmp_path / "link"
     link.symlink_to(tmp_path / "gone")
     folder, dangling = seen(NamedFile("key", str(tmp_path)), NamedFile("key", str(link)))
@@ -133,25 +133,25 @@ def test_a_folder_and_a_dangling_link_are_told(tmp_path: Path) -> None:
     assert (dangling.fault, dangling.detail) == ("missing", f"it is a link to {tmp_path / 'gone'}")
 
 
-def test_a_link_is_followed_to_the_real_file(tmp_path: Path) -> None:
+def test_link_is_followed_to_the_real_file(tmp_path: Path) -> None:
     (tmp_path / "real.pem").write_bytes(certificate())
     (tmp_path / "live.pem").symlink_to("real.pem")
     (found,) = seen(NamedFile("certificate", str(tmp_path / "live.pem")))
     assert found.real_path == str((tmp_path / "real.pem").resolve())
 
 
-def test_a_folder_others_may_write_to_is_named(tmp_path: Path) -> None:
+def test_directory_that_others_can_write_to_is_named(tmp_path: Path) -> None:
     folder = tmp_path / "open"
     folder.mkdir()
     (folder / "a.key").write_bytes(key_pem())
     folder.chmod(0o777)
     assert seen(NamedFile("key", str(folder / "a.key")))[0].open_folder == str(folder.resolve())
-    folder.chmod(0o1777)  # sticky: nobody can replace what is another's
+    folder.chmod(0o1777)  # sticky: only the owner can replace a file
     assert seen(NamedFile("key", str(folder / "a.key")))[0].open_folder is None
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become a user without rights")
-def test_what_a_login_may_not_read_says_which_right_is_missing() -> None:
+def test_unreadable_file_names_the_missing_permission() -> None:
     script = prologue("WORD") + file_functions() + "".join(
         look_at([NamedFile("key", "/root/.none/a.key"), NamedFile("key", "/etc/shadow")])
     )  # fmt: skip
@@ -166,7 +166,7 @@ def test_what_a_login_may_not_read_says_which_right_is_missing() -> None:
     assert (denied.fault, denied.detail) == ("denied", "the login may not read it")
 
 
-def test_a_key_in_a_configuration_or_an_error_message_does_not_leave_the_host(tmp_path: Path) -> None:
+def test_key_in_configuration_or_error_message_does_not_leave_the_host(tmp_path: Path) -> None:
     path = tmp_path / "odd.conf"
     path.write_bytes(b"before\n" + key_pem() + b"after\n")
     script = prologue("WORD") + f"section odd cat {path}\n"
@@ -176,7 +176,7 @@ def test_a_key_in_a_configuration_or_an_error_message_does_not_leave_the_host(tm
 
 
 def _free_port() -> socket.socket:
-    """Listen at a well-known port of TLS that is free: of a machine's many listeners these are tried first."""
+    """Listen at a free well-known TLS port: of the many listeners of a machine these are tried first."""
     for port in (8883, 6697, 6514, 5671, 5061):
         with contextlib.suppress(OSError):
             return socket.create_server(("127.0.0.1", port))
@@ -185,7 +185,7 @@ def _free_port() -> socket.socket:
 
 @pytest.fixture
 def tls_port(own_network: None, tmp_path: Path) -> Iterator[int]:  # noqa: ARG001 - served there
-    """Serve TLS at a port of loopback by nobody's service."""
+    """Serve TLS at a port of loopback by an unknown service."""
     (tmp_path / "server.pem").write_bytes(key_pem() + certificate())
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(tmp_path / "server.pem")
@@ -218,7 +218,7 @@ def target_at(targets: tuple[Target, ...], port: int) -> Target | None:
     return next((target for target in targets if target.endpoint.port == port), None)
 
 
-def test_a_tls_port_of_no_known_service_is_found_and_a_plain_one_is_not(tls_port: int) -> None:
+def test_tls_port_of_an_unknown_service_is_found_and_a_plain_port_is_not(tls_port: int) -> None:
     with socket.create_server(("127.0.0.1", 0)) as plain:
         threading.Thread(target=_refuse, args=(plain,), daemon=True).start()
         plain_port = plain.getsockname()[1]
@@ -231,7 +231,7 @@ def test_a_tls_port_of_no_known_service_is_found_and_a_plain_one_is_not(tls_port
 
 
 @pytest.mark.usefixtures("own_network")
-def test_a_host_tells_its_name_clock_and_addresses_in_two_commands() -> None:
+def test_host_reports_name_clock_and_addresses_in_two_commands() -> None:
     (found,) = look(Login("local://", name="web1.example.com", addresses=("203.0.113.10",)))
     server = found.host.server
     assert server is not None
@@ -242,7 +242,7 @@ def test_a_host_tells_its_name_clock_and_addresses_in_two_commands() -> None:
     assert found.host.connections == 2
 
 
-def test_a_declared_service_is_found_with_its_files_and_its_test(tmp_path: Path, tls_port: int) -> None:
+def test_declared_service_is_found_with_its_files_and_its_test(tmp_path: Path, tls_port: int) -> None:
     (tmp_path / "tls.pem").write_bytes(certificate() + key_pem())
     service = DeclaredService(
         "gate way", (f"https://api.example.com:{tls_port}?address=127.0.0.1",), str(tmp_path / "tls.pem"),
@@ -261,27 +261,27 @@ def test_a_declared_service_is_found_with_its_files_and_its_test(tmp_path: Path,
     assert target.server.service_running
 
 
-def test_a_handshake_is_made_from_the_host_itself(tls_port: int) -> None:
+def test_handshake_is_made_from_the_host(tls_port: int) -> None:
     (found,) = look(Login("local://"))
     target = target_at(found.targets, tls_port)
     assert target is not None
     assert target.inside is not None
-    (answer,) = target.inside.observe_handshakes([(target.endpoint, "127.0.0.1")])[target.endpoint, "127.0.0.1"]
-    assert isinstance(answer, Handshake)
-    assert (answer.version, answer.from_host, answer.old_protocols) == ("TLSv1.3", True, None)
-    assert [x509.load_der_x509_certificate(der).serial_number for der in answer.chain_der] == [1234567]
+    (shown,) = target.inside.observe_handshakes([(target.endpoint, "127.0.0.1")])[target.endpoint, "127.0.0.1"]
+    assert isinstance(shown, Handshake)
+    assert (shown.version, shown.from_host, shown.old_protocols) == ("TLSv1.3", True, None)
+    assert [x509.load_der_x509_certificate(der).serial_number for der in shown.chain_der] == [1234567]
 
 
-def test_second_certificate_is_found_from_the_host_itself() -> None:
+def test_second_certificate_is_found_from_the_host() -> None:
     ec_leaf, rsa_leaf = leaf("ec.example"), leaf("rsa.example").with_key(rsa_key(2048))
     with serving(tls(both(rsa_leaf, ec_leaf))) as server:
         (endpoint,), _ = parse_endpoints(f"tls://www.example.com:{server.port}", "x")
         shown = HostInside(local()).observe_handshakes([(endpoint, "127.0.0.1")])[endpoint, "127.0.0.1"]
-    served = {one.chain_der[0] for one in shown if isinstance(one, Handshake)}
+    served = {handshake.chain_der[0] for handshake in shown if isinstance(handshake, Handshake)}
     assert (len(shown), served) == (2, {ec_leaf.der, rsa_leaf.der})
 
 
-def test_a_refused_handshake_from_the_host_says_so() -> None:
+def test_refused_handshake_from_the_host_is_reported() -> None:
     (endpoint,), _ = parse_endpoints("https://www.example.com:1", "x")
     (failure,) = HostInside(local()).observe_handshakes([(endpoint, "127.0.0.1")])[endpoint, "127.0.0.1"]
     assert isinstance(failure, ProbeFailure)
@@ -299,7 +299,7 @@ def test_endpoints_of_a_file_are_read_line_by_line() -> None:
     assert "gopher" in unusable[0].why
 
 
-def test_targets_are_sorted_and_each_is_there_once() -> None:
+def test_targets_are_sorted_and_unique() -> None:
     endpoints, _ = parse_endpoints("https://b.example.com\nhttps://a.example.com\nhttps://B.example.com:443", "x")
     assert [str(target.endpoint) for target in assemble((), endpoints)] == [
         "https://a.example.com:443",
@@ -307,7 +307,7 @@ def test_targets_are_sorted_and_each_is_there_once() -> None:
     ]
 
 
-def test_sockets_are_read_in_the_hosts_byte_order() -> None:
+def test_sockets_are_read_in_the_byte_order_of_the_host() -> None:
     row = "   0: {}:1F90 0:0 0A 0:0 00:0 0 0 0 4242 1 0"
     table = "\n".join(map(row.format, ("0100007F", "00000000", "B80D0120000000000000000001000000")))
     sections = {name: Section(text) for name, text in {"sockets": table, "owners": "pid 7\n4242\npid 12\n4242"}.items()}
@@ -329,11 +329,11 @@ def test_sockets_are_read_in_the_hosts_byte_order() -> None:
         "eth0: flags=4163<UP>  mtu 1500\n        inet 192.0.2.2  netmask 0.0.0.0  broadcast 127.255.255.255",
     ],
 )
-def test_addresses_are_the_hosts_own_and_none_of_its_containers(text: str) -> None:
+def test_addresses_are_those_of_the_host_and_not_of_its_containers(text: str) -> None:
     assert read_facts({"addresses": Section(text)}, now(), now()).addresses == ("192.0.2.2",)
 
 
-def test_the_script_is_plain_posix_shell() -> None:
+def test_script_is_plain_posix_shell() -> None:
     script = composed(collect.whole_script(SERVICES, LAYOUTS), None)
     assert subprocess.run(["dash", "-n", "-c", script], check=False).returncode == 0
     quoted = shlex.quote(shlex.quote(script))
@@ -351,9 +351,7 @@ def test_the_script_is_plain_posix_shell() -> None:
     ],
     ids=["sparse", "fifo", "device"],
 )
-def test_file_that_would_block_or_fill_the_host_is_named_and_not_read(
-    tmp_path: Path, make: str, fault: str, detail: str
-) -> None:
+def test_blocking_or_huge_file_is_named_and_not_read(tmp_path: Path, make: str, fault: str, detail: str) -> None:
     path = tmp_path / "a.crt"
     subprocess.run([*make.split(), path], check=True)
     began = time.monotonic()
@@ -401,7 +399,7 @@ def acl_tools(monkeypatch: pytest.MonkeyPatch) -> None:
         pytest.skip("setfacl is not installed here, and the overlays of the real servers are not built")
 
 
-def test_another_users_certificate_is_read_with_that_users_rights(others_folder: Path) -> None:
+def test_certificate_of_another_user_is_read_with_the_rights_of_that_user(others_folder: Path) -> None:
     pem, key = others_folder / "a.crt", others_folder / "a.key"
     pem.write_bytes(certificate())
     key.write_bytes(key_pem())
@@ -413,7 +411,7 @@ def test_another_users_certificate_is_read_with_that_users_rights(others_folder:
     assert secret.spki_sha256 == hashlib.sha256(PUBLIC).hexdigest()
 
 
-def test_roots_key_behind_another_users_link_is_not_read(others_folder: Path, tmp_path: Path) -> None:
+def test_root_key_behind_a_link_of_another_user_is_not_read(others_folder: Path, tmp_path: Path) -> None:
     (tmp_path / "root.key").write_bytes(key_pem())
     (tmp_path / "root.key").chmod(0o600)
     (others_folder / "a.key").symlink_to(tmp_path / "root.key")

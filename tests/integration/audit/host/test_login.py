@@ -1,4 +1,4 @@
-"""Logins that fail, hang, chatter or would ask: each is one clear line and costs its own deadline only."""
+"""A login that fails, hangs, prints a banner or prompts is reported in one line and costs only its own deadline."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def failure_of(login: Login) -> ProbeFailure:
 
 
 def is_running(pid: str) -> bool:
-    """Return whether a process still runs, after the moment that ending it may take; one not yet reaped does not."""
+    """Return whether a process still runs after a moment; a zombie does not."""
     stat = Path(f"/proc/{pid}/stat")
     for _ in range(100):
         try:
@@ -44,7 +44,7 @@ def is_running(pid: str) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("said", "kind"),
+    ("output", "kind"),
     [
         ("root@web1: Permission denied (publickey).", "denied"),
         ("ssh: Could not resolve hostname web1: Name or service not known", "unresolvable"),
@@ -53,22 +53,20 @@ def is_running(pid: str) -> bool:
         ("ssh: connect to host web1 port 22: No route to host", "unreachable"),
         ("No ED25519 host key is known for web1.\nHost key verification failed.", "host-key"),
         ("kex_exchange_identification: Connection closed by remote host", "closed"),
-        ("something nobody has seen before", "broken"),
+        ("some unexpected message", "broken"),
     ],
 )
-def test_what_ssh_says_is_told_in_one_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str, kind: str
-) -> None:
-    write_program(tmp_path, "ssh", [f"cat >&2 <<'E'\n{said}\nE", "exit 255"])
+def test_ssh_errors_become_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, output: str, kind: str) -> None:
+    write_program(tmp_path, "ssh", [f"cat >&2 <<'E'\n{output}\nE", "exit 255"])
     put_first(monkeypatch, tmp_path)
     failure = failure_of(Login("ssh://root@web1"))
     assert failure.kind == kind
     assert failure.detail.startswith("ssh://root@web1: ")
-    assert said.splitlines()[-1] in failure.detail
+    assert output.splitlines()[-1] in failure.detail
 
 
 @pytest.mark.parametrize(
-    ("said", "kind"),
+    ("output", "kind"),
     [
         ("sudo: a password is required", "sudo"),
         ("sudo: a terminal is required to read the password", "sudo"),
@@ -76,27 +74,31 @@ def test_what_ssh_says_is_told_in_one_line(
         ("sh: 1: sudo: not found", "no-command"),
     ],
 )
-def test_sudo_that_would_ask_is_refused_not_answered(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str, kind: str
+def test_sudo_password_prompt_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, output: str, kind: str
 ) -> None:
-    program = write_program(tmp_path, "sudo", [f'printf "%s " "$@" >{tmp_path}/asked', f"echo '{said}' >&2", "exit 1"])
+    program = write_program(
+        tmp_path, "sudo", [f'printf "%s " "$@" >{tmp_path}/arguments', f"echo '{output}' >&2", "exit 1"]
+    )
     put_first(monkeypatch, tmp_path)
     assert program.exists()
     assert failure_of(Login("local://", {"sudo": True})).kind == kind
-    assert (tmp_path / "asked").read_text().startswith("-n /bin/sh -c ")
+    assert (tmp_path / "arguments").read_text().startswith("-n /bin/sh -c ")
 
 
-def test_ssh_is_told_to_ask_nobody_and_the_users_options_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_program(tmp_path, "ssh", [f'printf "%s\\n" "$*" | head -n 1 >{tmp_path}/asked', "exit 255"])
+def test_ssh_runs_without_prompts_and_keeps_the_options_of_the_user(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_program(tmp_path, "ssh", [f'printf "%s\\n" "$*" | head -n 1 >{tmp_path}/arguments', "exit 255"])
     put_first(monkeypatch, tmp_path)
     failure_of(Login("ssh://root@web1:2222", {"ssh_extra_args": "-o StrictHostKeyChecking=yes"}))
-    asked = (tmp_path / "asked").read_text()
+    arguments = (tmp_path / "arguments").read_text()
     for option in ("BatchMode=yes", "StrictHostKeyChecking=yes", "ConnectTimeout=10", "User=root", "Port=2222"):
-        assert f"-o {option}" in asked
-    assert "ControlMaster" not in asked
+        assert f"-o {option}" in arguments
+    assert "ControlMaster" not in arguments
 
 
-def test_a_login_that_hangs_costs_its_deadline_and_leaves_no_process(
+def test_hanging_login_costs_its_deadline_and_leaves_no_process(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_program(tmp_path, "ssh", [f"echo $$ >{tmp_path}/pid", "trap '' INT", "sleep 60 & sleep 60"])
@@ -109,7 +111,7 @@ def test_a_login_that_hangs_costs_its_deadline_and_leaves_no_process(
 
 
 @pytest.mark.usefixtures("own_network")
-def test_one_host_that_hangs_does_not_hold_up_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hanging_host_does_not_delay_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_program(tmp_path, "ssh", ["sleep 60"])
     put_first(monkeypatch, tmp_path)
     hanging, local = look(Login("ssh://web1", timeout_s=0.5), Login("local://"))
@@ -118,7 +120,7 @@ def test_one_host_that_hangs_does_not_hold_up_another(tmp_path: Path, monkeypatc
     assert local.host.server is not None
 
 
-def test_a_password_is_in_no_message_and_no_label(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_password_is_in_no_message_and_no_label(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_program(tmp_path, "sshpass", ['echo "Permission denied for hunter2" >&2', "exit 255"])
     put_first(monkeypatch, tmp_path)
     (seen,) = look(Login("ssh://root:hunter2@web1"))
@@ -131,9 +133,9 @@ def test_a_password_is_in_no_message_and_no_label(tmp_path: Path, monkeypatch: p
 def test_password_that_a_login_repeats_in_another_encoding_is_hidden(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
 ) -> None:
-    said = "x" * 7_990 + " " + encodings("hunter2/secret")[form]
-    (tmp_path / "said").write_text(said, encoding="utf-8")
-    write_program(tmp_path, "sshpass", [f"cat {tmp_path}/said >&2", "exit 255"])
+    output = "x" * 7_990 + " " + encodings("hunter2/secret")[form]
+    (tmp_path / "output").write_text(output, encoding="utf-8")
+    write_program(tmp_path, "sshpass", [f"cat {tmp_path}/output >&2", "exit 255"])
     put_first(monkeypatch, tmp_path)
     (seen,) = look(Login("ssh://root:hunter2%2Fsecret@web1"))
     assert not Secrets(("hunter2/secret",)).are_in(repr(seen).encode())
@@ -144,7 +146,7 @@ def test_password_that_a_login_repeats_in_another_encoding_is_hidden(
     "hostspec",
     ["ssh://-oProxyCommand=touch${IFS}%2Ftmp%2Fran", "ssh://root@-oProxyCommand=id", "docker://--help", "podman://-x"],
 )
-def test_host_that_would_be_an_option_of_the_login_is_refused(
+def test_host_name_that_is_an_option_of_the_login_is_refused(
     hostspec: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for program in ("ssh", "docker", "podman"):
@@ -166,11 +168,11 @@ def test_host_that_would_be_an_option_of_the_login_is_refused(
         ("local://", "local://"),
     ],
 )
-def test_a_host_specification_is_shown_without_its_password(given: str, shown: str) -> None:
+def test_host_specification_is_shown_without_its_password(given: str, shown: str) -> None:
     assert redacted(given) == shown
 
 
-def test_a_banner_before_between_and_after_does_no_harm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_login_banner_around_the_output_is_ignored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     noise = "echo 'Welcome to web1! begin end 0'; echo noise >&2"
     write_program(tmp_path, "ssh", ["for last; do :; done", noise, 'sh -c "$last"', noise])
     put_first(monkeypatch, tmp_path)
@@ -180,13 +182,13 @@ def test_a_banner_before_between_and_after_does_no_harm(tmp_path: Path, monkeypa
     assert seen.host.server.fqdn
 
 
-def test_an_answer_without_end_is_cut(tmp_path: Path) -> None:
+def test_endless_output_is_cut(tmp_path: Path) -> None:
     finished = run_bounded(Command("yes"), 20.0, threading.Event())
     assert finished.cut == "too-much"
     assert tmp_path.exists()
 
 
-def test_a_run_that_is_called_off_ends_its_commands() -> None:
+def test_stopped_run_ends_its_commands() -> None:
     stop = threading.Event()
     threading.Timer(0.3, stop.set).start()
     began = time.monotonic()
@@ -194,21 +196,21 @@ def test_a_run_that_is_called_off_ends_its_commands() -> None:
     assert time.monotonic() - began < 20
 
 
-def test_a_command_that_asks_reads_nothing_and_has_no_terminal() -> None:
+def test_command_that_prompts_has_no_input_and_no_terminal() -> None:
     finished = run_bounded(
-        Command("read answer || echo nobody; test -c /dev/tty && : </dev/tty"), 5.0, threading.Event()
+        Command("read answer || echo no-input; test -c /dev/tty && : </dev/tty"), 5.0, threading.Event()
     )
-    assert finished.stdout == b"nobody\n"
+    assert finished.stdout == b"no-input\n"
     assert finished.rc != 0
 
 
-def test_a_missing_module_or_connection_says_what_to_install() -> None:
+def test_missing_module_or_connection_names_what_to_install() -> None:
     failure = hosts_of("nonsense://web1", {}, 5.0)
     assert isinstance(failure, ProbeFailure)
     assert "Unknown connection type 'nonsense'" in failure.detail
 
 
-def test_an_empty_inventory_names_no_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_empty_inventory_names_no_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     empty = json.dumps({"_meta": {"hostvars": {}}, "all": {"children": ["ungrouped"]}})
     write_program(tmp_path, "ansible-inventory", [f"echo '{empty}'"])
     put_first(monkeypatch, tmp_path)
@@ -217,20 +219,20 @@ def test_an_empty_inventory_names_no_host(tmp_path: Path, monkeypatch: pytest.Mo
     assert "ansible://all" in failure.detail
 
 
-def test_an_inventory_gives_each_of_its_hosts_by_its_own_login(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_inventory_returns_each_host_with_its_own_login(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     hosts = {"mail": {"ansible_host": "192.0.2.1", "ansible_user": "root"}, "web": {"ansible_connection": "local"}}
     listing = json.dumps({"_meta": {"hostvars": hosts}, "all": {"hosts": list(hosts)}})
     write_program(tmp_path, "ansible-inventory", [f"echo '{listing}'"])
-    write_program(tmp_path, "ssh", [f'printf "%s\\n" "$*" | head -n 1 >{tmp_path}/asked', "exit 255"])
+    write_program(tmp_path, "ssh", [f'printf "%s\\n" "$*" | head -n 1 >{tmp_path}/arguments', "exit 255"])
     put_first(monkeypatch, tmp_path)
     mail, web = look(Login("ansible://all", {"ansible_inventory": str(tmp_path / "two")}))
     assert (str(mail.host.endpoint), mail.host.endpoint.hostspec) == ("mail/", "ansible://mail")
     assert mail.host.failure is not None
-    assert "BatchMode=yes" in (tmp_path / "asked").read_text()
+    assert "BatchMode=yes" in (tmp_path / "arguments").read_text()
     assert web.host.failure is None
 
 
-def test_hosts_of_one_label_are_told_apart() -> None:
+def test_hosts_with_the_same_label_are_distinguished() -> None:
     logins = ["ssh://a@web1", "ssh://web1:2222", "docker://web1", "ssh://b@web1", "ssh://c@web1"]
     hosts: list[Host] = []
     for login in logins:
@@ -241,31 +243,31 @@ def test_hosts_of_one_label_are_told_apart() -> None:
     assert labels == ["web1", "web1:2222", "docker:web1", "ssh:web1", "web1+2"]
 
 
-def test_each_answer_is_framed_by_a_word_of_its_own() -> None:
+def test_each_output_is_framed_by_its_own_nonce() -> None:
     assert new_nonce() != new_nonce()
 
 
-def test_an_inventory_that_hangs_costs_its_deadline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hanging_inventory_costs_its_deadline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_program(tmp_path, "ansible-inventory", ["sleep 60"])
     put_first(monkeypatch, tmp_path)
     failure = failure_of(Login("ansible://all", {"ansible_inventory": str(tmp_path / "slow")}, timeout_s=0.3))
     assert failure.kind == "timeout"
 
 
-def test_an_answer_that_breaks_off_is_no_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    said = "Connection to web1 closed by remote host."
+def test_incomplete_output_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    error = "Connection to web1 closed by remote host."
     write_program(
-        tmp_path, "ssh", ["for last; do :; done", 'sh -c "$last" | head -n 9', f"echo '{said}' >&2", "exit 255"]
+        tmp_path, "ssh", ["for last; do :; done", 'sh -c "$last" | head -n 9', f"echo '{error}' >&2", "exit 255"]
     )
     put_first(monkeypatch, tmp_path)
     (seen,) = look(Login("ssh://root@web1"))
     failure = seen.host.failure
     assert failure is not None
     assert (failure.stage, failure.kind) == ("host", "closed")
-    assert said in failure.detail
+    assert error in failure.detail
 
 
-def test_a_transport_that_knows_no_deadline_is_left_behind() -> None:
+def test_transport_without_a_deadline_is_abandoned() -> None:
     began, ended = time.monotonic(), threading.Event()
     with pytest.raises(TimeoutError):
         _in_time(lambda: ended.wait(60), 0.1)
@@ -273,13 +275,13 @@ def test_a_transport_that_knows_no_deadline_is_left_behind() -> None:
     ended.set()
 
 
-def test_a_bug_in_a_transport_is_raised_where_it_is_waited_for() -> None:
+def test_bug_in_a_transport_is_raised_in_the_waiting_thread() -> None:
     with pytest.raises(ZeroDivisionError):
         _in_time(lambda: 1 // 0, 5.0)
 
 
 @pytest.mark.usefixtures("own_network")
-def test_a_login_that_means_no_host_has_a_label_of_its_own() -> None:
+def test_login_without_a_host_name_has_its_own_label() -> None:
     first, second = look(Login("nonsense://root:p@local"), Login("local://"))
     assert str(second.host.endpoint) == "local/"
     assert str(first.host.endpoint) == "local+2/"
@@ -292,11 +294,11 @@ _RUNS = ["for last; do :; done", "script=$(cat)", 'word=$(printf "%s" "$script" 
     ("frames", "why"),
     [
         ("clock", "section 'clock' appears twice"),
-        ("nobody.asked", "section 'nobody.asked' was not requested"),
+        ("unrequested.section", "section 'unrequested.section' was not requested"),
         ("nginx#1.odd", "section 'nginx#1.odd' was not requested"),
     ],
 )
-def test_answer_with_frames_that_the_script_did_not_print_is_not_valid(
+def test_output_with_frames_that_the_script_did_not_print_is_not_valid(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, frames: str, why: str
 ) -> None:
     forged = f'printf "\\n%s begin {frames}\\n1\\n\\n%s end 0 x\\n" "$word" "$word"'
@@ -309,7 +311,7 @@ def test_answer_with_frames_that_the_script_did_not_print_is_not_valid(
     assert f"the response is not valid: {why}" in failure.detail
 
 
-def test_script_that_breaks_off_on_its_way_does_not_run(tmp_path: Path) -> None:
+def test_script_that_arrives_incomplete_does_not_run(tmp_path: Path) -> None:
     whole = composed(script_of(f"touch {tmp_path}/ran\n" * 500), "WORD")
     half = whole[: whole.rindex("touch")]
     done = subprocess.run(["sh", "-s"], input=half, capture_output=True, text=True, check=False)
@@ -326,12 +328,12 @@ def test_command_that_reads_its_input_does_not_read_the_script(shell: str) -> No
 def test_login_without_standard_input_makes_its_nonce_on_the_host() -> None:
     host = local()
     host.backend.NAME = "salt"
-    answer = host.run(script_of("section a echo here\n"))
-    assert not isinstance(answer, ProbeFailure)
-    assert answer["a"].text == "here"
+    output = host.run(script_of("section a echo here\n"))
+    assert not isinstance(output, ProbeFailure)
+    assert output["a"].text == "here"
 
 
-def test_passwords_of_a_login_and_scripts_are_no_arguments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_passwords_of_a_login_and_scripts_are_not_arguments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = f'{{ tr "\\0" " " </proc/$PPID/cmdline; echo "$*"; }} >{tmp_path}/words; echo "$SSHPASS" >{tmp_path}/given'
     write_program(tmp_path, "sshpass", [seen, "exit 255"])
     put_first(monkeypatch, tmp_path)
@@ -343,9 +345,7 @@ def test_passwords_of_a_login_and_scripts_are_no_arguments(tmp_path: Path, monke
 
 
 @pytest.mark.parametrize(("backend", "program"), [("docker", "docker"), ("podman", "podman"), ("kubectl", "kubectl")])
-def test_container_is_given_our_input(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, backend: str, program: str
-) -> None:
+def test_container_gets_our_input(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, backend: str, program: str) -> None:
     write_program(tmp_path, program, [f'echo "$*" >{tmp_path}/words', "exec sh -s"])
     put_first(monkeypatch, tmp_path)
     (seen,) = look(Login(f"{backend}://web1"))

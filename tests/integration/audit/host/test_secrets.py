@@ -1,4 +1,4 @@
-"""Values of settings that hold passwords stay on the host, however a configuration breaks its lines."""
+"""Values of password settings stay on the host, however a configuration breaks its lines."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ CONTINUED: Final = {
     "postfix": "indented",
     "nginx": "semicolon",
 }
-"""How a setting of each service goes on in the next line; those of the others do not."""
+"""How a setting of each service continues on the next line; the settings of other services do not."""
 BACKSLASH: Final = {
     "value": f"AuthLDAPBindPassword \\\n  {SECRET}\n",
     "no blank before the backslash": f"AuthLDAPBindPassword\\\n {SECRET}\n",
@@ -60,7 +60,7 @@ AFTER: Final = "listen 443 ssl;\n"
 
 
 def printed(folder: Path, how: str, text: str, shell: str) -> str:
-    """Return what the host prints of a text whose settings go on in the next line in one of the ways."""
+    """Return what the host prints of a text whose settings continue on the next line in this way."""
     file = folder / "text"
     file.write_text(text)
     script = prologue("WORD") + f"continues={how}\nsection odd cat {file}\n"
@@ -94,14 +94,14 @@ def test_text_without_secrets_stays_as_it_is(tmp_path: Path, how: str, shell: st
     assert printed(tmp_path, how, PLAIN[how], shell) == PLAIN[how]
 
 
-def test_text_makes_no_line_of_its_own(tmp_path: Path) -> None:
+def test_control_character_in_a_text_starts_no_new_line(tmp_path: Path) -> None:
     for how in ("''", *PLAIN):
         assert "\nforged" not in printed(tmp_path, how, "a\fforged\vforged;\n", "dash")
 
 
-def test_each_service_says_how_its_settings_go_on() -> None:
-    said = ((one.name, re.findall(r"^continues=(.*)$", one.script, re.MULTILINE)) for one in SERVICES)
-    assert {name: found for name, found in said if found} == {name: [how] for name, how in CONTINUED.items()}
+def test_each_service_declares_how_its_settings_continue() -> None:
+    declared = ((service.name, re.findall(r"^continues=(.*)$", service.script, re.MULTILINE)) for service in SERVICES)
+    assert {name: found for name, found in declared if found} == {name: [how] for name, how in CONTINUED.items()}
 
 
 def test_large_configuration_is_filtered_in_seconds(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What bounds a probe: deadlines, bytes, connections at once, and the wish to stop."""
+"""The limits of a probe: deadlines, bytes, connections at once, and the stop event."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def dribble(text: bytes) -> Script:
 
 
 def endless(octets: bytes) -> Script:
-    """Return a script that never stops to send."""
+    """Return a script that sends without end."""
 
     def script(connected: socket.socket) -> None:
         while True:
@@ -37,13 +37,13 @@ def endless(octets: bytes) -> Script:
     return script
 
 
-def test_a_server_that_says_nothing_costs_its_deadline() -> None:
+def test_silent_server_costs_its_deadline() -> None:
     with serving(hold) as server:
         shown = failure(f"tls://127.0.0.1:{server.port}", HASTY)
     assert (shown.stage, shown.kind) == ("handshake", "timeout")
 
 
-def test_a_dribbling_server_costs_no_more_than_its_deadline() -> None:
+def test_dribbling_server_costs_at_most_its_deadline() -> None:
     began = time.monotonic()
     with serving(dribble(b"\x16\x03\x03\x40\x00" + bytes(1000))) as server:
         shown = failure(f"tls://127.0.0.1:{server.port}", HASTY)
@@ -53,7 +53,7 @@ def test_a_dribbling_server_costs_no_more_than_its_deadline() -> None:
     assert taken < 20
 
 
-def test_a_dribbled_greeting_costs_no_more_than_its_deadline() -> None:
+def test_dribbled_greeting_costs_at_most_its_deadline() -> None:
     with serving(dribble(b"220 " + b"x" * 1000)) as server:
         shown = failure(f"smtp://127.0.0.1:{server.port}", HASTY)
     assert (shown.stage, shown.kind) == ("starttls", "timeout")
@@ -61,26 +61,26 @@ def test_a_dribbled_greeting_costs_no_more_than_its_deadline() -> None:
 
 
 @pytest.mark.parametrize("banner", [b"220-more\r\n" * 100, b"220 no line end"])
-def test_an_endless_greeting_is_too_much(banner: bytes) -> None:
+def test_endless_greeting_is_too_much(banner: bytes) -> None:
     with serving(endless(banner)) as server:
         shown = failure(f"smtp://127.0.0.1:{server.port}", PATIENT)
     assert (shown.stage, shown.kind) == ("starttls", "too-much")
 
 
-def test_a_server_that_closes_at_once_is_closed() -> None:
+def test_server_that_closes_at_once_is_closed() -> None:
     with serving(lambda _: None) as server:
         shown = failure(f"tls://127.0.0.1:{server.port}")
     assert (shown.stage, shown.kind) == ("handshake", "closed")
 
 
-def test_a_server_that_talks_on_after_our_goodbye_does_not_hold_us() -> None:
+def test_server_that_sends_after_quit_does_not_delay_the_probe() -> None:
     talk = b"* OK still here\r\n"
     with serving(tls(context(), greeting=talk * 1000)) as server:
         assert len(look_at(f"imaps://127.0.0.1:{server.port}", replace(PATIENT, farewell_s=0.5)).handshakes) == 1
 
 
 @pytest.mark.parametrize("most", [1, 2])
-def test_an_address_has_no_more_connections_at_once_than_allowed(most: int) -> None:
+def test_connections_to_an_address_stay_within_the_limit(most: int) -> None:
     connections: list[int] = []
     with serving(hold) as server:
         urls = [f"tls://127.0.0.1:{server.port}?sni=www{number}.test" for number in range(4 * most)]
@@ -91,7 +91,7 @@ def test_an_address_has_no_more_connections_at_once_than_allowed(most: int) -> N
     assert connections[-1] == len(urls)
 
 
-def test_a_silent_address_does_not_hold_up_the_others() -> None:
+def test_silent_address_does_not_delay_the_others() -> None:
     with serving(hold) as silent, serving(tls(context()), address="127.0.0.2") as lively:
         urls = [f"tls://127.0.0.1:{silent.port}?sni=www{number}.test" for number in range(2)]
         urls.append(f"tls://127.0.0.2:{lively.port}")
@@ -101,7 +101,7 @@ def test_a_silent_address_does_not_hold_up_the_others() -> None:
     assert len(seen) == len(urls)
 
 
-def test_a_stopped_run_returns_at_once_with_what_is_complete() -> None:
+def test_stopped_run_returns_completed_observations_at_once() -> None:
     stop = threading.Event()
     with serving(hold) as silent, serving(tls(context()), address="127.0.0.2") as lively:
         targets = [
@@ -118,12 +118,12 @@ def test_a_stopped_run_returns_at_once_with_what_is_complete() -> None:
         began = time.monotonic()
         observe(targets, replace(PATIENT, timeout_s=100), clock=lambda: NOW, report=report, stop=stop)
         taken = time.monotonic() - began
-    assert [str(one.endpoint) for one in seen] == [f"tls://127.0.0.2:{lively.port}"]
+    assert [str(observation.endpoint) for observation in seen] == [f"tls://127.0.0.2:{lively.port}"]
     assert taken < 30
     assert not [thread for thread in threading.enumerate() if thread.name == "probe"]
 
 
-def test_a_fault_in_the_report_is_raised_and_leaves_no_thread() -> None:
+def test_exception_in_the_progress_report_is_raised_and_leaves_no_thread() -> None:
     def fail(_: Observation) -> None:
         raise ZeroDivisionError
 
@@ -134,5 +134,5 @@ def test_a_fault_in_the_report_is_raised_and_leaves_no_thread() -> None:
     assert not [thread for thread in threading.enumerate() if thread.name == "probe"]
 
 
-def test_nothing_to_observe_is_nothing_observed() -> None:
+def test_empty_list_of_targets_yields_no_observations() -> None:
     assert look([]) == []

@@ -1,4 +1,4 @@
-"""What keeps a connection from coming about, told apart."""
+"""The failures of a connection are distinguished."""
 
 from __future__ import annotations
 
@@ -23,25 +23,27 @@ for url in ("https://192.0.2.1", "https://[2001:db8::1]"):
 
 
 def reset(connected: socket.socket) -> None:
-    """Close with a reset instead of an end of file."""
+    """Close with a reset instead of a FIN."""
     connected.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
-def test_a_refused_connection_is_refused_and_tried_once_more() -> None:
+def test_refused_connection_is_retried_once_and_reported() -> None:
     with closed_port() as port:
         observation = look_at(f"https://127.0.0.1:{port}")
-    assert [(one.stage, one.kind, one.address) for one in observation.failures] == [("connect", "refused", "127.0.0.1")]
+    assert [(failure.stage, failure.kind, failure.address) for failure in observation.failures] == [
+        ("connect", "refused", "127.0.0.1")
+    ]
     assert observation.connections == 2
 
 
-def test_a_reset_before_a_word_from_either_side_is_refused() -> None:
+def test_reset_before_any_data_is_refused() -> None:
     with serving(reset) as server:
         shown = failure(f"smtp://127.0.0.1:{server.port}")
         assert server.connections == 2
     assert shown.kind == "refused"
 
 
-def test_a_reset_after_our_first_words_is_closed() -> None:
+def test_reset_after_our_first_data_is_closed() -> None:
     def script(connected: socket.socket) -> None:
         connected.recv(1)
         reset(connected)
@@ -52,10 +54,10 @@ def test_a_reset_after_our_first_words_is_closed() -> None:
     assert (shown.stage, shown.kind) == ("handshake", "closed")
 
 
-def test_a_machine_without_a_network_says_nothing_of_the_server() -> None:
+def test_failure_of_our_own_network_is_not_blamed_on_the_server() -> None:
     unshare = shutil.which("unshare")
     if unshare is None or subprocess.run([*IN_AN_EMPTY_NETWORK, "true"], capture_output=True, check=False).returncode:
-        pytest.skip("this machine lets nobody make a network namespace")
+        pytest.skip("this machine allows no network namespace")
     seen = subprocess.run(
         [*IN_AN_EMPTY_NETWORK, sys.executable, "-c", LOOK], capture_output=True, text=True, check=True
     )

@@ -1,4 +1,4 @@
-"""What is fetched because a certificate says so: once, within bounds, from the Internet alone, and never by raising."""
+"""URLs of certificates are fetched once, within limits and from the Internet only; every fault is a value."""
 
 from __future__ import annotations
 
@@ -39,26 +39,26 @@ def redirect(to: str) -> Say:
     ],
     ids=["length", "to the end", "chunked"],
 )
-def test_a_whole_answer_is_returned(say: Say) -> None:
-    with conversing(say) as there:
-        assert Fetcher(ANYWHERE).get(there.url("/a b?c=ü")) == Fetched(there.url("/a b?c=ü"), b"content")
-    assert there.heads[0].splitlines()[:2] == ["GET /a%20b?c=%C3%BC HTTP/1.1", f"Host: 127.0.0.1:{there.port}"]
+def test_whole_response_is_returned(say: Say) -> None:
+    with conversing(say) as server:
+        assert Fetcher(ANYWHERE).get(server.url("/a b?c=ü")) == Fetched(server.url("/a b?c=ü"), b"content")
+    assert server.heads[0].splitlines()[:2] == ["GET /a%20b?c=%C3%BC HTTP/1.1", f"Host: 127.0.0.1:{server.port}"]
 
 
-def test_what_was_fetched_is_not_fetched_again_in_the_run_nor_by_another_thread() -> None:
+def test_fetched_url_is_not_fetched_again_in_any_thread_of_the_run() -> None:
     def slowly(connection: socket.socket) -> None:
         time.sleep(0.2)
         answering(b"content")(connection)
 
-    with conversing(slowly) as there, ThreadPoolExecutor(4) as pool:
+    with conversing(slowly) as server, ThreadPoolExecutor(4) as pool:
         fetcher = Fetcher(ANYWHERE)
-        assert {found.content for found in pool.map(fetcher.get, [there.url()] * 4) if isinstance(found, Fetched)} == {
+        assert {found.content for found in pool.map(fetcher.get, [server.url()] * 4) if isinstance(found, Fetched)} == {
             b"content"
         }
-        assert len(there.heads) == 1
-        fetcher.ask(HttpRequest(there.url(), b"question", "application/ocsp-request"))
-    assert there.heads[1].startswith("POST /ca.crt HTTP/1.1\r\n")
-    assert "Content-Type: application/ocsp-request\r\nContent-Length: 8\r\n" in there.heads[1]
+        assert len(server.heads) == 1
+        fetcher.ask(HttpRequest(server.url(), b"question", "application/ocsp-request"))
+    assert server.heads[1].startswith("POST /ca.crt HTTP/1.1\r\n")
+    assert "Content-Type: application/ocsp-request\r\nContent-Length: 8\r\n" in server.heads[1]
 
 
 @pytest.mark.parametrize(
@@ -76,13 +76,13 @@ def test_what_was_fetched_is_not_fetched_again_in_the_run_nor_by_another_thread(
     ],
     ids=["status", "announced", "endless", "cut", "no HTTP", "nothing", "headers", "encoded", "chunks"],
 )
-def test_what_a_server_does_wrong_is_a_value(say: Say, kind: str, words: str) -> None:
-    with conversing(say) as there:
-        found = fault(Fetcher(ANYWHERE).get(there.url()))
+def test_faulty_response_is_a_value(say: Say, kind: str, words: str) -> None:
+    with conversing(say) as server:
+        found = fault(Fetcher(ANYWHERE).get(server.url()))
     assert (found[0], words in found[1]) == (kind, True), found
 
 
-def test_a_server_of_one_byte_a_moment_is_given_up_at_the_deadline_and_at_a_stop() -> None:
+def test_slow_server_is_dropped_at_the_deadline_and_at_a_stop() -> None:
     def dribble(connection: socket.socket) -> None:
         connection.sendall(HEAD + b"\r\n")
         while True:
@@ -91,44 +91,44 @@ def test_a_server_of_one_byte_a_moment_is_given_up_at_the_deadline_and_at_a_stop
 
     stop = threading.Event()
     timer = threading.Timer(0.3, stop.set)
-    with conversing(dribble) as there:
+    with conversing(dribble) as server:
         began = time.monotonic()
-        assert fault(Fetcher(FetchPolicy(allow_private=True, deadline_s=0.5)).get(there.url()))[0] == "timeout"
+        assert fault(Fetcher(FetchPolicy(allow_private=True, deadline_s=0.5)).get(server.url()))[0] == "timeout"
         timer.start()
-        assert fault(Fetcher(ANYWHERE, stop).get(there.url()))[0] == "stopped"
+        assert fault(Fetcher(ANYWHERE, stop).get(server.url()))[0] == "stopped"
         assert time.monotonic() - began < 20
     timer.join()
 
 
-def test_redirects_are_followed_three_times_and_to_http_alone() -> None:
-    with conversing(redirect("/1"), redirect("/2"), redirect("/3"), answering(b"content")) as there:
-        assert Fetcher(ANYWHERE).get(there.url("/0")) == Fetched(there.url("/0"), b"content")
-    with conversing(redirect("/again")) as there:
-        assert fault(Fetcher(ANYWHERE).get(there.url()))[0] == "redirects"
-        assert len(there.heads) == 4
-    with conversing(redirect("file:///etc/passwd")) as there:
-        assert fault(Fetcher(ANYWHERE).get(there.url()))[0] == "url"
+def test_redirects_are_followed_three_times_and_to_http_only() -> None:
+    with conversing(redirect("/1"), redirect("/2"), redirect("/3"), answering(b"content")) as server:
+        assert Fetcher(ANYWHERE).get(server.url("/0")) == Fetched(server.url("/0"), b"content")
+    with conversing(redirect("/again")) as server:
+        assert fault(Fetcher(ANYWHERE).get(server.url()))[0] == "redirects"
+        assert len(server.heads) == 4
+    with conversing(redirect("file:///etc/passwd")) as server:
+        assert fault(Fetcher(ANYWHERE).get(server.url()))[0] == "url"
 
 
 @pytest.mark.parametrize(
     "url",
     ["ftp://a.example/", "ldap:///CN=x", "http://", "http://u:p@a.example/", "http://a\x00b/", "http://[::1", "x", ""],
 )
-def test_what_is_no_url_of_http_is_asked_of_nobody(url: str) -> None:
+def test_url_that_is_not_http_is_not_requested(url: str) -> None:
     assert fault(Fetcher(ANYWHERE).get(url))[0] == "url"
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "127.1", "[::ffff:127.0.0.1]"])
-def test_a_certificate_makes_us_call_no_address_of_our_own_unless_that_is_allowed(host: str) -> None:
-    with conversing(answering(b"content")) as there:
-        kind, detail = fault(Fetcher(FetchPolicy()).get(there.url(host=host)))
-        assert (kind, "no certificate may make" in detail, there.heads) == ("address", True, [])
+def test_url_of_a_private_address_is_not_requested_unless_allowed(host: str) -> None:
+    with conversing(answering(b"content")) as server:
+        kind, detail = fault(Fetcher(FetchPolicy()).get(server.url(host=host)))
+        assert (kind, "no certificate may make" in detail, server.heads) == ("address", True, [])
 
 
-def test_nor_by_a_redirect() -> None:
-    with conversing(answering(b"secret")) as inner, conversing(redirect(inner.url(host="127.0.0.2"))) as there:
-        assert fault(Fetcher(FetchPolicy(spared=frozenset({"127.0.0.1"}))).get(there.url()))[0] == "address"
-        assert (len(there.heads), inner.heads) == (1, [])
+def test_redirect_to_a_private_address_is_not_followed() -> None:
+    with conversing(answering(b"secret")) as inner, conversing(redirect(inner.url(host="127.0.0.2"))) as server:
+        assert fault(Fetcher(FetchPolicy(spared=frozenset({"127.0.0.1"}))).get(server.url()))[0] == "address"
+        assert (len(server.heads), inner.heads) == (1, [])
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ def test_nor_by_a_redirect() -> None:
         ("::ffff:10.0.0.1", False),
         ("2002:7f00:1::", False),
         ("64:ff9b::a00:1", False),
-        ("64:ff9b:1::5db8:d822", False),  # of a network's own use, whatever is in it
+        ("64:ff9b:1::5db8:d822", False),  # local-use prefix, whatever address it contains
         ("::5db8:d822", True),  # 93.184.216.34, IPv4-compatible
         ("::10.0.0.1", False),
         ("::ffff:0:93.184.216.34", True),  # IPv4-translated
@@ -162,7 +162,7 @@ def test_nor_by_a_redirect() -> None:
         ("::", False),
     ],
 )
-def test_only_addresses_of_the_internet_may_be_called(address: str, expected: bool) -> None:  # noqa: FBT001 - parameter
+def test_only_addresses_of_the_internet_are_allowed(address: str, expected: bool) -> None:  # noqa: FBT001 - parameter
     assert may_be_called(address) is expected
 
 
@@ -185,7 +185,7 @@ LINK_LOCAL = (
 
 
 @pytest.mark.parametrize("address", LINK_LOCAL)
-def test_link_local_address_is_never_called_whatever_is_allowed(address: str) -> None:
+def test_link_local_address_is_not_requested_even_if_private_ones_are(address: str) -> None:
     host = f"[{address}]" if ":" in address else address
     for proxy in (None, "http://127.0.0.1:9"):
         policy = FetchPolicy(allow_private=True, spared=frozenset({address}), proxy=proxy, deadline_s=2.0)
@@ -200,7 +200,7 @@ def test_link_local_address_is_never_called_whatever_is_allowed(address: str) ->
 @pytest.mark.parametrize(
     "host", ["0xa9fea9fe", "2852039166", "0251.0376.0251.0376", "169.254.43518", "0xA9.254.0xa9fe"]
 )
-def test_link_local_address_in_another_notation_is_not_left_to_the_proxy(host: str) -> None:
+def test_link_local_address_in_another_notation_is_not_sent_to_the_proxy(host: str) -> None:
     with conversing(answering(b"credentials")) as proxy:
         policy = FetchPolicy(allow_private=True, proxy=f"http://127.0.0.1:{proxy.port}", deadline_s=5.0)
         assert fault(Fetcher(policy).get(f"http://{host}/latest/meta-data/"))[0] == "address"
@@ -208,11 +208,11 @@ def test_link_local_address_in_another_notation_is_not_left_to_the_proxy(host: s
 
 
 def test_redirect_to_a_link_local_address_is_not_followed() -> None:
-    with conversing(redirect("http://169.254.169.254/latest/meta-data/")) as there:
-        assert fault(Fetcher(ANYWHERE).get(there.url()))[0] == "address"
+    with conversing(redirect("http://169.254.169.254/latest/meta-data/")) as server:
+        assert fault(Fetcher(ANYWHERE).get(server.url()))[0] == "address"
 
 
-def test_a_proxy_is_asked_for_what_is_not_ours_and_is_told_who_asks() -> None:
+def test_proxy_gets_foreign_requests_with_our_user_agent() -> None:
     with conversing(answering(b"content")) as proxy:
         policy = FetchPolicy(proxy=f"http://user:pass%20word@127.0.0.1:{proxy.port}")
         assert isinstance(Fetcher(policy).get("http://ca.invalid:81/a.crt"), Fetched)
@@ -223,7 +223,7 @@ def test_a_proxy_is_asked_for_what_is_not_ours_and_is_told_who_asks() -> None:
     assert len(proxy.heads) == 1
 
 
-def test_a_proxy_that_opens_no_tunnel_is_told() -> None:
+def test_proxy_without_connect_is_reported() -> None:
     with conversing(answering(b"", status="403 Forbidden")) as proxy:
         found = Fetcher(FetchPolicy(proxy=f"http://127.0.0.1:{proxy.port}")).get("https://ca.invalid/a.crt")
     assert (fault(found)[0], "403 Forbidden" in fault(found)[1]) == ("connect", True)
@@ -235,9 +235,9 @@ def test_a_proxy_that_opens_no_tunnel_is_told() -> None:
 @pytest.mark.parametrize(
     "status", ["{echo}", "407 {echo}", "302 Found\r\nLocation: gopher://x/{echo}", "407 {far}{echo}"]
 )
-def test_proxy_that_repeats_the_password_gets_it_into_no_message(url: str, echo: str, status: str) -> None:
-    said = status.format(echo=echo, far="x" * 270)
-    with conversing(answering(b"", status=said), answering(b"", status=said)) as proxy:
+def test_password_that_the_proxy_repeats_is_in_no_message(url: str, echo: str, status: str) -> None:
+    response = status.format(echo=echo, far="x" * 270)
+    with conversing(answering(b"", status=response), answering(b"", status=response)) as proxy:
         found = Fetcher(FetchPolicy(proxy=f"http://user:pass%20word@127.0.0.1:{proxy.port}")).get(url)
     assert b"dXNlcjpwYXNzIHdvcmQ=" in proxy.heads[0].encode()
     assert not Secrets(("pass word", "pass%20word")).are_in(str(found).encode())
@@ -247,25 +247,23 @@ def test_proxy_that_repeats_the_password_gets_it_into_no_message(url: str, echo:
 @pytest.mark.parametrize(
     "proxy", ["ftp://me:pass-word@proxy.example", "http://me:pass-word@pro xy", "http://me:pass-word@h:x"]
 )
-def test_proxy_that_is_not_usable_is_reported_without_its_password(proxy: str) -> None:
+def test_unusable_proxy_is_reported_without_its_password(proxy: str) -> None:
     found = Fetcher(FetchPolicy(proxy=proxy)).get("http://ca.invalid/a.crt")
     assert isinstance(found, Unfetched)
     assert "pass-word" not in str(found)
 
 
-def test_nobody_there_and_no_such_name_are_values() -> None:
+def test_refused_connection_and_unknown_name_are_values() -> None:
     with closed_port() as port:
         assert fault(Fetcher(ANYWHERE).get(f"http://127.0.0.1:{port}/"))[0] == "connect"
     assert fault(Fetcher(ANYWHERE).get("http://ca.invalid/"))[0] == "resolve"
 
 
-def test_over_https_only_a_server_with_a_trusted_certificate_of_its_name_is_believed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_https_requires_a_trusted_certificate_of_the_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     root, context = localhost_over_tls(tmp_path)
-    with conversing(answering(b"content"), context=context) as there:
-        url = f"https://localhost:{there.port}/"
+    with conversing(answering(b"content"), context=context) as server:
+        url = f"https://localhost:{server.port}/"
         assert fault(Fetcher(ANYWHERE).get(url))[0] == "tls"
         monkeypatch.setenv("SSL_CERT_FILE", root)
         assert Fetcher(ANYWHERE).get(url) == Fetched(url, b"content")
-        assert fault(Fetcher(ANYWHERE).get(f"https://127.0.0.1:{there.port}/"))[0] == "tls"
+        assert fault(Fetcher(ANYWHERE).get(f"https://127.0.0.1:{server.port}/"))[0] == "tls"

@@ -35,7 +35,7 @@ def prefixed(octets: bytes) -> bytes:
 def flight12(chain: Sequence[bytes]) -> bytes:
     """Return a ServerHello of TLS 1.2 and the certificates, in one record each."""
     hello = b"\x03\x03" + bytes(32) + b"\0" + b"\xc0\x2b" + b"\0" + b"\0\x05\xff\x01\0\x01\0"
-    listed = prefixed(b"".join(prefixed(one) for one in chain))
+    listed = prefixed(b"".join(prefixed(certificate) for certificate in chain))
     return record(22, message(2, hello)) + record(22, message(11, listed))
 
 
@@ -51,7 +51,7 @@ def sending(octets: bytes) -> Script:
 
 
 @pytest.mark.parametrize("refused", [NOT_DER, WRONG_KEY_OID, der(certificate()) + b"\0\0", b""])
-def test_a_certificate_that_openssl_refuses_is_shown_as_it_was_sent(refused: bytes) -> None:
+def test_certificate_that_openssl_refuses_is_returned_as_sent(refused: bytes) -> None:
     chain = (refused, der(certificate("issuer")))
     with serving(sending(flight12(chain))) as server:
         shown = handshake(f"tls://127.0.0.1:{server.port}")
@@ -61,12 +61,12 @@ def test_a_certificate_that_openssl_refuses_is_shown_as_it_was_sent(refused: byt
 
 @pytest.mark.parametrize("newest", [SSL.TLS1_VERSION, SSL.TLS1_2_VERSION, SSL.TLS1_3_VERSION])
 @pytest.mark.parametrize("certificates", [1, 30])
-def test_the_flight_of_a_real_server_has_the_chain_openssl_has(newest: int, certificates: int) -> None:
+def test_flight_of_a_real_server_has_the_chain_that_openssl_has(newest: int, certificates: int) -> None:
     chain = [certificate(f"number {number}") for number in range(certificates)]
     heard, key_log = recorded(tls(context(chain, oldest=SSL.TLS1_VERSION, newest=newest)))
     flight = read_flight(heard, key_log)
     assert flight is not None
-    assert flight.chain_der == tuple(der(one) for one in chain)
+    assert flight.chain_der == tuple(der(certificate) for certificate in chain)
     assert flight.cipher.startswith("TLS_" if newest == SSL.TLS1_3_VERSION else "0xC0")
 
 
@@ -97,17 +97,17 @@ def recorded(script: Script) -> tuple[bytes, list[bytes]]:
 @pytest.mark.parametrize(
     "octets", [b"", b"\x16", b"\x16\x03\x03\xff\xff\x0b", b"HTTP/1.1 400", bytes(100), b"\xff" * 99]
 )
-def test_what_is_no_flight_has_no_certificates(octets: bytes) -> None:
+def test_bytes_that_are_not_a_flight_have_no_certificates(octets: bytes) -> None:
     assert read_flight(octets, []) is None
 
 
-def test_a_flight_cut_anywhere_raises_nothing() -> None:
+def test_truncated_flight_raises_no_exception() -> None:
     whole = flight12([der(certificate())])
     for length in range(len(whole)):
         read_flight(whole[:length], [])
 
 
-def test_another_key_shows_nothing() -> None:
+def test_wrong_key_decrypts_no_certificates() -> None:
     heard, key_log = recorded(tls(context()))
     wrong = [line[:-4] + b"0000" for line in key_log]
     assert read_flight(heard, wrong) is None

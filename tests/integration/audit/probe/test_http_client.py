@@ -1,4 +1,4 @@
-"""One exchange over HTTP: its limits hold whatever a server or a proxy does, over TLS and through proxies as well."""
+"""One HTTP exchange keeps its limits whatever a server or a proxy does, also over TLS and through proxies."""
 
 from __future__ import annotations
 
@@ -52,14 +52,14 @@ def test_request_is_not_sent_to_an_address_that_is_not_accepted() -> None:
         seen.append(address)
         return False
 
-    with conversing(answering(b"content")) as there:
-        assert fault(there.url(), Route(HERE, accepts=refuse)).kind == "address"
-    assert (seen, "".join(there.heads)) == (["127.0.0.1"], "")
+    with conversing(answering(b"content")) as server:
+        assert fault(server.url(), Route(HERE, accepts=refuse)).kind == "address"
+    assert (seen, "".join(server.heads)) == (["127.0.0.1"], "")
 
 
 def test_next_address_is_tried_where_one_refuses_the_connection() -> None:
-    with conversing(answering(b"content")) as there:
-        assert content(there.url(), Route(("127.0.0.99", *HERE))) == b"content"
+    with conversing(answering(b"content")) as server:
+        assert content(server.url(), Route(("127.0.0.99", *HERE))) == b"content"
 
 
 def test_fault_of_the_last_address_is_reported() -> None:
@@ -82,23 +82,23 @@ def test_fault_of_the_last_address_is_reported() -> None:
     ids=["interim responses", "trailers", "chunk extension", "header line"],
 )
 def test_endless_framing_is_not_read_to_its_end(say: Say, kind: str) -> None:
-    with conversing(say) as there:
-        assert fault(there.url(), Route(HERE)).kind == kind
+    with conversing(say) as server:
+        assert fault(server.url(), Route(HERE)).kind == kind
 
 
 def test_content_that_ends_without_close_notify_is_whole(anchor_and_server: tuple[str, ssl.SSLContext]) -> None:
     anchor, context = anchor_and_server
-    with conversing(saying(HEAD, b"\r\ncontent"), context=context) as there:
-        assert content(f"https://localhost:{there.port}/", by(anchor)) == b"content"
+    with conversing(saying(HEAD, b"\r\ncontent"), context=context) as server:
+        assert content(f"https://localhost:{server.port}/", by(anchor)) == b"content"
 
 
 def test_certificate_of_another_name_is_refused_before_the_request(
     anchor_and_server: tuple[str, ssl.SSLContext],
 ) -> None:
     anchor, context = anchor_and_server
-    with conversing(answering(b"content"), context=context) as there:
-        error = fault(f"https://127.0.0.1:{there.port}/", by(anchor))
-    assert (error.kind, "IP address mismatch" in error.detail, there.heads) == ("tls", True, [])
+    with conversing(answering(b"content"), context=context) as server:
+        error = fault(f"https://127.0.0.1:{server.port}/", by(anchor))
+    assert (error.kind, "IP address mismatch" in error.detail, server.heads) == ("tls", True, [])
 
 
 def test_proxy_over_https_gets_the_request_through_tls(anchor_and_server: tuple[str, ssl.SSLContext]) -> None:
@@ -111,12 +111,12 @@ def test_proxy_over_https_gets_the_request_through_tls(anchor_and_server: tuple[
 
 def test_tls_runs_within_the_tls_of_a_proxy(anchor_and_server: tuple[str, ssl.SSLContext]) -> None:
     anchor, context = anchor_and_server
-    with conversing(answering(b"content"), context=context) as there:
-        pass_on = partial(tunnel, head=f"CONNECT 127.0.0.1:{there.port} HTTP/1.1".encode())
+    with conversing(answering(b"content"), context=context) as server:
+        pass_on = partial(tunnel, head=f"CONNECT 127.0.0.1:{server.port} HTTP/1.1".encode())
         with conversing(pass_on, context=context) as proxy:
             route = by(anchor, f"https://localhost:{proxy.port}")
-            assert content(f"https://localhost:{there.port}/", route) == b"content"
-    assert proxy.heads[0].startswith(f"CONNECT localhost:{there.port} HTTP/1.1\r\n")
+            assert content(f"https://localhost:{server.port}/", route) == b"content"
+    assert proxy.heads[0].startswith(f"CONNECT localhost:{server.port} HTTP/1.1\r\n")
 
 
 def test_bytes_that_a_proxy_sends_ahead_of_tls_are_refused() -> None:
@@ -125,7 +125,7 @@ def test_bytes_that_a_proxy_sends_ahead_of_tls_are_refused() -> None:
     assert (error.kind, "follow the proxy's response" in error.detail) == ("broken", True)
 
 
-def test_request_larger_than_the_buffers_ends_at_the_deadline_if_it_is_not_read() -> None:
+def test_request_that_is_not_read_ends_at_the_deadline() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         began = time.monotonic()
         request = HttpRequest(f"http://127.0.0.1:{server.getsockname()[1]}/", b"x" * 50_000_000)
@@ -147,25 +147,25 @@ def test_stop_ends_a_handshake_and_a_wait_for_a_response(scheme: str) -> None:
     timer.join()
 
 
-def test_error_keeps_how_the_response_began() -> None:
-    with conversing(saying(b"SSH-2.0-OpenSSH_9.2\r\n")) as there:
-        error = fault(there.url(), Route(HERE))
+def test_error_keeps_the_beginning_of_the_response() -> None:
+    with conversing(saying(b"SSH-2.0-OpenSSH_9.2\r\n")) as server:
+        error = fault(server.url(), Route(HERE))
     assert error.beginning == b"SSH-2.0-OpenSSH_9.2\r\n"
 
 
-def test_beginning_of_a_content_is_read_whatever_follows() -> None:
+def test_beginning_of_a_response_is_read_whatever_follows() -> None:
     with (
-        conversing(saying(HEAD, b"Content-Length: 99999\r\n\r\n", b"x" * 3000)) as there,
-        exchange(HttpRequest(there.url()), Route(HERE), limits()) as response,
+        conversing(saying(HEAD, b"Content-Length: 99999\r\n\r\n", b"x" * 3000)) as server,
+        exchange(HttpRequest(server.url()), Route(HERE), limits()) as response,
     ):
         assert isinstance(response, HttpResponse)
         assert response.beginning() == b"x" * 1000
 
 
 def test_secret_of_a_request_is_hidden_in_header_fields_of_the_response() -> None:
-    with conversing(answering(b"", "Location: /?t=a-token-of-ours")) as there:
-        request = HttpRequest(there.url(), headers=(("Authorization", "Bearer a-token-of-ours"),))
+    with conversing(answering(b"", "Location: /?t=a-token-of-ours")) as server:
+        request = HttpRequest(server.url(), headers=(("Authorization", "Bearer a-token-of-ours"),))
         with exchange(request, Route(HERE, secrets=("a-token-of-ours",)), limits()) as response:
             assert response.header("location") == "/?t=[secret]"
     assert "a-token-of-ours" not in repr(request)
-    assert "\r\nAuthorization: Bearer a-token-of-ours\r\n" in there.heads[0]
+    assert "\r\nAuthorization: Bearer a-token-of-ours\r\n" in server.heads[0]

@@ -1,4 +1,4 @@
-"""What is asked of a host about itself, because it cannot be seen from here."""
+"""Endpoints that cannot be reached from here are probed on their host."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from audit.probe import Target
 from tests.support.probe.observations import PATIENT, look
 from tests.support.probe.tls_servers import context, serving, tls
 
-CLOSED = "127.0.0.77"  # nothing listens at any port we name there
+CLOSED = "127.0.0.77"  # no process listens there
 SHOWN = Handshake("", "TLSv1.3", "TLS_AES_256_GCM_SHA384", None, None, (b"der",), None, 0.1)
 
 
 class Host:
-    """A host that answers at some addresses, and keeps what it was asked."""
+    """A host that has handshakes for some addresses, and records the requests."""
 
-    def __init__(self, answers: Mapping[str, Handshake | ProbeFailure]) -> None:
-        """Take what it answers at each address."""
-        self.answers = answers
-        self.asked: list[tuple[tuple[Endpoint, str], ...]] = []
+    def __init__(self, results: Mapping[str, Handshake | ProbeFailure]) -> None:
+        """Take the result for each address."""
+        self.results = results
+        self.requests: list[tuple[tuple[Endpoint, str], ...]] = []
 
     def observe_handshakes(
         self, wanted: Sequence[tuple[Endpoint, str]]
     ) -> Mapping[tuple[Endpoint, str], tuple[Handshake | ProbeFailure, ...]]:
-        """Answer, where it has an answer."""
-        self.asked.append(tuple(wanted))
-        return {one: (self.answers[one[1]],) for one in wanted if one[1] in self.answers}
+        """Return the results for the addresses that it has."""
+        self.requests.append(tuple(wanted))
+        return {pair: (self.results[pair[1]],) for pair in wanted if pair[1] in self.results}
 
 
 def endpoint(port: int = 1, name: str = "127.0.0.77") -> Endpoint:
@@ -35,26 +35,26 @@ def endpoint(port: int = 1, name: str = "127.0.0.77") -> Endpoint:
     return Endpoint("tls", name, port, host="web1", hostspec="ssh://root@web1")
 
 
-def test_what_is_closed_from_here_is_asked_for_on_the_host_in_one_go() -> None:
+def test_closed_endpoints_are_probed_on_the_host_in_one_command() -> None:
     host = Host({CLOSED: SHOWN, "127.0.0.1": SHOWN})
     targets = [Target(endpoint(port), addresses=(CLOSED,), inside=host) for port in (1, 2, 3)]
     targets.append(Target(endpoint(4), inside_addresses=("127.0.0.1",), inside=host))
     seen = look(targets)
-    assert len(host.asked) == 1
-    assert len(host.asked[0]) == 4
-    assert all(one.failures == () and one.handshakes[0].from_host for one in seen)
-    assert {one.handshakes[0].address for one in seen} == {CLOSED, "127.0.0.1"}
+    assert len(host.requests) == 1
+    assert len(host.requests[0]) == 4
+    assert all(view.failures == () and view.handshakes[0].from_host for view in seen)
+    assert {view.handshakes[0].address for view in seen} == {CLOSED, "127.0.0.1"}
 
 
-def test_what_answers_from_here_is_not_asked_for_again() -> None:
+def test_reachable_endpoint_is_not_probed_on_the_host() -> None:
     host = Host({})
     with serving(tls(context())) as server:
         (observation,) = look([Target(endpoint(server.port, "127.0.0.1"), addresses=("127.0.0.1",), inside=host)])
-    assert host.asked == []
+    assert host.requests == []
     assert not observation.handshakes[0].from_host
 
 
-def test_an_address_on_the_host_only_is_not_connected_to_from_here() -> None:
+def test_address_of_the_host_only_is_not_connected_to_from_here() -> None:
     host = Host({"127.0.0.1": SHOWN})
     with serving(tls(context())) as server:
         (observation,) = look([Target(endpoint(server.port), inside_addresses=("127.0.0.1",), inside=host)])
@@ -63,30 +63,30 @@ def test_an_address_on_the_host_only_is_not_connected_to_from_here() -> None:
     assert observation.connections == 0
 
 
-def test_a_closer_look_that_fails_too_is_the_failure() -> None:
+def test_failed_probe_on_the_host_is_the_failure() -> None:
     host = Host({CLOSED: ProbeFailure("handshake", "plaintext", "no TLS")})
     (observation,) = look([Target(endpoint(), addresses=(CLOSED,), inside=host)])
-    assert [(one.kind, one.address) for one in observation.failures] == [("plaintext", CLOSED)]
+    assert [(failure.kind, failure.address) for failure in observation.failures] == [("plaintext", CLOSED)]
 
 
-def test_without_an_answer_from_the_host_what_was_seen_from_here_stands() -> None:
+def test_missing_result_of_the_host_keeps_our_own_failure() -> None:
     (observation,) = look([Target(endpoint(), addresses=(CLOSED,), inside=Host({}))])
-    assert [(one.stage, one.kind) for one in observation.failures] == [("connect", "refused")]
+    assert [(failure.stage, failure.kind) for failure in observation.failures] == [("connect", "refused")]
 
 
-def test_an_address_on_a_host_that_cannot_be_asked_is_a_failure() -> None:
+def test_address_of_a_host_without_login_is_a_failure() -> None:
     (observation,) = look([Target(endpoint(), inside_addresses=("127.0.0.1",))])
-    assert [(one.stage, one.kind) for one in observation.failures] == [("host", "unreachable")]
+    assert [(failure.stage, failure.kind) for failure in observation.failures] == [("host", "unreachable")]
 
 
-def test_a_refusal_is_asked_once_more_before_the_host_is() -> None:
+def test_refused_connection_is_retried_before_the_host_probes() -> None:
     host = Host({CLOSED: SHOWN})
     (observation,) = look([Target(endpoint(), addresses=(CLOSED,), inside=host)], PATIENT)
     assert observation.connections == 2
-    assert len(host.asked) == 1
+    assert len(host.requests) == 1
 
 
-def test_the_view_from_inside_is_passed_on() -> None:
+def test_host_view_is_kept_in_the_observation() -> None:
     view = HostView("web1", "ssh://root@web1")
     (observation,) = look([Target(endpoint(), addresses=(CLOSED,), server=view)])
     assert observation.server is view

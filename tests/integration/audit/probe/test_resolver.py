@@ -1,4 +1,4 @@
-"""What the resolver says of a name, and what becomes of it."""
+"""Names are resolved, and the failures of the resolver are reported."""
 
 from __future__ import annotations
 
@@ -28,8 +28,11 @@ def test_every_address_of_a_name_is_observed(limits: Limits) -> None:
     assert observation.dns is not None
     assert observation.dns.status == "ok"
     assert observation.addresses == observation.dns.addresses == ("127.0.0.1", "127.0.0.2", "::1")
-    assert [one.address for one in observation.handshakes] == ["127.0.0.1"]
-    assert [(one.address, one.kind) for one in observation.failures] == [("127.0.0.2", "refused"), ("::1", "refused")]
+    assert [handshake.address for handshake in observation.handshakes] == ["127.0.0.1"]
+    assert [(failure.address, failure.kind) for failure in observation.failures] == [
+        ("127.0.0.2", "refused"),
+        ("::1", "refused"),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -41,7 +44,9 @@ def test_every_address_of_a_name_is_observed(limits: Limits) -> None:
         ("silent", "timeout", "timeout"),
     ],
 )
-def test_a_name_without_address_says_why(limits: Limits, name: str, status: str, kind: str) -> None:
+def test_name_without_an_address_has_a_failure_with_its_reason(
+    limits: Limits, name: str, status: str, kind: str
+) -> None:
     observation = look_at(f"https://{name}.example.test", replace(limits, timeout_s=2) if name == "silent" else limits)
     assert observation.dns is not None
     assert observation.dns.status == status
@@ -52,7 +57,7 @@ def test_a_name_without_address_says_why(limits: Limits, name: str, status: str,
 
 
 @pytest.mark.parametrize("name", ["half", "mute"])
-def test_one_type_that_fails_does_not_hide_the_other(limits: Limits, name: str) -> None:
+def test_failed_record_type_does_not_hide_the_other(limits: Limits, name: str) -> None:
     with serving(tls(context())) as server:
         observation = look_at(f"tls://{name}.example.test:{server.port}", replace(limits, timeout_s=4))
     assert observation.dns is not None
@@ -61,15 +66,15 @@ def test_one_type_that_fails_does_not_hide_the_other(limits: Limits, name: str) 
     assert len(observation.handshakes) == 1
 
 
-def test_the_own_addresses_of_a_host_are_tried_beside_those_of_the_name(limits: Limits) -> None:
+def test_addresses_of_a_host_are_probed_beside_those_of_the_name(limits: Limits) -> None:
     with serving(tls(context()), address="127.0.0.9") as server:
         endpoint = parse_endpoint(f"tls://four.example.test:{server.port}")
         (observation,) = look([Target(endpoint, addresses=("127.0.0.9", "127.0.0.1"))], limits)
     assert observation.addresses == ("127.0.0.1", "127.0.0.9")
-    assert [one.address for one in observation.handshakes] == ["127.0.0.9"]
+    assert [handshake.address for handshake in observation.handshakes] == ["127.0.0.9"]
 
 
-def test_a_pinned_address_is_not_resolved() -> None:
+def test_pinned_address_is_not_resolved() -> None:
     with serving(tls(context())) as server:
         observation = look_at(f"tls://missing.example.test:{server.port}?address=127.0.0.1")
     assert observation.dns is not None
@@ -77,7 +82,7 @@ def test_a_pinned_address_is_not_resolved() -> None:
     assert observation.addresses == ("127.0.0.1",)
 
 
-def test_the_system_resolver_finds_localhost() -> None:
+def test_system_resolver_finds_localhost() -> None:
     with serving(tls(context())) as server:
         observation = look_at(f"tls://localhost:{server.port}")
     assert observation.dns is not None
@@ -85,7 +90,7 @@ def test_the_system_resolver_finds_localhost() -> None:
     assert observation.handshakes[0].address == "127.0.0.1"
 
 
-def test_a_system_resolver_that_hangs_costs_its_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hanging_system_resolver_costs_its_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
     hanging = threading.Event()
 
     def hang(*_: object, **__: object) -> None:
@@ -108,7 +113,7 @@ def test_a_system_resolver_that_hangs_costs_its_deadline(monkeypatch: pytest.Mon
         (socket.EAI_FAIL, "servfail"),
     ],
 )
-def test_the_faults_of_the_system_resolver_are_told_apart(
+def test_faults_of_the_system_resolver_are_distinguished(
     monkeypatch: pytest.MonkeyPatch, number: int, status: str
 ) -> None:
     def fail(*_: object, **__: object) -> None:

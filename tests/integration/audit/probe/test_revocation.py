@@ -1,4 +1,4 @@
-"""What is asked because a certificate says where its status is told: once a run, of whom may be called, and kept."""
+"""Revocation is fetched from the URLs of a certificate once a run, from allowed addresses only, and cached."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def seen(leaf: Made, *, staple: bytes | None = None, name: str = "www.example.co
     return observed(handshake, endpoint=parse_endpoint(f"https://{name}"))
 
 
-def asking(
+def new_fetcher(
     cache: AnswerCache | None = None, policy: FetchPolicy = ANYWHERE, given: RevocationContext = GIVEN
 ) -> RevocationFetcher:
     return RevocationFetcher(Fetcher(policy), given, cache)
@@ -61,15 +61,15 @@ def verdict(observation: Observation, policy: Policy = WEBPKI) -> Judgement | No
     return judged(check, chain=chain, observation=observation, policy=policy, now=NOW)
 
 
-def told(judgement: Judgement | None) -> str:
+def text_of(judgement: Judgement | None) -> str:
     assert judgement is not None
     return f"{type(judgement).__name__}: {judgement.reason}"
 
 
 @pytest.fixture
 def ca() -> Iterator[Conversation]:
-    with conversing(answering(crl(CA))) as there:
-        yield there
+    with conversing(answering(crl(CA))) as server:
+        yield server
 
 
 @pytest.fixture
@@ -78,67 +78,67 @@ def closed() -> Iterator[str]:
         yield f"http://127.0.0.1:{port}/"
 
 
-def test_a_thousand_endpoints_of_one_ca_make_one_fetch(ca: Conversation) -> None:
+def test_thousand_endpoints_of_one_ca_make_one_fetch(ca: Conversation) -> None:
     leaves = [new_leaf(CA).having(pointing(ca.url("/ca.crl"))) for _ in range(20)]
     observations = [seen(leaves[number % 20], name=f"h{number}.example.com") for number in range(1000)]
-    revocation = asking()
+    revocation = new_fetcher()
     with at_most_cpu_s(5), ThreadPoolExecutor(8) as pool:
         answered = list(pool.map(revocation.ask, observations))
     assert [head.partition("\r\n")[0] for head in ca.heads] == ["GET /ca.crl HTTP/1.1"]
-    assert [verdict(one) for one in answered[:20]] == [None] * 20
+    assert [verdict(observation) for observation in answered[:20]] == [None] * 20
 
 
-def test_where_nothing_is_to_be_asked_no_place_is_named(ca: Conversation) -> None:
-    asked = seen(LEAF.having(pointing(ca.url("/ca.crl"))))
-    assert asking().place(asked) == f"http://127.0.0.1:{ca.port}"
-    assert asking().place(seen(LEAF)) is None
-    assert asking().place(observed()) is None
-    assert asking().place(seen(LEAF.having(pointing("ldap://ca/x")))) is None
-    assert asking(given=replace(GIVEN, is_wanted=lambda _: False)).place(asked) is None
+def test_endpoint_without_a_revocation_url_to_fetch_has_no_place(ca: Conversation) -> None:
+    observation = seen(LEAF.having(pointing(ca.url("/ca.crl"))))
+    assert new_fetcher().place(observation) == f"http://127.0.0.1:{ca.port}"
+    assert new_fetcher().place(seen(LEAF)) is None
+    assert new_fetcher().place(observed()) is None
+    assert new_fetcher().place(seen(LEAF.having(pointing("ldap://ca/x")))) is None
+    assert new_fetcher(given=replace(GIVEN, is_wanted=lambda _: False)).place(observation) is None
     foreign = replace(GIVEN, anchors=TrustAnchors({}))
-    assert asking(given=foreign).place(asked) is None  # who is not trusted makes us call nobody
+    assert new_fetcher(given=foreign).place(observation) is None  # an untrusted certificate causes no request
     without = replace(load_profile("webpki"), disabled={"cert.revoked": "not here"})
-    assert asking(given=replace(GIVEN, policy_of=lambda _: Policy((without,)))).place(asked) is None
+    assert new_fetcher(given=replace(GIVEN, policy_of=lambda _: Policy((without,)))).place(observation) is None
     assert ca.heads == []
 
 
-def test_a_certificate_that_lives_too_short_is_not_asked_about(ca: Conversation) -> None:
+def test_short_lived_certificate_is_not_checked(ca: Conversation) -> None:
     short = replace(LEAF.having(pointing(ca.url("/ca.crl"))), start=NOW - DAY, end=NOW + 5 * DAY)
-    assert asking().place(seen(short)) is None
+    assert new_fetcher().place(seen(short)) is None
 
 
-def test_a_stapled_answer_that_can_be_believed_is_enough(ca: Conversation) -> None:
+def test_valid_staple_makes_a_request_unnecessary(ca: Conversation) -> None:
     leaf = LEAF.having(pointing(ca.url("/ca.crl")))
     for status in (REVOKED, GOOD):
-        answered = asking().ask(seen(leaf, staple=Answer(about=leaf, status=status).der))
+        answered = new_fetcher().ask(seen(leaf, staple=Answer(about=leaf, status=status).der))
         assert (answered.revocation, ca.heads) == ((), [])
         assert (verdict(answered) is None) is (status is GOOD)
 
 
-def test_the_crl_is_asked_where_the_stapled_answer_is_old(ca: Conversation) -> None:
+def test_crl_is_fetched_if_the_staple_is_old(ca: Conversation) -> None:
     leaf = LEAF.having(pointing(ca.url("/ca.crl")))
     old = Answer(about=leaf, this_update=NOW - 9 * DAY, next_update=NOW - DAY).der
-    assert verdict(asking().ask(seen(leaf, staple=old))) is None
+    assert verdict(new_fetcher().ask(seen(leaf, staple=old))) is None
     assert len(ca.heads) == 1
 
 
-def test_the_responder_is_asked_where_no_crl_can_be_had_and_the_other_way_round(closed: str) -> None:
+def test_other_revocation_source_is_used_if_the_first_fails(closed: str) -> None:
     here = LEAF.having(pointing(closed))
     leaf = here
 
     def respond(connection: socket.socket) -> None:
         answering(Answer(about=leaf).der)(connection)
 
-    with conversing(respond) as there:
-        leaf = here.having(responders(there.url("/ocsp")))
-        answered = asking().ask(seen(leaf))
+    with conversing(respond) as server:
+        leaf = here.having(responders(server.url("/ocsp")))
+        answered = new_fetcher().ask(seen(leaf))
         assert verdict(answered) is None
-        assert [one.source for one in answered.revocation or ()] == ["crl", "ocsp"]
-        assert there.heads[0].startswith("POST /ocsp HTTP/1.1\r\n")
-        assert "Content-Type: application/ocsp-request\r\n" in there.heads[0]
+        assert [status.source for status in answered.revocation or ()] == ["crl", "ocsp"]
+        assert server.heads[0].startswith("POST /ocsp HTTP/1.1\r\n")
+        assert "Content-Type: application/ocsp-request\r\n" in server.heads[0]
         limits = replace(load_profile("webpki").thresholds, revocation_order=("ocsp",))
         first = replace(GIVEN, policy_of=lambda _: Policy((replace(load_profile("webpki"), thresholds=limits),)))
-        assert [one.source for one in asking(given=first).ask(seen(leaf)).revocation or ()] == ["ocsp"]
+        assert [status.source for status in new_fetcher(given=first).ask(seen(leaf)).revocation or ()] == ["ocsp"]
 
 
 @pytest.mark.parametrize(
@@ -150,79 +150,75 @@ def test_the_responder_is_asked_where_no_crl_can_be_had_and_the_other_way_round(
     ],
     ids=["missing", "page", "stale"],
 )
-def test_what_cannot_be_believed_is_inconclusive_and_not_kept(
+def test_unusable_response_is_inconclusive_and_not_cached(
     content: bytes, status: str, why: str, tmp_path: Path
 ) -> None:
-    with conversing(answering(content, status=status)) as there:
-        leaf = LEAF.having(pointing(there.url("/ca.crl")))
-        said = told(verdict(asking(AnswerCache(tmp_path / "kept")).ask(seen(leaf))))
-    assert (said.startswith("Inconclusive: "), there.url("/ca.crl") in said, why in said) == (True, True, True), said
+    with conversing(answering(content, status=status)) as server:
+        leaf = LEAF.having(pointing(server.url("/ca.crl")))
+        text = text_of(verdict(new_fetcher(AnswerCache(tmp_path / "kept")).ask(seen(leaf))))
+    assert (text.startswith("Inconclusive: "), server.url("/ca.crl") in text, why in text) == (True, True, True), text
     assert not list(tmp_path.rglob("*.answer"))
 
 
-def test_who_does_not_answer_is_inconclusive_within_the_deadline(closed: str) -> None:
-    assert told(verdict(asking().ask(seen(LEAF.having(pointing(closed)))))).startswith("Inconclusive: ")
-    with conversing(silent) as there:
-        leaf = LEAF.having(pointing(there.url("/ca.crl")))
+def test_silent_responder_is_inconclusive_within_the_deadline(closed: str) -> None:
+    assert text_of(verdict(new_fetcher().ask(seen(LEAF.having(pointing(closed)))))).startswith("Inconclusive: ")
+    with conversing(silent) as server:
+        leaf = LEAF.having(pointing(server.url("/ca.crl")))
         began = time.monotonic()
         quick = FetchPolicy(allow_private=True, deadline_s=0.3)
-        assert "no complete response in time" in told(verdict(asking(policy=quick).ask(seen(leaf))))
+        assert "no complete response in time" in text_of(verdict(new_fetcher(policy=quick).ask(seen(leaf))))
         assert time.monotonic() - began < 20
 
 
-def test_all_questions_about_one_endpoint_share_one_deadline() -> None:
-    with conversing(lambda _: time.sleep(0.5), silent) as there:
-        leaf = LEAF.having(pointing(*(there.url(f"/{number}.crl") for number in range(4))))
+def test_all_requests_of_one_endpoint_share_one_deadline() -> None:
+    with conversing(lambda _: time.sleep(0.5), silent) as server:
+        leaf = LEAF.having(pointing(*(server.url(f"/{number}.crl") for number in range(4))))
         began = time.monotonic()
         patient = FetchPolicy(allow_private=True, deadline_s=30.0)
-        observation = asking(policy=patient, given=replace(GIVEN, deadline_s=0.7)).ask(seen(leaf))
+        observation = new_fetcher(policy=patient, given=replace(GIVEN, deadline_s=0.7)).ask(seen(leaf))
         assert time.monotonic() - began < 20
-    failures = [one.failure for one in observation.revocation or ()]
+    failures = [status.failure for status in observation.revocation or ()]
     assert failures[-1] == "not fetched: the 0.7 s for the revocation of one endpoint were over"
     assert len(failures) == 4
 
 
-def test_url_that_had_too_little_time_is_asked_again_for_the_next_endpoint() -> None:
-    with conversing(silent, answering(crl(CA))) as there:
-        leaf = LEAF.having(pointing(there.url("/ca.crl")))
-        revocation = asking(policy=FetchPolicy(allow_private=True), given=replace(GIVEN, deadline_s=2.0))
-        assert told(verdict(revocation.ask(seen(leaf)))).startswith("Inconclusive: ")
+def test_timed_out_url_is_fetched_again_for_the_next_endpoint() -> None:
+    with conversing(silent, answering(crl(CA))) as server:
+        leaf = LEAF.having(pointing(server.url("/ca.crl")))
+        revocation = new_fetcher(policy=FetchPolicy(allow_private=True), given=replace(GIVEN, deadline_s=2.0))
+        assert text_of(verdict(revocation.ask(seen(leaf)))).startswith("Inconclusive: ")
         assert verdict(revocation.ask(seen(leaf, name="other.example.com"))) is None
 
 
-def test_a_certificate_makes_us_call_nobody_who_is_not_on_the_internet(ca: Conversation) -> None:
+def test_url_that_is_not_on_the_internet_is_not_requested(ca: Conversation) -> None:
     leaf = LEAF.having(pointing(ca.url("/ca.crl")))
-    said = told(verdict(asking(policy=FetchPolicy()).ask(seen(leaf))))
-    assert (said.startswith("Inconclusive: "), "no certificate may make" in said, ca.heads) == (
-        True,
-        True,
-        [],
-    )
+    text = text_of(verdict(new_fetcher(policy=FetchPolicy()).ask(seen(leaf))))
+    assert (text.startswith("Inconclusive: "), "no certificate may make" in text, ca.heads) == (True, True, [])
 
 
-def test_nobody_is_called_where_the_user_does_not_want_it(ca: Conversation) -> None:
+def test_no_request_is_made_if_the_user_disables_them(ca: Conversation) -> None:
     leaf = LEAF.having(pointing(ca.url("/ca.crl")))
-    answered = asking(given=replace(GIVEN, is_on=False)).ask(seen(leaf))
-    assert (told(verdict(answered)), ca.heads) == (f"NotApplicable: {OFF}", [])
+    answered = new_fetcher(given=replace(GIVEN, is_on=False)).ask(seen(leaf))
+    assert (text_of(verdict(answered)), ca.heads) == (f"NotApplicable: {OFF}", [])
 
 
 @pytest.mark.parametrize("url", ["http://[::1/x.crl", "http://a b/x", "http://u:p@ca/x", "http://"])
-def test_what_is_no_url_is_inconclusive(url: str) -> None:
+def test_invalid_url_is_inconclusive(url: str) -> None:
     observation = seen(LEAF.having(pointing(url)))
-    assert asking().place(observation) is not None
-    assert told(verdict(asking().ask(observation))).startswith("Inconclusive: ")
+    assert new_fetcher().place(observation) is not None
+    assert text_of(verdict(new_fetcher().ask(observation))).startswith("Inconclusive: ")
 
 
-def test_what_was_answered_is_kept_for_the_next_run_until_the_next_is_due(tmp_path: Path) -> None:
+def test_response_is_cached_until_its_next_update(tmp_path: Path) -> None:
     folder = tmp_path / "state" / "revocation"
-    with conversing(answering(crl(CA))) as there:
-        here = LEAF.having(pointing(there.url("/ca.crl")))
-        first = asking(AnswerCache(folder)).ask(seen(here))
-        assert asking(AnswerCache(folder)).ask(seen(here)) == first
-        assert len(there.heads) == 1
+    with conversing(answering(crl(CA))) as server:
+        here = LEAF.having(pointing(server.url("/ca.crl")))
+        first = new_fetcher(AnswerCache(folder)).ask(seen(here))
+        assert new_fetcher(AnswerCache(folder)).ask(seen(here)) == first
+        assert len(server.heads) == 1
         later = replace(GIVEN, clock=lambda: NOW + 6 * DAY)
-        asking(AnswerCache(folder), given=later).ask(seen(here))
-        assert len(there.heads) == 2
+        new_fetcher(AnswerCache(folder), given=later).ask(seen(here))
+        assert len(server.heads) == 2
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     assert {stat.S_IMODE(file.stat().st_mode) for file in folder.iterdir()} == {0o600}
 
@@ -239,26 +235,26 @@ def test_what_was_answered_is_kept_for_the_next_run_until_the_next_is_due(tmp_pa
     ],
     ids=["garbage", "page", "forged", "old", "link", "folder"],
 )
-def test_what_lies_in_the_cache_is_believed_no_more_than_what_is_sent(
+def test_cached_response_is_verified_like_a_new_one(
     spoil: Callable[[Path], object], tmp_path: Path, ca: Conversation
 ) -> None:
     leaf = LEAF.having(pointing(ca.url("/ca.crl")))
-    asking(AnswerCache(tmp_path)).ask(seen(leaf))
+    new_fetcher(AnswerCache(tmp_path)).ask(seen(leaf))
     (file,) = tmp_path.iterdir()
     spoil(file)
     if not file.is_symlink() and file.is_file() and file.stat().st_mtime:
         os.utime(file, (NOW.timestamp() + 999_999, NOW.timestamp() + 999_999))
-    assert verdict(asking(AnswerCache(tmp_path)).ask(seen(leaf))) is None
+    assert verdict(new_fetcher(AnswerCache(tmp_path)).ask(seen(leaf))) is None
     assert len(ca.heads) == 2
 
 
-def test_a_cache_that_cannot_be_written_is_none(tmp_path: Path, ca: Conversation) -> None:
+def test_unwritable_cache_is_ignored(tmp_path: Path, ca: Conversation) -> None:
     (tmp_path / "file").write_text("in the way")
     leaf = LEAF.having(pointing(ca.url("/ca.crl")))
-    assert verdict(asking(AnswerCache(tmp_path / "file" / "revocation")).ask(seen(leaf))) is None
+    assert verdict(new_fetcher(AnswerCache(tmp_path / "file" / "revocation")).ask(seen(leaf))) is None
 
 
-def test_what_is_out_of_date_is_forgotten_and_what_is_half_written_too(tmp_path: Path) -> None:
+def test_expired_and_incomplete_cache_files_are_removed(tmp_path: Path) -> None:
     old, half, fresh, other = (tmp_path / name for name in ("a.answer", "b.partial", "c.answer", "notes"))
     for file in (old, half, fresh, other):
         file.touch()
@@ -274,48 +270,48 @@ def test_what_is_out_of_date_is_forgotten_and_what_is_half_written_too(tmp_path:
     assert cache.get(replace(QUESTION, body=b"x"), NOW) is None
 
 
-def test_an_intermediate_is_asked_about_too() -> None:
-    with conversing(answering(crl(ROOT)), answering(crl(CA))) as there:
-        above = replace(CA, subject="CN=Asked CA").having(pointing(there.url("/root.crl")))
+def test_revocation_of_an_intermediate_is_checked() -> None:
+    with conversing(answering(crl(ROOT)), answering(crl(CA))) as server:
+        above = replace(CA, subject="CN=Asked CA").having(pointing(server.url("/root.crl")))
         leaf = new_leaf(above)
         handshake = replace(served(), chain_der=(leaf.der, above.der))
-        answered = asking().ask(observed(handshake))
-    assert [one.url for one in answered.revocation or ()] == [there.url("/root.crl")]
+        answered = new_fetcher().ask(observed(handshake))
+    assert [status.url for status in answered.revocation or ()] == [server.url("/root.crl")]
     assert verdict(answered) is None
 
 
 @pytest.mark.parametrize("is_other_key", [False, True], ids=["other address", "other key type"])
-def test_certificate_of_a_second_chain_is_asked_about_too(is_other_key: bool) -> None:  # noqa: FBT001 - a parameter
+def test_revocation_of_a_second_chain_is_checked(is_other_key: bool) -> None:  # noqa: FBT001 - a parameter
     serial = 4711
     with conversing(answering(crl(CA))) as good, conversing(answering(crl(CA, Entry(serial)))) as bad:
         second = replace(LEAF.having(pointing(bad.url("/bad.crl"))), serial=serial)
         seen_first = seen(LEAF.having(pointing(good.url("/good.crl"))))
         shown = replace(served(), address="192.0.2.8", chain_der=(second.der, CA.der))
         both = replace(seen_first, handshakes=(*seen_first.handshakes, shown))
-        answered = asking().ask(replace(seen_first, other_key_handshakes=(shown,)) if is_other_key else both)
+        answered = new_fetcher().ask(replace(seen_first, other_key_handshakes=(shown,)) if is_other_key else both)
     assert (len(good.heads), len(bad.heads)) == (1, 1)
     assert verdict(answered) is None
     chain = read_chain(shown.chain_der, ANCHORS, NOW)
     found = judged(check, chain=chain, observation=answered, policy=WEBPKI, now=NOW)
-    assert told(found).startswith("Finding: the leaf was revoked ")
+    assert text_of(found).startswith("Finding: the leaf was revoked ")
 
 
-def test_the_time_of_asking_is_kept_with_the_answer(ca: Conversation) -> None:
+def test_request_time_is_kept_with_the_response(ca: Conversation) -> None:
     later = datetime(2026, 11, 23, 11, tzinfo=UTC) + timedelta(minutes=1)
     leaf = LEAF.having(pointing(ca.url("/ca.crl")))
-    (one,) = asking(given=replace(GIVEN, clock=lambda: later)).ask(seen(leaf)).revocation or ()
-    assert (one.asked_at, one.content, one.question) == (later, crl_of(ca), b"")
+    (status,) = new_fetcher(given=replace(GIVEN, clock=lambda: later)).ask(seen(leaf)).revocation or ()
+    assert (status.asked_at, status.content, status.question) == (later, crl_of(ca), b"")
 
 
-def crl_of(there: Conversation) -> bytes:
-    found = Fetcher(ANYWHERE).get(there.url("/ca.crl"))
+def crl_of(server: Conversation) -> bytes:
+    found = Fetcher(ANYWHERE).get(server.url("/ca.crl"))
     content: bytes = getattr(found, "content", b"")
     x509.load_der_x509_crl(content)
     return content
 
 
-class Hostile(Fetcher):
-    """Gives mutants of an answer, whatever is asked."""
+class MutatingFetcher(Fetcher):
+    """A fetcher that returns mutated responses to every request."""
 
     def __init__(self, chance: random.Random) -> None:
         super().__init__(ANYWHERE)
@@ -328,7 +324,7 @@ class Hostile(Fetcher):
 
 
 def mutant(whole: bytes, chance: random.Random) -> bytes:
-    """Return bytes with one changed, one left out and one more, each somewhere."""
+    """Return bytes with one changed, and perhaps one removed and one added, at random places."""
     octets = bytearray(whole)
     octets[chance.randrange(len(octets))] ^= 1 << chance.randrange(8)
     if chance.random() < 0.3:
@@ -338,7 +334,7 @@ def mutant(whole: bytes, chance: random.Random) -> bytes:
     return bytes(octets)
 
 
-def test_no_mutant_of_certificate_staple_or_answer_raises_or_takes_long() -> None:
+def test_mutated_certificate_staple_or_response_raises_no_exception() -> None:
     chance = random.Random(5280)  # noqa: S311 - the same mutants each time
     leaf = LEAF.having(pointing("http://ca.example.com/ca.crl")).having(responders("http://ocsp.example.com/"))
     for number in range(600):
@@ -349,7 +345,7 @@ def test_no_mutant_of_certificate_staple_or_answer_raises_or_takes_long() -> Non
             sent[2] = b""
         handshake = replace(served(), chain_der=(sent[0], sent[1]), ocsp_der=sent[2] or None)
         with at_most_cpu_s(2):
-            revocation = RevocationFetcher(Hostile(chance), GIVEN)
+            revocation = RevocationFetcher(MutatingFetcher(chance), GIVEN)
             observation = observed(handshake)
             if revocation.place(observation):
                 observation = revocation.ask(observation)

@@ -1,4 +1,4 @@
-"""A server that has a certificate for RSA and one for ECDSA shows both; one that has a single one has no fault."""
+"""A server with certificates for RSA and ECDSA shows both; a server with one certificate has no fault."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ VERSIONS = (SSL.TLS1_2_VERSION, SSL.TLS1_3_VERSION)
 
 
 def leaves(observation: Observation) -> list[str]:
-    """Return the subjects of the leaves that were served, the first handshake's first."""
-    return [read_certificate(one.chain_der[0]).subject for one in observation.every_handshake]
+    """Return the subjects of the served leaves, in the order of the handshakes."""
+    return [read_certificate(handshake.chain_der[0]).subject for handshake in observation.every_handshake]
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -38,7 +38,7 @@ def test_server_with_one_key_type_has_one_certificate_and_no_failure(only: Draft
     assert (observation.failures, observation.other_key_failures) == ((), ())
 
 
-def test_server_that_stops_answering_leaves_a_second_certificate_unknown() -> None:
+def test_second_certificate_is_unknown_if_the_server_stops_responding() -> None:
     with serving(in_turn(tls(both(EC)), hold)) as server:
         observation = look_at(f"tls://127.0.0.1:{server.port}", HASTY)
     assert [failure.kind for failure in observation.other_key_failures] == ["timeout"]

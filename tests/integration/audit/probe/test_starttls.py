@@ -1,4 +1,4 @@
-"""How plain text is left for TLS, protocol by protocol, and what a server can do instead."""
+"""The upgrade from plain text to TLS in each protocol, and its failures."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def _inject_late(connected: socket.socket) -> None:
 
 
 def kind_of(scheme: str, script: Script, limits: Limits = HASTY) -> str:
-    """Return how an endpoint fails, having asserted that it does so before the handshake."""
+    """Assert that an endpoint fails before the handshake, and return the kind of the failure."""
     with serving(script) as server:
         shown = failure(f"{scheme}://127.0.0.1:{server.port}", limits)
     assert shown.stage == "starttls"
@@ -60,19 +60,19 @@ def test_each_protocol_is_upgraded(scheme: str) -> None:
 @pytest.mark.parametrize(
     ("scheme", "greeting"), [("smtps", "smtp"), ("imaps", "imap"), ("pop3s", "pop3"), ("ftps", "ftp")]
 )
-def test_each_protocol_within_tls_is_heard_out(scheme: str, greeting: str) -> None:
+def test_each_protocol_within_tls_is_read_to_its_greeting(scheme: str, greeting: str) -> None:
     with serving(tls(context(), greeting=GREETINGS[greeting])) as server:
         assert handshake(f"{scheme}://127.0.0.1:{server.port}").version == "TLSv1.3"
 
 
 @pytest.mark.parametrize("scheme", ["smtp", "smtps", "pop3s", "ftps", "imaps"])
-def test_a_server_is_left_with_a_goodbye(scheme: str) -> None:
-    said: list[bytes] = []
+def test_connection_ends_with_the_quit_command_of_the_protocol(scheme: str) -> None:
+    received: list[bytes] = []
     before = (UPGRADES["smtp"],) if scheme == "smtp" else ()
     greeting = b"" if scheme == "smtp" else GREETINGS[scheme.removesuffix("s")]
-    with serving(then(*before, tls(context(), said, greeting))) as server:
+    with serving(then(*before, tls(context(), received, greeting))) as server:
         handshake(f"{scheme}://127.0.0.1:{server.port}")
-    assert said == [b"a3 LOGOUT\r\n" if scheme == "imaps" else b"QUIT\r\n"]
+    assert received == [b"a3 LOGOUT\r\n" if scheme == "imaps" else b"QUIT\r\n"]
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_a_server_is_left_with_a_goodbye(scheme: str) -> None:
         ("pop3", (b"CAPA", b"+OK\r\nTOP\r\n.\r\n")),
     ],
 )
-def test_a_server_that_does_not_announce_it_is_taken_at_its_word(
+def test_server_that_does_not_announce_starttls_does_not_offer_it(
     scheme: str, capabilities: tuple[bytes, bytes]
 ) -> None:
     left: list[bytes] = []
@@ -92,30 +92,30 @@ def test_a_server_that_does_not_announce_it_is_taken_at_its_word(
     assert left == [b"a3 LOGOUT\r\n" if scheme == "imap" else b"QUIT\r\n"]
 
 
-def test_ftp_is_asked_even_where_it_is_not_announced() -> None:
+def test_ftp_upgrade_is_requested_even_if_not_announced() -> None:
     script = dialog(GREETINGS["ftp"], (b"FEAT", b"500 unknown\r\n"), (b"AUTH TLS", b"234 begin\r\n"))
     with serving(then(script, tls(context()))) as server:
         assert handshake(f"ftp://127.0.0.1:{server.port}").version == "TLSv1.3"
 
 
 @pytest.mark.parametrize("reply", [b"500 unknown\r\n", b"530 Please login with USER and PASS.\r\n"])
-def test_ftp_that_does_not_know_the_command_does_not_offer_it(reply: bytes) -> None:
+def test_ftp_server_without_the_command_does_not_offer_tls(reply: bytes) -> None:
     script = dialog(GREETINGS["ftp"], (b"FEAT", b"211-\r\n UTF8\r\n211 End\r\n"), (b"AUTH TLS", reply))
     assert kind_of("ftp", then(script, hold)) == "not-offered"
 
 
-def test_pop3_without_capabilities_is_asked() -> None:
+def test_pop3_upgrade_is_requested_without_capabilities() -> None:
     script = dialog(GREETINGS["pop3"], (b"CAPA", b"-ERR unknown\r\n"), (b"STLS", b"+OK begin\r\n"))
     with serving(then(script, tls(context()))) as server:
         assert handshake(f"pop3://127.0.0.1:{server.port}").version == "TLSv1.3"
 
 
-def test_an_announced_upgrade_that_is_refused_is_rejected() -> None:
+def test_announced_upgrade_that_is_refused_is_rejected() -> None:
     script = dialog(GREETINGS["smtp"], OFFERING_SMTP, (b"STARTTLS", b"454 TLS currently unavailable\r\n"))
     assert kind_of("smtp", then(script, hold)) == "rejected"
 
 
-def test_a_greeting_that_turns_us_away_is_rejected() -> None:
+def test_refusing_greeting_is_rejected() -> None:
     assert kind_of("smtp", then(say(b"554 no service here\r\n"), hold)) == "rejected"
 
 
@@ -128,13 +128,13 @@ def test_a_greeting_that_turns_us_away_is_rejected() -> None:
         ("ftp", b"421 too many connections\r\n"),
     ],
 )
-def test_come_back_later_is_busy_and_asked_once_more(scheme: str, greeting: bytes) -> None:
+def test_temporary_refusal_is_busy_and_retried_once(scheme: str, greeting: bytes) -> None:
     with serving(then(say(greeting), hold)) as server:
         assert failure(f"{scheme}://127.0.0.1:{server.port}").kind == "busy"
         assert server.connections == 2
 
 
-def test_a_server_that_was_busy_is_observed_when_it_no_longer_is() -> None:
+def test_server_that_was_busy_is_observed_at_the_retry() -> None:
     with serving(in_turn(say(b"421 later\r\n"), then(UPGRADES["smtp"], tls(context())))) as server:
         observation = look_at(f"smtp://127.0.0.1:{server.port}")
     assert len(observation.handshakes) == 1
@@ -146,7 +146,7 @@ def test_plain_text_after_the_consent_is_injected() -> None:
     assert kind_of("smtp", then(script, hold)) == "injected"
 
 
-def test_plain_text_that_comes_late_after_the_consent_is_injected_too() -> None:
+def test_late_plain_text_after_the_consent_is_injected() -> None:
     script = then(
         dialog(GREETINGS["smtp"], OFFERING_SMTP, (b"STARTTLS", b"220 go ahead\r\n")),
         _inject_late,
@@ -155,7 +155,7 @@ def test_plain_text_that_comes_late_after_the_consent_is_injected_too() -> None:
     assert kind_of("smtp", script) == "injected"
 
 
-def test_a_server_that_never_answers_the_upgrade_times_out() -> None:
+def test_unanswered_upgrade_times_out() -> None:
     script = then(dialog(GREETINGS["smtp"], OFFERING_SMTP), hold)
     with serving(script) as server:
         shown = failure(f"smtp://127.0.0.1:{server.port}", HASTY)
@@ -168,12 +168,12 @@ def test_another_protocol_is_garbage() -> None:
     assert kind_of("smtp", then(say(b"\x00\xff" * 9), hold)) == "garbage"
 
 
-def test_a_server_that_hangs_up_is_closed() -> None:
+def test_server_that_closes_the_connection_is_closed() -> None:
     assert kind_of("pop3", say(b"")) == "closed"
     assert kind_of("pop3", dialog(GREETINGS["pop3"], (b"CAPA", b"+OK\r\nTO"))) == "closed"
 
 
-def test_what_a_server_says_is_printed_safely() -> None:
+def test_response_of_a_server_is_printed_safely() -> None:
     with serving(then(say(b"554 \x1b[2J\x9b no\r\n"), hold)) as server:
         shown = failure(f"smtp://127.0.0.1:{server.port}")
     assert shown.detail.isprintable()

@@ -1,4 +1,4 @@
-"""What is seen of a TLS server that answers, well or badly."""
+"""The observation of a TLS server, with and without faults."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from tests.support.probe.tls_servers import certificate, context, der, hold, in_
 RECORD_OF_ALERT = b"\x15\x03\x03\x00\x02\x02"
 
 
-def test_the_chain_is_kept_as_it_is_sent() -> None:
+def test_chain_is_kept_as_it_is_sent() -> None:
     chain = [certificate(name) for name in ("leaf", "root", "root", "unrelated")]
     with serving(tls(context(chain))) as server:
         shown = handshake(f"tls://127.0.0.1:{server.port}")
-    assert shown.chain_der == tuple(der(one) for one in chain)
+    assert shown.chain_der == tuple(der(certificate) for certificate in chain)
 
 
 @pytest.mark.parametrize(
@@ -44,31 +44,31 @@ def test_alpn_is_offered_to_https_only() -> None:
         assert handshake(f"tls://127.0.0.1:{server.port}").alpn is None
 
 
-def test_sni_is_the_name_and_none_for_an_address() -> None:
-    asked: list[bytes | None] = []
+def test_sni_is_the_name_and_absent_for_an_address() -> None:
+    names: list[bytes | None] = []
     served = context()
-    served.set_tlsext_servername_callback(lambda connection: asked.append(connection.get_servername()))
+    served.set_tlsext_servername_callback(lambda connection: names.append(connection.get_servername()))
     with serving(tls(served)) as server:
         handshake(f"tls://www.example.test:{server.port}?address=127.0.0.1")
         handshake(f"tls://127.0.0.1:{server.port}?sni=other.example.test")
         handshake(f"tls://127.0.0.1:{server.port}")
-    assert set(asked) == {b"www.example.test", b"other.example.test", None}
+    assert set(names) == {b"www.example.test", b"other.example.test", None}
 
 
 @pytest.mark.parametrize("version", ["-tls1_2", "-tls1_3"])
-def test_a_stapled_ocsp_answer_is_kept(version: str, tmp_path: Path) -> None:
-    answer = ocsp.OCSPResponseBuilder.build_unsuccessful(ocsp.OCSPResponseStatus.TRY_LATER).public_bytes(Encoding.DER)
-    with stapling(answer, version, tmp_path) as port:
-        assert handshake(f"tls://127.0.0.1:{port}").ocsp_der == answer
+def test_stapled_ocsp_response_is_kept(version: str, tmp_path: Path) -> None:
+    response = ocsp.OCSPResponseBuilder.build_unsuccessful(ocsp.OCSPResponseStatus.TRY_LATER).public_bytes(Encoding.DER)
+    with stapling(response, version, tmp_path) as port:
+        assert handshake(f"tls://127.0.0.1:{port}").ocsp_der == response
 
 
-def test_no_staple_is_none() -> None:
+def test_missing_staple_is_none() -> None:
     with serving(tls(context())) as server:
         assert handshake(f"tls://127.0.0.1:{server.port}").ocsp_der is None
 
 
 @pytest.mark.parametrize("newest", [SSL.TLS1_3_VERSION, SSL.TLS1_2_VERSION, SSL.TLS1_1_VERSION])
-def test_a_server_that_demands_a_client_certificate_is_observed(newest: int) -> None:
+def test_server_that_demands_a_client_certificate_is_observed(newest: int) -> None:
     served = context(oldest=SSL.TLS1_VERSION, newest=newest)
     served.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT)
     with serving(tls(served)) as server:
@@ -87,7 +87,7 @@ def test_a_server_that_demands_a_client_certificate_is_observed(newest: int) -> 
         (SSL.TLS1_VERSION, SSL.TLS1_VERSION, ("TLSv1",), 2),
     ],
 )
-def test_old_versions_are_told_in_as_few_connections_as_can_be(
+def test_old_versions_are_found_with_the_fewest_connections(
     oldest: int, newest: int, accepted: tuple[str, ...], connections: int
 ) -> None:
     with serving(tls(context(oldest=oldest, newest=newest))) as server:
@@ -105,7 +105,7 @@ def test_old_versions_are_told_in_as_few_connections_as_can_be(
         (SSL.TLS1_1_VERSION, SSL.TLS1_1_VERSION, False, 3),
     ],
 )
-def test_whether_tls12_is_accepted_is_told_where_it_is_asked(
+def test_tls_1_2_support_is_reported_if_requested(
     *, oldest: int, newest: int, accepted: bool, connections: int
 ) -> None:
     with serving(tls(context(oldest=oldest, newest=newest))) as server:
@@ -114,7 +114,7 @@ def test_whether_tls12_is_accepted_is_told_where_it_is_asked(
         assert observation.connections == server.connections == connections
 
 
-def test_tls12_is_unknown_where_it_is_not_asked_or_not_answered() -> None:
+def test_tls_1_2_support_is_unknown_if_not_requested_or_unanswered() -> None:
     with serving(in_turn(tls(context()), hold)) as server:
         (shown,) = look_at(f"tls://127.0.0.1:{server.port}", replace(HASTY, asks_tls12=True)).handshakes
         assert shown.tls12 is None
@@ -122,7 +122,7 @@ def test_tls12_is_unknown_where_it_is_not_asked_or_not_answered() -> None:
         assert handshake(f"tls://127.0.0.1:{server.port}").tls12 is None
 
 
-def test_old_versions_are_unknown_where_the_second_connection_gets_no_answer() -> None:
+def test_old_versions_are_unknown_if_the_second_connection_fails() -> None:
     with serving(in_turn(tls(context()), hold)) as server:
         (shown,) = look_at(f"tls://127.0.0.1:{server.port}", HASTY).handshakes
     assert shown.old_protocols is None
@@ -133,14 +133,14 @@ def test_ipv6_is_observed() -> None:
         assert handshake(f"tls://[::1]:{server.port}").address == "::1"
 
 
-def test_an_alert_is_named() -> None:
+def test_alert_is_named() -> None:
     with serving(then(say(RECORD_OF_ALERT + b"\x70"), hold)) as server:
         shown = failure(f"tls://127.0.0.1:{server.port}")
     assert (shown.stage, shown.kind) == ("handshake", "alert")
     assert "unrecognized_name" in shown.detail
 
 
-def test_no_common_version_is_told_from_other_alerts() -> None:
+def test_missing_common_version_is_distinguished_from_other_alerts() -> None:
     with serving(then(say(RECORD_OF_ALERT + b"\x46"), hold)) as server:
         assert failure(f"tls://127.0.0.1:{server.port}").kind == "no-shared"
 
@@ -157,7 +157,7 @@ def test_no_common_version_is_told_from_other_alerts() -> None:
         (b"\x00\xff" * 50, "garbage"),
     ],
 )
-def test_what_is_no_tls_is_plain_text_or_garbage(octets: bytes, kind: str) -> None:
+def test_response_without_tls_is_plain_text_or_garbage(octets: bytes, kind: str) -> None:
     with serving(then(say(octets), hold)) as server:
         shown = failure(f"tls://127.0.0.1:{server.port}")
     assert (shown.stage, shown.kind) == ("handshake", kind)
@@ -168,7 +168,7 @@ def test_garbage_within_a_record_is_broken() -> None:
         assert failure(f"tls://127.0.0.1:{server.port}").kind == "broken"
 
 
-def test_a_chain_within_the_limit_is_taken_and_a_longer_one_refused() -> None:
+def test_chain_within_the_limit_is_kept_and_a_longer_one_refused() -> None:
     most = PATIENT.max_certificates
     with serving(tls(context([certificate()] * most))) as server:
         assert len(handshake(f"tls://127.0.0.1:{server.port}").chain_der) == most
@@ -178,6 +178,6 @@ def test_a_chain_within_the_limit_is_taken_and_a_longer_one_refused() -> None:
     assert f"{most + 1} certificates" in shown.detail
 
 
-def test_more_certificates_than_openssl_takes_are_too_much() -> None:
+def test_chain_above_the_limit_of_openssl_is_too_much() -> None:
     with serving(tls(context([certificate()] * 600))) as server:
         assert failure(f"tls://127.0.0.1:{server.port}").kind == "too-much"

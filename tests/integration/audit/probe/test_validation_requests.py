@@ -1,4 +1,4 @@
-"""Knocking where a CA would come in: real connections to port 80 of a network of the test's own."""
+"""HTTP probes of the validation path, with real connections to port 80 of the test's own network."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Say = Callable[[socket.socket], None]
 
 @contextlib.contextmanager
 def at_port(port: int, say: dict[str, Say], address: str = "127.0.0.1") -> Iterator[list[str]]:
-    """Answer at a port by the path that is asked for; gives the heads of the requests."""
+    """Respond at a port by the requested path, and yield the heads of the requests."""
     heads: list[str] = []
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.create_server((address, port), family=family) as server:
@@ -56,29 +56,33 @@ def _serve(server: socket.socket, say: dict[str, Say], heads: list[str]) -> None
                 say.get([*heads[-1].split(), ""][1], say[""])(client)
 
 
-def sent_on(to: str, status: str = "301 Moved") -> Say:
+def redirecting(to: str, status: str = "301 Moved") -> Say:
     return answering(b"", f"Location: {to}", status=status)
 
 
-def knocked(limits: Limits = LIMITS, address: str = "127.0.0.1") -> list[HttpProbe]:
+def probed(limits: Limits = LIMITS, address: str = "127.0.0.1") -> list[HttpProbe]:
     return list(probe_validation_path(URL, address, limits, threading.Event()))
 
 
-def test_an_answer_is_told_with_status_server_and_beginning_and_no_more() -> None:
+def test_response_has_status_server_and_a_limited_beginning() -> None:
     denied = answering(b"<h1>\x1b[2JNo\n</h1>" + b"x" * 100_000, "Server: Apache/2.4 (cPanel)", status="403 Forbidden")
     with at_port(80, {"": denied}) as heads:
-        (door,) = knocked()
-    assert (door.status, door.server, door.url) == (403, "Apache/2.4 (cPanel)", URL)
-    assert door.beginning.startswith("<h1>\N{REPLACEMENT CHARACTER}[2JNo </h1>xxx")
-    assert len(door.beginning) == 80
+        (probe,) = probed()
+    assert (probe.status, probe.server, probe.url) == (403, "Apache/2.4 (cPanel)", URL)
+    assert probe.beginning.startswith("<h1>\N{REPLACEMENT CHARACTER}[2JNo </h1>xxx")
+    assert len(probe.beginning) == 80
     assert heads[0].startswith("GET /.well-known/pki-validation/X.txt HTTP/1.1\r\nHost: panel.test\r\n")
 
 
-def test_redirects_under_the_same_name_are_followed_at_the_same_address() -> None:
-    say = {"": sent_on("/b"), "/b": sent_on("http://PANEL.test/c", "302 Found"), "/c": answering(b"", status="404 No")}
+def test_redirects_to_the_same_name_are_followed_at_the_same_address() -> None:
+    say = {
+        "": redirecting("/b"),
+        "/b": redirecting("http://PANEL.test/c", "302 Found"),
+        "/c": answering(b"", status="404 No"),
+    }
     with at_port(80, say) as heads:
-        found = knocked()
-    assert [(door.url, door.status) for door in found] == [
+        found = probed()
+    assert [(probe.url, probe.status) for probe in found] == [
         (URL, 301), ("http://panel.test/b", 302), ("http://PANEL.test/c", 404),
     ]  # fmt: skip
     assert len(heads) == 3
@@ -87,30 +91,30 @@ def test_redirects_under_the_same_name_are_followed_at_the_same_address() -> Non
 @pytest.mark.parametrize(
     "to", ["http://other.test/", "http://127.0.0.1/", "http://panel.test:8080/", "gopher://panel.test/", "http://["]
 )
-def test_a_redirect_to_elsewhere_is_told_and_not_followed(to: str) -> None:
-    with at_port(80, {"": sent_on(to)}) as heads:
-        (door,) = knocked()
-    assert (door.status, door.location, len(heads)) == (301, to, 1)
+def test_redirect_to_another_name_or_port_is_reported_and_not_followed(to: str) -> None:
+    with at_port(80, {"": redirecting(to)}) as heads:
+        (probe,) = probed()
+    assert (probe.status, probe.location, len(heads)) == (301, to, 1)
 
 
-def test_a_redirect_in_circles_ends() -> None:
-    with at_port(80, {"": sent_on("/b"), "/b": sent_on(URL)}) as heads:
-        assert [door.status for door in knocked()] == [301, 301]
+def test_circular_redirect_ends() -> None:
+    with at_port(80, {"": redirecting("/b"), "/b": redirecting(URL)}) as heads:
+        assert [probe.status for probe in probed()] == [301, 301]
     assert len(heads) == 2
 
 
-def test_a_redirect_without_end_ends() -> None:
+def test_endless_redirect_ends() -> None:
     def on(connection: socket.socket) -> None:
-        sent_on(f"/{time.monotonic_ns()}")(connection)
+        redirecting(f"/{time.monotonic_ns()}")(connection)
 
     with at_port(80, {"": on}):
-        assert len(knocked()) == MAX_HOPS + 1
+        assert len(probed()) == MAX_HOPS + 1
 
 
-def test_a_way_that_ends_at_https_tells_what_is_there() -> None:
+def test_redirect_to_https_reports_the_fault_there() -> None:
     no_tls = {"": saying(b"no TLS at all\r\n\r\n")}
-    with at_port(80, {"": sent_on("https://panel.test/")}), at_port(443, no_tls):
-        first, second = knocked()
+    with at_port(80, {"": redirecting("https://panel.test/")}), at_port(443, no_tls):
+        first, second = probed()
     assert (first.status, second.url, second.status) == (301, "https://panel.test/", None)
     assert second.detail.startswith("panel.test: ")
 
@@ -119,42 +123,42 @@ def test_a_way_that_ends_at_https_tells_what_is_there() -> None:
     ("say", "detail"),
     [(saying(b""), "no complete HTTP response"), (saying(b"SSH-2.0-OpenSSH\r\n"), "no complete HTTP response")],
 )
-def test_what_is_no_http_is_no_answer(say: Say, detail: str) -> None:
+def test_data_that_is_not_http_has_no_status(say: Say, detail: str) -> None:
     with at_port(80, {"": say}):
-        (door,) = knocked()
-    assert door.status is None
-    assert door.detail.startswith(detail)
+        (probe,) = probed()
+    assert probe.status is None
+    assert probe.detail.startswith(detail)
 
 
-def test_a_port_that_is_closed_is_no_answer_and_is_the_servers() -> None:
-    (door,) = knocked()
-    assert (door.status, door.detail, door.can_tell) == (None, "127.0.0.1: connection refused", True)
+def test_closed_port_is_a_fault_of_the_server() -> None:
+    (probe,) = probed()
+    assert (probe.status, probe.detail, probe.can_tell) == (None, "127.0.0.1: connection refused", True)
 
 
-def test_an_address_of_a_kind_that_this_machine_has_no_way_to_tells_nothing() -> None:
-    (door,) = knocked(address="2001:db8::1")
-    assert (door.status, door.can_tell) == (None, False)
+def test_address_without_a_route_from_here_is_inconclusive() -> None:
+    (probe,) = probed(address="2001:db8::1")
+    assert (probe.status, probe.can_tell) == (None, False)
 
 
-def test_a_server_that_says_nothing_costs_no_more_than_its_time() -> None:
+def test_silent_server_costs_its_deadline() -> None:
     began = time.monotonic()
     with at_port(80, {"": silent}):
-        (door,) = knocked(Limits(timeout_s=0.4))
-    assert door.detail == "no complete response in time"
+        (probe,) = probed(Limits(timeout_s=0.4))
+    assert probe.detail == "no complete response in time"
     assert time.monotonic() - began < 20
 
 
-def test_an_answer_whose_body_hangs_is_an_answer() -> None:
+def test_response_with_a_hanging_body_has_its_status() -> None:
     def hang(connection: socket.socket) -> None:
         connection.sendall(b"HTTP/1.1 404 No\r\nContent-Length: 100\r\n\r\nGo")
         connection.recv(1)
 
     with at_port(80, {"": hang}):
-        (door,) = knocked(Limits(timeout_s=1.5))
-    assert door.status == 404
+        (probe,) = probed(Limits(timeout_s=1.5))
+    assert probe.status == 404
 
 
-def test_a_run_that_is_stopped_is_not_an_answer() -> None:
+def test_stopped_run_raises_instead_of_a_result() -> None:
     stop = threading.Event()
     stop.set()
     with pytest.raises(Stopped):
@@ -162,23 +166,23 @@ def test_a_run_that_is_stopped_is_not_an_answer() -> None:
 
 
 def panel(fqdn: str | None = "both.example.test") -> Observation:
-    """Return what was seen of a panel's server of that name."""
+    """Return the observation of a cPanel host with that name."""
     return Observation(HOST, NOW, server=HostView("web1", "ssh://root@web1", fqdn, cpanel=CpanelState("1")))
 
 
-def test_only_panels_servers_with_a_name_are_knocked_at() -> None:
+def test_only_panel_hosts_with_a_full_name_are_probed() -> None:
     no_panel = replace(panel(), server=HostView("web1", "ssh://root@web1", "both.example.test"))
     for seen in (no_panel, panel(None), panel("localhost"), Observation(HOST, NOW)):
         assert probe_validation_paths([seen], LIMITS, threading.Event()) == (seen,)
 
 
-def test_every_address_of_the_name_is_knocked_at_for_a_file_that_nobody_knows() -> None:
+def test_every_address_of_the_name_is_probed_for_an_unknown_file() -> None:
     say = {"": answering(b"", status="404 Not Found")}
     with name_server() as resolver, at_port(80, say) as first, at_port(80, say, "::1") as third:
         limits = replace(LIMITS, resolver=(resolver,))
         (seen,) = probe_validation_paths([panel()], limits, threading.Event())
     assert (seen.dns, seen.connections) == (DnsView("ok", ("127.0.0.1", "127.0.0.2", "::1")), 3)
-    assert [(door.address, door.status) for door in seen.http_probes or ()] == [
+    assert [(probe.address, probe.status) for probe in seen.http_probes or ()] == [
         ("127.0.0.1", 404), ("127.0.0.2", None), ("::1", 404),
     ]  # fmt: skip
     path = first[0].split()[1]
@@ -188,6 +192,6 @@ def test_every_address_of_the_name_is_knocked_at_for_a_file_that_nobody_knows() 
 
 
 @pytest.mark.parametrize("address", ["169.254.169.254", "fe80::1", "64:ff9b::169.254.169.254"])
-def test_link_local_address_is_not_asked(address: str) -> None:
-    (door,) = probe_validation_path(URL, address, LIMITS, threading.Event())
-    assert (door.status, "is not probed" in door.detail) == (None, True)
+def test_link_local_address_is_not_probed(address: str) -> None:
+    (probe,) = probe_validation_path(URL, address, LIMITS, threading.Event())
+    assert (probe.status, "is not probed" in probe.detail) == (None, True)

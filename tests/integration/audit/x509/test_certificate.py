@@ -1,4 +1,4 @@
-"""Certificates read from any bytes at all."""
+"""Certificates are read from any bytes, valid or not."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.support.x509.certificates import NOW, ca, leaf, rsa_key
 MUTANTS = 2000
 
 
-def test_facts_are_what_the_draft_says() -> None:
+def test_facts_are_those_of_the_draft() -> None:
     facts = certificate(GOOD.named("www.example.com", "2001:DB8::1"))
     assert (facts.subject, facts.issuer) == ("CN=www.example.com", "CN=Intermediate")
     assert facts.dns_names == ("www.example.com",)
@@ -36,7 +36,7 @@ def test_facts_are_what_the_draft_says() -> None:
     assert not facts.faults
 
 
-def test_the_issuers_organization_is_a_fact_of_its_own() -> None:
+def test_organization_of_the_issuer_is_its_own_fact() -> None:
     assert certificate(leaf().by(GOOD.__class__("CN=CA,O=Example Corp", ()))).issuer_organization == "Example Corp"
 
 
@@ -45,7 +45,7 @@ def test_certificates_are_equal_by_their_bytes() -> None:
     assert certificate(GOOD) != certificate(INTERMEDIATE)
 
 
-def test_bytes_that_are_no_certificate_have_one_fault_and_no_facts() -> None:
+def test_bytes_that_are_not_a_certificate_have_one_fault_and_no_facts() -> None:
     facts = read_certificate(b"not a certificate")
     assert [fault.place for fault in facts.faults] == ["Certificate"]
     with pytest.raises(UnreadableField) as raised:
@@ -57,7 +57,7 @@ def test_bytes_that_are_no_certificate_have_one_fault_and_no_facts() -> None:
     assert str(facts).startswith("certificate ")
 
 
-def test_a_serial_number_of_zero_is_a_fault_and_no_warning(forge: Forge) -> None:
+def test_serial_number_zero_is_a_fault_without_a_warning(forge: Forge) -> None:
     broken = forge(leaf().by(ca("CN=CA").with_key(rsa_key(2048))), "sha256", serial=0)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -66,18 +66,18 @@ def test_a_serial_number_of_zero_is_a_fault_and_no_warning(forge: Forge) -> None
     assert facts.subject == "CN=www.example.com"
 
 
-def test_the_spki_is_taken_as_it_stands() -> None:
+def test_spki_is_kept_byte_for_byte() -> None:
     public_key = GOOD.private_key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     assert spki_of(x509.load_der_x509_certificate(GOOD.der).tbs_certificate_bytes) == public_key
 
 
 @pytest.mark.parametrize("contents", [b"\x30", b"\x30\x05\x00", b"\x30\x82\xff\xff\x00"])
-def test_elements_that_are_cut_short_are_refused(contents: bytes) -> None:
+def test_truncated_elements_are_refused(contents: bytes) -> None:
     with pytest.raises(ValueError, match="element"):
         elements(contents)
 
 
-def test_no_mutant_of_a_certificate_escapes() -> None:
+def test_mutated_certificate_raises_no_exception() -> None:
     """Every fact of every mutant is a value or inconclusive, and so is every fact of its chain."""
     chance = random.Random(20261123)  # noqa: S311 - a fixed seed, no secret
     models = [GOOD.der, INTERMEDIATE.der, leaf().with_key(rsa_key(2048)).der, leaf("192.0.2.7").der]
@@ -90,16 +90,16 @@ def test_no_mutant_of_a_certificate_escapes() -> None:
 
 
 def _ask_everything(facts: Certificate) -> int:
-    answered = 0
+    values = 0
     for fact in FIELDS:
         try:
             getattr(facts, fact.name)
-            answered += 1
+            values += 1
         except UnreadableField:
             assert facts.faults
     assert str(facts)
     assert repr(facts)
-    return answered
+    return values
 
 
 def _mutated(der: bytes, chance: random.Random) -> bytes:
@@ -119,7 +119,7 @@ def _mutated(der: bytes, chance: random.Random) -> bytes:
     return bytes(mutant)
 
 
-def test_a_self_signed_certificate_knows_itself() -> None:
+def test_self_signed_certificate_is_recognized() -> None:
     assert certificate(ROOT).is_self_signed
     assert not certificate(GOOD).is_self_signed
     assert certificate(GOOD).not_after > NOW

@@ -1,4 +1,4 @@
-"""Where a chain leads, by names and signatures alone."""
+"""The path of a chain, found by names and signatures alone."""
 
 from __future__ import annotations
 
@@ -36,48 +36,48 @@ FOREIGN = leaf().by(ca("CN=Foreign Intermediate", FOREIGN_ROOT))
 
 
 def trust(seen: Chain) -> dict[str, object]:
-    """Return the facts that the check of trust asks for."""
+    """Return the facts that the check of trust uses."""
     return {"chain": seen, "observation": SEEN, "policy": WEBPKI}
 
 
-def test_a_path_leads_through_what_was_sent_to_an_anchor_that_was_not() -> None:
+def test_path_leads_through_served_certificates_to_an_anchor_not_served() -> None:
     seen = chain(GOOD)
-    assert [str(one) for one in seen.path or ()] == ["CN=www.example.com", "CN=Intermediate", "CN=Root"]
+    assert [str(step) for step in seen.path or ()] == ["CN=www.example.com", "CN=Intermediate", "CN=Root"]
     assert seen.anchor_is_public
     assert passes(test_chain.test_trusted, **trust(seen))
     assert passes(test_chain.test_complete, chain=seen, observation=SEEN)
 
 
-def test_an_anchor_of_the_users_own_is_not_public() -> None:
+def test_anchor_of_the_user_is_not_public() -> None:
     seen = chain(GOOD, anchors=private())
     assert seen.is_anchored
     assert (seen.anchor_source, seen.anchor_is_public) == ("corp.pem", False)
 
 
-def test_an_anchor_in_both_sources_is_public() -> None:
+def test_anchor_in_both_sources_is_public() -> None:
     both = TrustAnchors({"corp.pem": [ROOT.der], "system": [ROOT.der]})
     assert chain(GOOD, anchors=both).anchor_source == "system"
 
 
-def test_times_of_leaf_intermediate_and_anchor_do_not_matter_for_trust() -> None:
+def test_validity_periods_do_not_affect_trust() -> None:
     root = replace(ROOT, life=10 * DAY)
     seen = chain(GOOD.ending(NOW - DAY), INTERMEDIATE.ending(NOW - DAY), anchors=public(root))
     assert passes(test_chain.test_trusted, **trust(seen))
 
 
-def test_an_intermediate_that_is_an_anchor_ends_the_path() -> None:
+def test_intermediate_that_is_an_anchor_ends_the_path() -> None:
     seen = chain(GOOD, anchors=private(INTERMEDIATE))
     assert len(seen.path or ()) == 2
 
 
-def test_a_missing_intermediate_is_incomplete_and_trust_follows_from_it() -> None:
+def test_missing_intermediate_is_incomplete_and_decides_trust() -> None:
     seen = read_chain((GOOD.der,), public(), NOW)
     found = finding(test_chain.test_complete, chain=seen, observation=SEEN)
     assert found.reason == "the issuer CN=Intermediate was not sent"
     assert inconclusive(test_chain.test_trusted, **trust(seen)).because == "chain.incomplete"
 
 
-def test_a_file_on_the_host_that_completes_the_path_is_named() -> None:
+def test_file_on_the_host_that_completes_the_path_is_named() -> None:
     seen = read_chain((GOOD.der,), public(), NOW)
     at_hand = observed(served(), server=host(certificate_file(GOOD, INTERMEDIATE, path="/etc/tls/full.crt")))
     assert "/etc/tls/full.crt on the host has it" in finding(
@@ -85,7 +85,7 @@ def test_a_file_on_the_host_that_completes_the_path_is_named() -> None:
     ).reason  # fmt: skip
 
 
-def test_a_chain_that_ends_in_an_unknown_root_is_untrusted_and_complete() -> None:
+def test_chain_to_an_unknown_root_is_untrusted_and_complete() -> None:
     seen = chain(FOREIGN, FOREIGN.issuer or FOREIGN, FOREIGN_ROOT)
     found = finding(test_chain.test_trusted, **trust(seen))
     assert found.reason == "the path ends in CN=Foreign Root, a self-signed certificate that is not a trust anchor"
@@ -93,7 +93,7 @@ def test_a_chain_that_ends_in_an_unknown_root_is_untrusted_and_complete() -> Non
     assert passes(test_chain.test_complete, chain=seen, observation=SEEN)
 
 
-def test_an_unknown_root_that_another_root_vouches_for_wants_the_cross_certificate() -> None:
+def test_unknown_root_that_another_root_signed_needs_the_cross_certificate() -> None:
     crossed = replace(FOREIGN_ROOT, issuer=ROOT)
     seen = chain(FOREIGN, FOREIGN.issuer or FOREIGN, FOREIGN_ROOT)
     at_hand = host(replace(certificate_file(crossed, path="/etc/tls/cross.crt"), kind="chain"))
@@ -102,13 +102,13 @@ def test_an_unknown_root_that_another_root_vouches_for_wants_the_cross_certifica
     assert finding(test_chain.test_trusted, **facts).remedy == "rechain"
 
 
-def test_a_self_signed_leaf_is_not_also_untrusted() -> None:
+def test_self_signed_leaf_is_not_also_untrusted() -> None:
     seen = read_chain((leaf().der,), public(), NOW)
     assert inconclusive(test_chain.test_trusted, **trust(seen)).because == "cert.self-signed"
     assert passes(test_chain.test_complete, chain=seen, observation=SEEN)
 
 
-def test_a_signature_that_the_named_issuer_did_not_make_is_untrusted() -> None:
+def test_forged_signature_of_the_named_issuer_is_untrusted() -> None:
     broken = bytearray(GOOD.der)
     broken[-1] ^= 1
     seen = read_chain((bytes(broken), INTERMEDIATE.der), public(), NOW)
@@ -116,13 +116,13 @@ def test_a_signature_that_the_named_issuer_did_not_make_is_untrusted() -> None:
     assert passes(test_chain.test_complete, chain=seen, observation=SEEN)
 
 
-def test_an_issuer_of_the_same_name_with_another_key_is_not_the_issuer() -> None:
+def test_namesake_with_another_key_is_not_the_issuer() -> None:
     namesake = replace(INTERMEDIATE, key=key_named("another"))
     assert read_chain((GOOD.der, namesake.der), public(), NOW).missing_issuer == "CN=Intermediate"
     assert read_chain((GOOD.der, namesake.der, INTERMEDIATE.der), public(), NOW).is_anchored
 
 
-def test_without_key_identifiers_the_right_one_of_several_namesakes_is_found() -> None:
+def test_issuer_is_found_among_namesakes_without_key_identifiers() -> None:
     plain, issuer = GOOD.without_key_ids(), INTERMEDIATE.without_key_ids()
     namesake = replace(issuer, key=key_named("another"))
     assert chain(plain, namesake, issuer).is_anchored
@@ -135,35 +135,35 @@ def test_cross_signed_intermediates_lead_to_either_root() -> None:
     assert chain(GOOD, crossed, INTERMEDIATE, anchors=public()).is_anchored
 
 
-def test_a_path_that_outlives_the_leaf_is_preferred_to_an_expired_cross_certificate() -> None:
+def test_longer_lived_path_is_preferred_to_an_expired_cross_certificate() -> None:
     other = ca("CN=Old Root")
     crossed = replace(INTERMEDIATE, issuer=other).ending(NOW - DAY)
     seen = chain(GOOD, crossed, INTERMEDIATE, anchors=public(ROOT, other))
     assert passes(test_chain.test_intermediates_outlive_leaf, certificate=seen.leaf, chain=seen)
 
 
-def test_issuers_that_vouch_for_each_other_end_the_search() -> None:
-    one, other = ca("CN=One"), ca("CN=Other")
-    ring = (leaf().by(one), replace(one, issuer=other), replace(other, issuer=one))
+def test_issuers_that_signed_each_other_end_the_search() -> None:
+    first, other = ca("CN=One"), ca("CN=Other")
+    ring = (leaf().by(first), replace(first, issuer=other), replace(other, issuer=first))
     assert not chain(*ring).is_anchored
 
 
-def test_an_unreadable_certificate_in_the_chain_is_skipped() -> None:
+def test_unreadable_certificate_in_the_chain_is_skipped() -> None:
     assert read_chain((GOOD.der, b"garbage", INTERMEDIATE.der), public(), NOW).is_anchored
 
 
-def test_of_an_unreadable_leaf_nothing_can_be_told() -> None:
+def test_unreadable_leaf_is_inconclusive() -> None:
     seen = read_chain((b"garbage", INTERMEDIATE.der), public(), NOW)
     assert inconclusive(test_chain.test_trusted, **trust(seen)).because == "cert.malformed"
     assert inconclusive(test_chain.test_in_order, chain=seen).because == "cert.malformed"
 
 
-def test_a_chain_without_a_certificate_has_no_leaf() -> None:
+def test_chain_without_a_certificate_has_no_leaf() -> None:
     with pytest.raises(Exception, match="no certificate"):
         _ = read_chain((), public(), NOW).leaf
 
 
-def test_a_hundred_namesakes_cost_a_bounded_number_of_signatures() -> None:
+def test_hundred_namesakes_cost_a_bounded_number_of_signatures() -> None:
     plain = GOOD.without_key_ids()
     namesakes = [ca("CN=Intermediate").with_key(key_named(str(n))).without_key_ids().der for n in range(110)]
     seen = read_chain((plain.der, *namesakes), public(), NOW)
@@ -172,21 +172,21 @@ def test_a_hundred_namesakes_cost_a_bounded_number_of_signatures() -> None:
     assert "too many" in inconclusive(test_chain.test_in_order, chain=seen).reason
 
 
-def test_a_chain_in_order_has_no_fault_with_or_without_its_root() -> None:
+def test_chain_in_order_has_no_fault_with_or_without_its_root() -> None:
     assert passes(test_chain.test_in_order, chain=chain(GOOD, INTERMEDIATE))
     assert passes(test_chain.test_in_order, chain=chain(GOOD, INTERMEDIATE, ROOT))
 
 
-def test_a_second_certificate_of_the_same_intermediate_is_not_out_of_order() -> None:
+def test_second_certificate_of_the_same_intermediate_is_in_order() -> None:
     assert passes(test_chain.test_in_order, chain=chain(GOOD, INTERMEDIATE, replace(INTERMEDIATE, issuer=FOREIGN_ROOT)))
 
 
-def test_a_root_before_the_intermediate_is_out_of_order() -> None:
+def test_root_before_the_intermediate_is_out_of_order() -> None:
     found = finding(test_chain.test_in_order, chain=chain(GOOD, ROOT, INTERMEDIATE))
     assert found.reason == "certificate 2 (CN=Root) issued none of the certificates before it"
 
 
-def test_what_has_nothing_to_do_with_the_leaf_or_is_sent_again_is_out_of_place() -> None:
+def test_unrelated_or_repeated_certificate_is_out_of_place() -> None:
     found = finding(test_chain.test_in_order, chain=chain(GOOD, INTERMEDIATE, FOREIGN_ROOT, INTERMEDIATE))
     assert found.observed == (
         "certificate 3 (CN=Foreign Root) is not part of the leaf's chain",
@@ -194,14 +194,14 @@ def test_what_has_nothing_to_do_with_the_leaf_or_is_sent_again_is_out_of_place()
     )
 
 
-def test_an_intermediate_that_ends_before_the_leaf_is_found() -> None:
+def test_intermediate_that_ends_before_the_leaf_is_found() -> None:
     seen = chain(GOOD, INTERMEDIATE.ending(NOW + 5 * DAY))
     found = finding(test_chain.test_intermediates_outlive_leaf, certificate=seen.leaf, chain=seen)
     assert found.reason.startswith("CN=Intermediate ends 2026-11-28 10:00 UTC, before the leaf")
 
 
 @pytest.mark.parametrize("digest", ["sha1", "md5"])
-def test_a_forgeable_digest_is_weak_and_its_path_is_found_all_the_same(forge: Forge, digest: str) -> None:
+def test_forgeable_digest_is_weak_and_its_path_is_still_found(forge: Forge, digest: str) -> None:
     issuer = ca("CN=RSA Root").with_key(rsa_key(2048))
     seen = read_chain((forge(leaf().by(issuer), digest),), public(issuer), NOW)
     assert seen.is_anchored
@@ -209,7 +209,7 @@ def test_a_forgeable_digest_is_weak_and_its_path_is_found_all_the_same(forge: Fo
     assert f"{digest}WithRSAEncryption" in found.reason
 
 
-def test_a_forgeable_intermediate_is_weak_and_a_forgeable_anchor_is_not(forge: Forge) -> None:
+def test_forgeable_intermediate_is_weak_and_forgeable_anchor_is_not(forge: Forge) -> None:
     root = ca("CN=RSA Root").with_key(rsa_key(2048))
     weak_root = forge(root, "sha1")
     intermediate = ca("CN=Weak", root)
@@ -224,7 +224,7 @@ def test_a_forgeable_intermediate_is_weak_and_a_forgeable_anchor_is_not(forge: F
     assert "CN=Weak" in finding(test_certificate.test_signed_strongly, chain=seen, policy=WEBPKI).reason
 
 
-def test_a_signature_that_cannot_be_verified_leads_by_names_and_says_so(forge: Forge) -> None:
+def test_unverifiable_signature_is_matched_by_name_and_reported(forge: Forge) -> None:
     issuer = ca("CN=RSA Root").with_key(rsa_key(2048))
     seen = read_chain((forge(leaf().by(issuer), "ripemd160"),), public(issuer), NOW)
     assert seen.is_anchored
@@ -233,7 +233,7 @@ def test_a_signature_that_cannot_be_verified_leads_by_names_and_says_so(forge: F
     assert "cannot be verified here" in why.reason
 
 
-def test_a_broken_signature_by_a_forgeable_digest_leads_nowhere(forge: Forge) -> None:
+def test_broken_signature_with_a_forgeable_digest_has_no_path(forge: Forge) -> None:
     issuer = ca("CN=RSA Root").with_key(rsa_key(2048))
     broken = bytearray(forge(leaf().by(issuer), "sha1"))
     broken[-1] ^= 1
@@ -243,11 +243,11 @@ def test_a_broken_signature_by_a_forgeable_digest_leads_nowhere(forge: Forge) ->
     assert "does not verify with the key of" in finding(test_chain.test_trusted, **trust(seen)).reason
 
 
-def test_names_match_whatever_the_case_and_the_spaces() -> None:
+def test_names_match_regardless_of_case_and_spaces() -> None:
     issuer = ca("CN=Example  ca")
     shouting = replace(issuer, subject="CN=EXAMPLE CA", key=issuer.private_key)
     assert chain(leaf().by(issuer), anchors=public(shouting)).is_anchored
 
 
-def test_a_leaf_that_outlives_nothing_is_judged_by_its_own_end() -> None:
+def test_leaf_that_ends_first_is_judged_by_its_own_end() -> None:
     assert certificate(GOOD).lifetime == timedelta(days=90)

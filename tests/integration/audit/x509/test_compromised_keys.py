@@ -1,4 +1,4 @@
-"""Keys whose private halves others can have, and those that only look odd."""
+"""Keys with a private half that others can have, and keys that only look odd."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ def of_key(key: PrivateKey) -> Certificate:
     return certificate(leaf().with_key(key).by(INTERMEDIATE))
 
 
-def test_a_sound_key_passes() -> None:
+def test_sound_key_passes() -> None:
     assert passes(test_key.test_key_is_secret, certificate=of_key(rsa_key(2048)), has_list_of_keys=False)
 
 
-def test_a_key_that_can_be_factored_is_a_finding_that_keeps_its_factors_to_itself() -> None:
+def test_factorable_key_is_a_finding_without_its_factors() -> None:
     found = finding(test_key.test_key_is_secret, certificate=of_key(close_primes()), has_list_of_keys=False)
     assert found.reason == ATTACKS["fermat"]
     assert str(close_primes().private_numbers().p) not in f"{found.reason} {found.observed} {found.required}"
@@ -58,18 +58,18 @@ def test_each_way_to_the_private_key_is_named() -> None:
     assert flaws_of(rsa_facts(with_factor(65521), 65537), has_list=False) == Flaws((ATTACKS["smallfactors"],))
 
 
-def test_the_library_knows_every_attack_by_its_name() -> None:
+def test_library_has_every_attack_by_its_name() -> None:
     assert set(ATTACKS) <= set(badkeys.allchecks)
 
 
 @pytest.mark.parametrize(
     ("modulus", "exponent"), [(-7 << 2000 | 1, 3), (1, 1), (5, 3), (0, 0), (-1, -1), ((1 << 512) + 1, 1 << 600)]
 )
-def test_what_is_no_key_is_judged_without_an_escape(modulus: int, exponent: int) -> None:
+def test_data_that_is_not_a_key_raises_no_exception(modulus: int, exponent: int) -> None:
     assert isinstance(flaws_of(rsa_facts(modulus, exponent), has_list=False), Flaws)
 
 
-def test_no_list_tells_of_a_key_on_a_curve() -> None:
+def test_elliptic_curve_key_is_not_applicable_without_a_list() -> None:
     ended = not_applicable(test_key.test_key_is_secret, certificate=certificate(leaf()), has_list_of_keys=False)
     assert "EC P-256" in ended.reason
 
@@ -83,19 +83,19 @@ def without_library(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("without_library")
-def test_without_the_library_it_says_how_to_install_it() -> None:
+def test_missing_library_names_how_to_install_it() -> None:
     ended = not_applicable(test_key.test_key_is_secret, certificate=of_key(rsa_key(2048)), has_list_of_keys=True)
     assert "pip install 'pytest-sslaudit[keys]'" in ended.reason
 
 
 @pytest.mark.usefixtures("without_library")
-def test_a_factor_that_divides_at_once_needs_no_library() -> None:
+def test_small_factor_is_found_without_the_library() -> None:
     assert "factor below 752" in flaws_of(rsa_facts(with_factor(751), 65537), has_list=False).found[0]
 
 
-def test_a_list_that_went_away_is_said_and_ends_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_list_that_was_removed_is_reported_without_a_finding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    flaws = flaws_of(read_key(key_named("nobody knows it").public_key()), has_list=True)
+    flaws = flaws_of(read_key(key_named("an unknown key").public_key()), has_list=True)
     assert flaws.found == ()
     assert flaws.unread or flaws.unchecked
 
@@ -109,16 +109,16 @@ def write_list(folder: Path, *numbers: int, names: str = '"name": "weak-of-tests
     (folder / "badkeys" / "badkeysdata.json").write_text(json.dumps({"bkformat": 0, "blocklists": lists}))
 
 
-def asked(folder: Path, kind: str, number: int) -> str:
-    """Ask in a process of its own: the library keeps what it has read to the end."""
+def looked_up(folder: Path, kind: str, number: int) -> str:
+    """Look a key up in a separate process, because the library keeps what it has read."""
     command = (sys.executable, "-W", "error", "-c", ASK, kind, str(number))
     environment = {"XDG_CACHE_HOME": str(folder), "PYTHONPATH": str(Path(compromised_keys.__file__).parents[1])}
-    answer = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=60)
-    assert answer.stderr == "" or "ERROR" in answer.stderr
-    return answer.stdout.strip()
+    process = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=60)
+    assert process.stderr == "" or "ERROR" in process.stderr
+    return process.stdout.strip()
 
 
-def test_a_key_on_the_users_list_is_found_whatever_its_kind(tmp_path: Path) -> None:
+def test_key_on_the_list_of_the_user_is_found_whatever_its_type(tmp_path: Path) -> None:
     modulus = rsa_key(2048).public_key().public_numbers().n
     point = key_named("known to all").public_key().public_numbers().x
     edwards = read_key(ed25519.Ed25519PrivateKey.generate().public_key()).number
@@ -128,22 +128,22 @@ def test_a_key_on_the_users_list_is_found_whatever_its_kind(tmp_path: Path) -> N
     write_list(tmp_path, modulus, point, edwards, goldilocks)
     known = "True|it is on the list of known keys, as weak-of-tests"
     for kind, number in (("RSA", modulus), ("EC", point), ("Ed25519", edwards), ("Ed448", goldilocks)):
-        assert asked(tmp_path, kind, number) == known
-    assert asked(tmp_path, "EC", point + 1) == "True"
+        assert looked_up(tmp_path, kind, number) == known
+    assert looked_up(tmp_path, "EC", point + 1) == "True"
 
 
-def test_no_list_is_asked_where_none_is(tmp_path: Path) -> None:
-    assert asked(tmp_path, "RSA", rsa_key(2048).public_key().public_numbers().n) == "False"
-    assert list(tmp_path.iterdir()) == []  # and none is fetched
+def test_unconfigured_list_is_not_read(tmp_path: Path) -> None:
+    assert looked_up(tmp_path, "RSA", rsa_key(2048).public_key().public_numbers().n) == "False"
+    assert list(tmp_path.iterdir()) == []  # and no list is fetched
 
 
 @pytest.mark.parametrize(
     ("name", "content"), [("blocklist.dat", b""), ("badkeysdata.json", b"{"), ("badkeysdata.json", b"[]")]
 )
-def test_a_list_that_cannot_be_read_passes_nothing(tmp_path: Path, name: str, content: bytes) -> None:
+def test_unreadable_list_passes_no_key(tmp_path: Path, name: str, content: bytes) -> None:
     write_list(tmp_path, 1 << 255)
     (tmp_path / "badkeys" / name).write_bytes(content)
-    assert asked(tmp_path, "EC", 1 << 254).startswith("True|unread|")
+    assert looked_up(tmp_path, "EC", 1 << 254).startswith("True|unread|")
 
 
 def test_key_is_inconclusive_if_the_list_cannot_be_read(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""One rule says whose key signed a certificate, a CRL or an OCSP response."""
+"""One rule decides which key signed a certificate, a CRL or an OCSP response."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def signed_by_ca(kind: str) -> Signed:
 
 
 @pytest.mark.parametrize("kind", ["certificate", "CRL", "OCSP response"])
-def test_signature_is_made_by_the_key_of_its_signer_alone(kind: str) -> None:
+def test_signature_verifies_only_with_the_key_of_its_signer(kind: str) -> None:
     signed = signed_by_ca(kind)
     assert is_signed_by(signed, member(CA)) is True
     assert is_signed_by(signed, member(ROOT)) is False
@@ -64,7 +64,7 @@ def test_lenient_step_verifies_what_a_strict_step_leaves_unverified(forge: Forge
     assert lenient.reached_from(forged) == (forged, pool[1])
 
 
-def test_paths_of_both_steps_lead_to_the_anchor_past_what_leads_nowhere() -> None:
+def test_paths_of_both_steps_reach_the_anchor_past_dead_ends() -> None:
     anchor, astray = member(ROOT), member(ca("CN=Elsewhere", ca("CN=Nowhere")).der)
     for links in (links_strictly, links_leniently):
         search = Search((astray, member(CA)), (anchor,), links=links)

@@ -37,7 +37,7 @@ class Logs:
     folder: Path
 
     def write(self, name: str, *addresses: str, age_s: float = 0.0) -> str:
-        """Write a log of these visitors that was last written to some time ago."""
+        """Write a log of these requests that was last written to some time ago."""
         path = self.folder / "log" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         text = "".join(['192.0.2.99 - - [x] "GET / HTTP/1.1" 200\n', *map(line, addresses)]).encode()

@@ -17,7 +17,7 @@ from audit.probe.dns.root_servers import RootServer
 from audit.probe.dns.trace import TraceLimits
 from remediate.challenges.dns_lookup import LookUp, LookUps, Roots
 from tests.support.dns.servers import Tree, authoritative, changed, running
-from tests.support.dns.tree import DEAD, HINTS, MAIN, MAIN_ZONE, ROOT, SILENT, world
+from tests.support.dns.tree import DEAD, HINTS, MAIN, MAIN_ZONE, ROOT, SILENT, servers_of_tree
 from tests.support.probe.name_server import name_server
 
 AT_A_RESOLVER = "four.example.test", "both.example.test"
@@ -35,7 +35,7 @@ def resolver() -> Iterator[str]:
 
 @pytest.fixture
 def tree() -> Iterator[Tree]:
-    servers = world() | {
+    servers = servers_of_tree() | {
         MAIN: authoritative(
             MAIN_ZONE + NAMES, "$ORIGIN halflame.test.\n$TTL 9\n@ SOA a b 1 1 1 1 1\nhost A 198.18.0.8\n"
         )
@@ -93,7 +93,7 @@ def test_a_name_that_leads_nowhere_is_told_with_the_server_that_said_so(
 
 
 def test_a_name_that_only_the_resolver_knows_is_none_for_a_ca(resolver: str) -> None:
-    with running(world()) as tree:
+    with running(servers_of_tree()) as tree:
         led = found("both.example.test", tree, resolver)
     assert led.failure is not None
     assert led.failure.kind == "nxdomain"
@@ -143,7 +143,7 @@ def pretend_to_resolve(response: dns.message.Message) -> None:
 
 @pytest.mark.parametrize(("address", "says"), [(DEAD, "connection refused"), (ROOT, "it is a resolver")])
 def test_without_a_root_server_the_resolver_is_asked_and_that_is_noted(resolver: str, address: str, says: str) -> None:
-    servers = world()
+    servers = servers_of_tree()
     servers[ROOT] = changed(servers[ROOT], pretend_to_resolve)
     with running(servers) as tree:
         hints = RootServer("a.root.test.", (address,))
@@ -160,7 +160,7 @@ def test_root_servers_that_are_silent_are_waited_for_once_in_a_run(tree: Tree, r
     notes = [lookups.of(name, run_limits(resolver), GO_ON).notes for name in AT_A_RESOLVER]
     assert time.monotonic() - begun >= 0.6
     assert notes[0] == notes[1]
-    assert [asked.address for asked in tree.asked] == [SILENT]
+    assert [query.address for query in tree.queries] == [SILENT]
 
 
 def test_one_root_server_that_answers_is_enough_and_no_more_are_asked_than_need_be(
@@ -170,7 +170,7 @@ def test_one_root_server_that_answers_is_enough_and_no_more_are_asked_than_need_
     hints = RootServer("dead.", (DEAD,)), RootServer("a.root.test.", (ROOT,)), RootServer("mute.", (SILENT,))
     led = LookUps(roots(tree, *hints)).of("four.example.test", run_limits(resolver), GO_ON)
     assert led.addresses == ("198.18.0.7",)
-    assert SILENT not in {asked.address for asked in tree.asked}
+    assert SILENT not in {query.address for query in tree.queries}
 
 
 def test_threads_that_ask_for_a_name_at_once_look_it_up_once(tree: Tree, resolver: str) -> None:
@@ -178,7 +178,7 @@ def test_threads_that_ask_for_a_name_at_once_look_it_up_once(tree: Tree, resolve
     with ThreadPoolExecutor(8) as pool:
         led = list(pool.map(lambda name: lookups.of(name, run_limits(resolver), GO_ON), 8 * ["four.example.test"]))
     assert all(one is led[0] for one in led)
-    assert [asked.rdtype for asked in tree.asked if asked.address == MAIN] == ["A", "AAAA"]
+    assert [query.rdtype for query in tree.queries if query.address == MAIN] == ["A", "AAAA"]
 
 
 def test_a_run_that_is_stopped_looks_nothing_up_and_keeps_nothing(tree: Tree, resolver: str) -> None:
@@ -186,7 +186,7 @@ def test_a_run_that_is_stopped_looks_nothing_up_and_keeps_nothing(tree: Tree, re
     stop.set()
     with pytest.raises(Stopped):
         lookups.of("four.example.test", run_limits(resolver), stop)
-    assert [asked for asked in tree.asked if asked.address == MAIN] == []
+    assert [query for query in tree.queries if query.address == MAIN] == []
     assert lookups.of("four.example.test", run_limits(resolver), GO_ON).addresses == ("198.18.0.7",)
 
 

@@ -39,7 +39,7 @@ def test_the_file_is_asked_for_by_address_under_its_name(website: Website, chall
     publish(website, challenge, end)
     (look,) = challenge.self_test((HERE,), ProbeSettings(website.port))
     assert (look.verdict, look.address) == ("good", HERE)
-    ((_, host, agent),) = website.visitors
+    ((_, host, agent),) = website.requests
     assert (host, agent) == ("www.shop.example", "sslaudit (self-test) SECTIGO DCV")
     url = f"http://www.shop.example{challenge.path}"
     assert look.asked == f"curl --include --user-agent '{agent}' --connect-to ::{HERE}:{website.port} {url}"
@@ -122,7 +122,7 @@ def test_no_address_is_asked_after_the_stop(website: Website, challenge: Challen
     stop = threading.Event()
     stop.set()
     assert challenge.self_test((HERE,), ProbeSettings(website.port, stop=stop)) == ()
-    assert website.visitors == []
+    assert website.requests == []
 
 
 def test_stop_ends_a_request_that_is_under_way(speaking: Callable[[Speak], int], challenge: ChallengeFile) -> None:

@@ -22,7 +22,7 @@ from remediate.model.options import Concurrency
 from remediate.model.outcome import CaseResult
 from remediate.state.journal import Journal
 from tests.support.dns.servers import Tree, authoritative, running
-from tests.support.dns.tree import HINTS, MAIN, MAIN_ZONE, world
+from tests.support.dns.tree import HINTS, MAIN, MAIN_ZONE, servers_of_tree
 from tests.support.http.folder_websites import Websites, serving
 from tests.support.http.validation_website import challenge_of
 from tests.support.probe.name_server import name_server
@@ -99,7 +99,7 @@ def stage(tmp_path: Path, journal: Journal) -> Iterator[Stage]:
         for folder in folders.values():
             folder.mkdir(parents=True)
         websites = stack.enter_context(serving(folders))
-        tree: Tree = stack.enter_context(running(world() | {MAIN: authoritative(ZONE)}))
+        tree: Tree = stack.enter_context(running(servers_of_tree() | {MAIN: authoritative(ZONE)}))
         limits = Limits(timeout_s=2.0, resolver=(stack.enter_context(name_server()),))
         said: list[str] = []
         ca = AskingCa(port=websites.port)
@@ -122,7 +122,7 @@ def stage(tmp_path: Path, journal: Journal) -> Iterator[Stage]:
 def test_the_file_lies_on_both_hosts_when_the_ca_looks_and_on_none_afterwards(stage: Stage) -> None:
     assert stage.repair().ended_as == "proven"
     assert (len(stage.ca.orders), stage.ca.faults_seen, stage.files()) == (1, [], [])
-    ours = [(address, status) for address, name, agent, status in stage.websites.visits if "(self-test)" in agent]
+    ours = [(address, status) for address, name, agent, status in stage.websites.requests if "(self-test)" in agent]
     assert ours == [(A, 200), (B, 200)]
 
 
@@ -186,7 +186,7 @@ def test_every_question_and_every_hop_is_said(stage: Stage) -> None:
 @pytest.mark.parametrize(
     ("name", "cause", "says"),
     [
-        ("missing.example.test", "dns.nxdomain", f"says ns1.example.test. ({MAIN})"),
+        ("missing.example.test", "dns.nxdomain", f"according to ns1.example.test. ({MAIN})"),
         ("host.lame.test", "dns.lame", "ns.lamehost.test. (127.0.0.14): it refuses the query"),
         ("loop1.example.test", "dns.loop", "lead back to loop1.example.test."),
         ("both.example.test", "dns.nxdomain", "only the resolver gave 127.0.0.1, 127.0.0.2, ::1"),

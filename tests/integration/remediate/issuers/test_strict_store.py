@@ -90,7 +90,7 @@ def test_it_validates_from_every_address_with_host_and_agent_and_then_signs(benc
     bench.website.publish(order)
     assert bench.place(order)[0] == 201
     assert bench.poll()["status"] == "issued"
-    assert bench.website.visitors == [(source, NAME, "SECTIGO DCV") for source in SOURCES]
+    assert bench.website.requests == [(source, NAME, "SECTIGO DCV") for source in SOURCES]
 
 
 def test_what_it_signs_is_valid_for_clients(bench: Bench) -> None:
@@ -141,7 +141,7 @@ def test_a_redirect_is_not_followed(bench: Bench) -> None:
     bench.website.redirects[path] = f"http://127.0.0.1:{bench.website.port}/elsewhere"
     bench.place(order)
     assert "HTTP 302" in bench.poll()["status_message"]
-    assert len(bench.website.visitors) == len(SOURCES)
+    assert len(bench.website.requests) == len(SOURCES)
 
 
 def test_every_address_of_a_name_has_to_serve_the_file(bench: Bench) -> None:
