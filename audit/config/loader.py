@@ -69,12 +69,34 @@ def _parse(file: Path, table: dict[str, Any]) -> Configuration:
     handed_on = {key: table[key] for key in HANDED_ON if key in table}
     try:
         require_known(table, (*_OWN, *HANDED_ON))
+        if isinstance(listed := handed_on.get("notify"), list):
+            handed_on["notify"] = _by_name(listed)
         parsed = from_table(Configuration, {key: item for key, item in table.items() if key in _OWN})
     except BadRecord as error:
         raise BadConfiguration(f"{file}: {without_password(str(error))}") from None
     configuration = replace(parsed, file=file.absolute(), handed_on=handed_on)
     require_own_configuration(configuration)
     return configuration
+
+
+def _by_name(listed: list[Any]) -> dict[str, Any]:
+    """Return the tables of `[[notify]]` as `[notify.NAME]`; without the key `name` the kind is the name.
+
+    Raises BadRecord.
+    """
+    tables: dict[str, Any] = {}
+    for number, table in enumerate(listed, 1):
+        if not isinstance(table, dict):
+            raise BadRecord(f"notify: item {number} is not a table; write [[notify]] above its keys")
+        name = table.get("name", table.get("kind"))
+        if not isinstance(name, str):
+            raise BadRecord(f"[[notify]] {number}: it has no kind")
+        if name in tables:
+            raise BadRecord(
+                f'[[notify]] {number}: the name {name!r} is used twice; write name = "..." with another one'
+            )
+        tables[name] = {key: value for key, value in table.items() if key != "name"}
+    return tables
 
 
 def profile_named(name: str, configuration: Configuration) -> Profile:

@@ -31,6 +31,12 @@ def read(folder: Path, text: str) -> Configuration:
     return read_configuration(folder, None)
 
 
+def test_list_of_channels_is_read_like_sections_with_names(tmp_path: Path) -> None:
+    keys = 'kind = "webhook"\nurl = "https://hooks.example.com/a"\n'
+    listed = read(tmp_path, f'[[notify]]\n{keys}[[notify]]\nname = "ops"\n{keys}')
+    assert listed.handed_on == read(tmp_path, f"[notify.webhook]\n{keys}[notify.ops]\n{keys}").handed_on
+
+
 def test_section_is_decoded_by_the_type_of_its_owner(tmp_path: Path) -> None:
     mail = 'from = "sslaudit@example.com"\nuser = "me"\npassword = { file = "pw" }\n'
     written = read(tmp_path, f"{STORE}{TOKEN}[remediate]\nverify_timeout_s = 30\n{SERVER}{mail}")
@@ -73,7 +79,11 @@ def test_section_is_decoded_by_the_type_of_its_owner(tmp_path: Path) -> None:
         ("[notify.ops]\nkind = 'pager'", "[notify.ops]: no channel has the name 'pager'; known are webhook"),
         ("[notify.ops]\nurl = 'https://a.example'", "[notify.ops]: it has no kind; known are webhook"),
         ("[notify]\nkind = 'webhook'", "[notify.kind]: it has no kind; known are webhook"),
-        ("[[notify]]\nkind = 'webhook'", "[notify]: "),
+        ("[[notify]]\nkind = 'webhook'", "[notify.webhook]: the key 'url' is missing"),
+        ("[[notify]]\nname = 'ops'\nkind = 'pager'", "[notify.ops]: no channel has the name 'pager'"),
+        ("[[notify]]\nurl = 'https://a.example'", "[[notify]] 1: it has no kind"),
+        (2 * "[[notify]]\nkind = 'webhook'\n", "[[notify]] 2: the name 'webhook' is used twice; write name = "),
+        ("notify = ['webhook']", "notify: item 1 is not a table; write [[notify]] above its keys"),
         (HOOK, "[notify.ops]: the key 'secret' is missing"),
         (f"{HOOK}sekret = 1", "[notify.ops]: unknown key 'sekret'; did you mean 'secret'?"),
     ],
