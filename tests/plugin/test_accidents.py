@@ -94,7 +94,7 @@ def test_every_check_reports_the_error_if_the_first_is_left_out(
     assert [row["verdict"] for row in found] == ["error", "error"]
 
 
-def test_failed_report_row_is_an_error_and_the_run_goes_on(
+def test_failed_report_row_is_an_error_and_the_run_continues(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def seen_chain(facts: Facts) -> None:
@@ -157,9 +157,7 @@ def test_failed_inspection_is_the_error_of_its_host(
     assert "secret" not in ended.stdout.str() + Path("results.jsonl").read_text()
 
 
-def test_failed_look_over_port_80_is_the_error_of_its_host(
-    pytester: pytest.Pytester, hosts: pytest.MonkeyPatch
-) -> None:
+def test_failed_http_probe_is_the_error_of_its_host(pytester: pytest.Pytester, hosts: pytest.MonkeyPatch) -> None:
     def probe_host(host: Observation, *_rest: object) -> Observation:
         return boom() if host.endpoint.host == "web2.invalid" else host
 
@@ -197,7 +195,7 @@ def test_failed_selection_by_certificate_leaves_the_other_services(monkeypatch: 
 _READ_OF_EXIM = next(row for row in SERVICES if row.name == "exim").read
 
 
-def test_login_for_an_own_test_that_fails_is_that_tests_error(
+def test_failed_login_of_a_test_of_the_user_is_the_error_of_that_test(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def get_host(hostspec: str, **_options: object) -> str:
@@ -251,19 +249,19 @@ class TestZones:
             "https://a.example?sni=::1%25x",
         ],
     )
-    def test_on_the_command_line_it_is_a_usage_error(self, pytester: pytest.Pytester, url: str) -> None:
+    def test_zone_id_on_the_command_line_is_a_usage_error(self, pytester: pytest.Pytester, url: str) -> None:
         ended = pytester.runpytest("--pyargs", "audit", f"--audit-endpoint={url}")
         assert ended.ret == pytest.ExitCode.USAGE_ERROR
         assert "zone id" in ended.stderr.str()
 
-    def test_in_a_file_it_is_an_unusable_line(self, pytester: pytest.Pytester) -> None:
+    def test_zone_id_in_a_file_is_an_unusable_line(self, pytester: pytest.Pytester) -> None:
         (pytester.path / "endpoints").write_text(f"https://[fe80::1%nope]\n{CLOSED}\n")
         ended, found = audit(pytester, "--audit-endpoints=endpoints")
         assert ended.ret == 1
         assert verdicts(found, CLOSED).total() > 30
         assert any("zone id" in row["message"] for row in found if row["endpoint"] == "run/")
 
-    def test_as_the_name_of_a_host_it_is_not_a_name(self) -> None:
+    def test_zone_id_in_a_host_name_is_not_a_name(self) -> None:
         for name in ("::1%x", "fe80::1%eth0", "1.2.3.4%x", "%"):
             seen, discovery = inspect_answers({**sections(465), "fqdn": sections()["fqdn"].__class__(name)})
             assert seen.server is not None
@@ -293,31 +291,43 @@ class TestEvidence:
         return str(first["message"])
 
     @WORKERS
-    def test_missing(self, pytester: pytest.Pytester, spoiled: tuple[Path, Endpoint], workers: tuple[str, ...]) -> None:
+    def test_missing_evidence_file_is_inconclusive(
+        self, pytester: pytest.Pytester, spoiled: tuple[Path, Endpoint], workers: tuple[str, ...]
+    ) -> None:
         spoiled[0].unlink()
         assert "No such file" in self.inconclusive(pytester, spoiled, *workers)
 
     @WORKERS
-    def test_damaged(self, pytester: pytest.Pytester, spoiled: tuple[Path, Endpoint], workers: tuple[str, ...]) -> None:
+    def test_damaged_evidence_file_is_inconclusive(
+        self, pytester: pytest.Pytester, spoiled: tuple[Path, Endpoint], workers: tuple[str, ...]
+    ) -> None:
         text = spoiled[0].read_text()
         spoiled[0].write_text(text[: len(text) // 2])
         self.inconclusive(pytester, spoiled, *workers)
 
     @pytest.mark.parametrize("content", [b"\xff\xfe", b"[]", b"null", b"{}", b"[" * 100_000, b'{"schema":1}'])
-    def test_of_another_shape(self, pytester: pytest.Pytester, spoiled: tuple[Path, Endpoint], content: bytes) -> None:
+    def test_evidence_file_of_another_shape_is_inconclusive(
+        self, pytester: pytest.Pytester, spoiled: tuple[Path, Endpoint], content: bytes
+    ) -> None:
         spoiled[0].write_bytes(content)
         self.inconclusive(pytester, spoiled)
 
-    def test_changed(self, pytester: pytest.Pytester, spoiled: tuple[Path, Endpoint]) -> None:
+    def test_changed_evidence_file_is_inconclusive(
+        self, pytester: pytest.Pytester, spoiled: tuple[Path, Endpoint]
+    ) -> None:
         value = json.loads(spoiled[0].read_text())
         spoiled[0].write_text(json.dumps({**value, "connections": 7}))
         assert "has changed" in self.inconclusive(pytester, spoiled)
 
-    def test_exchanged(self, pytester: pytest.Pytester, spoiled: tuple[Path, Endpoint]) -> None:
+    def test_exchanged_evidence_file_is_inconclusive(
+        self, pytester: pytest.Pytester, spoiled: tuple[Path, Endpoint]
+    ) -> None:
         spoiled[0].write_bytes(EvidenceStore(spoiled[0].parent).file_of(B).read_bytes())
         assert "is the observation of imaps://b.example" in self.inconclusive(pytester, spoiled)
 
-    def test_unreadable(self, pytester: pytest.Pytester, spoiled: tuple[Path, Endpoint]) -> None:
+    def test_unreadable_evidence_file_is_inconclusive(
+        self, pytester: pytest.Pytester, spoiled: tuple[Path, Endpoint]
+    ) -> None:
         spoiled[0].unlink()
         spoiled[0].mkdir()
         self.inconclusive(pytester, spoiled)

@@ -24,7 +24,7 @@ from remediate.state.lock import locked
 from tests.lab.demo import served
 from tests.support.evidence import rows
 
-SELF_SIGNED = "self-signed"  # labels of services of the lab that nobody shares a file with
+SELF_SIGNED = "self-signed"  # labels of services of the lab that share no file
 OLD = "expiring-mx"
 
 
@@ -46,11 +46,11 @@ def check(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, env=environment, cwd="/", capture_output=True, text=True, check=False, timeout=180)
 
 
-def letters(lab: Any) -> int:  # noqa: ANN401 - JSON
+def number_of_emails(lab: Any) -> int:  # noqa: ANN401 - JSON
     return len(list(Path(lab["mail"]).glob("*.eml")))
 
 
-def test_a_night_in_which_all_is_replaced_and_one_in_which_all_is_well(lab: Any, tmp_path: Path) -> None:  # noqa: ANN401 - JSON
+def test_first_night_replaces_certificates_and_second_finds_nothing(lab: Any, tmp_path: Path) -> None:  # noqa: ANN401 - JSON
     folder = tmp_path / "reports"
     first = check(folder, "--config", lab["config"], "--verbose")
     assert (first.returncode, first.stderr) == (0, ""), first.stdout
@@ -69,13 +69,13 @@ def test_a_night_in_which_all_is_replaced_and_one_in_which_all_is_well(lab: Any,
         "repaired  reissue  local  self-signed.lab.test"
     )
     assert f"the report: {folder}/report.html" in lines
-    assert letters(lab) == 1
+    assert number_of_emails(lab) == 1
     assert (folder / "checkallsslcerts.log").read_text() == first.stdout
     assert {row["outcome"] for row in rows(folder / "results.jsonl", "remediation")} == {"proven"}
     assert "Repairs: 2 repaired" in (folder / "report.html").read_text()
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     second = check(folder, "--config", lab["config"])
-    assert (second.returncode, second.stderr, letters(lab)) == (0, "", 1)
+    assert (second.returncode, second.stderr, number_of_emails(lab)) == (0, "", 1)
     (line,) = second.stdout.splitlines()
     assert line.startswith("1 host, 2 endpoints; findings: none; ")
     assert line.endswith(f"the report: {folder}/report.html")
@@ -101,14 +101,16 @@ def reports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (["--allow-retry", "--no-retry"], "argument --no-retry: not allowed with argument --allow-retry"),
     ],
 )
-def test_nothing_lenient(arguments: list[str], line: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_unknown_or_conflicting_arguments_are_refused(
+    arguments: list[str], line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit) as ended:
         main(arguments)
     assert ended.value.code == 4
     assert capsys.readouterr().err.splitlines()[-1] == f"checkallsslcerts: {line}"
 
 
-def test_it_says_its_options_its_statuses_and_its_version(capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_lists_exit_statuses_and_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     for option, said in (("--help", "75 another run is in"), ("--version", "checkallsslcerts 0.1.0\n")):
         with pytest.raises(SystemExit) as ended:
             main([option])
@@ -116,14 +118,14 @@ def test_it_says_its_options_its_statuses_and_its_version(capsys: pytest.Capture
         assert said in capsys.readouterr().out
 
 
-def test_a_configuration_that_is_not_there_is_said_in_a_line(reports: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_missing_configuration_is_reported_in_one_line(reports: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--config", "/nowhere/x.toml"]) == 4
     said = capsys.readouterr()
     assert (said.out, said.err) == ("", "checkallsslcerts: configuration /nowhere/x.toml: No such file or directory\n")
     assert not reports.exists()
 
 
-def test_a_configuration_that_others_can_change_is_refused(tmp_path: Path) -> None:
+def test_configuration_that_others_can_change_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "sslaudit.toml"
     file.touch()
     assert find_configuration(str(file)) == file
@@ -132,7 +134,7 @@ def test_a_configuration_that_others_can_change_is_refused(tmp_path: Path) -> No
         find_configuration(str(file))
 
 
-def test_a_bad_configuration_ends_as_pytest_ends(reports: Path, tmp_path: Path) -> None:
+def test_invalid_configuration_has_the_exit_status_of_pytest(reports: Path, tmp_path: Path) -> None:
     file = tmp_path / "sslaudit.toml"
     file.write_text("remdiate = 1\n")
     said = check(reports, "--config", str(file))
@@ -140,7 +142,7 @@ def test_a_bad_configuration_ends_as_pytest_ends(reports: Path, tmp_path: Path) 
     assert f"{file}: unknown key 'remdiate'; did you mean 'remediate'?" in said.stderr
 
 
-def test_two_at_once_do_not_write_over_each_other(reports: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_second_run_at_a_time_writes_nothing(reports: Path, capsys: pytest.CaptureFixture[str]) -> None:
     report_folder()
     with locked(reports, "checkallsslcerts", datetime.now(UTC)):
         assert main([]) == 75
@@ -150,9 +152,7 @@ def test_two_at_once_do_not_write_over_each_other(reports: Path, capsys: pytest.
     assert {file.name for file in reports.iterdir()} == {"lock"}
 
 
-def test_who_is_not_root_has_the_reports_where_nobody_else_enters(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_reports_of_an_unprivileged_user_are_private(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("LOGS_DIRECTORY", raising=False)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
@@ -161,7 +161,7 @@ def test_who_is_not_root_has_the_reports_where_nobody_else_enters(
     assert {stat.S_IMODE(folder.stat().st_mode) for folder in (made, made.parent)} == {0o700}
 
 
-def test_what_continues_a_run_finds_the_same_configuration_and_state(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_resumed_run_uses_the_same_configuration_and_state(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("XDG_STATE_HOME", raising=False)
     plain = again(Path("/etc/sslaudit.toml"))
     assert plain == (*own_command("checkallsslcerts"), "--no-retry", "--config", "/etc/sslaudit.toml")
@@ -170,7 +170,7 @@ def test_what_continues_a_run_finds_the_same_configuration_and_state(monkeypatch
     assert again(None) == ("env", "XDG_STATE_HOME=/srv/state", *plain[:-2])
 
 
-def test_a_reader_that_has_gone_away_ends_nothing(tmp_path: Path) -> None:
+def test_closed_output_ends_no_run(tmp_path: Path) -> None:
     reads, writes = os.pipe()
     os.close(reads)
     with (tmp_path / "log").open("w") as log, os.fdopen(writes, "w") as stream:
@@ -181,14 +181,14 @@ def test_a_reader_that_has_gone_away_ends_nothing(tmp_path: Path) -> None:
     assert (tmp_path / "log").read_text() == "one\na detail\ntwo\n"
 
 
-def test_what_the_encoding_of_a_reader_does_not_have_ends_nothing() -> None:
+def test_characters_outside_the_output_encoding_are_escaped() -> None:
     heard, log = io.BytesIO(), io.BytesIO()
     with io.TextIOWrapper(heard, "ascii") as stream, io.TextIOWrapper(log, "utf-8") as kept:
         Console(stream, kept, is_verbose=False).say("caf\u00e9 \udcff")
         assert (heard.getvalue(), log.getvalue()) == (rb"caf\xe9 \udcff" + b"\n", "caf\u00e9 \\udcff\n".encode())
 
 
-def test_what_is_not_written_down_is_filled_in(tmp_path: Path) -> None:
+def test_missing_settings_get_defaults(tmp_path: Path) -> None:
     program = tmp_path / "checkallsslcerts"
     elsewhere = with_defaults(Configuration(), tmp_path, program)
     assert elsewhere.handed_on == {"mail": {"smtp": "sendmail"}}
@@ -200,7 +200,7 @@ def test_what_is_not_written_down_is_filled_in(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
-def test_what_is_written_down_holds(tmp_path: Path) -> None:
+def test_configured_settings_are_kept(tmp_path: Path) -> None:
     program = tmp_path / "checkallsslcerts"
     program.touch(0o755)
     mine = {"issuer": {"mine": {"kind": "store"}}, "mail": {"to": ["a@b"]}}

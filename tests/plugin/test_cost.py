@@ -1,4 +1,4 @@
-"""What the plugin costs a run that asks for no audit: under 20 ms, so that it may be installed everywhere.
+"""The plugin costs a run without an audit less than 20 ms, so that it may be installed everywhere.
 
 What is imported is counted, as a count does not depend on the machine; the time is CPU time, the least of several
 processes, as whatever else runs only ever adds to it.
@@ -60,10 +60,10 @@ def _run(folder: Path) -> dict[str, Any]:
     return found
 
 
-def test_a_run_without_an_audit_imports_three_small_modules_of_ours(runs: list[dict[str, Any]]) -> None:
+def test_run_without_an_audit_imports_three_small_modules(runs: list[dict[str, Any]]) -> None:
     names = ("activation", "hookspecs", "plugin")
     assert runs[0]["modules"] == ["pytest_sslaudit", *(f"pytest_sslaudit.{name}" for name in names)]
 
 
-def test_a_run_without_an_audit_pays_less_than_20_ms(runs: list[dict[str, Any]]) -> None:
+def test_run_without_an_audit_costs_less_than_20_ms(runs: list[dict[str, Any]]) -> None:
     assert min(run["ms"] for run in runs) < BOUND_MS

@@ -1,4 +1,4 @@
-"""The conditions of the panel's script on a panel's server: what fails for each and what mends it, and no more."""
+"""Each condition of the cPanel script is one finding on a cPanel host, with its remedy."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def chained(draft: Draft) -> tuple[bytes, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """What is served at a port, and which findings that a new certificate would mend are expected for it."""
+    """A service at a port, and the expected findings that a new certificate fixes."""
 
     chain: tuple[bytes, ...]
     findings: frozenset[tuple[str, str]] = frozenset()
@@ -96,10 +96,10 @@ def observed(name: str, condition: Condition) -> Observation:
 
 def host(**changes: Any) -> Observation:  # noqa: ANN401 - fields of any type
     """Return what is seen of a panel's server as a whole that is well, but for these."""
-    door = HttpProbe("http://panel.example.com/x.txt", "192.0.2.7", 404)
+    probe = HttpProbe("http://panel.example.com/x.txt", "192.0.2.7", 404)
     seen = Observation(
         Endpoint.of_host("panel", "ssh://root@panel"), NOW, server=replace(PANEL, cpanel=WELL_KEPT),
-        dns=DnsView("ok", ("192.0.2.7",)), http_probes=(door,),
+        dns=DnsView("ok", ("192.0.2.7",)), http_probes=(probe,),
     )  # fmt: skip
     return replace(seen, **changes)
 
@@ -114,7 +114,7 @@ def judged(pytester: pytest.Pytester, observations: list[Observation], *more: st
     return rows(pytester.path / "results.jsonl")
 
 
-def test_each_condition_of_the_script_is_one_finding_that_a_new_certificate_mends_and_nothing_else_is(
+def test_each_condition_of_the_cpanel_script_is_one_reissue_finding(
     pytester: pytest.Pytester, forge: Forge
 ) -> None:  # fmt: skip
     weak = of((forge(leaf().by(RSA_ROOT), "sha1"),), "cert.weak-signature")
@@ -129,7 +129,7 @@ def test_each_condition_of_the_script_is_one_finding_that_a_new_certificate_mend
     assert found == {name: set(one.findings) for name, one in CONDITIONS.items()}
 
 
-def test_what_is_none_of_the_scripts_conditions_is_told_all_the_same(pytester: pytest.Pytester) -> None:
+def test_findings_beyond_the_cpanel_script_are_info(pytester: pytest.Pytester) -> None:
     results = judged(
         pytester, [observed("third-party-of-years", CONDITIONS["third-party-of-years"])], "--audit-policy=cpanel"
     )
@@ -159,7 +159,7 @@ HOSTS: dict[tuple[str, str], dict[str, Any]] = {
 }  # fmt: skip
 
 
-def test_what_is_wrong_with_a_host_is_one_finding_and_one_that_is_well_passes_every_check(
+def test_each_host_fault_is_one_finding_and_a_healthy_host_passes(
     pytester: pytest.Pytester,
 ) -> None:
     seen = {check.replace(".", "-"): host(**changes) for (check, _), changes in HOSTS.items()} | {"well": host()}

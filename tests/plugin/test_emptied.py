@@ -98,7 +98,7 @@ ELSEWHERE = {
 @pytest.mark.parametrize("place", ["addopts", "PYTEST_ADDOPTS"])
 @pytest.mark.parametrize(("option", "name"), ELSEWHERE.values(), ids=ELSEWHERE)
 @pytest.mark.usefixtures("evidence")
-def test_what_narrows_elsewhere_fails_the_run_with_a_sentence(
+def test_other_narrowing_options_fail_the_run_with_a_message(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, place: str, option: str, name: str
 ) -> None:
     if place == "addopts":
@@ -149,16 +149,16 @@ SPLIT = """
 def pytest_collection_modifyitems(config, items):
     left = items[::2]
     items[:] = items[1::2]
-    {told}
+    {report}
 """
 
 
 @WORKERS
 @pytest.mark.usefixtures("evidence")
-def test_what_a_plugin_leaves_out_is_printed_and_no_failure(
+def test_check_that_a_plugin_deselects_is_printed_without_a_failure(
     pytester: pytest.Pytester, workers: tuple[str, ...]
 ) -> None:
-    pytester.makeconftest(SPLIT.format(told="config.hook.pytest_deselected(items=left)"))
+    pytester.makeconftest(SPLIT.format(report="config.hook.pytest_deselected(items=left)"))
     ended = audit(pytester, *workers)
     ended.stdout.fnmatch_lines(["partial audit: a plugin left out * checks, such as *"])
     ended.stdout.no_fnmatch_line(INCOMPLETE)
@@ -166,8 +166,8 @@ def test_what_a_plugin_leaves_out_is_printed_and_no_failure(
 
 @WORKERS
 @pytest.mark.usefixtures("evidence")
-def test_what_is_left_out_silently_fails_the_run(pytester: pytest.Pytester, workers: tuple[str, ...]) -> None:
-    pytester.makeconftest(SPLIT.format(told="pass"))
+def test_check_that_is_removed_silently_fails_the_run(pytester: pytest.Pytester, workers: tuple[str, ...]) -> None:
+    pytester.makeconftest(SPLIT.format(report="pass"))
     ended = audit(pytester, "--audit-fail-on=critical", "--audit-inconclusive=report", *workers)
     assert ended.ret == pytest.ExitCode.TESTS_FAILED
     ended.stdout.fnmatch_lines([INCOMPLETE])
@@ -196,7 +196,7 @@ def test_results_that_cannot_be_written_fail_the_run(pytester: pytest.Pytester) 
 
 @pytest.mark.parametrize("part", ["judging", "controller", "parametrize", "fixtures", "collection", "summary"])
 @pytest.mark.usefixtures("evidence")
-def test_no_part_of_the_audit_is_switched_off(pytester: pytest.Pytester, part: str) -> None:
+def test_disabled_part_of_the_audit_plugin_fails_the_run(pytester: pytest.Pytester, part: str) -> None:
     ended = audit(pytester, "-p", f"no:sslaudit-{part}")
     assert ended.ret == pytest.ExitCode.USAGE_ERROR
     assert f"-p no:sslaudit-{part} switches off a part of the audit" in ended.stderr.str()

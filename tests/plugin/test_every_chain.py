@@ -153,12 +153,12 @@ def test_certificate_of_second_chain_is_judged_for_revocation(
         assert found["leaf_sha256"] == leaf_digest(other)
 
 
-def test_one_fault_of_every_chain_is_told_once(audit: Audit) -> None:
+def test_fault_of_every_chain_is_reported_once(audit: Audit) -> None:
     audit.run(shake(FIRST, EXPIRED, INTERMEDIATE), shake(SECOND, EXPIRED, INTERMEDIATE, INTERMEDIATE))
     assert str(audit.failed()["cert.expired"]["message"]).startswith("expired 1 day ago")
 
 
-def test_own_check_and_its_fixtures_are_called_for_each_chain(audit: Audit) -> None:
+def test_check_and_fixtures_of_the_user_are_called_for_each_chain(audit: Audit) -> None:
     result = audit.run(shake(FIRST, GOOD, INTERMEDIATE), shake(SECOND, EXPIRED), what=OWN)
     result.assert_outcomes(passed=1, failed=2)
     failed = audit.failed()
@@ -167,7 +167,7 @@ def test_own_check_and_its_fixtures_are_called_for_each_chain(audit: Audit) -> N
     assert failed["acme.intermediate"]["message"] == f"at {SECOND}: {GOOD.subject} came alone"
 
 
-def test_every_chain_is_there_whichever_of_them_is_judged(audit: Audit) -> None:
+def test_fixtures_have_every_chain_whichever_is_judged(audit: Audit) -> None:
     check = """
 from audit import check
 
@@ -185,7 +185,7 @@ def test_address_that_serves_no_certificate_leaves_the_others_judged(audit: Audi
     assert {"svc.certificate-missing", "cert.expired"} <= set(audit.failed())
 
 
-def test_evidence_that_was_kept_before_second_handshakes_is_read_as_before() -> None:
+def test_evidence_without_second_handshakes_is_read() -> None:
     seen = Observation(WWW, NOW, (FIRST,), (shake(FIRST, EXPIRED, INTERMEDIATE),))
     kept = to_json(seen)
     assert kept["schema"] == SCHEMA

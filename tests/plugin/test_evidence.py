@@ -17,7 +17,9 @@ def verdicts(file: Path) -> dict[tuple[str, str], str]:
     return {(row["endpoint"], row["check"]): row["verdict"] for row in rows(file)}
 
 
-def test_the_same_verdicts_without_a_network(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_evidence_yields_the_same_verdicts_without_a_network(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with closed_port() as port:
         endpoint = f"--audit-endpoint=https://127.0.0.1:{port}"
         live = pytester.runpytest("--pyargs", "audit", endpoint, "--audit-evidence=kept", "--audit-results=live.jsonl")
@@ -33,7 +35,7 @@ def test_the_same_verdicts_without_a_network(pytester: pytest.Pytester, monkeypa
     assert "fail" in found.values()
 
 
-def test_what_an_earlier_run_observed_is_not_taken_for_this_ones(pytester: pytest.Pytester) -> None:
+def test_evidence_of_an_earlier_run_is_replaced(pytester: pytest.Pytester) -> None:
     kept = keep(pytester.path / "kept", [unreachable(A)])
     before = len(list(kept.glob("*.json")))
     arguments = ("--audit-evidence=kept", "-k", "nothing_is_called_so")
@@ -58,12 +60,12 @@ def test_damaged_evidence_is_refused(pytester: pytest.Pytester) -> None:
     assert "Traceback" not in result.stderr.str() + result.stdout.str()
 
 
-def test_evidence_is_for_its_owner_only(pytester: pytest.Pytester) -> None:
+def test_evidence_is_readable_by_its_owner_only(pytester: pytest.Pytester) -> None:
     pytester.runpytest("--pyargs", "audit", "--audit-endpoint=https://127.0.0.1:1", "--audit-evidence=kept")
     assert (pytester.path / "kept").stat().st_mode & 0o777 == 0o700
 
 
-def test_it_can_be_judged_as_of_another_time(pytester: pytest.Pytester) -> None:
+def test_evidence_can_be_judged_as_of_another_time(pytester: pytest.Pytester) -> None:
     kept = keep(pytester.path / "kept", [unreachable(A)])
     arguments = ("--audit-from-evidence", str(kept), "--audit-now=2027-01-01T00:00:00Z")
     pytester.makepyfile(test_own="def test_year(now, endpoint): assert now.year == 2027")

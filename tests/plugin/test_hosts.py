@@ -26,16 +26,16 @@ def test_pair(endpoint, host, server):
 
 
 @pytest.mark.parametrize("workers", [(), ("-n2",)])
-def test_the_host_is_the_one_of_the_endpoint(pytester: pytest.Pytester, workers: tuple[str, ...]) -> None:
+def test_host_fixture_is_the_host_of_the_endpoint(pytester: pytest.Pytester, workers: tuple[str, ...]) -> None:
     evidence = keep(pytester.path / "evidence", [*found_on_host(), unreachable(A)])
     pytester.makepyfile(test_pair=PAIRED)
     result = pytester.runpytest(
-        "test_pair.py", "--hosts=local://,ssh://nobody.invalid", "--audit-from-evidence", str(evidence), *workers
+        "test_pair.py", "--hosts=local://,ssh://unknown.invalid", "--audit-from-evidence", str(evidence), *workers
     )
     result.assert_outcomes(passed=2)
 
 
-def test_without_a_host_to_log_into_it_is_a_usage_error(pytester: pytest.Pytester) -> None:
+def test_test_with_host_and_no_login_is_a_usage_error(pytester: pytest.Pytester) -> None:
     evidence = keep(pytester.path / "evidence", [unreachable(A)])
     pytester.makepyfile(test_pair=PAIRED)
     result = pytester.runpytest("test_pair.py", "--audit-from-evidence", str(evidence))
@@ -43,7 +43,7 @@ def test_without_a_host_to_log_into_it_is_a_usage_error(pytester: pytest.Pyteste
     assert "uses 'host' together with 'endpoint'" in result.stderr.str()
 
 
-def test_a_test_that_asks_for_host_alone_is_testinfras(pytester: pytest.Pytester) -> None:
+def test_test_with_host_alone_uses_testinfra_hosts(pytester: pytest.Pytester) -> None:
     evidence = keep(pytester.path / "evidence", [unreachable(A), unreachable(B)])
     pytester.makepyfile(test_alone="def test_alone(host): assert host.run('true').rc == 0")
     result = pytester.runpytest("test_alone.py", "--hosts=local://", "--audit-from-evidence", str(evidence))

@@ -95,7 +95,7 @@ def page(request: pytest.FixtureRequest, pytester: pytest.Pytester) -> Page:
     return Page(pytester.path / "report.html")
 
 
-def test_the_worst_stands_first(page: Page) -> None:
+def test_worst_result_is_the_first_row(page: Page) -> None:
     assert [row.get("check", "") for row in page.rows if row.get("check") != "ops.waiver-stale"] == [
         "acme.breaks",
         "acme.untold",
@@ -103,19 +103,19 @@ def test_the_worst_stands_first(page: Page) -> None:
         "acme.low",
         "acme.follows",
         "acme.waived",
-        "",  # the test that is no check
+        "",  # the test that is not a check
         "acme.passes",
         "acme.does-not-apply",
     ]
 
 
-def test_the_totals_are_those_of_verdicts(page: Page) -> None:
+def test_totals_are_those_of_the_verdicts(page: Page) -> None:
     text = " ".join(page.words)
     assert "1 error 2 findings 2 inconclusive 1 waived" in text
     assert "1 endpoint; findings: 1 high, 1 low; 1 inconclusive; 1 inconclusive because of another finding" in text
 
 
-def test_a_finding_says_how_it_counts(page: Page) -> None:
+def test_row_of_a_finding_says_whether_it_counts(page: Page) -> None:
     cells = {row.get("check"): row["resultsTableRow"][4] for row in page.rows}
     assert "waived by ops@example.com until 2027-01-31: known" in cells["acme.waived"]
     assert "below the level that fails the run: little" in cells["acme.low"]
@@ -123,14 +123,14 @@ def test_a_finding_says_how_it_counts(page: Page) -> None:
     assert "does not apply: no such thing here" in cells["acme.does-not-apply"]
 
 
-def test_a_bug_of_ours_keeps_its_trace_and_a_finding_tells_its_facts(page: Page) -> None:
+def test_error_row_has_its_trace_and_finding_row_its_facts(page: Page) -> None:
     logs = {row.get("check"): row["log"] for row in page.rows}
     assert "KeyError" in logs["acme.breaks"]
     assert "&lt;b&gt;said before" in logs["acme.breaks"]
     assert "observed  a, b\nrequired  3\n" in logs["acme.high"]
 
 
-def test_no_markup_of_a_server_is_left(pytester: pytest.Pytester) -> None:
+def test_markup_of_a_server_is_escaped(pytester: pytest.Pytester) -> None:
     markup = "<script>alert('1')</script>\"><img src=x>"
     failure = ProbeFailure("starttls", "garbage", f"no greeting: {markup}", "192.0.2.1")
     keep(pytester.path / "kept", [Observation(B, NOW, ("192.0.2.1",), failures=(failure,))])
@@ -142,7 +142,7 @@ def test_no_markup_of_a_server_is_left(pytester: pytest.Pytester) -> None:
     assert "<img" not in told
 
 
-def test_no_more_rows_of_passes_than_a_browser_can_show() -> None:
+def test_rows_of_passes_are_limited() -> None:
     totals = RunTotals()
     report = HtmlReport(totals, "TLS audit")
     kept = 0

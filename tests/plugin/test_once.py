@@ -77,7 +77,7 @@ def connections(pytester: pytest.Pytester) -> int:
 
 
 @pytest.mark.parametrize("workers", [(), ("-n2",), ("-n2", "--dist=loadscope")])
-def test_every_check_judges_one_probe(pytester: pytest.Pytester, listener: Listener, workers: tuple[str, ...]) -> None:
+def test_all_checks_judge_one_probe(pytester: pytest.Pytester, listener: Listener, workers: tuple[str, ...]) -> None:
     assert audit(pytester, listener, *workers).ret == 1
     assert listener.count == connections(pytester)
     verdicts = Counter(row["check"] for row in rows(pytester.path / "results.jsonl"))
@@ -85,7 +85,7 @@ def test_every_check_judges_one_probe(pytester: pytest.Pytester, listener: Liste
 
 
 @pytest.mark.parametrize("arguments", [("-k", "no_such_test"), ("--collect-only",)])
-def test_what_is_not_wanted_is_not_probed(
+def test_deselected_endpoint_is_not_probed(
     pytester: pytest.Pytester, listener: Listener, arguments: tuple[str, ...]
 ) -> None:
     audit(pytester, listener, *arguments)
@@ -93,7 +93,7 @@ def test_what_is_not_wanted_is_not_probed(
 
 
 @pytest.mark.parametrize("workers", [(), ("-n2",)])
-def test_only_the_endpoints_of_selected_tests_are_probed(
+def test_only_endpoints_of_selected_tests_are_probed(
     pytester: pytest.Pytester, listener: Listener, silent: Listener, workers: tuple[str, ...]
 ) -> None:
     other = f"--audit-endpoint=https://127.0.0.1:{silent.port}"
@@ -101,7 +101,7 @@ def test_only_the_endpoints_of_selected_tests_are_probed(
     assert (listener.count > 0, silent.count) == (True, 0)
 
 
-def test_what_failed_last_is_all_that_is_probed_again(pytester: pytest.Pytester, listener: Listener) -> None:
+def test_last_failed_probes_only_the_failed_endpoints(pytester: pytest.Pytester, listener: Listener) -> None:
     audit(pytester, listener)
     before = listener.count
     audit(pytester, listener, "--lf")
@@ -111,7 +111,7 @@ def test_what_failed_last_is_all_that_is_probed_again(pytester: pytest.Pytester,
 
 @pytest.mark.parametrize("workers", [(), ("-n2",)])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_the_run_cleanly(
+def test_signal_ends_the_run_cleanly(
     pytester: pytest.Pytester, silent: Listener, number: signal.Signals, workers: tuple[str, ...]
 ) -> None:
     endpoint = f"--audit-endpoint=https://127.0.0.1:{silent.port}"

@@ -69,7 +69,7 @@ def workers(request: pytest.FixtureRequest) -> tuple[str, ...]:
         ("breaks", "error", "failed", 3),
     ],
 )
-def test_a_verdict_has_its_outcome_and_status(
+def test_verdict_has_its_outcome_and_exit_status(
     audit: Audit, workers: tuple[str, ...], ending: str, verdict: str, outcome: str, status: int
 ) -> None:
     result = audit.run(ending, *workers)
@@ -77,7 +77,7 @@ def test_a_verdict_has_its_outcome_and_status(
     assert (result.ret, audit.row()["verdict"], audit.status()) == (status, verdict, status)
 
 
-def test_a_check_that_does_not_apply_is_skipped_beside_one_that_passes(audit: Audit) -> None:
+def test_check_that_does_not_apply_is_skipped(audit: Audit) -> None:
     keep(audit.evidence, [unreachable(A), unreachable(B)])
     ending = "(lambda e: does_not_apply(e) if e.port == 443 else holds(e))"
     result = audit.run(ending)
@@ -85,7 +85,7 @@ def test_a_check_that_does_not_apply_is_skipped_beside_one_that_passes(audit: Au
     assert result.ret == 0
 
 
-def test_a_finding_below_the_level_is_reported_and_does_not_fail(audit: Audit, workers: tuple[str, ...]) -> None:
+def test_finding_below_the_level_is_reported_without_failure(audit: Audit, workers: tuple[str, ...]) -> None:
     keep(audit.evidence, [unreachable(A), unreachable(B)])
     result = audit.run("fails", "-rx", *workers, severity="low")
     result.assert_outcomes(xfailed=2)
@@ -94,27 +94,27 @@ def test_a_finding_below_the_level_is_reported_and_does_not_fail(audit: Audit, w
 
 
 @pytest.mark.parametrize(("level", "status"), [("low", 1), ("medium", 1), ("high", 1), ("critical", 0)])
-def test_the_level_decides_what_fails(audit: Audit, level: str, status: int) -> None:
+def test_level_decides_which_findings_fail(audit: Audit, level: str, status: int) -> None:
     assert audit.run("fails", "--audit-fail-on", level).ret == status
 
 
-def test_an_inconclusive_verdict_can_be_reported_only_but_never_makes_the_run_well(audit: Audit) -> None:
+def test_reported_inconclusive_verdict_alone_never_passes_the_run(audit: Audit) -> None:
     result = audit.run("cannot_tell", "--audit-inconclusive", "report")
     result.assert_outcomes(skipped=1)
     assert result.ret == 1  # nothing at all could be audited
     result.stdout.fnmatch_lines(["*nothing was audited*"])
 
 
-def test_the_first_line_of_a_failure_is_the_finding(audit: Audit) -> None:
+def test_first_line_of_a_failure_is_the_finding(audit: Audit) -> None:
     result = audit.run("fails")
     result.stdout.fnmatch_lines(["_* test_one?https://a.example:443? _*", "high: seen 1; 2 is required [[]Corp 3.1[]]"])
 
 
-def test_a_bug_shows_its_trace(audit: Audit) -> None:
+def test_bug_has_its_trace(audit: Audit) -> None:
     audit.run("breaks").stdout.fnmatch_lines(["*def breaks*", "E*KeyError: 'bug'"])
 
 
-def test_a_result_says_all_of_the_contract(audit: Audit) -> None:
+def test_result_has_all_fields_of_the_contract(audit: Audit) -> None:
     audit.run("fails")
     row = audit.row()
     assert row["endpoint"] == "https://a.example:443"
@@ -128,7 +128,7 @@ def test_a_result_says_all_of_the_contract(audit: Audit) -> None:
     assert str(row["nodeid"]).endswith("test_one[https://a.example:443]")
 
 
-def test_junit_carries_the_same(audit: Audit, workers: tuple[str, ...]) -> None:
+def test_junit_report_has_the_same_result(audit: Audit, workers: tuple[str, ...]) -> None:
     audit.run("fails", "--junitxml", "junit.xml", *workers)
     case = ET.parse(audit.pytester.path / "junit.xml").find(".//testcase")  # noqa: S314 - our own file
     assert case is not None
@@ -146,19 +146,19 @@ def test_junit_carries_the_same(audit: Audit, workers: tuple[str, ...]) -> None:
     assert failure.get("message", "").startswith("high: seen 1; 2 is required")
 
 
-def test_two_checks_of_one_id_are_a_usage_error(audit: Audit, workers: tuple[str, ...]) -> None:
+def test_two_checks_with_one_id_are_a_usage_error(audit: Audit, workers: tuple[str, ...]) -> None:
     audit.pytester.makepyfile(test_other=CHECKS.format(ending="holds", severity="high"))
     result = audit.run("holds", "test_other.py", *workers)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     assert "two checks have the id 'acme.one'" in result.stderr.str()
 
 
-def test_what_cannot_be_collected_is_a_bug(audit: Audit, workers: tuple[str, ...]) -> None:
+def test_collection_error_is_a_bug(audit: Audit, workers: tuple[str, ...]) -> None:
     audit.pytester.makepyfile(test_broken="def test_x(:")
     assert audit.run("holds", "test_broken.py", *workers).ret == 3
 
 
-def test_a_derived_inconclusive_fails_nothing_more(audit: Audit, workers: tuple[str, ...]) -> None:
+def test_derived_inconclusive_verdict_fails_nothing_more(audit: Audit, workers: tuple[str, ...]) -> None:
     audit.pytester.makepyfile(
         test_cause="""
         from audit import check, require
@@ -172,19 +172,19 @@ def test_a_derived_inconclusive_fails_nothing_more(audit: Audit, workers: tuple[
     assert verdicts == {"acme.cause": "fail", "acme.one": "inconclusive"}
 
 
-def test_a_derived_inconclusive_counts_where_its_cause_is_not_judged(audit: Audit) -> None:
+def test_derived_inconclusive_verdict_counts_if_its_cause_is_not_judged(audit: Audit) -> None:
     result = audit.run("(lambda e: inconclusive('no fact', because='acme.cause'))")
     result.assert_outcomes(failed=1)
     assert result.ret == 1
 
 
-def test_what_a_server_said_cannot_write_to_the_terminal(audit: Audit) -> None:
+def test_server_text_cannot_control_the_terminal(audit: Audit) -> None:
     result = audit.run("(lambda e: require(False, 'seen \\x1b[2J\\nmore'))")
     assert "\x1b[2J" not in result.stdout.str()
     assert audit.row()["message"] == "seen \N{REPLACEMENT CHARACTER}[2J more"
 
 
-def test_old_results_do_not_survive(audit: Audit) -> None:
+def test_old_results_are_removed(audit: Audit) -> None:
     audit.results.write_text("old\n")
     audit.run("holds")
     assert "old" not in audit.results.read_text()

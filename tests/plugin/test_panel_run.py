@@ -1,4 +1,4 @@
-"""Which processes are the panel's own run, read from a folder laid out as /proc; real ones are met on a host."""
+"""The panel's own run is found among the processes of a directory with the layout of /proc."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def process(proc: Path, number: int, *words: str, parent: int = 1) -> None:
         ((), None),
     ],
 )
-def test_a_run_of_the_panel_is_known_by_its_program(
+def test_run_of_the_panel_is_recognized_by_its_program(
     tmp_path: Path, words: tuple[str, ...], program: str | None
 ) -> None:
     process(tmp_path, 700, *words)
@@ -48,7 +48,7 @@ def test_a_run_of_the_panel_is_known_by_its_program(
     assert panel_run(tmp_path) == (program and PanelRun(700, program))
 
 
-def test_a_run_of_the_panel_that_started_us_is_not_waited_for(tmp_path: Path) -> None:
+def test_run_of_the_panel_that_started_us_is_not_waited_for(tmp_path: Path) -> None:
     process(tmp_path, 600, UPDATE)
     process(tmp_path, 601, "/bin/sh", "-c", "checkallsslcerts", parent=600)
     process(tmp_path, os.getpid(), "python", parent=601)
@@ -57,5 +57,5 @@ def test_a_run_of_the_panel_that_started_us_is_not_waited_for(tmp_path: Path) ->
     assert panel_run(tmp_path) == PanelRun(602, SCRIPT)
 
 
-def test_it_is_named_as_an_administrator_finds_it() -> None:
+def test_run_of_the_panel_is_described_by_process_and_command() -> None:
     assert str(PanelRun(700, UPDATE)) == f"the panel's own {UPDATE} (process 700)"

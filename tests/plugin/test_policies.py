@@ -49,29 +49,29 @@ def judge(pytester: pytest.Pytester) -> Judge:
 
 
 @pytest.mark.parametrize("workers", [(), ("-n2",)])
-def test_the_highest_severity_counts_and_the_result_says_whose_it_is(judge: Judge, workers: tuple[str, ...]) -> None:
+def test_highest_severity_counts_and_its_policy_is_named(judge: Judge, workers: tuple[str, ...]) -> None:
     row = judge("webpki", "corp.toml", workers=workers)[str(A), "svc.unreachable"]
     assert (row["severity"], row["detail"]["severity_policy"]) == ("critical", "corp")
     assert row["policy"] == "webpki+corp"
     assert "severity  critical, set by the policy corp" in Path("report.html").read_text(encoding="utf-8")
 
 
-def test_of_one_policy_the_result_says_its_name_alone(judge: Judge) -> None:
+def test_result_of_a_single_policy_names_it(judge: Judge) -> None:
     row = judge("corp.toml")[str(A), "svc.unreachable"]
     assert (row["severity"], row["policy"], "severity_policy" in row["detail"]) == ("critical", "corp", False)
 
 
-def test_the_strictest_threshold_counts_and_the_result_says_whose_it_is(judge: Judge) -> None:
+def test_strictest_threshold_counts_and_its_policy_is_named(judge: Judge) -> None:
     row = judge("webpki", "corp.toml")[str(B), "key.weak"]
     assert (row["verdict"], row["policy"]) == ("fail", "corp")
 
 
-def test_a_policy_that_disables_a_check_does_not_judge_by_it(judge: Judge) -> None:
+def test_policy_that_disables_a_check_does_not_judge_it(judge: Judge) -> None:
     row = judge("webpki", "corp.toml", disabled='"key.weak" = "so"')[str(B), "key.weak"]
     assert (row["verdict"], row["policy"]) == ("pass", "webpki")
 
 
-def test_a_check_that_every_policy_disables_does_not_apply_and_says_why(judge: Judge) -> None:
+def test_check_that_every_policy_disables_does_not_apply(judge: Judge) -> None:
     row = judge("corp.toml", disabled='"key.weak" = "our keys are our affair"')[str(B), "key.weak"]
     assert row["verdict"] == "not-applicable"
     assert row["message"] == "disabled by the policy corp: our keys are our affair"

@@ -1,4 +1,4 @@
-"""Where a policy's rules and today's world differ: said once on the page, and beside what is judged by that rule."""
+"""Notes of a policy are shown once on the page and beside each result that they concern."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def page(pytester: pytest.Pytester, policy: str, *more: str) -> tuple[str, list[
     return text, logs
 
 
-def test_a_result_has_both_sentences_beside_it_and_the_page_each_remark_once(pytester: pytest.Pytester) -> None:
+def test_result_has_its_policy_notes_and_the_page_has_each_once(pytester: pytest.Pytester) -> None:
     text, (log,) = page(pytester, "cpanel")
     assert f"rule      {EXPIRING.legacy_rule}" in unescape(log)
     assert f"today     {EXPIRING.current_practice} ({EXPIRING.source})" in unescape(log)
@@ -44,13 +44,13 @@ def test_a_result_has_both_sentences_beside_it_and_the_page_each_remark_once(pyt
         assert table.count(note.current_practice) == 1
 
 
-def test_a_policy_of_today_has_none(pytester: pytest.Pytester) -> None:
+def test_current_policy_has_no_notes(pytester: pytest.Pytester) -> None:
     text, (log,) = page(pytester, "webpki")
     assert "rule      " not in log
     assert '<details class="sslaudit-notes">' not in text
 
 
-def test_a_policy_of_the_users_own_remarks_in_its_own_words_and_not_in_markup(pytester: pytest.Pytester) -> None:
+def test_note_of_a_user_policy_is_escaped_text(pytester: pytest.Pytester) -> None:
     Path("own.toml").write_text(OWN)
     text, (log,) = page(pytester, "own.toml")
     assert "rule      <b>a</b>" in unescape(log)
@@ -59,7 +59,7 @@ def test_a_policy_of_the_users_own_remarks_in_its_own_words_and_not_in_markup(py
     assert "Policy own:" in table
 
 
-def test_of_several_policies_each_remarks(pytester: pytest.Pytester) -> None:
+def test_each_of_several_policies_adds_its_notes(pytester: pytest.Pytester) -> None:
     text, (log,) = page(pytester, "webpki", "--audit-policy=cpanel")
     assert '<details class="sslaudit-notes">' in text
     assert "rule      " not in log  # it is late by the policy webpki, whose rule that is

@@ -54,7 +54,7 @@ def test_repair_reports_errors_under_its_own_name(tmp_path: Path, capsys: pytest
         ((), "the following arguments are required: COMMAND"),
         (("install",), "invalid choice: 'install'"),
         (("repair",), "the following arguments are required: command"),
-        (("repair", "mend"), "invalid choice: 'mend'"),
+        (("repair", "undo"), "invalid choice: 'undo'"),
         (("timer-status", "--at", "04:00"), "unrecognized arguments: --at 04:00"),
     ],
 )

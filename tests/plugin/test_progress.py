@@ -35,17 +35,17 @@ def on_a_terminal(pytester: pytest.Pytester, *arguments: str) -> str:
     return written.decode()
 
 
-def test_a_terminal_shows_count_rate_and_slowest(pytester: pytest.Pytester, closed_endpoint: str) -> None:
+def test_terminal_shows_count_rate_and_slowest_endpoint(pytester: pytest.Pytester, closed_endpoint: str) -> None:
     said = on_a_terminal(pytester, closed_endpoint)
     assert "probing 1/1, " in said
     assert "/s, slowest https://127.0.0.1:" in said
 
 
-def test_a_quiet_terminal_shows_none(pytester: pytest.Pytester, closed_endpoint: str) -> None:
+def test_quiet_run_shows_no_progress(pytester: pytest.Pytester, closed_endpoint: str) -> None:
     assert "probing" not in on_a_terminal(pytester, closed_endpoint, "-q")
 
 
-def test_a_pipe_gets_none(pytester: pytest.Pytester, closed_endpoint: str) -> None:
+def test_pipe_gets_no_progress(pytester: pytest.Pytester, closed_endpoint: str) -> None:
     done = subprocess.run(
         [*ARGUMENTS, closed_endpoint], cwd=pytester.path, capture_output=True, text=True, check=False, timeout=120
     )

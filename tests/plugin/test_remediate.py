@@ -1,4 +1,4 @@
-"""`--remediate`: judged, repaired and judged again in one run; the last verdict counts, the first is told."""
+"""`--remediate` audits, repairs and audits again in one run; the last verdict counts, and the first is reported."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.lab.demo import served
 from tests.support.evidence import rows
 from tests.support.notify.webhook_receiver import SECRET, Receiver, receiving
 
-EXPIRED: Final = "expired-mail"  # labels of services of the lab that nobody shares a file with
+EXPIRED: Final = "expired-mail"  # labels of services of the lab that share no file
 OLD: Final = "expiring-mx"
 REFUSED: Final = "sha1"
 LONG: Final = "too-long"
@@ -58,7 +58,7 @@ def orders(lab: Any, name: str) -> int:  # noqa: ANN401 - JSON
     return Path(lab["store_orders"]).read_text().count(f'"{name}.lab.test"')
 
 
-def test_what_failed_is_repaired_and_the_last_verdict_counts(pytester: pytest.Pytester, lab: Any) -> None:  # noqa: ANN401 - JSON
+def test_failed_endpoint_is_repaired_and_the_last_verdict_counts(pytester: pytest.Pytester, lab: Any) -> None:  # noqa: ANN401 - JSON
     reports = ("--junit-xml=junit.xml", "--html=report.html", "--self-contained-html")
     with receiving() as receiver:
         webhook = ("--audit-config", str(configuration_with_webhook(pytester.path, lab, receiver)))
@@ -80,7 +80,7 @@ def test_what_failed_is_repaired_and_the_last_verdict_counts(pytester: pytest.Py
     result.stdout.fnmatch_lines(["notification * to notify.ops: localhost: expired *; repaired"])
 
 
-def test_what_was_done_to_each_endpoint_stands_in_the_results(pytester: pytest.Pytester, lab: Any) -> None:  # noqa: ANN401 - JSON
+def test_results_hold_the_repair_of_each_endpoint(pytester: pytest.Pytester, lab: Any) -> None:  # noqa: ANN401 - JSON
     assert run(pytester, lab, "--remediate", *of(OLD)).ret == 0
     file = pytester.path / "results.jsonl"
     [row] = rows(file, "remediation")
@@ -112,7 +112,7 @@ def digests(folder: Path) -> dict[str, str]:
     return {str(file): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
 
 
-def test_a_dry_run_says_what_would_be_done_and_does_nothing(pytester: pytest.Pytester, lab: Any) -> None:  # noqa: ANN401 - JSON
+def test_dry_run_prints_the_repair_and_changes_nothing(pytester: pytest.Pytester, lab: Any) -> None:  # noqa: ANN401 - JSON
     folder = Path(lab["mail"]).parent
     run(pytester, lab, *of(REFUSED))  # the audit itself caches the answers about revocation
     before = digests(folder)
@@ -130,7 +130,7 @@ def test_a_dry_run_says_what_would_be_done_and_does_nothing(pytester: pytest.Pyt
     assert {row["phase"] for row in rows(pytester.path / "results.jsonl", "result")} == {"before"}
 
 
-def test_a_repair_that_fails_is_told_with_its_cause_and_the_run_is_red(pytester: pytest.Pytester, lab: Any) -> None:  # noqa: ANN401 - JSON
+def test_failed_repair_is_reported_with_its_cause_and_fails_the_run(pytester: pytest.Pytester, lab: Any) -> None:  # noqa: ANN401 - JSON
     token = Path(lab["mail"]).parent / "token"
     right = token.read_text()
     token.write_text("not-the-token\n")
@@ -145,7 +145,7 @@ def test_a_repair_that_fails_is_told_with_its_cause_and_the_run_is_red(pytester:
     assert "not-the-token" not in result.stdout.str() + (pytester.path / "results.jsonl").read_text()
 
 
-def test_a_second_run_is_told_who_is_at_work_and_audits_all_the_same(pytester: pytest.Pytester, lab: Any) -> None:  # noqa: ANN401 - JSON
+def test_second_run_at_a_time_audits_and_names_the_running_process(pytester: pytest.Pytester, lab: Any) -> None:  # noqa: ANN401 - JSON
     state = Path(lab["mail"]).parent / "state"
     with locked(state, "another run", datetime.now(UTC)):
         result = run(pytester, lab, "--remediate", *of(REFUSED))
@@ -168,7 +168,7 @@ def pytest_sessionstart():
 """
 
 
-def test_a_bug_in_the_repair_costs_the_audit_nothing_but_its_status(pytester: pytest.Pytester, lab: Any) -> None:  # noqa: ANN401 - JSON
+def test_bug_in_the_repair_only_changes_the_exit_status(pytester: pytest.Pytester, lab: Any) -> None:  # noqa: ANN401 - JSON
     pytester.makeconftest(BUG)
     result = run(pytester, lab, "--remediate", *of(REFUSED))
     assert result.ret == 3
@@ -176,7 +176,7 @@ def test_a_bug_in_the_repair_costs_the_audit_nothing_but_its_status(pytester: py
     assert json.loads((pytester.path / "results.jsonl").read_text().splitlines()[-1])["kind"] == "summary"
 
 
-def test_a_test_that_is_about_no_endpoint_runs_once(pytester: pytest.Pytester, lab: Any) -> None:  # noqa: ANN401 - JSON
+def test_test_without_an_endpoint_runs_once(pytester: pytest.Pytester, lab: Any) -> None:  # noqa: ANN401 - JSON
     own = pytester.makepyfile(test_own="def test_expired_mail_lab_test_once(): open('ran', 'a').write('x')")
     assert run(pytester, lab, "--remediate", str(own), "-k", f"{EXPIRED}.lab.test or once").ret == 0
     assert (pytester.path / "ran").read_text() == "x"
@@ -202,7 +202,7 @@ def test_a_test_that_is_about_no_endpoint_runs_once(pytester: pytest.Pytester, l
         (("--remediate", "--audit-state", "/var/lib/sslaudit"), "is where a repaired host keeps its versions: choose"),
     ],
 )
-def test_what_leaves_a_repair_nothing_to_be_sure_of_is_refused(
+def test_option_that_leaves_a_repair_unproven_is_refused(
     pytester: pytest.Pytester, arguments: tuple[str, ...], message: str
 ) -> None:
     pytester.mkdir("open").chmod(0o755)
@@ -223,7 +223,7 @@ def test_what_leaves_a_repair_nothing_to_be_sure_of_is_refused(
         ('[mail]\nsmtp = "gopher://x"', r"\[mail\]: "),
     ],
 )  # fmt: skip
-def test_a_configuration_that_cannot_repair_is_refused_before_the_audit(
+def test_configuration_that_cannot_repair_is_refused_before_the_audit(
     pytester: pytest.Pytester, table: str, message: str
 ) -> None:
     token = pytester.path / "token"

@@ -14,7 +14,7 @@ from pytest_sslaudit.reports.results_file import ResultsFile
 from tests.support.evidence import A, B, keep, rows, unreachable
 
 
-def test_a_line_is_in_the_file_before_the_run_has_ended(tmp_path: Path) -> None:
+def test_result_is_in_the_file_before_the_run_ends(tmp_path: Path) -> None:
     file = tmp_path / "results.jsonl"
     results = ResultsFile(file)
     results.write("observation", endpoint="https://a.example:443")

@@ -1,4 +1,4 @@
-"""One key on several endpoints: known before any is judged, whoever judges, and after a repair as it is then."""
+"""A key on several endpoints is found before any is judged, by every worker, and again after a repair."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def judged(pytester: pytest.Pytester, *arguments: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("workers", [(), ("-n2",), ("-n2", "--dist=loadscope")], ids=" ".join)
-def test_who_shares_a_key_is_told_of_it(pytester: pytest.Pytester, workers: tuple[str, ...]) -> None:
+def test_endpoints_that_share_a_key_are_reported(pytester: pytest.Pytester, workers: tuple[str, ...]) -> None:
     assert judged(pytester, *workers) == {str(A): "fail", str(B): "fail", str(C): "pass"}
     (row, _) = [
         row for row in rows(pytester.path / "results.jsonl") if row["verdict"] == "fail" and row["check"] == "key.reuse"
@@ -53,11 +53,11 @@ def test_who_shares_a_key_is_told_of_it(pytester: pytest.Pytester, workers: tupl
     assert str(B) in row["message"]
 
 
-def test_a_run_of_one_of_them_knows_of_no_other(pytester: pytest.Pytester) -> None:
+def test_run_of_one_endpoint_ignores_unselected_endpoints(pytester: pytest.Pytester) -> None:
     assert judged(pytester, "-k", "a.example and one_service") == {str(A): "pass"}
 
 
-def test_it_can_be_waived_for_one_endpoint(pytester: pytest.Pytester) -> None:
+def test_shared_key_can_be_waived_for_one_endpoint(pytester: pytest.Pytester) -> None:
     (pytester.path / "waivers.toml").write_text(
         f'[[waiver]]\ncheck = "key.reuse"\nendpoint = "{A}"\nreason = "moves"\nowner = "ops"\nexpires = 2027-01-01\n'
     )
@@ -68,7 +68,7 @@ def digest() -> str:
     return certificate(draft("a.example")).spki_sha256
 
 
-def test_what_was_seen_last_counts() -> None:
+def test_last_observation_of_an_endpoint_counts() -> None:
     index = KeyIndex()
     for one in both():
         index.add(one)
@@ -79,7 +79,7 @@ def test_what_was_seen_last_counts() -> None:
     assert index.sharing(digest()).is_shared
 
 
-def test_workers_are_handed_what_is_shared_and_nothing_else(tmp_path: Path) -> None:
+def test_workers_receive_only_the_shared_keys(tmp_path: Path) -> None:
     index, store = KeyIndex(), EvidenceStore(tmp_path)
     for one in both():
         index.add(one)
@@ -90,7 +90,7 @@ def test_workers_are_handed_what_is_shared_and_nothing_else(tmp_path: Path) -> N
     assert not ask("00" * 32).is_shared
 
 
-def test_a_worker_reads_when_it_is_asked_and_once() -> None:
+def test_worker_reads_the_shared_keys_once_on_demand() -> None:
     read: list[SharedKeys] = []
 
     def reading() -> SharedKeys:

@@ -1,4 +1,4 @@
-"""Revocation in a whole run: asked by the controller alone, kept with the evidence, judged from it by everybody."""
+"""Revocation in a whole run: fetched by the controller, kept with the evidence, judged by every worker."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ EXPECTED = {"www": "pass", "ocsp": "pass", "revoked": "fail"}
 
 
 @pytest.mark.parametrize("workers", [(), ("-n2",)], ids=["alone", "two workers"])
-def test_a_run_asks_and_its_evidence_says_the_same_with_nobody_there(
+def test_evidence_yields_the_revocation_result_without_a_responder(
     pytester: pytest.Pytester, lab: Any, workers: tuple[str, ...]  # noqa: ANN401 - JSON
 ) -> None:  # fmt: skip
     assert audited(pytester, lab, *workers, "--audit-evidence=kept") == EXPECTED
@@ -52,14 +52,14 @@ def test_a_run_asks_and_its_evidence_says_the_same_with_nobody_there(
     assert not state.exists()
 
 
-def test_a_run_that_does_not_judge_revocation_asks_nobody(pytester: pytest.Pytester, lab: Any) -> None:  # noqa: ANN401 - JSON
+def test_run_without_the_revocation_check_makes_no_request(pytester: pytest.Pytester, lab: Any) -> None:  # noqa: ANN401 - JSON
     assert audited(pytester, lab, "-k", "test_not_expired", "--audit-evidence=kept") == {}
     assert not (pytester.path / "state" / "revocation").exists()
     kept = [json.loads(file.read_text()) for file in (pytester.path / "kept").glob("*.json")]
     assert {str(one.get("revocation")) for one in kept} == {"None"}
 
 
-def test_the_configuration_can_say_that_nobody_is_asked(pytester: pytest.Pytester, lab: Any) -> None:  # noqa: ANN401 - JSON
+def test_configuration_can_disable_revocation_requests(pytester: pytest.Pytester, lab: Any) -> None:  # noqa: ANN401 - JSON
     (given,) = (lab["arguments"][index + 1] for index, one in enumerate(lab["arguments"]) if one == "--audit-config")
     text = Path(given).read_text().replace("[fetch]\n", "[fetch]\nrevocation = false\n")
     quiet = Path(given).with_name("quiet.toml")
@@ -74,7 +74,7 @@ def seen(*contents: bytes | None) -> tuple[RevocationAnswer, ...]:
     return tuple(RevocationAnswer("00", "crl", "http://ca/x.crl", NOW, content=content) for content in contents)
 
 
-def test_a_large_crl_is_kept_once_for_all_who_have_it(tmp_path: Path) -> None:
+def test_large_crl_is_kept_once_for_all_certificates(tmp_path: Path) -> None:
     large = bytes(range(256)) * 400
     observations = [Observation(one, NOW, revocation=seen(large, b"small", None)) for one in (A, B)]
     store = EvidenceStore(keep(tmp_path, observations))
@@ -91,7 +91,7 @@ def test_a_large_crl_is_kept_once_for_all_who_have_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["../../etc/passwd", "/etc/passwd", "run.json", "0" * 64 + ".der"])
-def test_evidence_names_no_file_but_its_own(tmp_path: Path, name: str) -> None:
+def test_evidence_names_only_its_own_files(tmp_path: Path, name: str) -> None:
     store = EvidenceStore(keep(tmp_path, [Observation(A, NOW, revocation=seen(b"x" * 5000))]))
     (file,) = (one for one in tmp_path.glob("*.json") if one.name != "run.json")
     value = json.loads(file.read_text())
@@ -102,7 +102,7 @@ def test_evidence_names_no_file_but_its_own(tmp_path: Path, name: str) -> None:
         store.observation(A)
 
 
-def test_an_observation_of_nobody_asked_is_the_same_after_it_was_kept(tmp_path: Path) -> None:
+def test_observation_without_requests_is_unchanged_by_storage(tmp_path: Path) -> None:
     observation = Observation(A, NOW)
     for one in (observation, replace(observation, revocation=())):
         assert EvidenceStore(keep(tmp_path, [one])).observation(A) == one

@@ -47,7 +47,7 @@ def of_both(*checks: str) -> set[tuple[str, str]]:
          of_both("svc.certificate-missing", "svc.config-missing-file", "svc.disk-vs-wire", "svc.multi-address")),
     ],
 )  # fmt: skip
-def test_keyword_with_an_id_selects_that_check_only(
+def test_keyword_with_an_id_selects_only_that_check(
     pytester: pytest.Pytester, expression: str, expected: set[tuple[str, str]]
 ) -> None:
     audit(pytester, "-k", expression)

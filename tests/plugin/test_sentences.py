@@ -1,4 +1,4 @@
-"""What `checkallsslcerts --verbose` says is attempted: the panel's own sentences to the letter, then ours."""
+"""The attempts that `checkallsslcerts --verbose` prints: the exact sentences of cPanel, then our own."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ The system will attempt to replace the self-signed certificate for the cpanel se
 The system will attempt to replace the self-signed certificate for the dovecot service with a signed certificate from the cPanel Store.
 The system will attempt to replace the self-signed certificate for the exim service with a signed certificate from the cPanel Store.
 The system will attempt to replace the self-signed certificate for the ftp service with a signed certificate from the cPanel Store.
-""".splitlines()  # noqa: E501 - to the letter
+""".splitlines()  # noqa: E501 - exactly as the script prints it
 )
 WEB = "web1/https://www.example.com:443"
 
 
-def told(
+def sentences_of(
     *rows: Row, issuer: str | None = "store", kind: str | None = "store", run_limits: RunLimits | None = None
 ) -> list[str]:
     """Return the lines about these rows of a run that finished."""
@@ -31,18 +31,18 @@ def told(
 
 
 @pytest.mark.parametrize(("kind", "run_limits"), [("store", RunLimits()), ("cpanel", RunLimits(is_panels_issuer=True))])
-def test_the_four_services_are_told_of_as_the_panels_own_script_does(kind: str, run_limits: RunLimits) -> None:
-    assert tuple(told(*fresh(), kind=kind, run_limits=run_limits)[:4]) == THEIRS
+def test_four_services_have_the_sentences_of_the_cpanel_script(kind: str, run_limits: RunLimits) -> None:
+    assert tuple(sentences_of(*fresh(), kind=kind, run_limits=run_limits)[:4]) == THEIRS
 
 
-def test_the_order_is_the_panels_whatever_comes_first() -> None:
-    assert tuple(told(*reversed(fresh()))[:4]) == THEIRS
+def test_sentences_have_the_order_of_the_cpanel_script() -> None:
+    assert tuple(sentences_of(*reversed(fresh()))[:4]) == THEIRS
 
 
-def test_only_what_is_self_signed_is_called_so_and_only_what_is_replaced_is_told_of() -> None:
+def test_only_replaced_certificates_have_a_sentence() -> None:
     good = (service("exim", leaf="bought"), found(endpoint("exim"), "cert.self-signed", verdict="pass"))
     old = (service("dovecot"), found(endpoint("dovecot"), "cert.expired"))
-    lines = told(*fresh("cpanel", "pure-ftpd"), *good, *old)
+    lines = sentences_of(*fresh("cpanel", "pure-ftpd"), *good, *old)
     assert lines[0] == THEIRS[0]
     assert lines[1] == (
         "The system will attempt to replace the expired certificate for the dovecot service with a signed certificate "
@@ -66,28 +66,28 @@ def test_only_what_is_self_signed_is_called_so_and_only_what_is_replaced_is_told
         ("cert.validity-too-long", "certificate (cert.validity-too-long)"),
     ],
 )
-def test_every_other_condition_has_a_sentence_of_ours(check: str, what: str) -> None:
-    lines = told(service("exim"), found(endpoint("exim"), check, remedy="reissue"))
+def test_every_other_condition_has_its_own_sentence(check: str, what: str) -> None:
+    lines = sentences_of(service("exim"), found(endpoint("exim"), check, remedy="reissue"))
     assert lines[0] == (
         f"The system will attempt to replace the {what} for the exim service with a signed certificate from the cPanel "
         "Store."
     )
 
 
-def test_a_service_without_a_certificate_is_given_one() -> None:
-    lines = told(service("exim", (), None), found(endpoint("exim"), "svc.certificate-missing"))
+def test_service_without_a_certificate_has_a_sentence() -> None:
+    lines = sentences_of(service("exim", (), None), found(endpoint("exim"), "svc.certificate-missing"))
     assert lines[0] == (
         "The system will attempt to install a signed certificate from the cPanel Store for the exim service."
     )
 
 
-def test_another_issuer_is_named() -> None:
-    lines = told(*fresh("exim"), issuer="lets-encrypt", kind="acme")
+def test_other_issuer_is_named() -> None:
+    lines = sentences_of(*fresh("exim"), issuer="lets-encrypt", kind="acme")
     assert lines[0].endswith("for the exim service with a signed certificate from the issuer lets-encrypt.")
 
 
-def test_elsewhere_the_store_is_nobodys_and_certificates_are_told_apart_by_their_names() -> None:
-    assert told(seen(WEB), found(WEB, "cert.self-signed"), kind="store")[0] == (
+def test_certificates_of_other_hosts_are_distinguished_by_name() -> None:
+    assert sentences_of(seen(WEB), found(WEB, "cert.self-signed"), kind="store")[0] == (
         "The system will attempt to replace the self-signed certificate for the nginx service (www.example.com) with a "
         "signed certificate from the issuer store."
     )
@@ -101,21 +101,21 @@ def test_elsewhere_the_store_is_nobodys_and_certificates_are_told_apart_by_their
         ("key.permissions", "correct who may read the key files"),
     ],
 )
-def test_what_needs_no_issuer_names_none(check: str, what: str) -> None:
-    assert told(seen(WEB), found(WEB, check))[0] == (
+def test_repair_without_an_issuer_names_no_issuer(check: str, what: str) -> None:
+    assert sentences_of(seen(WEB), found(WEB, check))[0] == (
         f"The system will attempt to {what} for the nginx service (www.example.com)."
     )
 
 
-def test_how_and_why_it_is_done_is_told() -> None:
-    lines = told(*fresh("exim"))
+def test_verbose_lines_say_how_and_why_the_repair_is_done() -> None:
+    lines = sentences_of(*fresh("exim"))
     assert "  because web1/smtps://server.example.com:465: cert.self-signed: cert.self-signed it is" in lines
     steps = "preconditions, self-test, key, order, collect, install, reload, proof."
     assert [line for line in lines if line.startswith("Case ") and line.endswith(steps)]
 
 
-def test_what_waits_is_told_with_its_reason() -> None:
-    lines = told(*fresh("exim"), issuer=None, kind=None, run_limits=RunLimits(can_order=False))
+def test_waiting_case_is_printed_with_its_reason() -> None:
+    lines = sentences_of(*fresh("exim"), issuer=None, kind=None, run_limits=RunLimits(can_order=False))
     assert lines[0] == (
         "The system will not replace the certificate for the exim service now: no issuer is chosen: [remediate] "
         "issuer, and its section [issuer.NAME]."
@@ -123,23 +123,23 @@ def test_what_waits_is_told_with_its_reason() -> None:
     assert lines[-1] == "There is nothing that the system will attempt to replace."
 
 
-def test_what_is_left_as_it_is_is_told_with_its_reason() -> None:
-    lines = told(seen(WEB), found(WEB, "tls.old-protocol"))
+def test_finding_without_a_repair_is_printed_with_its_reason() -> None:
+    lines = sentences_of(seen(WEB), found(WEB, "tls.old-protocol"))
     assert lines[0] == (
         f"{WEB}: tls.old-protocol: tls.old-protocol it is; not changed: the configuration has to be changed; "
         "a new certificate does not fix this"
     )
 
 
-def test_where_services_are_switched_off_nothing_is_attempted() -> None:
+def test_disabled_services_have_no_attempt() -> None:
     off = found("web1/", "ops.management-disabled", severity="info", detail={"observed": ["/x"]})
-    lines = told(*fresh("exim"), off)
+    lines = sentences_of(*fresh("exim"), off)
     assert not [line for line in lines if "will attempt to replace the" in line]
     assert [line for line in lines if "cert.self-signed" in line and "disabled" in line]
 
 
-def test_what_could_not_be_told_is_said_only_where_nothing_else_is_found() -> None:
+def test_inconclusive_results_are_printed_only_without_findings() -> None:
     told_of, silent = "cert.untrusted", endpoint("dovecot")
     unknown = [found(one, told_of, verdict="inconclusive") for one in (endpoint("exim"), silent)]
-    lines = told(service("exim"), service("dovecot"), found(endpoint("exim"), "cert.self-signed"), *unknown)
+    lines = sentences_of(service("exim"), service("dovecot"), found(endpoint("exim"), "cert.self-signed"), *unknown)
     assert [line.partition(": ")[0] for line in lines if told_of in line] == [silent]

@@ -45,9 +45,9 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> Night:
         done = subprocess.run(
             command, env=environment, cwd="/", capture_output=True, text=True, check=False, timeout=180
         )
-        letters = list(Path(lab["mail"]).glob("*.eml"))
-        assert len(letters) == 1, done.stdout + done.stderr
-        return done, reports, email.message_from_bytes(letters[0].read_bytes(), policy=default)
+        emails = list(Path(lab["mail"]).glob("*.eml"))
+        assert len(emails) == 1, done.stdout + done.stderr
+        return done, reports, email.message_from_bytes(emails[0].read_bytes(), policy=default)
 
 
 def test_first_line_of_output_names_service_cause_and_advice(night: Night) -> None:
@@ -61,16 +61,16 @@ def test_first_line_of_output_names_service_cause_and_advice(night: Night) -> No
     assert row["outcome"] == "failed"
 
 
-def test_report_begins_with_it(night: Night) -> None:
+def test_report_begins_with_the_service_that_is_down(night: Night) -> None:
     _, reports, _ = night
     _, _, ours = (reports / "report.html").read_text().partition('<div class="sslaudit">')
     assert ours.startswith(f'<p class="sslaudit-warning">{BEGINS}')
     assert WHY.replace("<", "&lt;").replace(">", "&gt;") in ours.partition("</p>")[0]
 
 
-def test_subject_and_text_of_email_begin_with_it(night: Night) -> None:
-    *_, letter = night
-    assert str(letter["Subject"]).startswith(f"SERVICE DOWN: localhost: {LABEL}: ")
-    body = letter.get_body(("plain",))
+def test_email_begins_with_the_service_that_is_down(night: Night) -> None:
+    *_, message = night
+    assert str(message["Subject"]).startswith(f"SERVICE DOWN: localhost: {LABEL}: ")
+    body = message.get_body(("plain",))
     assert body is not None
     assert " ".join(body.get_content().split()).startswith(BEGINS.replace("local", "localhost", 1))

@@ -90,7 +90,7 @@ def cron_line(text: str) -> tuple[int, int, str]:
     return int(match[1]), int(match[2]), command[0].replace(r"\%", "%")
 
 
-def test_the_cron_file_is_one_that_cron_reads_and_runs_the_command_by_its_full_path(machine: Machine) -> None:
+def test_cron_file_is_valid_and_runs_the_command_by_its_full_path(machine: Machine) -> None:
     assert main(["install-timer", "--cron", "--at", "03:10"], machine) == 0
     file = machine.place(CRON)
     minute, hour, command = cron_line(file.read_text())
@@ -101,7 +101,7 @@ def test_the_cron_file_is_one_that_cron_reads_and_runs_the_command_by_its_full_p
     assert [one.name for one in file.parent.iterdir()] == ["sslaudit"]
 
 
-def test_the_minute_is_a_machines_own_and_always_the_same() -> None:
+def test_minute_depends_on_the_machine_and_stays_the_same() -> None:
     wanted = nightly(COMMAND, "23:30")
     minutes = [cron_line(wanted.cron(f"machine {number}"))[:2] for number in range(200)]
     assert minutes == [cron_line(wanted.cron(f"machine {number}"))[:2] for number in range(200)]
@@ -109,7 +109,7 @@ def test_the_minute_is_a_machines_own_and_always_the_same() -> None:
     assert len({minute for minute, _ in minutes}) > 50
 
 
-def test_a_command_with_odd_letters_stays_one_command() -> None:
+def test_command_with_special_characters_stays_one_command() -> None:
     odd = ('/opt/100% it\'s "mine" $HOME/bin/x', "--config", "/etc/a b.toml")
     assert shlex.split(cron_line(nightly(odd, "04:00").cron("m"))[2])[:3] == list(odd)
     (start,) = re.findall(r"^ExecStart=(.*)$", nightly(odd, "04:00").service(), re.MULTILINE)
@@ -119,14 +119,14 @@ def test_a_command_with_odd_letters_stays_one_command() -> None:
 
 
 @pytest.mark.parametrize("at", ["4:00", "24:00", "04:60", "0400", "04:00 ", "", "now", "\u0966\u096a:\u0966\u0966"])
-def test_a_time_that_is_none_is_refused(machine: Machine, at: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_invalid_time_is_refused(machine: Machine, at: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["install-timer", "--at", at], machine) == 4
     assert "is not a time of day: use HH:MM" in capsys.readouterr().err
     assert set(files(machine)) == {"etc/machine-id"}
 
 
 @SYSTEMD
-def test_systemd_finds_nothing_wrong_with_the_units_and_enables_the_timer(machine: Machine) -> None:
+def test_systemd_accepts_the_units_and_enables_the_timer(machine: Machine) -> None:
     assert main(["install-timer", "--systemd", "--at", "03:10"], machine) == 0
     units = [str(machine.place(path)) for path in (SERVICE, TIMER)]
     done = subprocess.run(
@@ -144,7 +144,7 @@ def test_systemd_finds_nothing_wrong_with_the_units_and_enables_the_timer(machin
 
 @SYSTEMD
 @pytest.mark.parametrize("kind", ["--cron", "--systemd"])
-def test_installing_twice_is_installing_once_and_removing_leaves_nothing(machine: Machine, kind: str) -> None:
+def test_second_install_changes_nothing_and_removal_leaves_nothing(machine: Machine, kind: str) -> None:
     before = files(machine)
     assert main(["install-timer", kind], machine) == 0
     first = files(machine)
@@ -158,14 +158,14 @@ def test_installing_twice_is_installing_once_and_removing_leaves_nothing(machine
 
 
 @SYSTEMD
-def test_the_other_kind_takes_the_place_of_the_first(machine: Machine) -> None:
+def test_timer_of_the_other_kind_is_replaced(machine: Machine) -> None:
     for kind, there in (("--cron", {CRON}), ("--systemd", {SERVICE, TIMER}), ("--cron", {CRON})):
         assert main(["install-timer", kind], machine) == 0
         assert set(machine.installed()) == there
     assert not [name for name in files(machine) if "wants" in name]
 
 
-def test_systemd_is_chosen_where_it_runs(machine: Machine, capsys: pytest.CaptureFixture[str]) -> None:
+def test_systemd_is_chosen_if_it_runs(machine: Machine, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["install-timer", "--dry-run"], machine) == 0
     assert capsys.readouterr().out.startswith(f"{CRON}:\n{MARKER}\n")
     machine.place("/run/systemd/system").mkdir(parents=True)
@@ -175,7 +175,7 @@ def test_systemd_is_chosen_where_it_runs(machine: Machine, capsys: pytest.Captur
 
 
 @pytest.mark.parametrize(("kind", "path"), [("--cron", CRON), ("--systemd", TIMER)])
-def test_a_file_that_is_not_ours_is_neither_overwritten_nor_removed(
+def test_foreign_file_is_neither_overwritten_nor_removed(
     machine: Machine, kind: str, path: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     machine.place(path).write_text("# theirs\n")
@@ -188,7 +188,7 @@ def test_a_file_that_is_not_ours_is_neither_overwritten_nor_removed(
     assert files(machine) == before
 
 
-def test_a_link_is_not_ours_wherever_it_leads(machine: Machine) -> None:
+def test_link_is_treated_as_foreign_wherever_it_leads(machine: Machine) -> None:
     elsewhere = machine.root / "elsewhere"
     elsewhere.write_text(f"{MARKER}\n")
     machine.place(CRON).symlink_to(elsewhere)
@@ -196,7 +196,7 @@ def test_a_link_is_not_ours_wherever_it_leads(machine: Machine) -> None:
     assert elsewhere.read_text() == f"{MARKER}\n"
 
 
-def test_where_systemd_does_not_take_it_the_files_are_as_they_were(machine: Machine) -> None:
+def test_refused_unit_restores_the_previous_files(machine: Machine) -> None:
     wants = machine.place("/etc/systemd/system/timers.target.wants")
     wants.write_text("in the way of the link\n")
     before = files(machine)
@@ -204,13 +204,13 @@ def test_where_systemd_does_not_take_it_the_files_are_as_they_were(machine: Mach
     assert files(machine) == before
 
 
-def test_without_cron_it_is_said_in_a_line(machine: Machine, capsys: pytest.CaptureFixture[str]) -> None:
+def test_missing_cron_is_reported_in_one_line(machine: Machine, capsys: pytest.CaptureFixture[str]) -> None:
     machine.place("/etc/cron.d").rmdir()
     assert main(["install-timer", "--cron"], machine) == 4
     assert "etc/cron.d does not exist: install cron, or use the other kind" in capsys.readouterr().err
 
 
-def test_a_configuration_is_named_by_its_full_path_and_has_to_be_there(
+def test_configuration_is_named_by_its_full_path_and_must_exist(
     machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert main(["install-timer", "--config", "/nowhere.toml"], machine) == 4
@@ -221,7 +221,7 @@ def test_a_configuration_is_named_by_its_full_path_and_has_to_be_there(
     assert shlex.split(cron_line(machine.place(CRON).read_text())[2])[-3:-1] == ["--config", str(file)]
 
 
-def test_a_timer_of_another_installation_is_none(machine: Machine, capsys: pytest.CaptureFixture[str]) -> None:
+def test_timer_of_another_installation_is_not_reported(machine: Machine, capsys: pytest.CaptureFixture[str]) -> None:
     machine.place(CRON).write_text(nightly(("/gone/bin/checkallsslcerts",), "04:00").cron("m"))
     assert main(["timer-status"], machine) == 1
     assert f"{CRON} runs another program than" in capsys.readouterr().out
@@ -260,7 +260,7 @@ def test_timer_of_an_earlier_version_is_listed_replaced_and_removed(machine: Mac
 
 
 @pytest.mark.parametrize("kind", ["--cron", "--systemd"])
-def test_timer_that_starts_python_without_p_is_not_well(
+def test_timer_that_starts_python_without_p_is_unhealthy(
     machine: Machine, kind: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("sys.executable", "/opt/x/bin/python")  # beside which there is no program of ours
@@ -294,7 +294,7 @@ def test_timer_that_names_the_former_module_still_runs_the_program(machine: Mach
     assert "/nowhere.toml" in done.stderr
 
 
-def test_job_that_we_start_imports_nothing_from_its_directory(tmp_path: Path) -> None:
+def test_installed_job_imports_nothing_from_its_directory(tmp_path: Path) -> None:
     for name in ("audit", "pytest_sslaudit", "pytest", "argparse"):
         (tmp_path / f"{name}.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n")
     program = Path(own_command("checkallsslcerts")[0])

@@ -44,7 +44,9 @@ from tests.support.evidence import A, keep, rows, unreachable
         (["--html", "."], "it is a directory; give the name of a file"),
     ],
 )
-def test_what_is_wrong_is_said_before_the_audit(pytester: pytest.Pytester, arguments: list[str], message: str) -> None:
+def test_invalid_option_is_reported_before_the_audit(
+    pytester: pytest.Pytester, arguments: list[str], message: str
+) -> None:
     (pytester.path / "file.txt").touch()
     endpoint = (
         [] if arguments[0] in ("--audit-endpoint", "--audit-endpoints") else ["--audit-endpoint", "https://127.0.0.1:1"]
@@ -57,14 +59,14 @@ def test_what_is_wrong_is_said_before_the_audit(pytester: pytest.Pytester, argum
 
 
 @pytest.mark.parametrize("flag", ["--html", "--junit-xml", "--audit-results"])
-def test_a_report_that_nobody_can_write_is_said(pytester: pytest.Pytester, flag: str) -> None:
+def test_unwritable_report_is_reported(pytester: pytest.Pytester, flag: str) -> None:
     arguments = ("--audit-endpoint=https://127.0.0.1:1", f"{flag}=/proc/no-such-folder/report")
     result = pytester.runpytest("--pyargs", "audit", *arguments)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     assert f"{flag} /proc/no-such-folder/report: No such file or directory" in result.stderr.str()
 
 
-def test_a_bad_line_is_a_finding_and_the_rest_is_audited(pytester: pytest.Pytester) -> None:
+def test_invalid_line_is_a_finding_and_the_rest_is_audited(pytester: pytest.Pytester) -> None:
     (pytester.path / "list.txt").write_text("# ours\nhttps://127.0.0.1:1\n\ngopher://x  # old\n")
     result = pytester.runpytest("--pyargs", "audit", "--audit-endpoints=list.txt", "--audit-results=results.jsonl")
     found = {(row["endpoint"], row["check"]): row for row in rows(pytester.path / "results.jsonl")}
@@ -74,14 +76,14 @@ def test_a_bad_line_is_a_finding_and_the_rest_is_audited(pytester: pytest.Pytest
     assert result.ret == 1
 
 
-def test_no_usable_line_is_a_usage_error(pytester: pytest.Pytester) -> None:
+def test_file_without_a_usable_line_is_a_usage_error(pytester: pytest.Pytester) -> None:
     (pytester.path / "list.txt").write_text("gopher://x\n")
     result = pytester.runpytest("--pyargs", "audit", "--audit-endpoints=list.txt")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     assert "list.txt, line 1" in result.stderr.str() + result.stdout.str()
 
 
-def test_endpoints_come_from_standard_input(pytester: pytest.Pytester) -> None:
+def test_endpoints_are_read_from_standard_input(pytester: pytest.Pytester) -> None:
     arguments = ("-m", "pytest", "--pyargs", "audit", "--audit-endpoints=-", "--audit-results=results.jsonl")
     done = subprocess.run(
         [sys.executable, *arguments],
@@ -96,7 +98,7 @@ def test_endpoints_come_from_standard_input(pytester: pytest.Pytester) -> None:
     assert {row["endpoint"] for row in rows(pytester.path / "results.jsonl")} == {"https://127.0.0.1:1", "run/"}
 
 
-def test_collecting_only_observes_nothing_and_keeps_old_results(pytester: pytest.Pytester) -> None:
+def test_collect_only_observes_nothing_and_keeps_old_results(pytester: pytest.Pytester) -> None:
     (pytester.path / "results.jsonl").write_text("old\n")
     evidence = keep(pytester.path / "evidence", [unreachable(A)])
     arguments = ["--audit-from-evidence", str(evidence), "--audit-results=results.jsonl", "--collect-only", "-q"]
@@ -107,8 +109,6 @@ def test_collecting_only_observes_nothing_and_keeps_old_results(pytester: pytest
 
 
 @pytest.mark.parametrize(("policies", "asks"), [(["webpki"], False), (["webpki", "mozilla-modern"], True)])
-def test_tls12_is_asked_for_where_a_policy_forbids_it(
-    pytester: pytest.Pytester, *, policies: list[str], asks: bool
-) -> None:
+def test_tls_1_2_is_tried_if_a_policy_forbids_it(pytester: pytest.Pytester, *, policies: list[str], asks: bool) -> None:
     config = pytester.parseconfig("--audit-endpoint=https://a.example", *(f"--audit-policy={one}" for one in policies))
     assert read_settings(config, read_configuration(config.rootpath, None)).limits.asks_tls12 is asks

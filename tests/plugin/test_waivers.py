@@ -40,14 +40,14 @@ def verdicts(pytester: pytest.Pytester, check: str) -> dict[str, str]:
     return {row["endpoint"]: row["verdict"] for row in found if row["check"] == check}
 
 
-def test_only_the_star_is_special() -> None:
+def test_only_the_star_is_a_wildcard() -> None:
     waiver = Waiver("cert.*", "https://[2001:db8::1]:443", "r", "o", date(2026, 12, 31))
     assert waiver.covers("cert.expired", "https://[2001:db8::1]:443")
     assert not waiver.covers("cert.expired", "https://2:443")
     assert not waiver.covers("svc.unreachable", "https://[2001:db8::1]:443")
 
 
-def test_it_counts_to_the_end_of_its_last_day() -> None:
+def test_waiver_is_valid_to_the_end_of_its_last_day() -> None:
     waiver = Waiver("*", "*", "r", "o", date(2026, 11, 23))
     assert not waiver.has_expired(datetime(2026, 11, 23, 23, 59, 59, tzinfo=UTC))
     assert waiver.has_expired(datetime(2026, 11, 24, tzinfo=UTC))
@@ -106,7 +106,7 @@ def test_note_of_a_result_has_reason_owner_and_last_day() -> None:
         ("waiver = ", "waivers.toml"),
     ],
 )
-def test_what_is_wrong_names_file_number_and_field(tmp_path: Path, text: str, message: str) -> None:
+def test_invalid_waiver_names_file_number_and_field(tmp_path: Path, text: str, message: str) -> None:
     file = tmp_path / "waivers.toml"
     file.write_text(text)
     with pytest.raises(BadWaivers, match=r"waivers\.toml") as caught:
@@ -115,7 +115,7 @@ def test_what_is_wrong_names_file_number_and_field(tmp_path: Path, text: str, me
 
 
 @pytest.mark.parametrize("workers", [(), ("-n2",)])
-def test_a_waived_finding_stays_visible_and_does_not_fail(pytester: pytest.Pytester, workers: tuple[str, ...]) -> None:
+def test_waived_finding_stays_visible_without_failure(pytester: pytest.Pytester, workers: tuple[str, ...]) -> None:
     result = run(pytester, text("svc.unreachable", "https://a.*"), *workers)
     assert verdicts(pytester, "svc.unreachable") == {str(A): "waived", str(B): "fail"}
     (row,) = [row for row in rows(pytester.path / "results.jsonl") if row["verdict"] == "waived"]
@@ -125,7 +125,7 @@ def test_a_waived_finding_stays_visible_and_does_not_fail(pytester: pytest.Pytes
 
 
 @pytest.mark.parametrize("workers", [(), ("-n2",)])
-def test_a_waiver_that_matches_nothing_is_a_finding(pytester: pytest.Pytester, workers: tuple[str, ...]) -> None:
+def test_waiver_that_matches_nothing_is_a_finding(pytester: pytest.Pytester, workers: tuple[str, ...]) -> None:
     result = run(pytester, text() + text("cert.expired", "https://gone.*"), *workers)
     assert verdicts(pytester, "ops.waiver-stale") == {"run/": "fail"}
     assert result.ret == 1
@@ -133,22 +133,22 @@ def test_a_waiver_that_matches_nothing_is_a_finding(pytester: pytest.Pytester, w
 
 
 @pytest.mark.parametrize("restriction", [("-k", "reachable"), ("--lf",), ("-m", "not slow"), ("-x",), ("--sw",)])
-def test_a_restricted_run_cannot_tell_what_is_stale(pytester: pytest.Pytester, restriction: tuple[str, ...]) -> None:
+def test_partial_run_reports_no_stale_waivers(pytester: pytest.Pytester, restriction: tuple[str, ...]) -> None:
     run(pytester, text() + text("cert.expired", "https://gone.*"), *restriction)
     assert verdicts(pytester, "ops.waiver-stale") == {}
 
 
-def test_of_a_waiver_for_a_check_that_does_not_exist_the_nearest_is_named(pytester: pytest.Pytester) -> None:
+def test_waiver_for_an_unknown_check_names_the_nearest_check(pytester: pytest.Pytester) -> None:
     result = run(pytester, text() + text("cert.expird"))
     result.stdout.fnmatch_lines(["run/  medium ops.waiver-stale: *did you mean 'cert.expired'*"])
 
 
-def test_a_waiver_of_what_another_waives_too_has_matched(pytester: pytest.Pytester) -> None:
+def test_finding_with_two_waivers_matches_both(pytester: pytest.Pytester) -> None:
     run(pytester, text("svc.*") + text("svc.unreachable"))
     assert verdicts(pytester, "ops.waiver-stale") == {"run/": "pass"}
 
 
-def test_an_expired_waiver_does_not_waive_and_is_a_finding(pytester: pytest.Pytester) -> None:
+def test_expired_waiver_is_a_finding_and_waives_nothing(pytester: pytest.Pytester) -> None:
     result = run(pytester, text(expires="2026-11-22"))
     assert set(verdicts(pytester, "svc.unreachable").values()) == {"fail"}
     assert verdicts(pytester, "ops.waiver-expired") == {"run/": "fail"}

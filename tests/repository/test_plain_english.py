@@ -17,7 +17,7 @@ from tests.repository.texts import CHECKOUT, texts_of, tracked_files
 CLEAN: Final = (
     "audit", "bench", "docs", "pytest_sslaudit", "remediate", "conftest.py", "Makefile", "pyproject.toml", ".ci",
     "README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "tests/integration/audit",
-    "tests/integration/remediate/notify", "tests/lab", "tests/report_browser", "tests/repository",
+    "tests/integration/remediate/notify", "tests/lab", "tests/plugin", "tests/report_browser", "tests/repository",
     "tests/support/cpanel", "tests/support/dns", "tests/support/hosts", "tests/support/http", "tests/support/notify",
     "tests/support/probe", "tests/support/store", "tests/system", "tests/unit/audit/services",
     "tests/unit/remediate/deployment", "tests/unit/remediate/notify",

@@ -1,4 +1,4 @@
-"""When an audit is asked for; and that a suite which does not ask notices nothing."""
+"""An audit runs only if it is requested; other test suites are unchanged."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ def test_own(endpoint, policy, server, now):
 """
 
 
-def test_a_suite_with_fixtures_of_the_same_names_notices_nothing(pytester: pytest.Pytester) -> None:
+def test_suite_with_fixtures_of_the_same_names_is_unchanged(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(OWN_SUITE)
     result = pytester.runpytest("-v", "--strict-markers")
     result.assert_outcomes(passed=2)
     result.stdout.no_fnmatch_line("*= sslaudit =*")
 
 
-def test_a_suite_that_uses_testinfra_hosts_notices_nothing(pytester: pytest.Pytester) -> None:
+def test_suite_that_uses_testinfra_hosts_is_unchanged(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("def test_host(host): assert host.run('true').rc == 0")
     result = pytester.runpytest("--hosts=local://", "-v")
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines(["*test_host?local?*PASSED*"])
 
 
-def test_without_an_audit_nothing_of_it_is_imported(tmp_path: Path) -> None:
+def test_run_without_an_audit_imports_nothing_of_the_audit(tmp_path: Path) -> None:
     script = (
         "import sys, pytest\n"
         "status = pytest.main(['--collect-only', '-q', '-p', 'no:cacheprovider', sys.argv[1]])\n"
@@ -62,12 +62,12 @@ def test_without_an_audit_nothing_of_it_is_imported(tmp_path: Path) -> None:
     assert done.stdout.splitlines()[-1] == f"[] {ours}", done.stderr
 
 
-def test_an_own_audit_folder_that_is_no_package_of_ours_is_left_alone(pytester: pytest.Pytester) -> None:
+def test_directory_named_audit_that_is_not_a_package_is_collected(pytester: pytest.Pytester) -> None:
     pytester.mkdir("audit").joinpath("test_books.py").write_text("def test_sums(): pass\n")
     pytester.runpytest("audit").assert_outcomes(passed=1)
 
 
-def test_another_package_of_that_name_in_the_way_is_refused(pytester: pytest.Pytester) -> None:
+def test_other_package_named_audit_is_refused(pytester: pytest.Pytester) -> None:
     pytester.mkpydir("audit").joinpath("test_books.py").write_text("def test_sums(): pass\n")
     result = pytester.run(sys.executable, "-m", "pytest", "--pyargs", "audit")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
@@ -77,14 +77,14 @@ def test_another_package_of_that_name_in_the_way_is_refused(pytester: pytest.Pyt
 @pytest.mark.parametrize(
     "arguments", [("--pyargs", "audit"), ("--audit-fail-on", "high"), ("--pyargs", "audit", "-n2")]
 )
-def test_nothing_to_audit_is_said_with_the_way_out(pytester: pytest.Pytester, arguments: tuple[str, ...]) -> None:
+def test_empty_audit_is_reported_with_the_fix(pytester: pytest.Pytester, arguments: tuple[str, ...]) -> None:
     result = pytester.runpytest_subprocess(*arguments)
     assert result.ret == pytest.ExitCode.NO_TESTS_COLLECTED
     assert "nothing to audit: name hosts" in result.stdout.str() + result.stderr.str()
     assert "Traceback" not in result.stdout.str() + result.stderr.str()
 
 
-def test_enabled_in_the_configuration_asks(pytester: pytest.Pytester) -> None:
+def test_enabled_in_the_configuration_starts_an_audit(pytester: pytest.Pytester) -> None:
     evidence = keep(pytester.path / "evidence", [unreachable(A)])
     (pytester.path / "sslaudit.toml").write_text(f'enabled = true\nfrom_evidence = "{evidence}"\n')
     result = pytester.runpytest("-p", "no:cacheprovider")
@@ -92,14 +92,14 @@ def test_enabled_in_the_configuration_asks(pytester: pytest.Pytester) -> None:
     result.stdout.fnmatch_lines(["https://a.example:443  high svc.unreachable: *"])
 
 
-def test_arguments_say_what_is_collected(pytester: pytest.Pytester) -> None:
+def test_arguments_decide_what_is_collected(pytester: pytest.Pytester) -> None:
     evidence = keep(pytester.path / "evidence", [unreachable(A), unreachable(B)])
     pytester.makepyfile("def test_name(endpoint): assert endpoint.name.endswith('.example')")
     result = pytester.runpytest("--audit-from-evidence", str(evidence), next(pytester.path.glob("test_*.py")).name)
     result.assert_outcomes(passed=2)
 
 
-def test_the_example_of_the_interface_is_a_check_like_any_other(pytester: pytest.Pytester) -> None:
+def test_documented_example_check_runs_as_a_check(pytester: pytest.Pytester) -> None:
     evidence = keep(pytester.path / "evidence", [unreachable(A)])
     pytester.makepyfile(
         test_corp='''
@@ -119,9 +119,7 @@ def test_the_example_of_the_interface_is_a_check_like_any_other(pytester: pytest
 
 
 @pytest.mark.parametrize("name", ["server", "certificate", "policy", "endpoint"])
-def test_the_built_in_checks_keep_their_facts_beside_a_conftest_of_the_same_names(
-    pytester: pytest.Pytester, name: str
-) -> None:
+def test_built_in_checks_keep_their_facts_despite_a_conftest(pytester: pytest.Pytester, name: str) -> None:
     evidence = keep(pytester.path / "evidence", [host(), unreachable(A)])
     pytester.makeconftest(f"import pytest\n@pytest.fixture\ndef {name}(): return 'mine'\n")
     pytester.makepyfile(test_own=f"def test_own({name}): assert {name} == 'mine'")
