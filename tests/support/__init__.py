@@ -1,1 +1,1 @@
-"""What tests share: doubles, builders of certificates, and hosts."""
+"""Code that tests share: doubles, builders of certificates, and hosts."""

@@ -1,6 +1,6 @@
 """Bounds of CPU time for tests, on a machine that does other work too.
 
-A bound is generous where one run is measured: the garbage collector may need some tenths of a second in it. A bound of
+A bound for a single run is generous: the garbage collector may need some tenths of a second in it. A bound of
 less than a second is for the fastest of several runs.
 """
 

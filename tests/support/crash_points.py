@@ -12,9 +12,9 @@ from typing import Final, TypeVar
 T = TypeVar("T")
 
 STRIDE: Final = int(os.environ.get("SSLAUDIT_TEST_STRIDE", "12"))
-"""One command in so many, where each of them is a point."""
+"""The step between tried commands, if each command is a point."""
 STEP: Final = max(1, STRIDE // 4)
-"""One record in so many, where a point is a record of the journal."""
+"""The step between tried records, if each record of the journal is a point."""
 
 
 def sampled(points: Sequence[T]) -> Sequence[T]:

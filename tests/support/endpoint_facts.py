@@ -1,4 +1,4 @@
-"""Facts for checks, made by hand: an observation with what a test is about, and everything else as it should be."""
+"""Facts for tests of checks: observations in which everything is good except what a test changes."""
 
 from __future__ import annotations
 
@@ -28,23 +28,23 @@ def certificate(draft: Draft) -> Certificate:
 
 
 def public(*drafts: Draft) -> TrustAnchors:
-    """Return anchors that count as publicly trusted; the root where none is given."""
+    """Return anchors that count as publicly trusted, by default the root."""
     return TrustAnchors({"mozilla": [draft.der for draft in drafts or (ROOT,)]})
 
 
 def private(*drafts: Draft) -> TrustAnchors:
-    """Return anchors of the user's own; the root where none is given."""
+    """Return anchors of the user, by default the root."""
     return TrustAnchors({"corp.pem": [draft.der for draft in drafts or (ROOT,)]})
 
 
 def chain(*drafts: Draft, anchors: TrustAnchors | None = None) -> Chain:
-    """Return the chain in which these drafts are sent; a leaf alone comes with the good intermediate."""
+    """Return the chain in which these drafts are sent; a single leaf is followed by the good intermediate."""
     sent = drafts if len(drafts) != 1 else (*drafts, INTERMEDIATE)
     return read_chain(tuple(draft.der for draft in sent), anchors or public(), NOW)
 
 
 def served(*drafts: Draft, address: str = "192.0.2.7", old: tuple[str, ...] | None = ()) -> Handshake:
-    """Return a handshake in which these drafts were sent; the good chain where none is given."""
+    """Return a handshake in which these drafts were sent, by default the good chain."""
     ders = tuple(draft.der for draft in drafts or (GOOD, INTERMEDIATE))
     return Handshake(address, "TLSv1.3", "TLS_AES_128_GCM_SHA256", "x25519", None, ders, None, 0.01, old)
 

@@ -1,4 +1,4 @@
-"""Evidence made by hand: what a run would have kept, so that the plugin is tried without a network."""
+"""Evidence of a run, written by tests, so that the plugin is tested without a network."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ WEB1 = Endpoint.of_host("web1", "ssh://root@web1")
 
 
 def keep(folder: Path, observations: Sequence[Observation]) -> Path:
-    """Write the observations as a run would have; returns the folder."""
+    """Write the observations as a run does, and return the directory."""
     folder.mkdir(exist_ok=True)
     store = EvidenceStore(folder)
     endpoints = tuple(seen.endpoint for seen in observations if not seen.endpoint.is_host)
@@ -31,13 +31,13 @@ def keep(folder: Path, observations: Sequence[Observation]) -> Path:
 
 
 def unreachable(endpoint: Endpoint) -> Observation:
-    """Return what is kept of an endpoint that refuses connections."""
+    """Return the observation of an endpoint that refuses connections."""
     failure = ProbeFailure("connect", "refused", "connection refused by 192.0.2.1", "192.0.2.1")
     return Observation(endpoint, NOW, ("192.0.2.1",), failures=(failure,))
 
 
 def host(fqdn: str = "web1.example") -> Observation:
-    """Return what is kept of a host that could be logged into."""
+    """Return the observation of a host with a successful login."""
     return Observation(WEB1, NOW, server=HostView("web1", "ssh://root@web1", fqdn))
 
 

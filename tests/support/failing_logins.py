@@ -1,4 +1,4 @@
-"""Hosts for tests: this machine by `local://`, and programs that fail or chatter as a login can."""
+"""Hosts for tests: this machine by `local://`, and programs that fail or print text as a login can."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ def now() -> datetime:
 
 
 def look(*logins: Login) -> tuple[Discovery, ...]:
-    """Look at the hosts of these logins."""
+    """Inspect the hosts of these logins."""
     return discover(logins, clock=now)
 
 
 def write_program(folder: Path, name: str, lines: Sequence[str]) -> Path:
-    """Write a shell script that stands for a program."""
+    """Write a shell script that replaces a program."""
     path = folder / name
     path.write_text("\n".join(["#!/bin/sh", *lines, ""]), "utf-8")
     path.chmod(path.stat().st_mode | stat.S_IXUSR)
@@ -32,5 +32,5 @@ def write_program(folder: Path, name: str, lines: Sequence[str]) -> Path:
 
 
 def put_first(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
-    """Let the programs of a folder be found before the machine's own."""
+    """Put a directory of programs before the others in the search path."""
     monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")

@@ -1,6 +1,6 @@
 """Prints the lowest version of each dependency that pyproject.toml allows, as constraints for pip.
 
-A dependency without a lower bound is a list that is published anew each month; pip chooses its version.
+A dependency without a lower bound is a list with monthly releases, and pip chooses the version.
 """
 
 from __future__ import annotations

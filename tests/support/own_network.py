@@ -19,10 +19,10 @@ _LIBC: Final = ctypes.CDLL(None, use_errno=True)
 def own_network() -> Iterator[None]:
     """Put this thread, and the threads and processes it starts, into a network namespace with nothing but loopback.
 
-    The TLS ports of nobody's service are tried on a host that is looked at: not those of whoever runs the tests.
+    An audit tries TLS on unknown sockets of the host; those of this machine have to be left alone.
     """
     if os.geteuid() != 0:
-        pytest.skip("a network of one's own needs root")
+        pytest.skip("a network namespace needs root")
     before = os.open(Path("/proc/thread-self/ns/net"), os.O_RDONLY)
     try:
         _do(_LIBC.unshare(_CLONE_NEWNET))

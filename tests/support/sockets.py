@@ -1,6 +1,6 @@
-"""Listening sockets: ports of the kernel's choice, and connections that are all closed when the listening ends.
+"""Listening sockets on free ports, whose connections are all closed at the end.
 
-It knows no protocol and no TLS.
+They have no protocol and no TLS of their own.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _BACKLOG: Final = 128  # more than a prober opens to one address
 
 
 def bind(addresses: tuple[str, ...]) -> tuple[socket.socket, ...]:
-    """Return sockets on one port of the kernel's choice, one an address; raises OSError where one is not ours."""
+    """Return a socket for each address, on one free port; raise OSError if an address is not of this machine."""
     while True:
         sockets: list[socket.socket] = []
         try:
@@ -34,7 +34,7 @@ def bind(addresses: tuple[str, ...]) -> tuple[socket.socket, ...]:
 
 @contextlib.asynccontextmanager
 async def accepting(bound: socket.socket, hold: Hold) -> AsyncIterator[None]:
-    """Hold a conversation with everyone who connects, as long as the context lasts; then break off what is left.
+    """Handle each connection while the context lasts, then abort the remaining ones.
 
     asyncio's own servers lose, unclosed, who is accepted while they are being closed.
     """
@@ -42,7 +42,7 @@ async def accepting(bound: socket.socket, hold: Hold) -> AsyncIterator[None]:
     loop = asyncio.get_running_loop()
 
     def accept() -> None:
-        with contextlib.suppress(OSError):  # the client has gone again
+        with contextlib.suppress(OSError):  # the client has closed the connection
             client, _ = bound.accept()
             held = loop.create_task(_hold(hold, client))
             under_way[held] = client
@@ -65,11 +65,11 @@ async def _hold(hold: Hold, client: socket.socket) -> None:
     try:
         await hold(reader, writer)
     finally:
-        writer.transport.abort()  # of what has been closed in order there is nothing left
+        writer.transport.abort()  # has no effect on a connection that was closed in order
 
 
 async def _break_off(under_way: Mapping[asyncio.Task[None], socket.socket]) -> None:
-    """End what is still under way, and close what had no time to begin."""
+    """End the running handlers, and close connections whose handler has not begun."""
     tasks, clients = tuple(under_way), tuple(under_way.values())
     for task in tasks:
         task.cancel()

@@ -1,4 +1,4 @@
-"""How a check ended, as a value that a test can compare."""
+"""The judgement of a check, as a value that a test can compare."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from audit.x509.loading import UnreadableField
 
 
 def judged(check: Callable[..., None], **facts: object) -> Judgement | None:
-    """Call a check with facts; return how it ended, as the evaluation says it, None where it passed."""
+    """Call a check with facts and return its judgement as the evaluation does, None if it passed."""
     try:
         check(**facts)
     except Judgement as judgement:
@@ -21,26 +21,26 @@ def judged(check: Callable[..., None], **facts: object) -> Judgement | None:
 
 
 def passes(check: Callable[..., None], **facts: object) -> bool:
-    """Tell whether a check passes."""
+    """Return whether a check passes."""
     return judged(check, **facts) is None
 
 
 def finding(check: Callable[..., None], **facts: object) -> Finding:
-    """Return the finding that a check ends with; fails where it ends otherwise."""
+    """Return the finding of a check; fail on any other judgement."""
     judgement = judged(check, **facts)
     assert isinstance(judgement, Finding), judgement
     return judgement
 
 
 def inconclusive(check: Callable[..., None], **facts: object) -> Inconclusive:
-    """Return why a check could not be told; fails where it ends otherwise."""
+    """Return the inconclusive judgement of a check; fail on any other judgement."""
     judgement = judged(check, **facts)
     assert isinstance(judgement, Inconclusive), judgement
     return judgement
 
 
 def not_applicable(check: Callable[..., None], **facts: object) -> NotApplicable:
-    """Return why a check does not apply; fails where it ends otherwise."""
+    """Return the reason why a check does not apply; fail on any other judgement."""
     judgement = judged(check, **facts)
     assert isinstance(judgement, NotApplicable), judgement
     return judgement

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""A strict double of `whmapi1`, the command line of WHM API 1: it stands for what only a licensed panel has.
+"""A strict double of `whmapi1`, the command line of WHM API 1, because the real one needs a licensed panel.
 
-It takes the functions for certificates of services that are publicly documented, answers in their documented shape,
-refuses what does not fit, and really installs the files, with an owner and a mode each; like the panel's it restarts
-nothing. It is one file that needs Python's own library and openssl: put it at `ROOT/usr/local/cpanel/bin/whmapi1`, and
-it works below ROOT, on a lab host below `/`. What it was asked stands in `ROOT/var/cpanel/whmapi1.calls`, a line each:
-function, service, and whether the values came on standard input or as arguments.
+It has the documented functions for certificates of services, prints responses of the documented shape, and refuses
+invalid calls. It installs the files with owners and modes, and like the panel's program it restarts nothing.
+It is one file that needs the standard library and openssl. At `ROOT/usr/local/cpanel/bin/whmapi1` it works below ROOT,
+on a lab host below `/`. It appends a line to `ROOT/var/cpanel/whmapi1.calls` for each call: function, service, and
+whether the values came on standard input or as arguments.
 
-Of the panel's own program it knows no more than that: it is no copy of it, and its words for refusals are its own.
+It is not a copy of the panel's program, and the texts of its refusals are its own.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _PEM: Final = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----\n[A-Za-z0-9+/=\n]+?-----
 
 
 class Refused(Exception):
-    """Why a function was not carried out: the reason that stands in its answer."""
+    """A function was refused; the reason is printed in the response."""
 
 
 @dataclass(frozen=True)
@@ -72,9 +72,9 @@ FILES: Final[Mapping[str, tuple[Kept, ...]]] = {
 
 
 def main(arguments: list[str]) -> int:
-    """Answer one call."""
-    options = [one for one in arguments if one.startswith("--")]
-    words = [one for one in arguments if not one.startswith("--")]
+    """Handle one call."""
+    options = [argument for argument in arguments if argument.startswith("--")]
+    words = [argument for argument in arguments if not argument.startswith("--")]
     if "--help" in options:
         sys.stdout.write(USAGE)
         return 0
@@ -96,17 +96,17 @@ def main(arguments: list[str]) -> int:
 
 
 def _given(words: list[str], *, is_input: bool) -> dict[str, str]:
-    """Return the values of a call, from where it was said that they come from."""
+    """Return the values of a call, from its arguments or its input."""
     if any("=" not in word for word in words):
-        raise Refused("an argument is no KEY=VALUE")
+        raise Refused("an argument is not KEY=VALUE")
     found = {key: unquote_plus(value) for key, _, value in (word.partition("=") for word in words)}
     if is_input:
         try:
             read = json.load(sys.stdin)
         except ValueError:
-            raise Refused("standard input holds no JSON") from None
+            raise Refused("standard input is not JSON") from None
         if not isinstance(read, dict) or not all(isinstance(value, str) for value in read.values()):
-            raise Refused("standard input holds no object of texts")
+            raise Refused("standard input is not an object of texts")
         found |= read
     return found
 
@@ -148,18 +148,18 @@ def _component(service: str) -> dict[str, object]:
 
 
 def _info(certificate: str, *, is_number: bool) -> dict[str, object]:
-    """Return what is said of a certificate; of its end both forms were seen."""
-    said = _openssl(certificate, "x509", "-noout", "-text", "-dates", "-issuer", "-subject", "-nameopt", "RFC2253")
-    end = datetime.strptime(_of(r"^notAfter=(.*) GMT", said), "%b %d %H:%M:%S %Y").replace(tzinfo=UTC)
-    begin = datetime.strptime(_of(r"^notBefore=(.*) GMT", said), "%b %d %H:%M:%S %Y").replace(tzinfo=UTC)
-    issuer = _of(r"^issuer=(.*)", said)
-    bits = _of(r"Public-Key: \((\d+) bit", said)
+    """Return the description of a certificate; the panel prints its end in two forms."""
+    text = _openssl(certificate, "x509", "-noout", "-text", "-dates", "-issuer", "-subject", "-nameopt", "RFC2253")
+    end = datetime.strptime(_of(r"^notAfter=(.*) GMT", text), "%b %d %H:%M:%S %Y").replace(tzinfo=UTC)
+    begin = datetime.strptime(_of(r"^notBefore=(.*) GMT", text), "%b %d %H:%M:%S %Y").replace(tzinfo=UTC)
+    issuer = _of(r"^issuer=(.*)", text)
+    bits = _of(r"Public-Key: \((\d+) bit", text)
     return {
-        "domains": re.findall(r"DNS:([^,\s]+)", said),
-        "is_self_signed": int(issuer == _of(r"^subject=(.*)", said)),
+        "domains": re.findall(r"DNS:([^,\s]+)", text),
+        "is_self_signed": int(issuer == _of(r"^subject=(.*)", text)),
         "issuer.commonName": _of(r"(?:^|,)CN=([^,]*)", issuer),
         "issuer.organizationName": _of(r"(?:^|,)O=([^,]*)", issuer),
-        "key_algorithm": _of(r"Public Key Algorithm: (\S+)", said),
+        "key_algorithm": _of(r"Public Key Algorithm: (\S+)", text),
         "modulus_length": int(bits or 0),
         "not_before": int(begin.timestamp()) if is_number else str(int(begin.timestamp())),
         "not_after": int(end.timestamp()) if is_number else str(int(end.timestamp())),
@@ -172,13 +172,13 @@ def _of(pattern: str, text: str) -> str:
 
 
 def install(given: Mapping[str, str]) -> object:
-    """Install certificate, key and bundle for a service, where they fit."""
+    """Install certificate, key and bundle for a service, if they match."""
     service = _service(given)
     certificate = _one(given, "crt", "CERTIFICATE")
     key = _one(given, "key", "PRIVATE KEY")
     bundle = _blocks(given.get("cabundle", ""), "cabundle", "CERTIFICATE")
-    for each in (certificate, *bundle):
-        _openssl(each, "x509", "-noout")
+    for block in (certificate, *bundle):
+        _openssl(block, "x509", "-noout")
     of_certificate = _openssl(certificate, "x509", "-noout", "-pubkey")
     if _openssl(key, "pkey", "-passin", "pass:", "-pubout") != of_certificate:
         raise Refused("the key does not belong to the certificate")
@@ -187,7 +187,7 @@ def install(given: Mapping[str, str]) -> object:
 
 
 def reset(given: Mapping[str, str]) -> object:
-    """Install a certificate for a service that signs itself."""
+    """Install a self-signed certificate for a service."""
     service = _service(given)
     host = os.uname().nodename
     with tempfile.TemporaryDirectory() as folder:
@@ -218,7 +218,7 @@ def _one(given: Mapping[str, str], name: str, kind: str) -> str:
 
 
 def _blocks(text: str, name: str, kind: str) -> list[str]:
-    """Return the blocks of a text that has to be nothing but blocks of a kind."""
+    """Return the blocks of a text, which may contain only blocks of one kind."""
     if "\r" in text or _PEM.sub("", text).strip():
         raise Refused(f"{name} is no PEM")
     found = [(match[1], match[0]) for match in _PEM.finditer(text)]
@@ -244,7 +244,7 @@ def _write(service: str, parts: Mapping[str, str], *, is_own: bool = False) -> N
 
 
 def _give(path: Path, owner: str | None, group: str | None) -> None:
-    """Give a file away, where there is somebody of that name and we may."""
+    """Change the owner of a file, if the user exists and the program may."""
     try:
         if owner:
             shutil.chown(path, user=owner)

@@ -26,7 +26,7 @@ def test_deadline_has_passed_at_its_time(now: float, expected: bool) -> None:  #
 
 
 @pytest.mark.parametrize(("seconds", "expected"), [(1.0, 103.0), (9.0, 105.0)])
-def test_shorter_of_two_deadlines_counts(seconds: float, expected: float) -> None:
+def test_shorter_of_two_deadlines_applies(seconds: float, expected: float) -> None:
     assert Deadline.after(5.0, clock_at(100.0, 102.0)).within(seconds).at == expected
 
 

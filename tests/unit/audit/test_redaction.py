@@ -1,4 +1,4 @@
-"""Secrets are found in every encoding in which a hostile party may repeat them, and in time linear in the text."""
+"""Tests of redaction: secrets are hidden in every encoding, in time linear in the text."""
 
 from __future__ import annotations
 
@@ -70,5 +70,5 @@ def test_flood_of_escapes_takes_linear_time(secret: str, flood: str) -> None:
         (None, ()),
     ],
 )
-def test_password_of_a_url_is_known_in_both_forms(url: str | None, passwords: tuple[str, ...]) -> None:
+def test_password_of_a_url_is_hidden_in_both_forms(url: str | None, passwords: tuple[str, ...]) -> None:
     assert url_password(url) == passwords

@@ -1,4 +1,4 @@
-"""Bounds of texts and JSON values that come from other parties."""
+"""Tests of the bounds of texts and JSON values that come from other parties."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The sections of the configuration that the repair owns: every key checked, every error naming key, place and fix."""
+"""Tests of the sections that the repair reads: every key is checked, and every error names key, place and fix."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ def test_key_of_a_file_is_one_that_the_audit_finds_undecoded() -> None:
     assert all(key.endswith("_file") for key in named)
 
 
-def test_section_that_is_decoded_is_one_that_the_audit_hands_on() -> None:
+def test_section_that_the_repair_decodes_is_passed_on_by_the_audit() -> None:
     assert set(SECTIONS) <= set(HANDED_ON)
 
 

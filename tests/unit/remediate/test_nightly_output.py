@@ -1,4 +1,4 @@
-"""The lines of `checkallsslcerts` about a plan and its steps, and the files of its nightly timer."""
+"""Tests of the output of `checkallsslcerts` about a plan and its steps, and of the files of its timer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A run with `--remediate`: the endpoints that are repaired and judged again, and the rows and lines of their steps."""
+"""Tests of a run with `--remediate`: endpoints are audited again after a repair, and reported with their steps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A run of repairs, and a dry run, with nothing to repair or with a host that no one named."""
+"""Tests of a run and a dry run without findings or with a host that is not configured."""
 
 from __future__ import annotations
 

@@ -105,7 +105,7 @@ def test_older_journal_is_migrated_under_the_lock_alone(options: RunOptions) -> 
         validate_configuration(options)
         with pytest.raises(LockHeld, match="a run of the version before"), repair_run(options):
             pytest.fail("two runs hold one state")
-        assert version() == 1, "that run still writes in the form it knows"
+        assert version() == 1, "that run still writes with its own schema"
     with repair_run(options) as run:
         assert run.journal.outbox.notified_through() == 1
     assert version() == SCHEMA

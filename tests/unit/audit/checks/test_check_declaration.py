@@ -1,4 +1,4 @@
-"""The mark of a check, the ends it can come to, and the catalogue that the checks make."""
+"""Tests of the declaration of checks, their judgements, and the list of all checks."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ FIXTURES = {
 
 
 def built_in() -> list[tuple[Check, object]]:
-    """Return every check that comes with the package, with its function."""
+    """Return each check of the package with its function."""
     modules = [module.name for module in pkgutil.iter_modules(audit.checks.__path__) if module.name.startswith("test_")]
     members = [
         inspect.getmembers(importlib.import_module(f"audit.checks.{name}"), inspect.isfunction) for name in modules
@@ -66,19 +66,19 @@ def built_in() -> list[tuple[Check, object]]:
     return [(mark, function) for found in members for _, function in found if (mark := check_of(function))]
 
 
-def test_the_checks_are_those_of_the_catalogue_with_its_severities() -> None:
+def test_checks_and_severities_are_those_of_the_catalogue() -> None:
     assert {mark.id: str(mark.severity) for mark, _ in built_in()} == CATALOGUE
     assert len(built_in()) == len(CATALOGUE)
 
 
-def test_every_check_names_its_requirement_and_source_and_asks_for_facts_only() -> None:
+def test_each_check_has_a_source_and_parameters_that_are_facts() -> None:
     for mark, function in built_in():
         assert mark.source, mark.id
         assert inspect.getdoc(function), mark.id
         assert set(inspect.signature(function).parameters) <= FIXTURES, mark.id  # type: ignore[arg-type] # a function
 
 
-def test_a_mark_says_what_the_decorator_was_told() -> None:
+def test_mark_of_a_check_has_the_arguments_of_its_decorator() -> None:
     @check("acme.corp-issuer", severity="medium", remedy="reissue", source="Corp PKI policy 3.1")
     def test_something() -> None:
         """Do nothing."""
@@ -96,13 +96,13 @@ def test_a_mark_says_what_the_decorator_was_told() -> None:
         ("nodot", "low", "dns"),
     ],
 )
-def test_a_mark_that_makes_no_sense_is_refused(check_id: str, severity: str, remedy: str) -> None:
+def test_invalid_declaration_of_a_check_is_refused(check_id: str, severity: str, remedy: str) -> None:
     with pytest.raises(ValueError, match=r"is not a valid|check id"):
         check(check_id, severity=severity, remedy=remedy)
 
 
-def test_a_requirement_that_holds_says_nothing_and_one_that_does_not_is_a_finding() -> None:
-    require(True, "never said")
+def test_failed_requirement_is_a_finding() -> None:
+    require(True, "not raised")
     with pytest.raises(Finding) as raised:
         require(False, "seen\nis not required", observed=1, required=2, remedy="dns", policy="webpki")
     found = raised.value
@@ -118,11 +118,11 @@ def test_several_faults_are_one_finding_with_all_policies() -> None:
     assert (raised.value.reason, raised.value.policy) == ("a; b; c", "webpki+corp")
 
 
-def test_what_a_hostile_certificate_says_cannot_act_on_a_terminal() -> None:
+def test_control_characters_in_a_reason_are_replaced() -> None:
     assert Finding("CN=\x1b[2Jevil\u202e").reason == "CN=\N{REPLACEMENT CHARACTER}[2Jevil\N{REPLACEMENT CHARACTER}"
 
 
-def test_the_two_other_ends_say_why() -> None:
+def test_not_applicable_and_inconclusive_have_a_reason() -> None:
     with pytest.raises(NotApplicable, match="no key"):
         not_applicable("no key")
     with pytest.raises(Inconclusive) as raised:
@@ -134,7 +134,7 @@ def test_severities_are_ordered() -> None:
     assert [severity.rank for severity in Severity] == [0, 1, 2, 3, 4]
 
 
-def test_an_observation_failed_only_where_no_address_answered() -> None:
+def test_observation_with_a_handshake_or_no_address_has_no_failure() -> None:
     assert observed(served()).failure is None
     assert observed().failure is None
 

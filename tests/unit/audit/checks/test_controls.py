@@ -1,4 +1,4 @@
-"""The catalogue of controls, the controls in the declarations of the checks, and both in results and reports."""
+"""Tests of the controls: the catalogue, the declarations of the checks, results and reports."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ def test_issued_by_the_corporate_ca(endpoint):
 
 
 @pytest.mark.parametrize("control", CONTROLS, ids=lambda control: control.name)
-def test_every_control_has_an_id_of_its_catalogue_a_title_and_a_source(control: Control) -> None:
+def test_each_control_has_an_id_a_title_and_a_source(control: Control) -> None:
     book = control.name.removesuffix(f" {control.id}")
     assert IDS[book].fullmatch(control.id)
     assert control.title
     assert re.fullmatch(r"(NIST SP 800-53 rev\. 5|PCI DSS v4\.0\.1), https://\S+", control.source)
 
 
-def test_no_control_stands_twice_or_for_nothing() -> None:
+def test_controls_are_unique_and_each_is_used_by_a_check() -> None:
     names = [control.name for control in CONTROLS]
     assert len(names) == len(set(names))
     assert {name for controls in DECLARED.values() for name in controls} == set(names)
@@ -86,7 +86,7 @@ def test_unknown_control_is_refused_when_the_check_is_declared(control: str, mes
         check("acme.own", severity="low", controls=("SC-17", control))
 
 
-def test_they_stand_in_the_results_and_where_a_row_of_the_report_is_unfolded(pytester: pytest.Pytester) -> None:
+def test_controls_are_in_results_and_in_the_report(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(test_own=OWN)
     keep(pytester.path / "kept", [unreachable(A)])
     reports = ("--audit-results=results.jsonl", "--html=report.html")

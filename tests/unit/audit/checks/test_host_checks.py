@@ -1,4 +1,4 @@
-"""How a host is kept: its clock, and on a panel's server schedule, contact, touch files and old proofs."""
+"""Tests of the checks of a host: its clock, and a panel's schedule, contact, touch files and old tokens."""
 
 from __future__ import annotations
 
@@ -27,24 +27,24 @@ OF_A_PANEL: list[tuple[Callable[..., None], dict[str, object], Matter]] = [
 
 
 def panel(state: CpanelState | None = KEPT) -> Observation:
-    """Return what is seen of a panel's server as a whole."""
+    """Return the observation of a panel's server as a whole."""
     return observed(server=replace(host(), cpanel=state, is_cpanel=True), endpoint=HOST)
 
 
 @pytest.mark.parametrize(("check", "more", "matter"), OF_A_PANEL)
-def test_a_panel_that_is_well_kept_passes(check: Callable[..., None], more: dict[str, object], matter: Matter) -> None:
+def test_well_configured_panel_passes(check: Callable[..., None], more: dict[str, object], matter: Matter) -> None:
     assert passes(check, observation=panel(replace(KEPT, unread=(Unread("firewall", f"not {matter}"),))), **more)
 
 
 @pytest.mark.parametrize(("check", "more", "matter"), OF_A_PANEL)
-def test_a_host_that_is_no_panels_is_not_judged_by_its_rules(
+def test_host_without_a_panel_is_not_applicable(
     check: Callable[..., None], more: dict[str, object], matter: Matter
 ) -> None:
     assert not_applicable(check, observation=observed(server=host(), endpoint=HOST), **more).reason, matter
 
 
 @pytest.mark.parametrize(("check", "more", "matter"), OF_A_PANEL)
-def test_a_panel_that_was_not_looked_into_is_neither_well_nor_badly_kept(
+def test_panel_that_was_not_inspected_is_inconclusive(
     check: Callable[..., None], more: dict[str, object], matter: Matter
 ) -> None:
     assert inconclusive(check, observation=panel(None), **more)
@@ -52,41 +52,44 @@ def test_a_panel_that_was_not_looked_into_is_neither_well_nor_badly_kept(
 
 
 @pytest.mark.parametrize(("check", "more", "matter"), OF_A_PANEL)
-def test_a_login_without_the_right_says_which_is_missing(
+def test_missing_right_of_the_login_is_named(
     check: Callable[..., None], more: dict[str, object], matter: Matter
 ) -> None:
-    unread = (Unread(matter, "nobody may not read /somewhere"),)
+    unread = (Unread(matter, "www-data may not read /somewhere"),)
     seen = panel(replace(KEPT, contacts=(), schedules=(), unread=unread))
-    assert "nobody may not read /somewhere" in inconclusive(check, observation=seen, **more).reason
+    assert "www-data may not read /somewhere" in inconclusive(check, observation=seen, **more).reason
 
 
-def test_what_was_seen_counts_though_not_all_could_be_read() -> None:
-    unread = (Unread("schedules", "nobody may not read /var/spool/cron"), Unread("contacts", "nor /root"))
+def test_schedule_and_contact_pass_even_if_other_files_are_unreadable() -> None:
+    unread = (
+        Unread("schedules", "www-data may not read /var/spool/cron"),
+        Unread("contacts", "www-data may not read /root"),
+    )
     seen = panel(replace(KEPT, unread=unread))
     assert passes(test_host.test_renewal_is_scheduled, observation=seen)
     assert passes(test_host.test_failures_are_reported, observation=seen)
 
 
-def test_a_touch_file_is_named() -> None:
+def test_touch_file_is_named() -> None:
     path = "/var/cpanel/ssl/disable_auto_hostname_certificate"
-    said = finding(test_host.test_management_is_on, observation=panel(replace(KEPT, switched_off=(path,))))
-    assert said.reason == f"certificates are not replaced on this host, because {path} exists"
-    assert said.observed == (path,)
+    found = finding(test_host.test_management_is_on, observation=panel(replace(KEPT, switched_off=(path,))))
+    assert found.reason == f"certificates are not replaced on this host, because {path} exists"
+    assert found.observed == (path,)
 
 
-def test_a_panel_that_nothing_runs_nightly_on_is_found() -> None:
-    said = finding(test_host.test_renewal_is_scheduled, observation=panel(replace(KEPT, schedules=())))
-    assert "sslaudit install-timer" in said.reason
+def test_panel_without_a_nightly_run_is_found() -> None:
+    found = finding(test_host.test_renewal_is_scheduled, observation=panel(replace(KEPT, schedules=())))
+    assert "sslaudit install-timer" in found.reason
 
 
-def test_a_panel_that_tells_nobody_is_found_and_says_where_an_address_goes() -> None:
-    said = finding(test_host.test_failures_are_reported, observation=panel(replace(KEPT, contacts=())))
-    assert "CONTACTEMAIL in /etc/wwwacct.conf" in said.reason
-    assert "/root/.forward" in said.reason
+def test_panel_without_a_contact_is_found_with_the_files_for_one() -> None:
+    found = finding(test_host.test_failures_are_reported, observation=panel(replace(KEPT, contacts=())))
+    assert "CONTACTEMAIL in /etc/wwwacct.conf" in found.reason
+    assert "/root/.forward" in found.reason
 
 
 @pytest.mark.parametrize(("age", "is_stale"), [(30 * DAY, False), (30 * DAY + timedelta(seconds=1), True)])
-def test_a_proof_is_old_after_thirty_days(age: timedelta, is_stale: bool) -> None:  # noqa: FBT001 - a parameter
+def test_token_is_old_after_30_days(age: timedelta, is_stale: bool) -> None:  # noqa: FBT001 - a parameter
     seen = panel(replace(KEPT, tokens=(Token("/x/a.txt", NOW - age), Token("/x/b.txt", NOW))))
     if is_stale:
         assert finding(test_dcv.test_no_old_tokens_are_left, observation=seen, now=NOW).observed == ["/x/a.txt"]
@@ -95,24 +98,24 @@ def test_a_proof_is_old_after_thirty_days(age: timedelta, is_stale: bool) -> Non
 
 
 @pytest.mark.parametrize("offset_s", [-120.0, 0.4, 120.0])
-def test_a_clock_within_two_minutes_is_right_on_every_host(offset_s: float) -> None:
+def test_clock_within_two_minutes_passes_on_every_host(offset_s: float) -> None:
     seen = observed(server=replace(host(), clock_offset_s=offset_s), endpoint=HOST)
     assert passes(test_host.test_clock_is_right, observation=seen, policy=WEBPKI)
 
 
-@pytest.mark.parametrize(("offset_s", "says"), [(-121.0, "2 min 1 s behind"), (86_400.0, "1 day ahead of")])
-def test_a_clock_that_is_off_is_found_on_every_host(offset_s: float, says: str) -> None:
+@pytest.mark.parametrize(("offset_s", "deviation"), [(-121.0, "2 min 1 s behind"), (86_400.0, "1 day ahead of")])
+def test_wrong_clock_is_found_on_every_host(offset_s: float, deviation: str) -> None:
     seen = observed(server=replace(host(), clock_offset_s=offset_s), endpoint=HOST)
-    said = finding(test_host.test_clock_is_right, observation=seen, policy=WEBPKI)
-    assert says in said.reason
-    assert said.policy == "webpki"
+    found = finding(test_host.test_clock_is_right, observation=seen, policy=WEBPKI)
+    assert deviation in found.reason
+    assert found.policy == "webpki"
 
 
-def test_a_clock_that_was_not_read_cannot_be_told() -> None:
+def test_unread_clock_is_inconclusive() -> None:
     unread = observed(server=host(), endpoint=HOST)
     assert inconclusive(test_host.test_clock_is_right, observation=unread, policy=WEBPKI).because is None
-    nobody = observed(endpoint=HOST)
-    assert inconclusive(test_host.test_clock_is_right, observation=nobody, policy=WEBPKI).because == "svc.unreachable"
+    no_login = observed(endpoint=HOST)
+    assert inconclusive(test_host.test_clock_is_right, observation=no_login, policy=WEBPKI).because == "svc.unreachable"
 
 
 def test_process_that_root_does_not_inspect_is_named() -> None:
@@ -120,5 +123,5 @@ def test_process_that_root_does_not_inspect_is_named() -> None:
     seen = observed(server=replace(host(), not_trusted=reasons), endpoint=HOST)
     assert inconclusive(test_host.test_every_service_is_inspected, observation=seen).reason == "; ".join(reasons)
     assert passes(test_host.test_every_service_is_inspected, observation=observed(server=host(), endpoint=HOST))
-    nobody = observed(endpoint=HOST)
-    assert inconclusive(test_host.test_every_service_is_inspected, observation=nobody).because == "svc.unreachable"
+    no_login = observed(endpoint=HOST)
+    assert inconclusive(test_host.test_every_service_is_inspected, observation=no_login).because == "svc.unreachable"

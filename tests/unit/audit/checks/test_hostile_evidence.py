@@ -1,4 +1,4 @@
-"""Whatever bytes stand in evidence, reading them ends in judgements; `make fuzz` tries a hundred thousand of them."""
+"""Tests of hostile evidence: reading any bytes ends in judgements; `make fuzz` tries 100,000 mutants."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SEED: Final = 20261123
 MUTANTS: Final = 1200
 SLOWEST_S: Final = 1.0
 GOOD: Final = good_evidence()[0]
-UTF8_STRING: Final = b"\x0c"  # what none of the fields and extensions is
+UTF8_STRING: Final = b"\x0c"  # the tag of no field and of no extension
 
 FIELDS: Final[dict[str, Callable[[RawCertificate], bytes]]] = {
     "serial": lambda raw: tlv(2, raw.serial),
@@ -39,7 +39,7 @@ ISSUER: Final = {"cert.untrusted", "cert.self-signed", "cert.revoked", "cert.sta
                  "cert.internal-name", "cert.no-revocation-info", "cert.sct-insufficient", "cert.eku-clientauth",
                  "chain.incomplete", "chain.order", "chain.intermediate-expiring", "chain.root-included",
                  "chain.weak-ca-key"}  # fmt: skip
-"""What asks who issued the leaf: of one that the library refuses as a whole, that cannot be told."""
+"""The checks that need the issuer of the leaf, which is unknown if the library refuses the whole leaf."""
 NEEDED_BY: Final = {
     "2.5.29.15": {"cert.profile-br"},
     "2.5.29.17": {"cert.san-missing", "cert.name-mismatch", "cert.wildcard-scope", "cert.internal-name",
@@ -58,7 +58,7 @@ NEEDED_BY: Final = {
     "subject": ISSUER,
     "spki": {*ISSUER, "key.weak", "key.compromised"},
 }  # fmt: skip
-"""By extension or field the checks that cannot be told without it."""
+"""The checks that are inconclusive without an extension or field, by its name."""
 
 
 def judged(leaf: bytes) -> Judgements:
@@ -72,7 +72,7 @@ def unreadable(place: str) -> bytes:
     return signed_again(GOOD.leaf, lambda body: body.replace(whole, UTF8_STRING + whole[1:]), CA)
 
 
-def is_untold(judgement: Judgement | None) -> bool:
+def is_open(judgement: Judgement | None) -> bool:
     return isinstance(judgement, Inconclusive) and judgement.because == MALFORMED
 
 
@@ -97,7 +97,7 @@ def test_good_evidence_can_be_read() -> None:
 
 
 @pytest.mark.parametrize("place", NEEDED_BY)
-def test_what_cannot_be_read_is_a_finding_with_place_and_reason_and_what_needs_it_is_inconclusive(place: str) -> None:
+def test_unreadable_part_is_found_and_dependent_checks_are_inconclusive(place: str) -> None:
     judgements = judged(unreadable(place))
     found = judgements[MALFORMED]
     assert isinstance(found, Finding)
@@ -106,22 +106,22 @@ def test_what_cannot_be_read_is_a_finding_with_place_and_reason_and_what_needs_i
     assert why.endswith(" is not valid DER")
     if place in FIELDS:
         assert place in why
-    assert [check for check in NEEDED_BY[place] if not is_untold(judgements[check])] == []
+    assert [check for check in NEEDED_BY[place] if not is_open(judgements[check])] == []
 
 
-def test_every_extension_of_the_good_leaf_is_tried() -> None:
+def test_each_extension_of_the_good_leaf_is_tested() -> None:
     assert set(NEEDED_BY) == {*read_certificate(GOOD.leaf).raw.extensions, *FIELDS}
 
 
 @pytest.mark.parametrize("leaf", [b"", b"\0", b"\x30\x00", b"<html>", GOOD.leaf[:200]])
-def test_no_check_of_a_leaf_that_is_none_passes(leaf: bytes) -> None:
+def test_no_check_of_an_unreadable_leaf_passes(leaf: bytes) -> None:
     judgements = judged(leaf)
     of_leaf = {check: ended for check, ended in judgements.items() if check.startswith(("cert.", "chain."))}
     assert isinstance(of_leaf.pop(MALFORMED), Finding)
-    assert [check for check, ended in of_leaf.items() if not is_untold(ended)] == []
+    assert [check for check, ended in of_leaf.items() if not is_open(ended)] == []
 
 
-def test_a_key_that_the_library_does_not_know_is_weak_and_not_malformed() -> None:
+def test_unsupported_key_is_weak_and_not_malformed() -> None:
     odd = tlv(0x30, tlv(0x30, b"\x06\x01\x2a"), b"\x03\x01\x00")
     spki = read_certificate(GOOD.leaf).raw.spki
     judgements = judged(signed_again(GOOD.leaf, lambda body: _spki_replaced(body, spki, odd), CA))

@@ -1,4 +1,4 @@
-"""Files on the host: there or not, fitting or not, private or not, served or not."""
+"""Tests of the checks of installed files: missing, mismatched, readable by others, and not served."""
 
 from __future__ import annotations
 
@@ -33,28 +33,28 @@ RENEWED = leaf().by(INTERMEDIATE).named("www.example.com", "example.com")
 
 
 def private(key: InstalledFile) -> dict[str, object]:
-    """Return the facts that the check of permissions asks for."""
+    """Return the facts that the check of permissions needs."""
     return {"server": host(certificate_file(), key), "policy": WEBPKI}
 
 
 def unreadable(kind: str, fault: FileFault, detail: str = "") -> InstalledFile:
-    """Return a file that could not be read."""
+    """Return an unreadable file."""
     return InstalledFile(f"/etc/tls/{kind}", kind, fault=fault, detail=detail)  # type: ignore[arg-type] # a table
 
 
-def test_what_is_served_is_what_is_installed() -> None:
+def test_served_certificate_that_is_installed_passes() -> None:
     seen = observed(served())
     assert passes(
         test_installed.test_serves_what_is_installed, now=NOW, server=host(certificate_file()), observation=seen
     )
 
 
-def test_one_of_two_certificates_is_enough() -> None:
+def test_one_of_two_installed_certificates_is_enough() -> None:
     both = host(certificate_file(RSA, path="/etc/tls/rsa.crt"), certificate_file())
     assert passes(test_installed.test_serves_what_is_installed, now=NOW, server=both, observation=observed(served()))
 
 
-def test_a_file_that_was_replaced_and_not_loaded_wants_a_reload() -> None:
+def test_remedy_for_a_replaced_file_is_reload() -> None:
     found = finding(test_installed.test_serves_what_is_installed, now=NOW, server=host(certificate_file(RENEWED)),
                     observation=observed(served()))  # fmt: skip
     assert found.reason.endswith(": reload nginx")
@@ -72,7 +72,7 @@ def test_a_file_that_was_replaced_and_not_loaded_wants_a_reload() -> None:
         ),
     ],
 )
-def test_configured_certificate_that_is_not_valid_is_found_before_it_is_served(
+def test_configured_certificate_that_is_not_valid_is_found_early(
     on_disk: Draft, check: Callable[..., None], why: str
 ) -> None:
     seen = observed(served(), server=host(certificate_file(on_disk, INTERMEDIATE)))
@@ -84,13 +84,13 @@ def test_configured_certificate_that_is_not_valid_is_found_before_it_is_served(
     assert found.remedy in (None, "reissue")
 
 
-def test_certificate_of_another_name_on_disk_is_not_of_this_endpoint() -> None:
+def test_installed_certificate_of_another_name_is_ignored() -> None:
     other = leaf("other.example.com").by(INTERMEDIATE).ending(NOW - DAY)
     seen = observed(served(), server=host(certificate_file(), certificate_file(other, path="/etc/tls/other.crt")))
     assert passes(test_certificate.test_not_expired, certificate=certificate(GOOD), observation=seen, now=NOW)
 
 
-def test_difference_from_an_expired_file_follows_from_that() -> None:
+def test_difference_from_an_expired_file_is_inconclusive() -> None:
     seen = observed(served(), server=host(certificate_file(GOOD.ending(NOW - DAY))))
     judgement = inconclusive(
         test_installed.test_serves_what_is_installed, now=NOW, server=seen.server, observation=seen
@@ -98,7 +98,7 @@ def test_difference_from_an_expired_file_follows_from_that() -> None:
     assert judgement.because == "cert.expired"
 
 
-def test_an_address_that_is_not_the_hosts_is_not_compared_with_its_files() -> None:
+def test_address_of_another_host_is_not_compared_with_files() -> None:
     elsewhere = served(RENEWED, address="198.51.100.1")
     seen = observed(served(), elsewhere)
     assert passes(
@@ -106,7 +106,7 @@ def test_an_address_that_is_not_the_hosts_is_not_compared_with_its_files() -> No
     )
 
 
-def test_where_no_file_could_be_read_it_cannot_be_compared_and_the_right_is_named() -> None:
+def test_unreadable_files_are_inconclusive_with_the_missing_right() -> None:
     hidden = host(unreadable("certificate", "denied", "the folder /etc/tls needs root"))
     judgement = inconclusive(
         test_installed.test_serves_what_is_installed, now=NOW, server=hidden, observation=observed(served())
@@ -114,100 +114,100 @@ def test_where_no_file_could_be_read_it_cannot_be_compared_and_the_right_is_name
     assert "needs root" in judgement.reason
 
 
-def test_a_file_beside_an_unreadable_one_leaves_a_difference_open() -> None:
+def test_difference_is_inconclusive_beside_an_unreadable_file() -> None:
     half = host(certificate_file(RENEWED), unreadable("certificate", "denied"))
     assert inconclusive(
         test_installed.test_serves_what_is_installed, now=NOW, server=half, observation=observed(served())
     )
 
 
-def test_a_service_without_named_files_has_nothing_to_compare() -> None:
+def test_service_without_configured_files_is_not_applicable() -> None:
     assert not_applicable(
         test_installed.test_serves_what_is_installed, now=NOW, server=host(), observation=observed(served())
     )
 
 
-def test_files_that_are_there_are_not_missing() -> None:
+def test_existing_files_pass() -> None:
     server = replace(host(certificate_file(), key_file()), config_test=ConfigTest("nginx -t", ok=True))
     assert passes(test_installed.test_configured_files_are_there, server=server)
 
 
 @pytest.mark.parametrize("fault", ["missing", "directory", "unparseable", "empty"])
-def test_a_file_that_cannot_be_loaded_is_named_and_others_follow_from_it(fault: FileFault) -> None:
+def test_unusable_file_is_named_and_makes_other_checks_inconclusive(fault: FileFault) -> None:
     server = host(certificate_file(), unreadable("key", fault))
     assert "/etc/tls/key" in finding(test_installed.test_configured_files_are_there, server=server).reason
     for check, facts in ((test_key.test_key_fits_certificate, {}), (test_key.test_key_is_private, {"policy": WEBPKI})):
         assert inconclusive(check, server=server, **facts).because == "svc.config-missing-file"
 
 
-def test_a_file_that_only_we_may_not_read_is_inconclusive() -> None:
+def test_file_that_the_login_may_not_read_is_inconclusive() -> None:
     server = host(certificate_file(), unreadable("key", "denied", "sudo is needed"))
     assert "sudo is needed" in inconclusive(test_installed.test_configured_files_are_there, server=server).reason
 
 
-def test_an_encrypted_key_is_there_and_cannot_be_compared() -> None:
+def test_encrypted_key_exists_and_its_match_is_inconclusive() -> None:
     server = host(certificate_file(), replace(key_file(), spki_sha256=None, fault="encrypted"))
     assert passes(test_installed.test_configured_files_are_there, server=server)
     assert "encrypted" in inconclusive(test_key.test_key_fits_certificate, server=server).reason
 
 
-def test_a_configuration_that_fails_its_own_test_is_inconclusive() -> None:
+def test_configuration_that_fails_its_test_is_inconclusive() -> None:
     server = replace(host(certificate_file()), config_test=ConfigTest("nginx -t", ok=False, detail="unknown directive"))
     assert "unknown directive" in inconclusive(test_installed.test_configured_files_are_there, server=server).reason
 
 
-def test_a_configuration_that_names_no_files_has_none_missing() -> None:
+def test_configuration_without_files_is_not_applicable() -> None:
     assert not_applicable(test_installed.test_configured_files_are_there, server=host())
     hidden = replace(host(), missing_rights=("doveconf needs root",))
     assert "doveconf" in inconclusive(test_installed.test_configured_files_are_there, server=hidden).reason
 
 
-def test_a_certificate_that_no_agent_owns_is_ours_to_replace() -> None:
+def test_certificate_without_an_agent_passes() -> None:
     assert passes(test_installed.test_no_foreign_agent, server=host(certificate_file()))
     assert not_applicable(test_installed.test_no_foreign_agent, server=host())
 
 
-def test_an_agent_that_owns_the_certificate_is_named() -> None:
+def test_agent_that_owns_the_certificate_is_named() -> None:
     server = replace(host(certificate_file()), agent="certbot")
     assert finding(test_installed.test_no_foreign_agent, server=server).observed == "certbot"
 
 
-def test_a_key_beside_its_certificate_fits() -> None:
+def test_matching_key_passes() -> None:
     assert passes(test_key.test_key_fits_certificate, server=host(certificate_file(), key_file()))
 
 
-def test_two_pairs_fit_in_the_order_of_the_configuration() -> None:
+def test_two_matching_pairs_pass_in_order() -> None:
     pairs = (certificate_file(), key_file(), certificate_file(RSA, path="/r.crt"), key_file(RSA, path="/r.key"))
     assert passes(test_key.test_key_fits_certificate, server=host(*pairs))
 
 
-def test_crossed_keys_are_a_matter_of_configuration() -> None:
+def test_remedy_for_exchanged_keys_is_configure() -> None:
     crossed = (certificate_file(), key_file(RSA, path="/r.key"), certificate_file(RSA, path="/r.crt"), key_file())
     found = finding(test_key.test_key_fits_certificate, server=host(*crossed))
     assert found.remedy == "configure"
 
 
-def test_a_file_that_begins_with_the_intermediate_is_a_matter_of_configuration() -> None:
+def test_remedy_for_a_file_that_begins_with_an_intermediate_is_configure() -> None:
     found = finding(test_key.test_key_fits_certificate, server=host(certificate_file(INTERMEDIATE, GOOD), key_file()))
     assert found.remedy == "configure"
     assert "certificate 2 in /etc/tls/www.crt" in found.reason
 
 
-def test_a_key_of_no_certificate_on_the_host_wants_another_certificate() -> None:
+def test_remedy_for_a_key_without_a_certificate_is_reissue() -> None:
     found = finding(test_key.test_key_fits_certificate, server=host(certificate_file(), key_file(RSA)))
     assert found.reason == "/etc/tls/www.key is not the key of /etc/tls/www.crt"
     assert found.remedy == "reissue"
 
 
-def test_without_a_key_file_there_is_nothing_to_compare() -> None:
+def test_key_match_is_not_applicable_without_a_key_file() -> None:
     assert not_applicable(test_key.test_key_fits_certificate, server=host())
 
 
-def test_a_key_that_root_alone_may_read_is_private() -> None:
+def test_key_readable_by_root_only_is_private() -> None:
     assert passes(test_key.test_key_is_private, **private(key_file()))
 
 
-def test_a_group_that_holds_the_service_alone_may_read_the_key() -> None:
+def test_allowed_group_may_read_the_key() -> None:
     assert passes(test_key.test_key_is_private, **private(replace(key_file(mode=0o640), group="ssl-cert")))
     assert passes(test_key.test_key_is_private, **private(replace(key_file(mode=0o640), group="nginx")))
 
@@ -223,44 +223,44 @@ def test_a_group_that_holds_the_service_alone_may_read_the_key() -> None:
         (replace(key_file(), open_folder="/srv/tls"), "others may write to the folder /srv/tls"),
     ],
 )
-def test_a_key_that_others_can_get_at_says_who(key: InstalledFile, why: str) -> None:
+def test_finding_about_a_readable_key_names_the_users(key: InstalledFile, why: str) -> None:
     found = finding(test_key.test_key_is_private, **private(key))
     assert why in found.reason
     assert found.policy == "webpki"
 
 
-def test_the_panels_own_accounts_are_admitted_by_its_policy_only() -> None:
+def test_accounts_of_the_panel_are_allowed_by_its_policy_only() -> None:
     key = replace(key_file(mode=0o640), owner="mailnull", group="mail")
     assert passes(test_key.test_key_is_private, server=host(key), policy=CPANEL)
     assert finding(test_key.test_key_is_private, server=host(key), policy=WEBPKI)
 
 
-def test_a_key_whose_mode_could_not_be_seen_is_inconclusive() -> None:
+def test_key_with_an_unknown_mode_is_inconclusive() -> None:
     judgement = inconclusive(test_key.test_key_is_private, **private(unreadable("key", "denied", "needs root")))
     assert "needs root" in judgement.reason
     assert inconclusive(test_key.test_key_is_private, **private(key_file(mode=None)))
 
 
-def test_without_a_key_file_nobody_can_read_it() -> None:
+def test_key_permissions_are_not_applicable_without_a_key_file() -> None:
     assert not_applicable(test_key.test_key_is_private, server=host(certificate_file()), policy=WEBPKI)
 
 
 @pytest.mark.parametrize("draft", [GOOD, RSA, GOOD.with_key(rsa_key(3072))])
-def test_a_key_of_admitted_size_and_curve_is_strong(draft: Draft) -> None:
+def test_key_of_allowed_size_or_curve_is_strong(draft: Draft) -> None:
     assert passes(test_key.test_key_is_strong, certificate=certificate(draft), policy=WEBPKI)
 
 
-def test_a_short_rsa_key_is_weak() -> None:
+def test_short_rsa_key_is_weak() -> None:
     found = finding(test_key.test_key_is_strong, certificate=certificate(GOOD.with_key(rsa_key(1024))), policy=WEBPKI)
     assert found.reason == "RSA with 1024 bits; at least 2048 are required"
 
 
-def test_a_modulus_that_is_not_whole_bytes_is_weak() -> None:
+def test_modulus_that_is_not_a_multiple_of_8_bits_is_weak() -> None:
     found = finding(test_key.test_key_is_strong, certificate=certificate(GOOD.with_key(rsa_key(2052))), policy=WEBPKI)
     assert "multiple of 8" in found.reason
 
 
-def test_the_key_of_an_unreadable_certificate_cannot_be_told() -> None:
+def test_key_of_an_unreadable_certificate_is_inconclusive() -> None:
     with pytest.raises(UnreadableField, match=r"^Certificate: \w+ is not valid DER"):
         _ = read_certificate(b"garbage").key
 
@@ -274,7 +274,7 @@ def test_the_key_of_an_unreadable_certificate_cannot_be_told() -> None:
         (("group::---", "user:nginx:r--", "group:ssl-cert:r--", "user:mallory:---"), None),
     ],
 )
-def test_acl_and_not_its_mask_says_who_may_read_a_key(acl: tuple[str, ...], exposed: str | None) -> None:
+def test_users_who_may_read_a_key_are_those_of_its_acl(acl: tuple[str, ...], exposed: str | None) -> None:
     key = replace(key_file(mode=0o640), group="staff", acl=acl)
     if exposed is None:
         assert passes(test_key.test_key_is_private, **private(key))

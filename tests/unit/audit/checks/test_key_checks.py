@@ -1,4 +1,4 @@
-"""How strong a key is, by profile."""
+"""Tests of the strength of keys, by profile."""
 
 from __future__ import annotations
 
@@ -42,18 +42,18 @@ def judged(key: PrivateKey, policy: Policy) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("key", [ec.SECP256R1(), ec.SECP384R1(), ec.SECP521R1()], ids=lambda curve: curve.name)
-def test_the_three_curves_of_nist_are_admitted_everywhere(key: ec.EllipticCurve) -> None:
+def test_nist_curves_are_allowed_by_every_profile(key: ec.EllipticCurve) -> None:
     for policy in (WEBPKI, PRIVATE):
         assert passes(is_strong, **judged(ec.generate_private_key(key), policy))
 
 
 @pytest.mark.parametrize("curve", [ec.SECP224R1(), ec.SECP256K1()], ids=lambda curve: curve.name)
-def test_other_curves_are_admitted_nowhere(curve: ec.EllipticCurve) -> None:
+def test_other_curves_are_allowed_by_no_profile(curve: ec.EllipticCurve) -> None:
     for policy in (WEBPKI, PRIVATE):
         assert "the curve" in finding(is_strong, **judged(ec.generate_private_key(curve), policy)).reason
 
 
-def test_edwards_curves_are_for_an_organizations_own_ca() -> None:
+def test_edwards_curves_are_allowed_by_the_private_profile_only() -> None:
     key = ed25519.Ed25519PrivateKey.generate()
     assert finding(is_strong, **judged(key, WEBPKI)).reason == "the curve Ed25519 is not one of P-256, P-384, P-521"
     assert passes(is_strong, **judged(key, PRIVATE))
@@ -61,7 +61,7 @@ def test_edwards_curves_are_for_an_organizations_own_ca() -> None:
     assert not weaknesses(KeyFacts("Ed448", 456, curve="Ed448"), OWN)
 
 
-def test_rsa_of_1024_bits_is_too_short_everywhere() -> None:
+def test_rsa_key_of_1024_bits_is_weak_in_every_profile() -> None:
     for policy in (WEBPKI, PRIVATE):
         found = finding(is_strong, **judged(rsa_key(1024), policy))
         assert found.reason == "RSA with 1024 bits; at least 2048 are required"
@@ -70,7 +70,7 @@ def test_rsa_of_1024_bits_is_too_short_everywhere() -> None:
 @pytest.mark.parametrize(
     ("bits", "public", "own"), [(2047, 2, 1), (2048, 0, 0), (2052, 1, 0), (2056, 0, 0), (4096, 0, 0)]
 )
-def test_a_modulus_is_of_whole_octets_where_the_public_trusts_it(bits: int, public: int, own: int) -> None:
+def test_modulus_size_is_a_multiple_of_8_bits_in_public_profiles(bits: int, public: int, own: int) -> None:
     assert (len(weaknesses(of(bits), PUBLIC)), len(weaknesses(of(bits), OWN))) == (public, own)
 
 
@@ -86,29 +86,29 @@ def test_a_modulus_is_of_whole_octets_where_the_public_trusts_it(bits: int, publ
         (-3, True, True),
     ],
 )
-def test_an_exponent_is_odd_and_in_range(exponent: int, public: bool, own: bool) -> None:  # noqa: FBT001 - expected
+def test_rsa_exponent_is_odd_and_in_range(exponent: int, public: bool, own: bool) -> None:  # noqa: FBT001 - expected
     assert (bool(weaknesses(of(exponent=exponent), PUBLIC)), bool(weaknesses(of(exponent=exponent), OWN))) == (
         public,
         own,
     )
 
 
-def test_of_several_profiles_the_strictest_is_named() -> None:
+def test_strictest_profile_is_named() -> None:
     both = Policy((load_profile("private-pki"), load_profile("webpki")), is_named=True)
     assert finding(is_strong, **judged(rsa_key(2048, 3), both)).policy == "webpki"
 
 
-def test_a_kind_of_key_that_no_client_knows_is_weak() -> None:
+def test_unsupported_kind_of_key_is_weak() -> None:
     for key in (KeyFacts("DSA", 2048), KeyFacts("1.2.3", unsupported="no such algorithm")):
         assert len(weaknesses(key, PUBLIC)) == 1
 
 
-def test_a_small_factor_makes_a_ca_weak() -> None:
+def test_small_factor_makes_the_key_of_a_ca_weak() -> None:
     chain: Any = SimpleNamespace(intermediates=(SimpleNamespace(key=rsa_facts(with_factor(3), 65537)),))
     assert any("a prime factor below 752" in fault for fault in weak_ca_keys(chain, OWN))
 
 
-def test_a_small_factor_is_no_matter_of_strength() -> None:
+def test_small_factor_of_a_leaf_key_is_not_a_weakness() -> None:
     key = rsa_facts(with_factor(751), 65537)
     assert small_factors(key)
     assert weaknesses(of(key.bits or 0), PUBLIC) == weaknesses(key, PUBLIC)
@@ -126,11 +126,11 @@ def test_a_small_factor_is_no_matter_of_strength() -> None:
         (KeyFacts("1.2.3"), "1.2.3"),
     ],
 )
-def test_a_key_prints_as_its_kind_and_its_size_or_curve(key: KeyFacts, printed: str) -> None:
+def test_key_is_printed_with_kind_and_size_or_curve(key: KeyFacts, printed: str) -> None:
     assert str(key) == printed
 
 
-def test_an_rsa_key_is_its_modulus_and_exponent() -> None:
+def test_rsa_key_has_modulus_and_exponent() -> None:
     key = rsa_key(1024, 3).public_key()
     modulus = key.public_numbers().n
     expected = KeyFacts("RSA", 1024, exponent=3, number=modulus)
@@ -138,7 +138,7 @@ def test_an_rsa_key_is_its_modulus_and_exponent() -> None:
     assert key_of_spki(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)) == expected
 
 
-def test_other_keys_are_their_size_curve_and_number() -> None:
+def test_other_key_has_size_curve_and_number() -> None:
     numbers = dsa.DSAPublicNumbers(3, dsa.DSAParameterNumbers((1 << 2047) + 1, (1 << 255) + 1, 2))
     point = ec.derive_private_key(1, ec.SECP384R1()).public_key()
     assert read_key(point) == KeyFacts("EC", 384, curve="P-384", number=point.public_numbers().x)
@@ -162,11 +162,11 @@ def test_other_keys_are_their_size_curve_and_number() -> None:
         (ec.SECP256K1(), "secp256k1"),
     ],
 )
-def test_a_curve_has_its_name_of_nist_if_it_has_one(curve: ec.EllipticCurve, name: str) -> None:
+def test_curve_has_its_nist_name_if_defined(curve: ec.EllipticCurve, name: str) -> None:
     assert read_key(ec.derive_private_key(1, curve).public_key()).curve == name
 
 
-def test_a_curve_is_explicit_only_where_its_parameters_follow_the_algorithm() -> None:
+def test_curve_is_explicit_if_its_parameters_follow_the_algorithm() -> None:
     key = ec.derive_private_key(1, ec.SECP256R1()).public_key()
     named = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     algorithm, point = elements(elements(named)[0].content)
@@ -187,41 +187,41 @@ def of_numbers(modulus: bytes, exponent: bytes) -> bytes:
     return encoded(0x30, encoded(0x30, name, b"\x05\x00"), encoded(0x03, b"\0", key))
 
 
-def test_an_rsa_key_that_no_library_loads_is_read_all_the_same() -> None:
+def test_rsa_key_that_the_library_refuses_is_read() -> None:
     assert key_of_spki(of_numbers(b"\x23", b"\x02")) == KeyFacts("RSA", 6, exponent=2, has_small_factor=True, number=35)
     assert key_of_spki(of_numbers(b"\x01", b"\xfd")).exponent == -3
 
 
-def test_a_key_that_is_neither_loaded_nor_of_rsa_is_refused() -> None:
+def test_other_key_that_the_library_refuses_is_unreadable() -> None:
     broken = encoded(0x30, encoded(0x30, bytes.fromhex("06032b6570")), encoded(0x03, b"\0abc"))
     with pytest.raises(ValueError, match="Invalid key"):
         key_of_spki(broken)
 
 
-def test_an_exponent_of_up_to_8192_bits_is_read() -> None:
+def test_rsa_exponent_of_up_to_8192_bits_is_read() -> None:
     assert rsa_facts(1, (1 << 8192) - 1).exponent == (1 << 8192) - 1
     with pytest.raises(ValueError, match="an RSA exponent of 8193 bits"):
         rsa_facts(1, 1 << 8192)
 
 
 @pytest.mark.parametrize("factor", [2, 3, 5, 23, 743, 751])
-def test_a_prime_factor_below_752_is_told(factor: int) -> None:
+def test_prime_factor_below_752_is_found(factor: int) -> None:
     key = rsa_facts(factor * MERSENNE_PRIME, 65537)
     assert key.has_small_factor
     assert small_factors(key) == ("the RSA modulus has a prime factor below 752",)
 
 
 @pytest.mark.parametrize("factor", [757, 761])
-def test_a_prime_factor_above_752_is_none(factor: int) -> None:
+def test_prime_factor_above_752_is_not_found(factor: int) -> None:
     assert small_factors(rsa_facts(factor * MERSENNE_PRIME, 65537)) == ()
 
 
-def test_an_rsa_key_of_nothing_has_no_bits_and_an_even_exponent() -> None:
+def test_rsa_key_with_zeros_has_no_bits_and_an_even_exponent() -> None:
     expected = ("RSA with 0 bits; at least 2048 are required", "the RSA exponent is even; it must be odd")
     assert weaknesses(rsa_facts(0, 0), PUBLIC) == weaknesses(KeyFacts("RSA"), PUBLIC) == expected
 
 
-def test_each_weakness_of_an_rsa_key_is_told_with_its_limit() -> None:
+def test_weakness_of_an_rsa_key_is_reported_with_its_limit() -> None:
     assert weaknesses(of(2047, 3), PUBLIC) == (
         "RSA with 2047 bits; at least 2048 are required",
         "an RSA modulus of 2047 bits; a multiple of 8 is required",
@@ -233,7 +233,7 @@ def test_each_weakness_of_an_rsa_key_is_told_with_its_limit() -> None:
     assert weaknesses(of(exponent=(1 << 256) + 1), replace(PUBLIC, rsa_exponent_bits_max=0)) == ()
 
 
-def test_each_other_weakness_is_told_alone() -> None:
+def test_other_weakness_is_reported_alone() -> None:
     point = KeyFacts("EC", 256, curve="P-256", is_explicit=True)
     explicit = "the curve is given by its parameters, and clients accept named curves only (RFC 5480 2.1.1)"
     assert weaknesses(point, PUBLIC) == (explicit,)
@@ -242,7 +242,7 @@ def test_each_other_weakness_is_told_alone() -> None:
     assert weaknesses(replace(point, unsupported="unknown"), PUBLIC) == ("the key cannot be used: unknown",)
 
 
-def test_a_leaf_s_key_is_of_an_admitted_kind_else_only_that_is_told() -> None:
+def test_only_the_kind_is_reported_for_a_leaf_key_of_a_wrong_kind() -> None:
     limits = replace(PUBLIC, key_kinds=("EC", "Ed25519"))
     assert leaf_weaknesses(of(1024), limits) == ("a key of the kind RSA; allowed: EC, Ed25519",)
     assert leaf_weaknesses(KeyFacts("EC", 256, curve="P-256"), limits) == ()

@@ -1,4 +1,4 @@
-"""Keys that several hosts or subscribers have, and those that only look so."""
+"""Tests of shared keys: by several hosts or subscribers, and by endpoints of one host or subscriber."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from tests.support.endpoint_facts import INTERMEDIATE, WEBPKI, certificate, serv
 from tests.support.verdicts import finding, passes
 from tests.support.x509.certificates import NOW, Draft, key_named, leaf
 
-KEY = key_named("the one key")
+KEY = key_named("the shared key")
 LIMITS = load_profile("webpki").thresholds
 
 
 def draft(*names: str) -> Draft:
-    """Return a certificate of the one key for these names."""
+    """Return a certificate of the shared key for these names."""
     return leaf(names[0]).named(*names).with_key(KEY).by(INTERMEDIATE)
 
 
 def seen(url: str, *addresses: str, host: str = "", of: Draft | None = None) -> Observation:
-    """Return what was seen of an endpoint at these addresses, on that host where it was logged into."""
+    """Return the observation of an endpoint at these addresses, on a host with a login if one is given."""
     endpoint = parse_endpoint(url)
     shown = tuple(served(of or draft(endpoint.name), INTERMEDIATE, address=address) for address in addresses)
     server = HostView(host, f"ssh://{host}", addresses=addresses) if host else None
@@ -33,12 +33,12 @@ def seen(url: str, *addresses: str, host: str = "", of: Draft | None = None) -> 
 
 
 def sharing(*observations: Observation) -> Sharing:
-    """Return how far the one key is shared."""
+    """Return how far the shared key is shared."""
     digest = certificate(draft("www.example.com")).spki_sha256
-    return sharing_of(use for one in observations for use in key_uses(one) if use.spki_sha256 == digest)
+    return sharing_of(use for observation in observations for use in key_uses(observation) if use.spki_sha256 == digest)
 
 
-def test_the_services_of_one_host_may_share_a_key() -> None:
+def test_services_of_one_host_may_share_a_key() -> None:
     shared = draft("www.example.com", "mail.example.com")
     found = sharing(
         seen("https://www.example.com", "192.0.2.1", of=shared),
@@ -49,12 +49,12 @@ def test_the_services_of_one_host_may_share_a_key() -> None:
     assert passes(is_of_one_service, key_sharing=found, policy=WEBPKI)
 
 
-def test_the_hosts_behind_one_name_may_share_a_key() -> None:
+def test_hosts_of_one_name_may_share_a_key() -> None:
     replicas = (seen("https://www.example.com", f"192.0.2.{n}", host=f"web{n}") for n in range(1, 9))
     assert not sharing(*replicas).is_shared
 
 
-def test_hosts_of_different_names_may_not() -> None:
+def test_hosts_of_different_names_may_not_share_a_key() -> None:
     wildcard = draft("*.example.com")
     found = sharing(
         seen("https://www.example.com", "192.0.2.1", host="web1", of=wildcard),
@@ -66,7 +66,7 @@ def test_hosts_of_different_names_may_not() -> None:
     assert found.subscribers == ("example.com",)
 
 
-def test_the_address_of_a_load_balancer_makes_no_host_of_two() -> None:
+def test_hosts_behind_a_load_balancer_are_two_hosts() -> None:
     observations = []
     for host, url in (("web1", "https://www.example.com"), ("web2", "https://api.example.com")):
         view = HostView(host, f"ssh://{host}", addresses=("10.0.0.1",))
@@ -75,7 +75,7 @@ def test_the_address_of_a_load_balancer_makes_no_host_of_two() -> None:
     assert len(sharing(*observations).hosts) == 2
 
 
-def test_a_host_seen_from_outside_and_from_inside_is_one() -> None:
+def test_host_seen_from_outside_and_inside_is_one_host() -> None:
     found = sharing(
         seen("https://www.example.com", "192.0.2.1", host="web1"),
         seen("https://shop.example.com", "192.0.2.1"),
@@ -83,14 +83,14 @@ def test_a_host_seen_from_outside_and_from_inside_is_one() -> None:
     assert len(found.hosts) == 1
 
 
-def test_certificates_without_a_domain_in_common_are_of_different_subscribers() -> None:
+def test_certificates_without_a_common_domain_have_two_subscribers() -> None:
     found = sharing(seen("https://a.example.com", "192.0.2.1"), seen("https://b.example.net", "192.0.2.1"))
     assert found == Sharing(("https://a.example.com:443",), ("example.com", "example.net"))
     reason = finding(is_of_one_service, key_sharing=found, policy=WEBPKI).reason
     assert "certificates of 2 subscribers (example.com, example.net)" in reason
 
 
-def test_a_certificate_for_both_domains_tells_that_they_are_of_one_subscriber() -> None:
+def test_certificate_for_both_domains_makes_them_one_subscriber() -> None:
     both = draft("www.example.com", "www.example.net")
     found = sharing(
         seen("https://a.example.com", "192.0.2.1"),
@@ -100,7 +100,7 @@ def test_a_certificate_for_both_domains_tells_that_they_are_of_one_subscriber() 
     assert found.subscribers == ("example.com",)
 
 
-def test_a_renewed_certificate_with_the_old_key_is_of_the_same_subscriber() -> None:
+def test_renewed_certificate_with_the_old_key_has_the_same_subscriber() -> None:
     renewed = draft("www.example.com").starting(NOW)
     handshakes: tuple[Handshake, ...] = (
         served(draft("www.example.com"), INTERMEDIATE, address="192.0.2.1"),
@@ -111,24 +111,24 @@ def test_a_renewed_certificate_with_the_old_key_is_of_the_same_subscriber() -> N
     assert not sharing(both).is_shared
 
 
-def test_a_copy_of_the_key_on_another_host_is_found_where_it_is_not_served() -> None:
+def test_copy_of_the_key_on_another_host_is_found() -> None:
     digest = certificate(draft("www.example.com")).spki_sha256
     file = InstalledFile("/root/old.key", "key", spki_sha256=digest)
     view = HostView("backup", "ssh://backup", addresses=("192.0.2.9",), files=(file,))
     copy = Observation(parse_endpoint("https://backup.example.org"), NOW, ("192.0.2.9",), server=view)
     found = sharing(seen("https://www.example.com", "192.0.2.1", host="web1"), copy)
     assert len(found.hosts) == 2
-    assert found.subscribers == ("example.com",)  # a file alone tells of none
+    assert found.subscribers == ("example.com",)  # a file alone has no subscriber
 
 
-def test_what_cannot_be_read_or_was_not_reached_counts_nowhere() -> None:
+def test_unreadable_and_unreachable_endpoints_are_ignored() -> None:
     broken = Handshake("192.0.2.1", "TLSv1.3", "x", None, None, (b"\x30\x03junk",), None, 0.1)
     endpoint = parse_endpoint("https://www.example.com")
     assert key_uses(Observation(endpoint, NOW, ("192.0.2.1",), (broken,))) == ()
     assert key_uses(Observation(endpoint, NOW)) == ()
 
 
-def test_a_policy_says_how_many_are_admitted_and_one_that_says_nothing_admits_all() -> None:
+def test_limits_of_sharing_come_from_the_policy() -> None:
     found = Sharing(("a", "b", "c"), ("example.com", "example.net"))
     assert len(reuse_faults(found, LIMITS)) == 2
     assert reuse_faults(found, Thresholds(key_hosts_max=3)) == ()

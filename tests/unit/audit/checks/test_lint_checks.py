@@ -1,4 +1,4 @@
-"""The checks that rule books are behind, and those of stapling, wildcards and what is sent above the leaf."""
+"""Tests of the lint checks, and of those of stapling, wildcards and the certificates after the leaf."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ ids = pytest.mark.parametrize("check", LINTED, ids=lambda check: check.__name__)
 
 
 def facts(draft: Draft, policy: Policy = WEBPKI, *, is_public: bool = True) -> dict[str, object]:
-    """Return the facts that a check of rules asks for."""
+    """Return the facts that a lint check needs."""
     anchors = public() if is_public else private()
     return {
         "certificate": certificate(draft),
@@ -70,11 +70,11 @@ def facts(draft: Draft, policy: Policy = WEBPKI, *, is_public: bool = True) -> d
 
 
 @ids
-def test_a_sound_certificate_passes(check: Check) -> None:
+def test_good_certificate_passes(check: Check) -> None:
     assert passes(check, **facts(SOUND))
 
 
-def test_what_only_the_rule_book_forbids_of_a_ca_is_a_finding_of_the_profile_and_not_of_trust() -> None:
+def test_ca_that_breaks_only_the_rules_is_found_by_the_profile_check() -> None:
     given = facts(replace(GOOD, extra=(POLICY, PLACES)))
     found = finding(checks.test_profile_is_a_servers, **given)
     assert found.reason.startswith("intermediate 1 (CN=Intermediate): it is a CA's and has no keyUsage")
@@ -84,77 +84,77 @@ def test_what_only_the_rule_book_forbids_of_a_ca_is_a_finding_of_the_profile_and
 
 
 @ids
-def test_a_faulty_one_is_a_finding_with_its_clause(check: Check) -> None:
+def test_faulty_certificate_is_found_with_its_clause(check: Check) -> None:
     found = finding(check, **facts(FAULTY))
     assert found.required
     assert f"({found.required[0]})" in found.reason
 
 
 @ids
-def test_a_ca_that_the_public_does_not_trust_is_not_bound(check: Check) -> None:
+def test_rules_do_not_apply_to_a_private_ca(check: Check) -> None:
     assert "not publicly trusted" in not_applicable(check, **facts(FAULTY, is_public=False)).reason
 
 
 @ids
-def test_without_its_issuer_it_cannot_be_told(check: Check) -> None:
+def test_lint_is_inconclusive_without_the_issuer(check: Check) -> None:
     alone = {**facts(FAULTY), "chain": chain(FAULTY, GOOD)}
     assert inconclusive(check, **alone).because == "chain.incomplete"
 
 
 @ids
-def test_a_self_signed_certificate_is_one_finding(check: Check) -> None:
+def test_self_signed_certificate_is_one_finding(check: Check) -> None:
     own = replace(FAULTY, issuer=None)
     assert inconclusive(check, **facts(own, NAMED_WEBPKI)).because == "cert.self-signed"
 
 
 @ids
-def test_a_placeholder_is_one_finding(check: Check) -> None:
+def test_placeholder_certificate_is_one_finding(check: Check) -> None:
     seen = observed(served(), server=replace(host(), snakeoil=True))
     assert inconclusive(check, **{**facts(FAULTY), "observation": seen}).because == "svc.certificate-missing"
 
 
 @ids
-def test_a_leaf_that_is_an_anchor_is_trusted_as_it_is(check: Check) -> None:
+def test_rules_do_not_apply_to_a_leaf_that_is_an_anchor(check: Check) -> None:
     own = replace(FAULTY, issuer=None)
     trusted = {**facts(own), "chain": chain(own, anchors=private(own))}
     assert "trust anchor" in not_applicable(check, **trusted).reason
 
 
 @ids
-def test_what_was_issued_before_a_rule_is_not_bound(check: Check) -> None:
+def test_rule_does_not_apply_to_an_older_certificate(check: Check) -> None:
     old = FAULTY.starting(day(1998, 1, 1))
     assert "the rule applies from" in not_applicable(check, **facts(old)).reason
 
 
 @pytest.mark.parametrize("check", [LINTED[0], LINTED[1], LINTED[3]])
-def test_where_the_user_named_the_policy_everybody_is_bound(check: Check) -> None:
+def test_rules_apply_to_every_ca_with_a_named_policy(check: Check) -> None:
     assert finding(check, **facts(FAULTY, NAMED_WEBPKI, is_public=False))
 
 
-def test_timestamps_are_asked_of_public_cas_alone_whatever_is_named() -> None:
+def test_timestamps_are_required_of_public_cas_with_any_policy() -> None:
     assert not_applicable(checks.test_logged_enough, **facts(FAULTY, NAMED_WEBPKI, is_public=False))
 
 
-def test_the_policy_of_a_private_pki_leaves_out_what_binds_public_cas() -> None:
+def test_private_policy_leaves_out_rules_for_public_cas() -> None:
     left_out = ("cert.profile-br", "cert.internal-name", "cert.no-revocation-info", "cert.sct-insufficient")
     assert not any(PRIVATE.applies(check) for check in (*left_out, "cert.eku-clientauth"))
     assert Policy((load_profile("webpki"), load_profile("private-pki"))).applies("cert.profile-br")
 
 
-def test_what_a_rule_cannot_read_is_inconclusive() -> None:
+def test_rule_that_cannot_read_a_field_is_inconclusive() -> None:
     policies = x509.UnrecognizedExtension(x509.ObjectIdentifier("2.5.29.32"), b"\x02\x01\x01")
     unread = facts(replace(SOUND, extra=(policies, PLACES)))
     assert inconclusive(checks.test_profile_is_a_servers, **unread).because == "cert.malformed"
 
 
-def test_a_client_certificate_that_serves_is_found_from_2027_on() -> None:
+def test_client_certificate_of_a_server_is_found_from_2027_on() -> None:
     both = SOUND.used_for(ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH)
     late = facts(both.starting(day(2027, 3, 15)))
     assert "2027-03-15" in not_applicable(checks.test_not_issued_for_clients_too, **facts(both)).reason
     assert "only serverAuth is allowed" in finding(checks.test_not_issued_for_clients_too, **late).reason
 
 
-def test_usages_that_no_server_has_are_found_beside_its_own() -> None:
+def test_usages_that_no_server_needs_are_found() -> None:
     signs = SOUND.used_for(ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CODE_SIGNING)
     known = {"certificate": certificate(signs), "observation": SEEN}
     assert "codeSigning is forbidden" in finding(checks.test_issued_for_servers, policy=WEBPKI, **known).reason
@@ -162,15 +162,15 @@ def test_usages_that_no_server_has_are_found_beside_its_own() -> None:
 
 
 def stapling(draft: Draft, ocsp_der: bytes | None, address: str = "192.0.2.7") -> Handshake:
-    """Return a handshake with that stapled answer."""
+    """Return a handshake with a stapled response."""
     return replace(served(draft, INTERMEDIATE, address=address), ocsp_der=ocsp_der)
 
 
-def test_a_certificate_that_demands_no_staple_needs_none() -> None:
+def test_certificate_without_must_staple_needs_no_staple() -> None:
     assert not_applicable(checks.test_stapled_where_it_must, certificate=certificate(GOOD), observation=SEEN)
 
 
-def test_a_certificate_that_demands_a_staple_is_served_with_one_everywhere() -> None:
+def test_must_staple_certificate_needs_a_staple_at_each_address() -> None:
     bound = replace(GOOD, extra=(STAPLE, PLACES))
     known = {"certificate": certificate(bound)}
     assert passes(checks.test_stapled_where_it_must, observation=observed(stapling(bound, b"answer")), **known)
@@ -179,7 +179,7 @@ def test_a_certificate_that_demands_a_staple_is_served_with_one_everywhere() -> 
     assert (found.observed, found.remedy) == (["192.0.2.8"], "configure")
 
 
-def test_without_a_responder_nothing_can_be_stapled_and_the_certificate_is_replaced() -> None:
+def test_must_staple_without_a_responder_has_the_remedy_reissue() -> None:
     bound = replace(GOOD, extra=(STAPLE,))
     found = finding(checks.test_stapled_where_it_must, certificate=certificate(bound),
                     observation=observed(stapling(bound, None)))  # fmt: skip
@@ -187,28 +187,28 @@ def test_without_a_responder_nothing_can_be_stapled_and_the_certificate_is_repla
 
 
 def revocation_chain(above: tuple[Made, ...] = (CA,)) -> Chain:
-    """Return the chain of the leaf that answers are about."""
-    sent = tuple(one.der for one in (ASKED, *above))
+    """Return the chain of the leaf that the responses are about."""
+    sent = tuple(made.der for made in (ASKED, *above))
     return read_chain(sent, TrustAnchors({"mozilla": [REVOCATION_ROOT.der]}), NOW)
 
 
 def answered(staple: bytes | None, above: tuple[Made, ...] = (CA,)) -> dict[str, object]:
-    """Return the facts of a certificate that was served with that stapled answer."""
+    """Return the facts of a certificate that was served with a stapled response."""
     known = revocation_chain(above)
-    handshake = replace(served(), ocsp_der=staple, chain_der=tuple(one.der for one in known.certificates))
+    handshake = replace(served(), ocsp_der=staple, chain_der=tuple(member.der for member in known.certificates))
     return {"chain": known, "observation": observed(handshake), "policy": WEBPKI}
 
 
-def test_an_answer_in_force_by_who_may_give_it_is_good_to_staple() -> None:
+def test_current_response_of_issuer_or_delegate_can_be_stapled() -> None:
     assert passes(checks.test_staple_can_be_used, **answered(Answer().der))
     assert passes(checks.test_staple_can_be_used, **answered(Answer().by(delegate()).der))
 
 
-def test_without_a_staple_there_is_none_to_judge() -> None:
+def test_staple_check_is_not_applicable_without_a_staple() -> None:
     assert not_applicable(checks.test_staple_can_be_used, **answered(None))
 
 
-def test_a_revoked_certificate_is_not_also_a_stale_staple() -> None:
+def test_staple_with_the_status_revoked_passes() -> None:
     assert passes(checks.test_staple_can_be_used, **answered(Answer(status=REVOKED).der))
 
 
@@ -222,12 +222,12 @@ def test_a_revoked_certificate_is_not_also_a_stale_staple() -> None:
     ],
     ids=["expired", "unknown", "wrong signer", "garbage"],
 )
-def test_an_answer_that_clients_cannot_use_is_worse_than_none(staple: bytes) -> None:
+def test_staple_that_clients_cannot_use_is_found(staple: bytes) -> None:
     found = finding(checks.test_staple_can_be_used, **answered(staple))
     assert found.reason.startswith("stapled at 192.0.2.7: ")
 
 
-def test_whose_answer_it_should_be_is_not_known_without_the_issuer() -> None:
+def test_staple_check_is_inconclusive_without_the_issuer() -> None:
     alone = answered(Answer().der, above=())
     assert inconclusive(checks.test_staple_can_be_used, **alone).because == "chain.incomplete"
 
@@ -235,47 +235,47 @@ def test_whose_answer_it_should_be_is_not_known_without_the_issuer() -> None:
 WILDCARD = GOOD.named("*.example.com")
 
 
-def test_a_wildcard_of_a_web_site_is_no_finding() -> None:
+def test_wildcard_of_a_website_passes() -> None:
     web = parse_endpoint("https://www.example.com")
     assert passes(names.test_wildcard_is_of_one_service, endpoint=web, certificate=certificate(WILDCARD))
     assert not_applicable(names.test_wildcard_is_of_one_service, endpoint=web, certificate=certificate(GOOD))
 
 
 @pytest.mark.parametrize(
-    ("url", "name", "says"),
+    ("url", "name", "message"),
     [
         ("smtp://www.example.com", "*.example.com", "every website"),
         ("https://www.example.com", "*.co.uk", "public suffix"),
     ],
 )
-def test_a_wildcard_that_reaches_further_is_found(url: str, name: str, says: str) -> None:
+def test_wildcard_that_covers_more_is_found(url: str, name: str, message: str) -> None:
     seen = {"endpoint": parse_endpoint(url), "certificate": certificate(GOOD.named(name))}
-    assert says in finding(names.test_wildcard_is_of_one_service, **seen).reason
+    assert message in finding(names.test_wildcard_is_of_one_service, **seen).reason
 
 
-def test_a_root_that_is_sent_is_named() -> None:
+def test_served_root_is_named() -> None:
     assert passes(chains.test_root_left_out, chain=chain(GOOD, INTERMEDIATE))
     found = finding(chains.test_root_left_out, chain=chain(GOOD, INTERMEDIATE, ROOT))
     assert found.observed == ("CN=Root",)
 
 
-def test_a_root_that_nobody_trusts_is_another_finding() -> None:
+def test_served_root_without_trust_is_another_finding() -> None:
     assert passes(chains.test_root_left_out, chain=chain(GOOD, INTERMEDIATE, ROOT, anchors=public(ca("CN=Other"))))
 
 
-def test_the_key_of_an_intermediate_is_held_to_what_a_leafs_is() -> None:
+def test_key_of_an_intermediate_has_the_limits_of_a_leaf_key() -> None:
     weak = ca("CN=Weak", ROOT).with_key(rsa_key(1024))
     assert passes(chains.test_intermediates_keys_are_strong, chain=chain(GOOD), policy=WEBPKI)
     found = finding(chains.test_intermediates_keys_are_strong, chain=chain(GOOD.by(weak), weak), policy=WEBPKI)
     assert found.reason == "CN=Weak: RSA with 1024 bits; at least 2048 are required"
 
 
-def test_without_an_intermediate_there_is_no_key_to_judge() -> None:
+def test_intermediate_key_check_is_not_applicable_without_one() -> None:
     assert not_applicable(chains.test_intermediates_keys_are_strong, chain=chain(GOOD.by(ROOT), ROOT), policy=WEBPKI)
 
 
-def test_path_that_breaks_rule_book_is_finding_even_if_no_rule_binds_the_leaf() -> None:
-    """A rule that came after the issue of a leaf does not end the check before its path is looked at."""
+def test_path_violation_is_found_even_if_no_rule_applies_to_the_leaf() -> None:
+    """A rule that is newer than the leaf does not end the check before the path is validated."""
     later = tuple(replace(rule, since=day(2099, 1, 1)) for rule in PROFILE_RULES)
     violation = PathViolation("BR 7.1.4.3", "leaf", "the common name is not a copy of a name", "profile", 0)
     with pytest.raises(Finding, match="the common name is not a copy") as found:

@@ -1,4 +1,4 @@
-"""The check of revocation: good, bad, not applicable, inconclusive; and where a certificate says its status is told."""
+"""Tests of the check of revocation, and of the sources that a certificate names."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ KEY_COMPROMISE = ((x509.CRLReason(x509.ReasonFlags.key_compromise), False),)
 
 
 def chain(leaf: Made = ASKED, *above: Made, anchors: tuple[Made, ...] = (ROOT,)) -> Chain:
-    sent = tuple(one.der for one in (leaf, *(above or (CA,))))
-    return read_chain(sent, TrustAnchors({"mozilla": [one.der for one in anchors]}), NOW)
+    sent = tuple(made.der for made in (leaf, *(above or (CA,))))
+    return read_chain(sent, TrustAnchors({"mozilla": [anchor.der for anchor in anchors]}), NOW)
 
 
 def answer(
@@ -75,11 +75,11 @@ def facts(observation: Observation, of: Chain | None = None, policy: Policy = WE
     ],
     ids=["CRL", "OCSP", "staple", "CRL is not there", "staple is old"],
 )
-def test_a_certificate_that_one_source_says_is_good_passes(observation: Observation) -> None:
+def test_certificate_with_the_status_good_passes(observation: Observation) -> None:
     assert passes(checks.test_not_revoked, **facts(observation))
 
 
-def test_a_revoked_leaf_is_found_with_its_reason_and_rekeyed_where_its_key_is_known() -> None:
+def test_revoked_leaf_is_found_with_reason_and_remedy() -> None:
     found = finding(checks.test_not_revoked, **facts(seen(answer(crl(CA, ASKED)))))
     assert (found.reason, found.remedy) == (
         f"the leaf was revoked on 2026-11-21 10:00 UTC, according to the CRL {CRL_URL}",
@@ -90,7 +90,7 @@ def test_a_revoked_leaf_is_found_with_its_reason_and_rekeyed_where_its_key_is_kn
     assert "(keyCompromise)" in finding(checks.test_not_revoked, **facts(seen(answer(listed)))).reason
 
 
-def test_who_says_revoked_is_believed_before_who_says_good() -> None:
+def test_status_revoked_overrides_the_status_good() -> None:
     for observation in (
         seen(answer(crl(CA, ASKED)), staple=Answer().der),
         seen(answer(crl(CA)), staple=Answer(status=REVOKED).der),
@@ -99,7 +99,7 @@ def test_who_says_revoked_is_believed_before_who_says_good() -> None:
         assert finding(checks.test_not_revoked, **facts(observation))
 
 
-def test_a_revoked_intermediate_is_found() -> None:
+def test_revoked_intermediate_is_found() -> None:
     above = new_ca(ROOT, "CN=Asked CA").having(pointing(ROOT_CRL_URL))
     leaf = new_leaf(above).having(pointing(CRL_URL))
     good, of = answer(crl(above), leaf), chain(leaf, above)
@@ -121,16 +121,16 @@ def test_a_revoked_intermediate_is_found() -> None:
     ],
     ids=["no source", "short-lived", "anchor", "self-signed", "expired"],
 )
-def test_where_nobody_could_have_told_it_does_not_apply(of: Chain, why: str) -> None:
+def test_revocation_check_is_not_applicable_without_a_source(of: Chain, why: str) -> None:
     assert why in not_applicable(checks.test_not_revoked, **facts(seen(), of)).reason
 
 
-def test_seven_days_are_short_and_a_second_more_is_not() -> None:
+def test_certificate_of_more_than_seven_days_is_not_exempt() -> None:
     longer = chain(replace(ASKED, start=NOW - DAY, end=NOW + 6 * DAY))
     assert inconclusive(checks.test_not_revoked, **facts(seen(), longer))
 
 
-def test_an_expired_certificate_that_is_listed_is_revoked_all_the_same() -> None:
+def test_expired_certificate_that_is_listed_is_revoked() -> None:
     old = replace(ASKED, end=NOW - HOUR)
     assert finding(checks.test_not_revoked, **facts(seen(answer(crl(CA, old), old)), chain(old)))
 
@@ -148,11 +148,11 @@ def test_an_expired_certificate_that_is_listed_is_revoked_all_the_same() -> None
     ],
     ids=["unreachable", "page", "stale", "cut", "garbage stapled", "not asked", "old evidence"],
 )
-def test_what_could_not_be_had_or_believed_is_inconclusive(observation: Observation, why: str) -> None:
+def test_missing_or_untrusted_status_is_inconclusive(observation: Observation, why: str) -> None:
     assert why in inconclusive(checks.test_not_revoked, **facts(observation)).reason
 
 
-def test_who_may_revoke_must_be_known() -> None:
+def test_revocation_is_inconclusive_without_the_issuer() -> None:
     leaf = ASKED
     alone = read_chain((leaf.der,), TrustAnchors({"mozilla": [ROOT.der]}), NOW)
     assert inconclusive(checks.test_not_revoked, **facts(seen(), alone)).because == "chain.incomplete"
@@ -164,19 +164,19 @@ def test_who_may_revoke_must_be_known() -> None:
     assert not_applicable(checks.test_not_revoked, **facts(seen(), chain(LEAF, anchors=(Made("CN=Other"),))))
 
 
-def test_where_the_user_does_not_want_it_asked_it_does_not_apply() -> None:
+def test_revocation_check_is_not_applicable_if_disabled() -> None:
     off = replace(answer(None, failure=OFF), is_disabled=True)
     assert not_applicable(checks.test_not_revoked, **facts(seen(off))).reason == OFF
     assert finding(checks.test_not_revoked, **facts(seen(off, staple=Answer(status=REVOKED).der)))
 
 
-def test_what_was_asked_after_the_instant_of_judgement_is_judged_as_of_when_it_was_asked() -> None:
+def test_status_fetched_later_is_judged_at_the_time_of_the_fetch() -> None:
     later = NOW + 3 * DAY
     fresh = answer(crl(CA, this_update=later - HOUR), asked_at=later)
     assert passes(checks.test_not_revoked, **facts(seen(fresh)))
 
 
-def test_only_what_can_be_asked_over_http_is_asked_in_the_order_of_the_policy() -> None:
+def test_http_sources_are_queried_in_the_order_of_the_policy() -> None:
     leaf = read_certificate(ASKED.having(pointing("ldap://ca/x", "https://ca/x", CRL_URL)).der)
     assert leaf.is_path_member
     assert places(leaf, rules_of(WEBPKI)) == (("crl", CRL_URL), ("ocsp", OCSP_URL))
@@ -187,28 +187,28 @@ def test_only_what_can_be_asked_over_http_is_asked_in_the_order_of_the_policy() 
     assert len(places(many, rules_of(WEBPKI))) == 4
 
 
-def test_a_certificate_that_names_only_what_is_not_asked_is_inconclusive() -> None:
+def test_certificate_with_unsupported_sources_only_is_inconclusive() -> None:
     of = chain(LEAF.having(pointing("ldap://ca.example.com/cn=x")))
     assert "only http is fetched" in inconclusive(checks.test_not_revoked, **facts(seen(), of)).reason
 
 
-def test_an_observation_with_answers_is_the_same_after_a_round_trip() -> None:
+def test_observation_with_responses_is_equal_after_json() -> None:
     observation = seen(answer(crl(CA)), answer(None, failure="no"))
     assert from_json(Observation, to_json(observation)) == observation
     older = {key: value for key, value in to_json(observation).items() if key != "revocation"}
     assert from_json(Observation, older).revocation is None
 
 
-def test_a_staple_counts_where_the_certificate_names_no_source_and_from_whatever_address() -> None:
+def test_staple_of_any_address_is_used_without_other_sources() -> None:
     staple = Answer(about=LEAF, status=REVOKED).der
     assert finding(checks.test_not_revoked, **facts(seen(staple=staple, leaf=LEAF), chain(LEAF)))
     good = Answer(about=LEAF).der
     assert not_applicable(checks.test_not_revoked, **facts(seen(staple=good, leaf=LEAF), chain(LEAF)))
-    both = [seen(staple=one, leaf=LEAF).handshakes[0] for one in (good, staple)]
+    both = [seen(staple=content, leaf=LEAF).handshakes[0] for content in (good, staple)]
     assert finding(checks.test_not_revoked, **facts(replace(seen(leaf=LEAF), handshakes=tuple(both)), chain(LEAF)))
 
 
-def test_an_intermediate_that_cannot_be_read_is_not_taken_for_one_that_names_nothing() -> None:
+def test_unreadable_intermediate_is_inconclusive() -> None:
     broken = new_ca(ROOT, "CN=Broken CA").edited(extension_added("2.5.29.31", b"\x04\x00"))
     leaf = new_leaf(broken).having(pointing(CRL_URL))
     good, of = answer(crl(broken), leaf), chain(leaf, broken)

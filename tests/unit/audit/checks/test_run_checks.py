@@ -1,4 +1,4 @@
-"""The checks of the run itself."""
+"""Tests of the checks of the run itself: unusable lines and waivers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.support.verdicts import finding, passes
 
 @dataclass(frozen=True)
 class Line:
-    """A line that names no endpoint."""
+    """A line without an endpoint."""
 
     source: str
     number: int
@@ -19,27 +19,27 @@ class Line:
 
 @dataclass(frozen=True)
 class Run:
-    """What is to be judged of a run."""
+    """The facts of a run."""
 
     unusable_lines: tuple[Line, ...] = ()
     expired_waivers: tuple[str, ...] = ()
     stale_waivers: tuple[str, ...] = ()
 
 
-def test_a_run_in_which_all_could_be_used_passes() -> None:
+def test_run_without_unusable_lines_and_waivers_passes() -> None:
     for check in (checks.test_every_line_is_usable, checks.test_no_waiver_expired, checks.test_no_waiver_stale):
         assert passes(check, audit_run=Run())
 
 
-def test_an_unusable_line_is_named_with_file_and_number() -> None:
+def test_unusable_line_is_named_with_file_and_number() -> None:
     run = Run(unusable_lines=(Line("endpoints.txt", 3, "'gopher://x': the scheme 'gopher' is not known"),))
     found = finding(checks.test_every_line_is_usable, audit_run=run)
     assert found.reason == "endpoints.txt:3: 'gopher://x': the scheme 'gopher' is not known"
 
 
-def test_a_waiver_past_its_day_is_named() -> None:
+def test_expired_waiver_is_named() -> None:
     assert "legacy" in finding(checks.test_no_waiver_expired, audit_run=Run(expired_waivers=("legacy",))).reason
 
 
-def test_a_waiver_that_matched_nothing_is_named() -> None:
+def test_unused_waiver_is_named() -> None:
     assert "typo" in finding(checks.test_no_waiver_stale, audit_run=Run(stale_waivers=("typo",))).reason

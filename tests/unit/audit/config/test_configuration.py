@@ -181,7 +181,7 @@ def test_a_secret_is_read_from_the_environment(monkeypatch: pytest.MonkeyPatch) 
         (Secret(file="empty"), "empty is empty or not there"),
         (Secret(file="two-lines"), "holds more than one line"),
         (Secret(file="binary"), "holds no text"),
-        (Secret(file="."), r"is no file|Is a directory"),
+        (Secret(file="."), r"is not a regular file|Is a directory"),
     ],
 )
 def test_a_secret_that_cannot_be_used_is_refused_with_its_place(tmp_path: Path, secret: Secret, why: str) -> None:

@@ -85,7 +85,7 @@ def test_file_has_configured_path_real_path_and_owner() -> None:
     (file("/k", "root", "wheel", "640", key=True), None),
     (file("/k", "mailnull", "users", "620", key=True), "the group users may write it"),
     (file("/k", "root", "wheel", "660", key=True), "the group wheel may write it"),
-    (file("/k", "nobody", "mail", "600", key=True), "it belongs to nobody"),
+    (file("/k", "alice", "mail", "600", key=True), "it belongs to alice"),
 ])  # fmt: skip
 def test_key_is_private_only_with_owner_and_mode_of_the_panel(key: str, message: str | None) -> None:
     judgement = judged(test_key.test_key_is_private, server=views(**{"file:/etc/exim.key": key})[at("smtp", 25)],

@@ -294,7 +294,7 @@ def test_common_name_is_constrained_if_no_name_is_looked_for() -> None:
     assert by_clients(with_name, ca, roots=[ROOT], reference=None).ok
 
 
-def test_name_constraint_with_leading_dot_excludes_subdomains_and_permits_none() -> None:
+def test_constraint_with_leading_dot_excludes_but_does_not_permit() -> None:
     excluding = CA.having(constraints(excluded=[".example.com"]), critical=True)
     assert "RFC 5280 4.2.1.10" in clauses(by_clients(new_leaf(excluding), excluding, roots=[ROOT]))
     permitting = CA.having(constraints([".example.com"]), critical=True)

@@ -291,7 +291,7 @@ def test_wildcard_serves_requested_names_and_the_host_own_name() -> None:
     assert served(config, w_pem="*.example.com") == {"a.example.com": ["w.pem"], "lb.example.com": ["w.pem"]}
 
 
-def test_certificate_without_a_known_name_is_unread_unless_it_is_the_default() -> None:
+def test_certificate_without_a_known_name_is_unread_unless_default() -> None:
     config = frontend(":443 ssl crt /c/w.pem crt /c/v.pem")
     assert served(config, w_pem="*.example.net", v_pem="*.example.org") == {"-": ["w.pem"]}
     listeners = haproxy.by_certificate(config, {"/c/v.pem": CertificateFacts(("*.example.org",), "EC")}, "lb")

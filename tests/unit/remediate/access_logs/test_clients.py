@@ -79,11 +79,11 @@ def test_lines_before_an_order_are_about_any_client() -> None:
 
 def test_unread_logs_are_reported() -> None:
     noted = LogScan(
-        (SECTIGO,), 3, (LOG,), (f"{LOG}.1 may not be read by www", "it goes to syslog:user, which is no file")
+        (SECTIGO,), 3, (LOG,), (f"{LOG}.1 may not be read by www", "it goes to syslog:user, which is not a file")
     )
     assert client_lines(noted)[-2:] == (
         "cannot parse 3 lines of the access log that name the file",
-        f"access log: {LOG}.1 may not be read by www; it goes to syslog:user, which is no file",
+        f"access log: {LOG}.1 may not be read by www; it goes to syslog:user, which is not a file",
     )
     assert client_lines(LogScan(faults=("/l is not there",))) == ("access log: /l is not there",)
     assert client_lines(LogScan()) == ()

@@ -1,4 +1,4 @@
-"""The values of a deployment: which files a kind locates, what its queries parse, and how progress is read."""
+"""Tests of the values of a deployment: located files, parsed queries, and the progress of a switch."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_host_without_a_panel_has_only_the_replacement_of_files() -> None:
     assert [on_host(None) for on_host in DEPLOYMENTS] == [None, REPLACE]
 
 
-def test_host_with_a_panel_asks_the_panel_first() -> None:
+def test_host_with_a_panel_has_the_panel_before_files() -> None:
     panel = Panel()
     assert HostContext("web1", panel=panel).deployments == (panel_deployment(panel), REPLACE)
 

@@ -1,4 +1,4 @@
-"""What the exit status and the output of an issuer's program mean."""
+"""Tests of the exit status and the output of an issuer's program: each result and each violation of the contract."""
 
 from __future__ import annotations
 

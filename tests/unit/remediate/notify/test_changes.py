@@ -1,4 +1,4 @@
-"""A result of a run is notified once, with what was tried and what to do, and again when it changes."""
+"""Tests of the notification about a run: each result is notified once, and again when it changes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The contact of a host is read from the files that name it, and no other address is notified."""
+"""Tests of contacts: they are read from the files that name the contact of a host."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A contact of a host gets mail only in the domain of the host, or in one that the configuration allows."""
+"""Tests of which contacts get mail: those in the domain of the host or in an allowed domain."""
 
 from __future__ import annotations
 

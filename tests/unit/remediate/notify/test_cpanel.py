@@ -1,4 +1,4 @@
-"""Notifications about a panel's host: items by service, recipients, silenced findings, and requests for the file."""
+"""Tests of notifications about a panel's host: items by service, recipients, silenced findings, and requests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The bodies of an email are the files beside this test, and nothing that others wrote is interpreted in them."""
+"""Tests of the bodies of an email: they equal the snapshot files, and hostile text is not interpreted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An exception about one case or one notification does not stop the others, and is reported."""
+"""Tests of exceptions: one about a case or a notification is reported and does not stop the others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A case that was not tried in a run is shown with the last attempt since its last repair."""
+"""Tests of the last attempt: a case that was not tried in a run is shown with the attempt of an earlier run."""
 
 from __future__ import annotations
 

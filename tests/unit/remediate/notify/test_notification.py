@@ -1,4 +1,4 @@
-"""A notification has the worst item first, on every host what was tried and what to do, and nothing hostile."""
+"""Tests of notifications: subject, text and headers, with the worst item first and hostile text escaped."""
 
 from __future__ import annotations
 

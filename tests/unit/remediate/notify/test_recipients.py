@@ -1,4 +1,4 @@
-"""Each notification goes to the contacts of its hosts, with the results of these hosts alone."""
+"""Tests of recipients: the contacts of a host get only the results of their hosts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A recovery is notified once, and only if the problem was checked."""
+"""Tests of recoveries: each is notified once, and only if the problem was checked."""
 
 from __future__ import annotations
 
@@ -158,13 +158,13 @@ def state_of(*to: str, check: str = "cert.expired") -> NotifiedState:
     return NotifiedState(to, (HostSection("web1", (ReportItem("failed", ("nginx",), WEB, check, "it is so"),)),))
 
 
-def test_notification_is_superseded_by_each_later_one_to_the_same_recipients() -> None:
+def test_notification_is_superseded_by_a_later_one_to_its_recipients() -> None:
     ann, bob = str(state_of("ann@example.com")), str(state_of("bob@example.com"))
     both = str(state_of("ann@example.com", "bob@example.com"))
     assert list(superseded([(1, ann), (2, bob), (3, ann), (4, both), (5, "{}"), (6, ann)])) == [1, 3]
 
 
-def test_last_notification_to_the_same_recipients_is_what_they_know() -> None:
+def test_last_notification_to_the_same_recipients_is_compared() -> None:
     first, last = state_of("ann@example.com"), state_of("ann@example.com", check="key.weak")
     other = state_of("bob@example.com")
     known = last_notified([str(first), str(other), "{}", "not JSON", str(last)])

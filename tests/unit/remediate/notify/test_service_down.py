@@ -1,4 +1,4 @@
-"""A service that did not come up after the way back: before everything else, in lines, report and mail."""
+"""Tests of a service that is down after a rollback: it comes first in lines, report and email."""
 
 from __future__ import annotations
 

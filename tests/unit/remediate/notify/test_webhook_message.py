@@ -1,4 +1,4 @@
-"""The body of a webhook has a fixed form and bounds, and its signature is that of Standard Webhooks."""
+"""Tests of the body of a webhook, its bounds, and its signature of Standard Webhooks."""
 
 from __future__ import annotations
 

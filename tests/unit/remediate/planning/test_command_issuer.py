@@ -1,4 +1,4 @@
-"""An issuer whose CA fetches no file: findings about its validation do not hold up a repair."""
+"""Tests of an issuer whose CA fetches no file: findings about its validation do not make a case wait."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ NO_FILE = RunLimits(validates_by_file=False)
 
 
 @pytest.mark.parametrize("check", ["dns.unresolvable", "dcv.http-unreachable", "dcv.firewall"])
-def test_finding_about_validation_holds_up_only_a_repair_that_needs_a_file(check: str) -> None:
+def test_finding_about_validation_delays_only_a_repair_with_a_file(check: str) -> None:
     rows = (seen(WEB), found(WEB, "cert.expired"), found(WEB, check))
     assert [len(planned(*rows, run_limits=limits).waiting) for limits in (RunLimits(), NO_FILE)] == [1, 0]
     (case,) = planned(*rows, run_limits=NO_FILE).cases
     assert case.validated_on == ()
 
 
-def test_another_host_at_the_address_holds_up_every_repair() -> None:
+def test_another_host_at_the_address_makes_every_repair_wait() -> None:
     rows = (seen(WEB), found(WEB, "cert.expired"), found(WEB, "dns.not-this-host"))
     assert len(planned(*rows, run_limits=NO_FILE).waiting) == 1
 
