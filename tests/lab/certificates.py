@@ -23,7 +23,7 @@ from tests.lab.chains import (
     weak_ca,
 )
 from tests.lab.leaves import Served, good, issue_below, leaf_for, serve
-from tests.lab.withdrawn import answered, listed, must_staple, revoked, revoked_above, staple_old, stapled
+from tests.lab.revocable import answered, listed, must_staple, revoked, revoked_above, staple_old, stapled
 from tests.support.x509.ca import Leaf, issue, new_close_key, new_key, new_rsa_key, sign_weakly
 
 

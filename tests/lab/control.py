@@ -13,7 +13,7 @@ from OpenSSL import SSL
 
 from tests.lab import reload
 from tests.lab.faults import LOCAL
-from tests.lab.installed import Service
+from tests.lab.file_services import Service
 from tests.support.sockets import accepting, bind
 
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 from audit.endpoint import RUN, Endpoint, parse_endpoint
 from tests.lab.control import reload_command
 from tests.lab.faults import DOMAIN, HOST, HOST_LABEL, RUN_FINDS, UNUSABLE_LINE, Planted
-from tests.lab.installed import Service
+from tests.lab.file_services import Service
 
 PROBE_TIMEOUT_S: Final = 8.0  # everything is near, but the machine may be busy; what takes longer never comes
 _MAX_CASES: Final = 100  # all of them in one run

@@ -25,7 +25,7 @@ from tests.lab.control import control
 from tests.lab.description import Folder, Lab, Place, Surroundings, describe, new_token
 from tests.lab.dns import NXDOMAIN, SERVFAIL, SILENCE, Answer, Zone, name_server
 from tests.lab.faults import FAULTY, LOCAL, SILENT, SOUND, Planted
-from tests.lab.installed import Service, lay, paths_of
+from tests.lab.file_services import Service, lay, paths_of
 from tests.lab.leaves import Served
 from tests.lab.revocation import Responder
 from tests.lab.servers import Current, listening, make_context, tell_names_apart

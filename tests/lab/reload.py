@@ -19,9 +19,9 @@ def main(port: str, service: str) -> int:
     with socket.create_connection(("127.0.0.1", int(port)), _WAIT_S) as lab:
         lab.sendall(f"{service}\n".encode())
         with lab.makefile(encoding="utf-8") as answer:
-            said = answer.read().strip()
-    sys.stdout.write(f"{said or 'the lab has no answer'}\n")
-    return 0 if said == TAKEN_UP else 1
+            result = answer.read().strip()
+    sys.stdout.write(f"{result or 'the lab has no answer'}\n")
+    return 0 if result == TAKEN_UP else 1
 
 
 if __name__ == "__main__":

@@ -63,15 +63,15 @@ class Registry:
         """Return an OCSP answer for a day since some time, by the CA itself or by whom it made its responder."""
         asked = ocsp.load_der_ocsp_request(request)
         reason = self.revoked.get(asked.serial_number)
-        said = status or (ocsp.OCSPCertStatus.GOOD if reason is None else ocsp.OCSPCertStatus.REVOKED)
-        is_revoked = said is ocsp.OCSPCertStatus.REVOKED
+        result = status or (ocsp.OCSPCertStatus.GOOD if reason is None else ocsp.OCSPCertStatus.REVOKED)
+        is_revoked = result is ocsp.OCSPCertStatus.REVOKED
         began, signer = self.now - age, by or self.issuer
         builder = ocsp.OCSPResponseBuilder().add_response_by_hash(
             asked.issuer_name_hash,
             asked.issuer_key_hash,
             serial or asked.serial_number,
             asked.hash_algorithm,
-            said,
+            result,
             began,
             began + _DAY,
             began if is_revoked else None,

@@ -20,9 +20,9 @@ from audit.x509.path.trust_store import TrustAnchors
 from tests.lab.authorities import Authorities, found_authorities
 from tests.lab.certificates import RECIPES
 from tests.lab.leaves import Served
+from tests.lab.revocable import answered, listed, revoked
 from tests.lab.revocation import Responder
 from tests.lab.website import website
-from tests.lab.withdrawn import answered, listed, revoked
 from tests.support.endpoint_facts import WEBPKI, observed, served
 from tests.support.verdicts import judged
 
@@ -47,9 +47,9 @@ class Ca:
         )
         context = RevocationContext(anchors, lambda _: WEBPKI, lambda: datetime.now(UTC))
         revocation = RevocationFetcher(Fetcher(FetchPolicy(allow_private=True, deadline_s=5.0)), context)
-        told = revocation.ask(seen) if revocation.place(seen) else seen
+        reported = revocation.ask(seen) if revocation.place(seen) else seen
         chain = read_chain(chain_der, anchors, datetime.now(UTC))
-        return judged(check, chain=chain, observation=told, policy=WEBPKI, now=self.authorities.now)
+        return judged(check, chain=chain, observation=reported, policy=WEBPKI, now=self.authorities.now)
 
 
 def der(certificate: x509.Certificate) -> bytes:
@@ -106,9 +106,9 @@ def test_invalid_ocsp_response_is_inconclusive(ca: Ca, way: str, why: str) -> No
     for reason in (None, x509.ReasonFlags.superseded):
         if way == "expired" and reason:
             continue  # an old answer that says revoked is still one
-        said = ca.judge(answered(way, reason)(ca.authorities, NAME))
-        assert isinstance(said, Inconclusive), said
-        assert (why in said.reason, f"/ocsp/{way}" in said.reason, said.because) == (True, True, None), said
+        result = ca.judge(answered(way, reason)(ca.authorities, NAME))
+        assert isinstance(result, Inconclusive), result
+        assert (why in result.reason, f"/ocsp/{way}" in result.reason, result.because) == (True, True, None), result
 
 
 @pytest.mark.parametrize(
@@ -124,9 +124,9 @@ def test_invalid_ocsp_response_is_inconclusive(ca: Ca, way: str, why: str) -> No
     ],
 )
 def test_invalid_crl_is_inconclusive(ca: Ca, name: str, why: str) -> None:
-    said = ca.judge(listed(name)(ca.authorities, NAME))
-    assert isinstance(said, Inconclusive), said
-    assert (why in said.reason, f"-{name}.crl" in said.reason) == (True, True), said
+    result = ca.judge(listed(name)(ca.authorities, NAME))
+    assert isinstance(result, Inconclusive), result
+    assert (why in result.reason, f"-{name}.crl" in result.reason) == (True, True), result
 
 
 def test_ocsp_response_replaces_an_invalid_crl(ca: Ca) -> None:

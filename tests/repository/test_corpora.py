@@ -69,10 +69,10 @@ def test_directory_without_corpora_is_an_error_with_the_missing_paths(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert corpora.main(tmp_path / "nowhere") == 1
-    said = capsys.readouterr().out
+    outcome = capsys.readouterr().out
     for name in (PATHS, LINTS):
-        assert f"expected at {tmp_path / 'nowhere' / name}" in said
-    assert "CORPORA=FOLDER" in said
+        assert f"expected at {tmp_path / 'nowhere' / name}" in outcome
+    assert "CORPORA=FOLDER" in outcome
 
 
 def test_false_accepts_and_rejects_are_counted_for_both_validators(

@@ -295,8 +295,8 @@ def test_every_sentence_of_the_vendors_page_is_a_row_of_its_section() -> None:
 
 def test_every_sentence_of_the_vendors_page_has_tests_that_exist() -> None:
     for number, cells in rows_of_the_vendors_page():
-        said, done, proven = (cell.strip() for cell in cells)
-        assert said, number
+        outcome, done, proven = (cell.strip() for cell in cells)
+        assert outcome, number
         assert done, number
         tests = re.findall(r"`([\w/]+\.py)::(test_\w+)`", proven)
         assert tests, number

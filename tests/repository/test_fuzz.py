@@ -32,9 +32,9 @@ def test_unexpected_exception_is_printed_with_its_bytes_and_fails_the_run(
     with fuzz._undisturbed():
         run.judge(Attempt("leaf", b"\x30\x00", good), in_full=False)
     assert fuzz._report(run, 0.0) == 1
-    said = capsys.readouterr().out
-    assert "escape: UserWarning" in said
-    assert "leaf 3000" in said
+    result = capsys.readouterr().out
+    assert "escape: UserWarning" in result
+    assert "leaf 3000" in result
 
 
 def test_input_that_takes_too_long_fails_the_run(capsys: pytest.CaptureFixture[str]) -> None:

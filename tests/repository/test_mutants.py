@@ -169,8 +169,8 @@ def test_code_compiled_in_the_same_second_is_not_used_again(copy: Copy) -> None:
     question = "from shop.clock import countdown; print(countdown(0))"
     tests: Any = SimpleNamespace(command=lambda: [sys.executable, "-c", question])  # takes much less than a second
     texts = [SOURCE.replace("steps = 0", f"steps = {number}").encode() for number in range(1, 5)]
-    said = [copy.run_changed("shop/clock.py", text, tests, LIMIT_S).output.strip() for text in texts]
-    assert said == ["1", "2", "3", "4"]
+    outcome = [copy.run_changed("shop/clock.py", text, tests, LIMIT_S).output.strip() for text in texts]
+    assert outcome == ["1", "2", "3", "4"]
 
 
 def test_time_limit_ends_the_whole_process_group(copy: Copy) -> None:

@@ -137,9 +137,13 @@ def test_every_module_of_the_checkout_is_in_the_wheel(wheel: Path) -> None:
 
 def test_metadata_describes_the_package(installed: Installed) -> None:
     about = _metadata(installed.packages)
-    said = about.metadata
-    assert (said["Name"], said["License-Expression"], said["Requires-Python"]) == ("pytest-sslaudit", "MIT", ">=3.11")
-    assert "Framework :: Pytest" in said.get_all("Classifier", [])
+    metadata = about.metadata
+    assert (metadata["Name"], metadata["License-Expression"], metadata["Requires-Python"]) == (
+        "pytest-sslaudit",
+        "MIT",
+        ">=3.11",
+    )
+    assert "Framework :: Pytest" in metadata.get_all("Classifier", [])
     assert [(one.group, one.name, one.value) for one in about.entry_points] == [
         ("console_scripts", "checkallsslcerts", "pytest_sslaudit.cli.checkallsslcerts:main"),
         ("console_scripts", "sslaudit", "pytest_sslaudit.cli.program:main"),

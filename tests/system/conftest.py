@@ -21,7 +21,7 @@ LONGEST: Final = (
     "system/cpanel/test_acceptance",
     "lab/test_demo",
     "system/repair/test_interrupted",
-    "system/daemons/test_peers",
+    "system/daemons/test_other_scanners",
     "system/repair/test_nightly",
     "system/repair/test_repair_killed",
     "system/repair/test_failures",

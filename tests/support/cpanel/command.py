@@ -10,7 +10,7 @@ from typing import Any, Final
 from pytest_sslaudit.cli.local_server import own_command
 from tests.support.checkout import CHECKOUT
 from tests.support.cpanel import names
-from tests.support.cpanel.world import World
+from tests.support.cpanel.environment import Environment
 from tests.support.hosts.host import Host, HostFile
 from tests.support.hosts.pki import Authority
 
@@ -60,8 +60,8 @@ class Said:
         """Return what a person needs who sees a test fail."""
         wrong = [line for line in self.of("result") if line["verdict"] not in ("pass", "not-applicable")]
         words = ("verdict", "phase", "endpoint", "check", "message")
-        told = (" ".join(str(one.get(word, "")) for word in words) for one in wrong)
-        return "\n".join((f"exit status {self.status}", self.output[-8000:], *told))
+        reported = (" ".join(str(one.get(word, "")) for word in words) for one in wrong)
+        return "\n".join((f"exit status {self.status}", self.output[-8000:], *reported))
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,15 +70,15 @@ class Command:
 
     host: Host
 
-    def configure(self, world: World, third_party: Authority, *, issuer: str = "store") -> None:
+    def configure(self, environment: Environment, third_party: Authority, *, issuer: str = "store") -> None:
         """Write the configuration, which is root's alone."""
-        text = _CONFIGURATION.format(issuer=issuer, base_url=world.access["base_url"])
+        text = _CONFIGURATION.format(issuer=issuer, base_url=environment.access["base_url"])
         files: Mapping[str, str] = {
             "sslaudit.toml": text,
-            "provider.pem": world.authority.root_pem,
+            "provider.pem": environment.authority.root_pem,
             "third-party.pem": third_party.anchor,
-            "root.hints": names.root_hints(world.lan),
-            "token": world.access["token"] + "\n",
+            "root.hints": names.root_hints(environment.lan),
+            "token": environment.access["token"] + "\n",
         }
         self.host.write(*(HostFile(f"{ETC}/{name}", content, 0o600) for name, content in files.items()))
 

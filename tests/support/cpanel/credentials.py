@@ -62,8 +62,8 @@ class Credentials:
 
     def _by_provider(self, leaf: Leaf) -> Credential:
         above = self.provider.intermediate
-        told = replace(leaf, extra=(pointing(self.provider.crl),))
-        return credential_of(issue(told, above), to_pem(above))
+        reported = replace(leaf, extra=(pointing(self.provider.crl),))
+        return credential_of(issue(reported, above), to_pem(above))
 
     def _by_other(self, identity: Identity) -> Credential:
         return credential_of(identity, to_pem(self.other.intermediate))

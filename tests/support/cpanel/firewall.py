@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from tests.support.cpanel.world import SECTIGO
+from tests.support.cpanel.environment import SECTIGO
 
 _BEGIN: Final = """table inet filter {
   chain input {

@@ -72,8 +72,8 @@ def main(name: str, *places: str) -> None:
     """Ask all ports."""
     with ThreadPoolExecutor(len(places)) as pool:
         serials = pool.map(lambda place: serial(name, place), places)
-        told = dict(zip((place.partition("=")[0] for place in places), serials, strict=True))
-    sys.stdout.write(json.dumps(told))
+        reported = dict(zip((place.partition("=")[0] for place in places), serials, strict=True))
+    sys.stdout.write(json.dumps(reported))
 
 
 if __name__ == "__main__":

@@ -58,7 +58,7 @@ def require_secluded(hosts: Sequence[Host]) -> None:
 
 
 def give(lan: Lan, owner: str, addresses: Iterable[str]) -> None:
-    """Let addresses of the world outside exist on the wire, at one host of it; raises Exposed where it is not alone."""
+    """Assign public addresses to one host of the wire; raises Exposed if other hosts can be reached."""
     require_secluded(lan.hosts)
     for address in addresses:
         for host in lan.hosts:
@@ -94,8 +94,8 @@ def _is_near(destination: str) -> bool:
 
 
 def _told(host: Host, *words: str) -> list[Mapping[str, Any]]:
-    told: list[Mapping[str, Any]] = json.loads(host.do("ip", "-json", *words) or "[]")
-    return told
+    reported: list[Mapping[str, Any]] = json.loads(host.do("ip", "-json", *words) or "[]")
+    return reported
 
 
 def _namespace_ids(host: Host, hosts: Sequence[Host]) -> set[int]:

@@ -11,7 +11,7 @@ from typing import Final
 
 from tests.support import whmapi1
 from tests.support.checkout import CHECKOUT
-from tests.support.cpanel import daemons, layout, own_program
+from tests.support.cpanel import daemons, layout, vendor_command
 from tests.support.cpanel import restart_scripts as restarting
 from tests.support.cpanel.cpsrvd import PORTS
 from tests.support.hosts import try_later
@@ -76,8 +76,8 @@ class Panel:
         """Return for each service the serial numbers of what its ports serve; None where a port serves nothing."""
         places = (f"{port}={word or ''}" for places in layout.PORTS.values() for port, word in places)
         argv = ("env", "-C", str(CHECKOUT), sys.executable, "-m", "tests.support.cpanel.handshakes", self.name, *places)
-        told = json.loads(self.host.do(*argv))
-        return {service: {told[str(port)] for port, _ in places} for service, places in layout.PORTS.items()}
+        reported = json.loads(self.host.do(*argv))
+        return {service: {reported[str(port)] for port, _ in places} for service, places in layout.PORTS.items()}
 
     def restarts(self) -> list[str]:
         """Return what was restarted since the host began, in order."""
@@ -94,7 +94,7 @@ def doubles() -> tuple[HostFile, ...]:
     return (
         *restarting.scripts(),
         *(layout.double(f"/usr/local/cpanel/{name}", "tests.support.cpanel.cpsrvd", name) for name in PORTS),
-        layout.double(own_program.PATH, "tests.support.cpanel.own_program"),
+        layout.double(vendor_command.PATH, "tests.support.cpanel.vendor_command"),
         layout.double(try_later.PATH, "tests.support.hosts.try_later"),
         HostFile("/usr/local/cpanel/bin/whmapi1", Path(whmapi1.__file__).read_text(), 0o755),
     )

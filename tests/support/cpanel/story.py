@@ -14,9 +14,9 @@ from typing import Any, Final
 from tests.support.cpanel import daemons, layout
 from tests.support.cpanel.command import ARGV, KEPT, REPORTS, STATE, Command, Said
 from tests.support.cpanel.credentials import Credentials, other_authority
+from tests.support.cpanel.environment import CONTACT, Environment, running_environment
 from tests.support.cpanel.names import PANEL
-from tests.support.cpanel.own_program import IDLE
-from tests.support.cpanel.world import CONTACT, World, running_world
+from tests.support.cpanel.vendor_command import IDLE
 from tests.support.hosts.fleet import Talk
 from tests.support.hosts.pki import Credential
 
@@ -59,9 +59,9 @@ class Chapter:
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """The world with the panel in it, and the certificates that it may have."""
+    """The environment with the panel in it, and the certificates that it may have."""
 
-    world: World
+    environment: Environment
     command: Command
     credentials: Credentials
 
@@ -70,12 +70,12 @@ class Story:
 
         Return the serial number that each service serves.
         """
-        self.world.ask("behave")
-        self.command.configure(self.world, self.credentials.other)
-        self.world.panel.host.shell(_AGAIN)
-        self.world.panel.host.write(*layout.state(CONTACT))
+        self.environment.ask("behave")
+        self.command.configure(self.environment, self.credentials.other)
+        self.environment.panel.host.shell(_AGAIN)
+        self.environment.panel.host.write(*layout.state(CONTACT))
         good = self.credentials.own(80)
-        self.world.panel.plant(**{service: credentials.get(service, good) for service in layout.SERVICES})
+        self.environment.panel.plant(**{service: credentials.get(service, good) for service in layout.SERVICES})
         return self.serials()
 
     def run(self, *options: str) -> Chapter:
@@ -84,48 +84,48 @@ class Story:
 
     def after(self, act: Any) -> Chapter:  # noqa: ANN401 - anything that returns what a run said
         """Do something that runs the command, and return what it brought."""
-        panel, world = self.world.panel, self.world
-        orders, emails, restarts = len(world.orders()), len(world.emails()), len(panel.restarts())
+        panel, environment = self.environment.panel, self.environment
+        orders, emails, restarts = len(environment.orders()), len(environment.emails()), len(panel.restarts())
         said = act()
         panel.host.do("exim4", "-q")  # to its end: what was handed over has been delivered then
         return Chapter(
             said,
-            world.orders()[orders:],
-            world.emails()[emails:],
+            environment.orders()[orders:],
+            environment.emails()[emails:],
             panel.restarts()[restarts:],
             panel.host.read(daemons.LOG),
         )
 
     def serials(self) -> dict[str, int]:
         """Return the serial number that each service serves, which has to be one on all of its ports."""
-        served = {service: list(serials) for service, serials in self.world.panel.serials().items()}
+        served = {service: list(serials) for service, serials in self.environment.panel.serials().items()}
         assert all(len(serials) == 1 and serials[0] for serials in served.values()), served
         return {service: serials[0] or 0 for service, serials in served.items()}
 
     def listing(self) -> str:
         """Return all files that a run could change, with times."""
-        return self.world.panel.host.shell(_LISTING)
+        return self.environment.panel.host.shell(_LISTING)
 
     @contextmanager
     def watching(self) -> Iterator[None]:
         """Note all command lines of the host meanwhile."""
-        with Talk(self.world.panel.host, "tests.support.cpanel.cmdlines", CMDLINES):
+        with Talk(self.environment.panel.host, "tests.support.cpanel.cmdlines", CMDLINES):
             yield
 
     def killed_while_installing(self) -> None:
         """Begin a run and kill it while it installs certificates."""
         script = f'"$@" >/dev/null 2>&1 & until grep -q "^install" {CALLS}; do sleep 0.01; done; kill -KILL $!'
-        self.world.panel.host.do("sh", "-c", script, "sh", *ARGV)
+        self.environment.panel.host.do("sh", "-c", script, "sh", *ARGV)
 
     def queue(self) -> list[str]:
         """Return the numbers of the jobs in atd's queue."""
-        return [line.split()[0] for line in self.world.panel.host.do("atq").splitlines()]
+        return [line.split()[0] for line in self.environment.panel.host.do("atq").splitlines()]
 
 
 @contextmanager
-def told() -> Iterator[Story]:
-    """Run the world of the story, its panel fresh: every service signs its certificate itself."""
-    with running_world() as world:
-        credentials = Credentials(PANEL, world.authority, other_authority(world.authority))
-        world.panel.install(CONTACT, {service: credentials.self_signed() for service in layout.SERVICES})
-        yield Story(world, Command(world.panel.host), credentials)
+def running_story() -> Iterator[Story]:
+    """Run the environment of the story, its panel fresh: every service signs its certificate itself."""
+    with running_environment() as environment:
+        credentials = Credentials(PANEL, environment.authority, other_authority(environment.authority))
+        environment.panel.install(CONTACT, {service: credentials.self_signed() for service in layout.SERVICES})
+        yield Story(environment, Command(environment.panel.host), credentials)

@@ -59,8 +59,8 @@ class AuditRun:
     def explain(self) -> str:
         """Return what a person needs who sees a test fail: all that is not well, and the end of the output."""
         wrong = [line for line in self.results if line["verdict"] not in ("pass", "not-applicable")]
-        told = [f"{line['verdict']} {line['endpoint']} {line['check']}: {line['message']}" for line in wrong]
-        return "\n".join([f"exit status {self.status}", *told, self.output[-6000:]])
+        reported = [f"{line['verdict']} {line['endpoint']} {line['check']}: {line['message']}" for line in wrong]
+        return "\n".join([f"exit status {self.status}", *reported, self.output[-6000:]])
 
 
 def command(*arguments: str) -> Sequence[str]:

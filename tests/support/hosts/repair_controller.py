@@ -173,9 +173,9 @@ def in_a_child(options: Options) -> dict[str, Any]:
             os._exit(0)
     os.close(writing)
     with os.fdopen(reading) as answer:
-        said = answer.read()
+        result = answer.read()
     _, status = os.waitpid(child, 0)
-    answered: dict[str, Any] = json.loads(said) if said else {"status": os.waitstatus_to_exitcode(status)}
+    answered: dict[str, Any] = json.loads(result) if result else {"status": os.waitstatus_to_exitcode(status)}
     return answered
 
 

@@ -22,9 +22,9 @@ from remediate.wiring.run_context import run_context
 
 def main(configured: str, results: str, state: str) -> None:
     """Do one run."""
-    configuration, said = read_configuration(Path(), configured), list[str]()
+    configuration, result = read_configuration(Path(), configured), list[str]()
     trust = read_anchors(configuration.trust)
-    options = RunOptions(configuration, Path(state), trust, "a test", log=said.append)
+    options = RunOptions(configuration, Path(state), trust, "a test", log=result.append)
     found = discover(logins(configuration.hosts, configuration, {}), clock=lambda: datetime.now(UTC))
     planned = plan(read_audit_results(Path(results).read_text().splitlines()), options.run_limits, datetime.now(UTC))
     with open_journal(options.state) as journal:
@@ -36,7 +36,7 @@ def main(configured: str, results: str, state: str) -> None:
             "validated_on": [[[one.name, one.hosts] for one in ending.case.validated_on] for ending in endings],
             "endings": [[one.case.host, one.ended_as, one.step, one.cause or "", one.note] for one in endings],
             "notes": [lines[-1] for lines in notes if lines],
-            "said": said,
+            "said": result,
         },
         sys.stdout,
     )

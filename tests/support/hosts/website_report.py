@@ -72,5 +72,5 @@ def _fetch(asked: Asked) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    said = _websites() if sys.argv[1] == "websites" else [_fetch(Asked(**one)) for one in json.load(sys.stdin)]
-    sys.stdout.write(json.dumps(said))
+    result = _websites() if sys.argv[1] == "websites" else [_fetch(Asked(**one)) for one in json.load(sys.stdin)]
+    sys.stdout.write(json.dumps(result))

@@ -247,8 +247,8 @@ class Conformance:
 
     def test_secret_is_in_no_message(self, ca: Counterpart, caplog: pytest.LogCaptureFixture) -> None:
         caplog.set_level(logging.DEBUG)
-        said: list[object] = [ca.issuer, ca.intruder]
+        result: list[object] = [ca.issuer, ca.intruder]
         for what in ("forbidden", "html", "redirect", "cut"):
             ca.misbehave(what, times=1)
-            said.append(ca.issuer.place(request()))
-        assert ca.secret not in "".join(f"{one!r} {one}" for one in said) + caplog.text
+            result.append(ca.issuer.place(request()))
+        assert ca.secret not in "".join(f"{one!r} {one}" for one in result) + caplog.text

@@ -72,8 +72,8 @@ def deliver(authority: Authority, commission: Commission) -> Delivery:
 
 
 def _deliver(authority: Authority, leaf: Leaf, public_key: PublicKey) -> Delivery:
-    told = (pointing(authority.crl),) if authority.crl else ()
-    certificate = certify(replace(leaf, extra=(*leaf.extra, *told)), authority.intermediate, public_key)
+    reported = (pointing(authority.crl),) if authority.crl else ()
+    certificate = certify(replace(leaf, extra=(*leaf.extra, *reported)), authority.intermediate, public_key)
     return Delivery(to_pem(certificate), to_pem(authority.intermediate.certificate))
 
 

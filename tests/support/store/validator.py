@@ -80,9 +80,9 @@ class Validator:
         """Yield what is wrong with the CNAMEs."""
         for name in names:
             asked = f"{challenge.label}.{name.removeprefix('*.')}"
-            said = self.cname(asked)
-            if said is None or said.lower().rstrip(".") != challenge.target:
-                yield f"{asked}: the CNAME says {said}, required is {challenge.target}"
+            result = self.cname(asked)
+            if result is None or result.lower().rstrip(".") != challenge.target:
+                yield f"{asked}: the CNAME says {result}, required is {challenge.target}"
 
 
 def _look(challenge: Challenge, name: str, place: tuple[str, int], source: str) -> str | None:

@@ -16,11 +16,11 @@ import pytest
 from cryptography import x509
 
 from tests.support.checkout import CHECKOUT
-from tests.support.cpanel import daemons, firewall, layout, names, own_program, provider
+from tests.support.cpanel import daemons, firewall, layout, names, provider, vendor_command
 from tests.support.cpanel.command import ETC, KEPT, REPORTS, Said
+from tests.support.cpanel.environment import CONTACT, ELSEWHERE, FOLDER, MAILBOX, SECTIGO
 from tests.support.cpanel.layout import SERVICES, SSL
-from tests.support.cpanel.story import CMDLINES, EARLIER, TOUCH, Chapter, Story, told
-from tests.support.cpanel.world import CONTACT, ELSEWHERE, FOLDER, MAILBOX, SECTIGO
+from tests.support.cpanel.story import CMDLINES, EARLIER, TOUCH, Chapter, Story, running_story
 from tests.support.hosts import audit_run as auditing
 from tests.support.hosts import secret_search as traces
 from tests.support.hosts import ssh_login as login
@@ -58,7 +58,7 @@ class Nights:
 
 @pytest.fixture(scope="module")
 def story(overlays: None) -> Iterator[Story]:  # noqa: ARG001 - asked for to skip or fail before anything starts
-    with told() as running:
+    with running_story() as running:
         yield running
 
 
@@ -66,7 +66,7 @@ def story(overlays: None) -> Iterator[Story]:  # noqa: ARG001 - asked for to ski
 def nights(story: Story) -> Nights:
     """Let the command run on a host where every service signs its certificate itself, and once more."""
     story.begin(**{service: story.credentials.self_signed() for service in SERVICES})
-    host = story.world.panel.host
+    host = story.environment.panel.host
     with story.watching():
         first = story.run("--verbose")
     served, tokens = story.serials(), host.shell(f"find {daemons.DOCROOT} -name '*.txt'")
@@ -108,13 +108,13 @@ def test_token_is_in_the_docroot_of_easyapache_4_and_removed_afterwards(nights: 
 
 def test_hostname_is_resolved_from_the_root_servers(story: Story, nights: Nights) -> None:
     asked = re.findall(r"^;; Received \d+ bytes from (\S+) ", nights.first.said.output, re.MULTILINE)
-    at = story.world.lan.address
+    at = story.environment.lan.address
     assert asked[:2] == [at(names.ROOT), at(names.TLD)]
     assert asked[2] in (at(names.FIRST), at(names.SECOND))
 
 
 def test_token_is_fetched_from_the_hostname_before_the_order(story: Story, nights: Nights) -> None:
-    address = story.world.lan.address(names.PANEL)
+    address = story.environment.lan.address(names.PANEL)
     curl = rf"^curl .*--connect-to ::{address}:80 http://{names.PANEL}{FILE}$"
     output = nights.first.said.output
     fetched = re.search(curl, output, re.MULTILINE)
@@ -138,8 +138,8 @@ def test_each_service_is_restarted_once_by_the_script_of_cpanel(nights: Nights) 
 def test_requests_of_the_ca_are_in_the_log_the_report_and_the_email(nights: Nights, address: str) -> None:
     lines = nights.first.log.splitlines()
     assert [line for line in lines if line.startswith(f"{address} ") and line.endswith('"SECTIGO DCV"')]
-    told = rf"{re.escape(address)} at \d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d UTC, SECTIGO DCV, 200"
-    assert all(re.search(told, text) for text in (nights.first.said.output, nights.report, nights.first.email))
+    reported = rf"{re.escape(address)} at \d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d UTC, SECTIGO DCV, 200"
+    assert all(re.search(reported, text) for text in (nights.first.said.output, nights.report, nights.first.email))
 
 
 @pytest.mark.parametrize("check", KEPT_WELL)
@@ -177,7 +177,7 @@ def test_days_of_the_vendors_page_decide_which_certificate_is_replaced(story: St
 
 def test_revoked_weak_and_incomplete_certificates_are_replaced_at_once(story: Story) -> None:
     some, revoked = story.credentials, story.credentials.own(80)
-    story.world.ask(f"revoke {serial(revoked)}")
+    story.environment.ask(f"revoke {serial(revoked)}")
     before = story.begin(
         cpanel=revoked, dovecot=some.without_names(), exim=some.weakly_signed(), ftp=some.without_usage()
     )
@@ -199,7 +199,7 @@ def test_missing_and_mismatched_certificates_of_active_services_change(
     story: Story,
 ) -> None:
     before = story.begin(dovecot=story.credentials.for_another_name())
-    panel = story.world.panel
+    panel = story.environment.panel
     panel.lose("cpanel", "ftp")
     panel.switch_off_exim()
     try:
@@ -217,7 +217,7 @@ def test_missing_and_mismatched_certificates_of_active_services_change(
 @pytest.mark.parametrize("file", ["auto_hostname_certificate", "service_certificate_management"])
 def test_touch_file_prevents_every_change(story: Story, file: str) -> None:
     before = story.begin(**{service: story.credentials.expired() for service in SERVICES})
-    story.world.panel.host.do("touch", f"{TOUCH}{file}")
+    story.environment.panel.host.do("touch", f"{TOUCH}{file}")
     chapter = story.run("--verbose", "--allow-retry")
     assert story.serials() == before
     assert (chapter.orders, chapter.restarts) == ([], [])
@@ -230,8 +230,8 @@ def test_touch_file_prevents_every_change(story: Story, file: str) -> None:
 
 def test_closed_firewall_is_reported_with_its_rule_and_stops_the_order(story: Story) -> None:
     before = story.begin(ftp=story.credentials.self_signed())
-    story.world.panel.host.do("nft", "-f", "-", stdin=firewall.CLOSED.encode())
-    story.world.panel.host.do("rm", layout.CRONTAB)
+    story.environment.panel.host.do("nft", "-f", "-", stdin=firewall.CLOSED.encode())
+    story.environment.panel.host.do("rm", layout.CRONTAB)
     chapter = story.run("--verbose")
     assert chapter.said.status == 1
     assert where(chapter.said, "dcv.firewall") != set(), chapter.said.explain()
@@ -244,12 +244,12 @@ def test_closed_firewall_is_reported_with_its_rule_and_stops_the_order(story: St
 
 def test_firewall_that_allows_only_listed_addresses_is_reported(story: Story) -> None:
     before = story.begin(ftp=story.credentials.self_signed())
-    story.world.panel.host.do("nft", "-f", "-", stdin=firewall.NARROW.encode())
-    story.world.ask(f"from {','.join((*SECTIGO, ELSEWHERE))}")
+    story.environment.panel.host.do("nft", "-f", "-", stdin=firewall.NARROW.encode())
+    story.environment.ask(f"from {','.join((*SECTIGO, ELSEWHERE))}")
     try:
         chapter = story.run("--verbose")
     finally:
-        story.world.ask(f"from {','.join(SECTIGO)}")
+        story.environment.ask(f"from {','.join(SECTIGO)}")
     assert chapter.said.status == 1
     assert where(chapter.said, "dcv.firewall-narrow") != set(), chapter.said.explain()
     assert where(chapter.said, "dcv.firewall") == set()
@@ -262,14 +262,14 @@ def test_firewall_that_allows_only_listed_addresses_is_reported(story: Story) ->
 
 def test_administrator_can_run_the_queued_job_of_a_pending_order(story: Story) -> None:
     before = story.begin(**{service: story.credentials.self_signed() for service in SERVICES})
-    host = story.world.panel.host
-    story.world.ask("misbehave pending")
+    host = story.environment.panel.host
+    story.environment.ask("misbehave pending")
     chapter = story.run("--verbose", "--allow-retry")
     assert (chapter.said.status, len(chapter.orders), story.serials()) == (1, 1, before), chapter.said.explain()
     (number,) = story.queue()
     assert f"at -c {number} | sh" in chapter.said.output
     assert "--no-retry" in host.do("at", "-c", number)
-    story.world.ask("behave")
+    story.environment.ask("behave")
 
     def by_hand() -> Said:
         done = host.run("sh", "-c", f"at -c {number} | sh", timeout_s=240)
@@ -283,11 +283,11 @@ def test_administrator_can_run_the_queued_job_of_a_pending_order(story: Story) -
 
 def test_killed_run_is_continued_without_a_second_order(story: Story) -> None:
     before = story.begin(**{service: story.credentials.self_signed() for service in SERVICES})
-    orders = len(story.world.orders())
+    orders = len(story.environment.orders())
     story.killed_while_installing()
     chapter = story.run("--verbose")
     assert chapter.said.status == 0, chapter.said.explain()
-    assert len(story.world.orders()) == orders + 1
+    assert len(story.environment.orders()) == orders + 1
     assert len(set(story.serials().values())) == 1
     assert story.serials() != before
 
@@ -295,7 +295,7 @@ def test_killed_run_is_continued_without_a_second_order(story: Story) -> None:
 def test_service_without_a_valid_certificate_gets_a_self_signed_one(story: Story) -> None:
     good = story.credentials.own(80)
     before = story.begin(ftp=story.credentials.expired(), exim=story.credentials.own(20), cpanel=good)
-    story.world.ask("misbehave rejected")
+    story.environment.ask("misbehave rejected")
     chapter = story.run("--verbose")
     after = story.serials()
     assert chapter.said.status == 1
@@ -308,17 +308,17 @@ def test_service_without_a_valid_certificate_gets_a_self_signed_one(story: Story
 
 def test_checkallsslcerts_runs_without_a_store_and_is_verified(story: Story) -> None:
     before = story.begin(**{service: story.credentials.self_signed() for service in SERVICES})
-    world = story.world
-    place = f"http://{world.lan.address(names.STORE)}{provider.LICENSED}\n"
-    world.panel.host.do("sh", "-c", f'cat >"{own_program.PROVIDER}"', stdin=place.encode())
-    story.command.configure(world, story.credentials.other, issuer="cpanel")
-    world.panel.host.do("touch", str(own_program.IDLE))
-    world.panel.host.do("sed", "-i", "/^CONTACTEMAIL/d", layout.ACCOUNTS)
+    environment = story.environment
+    place = f"http://{environment.lan.address(names.STORE)}{provider.LICENSED}\n"
+    environment.panel.host.do("sh", "-c", f'cat >"{vendor_command.PROVIDER}"', stdin=place.encode())
+    story.command.configure(environment, story.credentials.other, issuer="cpanel")
+    environment.panel.host.do("touch", str(vendor_command.IDLE))
+    environment.panel.host.do("sed", "-i", "/^CONTACTEMAIL/d", layout.ACCOUNTS)
     idle = story.run("--verbose")
     assert where(idle.said, "ops.contact-missing") != set()
     assert (idle.said.status, idle.orders, story.serials()) == (1, [], before), idle.said.explain()
-    world.panel.host.do("rm", str(own_program.IDLE))
-    world.panel.host.shell(f"rm -rf {KEPT} /root/.local/state/sslaudit")
+    environment.panel.host.do("rm", str(vendor_command.IDLE))
+    environment.panel.host.shell(f"rm -rf {KEPT} /root/.local/state/sslaudit")
     chapter = story.run("--verbose")
     assert (chapter.said.status, chapter.orders) == (0, []), chapter.said.explain()
     assert chapter.said.output.splitlines()[:4] == SENTENCES
@@ -327,7 +327,7 @@ def test_checkallsslcerts_runs_without_a_store_and_is_verified(story: Story) -> 
 
 def test_token_is_in_the_docroot_of_easyapache_3_if_it_is_used(story: Story) -> None:
     before = story.begin(ftp=story.credentials.self_signed())
-    panel = story.world.panel
+    panel = story.environment.panel
     panel.use(daemons.OLD_DOCROOT)
     try:
         chapter = story.run("--verbose")
@@ -342,7 +342,7 @@ def test_token_is_in_the_docroot_of_easyapache_3_if_it_is_used(story: Story) -> 
 
 def test_panel_and_timer_are_found_over_ssh_and_judged_by_the_same_rules(story: Story) -> None:
     story.begin(exim=story.credentials.third_party(4), ftp=story.credentials.third_party(2))
-    store, panel = story.world.store, story.world.panel.host
+    store, panel = story.environment.store, story.environment.panel.host
     before = panel.shell("ls /etc/cron.d")
     panel.do("rm", layout.CRONTAB)
     panel.do(*TIMER, "install-timer")
@@ -363,7 +363,7 @@ def test_panel_and_timer_are_found_over_ssh_and_judged_by_the_same_rules(story: 
 
 def test_no_written_file_has_a_key_token_or_password(story: Story, nights: Nights) -> None:
     assert nights.first.said.status == 0
-    panel, store = (traces.written(host) for host in (story.world.panel.host, story.world.store))
+    panel, store = (traces.written(host) for host in (story.environment.panel.host, story.environment.store))
     home = {path: content for path, content in panel.items() if re.match(HOMES, path)}
     keys = {
         f"key {number}": list(traces.forms_of_key(scalar, pem))
@@ -372,10 +372,10 @@ def test_no_written_file_has_a_key_token_or_password(story: Story, nights: Night
     assert {name for _, name in traces.holding(home, keys)} == keys.keys()  # so it is found where it is
     assert traces.holding({path: panel[path] for path in panel.keys() - home.keys()}, keys) == set()
     emails = {path: content for path, content in store.items() if path.startswith(f"{MAILBOX}/")}
-    token = {"token": list(traces.forms_of_secret(story.world.access["token"]))}
+    token = {"token": list(traces.forms_of_secret(story.environment.access["token"]))}
     assert traces.holding(emails, keys | token) == set()
     assert traces.holding(panel, token) == {(f"{ETC}/token", "token")}
-    told = "".join(panel)
-    assert all(name in told for name in ("report.html", "checkallsslcerts.log", "results.jsonl", "journal.sqlite"))
+    reported = "".join(panel)
+    assert all(name in reported for name in ("report.html", "checkallsslcerts.log", "results.jsonl", "journal.sqlite"))
     assert b"whmapi1" in panel[CMDLINES]  # so it was seen while it ran
     assert f"{FOLDER}/orders.jsonl" in store

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tests.support.cpanel import layout, own_program
+from tests.support.cpanel import layout, vendor_command
 from tests.support.cpanel import restart_scripts as restarting
 from tests.support.cpanel.server import Panel
 from tests.support.hosts.host import Host, running_host
@@ -69,4 +69,4 @@ def test_installed_certificate_is_served_only_after_the_restart(panel: Panel, au
 
 
 def test_checkallsslcerts_double_refuses_an_undocumented_option(panel: Panel) -> None:
-    assert "Unknown option: --force" in refused(panel.host, own_program.PATH, "--force")
+    assert "Unknown option: --force" in refused(panel.host, vendor_command.PATH, "--force")

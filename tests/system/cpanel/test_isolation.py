@@ -1,4 +1,4 @@
-"""The world of the panel's host leads nowhere else, and a test of it does not start where it does."""
+"""The environment of the panel's host leads nowhere else, and a test of it does not start where it does."""
 
 from __future__ import annotations
 

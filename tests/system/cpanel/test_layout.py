@@ -66,8 +66,8 @@ def panel(overlays: None, authority: Authority) -> Iterator[Panel]:  # noqa: ARG
 
 def look(host: Host, *user: str) -> dict[str, Any]:
     """Return what is found on the host by a login of root, or of a user by number."""
-    told = host.do("env", "-C", str(CHECKOUT), sys.executable, "-c", _LOOK, NAME, *user)
-    seen: dict[str, Any] = json.loads(told)
+    reported = host.do("env", "-C", str(CHECKOUT), sys.executable, "-c", _LOOK, NAME, *user)
+    seen: dict[str, Any] = json.loads(reported)
     return seen
 
 
@@ -95,8 +95,8 @@ def test_every_cpanel_service_is_found_with_its_ports_and_files(panel: Panel) ->
     seen = look(panel.host)
     assert services(seen) == expected("cpanel", "dovecot", "exim", "ftp")
     assert {one["service"] for one in seen["endpoints"].values()} == {"cpanel", "dovecot", "exim", "pure-ftpd"}
-    told = {(one["policy"], one["agent"], one["runs"]) for one in seen["endpoints"].values()}
-    assert (told, seen["version"], seen["missing"]) == ({("cpanel", None, True)}, "11.120.0.10", [])
+    reported = {(one["policy"], one["agent"], one["runs"]) for one in seen["endpoints"].values()}
+    assert (reported, seen["version"], seen["missing"]) == ({("cpanel", None, True)}, "11.120.0.10", [])
     linked = seen["endpoints"]["smtps:465"]["files"]
     assert linked == [[f"/etc/exim.{kind}", f"{SSL}/exim/exim.{kind}"] for kind in ("crt", "key")]
     assert own_files(seen) == {f"{SSL}/cpanel/cpanel.pem"}

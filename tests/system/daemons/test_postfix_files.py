@@ -83,9 +83,9 @@ def messages(run: AuditRun, port: str) -> str:
 def test_table_that_root_does_not_read_is_named_with_the_reason(lab: Lab, host: Host, path: str, reason: str) -> None:
     run = audited(lab, "tls_server_sni_maps", f"hash:{path}")
     assert host.run("test", "-e", OPENED).returncode != 0, "root opened the FIFO"
-    said = "\n".join(str(line) for line in run.lines)
-    assert f"postfix looks certificates up by name in hash:{path}, which is not read: {reason}" in said, run.explain()
-    assert "/precious/" not in said
+    result = "\n".join(str(line) for line in run.lines)
+    assert f"postfix looks certificates up by name in hash:{path}, which is not read: {reason}" in result, run.explain()
+    assert "/precious/" not in result
     assert not [endpoint for endpoint in run.endpoints if "mx.example.test" in endpoint]
 
 

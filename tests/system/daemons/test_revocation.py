@@ -81,9 +81,9 @@ def key_of(identity: Identity) -> str:
 
 
 def certified(authority: Authority, name: str, case: Case) -> Identity:
-    told: list[x509.ExtensionType] = [pointing(case.crl)] if case.crl else []
-    told += [access("http://127.0.0.1/ca.cer", f"http://127.0.0.1:{case.ocsp}/")] if case.ocsp else []
-    leaf = Leaf(f"{name}.{DOMAIN}", (f"{name}.{DOMAIN}",), authority.now - DAY, extra=tuple(told))
+    reported: list[x509.ExtensionType] = [pointing(case.crl)] if case.crl else []
+    reported += [access("http://127.0.0.1/ca.cer", f"http://127.0.0.1:{case.ocsp}/")] if case.ocsp else []
+    leaf = Leaf(f"{name}.{DOMAIN}", (f"{name}.{DOMAIN}",), authority.now - DAY, extra=tuple(reported))
     return issue(leaf, authority.intermediate)
 
 

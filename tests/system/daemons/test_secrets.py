@@ -30,9 +30,9 @@ def test_value_on_the_next_line_does_not_leave_the_host(authority: Authority) ->
     with running_lab(authority, sound(authority), "main") as lab:
         host = lab.hosts["main"]
         host.shell(PLANTED)
-        said = host.do("sh", "-c", composed(whole_script(SERVICES, LAYOUTS), "WORD"))
-    assert SECRET not in said
-    named = {name: one.text for name, one in read_sections("WORD", said).items()}
+        result = host.do("sh", "-c", composed(whole_script(SERVICES, LAYOUTS), "WORD"))
+    assert SECRET not in result
+    named = {name: one.text for name, one in read_sections("WORD", result).items()}
     for service, setting in (("nginx", "Authorization"), ("apache", "DB_PASSWORD")):
         (text,) = (text for name, text in named.items() if re.fullmatch(rf"{service}#\d+\.(dump|files)", name))
         assert re.search(rf"{setting}\s*\\?\s*\(hidden\)", text), text

@@ -143,10 +143,10 @@ def test_invalid_configuration_restores_all_servers(web1: Web1) -> None:
     name = web1.stage(web1.authority.issue(NAMES.main))
     web1.host.shell("cp /etc/nginx/nginx.conf /root/good; echo 'server {' >> /etc/nginx/nginx.conf")
     web1.start(name, 30)
-    said = web1.wait_for("returned").last.detail
+    result = web1.wait_for("returned").last.detail
     web1.host.shell("cp /root/good /etc/nginx/nginx.conf")
-    assert "nginx: " in said
-    assert "(as it did before the switch)" in said
+    assert "nginx: " in result
+    assert "(as it did before the switch)" in result
     assert web1.leaves() == before
 
 

@@ -71,13 +71,13 @@ def gets_through(source: str) -> bool:
 
 def compared(chains: tuple[RuleChain, ...], rules: str) -> int:
     """Compare the verdict with the connection, for each source; return how many verdicts were conclusive."""
-    told = 0
+    reported = 0
     for source in SOURCES:
         found = judge_packet(Firewall(chains), packet(source, 80, [HERE]))
         if found.verdict != "unknown":
-            told += 1
+            reported += 1
             assert (found.verdict == "accepted") is gets_through(source), (source, found, rules)
-    return told
+    return reported
 
 
 def nftables(dice: random.Random) -> str:
@@ -132,19 +132,19 @@ def _matching(dice: random.Random) -> str:
 
 @pytest.mark.usefixtures("listening")
 def test_verdict_on_nftables_agrees_with_the_kernel() -> None:
-    dice, told = random.Random(6), 0  # noqa: S311 - rules of a test
+    dice, reported = random.Random(6), 0  # noqa: S311 - rules of a test
     for _ in range(25):
         text = nftables(dice)
         run("nft", "-f", "-", text=f"flush ruleset\n{text}")
-        told += compared(read_nftables(run("nft", "-j", "list", "ruleset")), text)
-    assert told > 80
+        reported += compared(read_nftables(run("nft", "-j", "list", "ruleset")), text)
+    assert reported > 80
 
 
 @pytest.mark.usefixtures("listening")
 def test_verdict_on_iptables_agrees_with_the_kernel() -> None:
-    dice, told = random.Random(8), 0  # noqa: S311 - rules of a test
+    dice, reported = random.Random(8), 0  # noqa: S311 - rules of a test
     for _ in range(25):
         text = iptables(dice)
         run("iptables-nft-restore", text=text)
-        told += compared(read_iptables(run("iptables-nft-save"), 4), text)
-    assert told > 80
+        reported += compared(read_iptables(run("iptables-nft-save"), 4), text)
+    assert reported > 80

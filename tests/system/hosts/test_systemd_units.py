@@ -121,8 +121,8 @@ def test_process_of_a_user_manager_is_not_inspected(audited: Audited) -> None:
     assert found, audited.run.explain()
     assert not any(audited.run.observed(each)["installed"] for each in found)
     uid = audited.host.do("id", "-u", "alice").strip()
-    told = [line["message"] for line in audited.run.results if line["endpoint"] in found]
-    assert any(f"belongs to uid {uid}: not inspected" in message for message in told), audited.run.explain()
+    reported = [line["message"] for line in audited.run.results if line["endpoint"] in found]
+    assert any(f"belongs to uid {uid}: not inspected" in message for message in reported), audited.run.explain()
 
 
 def test_root_does_not_test_the_configuration_of_a_user(audited: Audited) -> None:

@@ -119,10 +119,10 @@ def test_sixty_sleeping_programs_do_not_push_out_roots_server(run: AuditRun) -> 
 def test_untrusted_processes_are_reported_and_their_endpoint_is_probed(run: AuditRun) -> None:
     """Faults A, B and M: what is not inspected is said, and makes inconclusive what depends on it."""
     host = seen(run)
-    told = host["not_inspected"]
-    assert isinstance(told, list)
-    eves = [line for line in told if f"belongs to uid {UID}: not inspected" in line]
-    assert len(eves) == SLEEPERS + 1, told
+    reported = host["not_inspected"]
+    assert isinstance(reported, list)
+    eves = [line for line in reported if f"belongs to uid {UID}: not inspected" in line]
+    assert len(eves) == SLEEPERS + 1, reported
     assert all(line.startswith("process ") and " named nginx " in line for line in eves)
     (probed,) = (endpoint for endpoint in run.endpoints if endpoint.endswith(":9443"))
     assert run.verdict(probed, "cert.expired")[0] == "pass"
@@ -157,10 +157,11 @@ def test_limit_of_inspected_processes_is_reported() -> None:
         host.shell("n=0; while [ $n -lt 20 ]; do n=$((n + 1)); setsid vsftpd 1000 >/dev/null 2>&1 & done")
         script = composed(whole_script(SERVICES, LAYOUTS), "WORD")
         sections = read_sections("WORD", host.do("sh", "-c", script))
-    told = messages(sections)
-    assert len(told) == 20 - MAX_PROCESSES
+    reported = messages(sections)
+    assert len(reported) == 20 - MAX_PROCESSES
     assert all(
-        line.endswith(f"named vsftpd: {MAX_PROCESSES} others were inspected before it: not inspected") for line in told
+        line.endswith(f"named vsftpd: {MAX_PROCESSES} others were inspected before it: not inspected")
+        for line in reported
     )
 
 

@@ -49,8 +49,8 @@ def trusts(path: Path | str, shell: str = "dash", **how: int) -> str:
 @BOTH
 def test_root_file_in_root_directories_is_trusted(root: Path, shell: str) -> None:
     (root / "a file").write_text("x")
-    said = answer(f'say trusted_path {quote(str(root))}/"a file"; echo "$real $kind $size [$missing]"', shell)
-    assert said == f"yes\n{root}/a file file 1 []"
+    verdict = answer(f'say trusted_path {quote(str(root))}/"a file"; echo "$real $kind $size [$missing]"', shell)
+    assert verdict == f"yes\n{root}/a file file 1 []"
 
 
 @BOTH
@@ -89,10 +89,10 @@ def test_acl_behind_the_bits_of_roots_group_is_not_trusted(root: Path, shell: st
     (root / "d").mkdir()
     subprocess.run([TOOLS / "setfacl", "-m", f"u:{EVE}:rwx", root / "d"], check=True)
     assert stat.S_IMODE((root / "d").stat().st_mode) == 0o775
-    said = {"dash": "has an ACL by which others can write it"}.get(
+    verdict = {"dash": "has an ACL by which others can write it"}.get(
         shell, "can be written by its group, and ls does not show ACLs here"
     )
-    assert trusts(root / "d", shell) == f"no: {root}/d {said}"
+    assert trusts(root / "d", shell) == f"no: {root}/d {verdict}"
     as_user(EVE, "touch", str(root / "d" / "eve was here"))
 
 
@@ -140,8 +140,8 @@ def test_link_loop_is_refused(root: Path, shell: str) -> None:
 @BOTH
 def test_dangling_link_of_root_is_judged_by_the_nearest_directory(root: Path, eves: Path, shell: str) -> None:
     (root / "link").symlink_to("gone/further")
-    said = answer(f'say trusted_path {root}/link; echo "$missing $real"', shell)
-    assert said == f"yes\nyes {root}/gone/further"
+    verdict = answer(f'say trusted_path {root}/link; echo "$missing $real"', shell)
+    assert verdict == f"yes\nyes {root}/gone/further"
     (root / "other").symlink_to(eves / "gone")
     assert trusts(root / "other", shell) == f"no: {eves} belongs to uid {EVE}"
 
@@ -177,11 +177,11 @@ def test_path_with_unusual_characters_is_judged_unchanged(root: Path, shell: str
     (odd / "f").write_text("x")
     assert trusts(odd / "f", shell) == "yes"
     give(odd, EVE)
-    said = trusts(odd / "f", shell)
-    assert said.startswith("no: ")
-    assert said.endswith(f" belongs to uid {EVE}")
-    assert said.isascii()
-    assert "\n" not in said
+    verdict = trusts(odd / "f", shell)
+    assert verdict.startswith("no: ")
+    assert verdict.endswith(f" belongs to uid {EVE}")
+    assert verdict.isascii()
+    assert "\n" not in verdict
 
 
 @BOTH
@@ -218,8 +218,8 @@ def test_file_system_that_another_user_mounted_is_not_trusted(root: Path, shell:
         device = os.minor(Path(file.name).stat().st_dev)
         line = f"99 1 0:{device} / /dev/shm rw shared:1 - fuse.sshfs x rw,user_id={uid},group_id=0,allow_other\n"
         (root / "mounts").write_text(line)
-        said = answer(f"t_mounts={root}/mounts; t_foreign=unread; say trusted_path {file.name}", shell)
-    assert said == ("yes" if uid == 0 else "no: /dev/shm is on a file system that another user mounted")
+        verdict = answer(f"t_mounts={root}/mounts; t_foreign=unread; say trusted_path {file.name}", shell)
+    assert verdict == ("yes" if uid == 0 else "no: /dev/shm is on a file system that another user mounted")
 
 
 def test_swapped_link_never_makes_a_path_trusted(root: Path, eves: Path) -> None:
@@ -229,8 +229,8 @@ def test_swapped_link_never_makes_a_path_trusted(root: Path, eves: Path) -> None
         while not (eves / "link").is_symlink():
             time.sleep(0.01)
         script = f"n=0; while [ $n -lt 150 ]; do n=$((n + 1)); say trusted_path {eves}/link; done | sort | uniq -c"
-        said = answer(script).split(None, 1)
-        assert said == ["150", f"no: {eves} belongs to uid {EVE}"]
+        verdict = answer(script).split(None, 1)
+        assert verdict == ["150", f"no: {eves} belongs to uid {EVE}"]
 
 
 @BOTH
@@ -285,23 +285,23 @@ def running(*words: str, uid: int = 0, argv0: str | None = None) -> Iterator[sub
 @BOTH
 def test_process_of_root_is_trusted_with_program_and_arguments(sleeper: Path, shell: str) -> None:
     with running(str(sleeper), "60") as process:
-        said = answer(f'say trusted_process {process.pid}; echo "$bin"; echo "$words"', shell)
-        assert said == f"yes\n{sleeper}\n{sleeper}\n60"
+        verdict = answer(f'say trusted_process {process.pid}; echo "$bin"; echo "$words"', shell)
+        assert verdict == f"yes\n{sleeper}\n{sleeper}\n60"
 
 
 @BOTH
 def test_process_of_another_user_is_not_trusted(sleeper: Path, shell: str) -> None:
     with running(str(sleeper), "60", uid=EVE) as process:
-        said = answer(f"say trusted_process {process.pid}", shell)
-        assert said == f"no: process {process.pid} named sleeper belongs to uid {EVE}"
+        verdict = answer(f"say trusted_process {process.pid}", shell)
+        assert verdict == f"no: process {process.pid} named sleeper belongs to uid {EVE}"
 
 
 @BOTH
 def test_process_of_root_with_the_program_of_another_user_is_not_trusted(eves: Path, shell: str) -> None:
     program = Path(shutil.copy("/usr/bin/sleep", eves / "nginx"))
     with running(str(program), "60") as process:
-        said = answer(f"say trusted_process {process.pid}", shell)
-        assert said == f"no: process {process.pid} named nginx: {eves} belongs to uid {EVE}"
+        verdict = answer(f"say trusted_process {process.pid}", shell)
+        assert verdict == f"no: process {process.pid} named nginx: {eves} belongs to uid {EVE}"
 
 
 def test_setuid_program_that_a_user_started_is_not_roots(root: Path) -> None:
@@ -310,8 +310,8 @@ def test_setuid_program_that_a_user_started_is_not_roots(root: Path) -> None:
     program.chmod(0o4755)
     with running(str(program), "60", uid=EVE) as process:
         assert Path(f"/proc/{process.pid}").stat().st_uid == 0
-        said = answer(f"say trusted_process {process.pid}")
-        assert said == f"no: process {process.pid} named setuid belongs to uid {EVE}"
+        verdict = answer(f"say trusted_process {process.pid}")
+        assert verdict == f"no: process {process.pid} named setuid belongs to uid {EVE}"
 
 
 def test_worker_of_a_trusted_process_with_the_same_program_is_trusted(root: Path) -> None:
@@ -324,10 +324,10 @@ def test_worker_of_a_trusted_process_with_the_same_program_is_trusted(root: Path
         try:
             while f"Uid:\t{EVE}" not in Path(f"/proc/{worker}/status").read_text():
                 time.sleep(0.005)
-            said = answer(f'say trusted_process {worker}; echo "[$words]"')
+            verdict = answer(f'say trusted_process {worker}; echo "[$words]"')
         finally:
             os.kill(worker, signal.SIGKILL)
-    assert said == "yes\n[]", "its words could be rewritten"
+    assert verdict == "yes\n[]", "its words could be rewritten"
 
 
 def test_process_in_a_mount_namespace_is_trusted_if_its_files_are_equal(
@@ -340,8 +340,8 @@ def test_process_in_a_mount_namespace_is_trusted_if_its_files_are_equal(
     with started("unshare", "--mount", "--propagation", "private", "sh", "-c", command) as process:
         while Path(f"/proc/{process.pid}/exe").resolve() != sleeper:
             time.sleep(0.005)
-        said = answer(f"say trusted_process {process.pid}; say trusted_words {process.pid}")
-        assert said == f"yes\nno: process {process.pid} sees another file as {root}/conf"
+        verdict = answer(f"say trusted_process {process.pid}; say trusted_words {process.pid}")
+        assert verdict == f"yes\nno: process {process.pid} sees another file as {root}/conf"
 
 
 def test_program_mounted_over_the_hosts_own_is_not_trusted(root: Path, sleeper: Path) -> None:
@@ -359,7 +359,7 @@ def test_arguments_that_name_files_of_another_user_are_not_trusted(
 ) -> None:
     (root / "conf").write_text("x")
     (eves / "conf").write_text("x")
-    for words, said in {
+    for words, verdict in {
         ("60", f"-c{root}/conf"): "yes",
         ("60", "-c", f"{root}/conf"): "yes",
         ("60", f"-c{eves}/conf"): f"no: {eves} belongs to uid {EVE}",
@@ -373,7 +373,7 @@ def test_arguments_that_name_files_of_another_user_are_not_trusted(
             script = (
                 f'bin={sleeper}; words="{chr(10).join([str(sleeper), *words])}"; say trusted_words {process.pid} -c'
             )
-            assert answer(script, shell) == said.replace("PID", str(process.pid)), words
+            assert answer(script, shell) == verdict.replace("PID", str(process.pid)), words
 
 
 @BOTH

@@ -65,8 +65,8 @@ def test_authoritative_servers_win_over_the_system_resolver(client: Host) -> Non
     finally:
         name_hosts(client, {})
     assert (found["addresses"], found["failure"]) == (BOTH, None)
-    told = f"only the authoritative servers gave {', '.join(BOTH)}; only the resolver gave 10.0.0.7"
-    assert (found["notes"], found["lines"][-1]) == ([told], f";; note: {told}")
+    reported = f"only the authoritative servers gave {', '.join(BOTH)}; only the resolver gave 10.0.0.7"
+    assert (found["notes"], found["lines"][-1]) == ([reported], f";; note: {reported}")
     assert missing["failure"] == [
         "nxdomain",
         "missing.example.test. does not exist, according to ns1.example.test. (198.18.3.2)",
@@ -99,5 +99,5 @@ def test_unreachable_root_servers_delay_only_the_first_lookup(client: Host) -> N
 
 
 def test_address_of_an_unsupported_family_is_unseen_not_blocked(client: Host) -> None:
-    said = client.do(sys.executable, "-c", _LOOK, "2001:db8::1", "127.0.0.1").splitlines()
-    assert said == ["unseen this machine has no IPv6 to try it with (ENETUNREACH)", "blocked connection refused"]
+    result = client.do(sys.executable, "-c", _LOOK, "2001:db8::1", "127.0.0.1").splitlines()
+    assert result == ["unseen this machine has no IPv6 to try it with (ENETUNREACH)", "blocked connection refused"]

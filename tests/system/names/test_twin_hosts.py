@@ -31,12 +31,12 @@ def expired(twins: Twins) -> set[str]:
 def test_token_is_placed_on_both_hosts_whatever_the_system_resolves(twins: Twins) -> None:
     assert expired(twins) == {f"{host}/https://{SHARED}:443" for host in HOSTS}
     twins.system_says(WEB1, "10.0.0.7")
-    said = twins.repair()
-    assert sorted(ending[:2] for ending in said["endings"]) == [[host, "proven"] for host in HOSTS], said
-    assert said["validated_on"] == 2 * [[[SHARED, HOSTS]]]
-    told = f"{SHARED}: only the authoritative servers gave {WEB2}; only the resolver gave 10.0.0.7"
-    assert said["notes"] == 2 * [f"the file was found at every address; {told}"]
-    lines = "\n".join(said["said"]).splitlines()
+    result = twins.repair()
+    assert sorted(ending[:2] for ending in result["endings"]) == [[host, "proven"] for host in HOSTS], result
+    assert result["validated_on"] == 2 * [[[SHARED, HOSTS]]]
+    reported = f"{SHARED}: only the authoritative servers gave {WEB2}; only the resolver gave 10.0.0.7"
+    assert result["notes"] == 2 * [f"the file was found at every address; {reported}"]
+    lines = "\n".join(result["said"]).splitlines()
     for address in (WEB1, WEB2):
         assert lines.count(f";; {SHARED} has address {address}") == 2
         assert lines.count(f"{SHARED} at {address}: good: as written") == 2
@@ -48,8 +48,8 @@ def test_token_is_placed_on_both_hosts_whatever_the_system_resolves(twins: Twins
 def test_nothing_is_ordered_if_one_host_denies_the_token(twins: Twins) -> None:
     expired(twins)
     twins.webs[1].shell(_DENY)
-    said = twins.repair()
-    (_, kind, step, cause, note), waiting = said["endings"]
+    result = twins.repair()
+    (_, kind, step, cause, note), waiting = result["endings"]
     assert (kind, step, cause) == ("failed", "self-test", "dcv.forbidden"), note
     assert f"{SHARED} at {WEB2}: forbidden: the server denies it with 403" in note
     assert f"at {WEB2}: 403 by nginx/" in note

@@ -148,8 +148,8 @@ def test_requests_are_read_from_each_log_format_with_address_and_time(web: Host,
         lines = client_lines(noted)
         assert lines[0].startswith("fetched by 4 addresses of the CA: "), name
         assert all(f"{address} at 20" in lines[0] for address in CA), name
-        said, _, addresses = lines[-1].partition(": ")
-        assert (said, sorted(addresses.split(", "))) == ("listed as Sectigo's by cPanel's documentation", sorted(CA))
+        result, _, addresses = lines[-1].partition(": ")
+        assert (result, sorted(addresses.split(", "))) == ("listed as Sectigo's by cPanel's documentation", sorted(CA))
 
 
 def test_requests_in_rotated_and_compressed_logs_are_read(web: Host, view: HostView) -> None:

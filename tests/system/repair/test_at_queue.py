@@ -69,11 +69,11 @@ def test_job_that_an_earlier_version_queued_is_listed_and_replaced(queueing: Hos
     queueing.shell("cd / && at -q c now + 60 minutes < /root/old-job 2>&1")
     (old,) = read_queue(queueing.do("atq"))
     session = LabSession(queueing)
-    said = queue_resume(session, new, allowed=True)
-    assert isinstance(said, Queued)
-    assert f"replaces job {old.number} of an earlier version" in str(said)
+    result = queue_resume(session, new, allowed=True)
+    assert isinstance(result, Queued)
+    assert f"replaces job {old.number} of an earlier version" in str(result)
     (left,) = read_queue(queueing.do("atq"))
-    assert left.number == said.job.number != old.number
+    assert left.number == result.job.number != old.number
     assert "exec /usr/bin/python3 -P -m remediate resume" in queueing.do("at", "-c", str(left.number))
     again = queue_resume(session, new, allowed=True)
     assert isinstance(again, Queued)
@@ -84,9 +84,9 @@ def test_jobs_of_other_runs_and_other_users_stay_in_the_queue(queueing: Host) ->
     session = LabSession(queueing)
     queueing.shell("echo 'echo theirs' | at -q c now + 2 hours 2>&1")
     for continuation in (AGAIN, ResumeJob("ctl", ("/usr/local/bin/again", "another"))):
-        said = queue_resume(session, continuation, allowed=True)
-        assert isinstance(said, Queued)
-        assert said.is_new
+        result = queue_resume(session, continuation, allowed=True)
+        assert isinstance(result, Queued)
+        assert result.is_new
     assert len(read_queue(queueing.do("atq"))) == 3
 
 
@@ -133,10 +133,10 @@ def test_try_later_of_cpanel_queues_the_job_once(queueing: Host) -> None:
 
 def test_job_is_queued_with_at_if_try_later_of_cpanel_fails(queueing: Host) -> None:
     queueing.write(HostFile(PROGRAM, _REFUSING, 0o755))
-    said = queue_resume(LabSession(queueing), AGAIN, allowed=True)
-    assert isinstance(said, Queued)
-    assert said.note == f"; queued by at, because {PROGRAM} did not queue it: it ended with 3: it is out of order"
-    assert AGAIN.marker in queueing.do("at", "-c", str(said.job.number))
+    result = queue_resume(LabSession(queueing), AGAIN, allowed=True)
+    assert isinstance(result, Queued)
+    assert result.note == f"; queued by at, because {PROGRAM} did not queue it: it ended with 3: it is out of order"
+    assert AGAIN.marker in queueing.do("at", "-c", str(result.job.number))
 
 
 def test_double_of_try_later_refuses_undocumented_options(queueing: Host) -> None:
@@ -148,9 +148,9 @@ def test_double_of_try_later_refuses_undocumented_options(queueing: Host) -> Non
 
 
 def test_job_is_removed_and_the_reason_reported_if_atd_does_not_run(host: Host) -> None:
-    said = queue_resume(LabSession(host), AGAIN, allowed=True)
-    assert isinstance(said, NotQueued)
-    assert "atd does not run here" in said.why
+    result = queue_resume(LabSession(host), AGAIN, allowed=True)
+    assert isinstance(result, NotQueued)
+    assert "atd does not run here" in result.why
     assert host.do("atq") == ""
 
 

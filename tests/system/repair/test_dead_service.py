@@ -39,8 +39,8 @@ def test_apache_that_ends_at_a_reload_is_restarted_with_the_old_files(fleet: Fle
         assert [served(fleet.web1, port, WEB1)[0] == old for port in (8443, 443)] == [True, False]
         fleet.web1.shell("sed -i s/SECLEVEL=3/SECLEVEL=2/ /etc/apache2/sites-enabled/000-default.conf")
         fleet.a_night_passes(state)
-        said = controller.run()
-        assert [kind for kind, *_ in said["endings"]] == ["proven"], said
+        result = controller.run()
+        assert [kind for kind, *_ in result["endings"]] == ["proven"], result
         assert nginx.saw_no_gap(is_replaced=True)
     assert (fleet.orders() - orders, len(fleet.leaves() - {old})) == (1, 1)
 
@@ -51,9 +51,9 @@ def test_apache_that_cannot_reload_is_repaired_before_the_others(fleet: Fleet, a
     fleet.web1.write(*mismatched.at("/etc/ssl/apache/second"))
     fleet.audit()
     with fleet.controller() as controller, fleet.watching() as watch:
-        said = controller.run()
-        assert [kind for kind, *_ in said["endings"]] == ["proven"], said
-        ((because,),) = said["waiting"]
+        result = controller.run()
+        assert [kind for kind, *_ in result["endings"]] == ["proven"], result
+        ((because,),) = result["waiting"]
         assert "apache would not load its configuration: " in because
         assert "/etc/ssl/apache/second.key is not the key of" in because
         assert watch.saw_no_gap(is_replaced=False)

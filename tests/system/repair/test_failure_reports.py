@@ -54,7 +54,7 @@ def test_run_without_a_trusted_chain_reports_it_and_changes_nothing(
 
 def test_blocked_repair_is_notified_once_and_so_is_its_recovery(fleet: Fleet, night: Night) -> None:
     fleet.begin_again()
-    orders, told = fleet.orders(), len(night.emails())
+    orders, reported = fleet.orders(), len(night.emails())
     fleet.web1.shell("mkdir -m 700 /var/www/html/.well-known")
     first, second = night.run(), night.run()
     assert (first.status, second.status) == (1, 1)
@@ -63,12 +63,12 @@ def test_blocked_repair_is_notified_once_and_so_is_its_recovery(fleet: Fleet, ni
         assert (row["outcome"], row["cause"]) == (outcome, cause)
         assert (f"local/https://{WEB1}:443", "cert.expired") in run.with_verdict("fail")
     assert f"{WEB1} at {fleet.address}: forbidden: the server denies it with 403" in " ".join(first.output.split())
-    (email,) = night.emails()[told:]
+    (email,) = night.emails()[reported:]
     assert "forbidden: the server denies it with 403" in text(email)
     assert (fleet.orders(), fleet.leaves()) == (orders, {leaf_of(fleet.planted.old)})
     fleet.web1.shell("chmod 755 /var/www/html/.well-known")
     fleet.a_night_passes(f"{FOLDER}/state")
     assert [row["outcome"] for row in rows(night.run(), "remediation")] == ["proven"]
     assert (fleet.orders() - orders, leaf_of(fleet.planted.old) in fleet.leaves()) == (1, False)
-    (recovery,) = night.emails()[told + 1 :]
+    (recovery,) = night.emails()[reported + 1 :]
     assert "repaired" in recovery["Subject"]

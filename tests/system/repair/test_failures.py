@@ -149,17 +149,17 @@ def test_failure_is_reported_with_its_cause_and_changes_nothing(
         fleet.store.ask(injection.misdeed)
     orders, state, old = fleet.orders(), fleet.new_state(), leaf_of(fleet.planted.old)
     with fleet.watching() as watch:
-        said = controller.run(state=state, **injection.changes)
-        ((kind, step, cause, note),) = said["endings"]
-        assert (kind, cause) == (injection.kind, injection.cause), said
+        result = controller.run(state=state, **injection.changes)
+        ((kind, step, cause, note),) = result["endings"]
+        assert (kind, cause) == (injection.kind, injection.cause), result
         assert not [text for text in injection.named if not re.search(text, note)], (step, note)
         assert (fleet.leaves(), fleet.orders() - orders) == ({old}, injection.orders)
         if injection.then:
             fleet.web1.shell(injection.fixed)
             fleet.store.ask("behave")
             fleet.a_night_passes(state)
-            said = controller.run(state=state, root=injection.changes.get("root", "/var/lib/sslaudit"))
-            assert [kind for kind, *_ in said["endings"]] == [injection.then], said
+            result = controller.run(state=state, root=injection.changes.get("root", "/var/lib/sslaudit"))
+            assert [kind for kind, *_ in result["endings"]] == [injection.then], result
         assert watch.saw_no_gap(is_replaced=injection.then == "proven")
     assert (fleet.orders() - orders, old in fleet.leaves()) == (injection.orders, injection.then != "proven")
 
@@ -182,8 +182,8 @@ def test_disk_that_fills_up_before_a_step_changes_nothing(
         assert (fleet.leaves(), fleet.orders() - orders) == ({old}, ordered)
         fleet.web1.shell("rm /full/ballast")
         fleet.a_night_passes(state)
-        said = controller.run(state=state, root="/full/x")
-        assert [kind for kind, *_ in said["endings"]] == ["proven"], said
+        result = controller.run(state=state, root="/full/x")
+        assert [kind for kind, *_ in result["endings"]] == ["proven"], result
         assert watch.saw_no_gap(is_replaced=True)
     assert fleet.orders() - orders == 1
 

@@ -59,8 +59,8 @@ def test_lost_connection_during_the_switch_causes_no_outage(far: Fleet, confirm_
             assert wait_until(lambda: old not in far.leaves())
         far.web1.shell(_MEND)
         far.web1.wait_for(22)
-        said = controller.run(confirmation_s=30)
-        assert [kind for kind, *_ in said["endings"]] == ["proven"], said
+        result = controller.run(confirmation_s=30)
+        assert [kind for kind, *_ in result["endings"]] == ["proven"], result
         watch.saw_no_failure()
     assert (far.orders() - orders, len(far.leaves() - {old})) == (1, 1)
 
@@ -97,8 +97,8 @@ def test_lost_state_directory_causes_no_second_order(far: Fleet, step: str) -> N
         far.web1.shell(_GIVE_UP)
         assert wait_until(lambda: far.leaves() == {old})
         far.near.shell(f"rm -r {state}")
-        said = controller.run()
-        assert [kind for kind, *_ in said["endings"]] == ["proven"], said
+        result = controller.run()
+        assert [kind for kind, *_ in result["endings"]] == ["proven"], result
         watch.saw_no_failure()
     assert (far.orders() - orders, old in far.leaves()) == (1, False)
 
@@ -113,7 +113,7 @@ def test_run_killed_repeatedly_ends_with_one_certificate_on_all_services(fleet: 
                 for record in points:
                     killed = controller.run(state=state, killed=f"{chance.choice(('before', 'after'))} {record}")
                     assert killed == {"status": -9} or record != first, (points, killed)
-                said = controller.run(state=state)
-                assert {ending[0] for ending in said["endings"]} == {"proven"}, (points, said)
+                result = controller.run(state=state)
+                assert {ending[0] for ending in result["endings"]} == {"proven"}, (points, result)
                 assert watch.saw_no_gap(is_replaced=True), points
             assert (fleet.orders() - orders, len(fleet.leaves())) == (1, 1), points

@@ -108,11 +108,11 @@ def arrived(host: Host, raw: bytes) -> EmailMessage:
 
 def written(*recipients: str, service: str) -> bytes:
     """Return a message with results attached; another finding or service makes it another message."""
-    said = notification(
+    result = notification(
         section(item(services=(service,), check=f"test.{service.replace(' ', '-')}")),
         attachments=(Attachment("results.jsonl", b"{}\n"),),
     )
-    return compose(said, SENDER, recipients).as_bytes()
+    return compose(result, SENDER, recipients).as_bytes()
 
 
 def test_message_sent_by_the_local_sendmail_is_delivered_unchanged(host: Host) -> None:
@@ -160,17 +160,17 @@ def test_result_of_each_recipient_has_the_reply_of_the_smarthost(host: Host) -> 
 )
 def test_wrong_login_or_certificate_defers_the_message(differing: dict[str, str], reason: str, host: Host) -> None:
     raw = written(READER, service="never")
-    kind, said = post(host, f"smtp://{NAME}", raw, READER, **login(**differing))[READER]
+    kind, result = post(host, f"smtp://{NAME}", raw, READER, **login(**differing))[READER]
     assert kind == "Deferred"
-    assert reason in said
-    assert "wrong one" not in said
+    assert reason in result
+    assert "wrong one" not in result
 
 
 def test_mail_program_that_cannot_start_defers_the_message(host: Host) -> None:
     host.shell("cp /etc/exim4/exim4.conf /root/; echo nonsense > /etc/exim4/exim4.conf")
     try:
-        kind, said = post(host, "sendmail", written(READER, service="broken"), READER)[READER]
+        kind, result = post(host, "sendmail", written(READER, service="broken"), READER)[READER]
     finally:
         host.shell("cp /root/exim4.conf /etc/exim4/exim4.conf")
     assert kind == "Deferred"
-    assert "xim configuration error" in said
+    assert "xim configuration error" in result

@@ -105,9 +105,9 @@ def test_requests_for_the_token_are_in_the_report_and_the_notification(nights: N
     (email,) = nights.night.emails()
     body = email.get_body(("html",))
     assert body is not None
-    for told in (nights.report, body.get_content()):
-        assert by_ca in told
-        assert by_us in told
+    for reported in (nights.report, body.get_content()):
+        assert by_ca in reported
+        assert by_us in reported
 
 
 def test_second_run_orders_nothing_and_changes_no_file(nights: Nights) -> None:

@@ -46,8 +46,8 @@ def test_pending_order_is_continued_by_one_queued_job(fleet: Fleet, night: Night
     assert fleet.access["token"] not in script
 
     fleet.store.ask("behave")
-    said = fleet.near.shell(f"at -c {job.number} | sh")
-    assert "repaired" in said
+    result = fleet.near.shell(f"at -c {job.number} | sh")
+    assert "repaired" in result
     assert (fleet.orders(), leaf_of(fleet.planted.old) in fleet.leaves()) == (1, False)
     fleet.near.do("atrm", str(job.number))
     assert rows(night.run("--no-retry"), "remediation") == []

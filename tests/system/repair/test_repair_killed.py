@@ -26,11 +26,11 @@ def killed_at_every_record(controller: Controller) -> Iterator[str]:
     """
     for number in (*range(1, 13, STEP), *range(2, 100, STEP)):
         for moment in ("before", "after"):
-            said = controller.run(killed=f"{moment} {number}")
-            if "status" not in said:
-                assert [kind for kind, *_ in said["endings"]] == ["proven"], said
+            result = controller.run(killed=f"{moment} {number}")
+            if "status" not in result:
+                assert [kind for kind, *_ in result["endings"]] == ["proven"], result
                 return
-            assert said == {"status": -9}
+            assert result == {"status": -9}
             yield f"{moment} {number}"
 
 
@@ -52,6 +52,6 @@ def test_certificate_installed_but_not_loaded_is_reloaded_without_an_order(autho
         fleet.web1.write(*nginx.files(renewed, authority.issue("www.example.test")))
         assert "svc.disk-vs-wire" in findings(fleet)
         with fleet.controller("/run/state") as controller:
-            said = controller.run()
-        assert {kind for kind, *_ in said["endings"]} == {"proven"}, said
+            result = controller.run()
+        assert {kind for kind, *_ in result["endings"]} == {"proven"}, result
         assert (findings(fleet), fleet.orders()) == (set(), 0)

@@ -68,13 +68,13 @@ def test_failure_of_one_host_does_not_stop_the_repair_of_another(two: Two) -> No
     two.web2.shell(_DENY)
     orders, old = two.fleet.orders(), leaf_of(two.fleet.planted.second)
     with two.fleet.controller(hosts=two.hosts) as controller:
-        said = controller.run()
-    ended = {(*case["names"],): ending for case, ending in zip(said["cases"], said["endings"], strict=True)}
+        result = controller.run()
+    ended = {(*case["names"],): ending for case, ending in zip(result["cases"], result["endings"], strict=True)}
     assert (ended[WEB1,][0], ended[WWW,][0]) == ("proven", "proven"), ended
     assert (ended[WEB2,][2], WEB2 in ended[WEB2,][3]) == ("dcv.forbidden", True), ended
     assert (two.fleet.orders() - orders, two.planted.leaves(two.web2)) == (2, {leaf_of(two.planted.old)})
     assert old not in served(two.fleet.web1, 443, WWW)
-    canary, *others = sorted([datetime.fromisoformat(time) for time in case["times"]] for case in said["cases"])
+    canary, *others = sorted([datetime.fromisoformat(time) for time in case["times"]] for case in result["cases"])
     (one_begun, one_ended), (other_begun, other_ended) = others
     assert max(one_begun, other_begun) < min(one_ended, other_ended)
     assert canary[1] <= min(one_begun, other_begun)

@@ -68,9 +68,9 @@ def test_run_started_by_the_cpanel_update_does_not_wait_for_it(host: Host) -> No
     line = shlex.join((str(_BIN / "checkallsslcerts"), "--no-retry"))
     host.write(HostFile(SCRIPT, f"#!/bin/sh\n{line} > /run/hook 2>&1\necho $? >> /run/hook\n", 0o755))
     host.shell(f"rm -f /run/hook; timeout 60 {SCRIPT}; rm {SCRIPT}")
-    said = host.read("/run/hook").splitlines()
-    assert said[-1] in "01"
-    assert not [one for one in said if "waiting" in one]
+    result = host.read("/run/hook").splitlines()
+    assert result[-1] in "01"
+    assert not [one for one in result if "waiting" in one]
 
 
 def test_configuration_in_etc_is_read_and_its_errors_are_reported(host: Host) -> None:

@@ -100,14 +100,14 @@ def test_files_of_a_user_block_neither_the_host_nor_other_services(lab: Lab, web
         end(web1, swapping)
     assert time.monotonic() - began < 120
     assert run.verdict(SECOND, "key.permissions")[0] == "pass", run.explain()
-    said = {
+    result = {
         name: run.result(f"{WEB1}/https://{name}.example.test:{port}", "svc.config-missing-file")
         for name, port in (("sparse", 9101), ("fifo", 9102), ("device", 9103))
     }
-    assert said["sparse"]["verdict"] == "inconclusive"
-    assert "1099511627776 bytes" in said["sparse"]["message"]
-    assert [said[name]["verdict"] for name in ("fifo", "device")] == ["fail", "fail"]
-    assert "is not a regular file (it is a fifo)" in said["fifo"]["message"]
+    assert result["sparse"]["verdict"] == "inconclusive"
+    assert "1099511627776 bytes" in result["sparse"]["message"]
+    assert [result[name]["verdict"] for name in ("fifo", "device")] == ["fail", "fail"]
+    assert "is not a regular file (it is a fifo)" in result["fifo"]["message"]
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,4 @@
-"""The panel's host in a world of its own: name servers from the root on, its provider, and a mailbox for its contact.
-
-It starts them and refuses to where any of them can reach anything else. It judges nothing.
-"""
+"""A panel host with its own name servers, provider and mailbox, which can reach nothing else."""
 
 from __future__ import annotations
 
@@ -35,7 +32,7 @@ _CA: Final = "cPanel Lab"  # a certificate of the panel's own provider is recogn
 
 
 @dataclass(frozen=True, slots=True)
-class World:
+class Environment:
     """The panel, and the servers that it uses."""
 
     panel: Panel
@@ -64,7 +61,7 @@ class World:
 
 
 @contextmanager
-def running_world() -> Iterator[World]:
+def running_environment() -> Iterator[Environment]:
     """Start all of it but what the panel serves; raises Exposed where something of it leads elsewhere."""
     with ExitStack() as stack:
         tree = {name: stack.enter_context(running_host("names", name)) for name in names.NAME_SERVERS}
@@ -81,7 +78,7 @@ def running_world() -> Iterator[World]:
         place = f"{PANEL}={lan.address(PANEL)}"
         argv = ("tests.support.cpanel.provider", FOLDER, lan.address(STORE), ",".join(SECTIGO), place)
         talk = stack.enter_context(Talk(store, *argv))
-        yield World(Panel(host), store, lan, talk, talk.hear(), authority)
+        yield Environment(Panel(host), store, lan, talk, talk.hear(), authority)
 
 
 def _founded(address: str) -> Authority:

@@ -146,12 +146,12 @@ def test_copy_of_a_large_or_special_file_is_refused(root: Path) -> None:
         huge.truncate(10**12)
     (root / "f").write_bytes(KEY)
     (root / "link").symlink_to("f")
-    for name, said in {
+    for name, result in {
         "fifo": f"{root}/fifo is not a regular file\n",
         "huge": f"{root}/huge has 1000000000000 bytes (limit 16777216)\n",
         "link": f"{root}/link is left as it is: it is a symbolic link\n",
     }.items():
-        assert run_trust(f"copy_file {root}/{name} {root}/new").stderr == said
+        assert run_trust(f"copy_file {root}/{name} {root}/new").stderr == result
     assert run_trust(f"copy_file {root}/f {root}/link").stderr == f"{root}/link exists\n"
     assert names(root) == {"fifo", "huge", "f", "link"}
 
@@ -335,8 +335,8 @@ def test_owner_is_the_user_who_decides_where_the_path_leads(root: Path, eves: Pa
     (root / "public").mkdir()
     (root / "public").chmod(0o777)
     as_user(EVE, "mkdir", str(root / "public" / "d"))
-    said = answer(f"say owner_of {root}/public/d", shell)
-    assert said == f"no: {root}/public/d is in {root}/public, which every user can write"
+    result = answer(f"say owner_of {root}/public/d", shell)
+    assert result == f"no: {root}/public/d is in {root}/public, which every user can write"
 
 
 def test_endless_output_of_the_owner_is_cut(eves: Path) -> None:
