@@ -16,11 +16,12 @@ from tests.repository.texts import CHECKOUT, texts_of, tracked_files
 
 CLEAN: Final = (
     "audit", "bench", "docs", "pytest_sslaudit", "remediate", "conftest.py", "Makefile", "pyproject.toml", ".ci",
-    "README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "tests/integration/audit",
-    "tests/integration/remediate/notify", "tests/lab", "tests/plugin", "tests/report_browser", "tests/repository",
-    "tests/support/cpanel", "tests/support/dns", "tests/support/hosts", "tests/support/http", "tests/support/notify",
-    "tests/support/probe", "tests/support/store", "tests/system", "tests/support/x509", ":(glob)tests/support/*.py",
-    "tests/unit",
+    "README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", ":(glob)tests/support/*.py",
+    "tests/integration/audit", "tests/integration/remediate/access_logs", "tests/integration/remediate/challenges",
+    "tests/integration/remediate/cli", "tests/integration/remediate/notify", "tests/integration/remediate/state",
+    "tests/lab", "tests/plugin", "tests/report_browser", "tests/repository", "tests/support/cpanel",
+    "tests/support/dns", "tests/support/hosts", "tests/support/http", "tests/support/notify", "tests/support/probe",
+    "tests/support/store", "tests/support/x509", "tests/system", "tests/unit",
 )  # fmt: skip
 """The files and directories without these words. Add a directory of the tests as soon as it has none."""
 INSTEAD: Final = {

@@ -1,4 +1,4 @@
-"""The command that looks into the access logs of a host: rotated and packed ones, links, and what it leaves alone."""
+"""The access logs of a host are read, with rotated and compressed ones and through links."""
 
 from __future__ import annotations
 
@@ -68,34 +68,34 @@ def logs(tmp_path: Path) -> Logs:
 
 
 def addresses(noted: LogScan) -> list[str]:
-    return [visit.address for visit in noted.requests]
+    return [request.address for request in noted.requests]
 
 
 @pytest.mark.parametrize(
     "name", ["access.log.1", "access.log-20261123", "access.log.2.gz", "access.log-20261122.bz2", "access-20261123.log",
              "access-20261122.log.gz", "old/access.log-20261123.gz"],
 )  # fmt: skip
-def test_what_was_rotated_away_is_looked_into(logs: Logs, name: str) -> None:
+def test_rotated_logs_are_read(logs: Logs, name: str) -> None:
     current = logs.write("access.log", "192.0.2.1")
     rotated = logs.write(name, "192.0.2.2", age_s=60)
     noted = logs.look(current)
     assert (addresses(noted), noted.logs, noted.faults) == (["192.0.2.1", "192.0.2.2"], (current, rotated), ())
 
 
-def test_a_log_that_was_closed_before_the_request_was_made_is_left_alone(logs: Logs) -> None:
+def test_log_closed_before_the_request_is_not_read(logs: Logs) -> None:
     current = logs.write("access_log", "192.0.2.1")
     logs.write("access_log.1", "192.0.2.2", age_s=3600)
     assert logs.look(current).logs == (current,)
 
 
-def test_a_log_that_was_not_written_to_since_says_that_nobody_came(logs: Logs) -> None:
+def test_log_not_written_since_then_reports_no_requests(logs: Logs) -> None:
     quiet = logs.write("access.log", "192.0.2.1", age_s=3600)
     logs.write("access.log.1", "192.0.2.2", age_s=7200)
     noted = logs.look(quiet)
     assert (noted.logs, noted.requests, noted.faults) == ((quiet,), (), ())
 
 
-def test_a_log_that_two_paths_lead_to_is_counted_once(logs: Logs) -> None:
+def test_log_with_two_paths_is_counted_once(logs: Logs) -> None:
     current = logs.write("access.log", "192.0.2.1")
     (logs.folder / "link").symlink_to(logs.folder / "log")
     (logs.folder / "other.log").symlink_to(current)
@@ -103,19 +103,19 @@ def test_a_log_that_two_paths_lead_to_is_counted_once(logs: Logs) -> None:
     assert (addresses(noted), noted.logs) == (["192.0.2.1"], (current,))
 
 
-def test_what_two_logs_note_is_one_visit_and_what_one_notes_twice_is_two(logs: Logs) -> None:
+def test_request_in_two_logs_counts_once_and_repeated_lines_count_twice(logs: Logs) -> None:
     own, whole = logs.write("own", "192.0.2.1", "192.0.2.1"), logs.write("whole", "192.0.2.1", "192.0.2.1", "192.0.2.2")
     assert addresses(logs.look(own, whole)) == ["192.0.2.1", "192.0.2.1", "192.0.2.2"]
 
 
-def test_what_a_variable_hides_is_found_and_a_name_with_spaces_is_one(logs: Logs) -> None:
+def test_variables_in_a_log_path_and_names_with_spaces_are_resolved(logs: Logs) -> None:
     logs.write("a.test.log", "192.0.2.1")
     logs.write("b of test.log", "192.0.2.2")
     assert sorted(addresses(logs.look(f"{logs.folder}/log/*.log"))) == ["192.0.2.1", "192.0.2.2"]
     assert addresses(logs.look(f"{logs.folder}/log/b of test.log")) == ["192.0.2.2"]
 
 
-def test_what_cannot_be_read_is_a_clause_and_what_need_not_be_there_is_none(logs: Logs) -> None:
+def test_unreadable_log_is_reported_and_an_optional_log_is_not(logs: Logs) -> None:
     (logs.folder / "stream").symlink_to("/dev/null")
     (logs.folder / "log").mkdir()
     (logs.folder / "log" / "access.log-old").mkdir()
@@ -132,21 +132,21 @@ def test_what_cannot_be_read_is_a_clause_and_what_need_not_be_there_is_none(logs
     ]
 
 
-def test_lines_that_cannot_be_read_are_counted_and_a_binary_log_is_text(logs: Logs) -> None:
+def test_unreadable_lines_are_counted_and_a_binary_log_is_text(logs: Logs) -> None:
     path = Path(logs.write("access.log", "192.0.2.1"))
     path.write_bytes(b"\0\0\xff\n== /etc/shadow\n!! x\nnoise about " + FILE.encode() + b"\n" + path.read_bytes())
     noted = logs.look(str(path))
     assert (addresses(noted), noted.unparsed, noted.logs, noted.faults) == (["192.0.2.1"], 1, (str(path),), ())
 
 
-def test_of_a_flood_the_newest_lines_are_read_and_of_a_long_line_its_beginning(logs: Logs) -> None:
+def test_only_the_newest_lines_and_the_beginning_of_long_lines_are_read(logs: Logs) -> None:
     path = logs.write("access.log", *(f"10.0.{number // 250}.{number % 250}" for number in range(1000)))
     Path(path).write_text(Path(path).read_text() + line("192.0.2.1").rstrip("\n") + "x" * 9000 + "\n")
     noted = logs.look(path)
     assert (len(noted.requests), addresses(noted)[-1], noted.unparsed) == (40, "192.0.2.1", 0)
 
 
-def test_the_logs_of_a_panel_are_looked_for_where_they_are_documented() -> None:
+def test_logs_of_the_panel_are_found_at_their_documented_paths() -> None:
     site = Website("apache", "first", 80, ("0.0.0.0",), ("a.test",), is_default=True, logs=("/l/own",))
     plain, panel = (
         HostView(f"web{int(is_cpanel)}", "local://", is_cpanel=is_cpanel, websites=(site,))
@@ -167,5 +167,5 @@ def test_the_logs_of_a_panel_are_looked_for_where_they_are_documented() -> None:
     ("done", "said"),
     [(CommandResult(None, "", "the login ended"), "the login ended"), (CommandResult(1, ""), "it takes too long")],
 )
-def test_a_host_that_does_not_answer_is_a_clause(done: CommandResult, said: str) -> None:
+def test_unreachable_host_is_reported(done: CommandResult, said: str) -> None:
     assert read_scan(done, FILE) == LogScan(faults=(f"cannot read the access log: {said}",))

@@ -1,4 +1,4 @@
-"""Who came for the proof is told with the step, with how a case ended, and where the self-test failed."""
+"""Requests for the validation file are noted with the step, with the result, and with a failed self-test."""
 
 from __future__ import annotations
 
@@ -32,9 +32,7 @@ def repaired(there: Premiere, run: RunContext) -> CaseResult:
     return ending
 
 
-def test_the_ca_and_our_own_look_are_told_with_what_was_collected_and_how_the_case_ended(
-    there: Premiere, journal: Journal
-) -> None:
+def test_requests_of_the_ca_and_the_self_test_are_noted_with_the_result(there: Premiere, journal: Journal) -> None:
     said = list[str]()
     ending = repaired(there, run_context(there, journal, log=said.append))
     first, second, third = ending.note.splitlines()
@@ -49,18 +47,18 @@ def test_the_ca_and_our_own_look_are_told_with_what_was_collected_and_how_the_ca
     assert len([line for line in said if line.startswith("a logged a request for ")]) == 4
 
 
-def test_while_an_order_is_pending_it_is_told_who_came_and_who_did_not(there: Premiere, journal: Journal) -> None:
+def test_pending_order_notes_who_requested_the_file(there: Premiere, journal: Journal) -> None:
     there.store.misbehave("pending")
     timeouts = replace(there.run(journal).timeouts, issuance_s=0.0)
     ending = repaired(there, run_context(there, journal, timeouts=timeouts))
-    first, *visits = ending.note.splitlines()
+    first, *lines = ending.note.splitlines()
     assert (ending.ended_as, ending.cause) == ("pending", "issuer.pending")
     assert "is pending-validation" in first
-    assert visits[0] == f"no request by the CA for the file in {there.access_log}"
-    assert visits[1].startswith("fetched by this audit: 127.0.0.1 at 20")
+    assert lines[0] == f"no request by the CA for the file in {there.access_log}"
+    assert lines[1].startswith("fetched by this audit: 127.0.0.1 at 20")
 
 
-def test_without_a_log_it_is_said_where_somebody_waits_and_nowhere_else(there: Premiere, journal: Journal) -> None:
+def test_missing_log_is_noted_only_if_an_order_is_pending(there: Premiere, journal: Journal) -> None:
     there.store.misbehave("pending")
     timeouts = replace(there.run(journal).timeouts, issuance_s=0.0)
     pending = repaired(there, there.run(journal, timeouts=timeouts))
@@ -68,25 +66,23 @@ def test_without_a_log_it_is_said_where_somebody_waits_and_nowhere_else(there: P
     assert pending.note.splitlines()[1:] == [unknown]
 
 
-def test_a_rejected_order_says_who_came(there: Premiere, journal: Journal) -> None:
+def test_rejected_order_notes_who_requested_the_file(there: Premiere, journal: Journal) -> None:
     there.store.misbehave("rejected")
     ending = repaired(there, run_context(there, journal))
     assert (ending.ended_as, ending.cause) == ("failed", "issuer.rejected")
     assert any(line.startswith("fetched by this audit: 127.0.0.1") for line in ending.note.splitlines())
 
 
-def test_a_log_that_cannot_be_read_fails_nothing(there: Premiere, journal: Journal) -> None:
+def test_unreadable_log_fails_no_step(there: Premiere, journal: Journal) -> None:
     ending = repaired(there, run_context(there, journal, access_logs_of=lambda _: ("/nowhere/access.log",)))
     assert (ending.ended_as, ending.note) == ("proven", "access log: /nowhere/access.log is not there")
 
 
-def test_a_failed_self_test_says_where_the_file_is_where_the_name_leads_and_what_got_through(
-    there: Premiere, journal: Journal, tmp_path: Path
-) -> None:
+def test_failed_self_test_notes_file_addresses_and_requests(there: Premiere, journal: Journal, tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     run = run_context(there, journal, docroot_of=lambda _: Docroot(str(tmp_path / "elsewhere")))
     ending = repaired(there, run)
-    bad, hop, file, leads, visit = ending.note.splitlines()
+    bad, hop, file, leads, request = ending.note.splitlines()
     assert (ending.cause, bad) == (
         "dcv.missing",
         "a.example at 127.0.0.1: missing: the server returns 404: it serves another directory",
@@ -95,11 +91,13 @@ def test_a_failed_self_test_says_where_the_file_is_where_the_name_leads_and_what
     assert file.startswith(f"the file is on a as {tmp_path}/elsewhere/.well-known/pki-validation/")
     assert file.endswith(".txt")
     assert leads == "a.example leads to 127.0.0.1, according to the resolver"
-    assert visit.startswith("requested, but not served, by this audit: 127.0.0.1 at 20")
-    assert visit.endswith(", 404")
+    assert request.startswith("requested, but not served, by this audit: 127.0.0.1 at 20")
+    assert request.endswith(", 404")
 
 
-def test_where_nothing_got_through_to_the_host_that_is_said(there: Premiere, journal: Journal, tmp_path: Path) -> None:
+def test_failed_self_test_notes_that_no_request_reached_the_host(
+    there: Premiere, journal: Journal, tmp_path: Path
+) -> None:
     quiet = tmp_path / "quiet.log"
     quiet.touch()
     logs = {"access_logs_of": lambda _: (str(quiet),), "docroot_of": lambda _: Docroot(str(tmp_path))}
@@ -107,7 +105,7 @@ def test_where_nothing_got_through_to_the_host_that_is_said(there: Premiere, jou
     assert ending.note.splitlines()[-1] == f"no request for the file in {quiet}"
 
 
-def test_of_a_run_of_the_panels_own_program_all_that_came_since_is_told(there: Premiere, journal: Journal) -> None:
+def test_run_of_the_panel_program_notes_all_requests_since_then(there: Premiere, journal: Journal) -> None:
     began = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
     with there.access_log.open("w") as log:
         for minute, agent, path in (

@@ -1,4 +1,4 @@
-"""Where a name leads: by the root servers, by the resolver in their place, and what is told where the two differ."""
+"""Addresses of a name are found from the root servers or a resolver, and differences are noted."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.support.dns.tree import DEAD, HINTS, MAIN, MAIN_ZONE, ROOT, SILENT, s
 from tests.support.probe.name_server import name_server
 
 AT_A_RESOLVER = "four.example.test", "both.example.test"
-"""Names that the resolver knows; of the tree's servers only the first is known, with another address."""
+"""Names of the resolver; the servers of the tree have only the first one, with another address."""
 
 NAMES = "both A 127.0.0.1\nboth A 127.0.0.2\nboth AAAA ::1\nbroken A 198.18.0.9\n"
 GO_ON = threading.Event()
@@ -56,14 +56,14 @@ def found(name: str, tree: Tree, resolver: str) -> LookUp:
     return LookUps(roots(tree)).of(name, run_limits(resolver), GO_ON)
 
 
-def test_what_the_servers_of_the_zone_say_counts_and_the_resolver_is_compared(tree: Tree, resolver: str) -> None:
+def test_zone_servers_decide_and_the_resolver_is_compared(tree: Tree, resolver: str) -> None:
     led = found("four.example.test", tree, resolver)
     assert (led.addresses, led.first_address, led.failure) == (("198.18.0.7",), "198.18.0.7", None)
     assert led.resolved.addresses == ("127.0.0.1",)
     assert led.notes == ("only the authoritative servers gave 198.18.0.7; only the resolver gave 127.0.0.1",)
 
 
-def test_where_both_say_the_same_there_is_nothing_to_note(tree: Tree, resolver: str) -> None:
+def test_same_answers_of_zone_and_resolver_have_no_note(tree: Tree, resolver: str) -> None:
     led = found("both.example.test", tree, resolver)
     assert led.addresses == ("127.0.0.1", "127.0.0.2", "::1")
     assert (led.difference, led.notes) == (None, ())
@@ -83,7 +83,7 @@ def test_where_both_say_the_same_there_is_nothing_to_note(tree: Tree, resolver: 
         ("host.dead.test", "timeout", f"ns.dead.test. ({DEAD}): connection refused"),
     ],
 )
-def test_a_name_that_leads_nowhere_is_told_with_the_server_that_said_so(
+def test_nonexistent_name_is_reported_with_the_server_that_said_so(
     tree: Tree, resolver: str, name: str, kind: str, says: str
 ) -> None:
     led = found(name, tree, resolver)
@@ -92,7 +92,7 @@ def test_a_name_that_leads_nowhere_is_told_with_the_server_that_said_so(
     assert says in led.failure.detail
 
 
-def test_a_name_that_only_the_resolver_knows_is_none_for_a_ca(resolver: str) -> None:
+def test_name_that_only_the_resolver_has_is_unusable_for_a_ca(resolver: str) -> None:
     with running(servers_of_tree()) as tree:
         led = found("both.example.test", tree, resolver)
     assert led.failure is not None
@@ -100,7 +100,7 @@ def test_a_name_that_only_the_resolver_knows_is_none_for_a_ca(resolver: str) -> 
     assert led.notes == ("only the resolver gave 127.0.0.1, 127.0.0.2, ::1",)
 
 
-def test_a_server_that_fails_beside_one_that_answers_is_named(tree: Tree, resolver: str) -> None:
+def test_failing_server_beside_a_working_one_is_named(tree: Tree, resolver: str) -> None:
     led = found("host.halflame.test", tree, resolver)
     assert led.addresses == ("198.18.0.8",)
     assert led.notes[1:] == (
@@ -108,13 +108,13 @@ def test_a_server_that_fails_beside_one_that_answers_is_named(tree: Tree, resolv
     )
 
 
-def test_a_resolver_that_fails_is_no_difference(tree: Tree, resolver: str) -> None:
+def test_failing_resolver_is_not_a_difference(tree: Tree, resolver: str) -> None:
     led = found("broken.example.test", tree, resolver)
     assert (led.addresses, led.difference) == (("198.18.0.9",), None)
     assert led.notes[0].startswith("the resolver fails: broken.example.test")
 
 
-def test_a_resolver_of_ones_own_is_asked_in_place_of_the_internets_root_servers(resolver: str) -> None:
+def test_configured_resolver_replaces_the_root_servers(resolver: str) -> None:
     led = LookUps().of("both.example.test", run_limits(resolver), GO_ON)
     assert (led.trace, led.addresses, led.notes) == (None, ("127.0.0.1", "127.0.0.2", "::1"), ())
     assert led.first_address == "127.0.0.1"
@@ -129,7 +129,7 @@ def test_a_resolver_of_ones_own_is_asked_in_place_of_the_internets_root_servers(
         ("silent.example.test", "timeout"),
     ],
 )
-def test_what_the_resolver_fails_with_is_told_as_its_word(resolver: str, name: str, kind: str) -> None:
+def test_failure_of_the_resolver_is_reported_by_its_status(resolver: str, name: str, kind: str) -> None:
     led = LookUps().of(name, run_limits(resolver), GO_ON)
     assert led.failure is not None
     assert led.failure.kind == kind
@@ -142,7 +142,7 @@ def pretend_to_resolve(response: dns.message.Message) -> None:
 
 
 @pytest.mark.parametrize(("address", "says"), [(DEAD, "connection refused"), (ROOT, "it is a resolver")])
-def test_without_a_root_server_the_resolver_is_asked_and_that_is_noted(resolver: str, address: str, says: str) -> None:
+def test_resolver_is_used_and_noted_if_no_root_server_responds(resolver: str, address: str, says: str) -> None:
     servers = servers_of_tree()
     servers[ROOT] = changed(servers[ROOT], pretend_to_resolve)
     with running(servers) as tree:
@@ -155,7 +155,7 @@ def test_without_a_root_server_the_resolver_is_asked_and_that_is_noted(resolver:
     assert note.endswith("the resolver's response is used in place of the CA's view")
 
 
-def test_root_servers_that_are_silent_are_waited_for_once_in_a_run(tree: Tree, resolver: str) -> None:
+def test_silent_root_servers_are_waited_for_once_in_a_run(tree: Tree, resolver: str) -> None:
     begun, lookups = time.monotonic(), LookUps(roots(tree, RootServer("mute.", (SILENT,)), reach_s=0.6))
     notes = [lookups.of(name, run_limits(resolver), GO_ON).notes for name in AT_A_RESOLVER]
     assert time.monotonic() - begun >= 0.6
@@ -163,9 +163,7 @@ def test_root_servers_that_are_silent_are_waited_for_once_in_a_run(tree: Tree, r
     assert [query.address for query in tree.queries] == [SILENT]
 
 
-def test_one_root_server_that_answers_is_enough_and_no_more_are_asked_than_need_be(
-    tree: Tree, resolver: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_one_responding_root_server_is_enough(tree: Tree, resolver: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("audit.probe.dns.root_reachability._NEXT_S", 20.0)
     hints = RootServer("dead.", (DEAD,)), RootServer("a.root.test.", (ROOT,)), RootServer("mute.", (SILENT,))
     led = LookUps(roots(tree, *hints)).of("four.example.test", run_limits(resolver), GO_ON)
@@ -173,7 +171,7 @@ def test_one_root_server_that_answers_is_enough_and_no_more_are_asked_than_need_
     assert SILENT not in {query.address for query in tree.queries}
 
 
-def test_threads_that_ask_for_a_name_at_once_look_it_up_once(tree: Tree, resolver: str) -> None:
+def test_name_is_looked_up_once_by_concurrent_threads(tree: Tree, resolver: str) -> None:
     lookups = LookUps(roots(tree))
     with ThreadPoolExecutor(8) as pool:
         led = list(pool.map(lambda name: lookups.of(name, run_limits(resolver), GO_ON), 8 * ["four.example.test"]))
@@ -181,7 +179,7 @@ def test_threads_that_ask_for_a_name_at_once_look_it_up_once(tree: Tree, resolve
     assert [query.rdtype for query in tree.queries if query.address == MAIN] == ["A", "AAAA"]
 
 
-def test_a_run_that_is_stopped_looks_nothing_up_and_keeps_nothing(tree: Tree, resolver: str) -> None:
+def test_stopped_run_looks_up_and_caches_nothing(tree: Tree, resolver: str) -> None:
     lookups, stop = LookUps(roots(tree)), threading.Event()
     stop.set()
     with pytest.raises(Stopped):
@@ -190,7 +188,7 @@ def test_a_run_that_is_stopped_looks_nothing_up_and_keeps_nothing(tree: Tree, re
     assert lookups.of("four.example.test", run_limits(resolver), GO_ON).addresses == ("198.18.0.7",)
 
 
-def test_the_way_is_printed_with_what_the_resolver_says_and_the_difference(tree: Tree, resolver: str) -> None:
+def test_trace_is_printed_with_the_resolver_and_the_difference(tree: Tree, resolver: str) -> None:
     lines = list(found("four.example.test", tree, resolver).lines())
     assert [line for line in lines if line.endswith(": referral for four.example.test. A")]
     assert lines[-3:] == [

@@ -1,4 +1,4 @@
-"""The docroot of a name on each host of a run, and the reason that a repair gives where there is none."""
+"""The docroot of a name is found on each host, or the reason is given."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SITES = (
 WEB1 = HostView("web1", "ssh://web1", websites=SITES)
 
 
-def test_each_host_has_its_own_docroots_at_the_port_that_the_ca_asks() -> None:
+def test_each_host_has_its_own_docroots_at_the_validation_port() -> None:
     assert docroot_on(WEB1, 80, "www.example.com") == Docroot("/srv/www")
     assert docroot_on(WEB1, 80, "away.example.com") == AWAY
     web2 = HostView("web2", "ssh://web2")
@@ -38,7 +38,7 @@ def test_each_host_has_its_own_docroots_at_the_port_that_the_ca_asks() -> None:
     assert docroot_on(WEB1, 8080, "www.example.com") == Docroot("/srv/8080")
 
 
-def test_a_declared_docroot_is_that_of_the_names_of_its_service() -> None:
+def test_declared_docroot_applies_to_the_names_of_its_service() -> None:
     service = DeclaredService("gateway", ("https://API.example.com:8443", "https://b.example.com"), docroot="/srv/api")
     view = HostView("web1", "ssh://web1", websites=(*SITES, *websites_of(service)))
     assert docroot_on(view, 80, "api.example.com") == docroot_on(view, 80, "b.example.com") == Docroot("/srv/api")
@@ -49,12 +49,12 @@ def test_a_declared_docroot_is_that_of_the_names_of_its_service() -> None:
     ("docroot", "why"),
     [("public", "the docroot 'public' that is declared for gateway is not an absolute path"), (None, None)],
 )
-def test_a_declared_docroot_has_to_be_a_whole_path(docroot: str | None, why: str | None) -> None:
+def test_declared_docroot_must_be_an_absolute_path(docroot: str | None, why: str | None) -> None:
     found = websites_of(DeclaredService("gateway", ("https://api.example.com",), docroot=docroot))
     assert [context.why for context in found] == ([why] if why else [])
 
 
-def test_a_repair_says_why_no_folder_serves_a_name(tmp_path: Path) -> None:
+def test_name_without_a_docroot_has_a_reason(tmp_path: Path) -> None:
     with Journal(open_database(tmp_path / "state")) as journal, running_place(tmp_path / "web1", "web1") as place:
         case = place.case(Repair.REISSUE, validated_on=(Validation("away.example.com", ("web1",)),))
         run = run_context(journal, Ca(), place, docroot_of=partial(docroot_on, WEB1, 80))

@@ -1,4 +1,4 @@
-"""The validation file: its name and lines, whole or not there, and refused where it would leave the docroot."""
+"""The validation file is written completely or not at all, and never outside the docroot."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def everything(folder: Path) -> list[str]:
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
 
 
-def test_name_and_lines_are_what_the_ca_computes(challenge: ChallengeFile) -> None:
+def test_name_and_lines_are_those_that_the_ca_computes(challenge: ChallengeFile) -> None:
     der = x509.load_pem_x509_csr(challenge.csr.pem.encode()).public_bytes(Encoding.DER)
     expected = validator.Challenge(der, challenge.csr.sha256[:20])
     assert (challenge.path, challenge.body) == (expected.path, expected.body)
@@ -75,7 +75,7 @@ def test_two_names_of_a_case_leave_nothing_in_either_docroot(
     assert everything(tmp_path / "sslaudit" / "c4f3") == []
 
 
-def test_what_others_have_there_stays(docroot: Path, challenge: ChallengeFile) -> None:
+def test_files_of_others_stay(docroot: Path, challenge: ChallengeFile) -> None:
     (docroot / ".well-known").mkdir()
     (docroot / ".well-known/security.txt").write_text("x")
     run(challenge.present())
@@ -83,7 +83,7 @@ def test_what_others_have_there_stays(docroot: Path, challenge: ChallengeFile) -
     assert everything(docroot) == [".well-known", ".well-known/security.txt"]
 
 
-def test_killed_at_a_line_and_run_again_the_file_is_whole_and_alone(tmp_path: Path, docroot: Path) -> None:
+def test_file_is_complete_and_alone_after_a_kill_at_any_line(tmp_path: Path, docroot: Path) -> None:
     request = csr()
     lines = ChallengeFile(HostWorkdir("h", "c", "t", str(tmp_path)), "/x").present().script.count("\n")
     for line in range(TRUST.count("\n"), lines, 3):
@@ -98,7 +98,7 @@ def test_killed_at_a_line_and_run_again_the_file_is_whole_and_alone(tmp_path: Pa
 
 
 @pytest.mark.parametrize("link", [".well-known", ".well-known/pki-validation"])
-def test_a_link_that_leaves_the_docroot_is_refused(
+def test_link_that_leaves_the_docroot_is_refused(
     tmp_path: Path, docroot: Path, challenge: ChallengeFile, link: str
 ) -> None:
     elsewhere = tmp_path / "etc"
@@ -111,7 +111,7 @@ def test_a_link_that_leaves_the_docroot_is_refused(
     assert everything(elsewhere) == []
 
 
-def test_a_link_that_stays_in_the_docroot_is_followed(docroot: Path, challenge: ChallengeFile) -> None:
+def test_link_within_the_docroot_is_followed(docroot: Path, challenge: ChallengeFile) -> None:
     (docroot / "validation").mkdir()
     (docroot / ".well-known").mkdir()
     (docroot / ".well-known/pki-validation").symlink_to("../validation")
@@ -121,9 +121,7 @@ def test_a_link_that_stays_in_the_docroot_is_followed(docroot: Path, challenge: 
     assert everything(docroot) == [".well-known", ".well-known/pki-validation", "validation"]
 
 
-def test_a_link_in_the_place_of_the_file_is_replaced_and_not_written_through(
-    tmp_path: Path, docroot: Path, challenge: ChallengeFile
-) -> None:
+def test_link_at_the_path_of_the_file_is_replaced(tmp_path: Path, docroot: Path, challenge: ChallengeFile) -> None:
     target = tmp_path / "shadow"
     target.write_text("precious")
     path = docroot / challenge.path.lstrip("/")
@@ -135,7 +133,7 @@ def test_a_link_in_the_place_of_the_file_is_replaced_and_not_written_through(
 
 @pytest.mark.parametrize("folder", [".", ".well-known", ".well-known/pki-validation"])
 @pytest.mark.parametrize("mode", [0o777, 0o1777, 0o757])
-def test_a_folder_that_others_can_write_to_is_refused(
+def test_directory_that_others_can_write_to_is_refused(
     docroot: Path, challenge: ChallengeFile, folder: str, mode: int
 ) -> None:
     (docroot / folder).mkdir(parents=True, exist_ok=True)
@@ -147,7 +145,7 @@ def test_a_folder_that_others_can_write_to_is_refused(
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
 @pytest.mark.parametrize(("user", "writer"), [(0, 65534), (33, 33)], ids=["root's", "a user's"])
-def test_docroot_that_a_group_can_write_is_used_without_the_rights_of_root(
+def test_group_writable_docroot_is_used_without_the_rights_of_root(
     docroot: Path, challenge: ChallengeFile, user: int, writer: int
 ) -> None:
     os.chown(docroot, user, 34)
@@ -161,7 +159,7 @@ def test_docroot_that_a_group_can_write_is_used_without_the_rights_of_root(
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
-def test_a_folder_of_somebody_else_than_the_docroots_owner_is_refused(docroot: Path, challenge: ChallengeFile) -> None:
+def test_directory_of_a_user_other_than_the_docroot_owner_is_refused(docroot: Path, challenge: ChallengeFile) -> None:
     (docroot / ".well-known").mkdir()
     os.chown(docroot, 33, 33)
     done = run(challenge.present())
@@ -173,16 +171,14 @@ def test_a_folder_of_somebody_else_than_the_docroots_owner_is_refused(docroot: P
 
 
 @pytest.mark.parametrize("where", ["nowhere", "/"])
-def test_what_is_no_docroot_is_refused(tmp_path: Path, challenge: ChallengeFile, where: str) -> None:
+def test_invalid_docroot_is_refused(tmp_path: Path, challenge: ChallengeFile, where: str) -> None:
     folder = str(tmp_path / where) if where != "/" else where
     wrong = replace(challenge, docroot=folder)
     assert not run(wrong.present()).ok
 
 
 @pytest.mark.parametrize("below", ["", "pki-validation"])
-def test_the_file_goes_to_where_an_alias_leads_and_the_folder_itself_stays(
-    docroot: Path, challenge: ChallengeFile, below: str
-) -> None:
+def test_file_is_placed_at_the_target_of_an_alias(docroot: Path, challenge: ChallengeFile, below: str) -> None:
     at_alias = replace(challenge, below=below)
     assert run(at_alias.present()).ok
     assert (docroot / below / challenge.path.rpartition("/")[2]).read_text() == challenge.body + "\n"
@@ -190,6 +186,6 @@ def test_the_file_goes_to_where_an_alias_leads_and_the_folder_itself_stays(
     assert everything(docroot) == []
 
 
-def test_a_folder_that_no_ca_asks_for_is_a_fault_of_ours(challenge: ChallengeFile) -> None:
+def test_directory_that_no_ca_requests_is_a_bug(challenge: ChallengeFile) -> None:
     with pytest.raises(ValueError, match="not a part of"):
         replace(challenge, below="../..").present()

@@ -1,4 +1,4 @@
-"""The self-test: what a CA would see at each address, every hop of it, and what stands in its way."""
+"""The self-test requests the validation file at each address, and reports every hop and fault."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def publish(website: Website, challenge: ChallengeFile, end: str = "\n") -> None
 
 
 @pytest.mark.parametrize("end", ["", "\n"])
-def test_the_file_is_asked_for_by_address_under_its_name(website: Website, challenge: ChallengeFile, end: str) -> None:
+def test_file_is_requested_by_address_with_its_host_name(website: Website, challenge: ChallengeFile, end: str) -> None:
     publish(website, challenge, end)
     (look,) = challenge.self_test((HERE,), ProbeSettings(website.port))
     assert (look.verdict, look.address) == ("good", HERE)
@@ -45,7 +45,7 @@ def test_the_file_is_asked_for_by_address_under_its_name(website: Website, chall
     assert look.asked == f"curl --include --user-agent '{agent}' --connect-to ::{HERE}:{website.port} {url}"
 
 
-def test_every_address_is_looked_at(website: Website, challenge: ChallengeFile) -> None:
+def test_every_address_is_probed(website: Website, challenge: ChallengeFile) -> None:
     publish(website, challenge)
     looks = challenge.self_test((HERE, "::1"), ProbeSettings(website.port, own_addresses=frozenset({HERE, "::1"})))
     assert [look.verdict for look in looks] == ["good", "blocked"]
@@ -53,7 +53,7 @@ def test_every_address_is_looked_at(website: Website, challenge: ChallengeFile) 
 
 
 @pytest.mark.parametrize(("own", "verdict"), [((HERE,), "missing"), ((), "missing"), (("203.0.113.9",), "wrong-host")])
-def test_a_wrong_host_is_told_from_a_wrong_folder(
+def test_wrong_host_is_distinguished_from_wrong_directory(
     website: Website, challenge: ChallengeFile, own: tuple[str, ...], verdict: str
 ) -> None:
     (look,) = challenge.self_test((HERE,), ProbeSettings(website.port, own_addresses=frozenset(own)))
@@ -61,7 +61,7 @@ def test_a_wrong_host_is_told_from_a_wrong_folder(
     assert "404" in str(look)
 
 
-def test_another_body_is_quoted(website: Website, challenge: ChallengeFile) -> None:
+def test_other_body_is_quoted(website: Website, challenge: ChallengeFile) -> None:
     website.files[challenge.path] = b"<html>parked\x1b[2J</html>"
     (look,) = challenge.self_test((HERE,), ProbeSettings(website.port))
     assert look.verdict == "altered"
@@ -80,14 +80,14 @@ def test_every_hop_of_a_redirect_is_listed(website: Website, challenge: Challeng
     assert look.detail == "the CA follows no redirect: it is sent to https://www.shop.example/login"
 
 
-def test_a_redirect_to_the_right_file_is_no_proof_either(website: Website, challenge: ChallengeFile) -> None:
+def test_redirect_to_the_right_file_proves_nothing(website: Website, challenge: ChallengeFile) -> None:
     website.files["/moved.txt"] = challenge.body.encode()
     website.redirects = {challenge.path: "/moved.txt"}
     (look,) = challenge.self_test((HERE,), ProbeSettings(website.port))
     assert (look.verdict, len(look.hops)) == ("redirected", 2)
 
 
-def test_a_redirect_without_end_ends(website: Website, challenge: ChallengeFile) -> None:
+def test_endless_redirect_ends(website: Website, challenge: ChallengeFile) -> None:
     website.redirects = {challenge.path: challenge.path}
     (look,) = challenge.self_test((HERE,), ProbeSettings(website.port))
     assert (look.verdict, len(look.hops)) == ("redirected", 5)
@@ -96,7 +96,7 @@ def test_a_redirect_without_end_ends(website: Website, challenge: ChallengeFile)
 @pytest.mark.parametrize(
     "location", ["http://www.shop.example:99999/", "http://www.shop.example:8080/", "http://[::bad/", "ftp://x/"]
 )
-def test_a_redirect_to_no_place_of_the_website_is_noted_and_not_followed(
+def test_redirect_to_another_website_is_noted_and_not_followed(
     website: Website, challenge: ChallengeFile, location: str
 ) -> None:
     website.redirects = {challenge.path: location}
@@ -105,27 +105,25 @@ def test_a_redirect_to_no_place_of_the_website_is_noted_and_not_followed(
     assert str(look.hops[0]).endswith(f"to {location}")
 
 
-def test_a_redirect_that_names_port_80_is_followed_to_show_where_it_ends(
-    website: Website, challenge: ChallengeFile
-) -> None:
+def test_redirect_that_names_port_80_is_followed(website: Website, challenge: ChallengeFile) -> None:
     website.redirects = {challenge.path: "http://www.shop.example:80/gone"}
     (look,) = challenge.self_test((HERE,), ProbeSettings(website.port))
     assert [str(hop).split(": ")[1][:3] for hop in look.hops] == ["302", "404"]
 
 
-def test_an_address_of_no_host_that_does_not_answer_is_told_as_such(challenge: ChallengeFile) -> None:
+def test_unknown_address_without_a_response_is_reported(challenge: ChallengeFile) -> None:
     (look,) = challenge.self_test(("::1",), ProbeSettings(9, own_addresses=frozenset({HERE})))
     assert (look.verdict, look.detail) == ("blocked", "connection refused; ::1 is not a known address of the host")
 
 
-def test_no_address_is_asked_after_the_stop(website: Website, challenge: ChallengeFile) -> None:
+def test_no_address_is_probed_after_the_stop(website: Website, challenge: ChallengeFile) -> None:
     stop = threading.Event()
     stop.set()
     assert challenge.self_test((HERE,), ProbeSettings(website.port, stop=stop)) == ()
     assert website.requests == []
 
 
-def test_stop_ends_a_request_that_is_under_way(speaking: Callable[[Speak], int], challenge: ChallengeFile) -> None:
+def test_stop_ends_a_running_request(speaking: Callable[[Speak], int], challenge: ChallengeFile) -> None:
     stop = threading.Event()
 
     def stop_and_hang(connection: socket.socket) -> None:
@@ -195,7 +193,7 @@ def flood(connection: socket.socket) -> None:
     ],
     ids=["denied", "busy", "mail", "cut", "closed", "silent", "drip", "flood"],
 )
-def test_what_is_no_answer_is_told_apart_and_ends_in_time(
+def test_faulty_responses_are_distinguished_and_end_in_time(
     speaking: Callable[[Speak], int], challenge: ChallengeFile, speak: Speak, verdict: str, said: str
 ) -> None:
     begun = time.monotonic()
@@ -204,9 +202,7 @@ def test_what_is_no_answer_is_told_apart_and_ends_in_time(
     assert time.monotonic() - begun < 20
 
 
-def test_a_server_that_keeps_the_connection_open_is_not_waited_for(
-    speaking: Callable[[Speak], int], challenge: ChallengeFile
-) -> None:
+def test_connection_kept_open_is_not_waited_for(speaking: Callable[[Speak], int], challenge: ChallengeFile) -> None:
     body = challenge.body.encode()
 
     def keep(connection: socket.socket) -> None:
@@ -219,6 +215,6 @@ def test_a_server_that_keeps_the_connection_open_is_not_waited_for(
 
 
 @pytest.mark.parametrize("address", ["169.254.169.254", "fe80::1", "::ffff:169.254.169.254"])
-def test_link_local_address_is_not_asked(challenge: ChallengeFile, address: str) -> None:
+def test_link_local_address_is_not_probed(challenge: ChallengeFile, address: str) -> None:
     (look,) = challenge.self_test((address,), ProbeSettings(1))
     assert (look.verdict, "is not probed" in look.detail) == ("blocked", True)

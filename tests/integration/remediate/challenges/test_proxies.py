@@ -1,4 +1,4 @@
-"""A proxy in front that keeps the CA from the file is named, with what can be done about it."""
+"""A proxy that keeps the CA from the validation file is named, with the fix."""
 
 from __future__ import annotations
 
@@ -57,14 +57,14 @@ def ask() -> Iterator[Ask]:
     ("first", "verdict"),
     [(b"403 Forbidden", "forbidden"), (b"404 Not Found", "missing"), (b"521 Down", "broken"), (b"200 OK", "altered")],
 )
-def test_a_proxy_that_answers_otherwise_is_named(ask: Ask, head: bytes, shows: str, first: bytes, verdict: str) -> None:
+def test_proxy_with_another_response_is_named(ask: Ask, head: bytes, shows: str, first: bytes, verdict: str) -> None:
     look = ask(b"HTTP/1.1 " + first + b"\r\n" + head + b"\r\nContent-Length: 4\r\n\r\nnope")
     assert (look.verdict, look.detail.endswith(f"; a proxy responds there ({shows}): {ADVICE}")) == (verdict, True), (
         look
     )
 
 
-def test_a_redirect_that_a_proxy_makes_is_its_own(ask: Ask) -> None:
+def test_redirect_made_by_a_proxy_is_attributed_to_it(ask: Ask) -> None:
     look = ask(b"HTTP/1.1 301 Moved\r\nLocation: https://www.shop.example/\r\nServer: cloudflare\r\n\r\n")
     assert look.detail == (
         "the CA follows no redirect: it is sent to https://www.shop.example/; "
@@ -72,7 +72,7 @@ def test_a_redirect_that_a_proxy_makes_is_its_own(ask: Ask) -> None:
     )
 
 
-def test_of_a_proxy_that_passes_the_file_on_and_of_a_server_of_ones_own_nothing_is_said(ask: Ask) -> None:
+def test_transparent_proxy_and_own_server_are_not_mentioned(ask: Ask) -> None:
     body = CHALLENGE.body.encode()
     good = ask(
         b"HTTP/1.1 200 OK\r\nServer: cloudflare\r\nVia: 1.1 x\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
@@ -81,6 +81,6 @@ def test_of_a_proxy_that_passes_the_file_on_and_of_a_server_of_ones_own_nothing_
     assert "proxy" not in ask(b"HTTP/1.1 403 Forbidden\r\nServer: Apache/2.4\r\nContent-Length: 0\r\n\r\n").detail
 
 
-def test_the_file_is_placed_below_its_folder() -> None:
+def test_file_is_placed_below_its_directory() -> None:
     name = CHALLENGE.path.rpartition("/")[2]
     assert CHALLENGE.location == f"/srv/www/.well-known/pki-validation/{name}"

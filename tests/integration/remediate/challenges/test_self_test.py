@@ -1,4 +1,4 @@
-"""The self-test of a name that two hosts serve: the file on both, every address looked at, and what is told of it."""
+"""The self-test of a name on two hosts: the file is on both, and every address is probed and reported."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ from tests.support.remediate.folder_hosts import Ca, Place, changed, host_change
 from tests.support.store.validator import Validator
 
 SHARED: Final = "shared.example.test"
-A, B, STRANGER = "127.0.0.21", "127.0.0.22", "127.0.0.23"
-ZONE: Final = f"{MAIN_ZONE}shared A {A}\nshared A {B}\nastray A {A}\nastray A {STRANGER}\n"
+A, B, UNKNOWN = "127.0.0.21", "127.0.0.22", "127.0.0.23"
+ZONE: Final = f"{MAIN_ZONE}shared A {A}\nshared A {B}\nastray A {A}\nastray A {UNKNOWN}\n"
 ADDRESSES: Final = {"a": A, "b": B}
 CONCURRENCY: Final = Concurrency(hosts_at_once=1, chance=lambda: 0.0)
 
@@ -95,7 +95,7 @@ def at_their_addresses(*places: Place) -> dict[str, Target]:
 def stage(tmp_path: Path, journal: Journal) -> Iterator[Stage]:
     with ExitStack() as stack:
         a, b = (stack.enter_context(running_place(tmp_path / label, label)) for label in "ab")
-        folders = {A: tmp_path / "www/a", B: tmp_path / "www/b", STRANGER: tmp_path / "stranger"}
+        folders = {A: tmp_path / "www/a", B: tmp_path / "www/b", UNKNOWN: tmp_path / "unknown"}
         for folder in folders.values():
             folder.mkdir(parents=True)
         websites = stack.enter_context(serving(folders))
@@ -119,14 +119,14 @@ def stage(tmp_path: Path, journal: Journal) -> Iterator[Stage]:
         yield Stage(a, b, websites, run, ca, said)
 
 
-def test_the_file_lies_on_both_hosts_when_the_ca_looks_and_on_none_afterwards(stage: Stage) -> None:
+def test_file_is_on_both_hosts_during_the_validation_and_removed_after(stage: Stage) -> None:
     assert stage.repair().ended_as == "proven"
     assert (len(stage.ca.orders), stage.ca.faults_seen, stage.files()) == (1, [], [])
     ours = [(address, status) for address, name, agent, status in stage.websites.requests if "(self-test)" in agent]
     assert ours == [(A, 200), (B, 200)]
 
 
-def test_nothing_is_ordered_where_one_of_two_hosts_serves_another_folder(stage: Stage, tmp_path: Path) -> None:
+def test_wrong_directory_on_one_of_two_hosts_prevents_the_order(stage: Stage, tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     ending = stage.repair(run=served_from(stage.run, "b", Docroot(str(tmp_path / "elsewhere"))))
     assert (ending.ended_as, ending.step, ending.cause) == ("failed", "self-test", "dcv.missing")
@@ -136,7 +136,7 @@ def test_nothing_is_ordered_where_one_of_two_hosts_serves_another_folder(stage: 
     assert (stage.ca.orders, stage.files(), list((tmp_path / "elsewhere").rglob("*.txt"))) == ({}, [], [])
 
 
-def test_no_file_is_written_where_one_of_two_hosts_has_no_place_for_it(stage: Stage) -> None:
+def test_missing_docroot_on_one_of_two_hosts_prevents_any_file(stage: Stage) -> None:
     ending = stage.repair(run=served_from(stage.run, "b", "nothing listens at port 80"))
     assert (ending.step, ending.cause) == ("self-test", "dcv.no-docroot")
     assert ending.note == f"the document root of http://{SHARED}/ on b is not known: nothing listens at port 80"
@@ -144,7 +144,7 @@ def test_no_file_is_written_where_one_of_two_hosts_has_no_place_for_it(stage: St
     assert not [why for why in done if why.startswith("put the file")]
 
 
-def test_a_declared_docroot_holds_for_the_names_that_no_website_is_found_for(stage: Stage, tmp_path: Path) -> None:
+def test_declared_docroot_is_used_for_names_without_a_website(stage: Stage, tmp_path: Path) -> None:
     run = stage.run
     for label in "ab":
         declared = {stage.a.service: str(tmp_path / "www" / label)}
@@ -153,14 +153,14 @@ def test_a_declared_docroot_holds_for_the_names_that_no_website_is_found_for(sta
     assert (ending.ended_as, stage.ca.faults_seen, stage.files()) == ("proven", [], [])
 
 
-def test_an_address_that_is_neither_hosts_is_a_wrong_host_and_the_resolver_is_quoted(stage: Stage) -> None:
+def test_foreign_address_is_a_wrong_host_and_the_resolver_is_quoted(stage: Stage) -> None:
     ending = stage.repair("astray.example.test")
     assert ending.cause == "dcv.wrong-host"
-    assert f"{STRANGER} is not a known address of the host" in ending.note
-    assert f"astray.example.test: only the authoritative servers gave {A}, {STRANGER}" in ending.note
+    assert f"{UNKNOWN} is not a known address of the host" in ending.note
+    assert f"astray.example.test: only the authoritative servers gave {A}, {UNKNOWN}" in ending.note
 
 
-def test_what_the_resolver_says_otherwise_is_noted_with_the_step(stage: Stage, journal: Journal) -> None:
+def test_different_result_of_the_resolver_is_noted_with_the_step(stage: Stage, journal: Journal) -> None:
     stage.repair()
     notes = [
         event.note for event in journal.events(stage.case().id) if event.step == "self-test" and event.state == "done"
@@ -169,7 +169,7 @@ def test_what_the_resolver_says_otherwise_is_noted_with_the_step(stage: Stage, j
     assert notes == [f"the file was found at every address; {told}"]
 
 
-def test_every_question_and_every_hop_is_said(stage: Stage) -> None:
+def test_every_query_and_every_hop_is_reported(stage: Stage) -> None:
     stage.repair()
     lines = "\n".join(stage.said).splitlines()
     assert [line for line in lines if line.endswith(f"referral for {SHARED}. A")]
@@ -192,7 +192,7 @@ def test_every_question_and_every_hop_is_said(stage: Stage) -> None:
         ("both.example.test", "dns.nxdomain", "only the resolver gave 127.0.0.1, 127.0.0.2, ::1"),
     ],
 )
-def test_for_a_name_that_leads_nowhere_no_file_is_written(stage: Stage, name: str, cause: str, says: str) -> None:
+def test_name_without_an_address_gets_no_file(stage: Stage, name: str, cause: str, says: str) -> None:
     ending = stage.repair(name)
     assert (ending.step, ending.cause) == ("self-test", cause)
     assert says in ending.note
@@ -200,7 +200,7 @@ def test_for_a_name_that_leads_nowhere_no_file_is_written(stage: Stage, name: st
     assert not [why for why in done if why.startswith("put the file")]
 
 
-def test_what_another_host_has_is_not_this_hosts_but_for_what_both_have(stage: Stage) -> None:
+def test_website_of_another_host_is_used_only_if_both_have_it(stage: Stage) -> None:
     assert stage.run.addresses_beside("a") == {B}
     ((endpoint, target),) = stage.run.host("a").targets.items()
     assert target.server
@@ -223,7 +223,7 @@ def without(stage: Stage, label: str, folder: Path) -> RunContext:
     return served_from(stage.run, label, Docroot(str(folder)))
 
 
-def test_on_a_panels_host_the_first_address_decides_and_the_others_are_told(
+def test_first_address_decides_on_a_panel_host(
     stage: Stage, journal: Journal, in_order: tuple[str, str], tmp_path: Path
 ) -> None:
     first, other = in_order
@@ -236,9 +236,7 @@ def test_on_a_panels_host_the_first_address_decides_and_the_others_are_told(
     assert f"a CA may connect to any address, from several networks ({ADDRESSES[other]}: missing: " in note
 
 
-def test_on_a_panels_host_a_first_address_that_fails_is_enough_and_good_others_are_told(
-    stage: Stage, in_order: tuple[str, str], tmp_path: Path
-) -> None:
+def test_failing_first_address_fails_on_a_panel_host(stage: Stage, in_order: tuple[str, str], tmp_path: Path) -> None:
     first, other = in_order
     ending = stage.repair(run=without(stage, first, tmp_path), first_address_only=True)
     assert (ending.cause, stage.ca.orders) == ("dcv.missing", {})
@@ -246,7 +244,7 @@ def test_on_a_panels_host_a_first_address_that_fails_is_enough_and_good_others_a
     assert f"from several networks ({ADDRESSES[other]}: good: as written)" in ending.note
 
 
-def test_a_name_that_a_host_without_the_panel_serves_too_is_decided_by_all_its_addresses(
+def test_every_address_decides_if_a_host_without_the_panel_serves_the_name(
     stage: Stage, in_order: tuple[str, str], tmp_path: Path
 ) -> None:
     _, other = in_order
@@ -254,7 +252,7 @@ def test_a_name_that_a_host_without_the_panel_serves_too_is_decided_by_all_its_a
     assert (ending.cause, "decides" in ending.note) == ("dcv.missing", False)
 
 
-def test_each_fetch_is_said_as_a_person_would_type_it_and_where_the_file_lies(stage: Stage, tmp_path: Path) -> None:
+def test_each_fetch_is_printed_as_a_command_with_the_path_of_the_file(stage: Stage, tmp_path: Path) -> None:
     stage.repair()
     lines = "\n".join(stage.said).splitlines()
     port = stage.websites.port

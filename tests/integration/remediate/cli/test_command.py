@@ -1,4 +1,4 @@
-"""`python -m remediate`: what a person sees, and that nothing is changed by looking."""
+"""`python -m remediate` prints plans and states, and changes nothing by that."""
 
 from __future__ import annotations
 
@@ -36,9 +36,7 @@ def results(tmp_path: Path, *rows: Row) -> Path:
     return file
 
 
-def test_a_plan_says_what_is_repaired_and_what_is_not_and_why(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_plan_lists_repairs_and_reasons_for_no_repair(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     message = "expired\x1b[2J 3 days ago"
     rows = (seen(WEB, ["localhost"]), found(WEB, "cert.expired", message=message), found(WEB, "cert.self-signed"),
             seen(MAIL, leaf="mail", key="mail"), found(MAIL, "tls.old-protocol"))  # fmt: skip
@@ -80,7 +78,7 @@ ACCESS = pytest.mark.parametrize(
 
 
 @ACCESS
-def test_a_plan_names_who_loses_access_to_the_key(
+def test_plan_names_users_who_lose_access_to_the_key(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], mode: str, acl: list[str] | None, lost: list[str]
 ) -> None:
     key = file("/etc/ssl/www.key", "key", "old-key", group="tls", mode=mode, acl=acl)
@@ -93,7 +91,7 @@ def test_a_plan_names_who_loses_access_to_the_key(
     ]
 
 
-def test_a_plan_of_a_key_that_stays_names_no_lost_access(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_plan_of_an_unchanged_key_names_no_lost_access(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     key = file("/etc/ssl/www.key", "key", "old-key", mode="0644")
     rows = (seen(WEB, files=[file("/etc/ssl/www.pem", key="old-key"), key]), found(WEB, "chain.incomplete"))
     main(["plan", str(results(tmp_path, *rows)), "--issuer", "store"])
@@ -102,7 +100,7 @@ def test_a_plan_of_a_key_that_stays_names_no_lost_access(tmp_path: Path, capsys:
     assert "access" not in said
 
 
-def test_a_plan_is_one_json_object(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_plan_is_one_json_object(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rows = (seen(WEB), found(WEB, "cert.expired"), found(WEB, "dns.unresolvable"))
     assert main(["plan", str(results(tmp_path, *rows)), "--issuer", "store", "--json"]) == 0
     made = json.loads(capsys.readouterr().out)
@@ -129,14 +127,14 @@ def test_status_is_a_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert queued == "notifications to send: 1"
 
 
-def test_status_of_a_journal_with_nothing_open(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_status_without_open_cases_is_empty(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     open_journal(tmp_path / "state").__exit__(None, None, None)
     assert main(["status", "--state", str(tmp_path / "state")]) == 0
     assert capsys.readouterr().out == "no case is open\n"
 
 
 @pytest.mark.parametrize("arguments", [["plan", "/none.jsonl"], ["status", "--state", "/none"], ["plan"], ["dance"]])
-def test_what_cannot_be_used_is_a_usage_error_in_one_sentence(arguments: list[str]) -> None:
+def test_unusable_input_is_a_usage_error_in_one_sentence(arguments: list[str]) -> None:
     command = [sys.executable, "-m", "remediate", *arguments]
     ended = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=False, timeout=60)
     assert ended.returncode == 4
@@ -153,6 +151,6 @@ def test_what_cannot_be_used_is_a_usage_error_in_one_sentence(arguments: list[st
         ('{"kind": "observation", "endpoint": "x y"}', "row 1 is not a valid observation of an audit"),
     ],
 )
-def test_a_line_that_no_audit_wrote_is_named(line: str, why: str) -> None:
+def test_line_not_written_by_an_audit_is_named(line: str, why: str) -> None:
     with pytest.raises(BadAuditResults, match=why):
         read_audit_results([line])

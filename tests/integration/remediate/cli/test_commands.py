@@ -1,4 +1,4 @@
-"""`python -m remediate` at work, on services of the lab: planned, applied, applied again, taken back."""
+"""`python -m remediate` plans, applies and rolls back repairs of services of the lab."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def lab(tmp_path: Path) -> Iterator[Lab]:
         yield Lab(told, tmp_path)
 
 
-def test_a_plan_is_applied_once_and_can_be_taken_back(lab: Lab) -> None:
+def test_plan_is_applied_once_and_can_be_rolled_back(lab: Lab) -> None:
     assert lab.audit() == {"cert.expired"}
     status, plan = lab.remediate("plan", str(lab.folder / "results.jsonl"), "--json")
     assert (status, lab.orders) == (0, 0)
@@ -73,7 +73,7 @@ def test_a_plan_is_applied_once_and_can_be_taken_back(lab: Lab) -> None:
     status, said = lab.remediate("apply", given="\n".join(plan))
     assert (status, lab.orders) == (0, 1), said
     assert said[0].endswith("another certificate is served now")
-    assert len(list(Path(lab.told["mail"]).glob("*.eml"))) == 1  # what is dropped is not told as waiting
+    assert len(list(Path(lab.told["mail"]).glob("*.eml"))) == 1  # a dropped case is not listed as waiting
     assert lab.remediate("status") == (0, ["no case is open"])
     assert lab.remediate("resume")[1][0] == "no case is open"
 
@@ -92,7 +92,7 @@ def test_a_plan_is_applied_once_and_can_be_taken_back(lab: Lab) -> None:
         ("resume", ("--trust", "/none.pem"), "/none.pem: No such file"),
     ],
 )
-def test_what_cannot_be_used_is_said_in_a_sentence(
+def test_unusable_input_is_reported_in_one_sentence(
     lab: Lab, command: str, arguments: tuple[str, ...], message: str
 ) -> None:
     status, said = lab.remediate(command, *arguments)
@@ -100,7 +100,7 @@ def test_what_cannot_be_used_is_said_in_a_sentence(
     assert message in said[-1]
 
 
-def test_what_is_no_plan_is_refused(lab: Lab) -> None:
+def test_invalid_plan_is_refused(lab: Lab) -> None:
     status, said = lab.remediate("apply", given="{}")
     assert status == 4
     assert "- is not a plan as `plan RESULTS --json` prints it" in said[-1]

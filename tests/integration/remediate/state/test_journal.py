@@ -1,4 +1,4 @@
-"""The journal: what it keeps, what it refuses, and what is left of it when its writer is killed."""
+"""The journal keeps cases, steps and orders, refuses unsafe files, and survives a kill of its writer."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def journal(folder: Path) -> Iterator[Journal]:
         yield journal
 
 
-def test_a_case_that_is_begun_comes_back_with_its_steps_as_they_are(journal: Journal) -> None:
+def test_begun_case_is_read_with_its_steps(journal: Journal) -> None:
     assert journal.begin(CASE, NOW) == CASE
     journal.record(CASE.id, Event("preconditions", "intended", NOW))
     journal.record(
@@ -65,7 +65,7 @@ def test_a_case_that_is_begun_comes_back_with_its_steps_as_they_are(journal: Jou
     )
 
 
-def test_a_case_that_has_not_ended_stays_as_it_was_begun(journal: Journal) -> None:
+def test_unfinished_case_stays_as_begun(journal: Journal) -> None:
     journal.begin(CASE, NOW)
     journal.record(CASE.id, Event("preconditions", "done", NOW))
     tonight = replace(CASE, services=("nginx",), steps=CASE.steps[:3])
@@ -74,13 +74,13 @@ def test_a_case_that_has_not_ended_stays_as_it_was_begun(journal: Journal) -> No
     assert again.steps[0].state == "done"
 
 
-def test_a_key_found_to_be_compromised_meanwhile_is_so_from_then_on(journal: Journal) -> None:
+def test_key_found_compromised_later_stays_compromised(journal: Journal) -> None:
     journal.begin(CASE, NOW)
     assert journal.begin(replace(CASE, is_compromised=True), NOW).is_compromised
     assert journal.begin(CASE, NOW).is_compromised
 
 
-def test_a_case_that_has_ended_begins_anew_when_it_is_found_again(journal: Journal) -> None:
+def test_ended_case_begins_anew_when_found_again(journal: Journal) -> None:
     list(walk(journal, CASE))
     assert journal.unfinished() == ()
     outcome = journal.outcome(CASE.id)
@@ -92,7 +92,7 @@ def test_a_case_that_has_ended_begins_anew_when_it_is_found_again(journal: Journ
     assert len(journal.orders.of_case(CASE.id)) == 1
 
 
-def test_repairs_are_those_after_the_given_number_in_their_order(journal: Journal) -> None:
+def test_repairs_after_a_given_number_are_read_in_order(journal: Journal) -> None:
     repaired = [CaseOutcome("repaired", NOW + timedelta(hours=hours), digest("new"), "proven") for hours in (1, 3)]
     for outcome in (repaired[0], CaseOutcome("failed", NOW + timedelta(hours=2)), repaired[1]):
         journal.begin(CASE, NOW)
@@ -103,7 +103,7 @@ def test_repairs_are_those_after_the_given_number_in_their_order(journal: Journa
     assert journal.repairs_after(second) == ()
 
 
-def test_outcome_is_that_of_the_last_round_and_history_is_of_all(journal: Journal) -> None:
+def test_outcome_is_of_the_last_round_and_history_of_all(journal: Journal) -> None:
     assert (journal.case(CASE.id), journal.outcome(CASE.id)) == (None, None)
     journal.begin(CASE, NOW)
     assert journal.outcome(CASE.id) is None
@@ -120,7 +120,7 @@ def test_outcome_is_that_of_the_last_round_and_history_is_of_all(journal: Journa
 
 
 @pytest.mark.parametrize(("before", "after"), [(one, other) for one in FOLLOWS for other in FOLLOWS])
-def test_a_step_becomes_only_what_can_follow(journal: Journal, before: StepState, after: StepState) -> None:
+def test_step_changes_only_to_a_possible_next_state(journal: Journal, before: StepState, after: StepState) -> None:
     ways: dict[StepState, tuple[StepState, ...]] = {
         "planned": (), "intended": ("intended",), "uncertain": ("intended", "uncertain"), "done": ("done",),
         "failed": ("intended", "failed"), "undone": ("done", "undone"),
@@ -135,7 +135,7 @@ def test_a_step_becomes_only_what_can_follow(journal: Journal, before: StepState
             journal.record(CASE.id, Event("key", after, NOW))
 
 
-def test_a_step_that_a_case_does_not_have_is_not_recorded(journal: Journal) -> None:
+def test_step_that_a_case_does_not_have_is_not_recorded(journal: Journal) -> None:
     journal.begin(CASE, NOW)
     with pytest.raises(ValueError, match="with a step 'dance'"):
         journal.record(CASE.id, Event("dance", "intended", NOW))
@@ -150,7 +150,7 @@ def test_records_are_neither_changed_nor_removed(folder: Path, journal: Journal)
     other.close()
 
 
-def test_an_order_is_kept_from_before_it_is_placed_and_learns_its_id(journal: Journal) -> None:
+def test_order_is_kept_before_it_is_placed_and_gets_its_id(journal: Journal) -> None:
     journal.begin(CASE, NOW)
     before = PlacedOrder(CASE.id, 1, "store", digest("csr"), "intended", NOW)
     journal.orders.save(before)
@@ -160,7 +160,7 @@ def test_an_order_is_kept_from_before_it_is_placed_and_learns_its_id(journal: Jo
 
 
 @pytest.mark.parametrize("change", [{"attempt": 2}, {"csr_sha256": digest("another")}])
-def test_no_csr_is_used_for_two_orders(journal: Journal, change: dict[str, int]) -> None:
+def test_csr_is_used_for_one_order_only(journal: Journal, change: dict[str, int]) -> None:
     journal.begin(CASE, NOW)
     order = PlacedOrder(CASE.id, 1, "store", digest("csr"), "intended", NOW)
     journal.orders.save(order)
@@ -168,7 +168,7 @@ def test_no_csr_is_used_for_two_orders(journal: Journal, change: dict[str, int])
         journal.orders.save(replace(order, **change))  # type: ignore[arg-type]  # one of two fields
 
 
-def test_what_an_issuer_asked_for_is_remembered_for_every_case(journal: Journal) -> None:
+def test_retry_time_of_an_issuer_applies_to_every_case(journal: Journal) -> None:
     journal.begin(CASE, NOW)
     until = NOW + timedelta(hours=3)
     attempt = Attempt(NOW, "failed", "order", Cause.ISSUER_BUSY, "busy", "store", next_at=until, busy_until=until)
@@ -189,7 +189,7 @@ def test_message_is_queued_until_it_is_sent(journal: Journal) -> None:
     assert journal.outbox.queued() == ()
 
 
-def test_no_key_and_no_token_is_in_any_file_of_the_state(folder: Path, journal: Journal) -> None:
+def test_no_key_and_no_token_is_in_any_state_file(folder: Path, journal: Journal) -> None:
     journal.begin(CASE, NOW)
     for secret in (KEY, TOKEN):
         journal.attempts.add(CASE.id, Attempt(NOW, "failed", note=f"it said {secret}"))
@@ -207,7 +207,7 @@ def test_no_key_and_no_token_is_in_any_file_of_the_state(folder: Path, journal: 
     assert b"0123456789abcdef" not in written
 
 
-def test_secret_that_begins_in_one_line_and_ends_in_another_is_withheld(folder: Path, journal: Journal) -> None:
+def test_secret_that_spans_two_lines_is_withheld(folder: Path, journal: Journal) -> None:
     journal.begin(CASE, NOW)
     first, *rest = KEY.split("\n")
     journal.record(CASE.id, Event("key", "intended", NOW, StepDetail(first[:14], (first[14:], *rest))))
@@ -215,19 +215,19 @@ def test_secret_that_begins_in_one_line_and_ends_in_another_is_withheld(folder: 
     assert b"PRIVATE KEY" not in b"".join(file.read_bytes() for file in folder.iterdir())
 
 
-def test_lines_of_a_step_are_bounded_together(journal: Journal) -> None:
+def test_lines_of_a_step_are_limited_together(journal: Journal) -> None:
     journal.begin(CASE, NOW)
     journal.record(CASE.id, Event("key", "intended", NOW, StepDetail("x" * 3000, ("y" * 900, "z" * 900, "z" * 900))))
     assert journal.events(CASE.id)[0].detail == StepDetail("x" * 3000, ("y" * 900, "z" * 100))
 
 
-def test_a_note_is_bounded(journal: Journal) -> None:
+def test_note_is_limited(journal: Journal) -> None:
     journal.begin(CASE, NOW)
     journal.record(CASE.id, Event("key", "intended", NOW, StepDetail("\ud800" + "x" * 1_000_000)))
     assert len(journal.events(CASE.id)[0].note) == 4000
 
 
-def test_nobody_else_may_read_it(folder: Path) -> None:
+def test_state_is_readable_by_its_owner_only(folder: Path) -> None:
     before = os.umask(0)
     try:
         with open_journal(folder) as journal:
@@ -238,7 +238,7 @@ def test_nobody_else_may_read_it(folder: Path) -> None:
     assert modes == {"state": 0o700, JOURNAL_FILE: 0o600, f"{JOURNAL_FILE}-wal": 0o600, f"{JOURNAL_FILE}-shm": 0o600}
 
 
-def test_a_folder_that_others_may_enter_is_refused_and_left_as_it_is(folder: Path) -> None:
+def test_directory_that_others_can_enter_is_refused_unchanged(folder: Path) -> None:
     folder.mkdir(mode=0o755)
     with pytest.raises(UnusableState, match=r"mode 0755.*chmod it to 700"):
         open_journal(folder)
@@ -246,20 +246,20 @@ def test_a_folder_that_others_may_enter_is_refused_and_left_as_it_is(folder: Pat
     assert list(folder.iterdir()) == []
 
 
-def test_a_link_in_the_place_of_the_journal_is_refused(folder: Path, tmp_path: Path) -> None:
+def test_link_at_the_path_of_the_journal_is_refused(folder: Path, tmp_path: Path) -> None:
     folder.mkdir(mode=0o700)
     (folder / JOURNAL_FILE).symlink_to(tmp_path / "elsewhere")
     with pytest.raises(UnusableState, match="cannot open"):
         open_journal(folder)
 
 
-def test_nothing_is_made_where_a_journal_is_only_to_be_read(folder: Path) -> None:
+def test_reading_a_missing_journal_creates_nothing(folder: Path) -> None:
     with pytest.raises(UnusableState, match="there is no journal"):
         open_journal(folder, existing=True)
     assert not folder.exists()
 
 
-def test_a_file_that_is_no_journal_is_told_and_kept(folder: Path) -> None:
+def test_file_that_is_not_a_journal_is_reported_and_kept(folder: Path) -> None:
     folder.mkdir(mode=0o700)
     (folder / JOURNAL_FILE).write_bytes(b"something else\n" * 100)
     with pytest.raises(UnusableState, match="is not a journal, or is damaged"):
@@ -267,7 +267,7 @@ def test_a_file_that_is_no_journal_is_told_and_kept(folder: Path) -> None:
     assert (folder / JOURNAL_FILE).read_bytes().startswith(b"something else")
 
 
-def test_a_journal_of_a_newer_version_is_refused(folder: Path) -> None:
+def test_journal_of_a_newer_version_is_refused(folder: Path) -> None:
     open_journal(folder).__exit__(None, None, None)
     newer = sqlite3.connect(folder / JOURNAL_FILE)
     newer.execute("PRAGMA user_version = 99")
@@ -305,7 +305,7 @@ def written(folder: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("records", range(1, RECORDS + 1))
-def test_killed_after_any_record_it_has_all_of_them_and_can_be_taken_up(folder: Path, records: int) -> None:
+def test_journal_is_complete_and_resumable_after_a_kill_at_any_record(folder: Path, records: int) -> None:
     ended = subprocess.run(
         [sys.executable, "-m", "tests.support.remediate.journal_writer", str(folder), str(records)],
         cwd=CHECKOUT,
@@ -331,7 +331,7 @@ def finish(folder: Path) -> None:
         assert journal.unfinished() == ()
 
 
-def test_killed_in_the_middle_of_anything_it_has_what_it_said_is_on_disk(folder: Path) -> None:
+def test_journal_has_every_reported_record_after_a_kill_at_any_time(folder: Path) -> None:
     command = [sys.executable, "-m", "tests.support.remediate.journal_writer", str(folder)]
     with subprocess.Popen(command, cwd=CHECKOUT, stdout=subprocess.PIPE, text=True) as writer:
         assert writer.stdout is not None

@@ -1,4 +1,4 @@
-"""The lock: one run at a time, and who holds it is told."""
+"""The lock allows one run at a time and names its holder."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ with locked(Path(sys.argv[1]), "python -m remediate apply", datetime(2026, 11, 2
 """
 
 
-def test_who_holds_it_and_for_how_long_is_told_and_a_killed_holder_holds_it_no_more(tmp_path: Path) -> None:
+def test_lock_names_its_holder_and_is_released_if_the_holder_is_killed(tmp_path: Path) -> None:
     command = [sys.executable, "-c", HOLDER, str(tmp_path)]
     with subprocess.Popen(command, cwd=CHECKOUT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
         assert holder.stdout is not None
@@ -43,14 +43,14 @@ def test_who_holds_it_and_for_how_long_is_told_and_a_killed_holder_holds_it_no_m
         assert "pytest --remediate" in (tmp_path / LOCK_FILE).read_text(encoding="utf-8")
 
 
-def test_it_is_free_again_after_an_exception(tmp_path: Path) -> None:
+def test_lock_is_released_after_an_exception(tmp_path: Path) -> None:
     with pytest.raises(KeyError), locked(tmp_path, "first", NOW):
         raise KeyError
     with locked(tmp_path, "second", NOW):
         pass
 
 
-def test_a_holder_that_has_not_signed_yet_is_another_run(tmp_path: Path) -> None:
+def test_holder_without_a_signature_is_another_run(tmp_path: Path) -> None:
     with locked(tmp_path, "first", NOW):
         (tmp_path / LOCK_FILE).write_text("", encoding="utf-8")
         with (
