@@ -111,7 +111,7 @@ def _finding(row: Mapping[str, Any]) -> Finding:
 
 
 def _is_finding(row: Mapping[str, Any]) -> bool:
-    """Say whether a result is one of its own: what follows from another finding of the endpoint is none."""
+    """Return whether a result is one of its own: what follows from another finding of the endpoint is none."""
     is_untold = row["verdict"] == "inconclusive" and "because" not in row["detail"]
     return row["verdict"] in ("fail", "error") or is_untold
 

@@ -1,4 +1,4 @@
-"""What is planted in the lab and what has to be found: one table, a row an endpoint."""
+"""The planted faults of the lab and their expected findings: a table with a row for each endpoint."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a reader of the lab's files makes of them: where each service of the host is, by what results call it."""
+"""Readers of the lab's files: the place of each service of the host, by its endpoint id."""
 
 from __future__ import annotations
 

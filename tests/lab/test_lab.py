@@ -1,4 +1,4 @@
-"""The lab as others rely on it: a process that says when it is ready, ends cleanly, and whose table holds together."""
+"""The lab as a process: it reports when it is ready and ends cleanly, and its table is consistent."""
 
 from __future__ import annotations
 

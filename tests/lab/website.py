@@ -1,4 +1,4 @@
-"""The lab's website: one folder for all names, from which the CA fetches proofs and clients missing certificates."""
+"""The lab's website: one folder for all names, from which the CA fetches tokens and clients missing certificates."""
 
 from __future__ import annotations
 

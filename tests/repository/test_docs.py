@@ -1,4 +1,4 @@
-"""The documents say what is so: numbers, links, options, tables, and examples that run as they stand."""
+"""The documents are correct: numbers, links, options, tables, and examples that run unchanged."""
 
 from __future__ import annotations
 
@@ -279,7 +279,7 @@ def test_check_of_contributing_runs_in_its_documented_file(pytester: pytest.Pyte
 
 
 def rows_of_the_vendors_page() -> list[tuple[int, list[str]]]:
-    """Return each row of the seed's table: its number, and its other cells."""
+    """Return each row of the vendor page's table: its number, and its other cells."""
     found = re.findall(r"^\| (\d+) \| (.*) \|$", text("docs/checkallsslcerts.md"), flags=re.MULTILINE)
     return [(int(number), re.split(r"(?<!\\)\|", cells)) for number, cells in found]
 

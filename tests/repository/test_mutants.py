@@ -183,7 +183,7 @@ def test_time_limit_ends_the_whole_process_group(copy: Copy) -> None:
 
 
 def is_running(pid: int) -> bool:
-    """Say whether a process exists and is more than the exit status that its parent has not read."""
+    """Return whether a process exists and is more than the exit status that its parent has not read."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except (FileNotFoundError, ProcessLookupError):

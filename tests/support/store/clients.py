@@ -1,4 +1,4 @@
-"""Clients of the strict Store over HTTPS, and what their answers are."""
+"""Clients of the strict Store over HTTPS, and their results."""
 
 from __future__ import annotations
 

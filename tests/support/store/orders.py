@@ -107,7 +107,7 @@ class Book:
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
     def place(self, value: Any, key: str | None) -> tuple[Placed, bool]:  # noqa: ANN401 - any JSON value
-        """Place an order, and say whether it is a new one; raises Refused."""
+        """Place an order, and return whether it is a new one; raises Refused."""
         if not key:
             raise Refused(400, "malformed", "the header Idempotency-Key is missing")
         content = _content(value)

@@ -86,7 +86,7 @@ class Validator:
 
 
 def _look(challenge: Challenge, name: str, place: tuple[str, int], source: str) -> str | None:
-    """Fetch the file once; say what is wrong with it, None where nothing is."""
+    """Fetch the file once; return what is wrong with it, None where nothing is."""
     own = (source, 0) if ":" not in place[0] else None  # the sources are of IPv4
     connection = http.client.HTTPConnection(*place, timeout=_TIMEOUT_S, source_address=own)
     headers = {"Host": name, "User-Agent": USER_AGENT, "Connection": "close"}

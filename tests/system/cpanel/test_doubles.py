@@ -1,4 +1,4 @@
-"""What stands in for the panel's proprietary programs: each really does what it says, and refuses what is not known."""
+"""The doubles of the panel's proprietary programs: each works as documented and refuses unknown arguments."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The folder that is said to serve a name does: a file put there is had over HTTP; where none is said, none does."""
+"""The docroot that is found for a name serves it over HTTP; a name without one serves no token."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the audit says of faulty certificates on real servers: one finding a fault, at each endpoint that has it."""
+"""Faulty certificates on real servers: the audit has one finding for each fault, at each of its endpoints."""
 
 from __future__ import annotations
 

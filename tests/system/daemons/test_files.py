@@ -1,4 +1,4 @@
-"""What the audit says of files on real hosts: replaced and not reloaded, missing, mismatched, open to others."""
+"""Findings on files of real hosts: replaced and not reloaded, missing, mismatched, readable by other users."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The overlays: what is built from what, and what is said where there can be none."""
+"""The overlays: when they are built, and the errors where they cannot be built."""
 
 from __future__ import annotations
 

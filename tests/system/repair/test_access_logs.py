@@ -1,4 +1,4 @@
-"""Who came for the proof, by the logs of a real nginx and a real apache: in several formats, rotated and packed."""
+"""Requests for the token in logs of a real nginx and Apache: in several formats, rotated and compressed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A continuation in the queue of a real atd: listed, shown, run by hand, removed, run in its time, and not twice."""
+"""A resume job in the queue of a real atd: listed, shown, run by hand, removed, run at its time, and not twice."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A service that ends when it is reloaded, which its own test does not foresee: it is back with what it had."""
+"""A service that ends at a reload although its own test passes: it is restarted with its old files."""
 
 from __future__ import annotations
 
