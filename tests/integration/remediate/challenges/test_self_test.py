@@ -223,7 +223,7 @@ def without(stage: Stage, label: str, folder: Path) -> RunContext:
     return served_from(stage.run, label, Docroot(str(folder)))
 
 
-def test_first_address_decides_on_a_panel_host(
+def test_first_address_counts_on_a_panel_host(
     stage: Stage, journal: Journal, in_order: tuple[str, str], tmp_path: Path
 ) -> None:
     first, other = in_order
@@ -244,7 +244,7 @@ def test_failing_first_address_fails_on_a_panel_host(stage: Stage, in_order: tup
     assert f"from several networks ({ADDRESSES[other]}: good: as written)" in ending.note
 
 
-def test_every_address_decides_if_a_host_without_the_panel_serves_the_name(
+def test_every_address_counts_if_a_host_without_the_panel_serves_the_name(
     stage: Stage, in_order: tuple[str, str], tmp_path: Path
 ) -> None:
     _, other = in_order
