@@ -22,6 +22,7 @@ HOUR: Final = timedelta(hours=1)
 CRL_URL: Final = "http://ca.example.com/ca.crl"
 OCSP_URL: Final = "http://ocsp.example.com/"
 ROOT_CRL_URL: Final = "http://ca.example.com/root.crl"
+_RESPONSES: Final = 2  # the index of the statuses in the ResponseData
 GOOD: Final = ocsp.OCSPCertStatus.GOOD
 REVOKED: Final = ocsp.OCSPCertStatus.REVOKED
 UNKNOWN: Final = ocsp.OCSPCertStatus.UNKNOWN
@@ -114,15 +115,31 @@ class Answer:
         return edited(der, self.edits, self.key or own) if self.edits or self.key else der
 
 
+def _response_data(der: bytes) -> Fields:
+    """Return the fields of the ResponseData of a response (RFC 6960 4.2.1)."""
+    _, wrapped = elements(elements(der)[0].content)
+    _, octets = elements(elements(wrapped.content)[0].content)
+    return [element.whole for element in elements(elements(elements(octets.content)[0].content)[0].content)]
+
+
 def edited(der: bytes, edits: Iterable[Callable[[Fields], Fields]], key: Key) -> bytes:
     """Return a response with fields of its ResponseData replaced, and a new signature."""
     status, wrapped = elements(elements(der)[0].content)
     kind, octets = elements(elements(wrapped.content)[0].content)
-    fields = [element.whole for element in elements(elements(elements(octets.content)[0].content)[0].content)]
+    fields = _response_data(der)
     for edit in edits:
         fields = edit(fields)
     basic = signed(fields, octets.content, key)
     return tlv(0x30, status.whole, tlv(0xA0, tlv(0x30, kind.whole, tlv(0x04, basic))))
+
+
+def status_added(answer: Answer) -> Callable[[Fields], Fields]:
+    """Return an edit that appends the statuses of another response."""
+    added = elements(_response_data(answer.der)[_RESPONSES])[0].content
+    return lambda fields: [
+        tlv(0x30, elements(field)[0].content, added) if index == _RESPONSES else field
+        for index, field in enumerate(fields)
+    ]
 
 
 def refusing(status: ocsp.OCSPResponseStatus) -> bytes:

@@ -106,8 +106,13 @@ def test_redirects_are_followed_three_times_and_to_http_only() -> None:
     with conversing(redirect("/again")) as server:
         assert fault(Fetcher(ANYWHERE).get(server.url()))[0] == "redirects"
         assert len(server.heads) == 4
-    with conversing(redirect("file:///etc/passwd")) as server:
+
+
+@pytest.mark.parametrize("location", ["file:///etc/passwd", "http://["])
+def test_redirect_to_a_url_that_is_not_http_is_not_followed(location: str) -> None:
+    with conversing(redirect(location)) as server:
         assert fault(Fetcher(ANYWHERE).get(server.url()))[0] == "url"
+        assert len(server.heads) == 1
 
 
 @pytest.mark.parametrize(

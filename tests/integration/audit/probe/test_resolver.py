@@ -90,6 +90,16 @@ def test_system_resolver_finds_localhost() -> None:
     assert observation.handshakes[0].address == "127.0.0.1"
 
 
+def test_name_that_the_system_resolver_refuses_does_not_exist(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise UnicodeEncodeError("idna", "www.example.test", 0, 1, "label too long")
+
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    observation = look_at("https://www.example.test")
+    assert observation.dns is not None
+    assert (observation.dns.status, observation.dns.detail) == ("nxdomain", "www.example.test cannot be looked up")
+
+
 def test_hanging_system_resolver_costs_its_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
     hanging = threading.Event()
 

@@ -200,6 +200,12 @@ def test_intermediate_that_ends_before_the_leaf_is_found() -> None:
     assert found.reason.startswith("CN=Intermediate ends 2026-11-28 10:00 UTC, before the leaf")
 
 
+def test_intermediate_that_ends_with_the_leaf_outlives_it() -> None:
+    end = certificate(INTERMEDIATE).not_after
+    seen = chain(GOOD.ending(end), INTERMEDIATE)
+    assert passes(test_chain.test_intermediates_outlive_leaf, certificate=seen.leaf, chain=seen)
+
+
 @pytest.mark.parametrize("digest", ["sha1", "md5"])
 def test_forgeable_digest_is_weak_and_its_path_is_still_found(forge: Forge, digest: str) -> None:
     issuer = ca("CN=RSA Root").with_key(rsa_key(2048))

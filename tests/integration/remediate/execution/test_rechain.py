@@ -141,6 +141,16 @@ def test_an_intermediate_that_ends_too_soon_gives_way_to_a_longer_one_of_the_sam
     assert (ending.ended_as, installed(place)[0]) == ("proven", INTERMEDIATE), ending
 
 
+def test_expiring_intermediate_beside_another_reason_is_not_kept(place: Place, journal: Journal) -> None:
+    key = AUTHORITY.intermediate.key
+    short = new_intermediate("Store Intermediate", AUTHORITY.root, now=NOW, lasts=5 * DAY, key=key)
+    plant_chain(place, [short.certificate])
+    case = rechaining(place, "chain.order")
+    reasons = (*case.reasons, *rechaining(place, "chain.intermediate-expiring").reasons)
+    (result,) = repair([replace(case, reasons=reasons)], run_context(journal, Ca(), place), CONCURRENCY)
+    assert (result.ended_as, result.cause, installed(place)) == ("failed", "fetch.no-better", [short.certificate])
+
+
 def test_expired_intermediate_gives_way_to_the_valid_one_that_the_ca_publishes(place: Place, journal: Journal) -> None:
     gone = new_intermediate("Store Intermediate", AUTHORITY.root, now=NOW, lasts=-DAY, key=AUTHORITY.intermediate.key)
     plant_chain(place, [gone.certificate])

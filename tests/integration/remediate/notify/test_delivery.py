@@ -154,6 +154,24 @@ def test_message_that_one_recipient_got_and_one_server_refused_is_sent(box: Box)
     assert box.ended == [(1, "sent")]
 
 
+def test_message_that_one_recipient_got_earlier_is_sent_if_the_rest_refuse_it(box: Box) -> None:
+    channel = Script({TWO: Deferred("greylisted")})
+    for days in (0, 1):
+        deliver_mail(box, channel, AT + timedelta(days=days))
+    channel.outcomes[TWO] = Refused("550 no such user")
+    deliver_mail(box, channel, AT + timedelta(days=2))
+    assert (channel.delivered, box.ended) == ([ONE], [(1, "sent")])
+
+
+def test_message_stays_taken_if_a_later_attempt_is_killed(box: Box) -> None:
+    deliver_mail(box, Script({TWO: Deferred("greylisted")}), AT)
+    box.killed_after = box.records + 1
+    with pytest.raises(KeyboardInterrupt):
+        deliver_mail(box, Script(), AT + timedelta(days=1))
+    deliver_mail(box, Script(), AT + timedelta(days=2))
+    assert box.ended == [(1, "sent")]
+
+
 def test_deferred_message_does_not_hold_up_the_next(box: Box) -> None:
     box.put("three@example.com")
     channel = Script({ONE: Deferred("down"), TWO: Deferred("down")})

@@ -9,14 +9,16 @@ from hashlib import sha256
 import pytest
 from cryptography import x509
 
-from audit.analysis.revocation import OFF, places, rules_of
+from audit.analysis.revocation import OFF, holds_until, is_exempt_from_revocation, places, rules_of
 from audit.checks import test_revocation as checks
 from audit.json_codec import from_json, to_json
 from audit.observation import Observation, RevocationAnswer, RevocationSource
 from audit.policy import Policy, Profile, load_profile
+from audit.policy.thresholds import DatedLimit, Thresholds
 from audit.x509.certificate import read_certificate
 from audit.x509.path.served_chain import Chain, read_chain
 from audit.x509.path.trust_store import TrustAnchors
+from audit.x509.revocation.status import StatusSubject
 from tests.support.endpoint_facts import WEBPKI, observed, served
 from tests.support.verdicts import finding, inconclusive, not_applicable, passes
 from tests.support.x509.certificates import DAY, NOW
@@ -32,9 +34,11 @@ from tests.support.x509.ocsp_responses import (
     ROOT,
     ROOT_CRL_URL,
     Answer,
+    status_added,
 )
 from tests.support.x509.paths import Made, extension_added, new_ca, new_leaf
 
+SUBJECT = StatusSubject(read_certificate(ASKED.der), (read_certificate(CA.der),))
 KEY_COMPROMISE = ((x509.CRLReason(x509.ReasonFlags.key_compromise), False),)
 
 
@@ -128,6 +132,19 @@ def test_revocation_check_is_not_applicable_without_a_source(of: Chain, why: str
 def test_certificate_of_more_than_seven_days_is_not_exempt() -> None:
     longer = chain(replace(ASKED, start=NOW - DAY, end=NOW + 6 * DAY))
     assert inconclusive(checks.test_not_revoked, **facts(seen(), longer))
+
+
+def test_exemption_applies_from_the_second_of_its_date() -> None:
+    policy = Policy((Profile("own", "own", Thresholds(revocation_exempt=(DatedLimit(NOW, 7),))),))
+    for start, is_exempt in ((NOW - timedelta(seconds=1), False), (NOW, True)):
+        certificate = read_certificate(replace(ASKED, start=start, end=start + 6 * DAY).der)
+        assert is_exempt_from_revocation(certificate, policy) is is_exempt
+
+
+def test_next_response_is_due_when_the_own_status_ends() -> None:
+    other = Answer(about=LEAF, next_update=NOW + HOUR)
+    assert holds_until("ocsp", Answer(edits=(status_added(other),)).der, SUBJECT) == NOW + 23 * HOUR
+    assert holds_until("ocsp", other.der, SUBJECT) is None
 
 
 def test_expired_certificate_that_is_listed_is_revoked() -> None:

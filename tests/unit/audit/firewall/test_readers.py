@@ -205,7 +205,16 @@ def test_option_of_iptables_holds_as_documented(options: str, holds: bool) -> No
 
 
 @pytest.mark.parametrize(
-    "options", ["-m set --match-set cc_us src", "-m geoip --src-cc DE,US", "-m recent --rcheck", "-m string --algo bm"]
+    "options",
+    [
+        "-m set --match-set cc_us src",
+        "-m geoip --src-cc DE,US",
+        "-m recent --rcheck",
+        "-m string --algo bm",
+        "-p tcp -m tcp --dport abc",
+        "-s 1.2.3.4.5",
+        "-s",
+    ],
 )
 def test_unknown_match_of_iptables_makes_the_verdict_unknown(options: str) -> None:
     assert verdicts(read_iptables(saved(f"INPUT {options} -j ACCEPT"), 4), CA) == ["unknown"]

@@ -108,7 +108,8 @@ def test_pure_ftpd_is_read_from_debian_folder_or_file() -> None:
 
 def test_pure_ftpd_at_other_port_than_configured_has_no_files() -> None:
     (listener,) = pure_ftpd.read(dump((("127.0.0.1", 10021),), conf="TLS 1\n", words="pure-ftpd\n(SERVER)"))
-    assert (listener.port, listener.files) == (10021, ())
+    assert (listener.scheme, listener.port, listener.addresses) == ("ftp", 10021, ("127.0.0.1",))
+    assert listener.files == ()
     assert listener.unread == ("pure-ftpd hides its command line, which names its certificate",)
 
 

@@ -93,6 +93,8 @@ def test_folder_follows_directives_of_apache(lines: str, expected: str) -> None:
         (HTTPS, "by `RewriteRule ^ https://%{HTTP_HOST}%{REQUEST_URI} [R=301,L]`"),
         ("RewriteEngine On\nRewriteRule ^/(.*) /app/$1", "by `RewriteRule ^/(.*) /app/$1`"),
         ("RewriteEngine On\nRewriteRule . - [F]", "by `RewriteRule . - [F]`"),
+        ("RewriteEngine On\nRewriteCond %{HTTPS} =off\nRewriteRule ^ /p [L]", "by `RewriteRule ^ /p [L]`"),
+        ('RewriteEngine On\nRewriteCond %{HTTPS} ="off"\nRewriteRule ^ /p [L]', "by `RewriteRule ^ /p [L]`"),
         ("RewriteEngine On\nRewriteCond %{HTTP_HOST} ^(.*)$\nRewriteRule ^(.*) /%1$1", "known only at run time"),
         (
             "RewriteEngine On\nRewriteCond %{X} a [OR]\nRewriteCond %{HTTPS} off\nRewriteRule ^ /p [L]",

@@ -165,6 +165,20 @@ def test_postfix_reads_master_cf_with_overrides() -> None:
     ]
 
 
+def test_postfix_has_files_of_both_key_types() -> None:
+    main = (
+        "smtpd_tls_cert_file = /rsa.crt\nsmtpd_tls_key_file = /rsa.key\n"
+        "smtpd_tls_eccert_file = /ec.crt\nsmtpd_tls_eckey_file = /ec.key\n"
+    )
+    (listener, *_) = postfix.read(dump(**{**POSTFIX, "main": main}))
+    assert paths(listener) == [
+        ("certificate", "/rsa.crt"),
+        ("key", "/rsa.key"),
+        ("certificate", "/ec.crt"),
+        ("key", "/ec.key"),
+    ]
+
+
 def test_postfix_prefers_chain_files_to_older_settings() -> None:
     listeners = postfix.read(dump(**POSTFIX))
     assert paths(listeners[0]) == [("certificate", "/c.crt"), ("key", "/c.crt")]

@@ -27,6 +27,32 @@ ALL = (
     *revocation_and_sct.TRANSPARENCY,
     *extended_key_usage.CLIENT_AUTH_RULES,
 )
+RFC2459, BASELINE, SC47, BY_DAYS = day(1999, 1, 1), day(2012, 7, 1), day(2021, 8, 25), day(2021, 4, 21)
+SOURCES = {
+    "internal": ("BR 4.2.2", BASELINE, None),
+    "bare-suffix": ("BR 7.1.2.7.12", BASELINE, None),
+    "character": ("BR 7.1.2.7.12", BASELINE, None),
+    "reserved-address": ("BR 4.2.2", BASELINE, None),
+    "reverse-zone": ("BR 7.1.2.7.12", day(2026, 3, 15), None),
+    "common-name": ("BR 7.1.4.3", BASELINE, SC47),
+    "common-name-copy": ("BR 7.1.4.3", SC47, None),
+    "serial-octets": ("RFC 5280 4.1.2.2", RFC2459, None),
+    "serial-positive": ("RFC 5280 4.1.2.2", RFC2459, None),
+    "key-cert-sign": ("BR 7.1.2.7.11", BASELINE, None),
+    "crl-sign": ("BR 7.1.2.7.11", BASELINE, None),
+    "ca": ("BR 7.1.2.7.8", BASELINE, None),
+    "policies": ("BR 7.1.2.7.9", BASELINE, None),
+    "access": ("BR 7.1.2.7.7", BASELINE, None),
+    "authority-key": ("RFC 5280 4.2.1.1", RFC2459, None),
+    "unique-id": ("RFC 5280 4.1.2.8", RFC2459, None),
+    "empty-sequence": ("RFC 5280 4.2.1", RFC2459, None),
+    "pss": ("BR 7.1.3.2.1", day(2020, 1, 1), None),
+    "repeated": ("RFC 5280 4.2", RFC2459, None),
+    "revocation": ("BR 7.1.2.11.2", day(2024, 3, 15), None),
+    "logs-by-months": ("Apple 103214 embedded SCTs", day(2018, 10, 15), BY_DAYS),
+    "logs": ("Apple 103214 embedded SCTs", BY_DAYS, None),
+    "clients": ("Chrome Root Program 1.3.2", day(2027, 3, 15), None),
+}
 CLIENT, SERVER = ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUTH
 OCSP = AuthorityInformationAccessOID.OCSP
 
@@ -222,6 +248,7 @@ def test_precertificate_needs_no_timestamps() -> None:
         (NOW, 7 * DAY, (), False),
         (NOW, 7 * DAY + timedelta(seconds=1), (), True),
         (day(2026, 3, 14), 10 * DAY, (), False),
+        (day(2026, 3, 15), 9 * DAY, (), True),  # the first instant of the shorter limit
         (day(2024, 3, 14), 90 * DAY, (), False),  # the rule was not in force
     ],
 )
@@ -244,6 +271,10 @@ def test_rule_applies_from_its_date_until_its_end() -> None:
     violations = [bool(lint(GOOD.starting(start).der, (rule,)).violations)
                 for start in (day(2019, 12, 31), day(2020, 1, 1), day(2020, 12, 31), day(2021, 1, 1))]  # fmt: skip
     assert violations == [False, True, True, False]
+
+
+def test_each_rule_has_its_book_clause_and_dates() -> None:
+    assert {rule.id: (rule.source, rule.since, rule.until) for rule in ALL} == SOURCES
 
 
 def test_violation_names_its_clause() -> None:

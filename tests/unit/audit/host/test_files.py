@@ -1,0 +1,30 @@
+"""Tests of what a host reports about a file: only the digest of a key is taken as one."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import pytest
+
+from audit.host.files import read_file, section_of
+from audit.services.model import NamedFile, Section
+
+DIGEST = "ab" * 32
+
+
+@pytest.mark.parametrize(
+    ("kind", "line", "digest"),
+    [
+        ("key", f"key {DIGEST}", DIGEST),
+        ("key", f"key {DIGEST}0", None),
+        ("key", "key none", None),
+        ("key", "denied", None),
+        ("certificate", f"key {DIGEST}", None),
+    ],
+    ids=["digest", "too long", "no key", "denied", "certificate"],
+)
+def test_only_a_key_file_with_a_sha256_has_a_digest(
+    kind: Literal["certificate", "key"], line: str, digest: str | None
+) -> None:
+    section = Section(f"real /t/x\nstat 600 root root regular file\n{line}")
+    assert read_file(NamedFile(kind, "/t/x"), {section_of("/t/x"): section}).spki_sha256 == digest
