@@ -108,7 +108,7 @@ def test_service_of_an_extension_is_found_with_its_files(site: Path, tmp_path: P
 
 
 @pytest.mark.usefixtures("gateway")
-def test_unnamed_service_is_not_looked_for(site: Path, tmp_path: Path) -> None:
+def test_unnamed_service_is_not_discovered(site: Path, tmp_path: Path) -> None:
     documented().unpack(site)
     login = Login("local://", extensions=extension_services(configured(tmp_path, "")))
     (discovery,) = discover([login], clock=lambda: datetime.now(UTC))

@@ -33,7 +33,7 @@ def walked(panel: Panel, journal: Journal) -> CaseResult:
     return ending
 
 
-def test_what_the_panel_has_installed_is_proven_for_each_service(panel: Panel, journal: Journal) -> None:
+def test_certificate_installed_by_the_panel_is_verified_per_service(panel: Panel, journal: Journal) -> None:
     leaves, renewals = zip(*(successor(place) for place in (panel.first, panel.second)), strict=True)
     asked = panel.write_program(" && ".join(renewals))
     ending = walked(panel, journal)
@@ -41,7 +41,7 @@ def test_what_the_panel_has_installed_is_proven_for_each_service(panel: Panel, j
     assert (panel.first.served, panel.second.served) == leaves
 
 
-def test_a_service_that_the_panel_itself_has_restarted_is_not_restarted_again(panel: Panel, journal: Journal) -> None:
+def test_service_restarted_by_the_panel_is_not_restarted_again(panel: Panel, journal: Journal) -> None:
     shell = []
     for place in (panel.first, panel.second):
         renew, folder = successor(place)[1], place.folder
@@ -53,7 +53,7 @@ def test_a_service_that_the_panel_itself_has_restarted_is_not_restarted_again(pa
     assert not [one for one in panel.first.session.commands if "take up" in one.why]
 
 
-def test_a_service_that_the_panel_has_left_out_is_told_with_what_it_said(panel: Panel, journal: Journal) -> None:
+def test_service_without_a_new_certificate_is_reported_with_the_output(panel: Panel, journal: Journal) -> None:
     panel.write_program(f"{successor(panel.first)[1]}; echo 'The DCV check has failed.'")
     ending = walked(panel, journal)
     assert (ending.ended_as, ending.cause) == ("failed", "owner.unchanged")
@@ -62,7 +62,7 @@ def test_a_service_that_the_panel_has_left_out_is_told_with_what_it_said(panel: 
     assert ending.note.endswith("The DCV check has failed.")
 
 
-def test_a_file_that_the_panel_has_installed_in_the_place_of_another_counts(tmp_path: Path, journal: Journal) -> None:
+def test_file_that_the_panel_installed_under_another_name_counts(tmp_path: Path, journal: Journal) -> None:
     folder = tmp_path / "var/cpanel/ssl/cpanel"
     folder.parent.mkdir(parents=True)
     with running_place(folder, "a") as first, running_place(tmp_path / "b", "b") as second:
@@ -77,7 +77,7 @@ def test_a_file_that_the_panel_has_installed_in_the_place_of_another_counts(tmp_
         assert (ending.ended_as, first.served) == ("proven", leaf), ending
 
 
-def test_a_panel_that_is_not_there_is_told(panel: Panel, journal: Journal) -> None:
+def test_missing_panel_program_is_reported(panel: Panel, journal: Journal) -> None:
     ending = walked(panel, journal)
     assert ending.cause == "owner.not-run"
     assert f"there is no {panel.root}/usr/local/cpanel/bin/checkallsslcerts" in ending.note

@@ -59,7 +59,7 @@ def keys_of(host: PanelHost) -> set[str]:
     return {line for block in blocks for line in block.splitlines()}
 
 
-def test_dry_run_shows_what_is_done_and_rollback_restores_all(
+def test_dry_run_shows_the_commands_and_rollback_restores_all(
     host: PanelHost, journal: Journal, tmp_path: Path
 ) -> None:
     ca, before, old_keys = Ca(), host.served, keys_of(host)
@@ -84,9 +84,7 @@ def test_dry_run_shows_what_is_done_and_rollback_restores_all(
     assert host.served == before
 
 
-def test_a_service_that_does_not_take_it_up_is_taken_back_and_the_other_stays(
-    host: PanelHost, journal: Journal
-) -> None:
+def test_service_that_loads_nothing_is_reverted_and_the_other_stays(host: PanelHost, journal: Journal) -> None:
     before = host.served
     (host.root / "scripts/restartsrv_exim").write_text("#!/bin/sh\necho done\n")
     ending = walked(host, journal, Ca())
@@ -96,7 +94,7 @@ def test_a_service_that_does_not_take_it_up_is_taken_back_and_the_other_stays(
     assert host.served["cpanel"] != before["cpanel"]
 
 
-def test_what_the_panel_refuses_is_told_with_its_reason(host: PanelHost, journal: Journal) -> None:
+def test_refusal_of_the_panel_is_reported_with_its_reason(host: PanelHost, journal: Journal) -> None:
     before = host.served
     real = host.program.rename(host.program.with_name("real"))
     host.program.write_text(
@@ -111,7 +109,7 @@ def test_what_the_panel_refuses_is_told_with_its_reason(host: PanelHost, journal
     assert host.served == before
 
 
-def test_without_its_api_nothing_is_ordered(host: PanelHost, journal: Journal) -> None:
+def test_missing_api_prevents_the_order(host: PanelHost, journal: Journal) -> None:
     ca = Ca()
     host.program.unlink()
     ending = walked(host, journal, ca)
@@ -120,7 +118,7 @@ def test_without_its_api_nothing_is_ordered(host: PanelHost, journal: Journal) -
     )  # fmt: skip
 
 
-def test_a_chain_is_made_whole_by_the_same_api_and_the_key_stays(host: PanelHost, journal: Journal) -> None:
+def test_chain_is_completed_by_the_api_and_the_key_stays(host: PanelHost, journal: Journal) -> None:
     with conversing(answering(forms(INTERMEDIATE)["DER"])) as published:
         place = replace(host.places["exim"], label="server")
         plant_chain(place, urls=[published.url()])
@@ -158,7 +156,7 @@ def killed(folder: Path, at: Point | None) -> tuple[int, object]:
         return database.records, (ended - {("proven", "")}, left, len(ca.orders), renewed)
 
 
-def test_ended_at_any_record_the_next_run_ends_the_same_with_one_order(tmp_path: Path) -> None:
+def test_run_killed_at_any_record_is_continued_with_one_order(tmp_path: Path) -> None:
     (tmp_path / "whole").mkdir()
     records, _ = killed(tmp_path / "whole", None)
     assert records > 20
@@ -186,7 +184,7 @@ def case_context(tmp_path: Path, journal: Journal, service: str, *paths: tuple[s
     return CaseContext(case, run_context(options, journal, (found,)))
 
 
-def test_files_of_the_panel_are_installed_by_it_and_keep_one_name(tmp_path: Path, journal: Journal) -> None:
+def test_files_of_the_panel_are_installed_by_it_under_one_name(tmp_path: Path, journal: Journal) -> None:
     context = case_context(tmp_path, journal, "dovecot", ("/etc/dovecot/ssl/dovecot.crt", OWN))
     (one,) = context.switch_groups
     assert isinstance(context.installer("dovecot"), PanelService)
@@ -197,13 +195,13 @@ def test_files_of_the_panel_are_installed_by_it_and_keep_one_name(tmp_path: Path
     assert CaseContext(before, own.run).switch_groups[0].file_set == own.switch_groups[0].file_set
 
 
-def test_a_service_with_files_of_its_own_is_an_ordinary_one(tmp_path: Path, journal: Journal) -> None:
+def test_service_with_files_of_its_own_is_deployed_by_replacement(tmp_path: Path, journal: Journal) -> None:
     context = case_context(tmp_path, journal, "dovecot", (ELSEWHERE, ELSEWHERE))
     assert context.installer("dovecot") is INSTALLERS["dovecot"]
     assert context.switch_groups[0].deployment == REPLACE
 
 
-def test_a_service_of_the_panel_that_has_no_files_yet_gets_the_usual_ones(tmp_path: Path, journal: Journal) -> None:
+def test_service_of_the_panel_without_files_gets_the_default_ones(tmp_path: Path, journal: Journal) -> None:
     context = case_context(tmp_path, journal, "proftpd")
     (one,) = context.switch_groups
     folder = "/var/cpanel/ssl/ftp"
@@ -215,7 +213,7 @@ def test_a_service_of_the_panel_that_has_no_files_yet_gets_the_usual_ones(tmp_pa
         _ = case_context(tmp_path, journal, "nginx").switch_groups
 
 
-def test_files_of_both_are_not_switched_together(tmp_path: Path, journal: Journal) -> None:
+def test_files_of_the_panel_and_others_are_not_switched_together(tmp_path: Path, journal: Journal) -> None:
     context = case_context(tmp_path, journal, "dovecot", (OWN, OWN), (ELSEWHERE, ELSEWHERE))
     with pytest.raises(
         NotFoundOnHost, match=r"dovecot\.crt is installed by the panel, and /etc/ssl/shop\.example\.pem is not"

@@ -38,7 +38,7 @@ def walked(exim: Exim, journal: Journal, ca: Ca, **changes: Any) -> CaseResult: 
     return ending
 
 
-def test_what_has_expired_is_replaced_by_a_placeholder_and_the_case_has_failed(exim: Exim, journal: Journal) -> None:
+def test_expired_certificate_is_replaced_by_a_placeholder_and_case_fails(exim: Exim, journal: Journal) -> None:
     ending = walked(exim, journal, Ca(faults=[REFUSED]))
     assert (ending.ended_as, ending.cause) == ("failed", "issuer.refused")
     assert "a self-signed placeholder was installed for exim" in ending.note
@@ -49,7 +49,7 @@ def test_what_has_expired_is_replaced_by_a_placeholder_and_the_case_has_failed(e
     assert "placeholder was installed" in attempt.note
 
 
-def test_the_next_night_finds_it_there_and_installs_no_other(exim: Exim, journal: Journal) -> None:
+def test_next_run_keeps_the_placeholder(exim: Exim, journal: Journal) -> None:
     walked(exim, journal, Ca(faults=[REFUSED]))
     served = exim.place.served
     [ending] = repair([exim.case(id="again")], exim.run(journal, Ca(faults=[REFUSED])), CONCURRENCY)
@@ -57,12 +57,12 @@ def test_the_next_night_finds_it_there_and_installs_no_other(exim: Exim, journal
     assert (exim.place.served, len(exim.calls)) == (served, 1)
 
 
-def test_while_the_issuer_is_still_working_the_service_is_kept_up_too(exim: Exim, journal: Journal) -> None:
+def test_pending_order_gets_a_placeholder(exim: Exim, journal: Journal) -> None:
     ending = walked(exim, journal, SlowCa())
     assert (ending.ended_as, ending.cause, exim.is_self_signed) == ("pending", "issuer.pending", True)
 
 
-def test_what_is_issued_later_takes_the_place_of_the_placeholder(exim: Exim, journal: Journal) -> None:
+def test_issued_certificate_replaces_the_placeholder(exim: Exim, journal: Journal) -> None:
     ca = SlowCa()
     walked(exim, journal, ca)
     assert ca.decided is not None
@@ -72,41 +72,39 @@ def test_what_is_issued_later_takes_the_place_of_the_placeholder(exim: Exim, jou
     assert exim.place.served in (ca.decided.issued[0].certificate_pem or "")
 
 
-def test_where_there_is_none_at_all_the_service_gets_one(exim: Exim, journal: Journal) -> None:
+def test_service_without_a_certificate_gets_a_placeholder(exim: Exim, journal: Journal) -> None:
     exim.certificate.unlink()
     walked(exim, journal, Ca(faults=[REFUSED]))
     assert (exim.is_self_signed, len(exim.calls)) == (True, 1)
 
 
-def test_a_certificate_that_has_not_expired_is_never_taken_away(exim: Exim, journal: Journal) -> None:
+def test_unexpired_certificate_is_not_replaced_by_a_placeholder(exim: Exim, journal: Journal) -> None:
     exim.install(-90, 91)
     before = exim.certificate.read_bytes()
     assert "placeholder" not in walked(exim, journal, Ca(faults=[REFUSED])).note
     assert (exim.certificate.read_bytes(), exim.calls) == (before, [])
 
 
-def test_nor_is_one_that_somebody_has_installed_in_the_meantime(exim: Exim, journal: Journal) -> None:
+def test_certificate_installed_meanwhile_is_not_replaced(exim: Exim, journal: Journal) -> None:
     run = exim.run(journal, Ca(faults=[REFUSED]))
     exim.install(-1, 90)
     [ending] = repair([exim.case()], run, CONCURRENCY)
     assert ("placeholder" in ending.note, exim.calls) == (False, [])
 
 
-def test_where_a_case_names_no_file_the_one_that_the_panel_would_install_is_looked_at(
-    exim: Exim, journal: Journal
-) -> None:
+def test_default_file_of_the_panel_is_read_if_a_case_names_none(exim: Exim, journal: Journal) -> None:
     exim.install(-90, 91)
     run = exim.run(journal, Ca(faults=[REFUSED]))
     [ending] = repair([exim.case(files=())], run, CONCURRENCY)
     assert ("placeholder" in ending.note, exim.calls) == (False, [])
 
 
-def test_a_host_without_the_panel_is_left_as_it_is(exim: Exim, journal: Journal) -> None:
+def test_host_without_the_panel_gets_no_placeholder(exim: Exim, journal: Journal) -> None:
     ending = walked(exim, journal, Ca(faults=[REFUSED]), panel=None)
     assert (ending.ended_as, "placeholder" in ending.note, exim.calls) == ("failed", False, [])
 
 
-def test_what_the_panel_refuses_is_printed(exim: Exim, journal: Journal) -> None:
+def test_refusal_of_the_panel_is_reported(exim: Exim, journal: Journal) -> None:
     program = exim.root / "usr/local/cpanel/bin/whmapi1"
     run = exim.run(journal, Ca(faults=[REFUSED]))
     program.write_text('#!/bin/sh\necho \'{"data":{},"metadata":{"result":0,"reason":"No license."}}\'\n')

@@ -37,7 +37,7 @@ def done(exim: Exim, journal: Journal, *blocked_by: Blocker, **changes: Any) -> 
         ((Blocker(Cause.HOST_NAME_INVALID, "a/: host.name-invalid: localhost"),), Cause.HOST_NAME_INVALID),
     ],
 )
-def test_it_gets_a_placeholder_and_the_reason_is_told(
+def test_blocked_case_gets_a_placeholder_and_reports_the_reason(
     exim: Exim, journal: Journal, blocked_by: tuple[Blocker, ...], cause: Cause
 ) -> None:
     [ending] = done(exim, journal, *blocked_by)
@@ -54,22 +54,22 @@ def test_it_gets_a_placeholder_and_the_reason_is_told(
         Cause.ISSUER_PANEL_ONLY, Cause.PLAN_ELSEWHERE,
     ],
 )  # fmt: skip
-def test_where_it_is_not_sure_that_it_has_none_nothing_is_done(exim: Exim, journal: Journal, cause: Cause) -> None:
+def test_case_without_a_certain_finding_gets_no_placeholder(exim: Exim, journal: Journal, cause: Cause) -> None:
     assert done(exim, journal, CLOSED, Blocker(cause, "as it says")) == ()
     assert exim.calls == []
 
 
-def test_where_repair_is_switched_off_nothing_is_done(exim: Exim, journal: Journal) -> None:
+def test_disabled_host_gets_no_placeholder(exim: Exim, journal: Journal) -> None:
     assert done(exim, journal, CLOSED, excluded="switched off") == ()
     assert exim.calls == []
 
 
-def test_a_case_that_goes_on_by_itself_is_left_to_that(exim: Exim, journal: Journal) -> None:
+def test_open_case_gets_no_placeholder(exim: Exim, journal: Journal) -> None:
     journal.begin(exim.case(), datetime.now(UTC))
     assert done(exim, journal, CLOSED) == ()
 
 
-def test_a_certificate_that_has_not_expired_stays(exim: Exim, journal: Journal) -> None:
+def test_unexpired_certificate_stays(exim: Exim, journal: Journal) -> None:
     exim.install(-90, 91)
     assert (done(exim, journal, CLOSED), exim.calls) == ((), [])
 

@@ -80,7 +80,9 @@ def watching(secrets: list[str]) -> Iterator[list[str]]:
 
 
 @pytest.mark.parametrize("service", ["exim", "cpanel"])
-def test_the_panel_installs_it_and_confirmed_it_stays(tmp_path: Path, pairs: Pairs, service: str) -> None:
+def test_certificate_installed_by_the_panel_stays_after_confirmation(
+    tmp_path: Path, pairs: Pairs, service: str
+) -> None:
     place = new_panel_place(tmp_path / "host", service, pairs[0])
     name = place.stage(pairs[1])
     assert place.served == of(pairs[0])
@@ -96,7 +98,7 @@ def test_the_panel_installs_it_and_confirmed_it_stays(tmp_path: Path, pairs: Pai
 
 
 @pytest.mark.parametrize("service", ["exim", "cpanel"])
-def test_without_a_confirmation_it_goes_back_by_itself(tmp_path: Path, pairs: Pairs, service: str) -> None:
+def test_unconfirmed_certificate_is_reverted(tmp_path: Path, pairs: Pairs, service: str) -> None:
     place = new_panel_place(tmp_path / "host", service, pairs[0])
     place.start(place.stage(pairs[1]), confirm_within_s=1)
     progress = place.wait_for("returned")
@@ -104,9 +106,7 @@ def test_without_a_confirmation_it_goes_back_by_itself(tmp_path: Path, pairs: Pa
     assert place.served == of(pairs[0])
 
 
-def test_where_there_was_no_certificate_the_way_back_is_one_that_the_panel_signs_itself(
-    tmp_path: Path, pairs: Pairs
-) -> None:
+def test_service_without_a_certificate_is_reverted_to_a_self_signed_one(tmp_path: Path, pairs: Pairs) -> None:
     place = new_panel_place(tmp_path / "host", "exim", None)
     place.start(place.stage(pairs[1]), confirm_within_s=1)
     assert place.wait_for("returned").proven == "0"
@@ -136,7 +136,7 @@ def test_where_there_was_no_certificate_the_way_back_is_one_that_the_panel_signs
     ],
     ids=["hangs", "half an answer", "garbage", "more", "nothing", "killed", "no help", "missing", "refuses"],
 )
-def test_what_the_panel_does_not_install_is_told_and_nothing_was_touched(
+def test_failed_installation_is_reported_and_changes_no_file(
     tmp_path: Path, pairs: Pairs, program: str, why: str
 ) -> None:
     place = new_panel_place(tmp_path / "host", "exim", pairs[0], answers_s=1)
@@ -151,7 +151,7 @@ def test_what_the_panel_does_not_install_is_told_and_nothing_was_touched(
     assert {one: one.stat().st_mtime_ns for one in before} == before
 
 
-def test_a_reason_that_holds_a_key_is_cut(place: PanelPlace, pairs: Pairs) -> None:
+def test_key_in_a_reason_is_removed(place: PanelPlace, pairs: Pairs) -> None:
     answer = place.root / "answer.json"
     line = pairs[1].key.splitlines()[1]
     answer.write_text(f'{{"metadata":{{"result":0,"reason":"bad {line} and -----BEGIN PRIVATE KEY-----\\n{line}"}}}}')
@@ -160,7 +160,7 @@ def test_a_reason_that_holds_a_key_is_cut(place: PanelPlace, pairs: Pairs) -> No
     assert place.wait_for("refused").last.detail == "exim: WHM refuses: bad (a long word) and"
 
 
-def test_one_that_dies_half_way_is_taken_back(place: PanelPlace, pairs: Pairs) -> None:
+def test_partial_installation_is_reverted(place: PanelPlace, pairs: Pairs) -> None:
     wrapped(
         place,
         f'case "$*" in *install*) [ -e {place.root}/died ] || {{ touch {place.root}/died;'
@@ -173,7 +173,7 @@ def test_one_that_dies_half_way_is_taken_back(place: PanelPlace, pairs: Pairs) -
     assert (place.root / "var/cpanel/ssl/exim/exim.key").read_text() == pairs[0].key
 
 
-def test_without_a_way_back_it_says_so_and_does_not_claim_to_be_back(place: PanelPlace, pairs: Pairs) -> None:
+def test_failed_restoration_is_reported_and_the_new_version_is_kept(place: PanelPlace, pairs: Pairs) -> None:
     name = place.stage(pairs[1])
     place.start(name)
     place.wait_for("waiting")
@@ -185,7 +185,7 @@ def test_without_a_way_back_it_says_so_and_does_not_claim_to_be_back(place: Pane
     )
 
 
-def test_where_nothing_is_taken_on_standard_input_that_is_told(place: PanelPlace, pairs: Pairs) -> None:
+def test_key_in_the_process_list_is_noted_without_standard_input(place: PanelPlace, pairs: Pairs) -> None:
     wrapped(place, '[ "$1" != --help ] || { echo "--output=json"; exit; }\nexec "$real" "$@"\n')
     name = place.stage(pairs[1])
     place.start(name)
@@ -197,7 +197,7 @@ def test_where_nothing_is_taken_on_standard_input_that_is_told(place: PanelPlace
     assert place.confirm(name).last.state == "confirmed"
 
 
-def test_no_key_is_in_a_process_list_nor_in_anything_that_is_printed_or_kept(place: PanelPlace, pairs: Pairs) -> None:
+def test_key_is_in_no_process_list_output_or_kept_file(place: PanelPlace, pairs: Pairs) -> None:
     secrets = secrets_of(*pairs[:2])
     with watching(secrets) as seen:
         name = place.stage(pairs[1])
@@ -218,7 +218,7 @@ def needs(place: PanelPlace, *paths: str) -> Command:
     return Command("server", "", script, (*place.file_set.workdir.leading_arguments, *given))
 
 
-def test_what_a_host_lacks_is_said_before_anything_is_ordered(place: PanelPlace, pairs: Pairs) -> None:
+def test_missing_requirements_of_a_host_are_reported(place: PanelPlace, pairs: Pairs) -> None:
     assert run(needs(place)).output == ""
     strange = f"{place.root}/var/cpanel/ssl/chat/chat.pem"
     assert run(needs(place, strange)).output == "lacks WHM has no service chat\n"
@@ -229,7 +229,7 @@ def test_what_a_host_lacks_is_said_before_anything_is_ordered(place: PanelPlace,
     assert place.served == of(pairs[0])
 
 
-def test_what_somebody_has_installed_since_is_where_it_goes_back_to(place: PanelPlace, pairs: Pairs) -> None:
+def test_certificate_installed_by_another_program_is_restored(place: PanelPlace, pairs: Pairs) -> None:
     place.start(place.stage(pairs[1]), confirm_within_s=0)
     place.wait_until(lambda progress: progress.last.state == "confirmed" and progress.holder is None)
     assert ask(place.deployment.inspect(place.file_set, "0")).changed_paths == ()
@@ -243,9 +243,7 @@ def test_what_somebody_has_installed_since_is_where_it_goes_back_to(place: Panel
     assert place.served == of(pairs[2])
 
 
-def test_a_chain_that_the_panel_keeps_elsewhere_is_part_of_the_way_back(
-    place: PanelPlace, tmp_path: Path, pairs: Pairs
-) -> None:
+def test_chain_that_the_panel_stores_separately_is_restored(place: PanelPlace, tmp_path: Path, pairs: Pairs) -> None:
     signed = signed_by(tmp_path, pairs[2])
     place.give(signed)
     answer = tmp_path / "answer.json"
@@ -285,7 +283,7 @@ def signed_by(folder: Path, issuer: Pair) -> Pair:
 
 
 @pytest.mark.parametrize("number", range(20, 170, STRIDE * 3))
-def test_killed_while_it_switches_the_next_one_switches_and_could_go_back(
+def test_switch_after_a_killed_switch_installs_and_can_be_reverted(
     place: PanelPlace, pairs: Pairs, number: int
 ) -> None:
     name = place.stage(pairs[1])
@@ -298,7 +296,7 @@ def test_killed_while_it_switches_the_next_one_switches_and_could_go_back(
     assert place.served == of(pairs[0])
 
 
-def test_a_panel_owns_the_certificates_of_its_services_and_no_others() -> None:
+def test_panel_owns_only_the_certificates_of_its_services() -> None:
     panel = Panel()
     owned = [
         "/var/cpanel/ssl/cpanel/mycpanel.pem",
@@ -314,7 +312,7 @@ def test_a_panel_owns_the_certificates_of_its_services_and_no_others() -> None:
 
 
 @pytest.mark.parametrize("service", ["cpanel", "dovecot", "exim", "pure-ftpd", "proftpd"])
-def test_each_service_is_restarted_by_the_panels_own_script(service: str) -> None:
+def test_service_is_restarted_by_the_script_of_the_panel(service: str) -> None:
     installer = Panel().installer(service)
     assert installer
     assert (installer.name, installer.check_config("h").changes, installer.reload("h").changes) == (
@@ -326,7 +324,7 @@ def test_each_service_is_restarted_by_the_panels_own_script(service: str) -> Non
     assert Panel().installer("nginx") is None
 
 
-def test_a_restart_that_fails_says_why(place: PanelPlace) -> None:
+def test_failed_restart_is_reported_with_its_reason(place: PanelPlace) -> None:
     script = place.root / "scripts/restartsrv_exim"
     script.write_text("#!/bin/sh\necho Waiting; echo 'exim is not set up'; exit 1\n")
     done = run(place.installer.reload("server"))
@@ -335,7 +333,7 @@ def test_a_restart_that_fails_says_why(place: PanelPlace) -> None:
     assert run(place.installer.reload("server")).output == f"there is no {script} on the host\n"
 
 
-def test_every_script_is_good_shell(place: PanelPlace) -> None:
+def test_every_script_has_valid_shell_syntax(place: PanelPlace) -> None:
     begun = place.starting("proven")
     texts = (begun.script, *(word for word in begun.arguments if "\n" in word), needs(place).script)
     for text in texts:

@@ -47,7 +47,7 @@ def read(printed: str, wanted: str = "", status: int = 0) -> str:
 
 
 @pytest.mark.parametrize("printed", [WHOLE, json.dumps(COMPONENTS, indent=2), WHOLE.replace("/", "\\/")])
-def test_of_all_components_only_names_and_certificates_of_cas_are_told(printed: str) -> None:
+def test_only_service_names_and_ca_certificates_are_read(printed: str) -> None:
     assert read(printed) == "done\n"
     assert read(printed, "services") == "done\nftp\nexim\n"
     assert read(printed, "bundle exim") == f"done\n{BUNDLE}\n"
@@ -74,10 +74,10 @@ def test_of_all_components_only_names_and_certificates_of_cas_are_told(printed: 
         ("", "none 7"),
     ],
 )  # fmt: skip
-def test_anything_else_is_told_as_what_it_is(printed: str, told: str) -> None:
+def test_reply_is_classified_by_its_result(printed: str, told: str) -> None:
     assert read(printed, status=7).strip() == told
 
 
-def test_an_answer_without_depth_or_end_is_no_answer() -> None:
+def test_endlessly_nested_reply_is_broken() -> None:
     for printed in ("[" * 3000, '{"a":' * 3000, '"' + "\\" * 9999):
         assert read(printed).partition("\n")[0] in ("", "broken 0")

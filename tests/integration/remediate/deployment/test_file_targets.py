@@ -31,21 +31,21 @@ def file(path: str, kind: FileKind, real: str | None = None) -> InstalledFile:
     ],
     ids=["two", "combined", "chain apart", "chain in the same"],
 )
-def test_a_file_is_made_of_what_it_is_used_for(files: list[InstalledFile], expected: dict[str, str]) -> None:
+def test_file_has_the_parts_of_its_uses(files: list[InstalledFile], expected: dict[str, str]) -> None:
     assert {target.path: target.part_codes for target in file_targets(files, ROOT)} == expected
 
 
-def test_a_link_of_the_hosts_own_is_followed_to_the_file() -> None:
+def test_link_of_the_host_is_followed_to_its_file() -> None:
     found = file_targets([file("/etc/exim.crt", "certificate", "/var/panel/exim.crt")], ROOT)
     assert found == (target("/var/panel/exim.crt", "lc"),)
 
 
-def test_a_link_of_ours_is_the_path_it_stands_at() -> None:
+def test_link_of_this_program_is_not_followed() -> None:
     ours = f"{ROOT}/c0ffee/0123456789ab/4f5e6d7c8b9a0f1e/etc/ssl/a.crt"
     assert file_targets([file("/etc/ssl/a.crt", "certificate", ours)], ROOT) == (target("/etc/ssl/a.crt", "lc"),)
 
 
-def test_the_folder_is_the_same_for_the_same_files_and_another_for_more() -> None:
+def test_directory_of_a_file_set_depends_only_on_its_files() -> None:
     workdir = HostWorkdir("web1", "c4f3", "test")
     one, two = target("/a.crt", "lc"), target("/a.key", "k")
     assert FileSet(workdir, (one, two)).folder == FileSet(workdir, (two, one)).folder
@@ -53,7 +53,7 @@ def test_the_folder_is_the_same_for_the_same_files_and_another_for_more() -> Non
 
 
 @pytest.mark.parametrize("name", INSTALLERS)
-def test_a_test_of_a_configuration_changes_nothing_and_a_reload_does(name: str) -> None:
+def test_check_of_a_configuration_is_read_only_and_a_reload_is_not(name: str) -> None:
     installer = INSTALLERS[name]
     assert (installer.name, installer.check_config("web1").changes, installer.reload("web1").changes) == (
         name,
@@ -63,7 +63,7 @@ def test_a_test_of_a_configuration_changes_nothing_and_a_reload_does(name: str) 
 
 
 @pytest.mark.parametrize("name", INSTALLERS)
-def test_every_script_is_good_shell(name: str) -> None:
+def test_every_script_has_valid_shell_syntax(name: str) -> None:
     one = INSTALLERS[name]
     begun = REPLACE.activate(FileSet(HostWorkdir("web1", "c4f3", "test"), ()), [one], "proven", confirm_within_s=1)
     scripts = [command.script for command in (one.check_config("web1"), one.reload("web1"), one.start("web1"), begun)]
@@ -71,7 +71,7 @@ def test_every_script_is_good_shell(name: str) -> None:
         assert subprocess.run(["sh", "-n", "-c", script], capture_output=True, check=False).stderr == b""
 
 
-def test_a_declared_service_is_tested_and_reloaded_by_its_own_commands() -> None:
+def test_declared_service_is_checked_and_reloaded_by_its_commands() -> None:
     gateway = CustomInstaller("gateway", "gateway --check", "kill -HUP 1")
     assert gateway.check_config("app1").script == "gateway --check"
     assert gateway.reload("app1").script == gateway.start("app1").script == "kill -HUP 1"

@@ -34,12 +34,12 @@ def secrets_of(workdir: HostWorkdir) -> list[str]:
 
 
 @pytest.mark.parametrize("key_type", KEY_TYPES)
-def test_a_request_has_the_names_and_the_key_that_were_asked_for(workdir: HostWorkdir, key_type: str) -> None:
+def test_csr_has_the_requested_names_and_key_type(workdir: HostWorkdir, key_type: str) -> None:
     csr = read_host_csr(run(make_csr_command(workdir, NAMES, key_type)), NAMES, key_type)
     assert set(csr.names) == set(NAMES)
 
 
-def test_a_second_run_gives_the_same_request(workdir: HostWorkdir) -> None:
+def test_second_run_returns_the_same_csr(workdir: HostWorkdir) -> None:
     first, second = (run(make_csr_command(workdir, NAMES, FAST)) for _ in range(2))
     assert first.output == second.output
     assert read_host_csr(second, NAMES, FAST).pem.startswith("-----BEGIN CERTIFICATE REQUEST-----")
@@ -54,7 +54,7 @@ def lines_of(command: Command) -> Iterator[int]:
         quoted ^= line.count('"') % 2 == 1
 
 
-def test_killed_at_any_line_and_run_again_there_is_one_key_and_its_request(tmp_path: Path) -> None:
+def test_script_killed_at_any_line_and_repeated_makes_one_key(tmp_path: Path) -> None:
     command = make_csr_command(HostWorkdir("web1", "c", "test", str(tmp_path)), NAMES, FAST)
     for line in lines_of(command):
         workdir = HostWorkdir("web1", f"c{line}", "test", str(tmp_path))
@@ -66,14 +66,14 @@ def test_killed_at_any_line_and_run_again_there_is_one_key_and_its_request(tmp_p
         assert before in (None, pending.read_text()), f"another key after a kill before line {line}"
 
 
-def test_what_a_killed_openssl_left_is_not_taken_for_a_key(workdir: HostWorkdir) -> None:
+def test_partial_key_of_a_killed_openssl_is_not_used(workdir: HostWorkdir) -> None:
     pending = Path(key_path(workdir)).parent
     pending.mkdir(parents=True, mode=0o700)
     (pending / "key.new").write_text("-----BEGIN PRIVATE KEY-----\nMIGH")
     read_host_csr(run(make_csr_command(workdir, NAMES, FAST)), NAMES, FAST)
 
 
-def test_nobody_else_can_read_the_key_and_no_output_holds_a_byte_of_it(workdir: HostWorkdir) -> None:
+def test_key_is_private_and_in_no_output(workdir: HostWorkdir) -> None:
     made = run(make_csr_command(workdir, NAMES, "rsa-2048"))
     path = Path(key_path(workdir))
     assert (stat.S_IMODE(path.stat().st_mode), stat.S_IMODE(path.parent.stat().st_mode)) == (0o600, 0o700)
@@ -88,7 +88,7 @@ def premises_files(workdir: HostWorkdir) -> list[Path]:
     return [file for file in Path(workdir.root).rglob("*") if file.is_file()]
 
 
-def test_a_request_for_other_names_is_left_alone_and_said(workdir: HostWorkdir) -> None:
+def test_csr_for_other_names_is_kept_and_reported(workdir: HostWorkdir) -> None:
     first = run(make_csr_command(workdir, NAMES, FAST))
     other = run(make_csr_command(workdir, ("other.example",), FAST))
     assert (other.status, "other names" in other.error) == (65, True)  # EX_DATAERR
@@ -97,7 +97,7 @@ def test_a_request_for_other_names_is_left_alone_and_said(workdir: HostWorkdir) 
     assert run(make_csr_command(workdir, NAMES, FAST)).output == first.output
 
 
-def test_after_a_request_is_discarded_there_is_a_new_key(workdir: HostWorkdir) -> None:
+def test_discarded_csr_is_followed_by_a_new_key(workdir: HostWorkdir) -> None:
     first = read_host_csr(run(make_csr_command(workdir, NAMES, FAST)), NAMES, FAST)
     for _ in range(2):
         assert run(discard_key_command(workdir)).ok
@@ -105,7 +105,7 @@ def test_after_a_request_is_discarded_there_is_a_new_key(workdir: HostWorkdir) -
     assert read_host_csr(run(make_csr_command(workdir, NAMES, FAST)), NAMES, FAST).spki_sha256 != first.spki_sha256
 
 
-def test_a_locked_host_says_by_whom_and_since_when(workdir: HostWorkdir) -> None:
+def test_locked_host_reports_the_owner_and_time_of_the_lock(workdir: HostWorkdir) -> None:
     holding = run(workdir.exclusive("hold", "sleep 60 >/dev/null 2>&1 & echo $!\n"))  # the child keeps the lock
     done = run(make_csr_command(workdir, NAMES, FAST))
     os.kill(int(holding.output), signal.SIGTERM)
@@ -117,23 +117,23 @@ def test_a_locked_host_says_by_whom_and_since_when(workdir: HostWorkdir) -> None
 @pytest.mark.parametrize(
     "name", ["a b.example", "x.example\n[v3]", "$ENV::HOME.example", "DNS:a.example", "", "localhost"]
 )
-def test_what_is_no_name_never_reaches_openssl(workdir: HostWorkdir, name: str) -> None:
+def test_invalid_name_is_refused_before_openssl(workdir: HostWorkdir, name: str) -> None:
     with pytest.raises(ValueError, match="is not a name"):
         make_csr_command(workdir, (name,), FAST)
 
 
 @pytest.mark.parametrize("case", ["", "../x", "a/b", "-x", "a b", "x\n"])
-def test_a_case_that_is_no_folder_is_refused(case: str) -> None:
+def test_case_that_is_not_a_directory_name_is_refused(case: str) -> None:
     with pytest.raises(ValueError, match="is not a valid directory name"):
         HostWorkdir("web1", case, "test")
 
 
-def test_a_request_with_another_key_or_other_names_than_asked_is_refused_with_both() -> None:
+def test_csr_with_another_key_and_other_names_is_refused_with_both() -> None:
     answer = CommandResult(0, csr_pem("a.example", key=ec.generate_private_key(ec.SECP384R1())))
     with pytest.raises(BadCsr, match=r"for a\.example, not for b\.example; its key is EC P-384, not EC P-256"):
         read_host_csr(answer, ("b.example",), FAST)
 
 
-def test_a_name_too_long_for_a_common_name_is_requested_without_one(workdir: HostWorkdir) -> None:
+def test_name_too_long_for_a_common_name_is_only_an_alternative_name(workdir: HostWorkdir) -> None:
     name = f"{'a' * 60}.{'b' * 60}.example"
     assert read_host_csr(run(make_csr_command(workdir, (name,), FAST)), (name,), FAST).names == (name,)

@@ -60,7 +60,7 @@ def test_failed_repair_leaves_files_and_no_links(place: Place, pairs: tuple[Pair
     assert place.served == place.configured == of(pairs[1])
 
 
-def test_rollback_restores_files_that_earlier_version_put_away(place: Place, pairs: tuple[Pair, Pair, Pair]) -> None:
+def test_rollback_restores_files_kept_by_an_earlier_version(place: Place, pairs: tuple[Pair, Pair, Pair]) -> None:
     assert place.start("before", confirm_within_s=0).ok
     place.wait_until(lambda progress: progress.last.state == "confirmed" and progress.holder is None)
     assert is_as_configured(place)

@@ -90,7 +90,7 @@ def left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Left]:
 
 
 @PROGRAMS
-def test_help_says_what_it_is_for(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_states_the_purpose(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         run("release", "--help")
     said = capsys.readouterr().out
@@ -108,7 +108,7 @@ def test_help_says_what_it_is_for(run: Run, capsys: pytest.CaptureFixture[str]) 
         ([CASE, "--all"], "release takes either a case or --all"),
     ],
 )
-def test_what_is_not_known_is_one_sentence_and_status_4(
+def test_unknown_case_or_host_is_one_sentence_and_status_4(
     left: Left, run: Run, words: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run("release", *words) == 4
@@ -119,7 +119,7 @@ def test_what_is_not_known_is_one_sentence_and_status_4(
 
 @PROGRAMS
 @pytest.mark.parametrize("words", [[CASE], ["--all"]])
-def test_links_are_files_again_and_the_directory_can_be_removed(
+def test_released_links_are_files_and_the_directory_can_be_removed(
     left: Left, run: Run, words: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run("release", *words) == 0
@@ -153,9 +153,7 @@ def test_release_of_one_case_leaves_the_links_of_others(left: Left, capsys: pyte
     assert left.are_links == (True, True)
 
 
-def test_host_that_cannot_be_reached_is_one_sentence_and_status_1(
-    left: Left, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_unreachable_host_is_one_sentence_and_status_1(left: Left, capsys: pytest.CaptureFixture[str]) -> None:
     left.configure("local://", CLOSED)
     assert main("release", "--all") == 1
     lines = capsys.readouterr().out.splitlines()
@@ -165,7 +163,7 @@ def test_host_that_cannot_be_reached_is_one_sentence_and_status_1(
     assert left.are_links == (False, False)  # the others are released all the same
 
 
-def test_case_on_a_host_that_cannot_be_reached_is_one_sentence_and_status_1(
+def test_case_on_an_unreachable_host_is_one_sentence_and_status_1(
     left: Left, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main("release", LATER) == 1
@@ -174,15 +172,13 @@ def test_case_on_a_host_that_cannot_be_reached_is_one_sentence_and_status_1(
     assert left.are_links == (True, True)
 
 
-def test_without_any_host_nothing_is_said_to_be_released(left: Left, capsys: pytest.CaptureFixture[str]) -> None:
+def test_release_without_a_host_is_a_usage_error(left: Left, capsys: pytest.CaptureFixture[str]) -> None:
     left.configure()
     assert main("release", "--all") == 4
     assert capsys.readouterr().err.endswith("no host is named: name each in the configuration or by --hosts\n")
 
 
-def test_host_that_another_run_works_on_is_one_sentence_and_status_1(
-    left: Left, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_locked_host_is_one_sentence_and_status_1(left: Left, capsys: pytest.CaptureFixture[str]) -> None:
     with (left.folder / "sslaudit" / "lock").open("r+") as lock:
         flock(lock, LOCK_EX)
         assert main("release", CASE) == 1

@@ -57,9 +57,7 @@ def pruned(root: Path, case: str, *spared: str) -> set[str]:
     return {one.name for one in root.iterdir() if one.is_dir()}
 
 
-def test_the_version_before_is_kept_for_root_alone_until_the_next_success(
-    place: Place, journal: Journal, root: Path
-) -> None:
+def test_previous_version_is_kept_for_root_until_the_next_success(place: Place, journal: Journal, root: Path) -> None:
     old = (place.folder / "tls.key").read_text()
     repaired(place, journal, FIRST)
     (before,) = (one for one in root.glob(f"{FIRST}/*/before"))
@@ -74,7 +72,7 @@ def test_the_version_before_is_kept_for_root_alone_until_the_next_success(
     assert (old in keys, first in keys, len(keys)) == (False, True, 2)
 
 
-def test_what_was_put_away_gets_its_modes_again_on_the_way_back(place: Place, journal: Journal, root: Path) -> None:
+def test_rollback_restores_the_modes_of_kept_files(place: Place, journal: Journal, root: Path) -> None:
     (place.folder / "tls.key").chmod(0o640)
     (place.folder / "tls.crt").chmod(0o644)
     before = place.served
@@ -86,9 +84,7 @@ def test_what_was_put_away_gets_its_modes_again_on_the_way_back(place: Place, jo
     assert [put_away for put_away in root.rglob("*.modes") if put_away.stem in in_use] == []
 
 
-def test_of_the_versions_of_a_case_those_are_left_that_a_way_back_needs(
-    place: Place, journal: Journal, root: Path
-) -> None:
+def test_only_versions_that_a_rollback_needs_are_kept(place: Place, journal: Journal, root: Path) -> None:
     for _ in range(3):
         repaired(place, journal, FIRST)
         journal.end(FIRST, journal.outcome(FIRST) or pytest.fail("it has ended"))
@@ -98,16 +94,14 @@ def test_of_the_versions_of_a_case_those_are_left_that_a_way_back_needs(
     assert place.served.strip() in (place.folder / "tls.crt").read_text()
 
 
-def test_a_case_whose_version_is_in_use_stays_whatever_its_age(place: Place, journal: Journal, root: Path) -> None:
+def test_old_case_with_a_version_in_use_is_kept(place: Place, journal: Journal, root: Path) -> None:
     repaired(place, journal, FIRST)
     age(root / FIRST, 10 * UNUSED_DAYS)
     assert pruned(root, SECOND) == {FIRST, SECOND}
     assert (place.folder / "tls.crt").read_text()
 
 
-def test_a_case_that_no_path_uses_goes_after_a_month_unless_it_is_spared(
-    place: Place, journal: Journal, root: Path
-) -> None:
+def test_unused_case_is_deleted_after_a_month_unless_it_is_spared(place: Place, journal: Journal, root: Path) -> None:
     repaired(place, journal, FIRST)
     for name in ("tls.crt", "tls.key"):
         (place.folder / name).write_text("of another program")
@@ -117,7 +111,7 @@ def test_a_case_that_no_path_uses_goes_after_a_month_unless_it_is_spared(
     assert pruned(root, SECOND) == {SECOND}
 
 
-def test_a_pending_key_goes_with_its_case_after_a_month(root: Path) -> None:
+def test_pending_key_is_deleted_with_its_case_after_a_month(root: Path) -> None:
     (root / THIRD / "pending").mkdir(parents=True)
     (root / THIRD / "pending" / "key.pem").write_text("key")
     assert THIRD in pruned(root, SECOND)
@@ -126,7 +120,7 @@ def test_a_pending_key_goes_with_its_case_after_a_month(root: Path) -> None:
 
 
 @pytest.mark.parametrize("made", ["work", f"{THIRD}/notes", f"{THIRD}/.ssh", "a" * 15, f"{THIRD}/{'d' * 13}"])
-def test_what_is_not_ours_is_never_touched(root: Path, made: str) -> None:
+def test_files_of_other_programs_are_never_deleted(root: Path, made: str) -> None:
     (root / made).mkdir(parents=True)
     (root / made / "file").write_text("somebody's")
     age(root, 10 * UNUSED_DAYS)
@@ -135,7 +129,7 @@ def test_what_is_not_ours_is_never_touched(root: Path, made: str) -> None:
     assert (root / made / "file").read_text() == "somebody's"
 
 
-def test_a_link_to_elsewhere_is_not_followed(root: Path, tmp_path: Path) -> None:
+def test_link_out_of_the_work_directory_is_not_followed(root: Path, tmp_path: Path) -> None:
     (tmp_path / "other" / "pending").mkdir(parents=True)
     root.mkdir()
     (root / THIRD).symlink_to(tmp_path / "other")

@@ -48,16 +48,14 @@ def pid_of(place: Place) -> int:
     return min(map(int, said.stdout.split()))
 
 
-def test_what_is_laid_ready_changes_nothing_that_is_configured(place: Place, pairs: tuple[Pair, Pair, Pair]) -> None:
+def test_staged_version_changes_no_configured_file(place: Place, pairs: tuple[Pair, Pair, Pair]) -> None:
     name = place.stage(pairs[1])
     assert place.configured == of(pairs[0])
     assert not place.certificate.is_symlink()
     assert place.stage(pairs[1]) == name
 
 
-def test_parameters_of_a_key_exchange_stay_in_the_file_they_are_in(
-    place: Place, pairs: tuple[Pair, Pair, Pair]
-) -> None:
+def test_dh_parameters_stay_in_their_file(place: Place, pairs: tuple[Pair, Pair, Pair]) -> None:
     parameters = "-----BEGIN DH PARAMETERS-----\nMAYCAQUCAQI=\n-----END DH PARAMETERS-----\n"
     place.key.write_text(place.key.read_text() + parameters)
     name = place.stage(pairs[1])
@@ -67,7 +65,7 @@ def test_parameters_of_a_key_exchange_stay_in_the_file_they_are_in(
     place.confirm(name)
 
 
-def test_a_confirmed_switch_stays(place: Place, pairs: tuple[Pair, Pair, Pair]) -> None:
+def test_confirmed_switch_stays(place: Place, pairs: tuple[Pair, Pair, Pair]) -> None:
     name = place.stage(pairs[1])
     assert place.start(name).ok
     assert place.wait_for("waiting").is_running
@@ -77,7 +75,7 @@ def test_a_confirmed_switch_stays(place: Place, pairs: tuple[Pair, Pair, Pair]) 
     assert place.wait_until(lambda progress: progress.holder is None).live == name
 
 
-def test_without_a_confirmation_it_goes_back_by_itself(place: Place, pairs: tuple[Pair, Pair, Pair]) -> None:
+def test_unconfirmed_switch_is_reverted(place: Place, pairs: tuple[Pair, Pair, Pair]) -> None:
     name = place.stage(pairs[1])
     assert place.start(name, confirm_within_s=1).ok
     progress = place.wait_for("returned")
@@ -88,7 +86,7 @@ def test_without_a_confirmation_it_goes_back_by_itself(place: Place, pairs: tupl
     assert late.last.state == "returned"
 
 
-def test_it_is_called_back_at_once(place: Place, pairs: tuple[Pair, Pair, Pair]) -> None:
+def test_switch_is_reverted_on_request(place: Place, pairs: tuple[Pair, Pair, Pair]) -> None:
     name = place.stage(pairs[1])
     place.start(name)
     place.wait_for("waiting")
@@ -96,7 +94,7 @@ def test_it_is_called_back_at_once(place: Place, pairs: tuple[Pair, Pair, Pair])
     assert place.served == of(pairs[0])
 
 
-def test_the_end_of_the_login_does_not_end_it(place: Place, pairs: tuple[Pair, Pair, Pair]) -> None:
+def test_switch_survives_the_end_of_the_login(place: Place, pairs: tuple[Pair, Pair, Pair]) -> None:
     name = place.stage(pairs[1])
     place.start(name)
     place.wait_for("waiting")
@@ -107,7 +105,7 @@ def test_the_end_of_the_login_does_not_end_it(place: Place, pairs: tuple[Pair, P
     assert place.wait_for("returned").live == "0"
 
 
-def test_a_second_start_finds_the_first_and_starts_nothing(place: Place, pairs: tuple[Pair, Pair, Pair]) -> None:
+def test_second_start_reports_the_running_switch(place: Place, pairs: tuple[Pair, Pair, Pair]) -> None:
     name = place.stage(pairs[1])
     place.start(name)
     place.wait_for("waiting")
@@ -118,9 +116,7 @@ def test_a_second_start_finds_the_first_and_starts_nothing(place: Place, pairs: 
     place.revert(name)
 
 
-def test_a_key_of_another_certificate_is_refused_before_anything_is_touched(
-    place: Place, pairs: tuple[Pair, Pair, Pair]
-) -> None:
+def test_mismatched_key_is_refused_before_any_change(place: Place, pairs: tuple[Pair, Pair, Pair]) -> None:
     done = run(REPLACE.stage(place.file_set, Version(pairs[1].certificate, "", str(pairs[2].key_path))))
     assert (done.ok, "the key does not belong to the certificate" in done.error) == (False, True)
     name = place.stage(pairs[1])
@@ -133,7 +129,7 @@ def test_a_key_of_another_certificate_is_refused_before_anything_is_touched(
 
 
 @pytest.mark.parametrize("broken", ["test", "reload"])
-def test_a_service_that_does_not_take_the_new_files_gets_the_old_ones_again(
+def test_service_that_rejects_the_new_files_gets_the_old_ones(
     tmp_path: Path, pairs: tuple[Pair, Pair, Pair], broken: str
 ) -> None:
     refuse = "cmp -s etc/tls.crt new.crt && { echo no such thing as this; exit 1; }; "
@@ -146,7 +142,7 @@ def test_a_service_that_does_not_take_the_new_files_gets_the_old_ones_again(
     assert place.served == place.configured == of(pairs[0])
 
 
-def test_where_the_old_key_is_known_to_others_it_never_goes_back(place: Place, pairs: tuple[Pair, Pair, Pair]) -> None:
+def test_switch_never_returns_to_a_compromised_key(place: Place, pairs: tuple[Pair, Pair, Pair]) -> None:
     name = place.stage(pairs[1])
     place.start(name, confirm_within_s=1, returns=False)
     assert place.wait_for("kept").live == name
@@ -159,7 +155,7 @@ def test_where_the_old_key_is_known_to_others_it_never_goes_back(place: Place, p
     assert place.configured == of(pairs[1])
 
 
-def test_a_later_rollback_goes_to_what_was_proven_before(place: Place, pairs: tuple[Pair, Pair, Pair]) -> None:
+def test_later_rollback_restores_the_last_verified_version(place: Place, pairs: tuple[Pair, Pair, Pair]) -> None:
     for pair in pairs[1:]:
         place.wait_until(lambda progress: progress.holder is None)
         place.start(place.stage(pair), confirm_within_s=0)
@@ -170,7 +166,7 @@ def test_a_later_rollback_goes_to_what_was_proven_before(place: Place, pairs: tu
     assert place.served == place.configured == of(pairs[1])
 
 
-def test_modes_of_files_and_folders_are_the_old_ones(place: Place, pairs: tuple[Pair, Pair, Pair]) -> None:
+def test_modes_of_files_and_directories_are_kept(place: Place, pairs: tuple[Pair, Pair, Pair]) -> None:
     place.start(place.stage(pairs[1]), confirm_within_s=0)
     place.wait_for("confirmed")
     real = place.key.resolve()
@@ -178,9 +174,7 @@ def test_modes_of_files_and_folders_are_the_old_ones(place: Place, pairs: tuple[
     assert stat.S_IMODE(place.certificate.resolve().stat().st_mode) == 0o644
 
 
-def test_files_that_somebody_puts_in_the_place_of_the_links_are_where_it_goes_back_to(
-    place: Place, pairs: tuple[Pair, Pair, Pair]
-) -> None:
+def test_files_of_another_program_are_restored_by_a_return(place: Place, pairs: tuple[Pair, Pair, Pair]) -> None:
     place.start(place.stage(pairs[1]), confirm_within_s=0)
     place.wait_until(lambda progress: progress.last.state == "confirmed" and progress.holder is None)
     for path, content in ((place.certificate, pairs[2].certificate), (place.key, pairs[2].key)):
@@ -191,7 +185,7 @@ def test_files_that_somebody_puts_in_the_place_of_the_links_are_where_it_goes_ba
     assert place.served == place.configured == of(pairs[2])
 
 
-def test_released_paths_are_files_again(place: Place, pairs: tuple[Pair, Pair, Pair]) -> None:
+def test_released_paths_are_regular_files(place: Place, pairs: tuple[Pair, Pair, Pair]) -> None:
     place.start(place.stage(pairs[1]), confirm_within_s=1)
     place.wait_until(lambda progress: progress.last.state == "returned" and progress.holder is None)
     for _ in range(2):
@@ -201,7 +195,7 @@ def test_released_paths_are_files_again(place: Place, pairs: tuple[Pair, Pair, P
     assert stat.S_IMODE(place.key.stat().st_mode) == 0o640
 
 
-def test_no_byte_of_a_key_is_anywhere_but_in_the_keys(place: Place, pairs: tuple[Pair, Pair, Pair]) -> None:
+def test_key_is_in_no_output_and_no_other_file(place: Place, pairs: tuple[Pair, Pair, Pair]) -> None:
     version = Version(pairs[1].certificate, "", str(pairs[1].key_path))
     name = version.name
     done = [run(REPLACE.stage(place.file_set, version)), place.start(name, confirm_within_s=1)]
@@ -254,7 +248,7 @@ def reader(place: Place, pairs: tuple[Pair, Pair, Pair]) -> Iterator[Reader]:
     thread.join()
 
 
-def test_mismatched_pairs_are_seen_between_two_renames_only(
+def test_mismatched_pairs_exist_only_between_two_renames(
     place: Place, pairs: tuple[Pair, Pair, Pair], reader: Reader
 ) -> None:
     name = place.stage(pairs[1])
@@ -266,7 +260,7 @@ def test_mismatched_pairs_are_seen_between_two_renames_only(
     assert reader.unrecorded == 0
 
 
-def test_service_that_does_not_come_up_with_its_old_files_is_broken(
+def test_service_that_fails_with_its_old_files_is_reported_as_broken(
     tmp_path: Path, pairs: tuple[Pair, Pair, Pair]
 ) -> None:
     place = new_place(tmp_path, pairs[0], reload="echo it is gone; exit 1")

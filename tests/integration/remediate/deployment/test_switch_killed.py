@@ -93,7 +93,7 @@ def starting(place: Place, name: str, reload: str | None) -> Command:
     return replace(place, service=replace(place.service, reload_command=reload)).starting(name, confirm_within_s=0)
 
 
-def test_killed_while_a_version_is_laid_ready(tmp_path: Path, pairs: tuple[Pair, Pair]) -> None:
+def test_staging_killed_at_any_command_can_be_repeated(tmp_path: Path, pairs: tuple[Pair, Pair]) -> None:
     for number in count(1, STRIDE):
         place = new_place(tmp_path / str(number), pairs[0])
         done = run(killed_here(staging(place, pairs[1]), number), "bash")
@@ -104,13 +104,13 @@ def test_killed_while_a_version_is_laid_ready(tmp_path: Path, pairs: tuple[Pair,
     assert number > 5
 
 
-def test_killed_while_paths_become_links(tmp_path: Path, pairs: tuple[Pair, Pair]) -> None:
+def test_start_killed_at_any_command_can_be_repeated(tmp_path: Path, pairs: tuple[Pair, Pair]) -> None:
     assert kill_everywhere(tmp_path, pairs, killed_here) > 5
 
 
-def test_killed_while_it_switches(tmp_path: Path, pairs: tuple[Pair, Pair]) -> None:
+def test_switch_killed_at_any_command_can_be_repeated(tmp_path: Path, pairs: tuple[Pair, Pair]) -> None:
     assert kill_everywhere(tmp_path, pairs, killed_there) > 5
 
 
-def test_killed_while_it_goes_back(tmp_path: Path, pairs: tuple[Pair, Pair]) -> None:
+def test_return_killed_at_any_command_can_be_repeated(tmp_path: Path, pairs: tuple[Pair, Pair]) -> None:
     assert kill_everywhere(tmp_path, pairs, killed_there, "false") > 5

@@ -153,7 +153,7 @@ def test_order_goes_through_every_stage_of_rfc_8555(world: World) -> None:
     assert (order.order_id, order.status) == (URL, "valid")
 
 
-def test_order_whose_authorization_is_valid_already_needs_no_challenge(world: World) -> None:
+def test_order_with_a_valid_authorization_needs_no_challenge(world: World) -> None:
     ca = AcmeLikeCa(replace(with_both(), status="valid"))
     assert world.repaired(ca).ended_as == "proven"
     assert ca.calls == ["place", "finalize", "fetch", "download"]

@@ -25,25 +25,27 @@ def run(place: Place, journal: Journal) -> RunContext:
 
 
 @pytest.mark.parametrize("kind", [Repair.REISSUE, Repair.RUN_OWNER, Repair.RELOAD])
-def test_a_case_of_an_older_plan_is_not_begun(place: Place, journal: Journal, run: RunContext, kind: Repair) -> None:
+def test_planned_case_is_not_begun_if_repairs_are_disabled(
+    place: Place, journal: Journal, run: RunContext, kind: Repair
+) -> None:
     [ending] = repair([place.case(kind, owner="cpanel")], run, CONCURRENCY)
     assert (ending.ended_as, ending.cause, ending.note) == ("waiting", "host.switched-off", f"a: {WHY}")
     assert (place.session.commands, journal.unfinished()) == ([], ())
 
 
-def test_a_case_of_an_earlier_night_goes_no_further(place: Place, journal: Journal, run: RunContext) -> None:
+def test_open_case_is_not_continued_if_repairs_are_disabled(place: Place, journal: Journal, run: RunContext) -> None:
     journal.begin(place.case(Repair.RUN_OWNER, owner="cpanel"), datetime.now(UTC))
     [ending] = repair([], run, CONCURRENCY)
     assert (ending.cause, place.session.commands, len(journal.unfinished())) == ("host.switched-off", [], 1)
 
 
-def test_no_proof_is_put_there_for_another_host(place: Place, journal: Journal) -> None:
+def test_no_token_is_placed_for_another_host_if_repairs_are_disabled(place: Place, journal: Journal) -> None:
     run = host_changed(run_context(journal, Ca(), place), "b", excluded=WHY)
     [ending] = repair([place.case(validated_on=(Validation("a.example", ("a", "b")),))], run, CONCURRENCY)
     assert (ending.note, place.session.commands) == (f"b: {WHY}", [])
 
 
-def test_dry_run_says_that_repair_is_switched_off(place: Place, run: RunContext) -> None:
+def test_dry_run_reports_that_repairs_are_disabled(place: Place, run: RunContext) -> None:
     lines = printed(place.case(), run)
     assert WHY in lines
     assert "0 commands" in lines

@@ -171,7 +171,7 @@ def test_dry_run_of_a_compromised_key_destroys_it_as_the_repair_does(world: Worl
     assert (previewed, len(done)) == (done, 13)
 
 
-def test_dry_run_of_keys_that_are_closed_as_well_shows_it_first(world: World) -> None:
+def test_dry_run_shows_the_change_of_key_modes_first(world: World) -> None:
     case = world.there.case()
     case = replace(case, steps=steps_of(Repair.REISSUE, case.services, case.endpoints, fix_modes=True))
     previewed, done = previewed_and_done(world.there, case, world.run)
@@ -192,7 +192,7 @@ def test_dry_run_of_a_name_on_two_hosts_names_the_commands_on_both(world: World)
     assert [one.host for one in done if isinstance(one, Command)] == [*"aab", *"ab", *"aaaaa"]
 
 
-def test_pending_order_is_asked_for_again_and_nothing_else_differs(world: World) -> None:
+def test_dry_run_of_a_pending_order_fetches_it_again(world: World) -> None:
     world.there.store.misbehave("pending", times=2)
     previewed, done = previewed_and_done(world.there, world.there.case(), world.run)
     last = max(number for number, action in enumerate(previewed) if isinstance(action, Request))
@@ -201,7 +201,7 @@ def test_pending_order_is_asked_for_again_and_nothing_else_differs(world: World)
     assert done == [*previewed[:last], *[previewed[last]] * again, *previewed[last:]]
 
 
-def test_dry_run_of_a_renewal_says_when_the_service_is_reloaded(world: World) -> None:
+def test_dry_run_of_a_renewal_shows_when_the_service_is_reloaded(world: World) -> None:
     text = printed(agent_that_renews(world), world.run)
     assert "only if it does not serve what is in its files by then" in text
 
@@ -228,13 +228,13 @@ def test_dry_run_touches_no_host_no_issuer_and_no_file(there: Premiere, tmp_path
     assert (everything(tmp_path), there.tape, there.store.orders()) == (before, [], [])
 
 
-def test_without_a_state_folder_there_is_none_afterwards(there: Premiere, tmp_path: Path) -> None:
+def test_dry_run_creates_no_state_directory(there: Premiere, tmp_path: Path) -> None:
     with journal_snapshot(tmp_path / "state") as journal:
         assert printed(there.case(), there.run(journal))
     assert not (tmp_path / "state").exists()
 
 
-def test_sessions_and_issuer_of_a_dry_run_refuse_everything(there: Premiere, journal: Journal) -> None:
+def test_sessions_and_issuer_of_a_dry_run_refuse_every_call(there: Premiere, journal: Journal) -> None:
     run = refusing(there.run(journal))
     with pytest.raises(DryRunViolation, match="a test"):
         CaseContext(there.case(), run).execute(Command("a", "a test", "touch /tmp/dry-run"))

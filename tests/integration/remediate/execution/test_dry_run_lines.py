@@ -17,7 +17,7 @@ from tests.support.remediate.folder_hosts import DAY, NOW, Ca
 from tests.support.remediate.store_host import Premiere, planned, printed
 
 
-def test_dry_run_prints_what_would_be_run_where_and_how_much_it_is(there: Premiere, journal: Journal) -> None:
+def test_dry_run_prints_commands_hosts_and_totals(there: Premiere, journal: Journal) -> None:
     lines = printed(there.case(), there.run(journal)).splitlines()
     assert lines[0].startswith("canary: reissue on a (ssh://a), case ")
     assert lines[-1] == "nothing was changed; 8 commands on 1 host and 4 requests would be made"
@@ -26,7 +26,7 @@ def test_dry_run_prints_what_would_be_run_where_and_how_much_it_is(there: Premie
     assert [line for line in lines if len(line) > 120 and not line.lstrip().startswith(("{", "access "))] == []
 
 
-def test_dry_run_names_who_loses_access_to_the_key(there: Premiere, journal: Journal) -> None:
+def test_dry_run_names_the_users_that_lose_access_to_the_key(there: Premiere, journal: Journal) -> None:
     case = there.case()
     acl = ("user:alice:rw-", "user:bob:r--", "group::---")
     files = tuple(replace(file, mode="0664", group="tls", acl=acl) for file in case.files)
@@ -71,7 +71,7 @@ def test_dry_run_prints_no_placeholder_value_and_no_token(there: Premiere, journ
     assert [one for one in never if one in text] == []
 
 
-def test_dry_run_says_that_an_issuer_has_no_preview(there: Premiere, journal: Journal) -> None:
+def test_dry_run_reports_an_issuer_without_a_preview(there: Premiere, journal: Journal) -> None:
     text = printed(there.case(), there.run(journal, client=Ca(), name="other"))
     assert "the requests to other are not known: this issuer has no preview" in text
     assert text.endswith("nothing was changed; 8 commands on 1 host and 0 requests would be made")

@@ -30,12 +30,12 @@ def command(script: str, *arguments: str) -> Command:
     return Command("local", "a test", script, arguments, timeout_s=20.0)
 
 
-def test_status_output_and_errors_come_back_apart(session: HostSession) -> None:
+def test_status_output_and_errors_are_returned_separately(session: HostSession) -> None:
     asked = command('printf "%s\\n" "$2" "$1"; echo oh >&2; exit 75', "a  b", "it's $HOME")
     assert session.run(asked) == CommandResult(75, "it's $HOME\na  b", "oh")
 
 
-def test_what_is_left_running_does_not_hold_the_answer_back(session: HostSession) -> None:
+def test_background_process_does_not_delay_the_result(session: HostSession) -> None:
     began = time.monotonic()
     done = session.run(command("sleep 60 >/dev/null 2>&1 &\necho $!"))
     os.kill(int(done.output), signal.SIGTERM)
@@ -43,19 +43,19 @@ def test_what_is_left_running_does_not_hold_the_answer_back(session: HostSession
     assert time.monotonic() - began < 40
 
 
-def test_a_command_that_outlasts_its_deadline_is_told_from_one_that_failed(session: HostSession) -> None:
+def test_timeout_of_a_command_differs_from_its_failure(session: HostSession) -> None:
     done = session.run(replace(command("echo begun; sleep 20"), timeout_s=1.0))
     assert (done.status, done.output, "within 1 s" in done.error) == (None, "", True)
     assert session.host.timeout_s == 30.0
 
 
 @pytest.mark.parametrize("stream", ["1", "2"])
-def test_a_key_that_a_command_prints_stays_on_the_host(session: HostSession, stream: str) -> None:
+def test_printed_key_stays_on_the_host(session: HostSession, stream: str) -> None:
     done = session.run(command(f"{{ {KEY}; echo -----END PRIVATE KEY-----; echo after; }} >&{stream}"))
     assert (done.status, done.output + done.error) == (0, "after")
 
 
-def test_of_a_key_without_an_end_nothing_that_follows_is_believed(session: HostSession) -> None:
+def test_output_with_a_key_without_an_end_is_discarded(session: HostSession) -> None:
     done = session.run(command(KEY))
     assert (done.status, "secret" in str(done)) == (None, False)
 
@@ -76,6 +76,6 @@ def test_key_whose_end_and_next_begin_share_a_line_stays_on_the_host(session: Ho
     assert (done.status, done.output) == (0, "after")
 
 
-def test_script_and_arguments_are_in_no_list_of_processes(session: HostSession) -> None:
+def test_script_and_arguments_are_not_in_the_process_list(session: HostSession) -> None:
     look = "for p in /proc/[0-9]*/cmdline; do tr '\\0' ' ' <$p; echo; done 2>/dev/null | grep -c 'argu[m]ent-4711' || :"
     assert session.run(command(look, "argument-4711")).output == "0"

@@ -128,7 +128,7 @@ def world(tmp_path: Path) -> Iterator[World]:
         yield made
 
 
-def test_open_case_goes_on_with_the_same_order_and_nothing_is_told_twice(world: World) -> None:
+def test_open_case_keeps_its_order_and_is_notified_once(world: World) -> None:
     endings = world.night()
     assert (endings["a"].ended_as, endings["a"].cause) == ("pending", Cause.ISSUER_PENDING)
     assert (endings["b"].ended_as, endings["b"].cause) == ("waiting", Cause.RUN_NOT_DUE)
@@ -138,7 +138,7 @@ def test_open_case_goes_on_with_the_same_order_and_nothing_is_told_twice(world: 
     assert (len(world.box.sent), world.ca.asked) == (1, [])
 
 
-def test_order_that_is_issued_is_installed_and_only_that_is_told(world: World) -> None:
+def test_issued_order_is_installed_and_only_that_is_notified(world: World) -> None:
     before = world.a.served
     world.night()
     world.ca.issue(world.csr)
@@ -155,7 +155,7 @@ def test_order_that_is_issued_is_installed_and_only_that_is_told(world: World) -
     assert "[issuer.refused]" in text, "b is told beside it, by the cause of its last try"
 
 
-def test_backoff_goes_on_from_the_failures_of_then(tmp_path: Path) -> None:
+def test_backoff_counts_the_failures_of_the_older_journal(tmp_path: Path) -> None:
     with world_after(tmp_path, 5 * HOUR) as world:
         ending = world.night()["b"]
         assert (ending.ended_as, ending.cause, world.ca.asked) == ("failed", Cause.ISSUER_REFUSED, ["b.example"])

@@ -11,7 +11,7 @@ from remediate.state.journal import open_journal
 from tests.support.remediate.folder_hosts import Ca, run_context, running_place
 
 
-def test_every_record_is_told_once_it_is_on_disk(tmp_path: Path) -> None:
+def test_callback_gets_every_record_after_it_is_on_disk(tmp_path: Path) -> None:
     told: list[tuple[str, str, str]] = []
     with running_place(tmp_path / "a", "a") as place, open_journal(tmp_path / "state") as journal:
 

@@ -62,7 +62,7 @@ def walked(place: Place, run: RunContext) -> CaseResult:
     return ending
 
 
-def test_a_user_repairs_a_service_of_its_own(folder: Path, journal: Journal) -> None:
+def test_user_repairs_a_service_of_its_own(folder: Path, journal: Journal) -> None:
     with running_place(folder / "a", "a") as there:
         place, before = replace(there, session=UsersSession()), there.served
         given(place.folder, *place.folder.iterdir())
@@ -74,7 +74,7 @@ def test_a_user_repairs_a_service_of_its_own(folder: Path, journal: Journal) -> 
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can make files of others")
-def test_what_a_user_cannot_write_is_named_each_of_it(folder: Path, journal: Journal) -> None:
+def test_every_file_that_the_user_cannot_access_is_named(folder: Path, journal: Journal) -> None:
     with running_place(folder / "a", "a") as there:
         place, ca = replace(there, session=UsersSession()), Ca()
         (place.folder / "tls.key").chmod(0o600)
@@ -99,7 +99,7 @@ def test_what_a_user_cannot_write_is_named_each_of_it(folder: Path, journal: Jou
         ("999999 4096 0 0", None),  # a file system that counts no files
     ],
 )
-def test_a_disk_that_is_full_is_told_with_how_much_is_missing(
+def test_full_disk_is_reported_with_its_free_space(
     tmp_path: Path, journal: Journal, monkeypatch: pytest.MonkeyPatch, row: str, words: str | None
 ) -> None:
     stat = shutil.which("stat")
@@ -117,7 +117,7 @@ def test_a_disk_that_is_full_is_told_with_how_much_is_missing(
         assert ("too little" in ending.note) == ("kB" in words)
 
 
-def test_a_folder_that_is_not_there_is_named(tmp_path: Path, journal: Journal) -> None:
+def test_missing_directory_is_named(tmp_path: Path, journal: Journal) -> None:
     with running_place(tmp_path / "a", "a") as place:
         ending = walked(place, run_context(journal, Ca(), place, workdir_root=f"{tmp_path}/no/such"))
     assert (ending.cause, f"there is no directory {tmp_path}/no" in ending.note) == ("host.unprepared", True)

@@ -41,7 +41,7 @@ def walked(place: Place, journal: Journal, check: str = "chain.incomplete") -> C
 
 
 @pytest.mark.parametrize("form", forms(INTERMEDIATE))
-def test_what_the_ca_publishes_is_sent_with_the_leaf_whose_key_stays(place: Place, journal: Journal, form: str) -> None:
+def test_published_intermediate_is_installed_and_the_key_stays(place: Place, journal: Journal, form: str) -> None:
     with conversing(answering(forms(INTERMEDIATE, ROOT)[form])) as ca:
         leaf = plant_chain(place, urls=[ca.url()])
         key = (place.folder / "tls.key").read_text()
@@ -61,7 +61,7 @@ def test_what_the_ca_publishes_is_sent_with_the_leaf_whose_key_stays(place: Plac
     ],
     ids=["unrelated", "twice", "root first"],
 )
-def test_what_does_not_belong_there_is_left_out_and_nobody_is_asked(
+def test_wrong_certificate_is_left_out_without_a_request(
     place: Place, journal: Journal, above: tuple[object, ...], check: str
 ) -> None:
     with conversing(answering(b"")) as ca:
@@ -70,13 +70,15 @@ def test_what_does_not_belong_there_is_left_out_and_nobody_is_asked(
     assert (place.served, installed(place), ca.heads) == (leaf, [INTERMEDIATE], [])
 
 
-def test_a_version_of_an_earlier_repair_has_what_is_missing(place: Place, journal: Journal, tmp_path: Path) -> None:
+def test_intermediate_is_taken_from_a_version_of_an_earlier_repair(
+    place: Place, journal: Journal, tmp_path: Path
+) -> None:
     write_kept(tmp_path / "sslaudit", INTERMEDIATE)
     plant_chain(place)
     assert (walked(place, journal).ended_as, installed(place)) == ("proven", [INTERMEDIATE])
 
 
-def test_a_path_of_two_cas_is_followed_from_one_to_the_next_up_to_an_anchor(place: Place, journal: Journal) -> None:
+def test_two_missing_intermediates_are_fetched_one_after_the_other(place: Place, journal: Journal) -> None:
     with conversing(answering(forms(INTERMEDIATE)["DER"])) as upper:
         middle = ca_below(AUTHORITY.intermediate, upper.url())
         with conversing(answering(forms(middle.certificate)["DER"])) as lower:
@@ -97,7 +99,7 @@ def test_a_path_of_two_cas_is_followed_from_one_to_the_next_up_to_an_anchor(plac
     ],
     ids=["a stranger's", "the root", "HTML", "cut", "nothing"],
 )
-def test_what_has_not_issued_the_leaf_is_not_installed(
+def test_certificate_that_did_not_issue_the_leaf_is_not_installed(
     place: Place, journal: Journal, content: bytes, words: str
 ) -> None:
     with conversing(answering(content)) as ca:
@@ -108,13 +110,13 @@ def test_what_has_not_issued_the_leaf_is_not_installed(
     assert journal.unfinished() == ()
 
 
-def test_a_ca_that_cannot_be_asked_and_a_leaf_that_names_none_are_told(place: Place, journal: Journal) -> None:
+def test_leaf_without_an_issuer_url_is_reported(place: Place, journal: Journal) -> None:
     plant_chain(place)
     ending = walked(place, journal)
     assert (ending.ended_as, "was not sent" in ending.note) == ("failed", True)
 
 
-def test_each_place_is_asked_once_and_only_so_many_of_them(place: Place, journal: Journal) -> None:
+def test_each_issuer_url_is_fetched_once_up_to_the_limit(place: Place, journal: Journal) -> None:
     with conversing(answering(b"", status="404 Not Found")) as ca:
         plant_chain(place, urls=[ca.url(f"/{number}") for number in (0, *range(20))])
         assert walked(place, journal).ended_as == "failed"
@@ -126,9 +128,7 @@ def asked(ca: Conversation) -> list[str]:
     return [head.split()[1] for head in ca.heads]
 
 
-def test_an_intermediate_that_ends_too_soon_gives_way_to_a_longer_one_of_the_same_ca(
-    place: Place, journal: Journal
-) -> None:
+def test_expiring_intermediate_is_replaced_by_one_of_the_same_ca(place: Place, journal: Journal) -> None:
     key = AUTHORITY.intermediate.key
     short = new_intermediate("Store Intermediate", AUTHORITY.root, now=NOW, lasts=5 * DAY, key=key)
     plant_chain(place, [short.certificate])
@@ -151,7 +151,7 @@ def test_expiring_intermediate_beside_another_reason_is_not_kept(place: Place, j
     assert (result.ended_as, result.cause, installed(place)) == ("failed", "fetch.no-better", [short.certificate])
 
 
-def test_expired_intermediate_gives_way_to_the_valid_one_that_the_ca_publishes(place: Place, journal: Journal) -> None:
+def test_expired_intermediate_is_replaced_by_the_published_one(place: Place, journal: Journal) -> None:
     gone = new_intermediate("Store Intermediate", AUTHORITY.root, now=NOW, lasts=-DAY, key=AUTHORITY.intermediate.key)
     plant_chain(place, [gone.certificate])
     ending = walked(place, journal, "chain.invalid-path")
@@ -163,14 +163,14 @@ def test_expired_intermediate_gives_way_to_the_valid_one_that_the_ca_publishes(p
     assert (ending.ended_as, installed(place)) == ("proven", [INTERMEDIATE]), ending
 
 
-def test_path_that_clients_refuse_is_not_proven_on_the_wire(place: Place, journal: Journal) -> None:
+def test_path_that_clients_reject_fails_the_verification(place: Place, journal: Journal) -> None:
     gone = new_intermediate("Store Intermediate", AUTHORITY.root, now=NOW, lasts=-DAY, key=AUTHORITY.intermediate.key)
     plant_chain(place, [gone.certificate])
     (ending,) = repair([place.case(Repair.RELOAD, id="reload")], run_context(journal, Ca(), place), CONCURRENCY)
     assert (ending.cause, "clients refuse the path: intermediate 1" in ending.note) == ("proof.failed", True), ending
 
 
-def test_where_the_new_chain_is_not_served_the_old_files_are_put_back(place: Place, journal: Journal) -> None:
+def test_old_files_are_restored_if_the_new_chain_is_not_served(place: Place, journal: Journal) -> None:
     with conversing(answering(forms(INTERMEDIATE)["DER"])) as ca:
         plant_chain(place, urls=[ca.url()])
         deaf = {place.service: place.installer(takes_up=False)}
@@ -179,7 +179,7 @@ def test_where_the_new_chain_is_not_served_the_old_files_are_put_back(place: Pla
     assert (ending.cause, "the switch is returned" in ending.note, installed(place)) == ("proof.failed", True, [])
 
 
-def test_without_an_anchor_nothing_is_touched(place: Place, journal: Journal) -> None:
+def test_no_file_is_changed_without_a_trust_anchor(place: Place, journal: Journal) -> None:
     plant_chain(place, [INTERMEDIATE, INTERMEDIATE])
     run = run_context(journal, Ca(), place, anchors=TrustAnchors({}))
     (ending,) = repair([rechaining(place, "chain.order")], run, CONCURRENCY)

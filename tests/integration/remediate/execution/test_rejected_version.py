@@ -35,9 +35,7 @@ def run(place: Place, journal: Journal) -> RunContext:
     return replace(run, timeouts=replace(run.timeouts, proof_s=PROOF_S, confirmation_s=60))
 
 
-def test_rejected_version_goes_back_at_once_and_is_not_tried_again(
-    place: Place, run: RunContext, tmp_path: Path
-) -> None:
+def test_rejected_version_is_reverted_at_once_and_not_retried(place: Place, run: RunContext, tmp_path: Path) -> None:
     before, began = place.served, time.monotonic()
     (ending,) = repair([place.case()], run, CONCURRENCY)
     assert (ending.ended_as, ending.cause) == ("failed", "proof.rejected"), ending
@@ -51,7 +49,7 @@ def test_rejected_version_goes_back_at_once_and_is_not_tried_again(
     assert (state.read_text().count(" begun "), place.served) == (switches, before)
 
 
-def test_rollback_lets_a_rejected_version_be_tried_again(place: Place, run: RunContext, tmp_path: Path) -> None:
+def test_rollback_allows_a_rejected_version_again(place: Place, run: RunContext, tmp_path: Path) -> None:
     repair([place.case()], run, CONCURRENCY)
     assert len(list((tmp_path / "sslaudit").rglob("rejected.*"))) == 1
     assert rollback(place.case().id, run).ended_as == "undone"

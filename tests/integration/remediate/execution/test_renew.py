@@ -38,7 +38,7 @@ def walked(place: Place, journal: Journal, case: Case) -> CaseResult:
     return ending
 
 
-def test_what_the_owner_renewed_is_taken_up_and_served(place: Place, journal: Journal, tmp_path: Path) -> None:
+def test_certificate_renewed_by_its_owner_is_loaded_and_served(place: Place, journal: Journal, tmp_path: Path) -> None:
     leaf, renew = successor(place)
     asked = write_agent(tmp_path / "bin/dehydrated", "--cron", f"{renew}; exit 1")  # a hook of its own that failed
     ending = walked(place, journal, owned(place, "dehydrated"))
@@ -46,9 +46,7 @@ def test_what_the_owner_renewed_is_taken_up_and_served(place: Place, journal: Jo
     assert not (place.folder / "tls.crt").is_symlink()
 
 
-def test_what_is_served_afterwards_and_not_trusted_is_told_and_not_called_without_effect(
-    place: Place, journal: Journal, tmp_path: Path
-) -> None:
+def test_untrusted_renewed_certificate_fails_the_verification(place: Place, journal: Journal, tmp_path: Path) -> None:
     leaf, renew = successor(place)
     write_agent(tmp_path / "bin/dehydrated", "--cron", renew)
     nobody = run_context(journal, Ca(), place, anchors=TrustAnchors({"nobody": []}))
@@ -58,9 +56,7 @@ def test_what_is_served_afterwards_and_not_trusted_is_told_and_not_called_withou
     assert "no effect" not in ending.note
 
 
-def test_an_owner_that_changes_nothing_has_failed_and_what_it_printed_is_told(
-    place: Place, journal: Journal, tmp_path: Path
-) -> None:
+def test_owner_that_changes_nothing_fails_with_its_output(place: Place, journal: Journal, tmp_path: Path) -> None:
     write_agent(tmp_path / "bin/dehydrated", "--cron", "seq 9999; echo 'Skipping: valid till' 2027 >&2")
     before = place.served
     ending = walked(place, journal, owned(place, "dehydrated"))
@@ -72,14 +68,14 @@ def test_an_owner_that_changes_nothing_has_failed_and_what_it_printed_is_told(
 
 
 @pytest.mark.parametrize("begins", [-90, 5], ids=["expired", "of the future"])
-def test_a_certificate_that_is_not_of_now_is_no_renewal(
+def test_expired_or_future_certificate_counts_as_unchanged(
     place: Place, journal: Journal, tmp_path: Path, begins: int
 ) -> None:
     write_agent(tmp_path / "bin/dehydrated", "--cron", successor(place, begins=begins)[1])
     assert walked(place, journal, owned(place, "dehydrated")).cause == "owner.unchanged"
 
 
-def test_what_is_renewed_already_is_only_taken_up(place: Place, journal: Journal, tmp_path: Path) -> None:
+def test_certificate_renewed_before_the_run_is_only_loaded(place: Place, journal: Journal, tmp_path: Path) -> None:
     case, (leaf, _) = owned(place, "dehydrated"), successor(place)
     for name in ("tls.crt", "tls.key"):
         (place.folder / name).write_bytes((place.folder / "next" / name).read_bytes())
@@ -87,18 +83,18 @@ def test_what_is_renewed_already_is_only_taken_up(place: Place, journal: Journal
     assert (walked(place, journal, case).ended_as, place.served, asked.exists()) == ("proven", leaf, False)
 
 
-def test_an_owner_that_is_not_there_is_told(place: Place, journal: Journal) -> None:
+def test_missing_owner_is_reported(place: Place, journal: Journal) -> None:
     ending = walked(place, journal, owned(place, "dehydrated"))
     assert (ending.cause, "there is no dehydrated on the host" in ending.note) == ("owner.not-run", True)
 
 
-def test_an_owner_nobody_knows_how_to_run_is_told(place: Place, journal: Journal) -> None:
+def test_owner_without_a_renewal_command_is_reported(place: Place, journal: Journal) -> None:
     ending = walked(place, journal, owned(place, "plesk"))
     assert (ending.cause, "no renewal command is known for plesk" in ending.note) == ("case.unknown", True)
 
 
 @pytest.mark.parametrize(("folder", "ecc"), [("a.example", ""), ("a.example_ecc", " --ecc")])
-def test_acme_sh_renews_what_lies_in_its_own_folders(
+def test_acme_sh_renews_a_certificate_in_its_own_directory(
     tmp_path: Path, places: ExitStack, journal: Journal, folder: str, ecc: str
 ) -> None:
     home = tmp_path / ".acme.sh"
@@ -110,7 +106,7 @@ def test_acme_sh_renews_what_lies_in_its_own_folders(
     assert (ending.ended_as, place.served) == ("proven", leaf), ending
 
 
-def test_acme_sh_renews_what_it_has_installed_elsewhere(
+def test_acme_sh_renews_a_certificate_that_it_installed_elsewhere(
     place: Place, journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home = tmp_path / ".acme.sh"
@@ -129,7 +125,7 @@ def test_acme_sh_renews_what_it_has_installed_elsewhere(
     [("certbot", "none of the files is below /etc/letsencrypt"), ("acme.sh", "acme.sh has none of the files"),
      ("lego", "no systemd unit here runs lego renew")],
 )  # fmt: skip
-def test_a_renewal_that_cannot_be_found_out_is_not_guessed(
+def test_unknown_renewal_is_not_guessed(
     place: Place, journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner: str, words: str
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -137,7 +133,7 @@ def test_a_renewal_that_cannot_be_found_out_is_not_guessed(
     assert (ending.cause, words in ending.note) == ("owner.not-run", True), ending
 
 
-def test_what_the_agent_leaves_running_does_not_keep_the_host_locked(
+def test_process_that_the_agent_leaves_does_not_keep_the_host_locked(
     place: Place, journal: Journal, tmp_path: Path
 ) -> None:
     leaf, renew = successor(place)

@@ -32,7 +32,7 @@ def run(place: Place, journal: Journal, ca: Ca) -> RunContext:
     return run_context(journal, ca, place)
 
 
-def test_the_ca_s_way_is_tried_again_and_a_new_order_placed(
+def test_repeated_case_is_self_tested_and_ordered_again(
     place: Place, journal: Journal, run: RunContext, ca: Ca
 ) -> None:
     before = place.served
@@ -51,14 +51,12 @@ def test_dry_run_finds_the_pending_order_and_no_earlier_one(place: Place, journa
     assert preview_state(case, run).order == pending
 
 
-def test_what_somebody_else_has_replaced_since_is_seen(place: Place, run: RunContext, ca: Ca) -> None:
+def test_certificate_replaced_since_then_is_not_ordered(place: Place, run: RunContext, ca: Ca) -> None:
     [ending] = repair([place.case(old_leaf_sha256="0" * 64)], run, CONCURRENCY)
     assert (ending.cause, len(ca.orders)) == ("case.changed", 1)
 
 
-def test_what_was_begun_again_and_is_not_found_any_more_is_dropped(
-    place: Place, journal: Journal, run: RunContext
-) -> None:
+def test_repeated_case_without_a_finding_is_dropped(place: Place, journal: Journal, run: RunContext) -> None:
     journal.begin(place.case(), datetime.now(UTC) + timedelta(seconds=1))
     assert repair((), run, CONCURRENCY) == ()
     outcome = journal.outcome(place.case().id)

@@ -42,7 +42,7 @@ def states(journal: Journal, case_id: str) -> dict[str, str]:
     return {step.kind: step.state for step in case.steps}
 
 
-def test_what_was_there_before_is_served_again_and_it_is_on_record(place: Place, journal: Journal) -> None:
+def test_rollback_serves_the_previous_certificate_and_is_recorded(place: Place, journal: Journal) -> None:
     before = (place.served, (place.folder / "tls.key").read_text())
     case_id = repaired(place, journal)
     new = place.served
@@ -59,14 +59,14 @@ def test_what_was_there_before_is_served_again_and_it_is_on_record(place: Place,
     assert place.served not in (before[0], new)
 
 
-def test_a_key_that_others_know_is_not_gone_back_to(place: Place, journal: Journal) -> None:
+def test_rollback_to_a_compromised_key_is_refused(place: Place, journal: Journal) -> None:
     case_id = repaired(place, journal, Repair.REKEY, is_compromised=True)
     served = place.served
     ending = rollback(case_id, run_context(journal, Ca(), place))
     assert (ending.cause, "never used again" in ending.note, place.served) == ("rollback.compromised", True, served)
 
 
-def test_where_the_service_does_not_take_the_old_files_up_the_new_ones_stay(place: Place, journal: Journal) -> None:
+def test_new_files_stay_if_the_service_does_not_load_the_old_ones(place: Place, journal: Journal) -> None:
     case_id = repaired(place, journal)
     served = place.served
     deaf = run_context(journal, Ca(), place, installers={place.service: place.installer(takes_up=False)})
@@ -79,7 +79,7 @@ def test_where_the_service_does_not_take_the_old_files_up_the_new_ones_stay(plac
     assert place.served != served
 
 
-def test_files_that_somebody_else_put_there_since_are_left_alone(place: Place, journal: Journal) -> None:
+def test_files_of_another_program_are_not_rolled_back(place: Place, journal: Journal) -> None:
     case_id = repaired(place, journal)
     for name in ("tls.crt", "tls.key"):
         (place.folder / name).unlink()
@@ -90,7 +90,7 @@ def test_files_that_somebody_else_put_there_since_are_left_alone(place: Place, j
     assert not (place.folder / "tls.crt").is_symlink()
 
 
-def test_a_case_that_was_never_begun_is_not_known_and_a_reload_has_no_way_back(place: Place, journal: Journal) -> None:
+def test_unknown_case_and_reload_cannot_be_rolled_back(place: Place, journal: Journal) -> None:
     with pytest.raises(NotFoundOnHost, match="no case c0ffee"):
         rollback("c0ffee", run_context(journal, Ca(), place))
     case = place.case(Repair.RELOAD, id="reload")
@@ -98,7 +98,7 @@ def test_a_case_that_was_never_begun_is_not_known_and_a_reload_has_no_way_back(p
     assert rollback("reload", run_context(journal, Ca(), place)).cause == "rollback.nothing"
 
 
-def test_an_unfinished_case_is_ended_with_what_was_there_before(tmp_path: Path) -> None:
+def test_rollback_of_an_unfinished_case_ends_it(tmp_path: Path) -> None:
     records = ended_at(tmp_path / "whole", None)
     ended_at(tmp_path / "killed", ("before", records - 1))  # all is proven; what is left is the outcome and the try
 
@@ -121,7 +121,7 @@ def ended_at(folder: Path, at: Point | None) -> int:
     return database.records
 
 
-def test_ended_at_any_record_the_next_one_comes_to_the_same_end(tmp_path: Path) -> None:
+def test_rollback_killed_at_any_record_is_completed_by_the_next_one(tmp_path: Path) -> None:
     records = rolled_back_twice(tmp_path / "whole", None)
     assert records > 2
     points: list[Point] = [(at, number) for number in range(1, records + 1) for at in ("before", "after")]
@@ -146,7 +146,7 @@ def rolled_back_twice(folder: Path, at: Point | None) -> int:
         return database.records
 
 
-def test_a_host_that_cannot_be_logged_into_is_told(place: Place, journal: Journal) -> None:
+def test_rollback_reports_a_host_without_a_login(place: Place, journal: Journal) -> None:
     case_id = repaired(place, journal)
     ending = rollback(case_id, run_context(journal, Ca(), place, session=None))
     assert (ending.ended_as, ending.cause) == ("interrupted", "host.unreachable")

@@ -80,9 +80,9 @@ def wrong_after_each(folder: Path, killed: Killing) -> list[str]:
         return [why for _, why in ended if why]
 
 
-def test_ended_at_any_record_the_next_run_ends_the_same_with_one_order(tmp_path: Path) -> None:
+def test_run_killed_at_any_record_is_continued_with_one_order(tmp_path: Path) -> None:
     assert wrong_after_each(tmp_path, reissue_killed) == []
 
 
-def test_ended_at_any_record_the_next_run_makes_the_same_chain_whole(tmp_path: Path) -> None:
+def test_chain_repair_killed_at_any_record_is_completed_by_the_next_run(tmp_path: Path) -> None:
     assert wrong_after_each(tmp_path, rechain_killed) == []

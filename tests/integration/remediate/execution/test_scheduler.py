@@ -52,7 +52,7 @@ def kinds(run: RunContext, *places: Place, concurrency: Concurrency = CONCURRENC
     return [(ending.ended_as, ending.cause) for ending in repair([place.case() for place in places], run, concurrency)]
 
 
-def test_all_are_repaired_and_a_second_run_finds_nothing_left(
+def test_all_hosts_are_repaired_and_a_second_run_does_nothing(
     places: tuple[Place, Place, Place], journal: Journal
 ) -> None:
     ca, before = Ca(), [place.served for place in places]
@@ -65,7 +65,9 @@ def test_all_are_repaired_and_a_second_run_finds_nothing_left(
     )
 
 
-def test_where_the_canary_fails_nothing_else_is_begun(places: tuple[Place, Place, Place], journal: Journal) -> None:
+def test_failed_canary_keeps_all_other_cases_from_beginning(
+    places: tuple[Place, Place, Place], journal: Journal
+) -> None:
     ca, (a, b, c) = Ca(), places
     before = [place.served for place in places]
     run = never_taken_up(run_context(journal, ca, *places), a)
@@ -73,18 +75,18 @@ def test_where_the_canary_fails_nothing_else_is_begun(places: tuple[Place, Place
     assert ([place.served for place in places], b.session.commands, c.session.commands) == (before, [], [])
 
 
-def test_one_host_that_fails_stops_no_other(places: tuple[Place, Place, Place], journal: Journal) -> None:
+def test_failed_host_stops_no_other_host(places: tuple[Place, Place, Place], journal: Journal) -> None:
     run = never_taken_up(run_context(journal, Ca(), *places), places[1])
     assert [kind for kind, _ in kinds(run, *places)] == ["proven", "failed", "proven"]
 
 
-def test_after_so_many_failures_no_more_is_begun(places: tuple[Place, Place, Place], journal: Journal) -> None:
+def test_no_case_is_begun_after_the_maximum_of_failures(places: tuple[Place, Place, Place], journal: Journal) -> None:
     run = never_taken_up(run_context(journal, Ca(), *places), *places[1:])
     ended = kinds(run, *places, concurrency=replace(CONCURRENCY, max_failures=1))
     assert ended == [("proven", None), ("failed", "proof.failed"), ("waiting", "run.failures")]
 
 
-def test_a_failed_proof_puts_everything_back_and_is_tried_again_without_a_new_order(
+def test_failed_verification_restores_and_is_retried_without_a_new_order(
     places: tuple[Place, Place, Place], journal: Journal
 ) -> None:
     ca, a = Ca(), places[0]
@@ -104,7 +106,7 @@ def test_a_failed_proof_puts_everything_back_and_is_tried_again_without_a_new_or
     assert (len(ca.orders), a.served == before) == (1, False)
 
 
-def test_an_order_whose_answer_was_lost_is_found_and_not_placed_again(
+def test_order_with_a_lost_response_is_found_and_not_placed_again(
     places: tuple[Place, Place, Place], journal: Journal
 ) -> None:
     ca = Ca(faults=[IssuerFault("unreachable", "the connection was cut")])
@@ -112,7 +114,7 @@ def test_an_order_whose_answer_was_lost_is_found_and_not_placed_again(
     assert len(ca.orders) == 1
 
 
-def test_a_busy_issuer_is_left_alone_for_as_long_as_it_asks_by_every_case(
+def test_busy_issuer_makes_every_case_wait_until_its_retry_after(
     places: tuple[Place, Place, Place], journal: Journal
 ) -> None:
     ca = Ca(faults=[IssuerFault("busy", "HTTP 429", retry_after_s=3600)])
@@ -123,7 +125,7 @@ def test_a_busy_issuer_is_left_alone_for_as_long_as_it_asks_by_every_case(
 
 
 @pytest.mark.parametrize("offset_s", [-301.0, 301.0])
-def test_a_clock_that_contradicts_ours_changes_nothing(
+def test_clock_skew_prevents_every_command(
     places: tuple[Place, Place, Place], journal: Journal, offset_s: float
 ) -> None:
     a = places[0]
@@ -132,7 +134,7 @@ def test_a_clock_that_contradicts_ours_changes_nothing(
     assert a.session.commands == []
 
 
-def test_a_bug_of_ours_ends_one_case_with_its_trace(places: tuple[Place, Place, Place], journal: Journal) -> None:
+def test_bug_ends_one_case_with_its_traceback(places: tuple[Place, Place, Place], journal: Journal) -> None:
     a, b, _ = places
     run = run_context(journal, Ca(), a, b)
     (one, other) = repair([a.case(), replace(b.case(), names=("no name",))], run, CONCURRENCY)
@@ -140,7 +142,7 @@ def test_a_bug_of_ours_ends_one_case_with_its_trace(places: tuple[Place, Place, 
     assert "ValueError" in other.note
 
 
-def test_a_key_that_others_know_is_not_put_back_and_is_destroyed_once_the_new_one_is_proven(
+def test_compromised_key_is_never_restored_and_is_destroyed(
     places: tuple[Place, Place, Place], journal: Journal
 ) -> None:
     a = places[0]
@@ -155,9 +157,7 @@ def test_a_key_that_others_know_is_not_put_back_and_is_destroyed_once_the_new_on
     assert kept == []
 
 
-def test_what_was_begun_and_is_not_found_any_more_is_ended_where_nothing_was_ordered(
-    places: tuple[Place, Place, Place], journal: Journal
-) -> None:
+def test_open_case_without_a_finding_or_order_is_dropped(places: tuple[Place, Place, Place], journal: Journal) -> None:
     a = places[0]
     journal.begin(a.case(), datetime.now(UTC))
     assert repair((), run_context(journal, Ca(), a), CONCURRENCY) == ()
@@ -165,7 +165,7 @@ def test_what_was_begun_and_is_not_found_any_more_is_ended_where_nothing_was_ord
     assert (journal.unfinished(), outcome and outcome.kind, a.session.commands) == ((), "dropped", [])
 
 
-def test_a_service_that_has_not_taken_up_what_lies_ready_is_reloaded(
+def test_service_with_a_new_certificate_on_disk_is_reloaded(
     places: tuple[Place, Place, Place], journal: Journal
 ) -> None:
     a, ca = places[0], Ca()
@@ -181,9 +181,7 @@ def test_a_service_that_has_not_taken_up_what_lies_ready_is_reloaded(
     assert (a.served, len(ca.orders)) == (ready, 1)
 
 
-def test_a_key_that_everybody_can_read_is_closed_to_others(
-    places: tuple[Place, Place, Place], journal: Journal
-) -> None:
+def test_world_readable_key_is_closed_to_others(places: tuple[Place, Place, Place], journal: Journal) -> None:
     a, ca = places[0], Ca()
     before = a.served
     case = a.case(Repair.HOST, id="modes")
@@ -192,16 +190,14 @@ def test_a_key_that_everybody_can_read_is_closed_to_others(
     assert (mode(a), a.served, ca.orders) == (0o640, before, {})
 
 
-def test_a_certificate_is_replaced_and_its_new_key_is_closed_to_others(
-    places: tuple[Place, Place, Place], journal: Journal
-) -> None:
+def test_new_key_of_a_reissue_is_closed_to_others(places: tuple[Place, Place, Place], journal: Journal) -> None:
     a = places[0]
     case = a.case(steps=steps_of(Repair.REISSUE, (a.service,), (str(a.endpoint),), fix_modes=True))
     assert [one.ended_as for one in repair([case], run_context(journal, Ca(), a), CONCURRENCY)] == ["proven"]
     assert mode(a) == 0o640
 
 
-def test_where_it_cannot_be_told_whether_a_service_still_answers_its_key_has_its_mode_back(
+def test_mode_of_a_key_is_restored_if_its_service_does_not_answer(
     places: tuple[Place, Place, Place], journal: Journal
 ) -> None:
     a = replace(places[0], port=1)  # nobody listens there
@@ -209,7 +205,7 @@ def test_where_it_cannot_be_told_whether_a_service_still_answers_its_key_has_its
     assert (ending.ended_as, ending.cause, mode(a)) == ("failed", "modes.needed", 0o644)
 
 
-def test_a_key_that_is_somebody_elses_does_not_hold_a_new_certificate_up_and_is_told(
+def test_key_of_another_user_is_reported_and_delays_no_certificate(
     places: tuple[Place, Place, Place], journal: Journal
 ) -> None:
     a = places[0]
@@ -226,7 +222,7 @@ def test_a_key_that_is_somebody_elses_does_not_hold_a_new_certificate_up_and_is_
     assert next(step.state for step in states.steps if step.kind == "modes") == "failed"
 
 
-def test_a_key_that_is_somebody_elses_is_told_and_closed_to_others_all_the_same(
+def test_key_of_another_user_is_reported_and_closed_to_others(
     places: tuple[Place, Place, Place], journal: Journal
 ) -> None:
     a = places[0]
@@ -237,7 +233,7 @@ def test_a_key_that_is_somebody_elses_is_told_and_closed_to_others_all_the_same(
     assert "the group users may read it" in ending.note
 
 
-def test_what_was_begun_keeps_its_endpoints_and_its_order_before_what_is_planned_anew(
+def test_open_case_goes_before_a_new_case_of_its_endpoints(
     places: tuple[Place, Place, Place], journal: Journal
 ) -> None:
     a, ca = places[0], Ca()
@@ -251,7 +247,7 @@ def test_what_was_begun_keeps_its_endpoints_and_its_order_before_what_is_planned
     assert (len(ca.orders), journal.unfinished(), journal.case("anew")) == (1, (), None)
 
 
-def test_what_was_begun_and_cannot_be_walked_any_more_makes_room_for_what_is_found_now(
+def test_open_case_without_its_target_ends_and_a_new_case_begins(
     places: tuple[Place, Place, Place], journal: Journal
 ) -> None:
     a, ca = places[0], Ca()
@@ -263,7 +259,7 @@ def test_what_was_begun_and_cannot_be_walked_any_more_makes_room_for_what_is_fou
     assert [one.ended_as for one in repair([a.case(id="anew")], run, CONCURRENCY)] == ["proven"]
 
 
-def test_a_chain_that_was_never_laid_ready_and_is_not_found_any_more_is_dropped(
+def test_unstaged_chain_repair_without_a_finding_is_dropped(
     places: tuple[Place, Place, Place], journal: Journal
 ) -> None:
     a = places[0]
@@ -273,7 +269,7 @@ def test_a_chain_that_was_never_laid_ready_and_is_not_found_any_more_is_dropped(
     assert (outcome and outcome.kind, a.session.commands) == ("dropped", [])
 
 
-def test_what_somebody_else_has_replaced_since_the_audit_is_not_ordered_again(
+def test_certificate_replaced_since_the_audit_is_not_ordered_again(
     places: tuple[Place, Place, Place], journal: Journal
 ) -> None:
     place, ca = places[0], Ca()
@@ -286,7 +282,7 @@ def test_what_somebody_else_has_replaced_since_the_audit_is_not_ordered_again(
 
 
 @pytest.mark.parametrize("age", [timedelta(0), timedelta(days=9)])
-def test_a_certificate_that_is_refused_for_days_is_given_up_and_ordered_anew(
+def test_certificate_rejected_for_days_is_discarded(
     places: tuple[Place, Place, Place], journal: Journal, age: timedelta
 ) -> None:
     place, ca = places[0], Ca(placed=NOW - age)

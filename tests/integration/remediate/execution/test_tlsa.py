@@ -93,7 +93,7 @@ def record_in(ending: CaseResult) -> str:
     return found[1]
 
 
-def test_case_waits_with_the_record_of_its_new_key_and_nothing_is_ordered(stage: Stage) -> None:
+def test_unpublished_record_makes_the_case_wait_without_an_order(stage: Stage) -> None:
     stage.zone.records_of[stage.owner, "TLSA"] = ("3 1 1 " + "ab" * 32,)
     first, second = stage.repair(), stage.repair()
     assert (first.ended_as, first.cause, first.step) == ("interrupted", "dns.tlsa", "preconditions")
@@ -102,7 +102,7 @@ def test_case_waits_with_the_record_of_its_new_key_and_nothing_is_ordered(stage:
     assert (stage.ca.orders, len(stage.keys)) == ({}, 1)
 
 
-def test_published_record_lets_the_order_through_once_the_old_records_have_left_caches(stage: Stage) -> None:
+def test_certificate_is_ordered_once_caches_have_the_published_record(stage: Stage) -> None:
     old = "3 1 1 " + "ab" * 32
     stage.zone.records_of[stage.owner, "TLSA"] = (old,)
     published = record_in(stage.repair())
@@ -115,7 +115,7 @@ def test_published_record_lets_the_order_through_once_the_old_records_have_left_
     assert stage.ca.orders
 
 
-def test_when_a_record_was_first_seen_is_known_though_a_run_was_killed_before(stage: Stage) -> None:
+def test_first_sight_of_a_record_is_kept_after_a_killed_run(stage: Stage) -> None:
     old = "3 1 1 " + "ab" * 32
     stage.zone.records_of[stage.owner, "TLSA"] = (old,)
     published = record_in(stage.repair())
@@ -130,16 +130,14 @@ def test_when_a_record_was_first_seen_is_known_though_a_run_was_killed_before(st
 
 @pytest.mark.parametrize("status", ["servfail", "timeout"])
 @pytest.mark.parametrize("record_type", ["TLSA", "MX", "CNAME"])
-def test_case_waits_without_a_key_if_a_question_has_no_answer(
-    stage: Stage, status: RecordStatus, record_type: RecordType
-) -> None:
+def test_case_waits_without_a_key_if_a_query_fails(stage: Stage, status: RecordStatus, record_type: RecordType) -> None:
     stage.zone.records_of[stage.owner if record_type == "TLSA" else NAME, record_type] = status
     ending = stage.repair()
     assert (ending.ended_as, ending.cause) == ("interrupted", "dns.tlsa-unanswered")
     assert (stage.ca.orders, stage.keys) == ({}, [])
 
 
-def test_mail_server_at_the_host_is_asked_for_and_one_elsewhere_is_not(stage: Stage) -> None:
+def test_tlsa_of_a_mail_server_is_queried_only_if_it_is_this_host(stage: Stage) -> None:
     stage.zone.records_of[NAME, "MX"] = ("10 mx.shop.example.",)
     stage.zone.records_of["_25._tcp.mx.shop.example", "TLSA"] = ("3 1 1 " + "ab" * 32,)
     stage.zone.leads_to = ("203.0.113.9",)
@@ -154,13 +152,13 @@ def test_mail_server_at_the_host_is_asked_for_and_one_elsewhere_is_not(stage: St
     assert (ending.cause, "_25._tcp.mx.shop.example. IN TLSA 3 1 1" in ending.note) == ("dns.tlsa", True), ending
 
 
-def test_alias_of_a_name_is_asked_for_too(stage: Stage) -> None:
+def test_tlsa_of_an_alias_is_queried(stage: Stage) -> None:
     stage.zone.records_of[NAME, "CNAME"] = ("cdn.example.net.",)
     stage.repair()
     assert f"_{stage.place.endpoint.port}._tcp.cdn.example.net TLSA" in stage.zone.asked
 
 
-def test_without_any_name_server_nothing_is_asked_and_it_is_noted(stage: Stage) -> None:
+def test_missing_name_server_skips_the_queries_with_a_note(stage: Stage) -> None:
     stage.zone.answers = False
     ending = stage.repair()
     assert (ending.step != "preconditions", stage.zone.asked) == (True, [])

@@ -54,7 +54,7 @@ def seen(place: Place) -> dict[str, x509.Certificate]:
 
 
 @REPAIRED
-def test_new_certificate_is_proven_and_the_other_is_served_as_before(
+def test_new_certificate_is_verified_and_the_other_key_type_is_kept(
     place: Place, journal: Journal, repaired: str
 ) -> None:
     beside = prepared(place, repaired)
@@ -68,9 +68,7 @@ def test_new_certificate_is_proven_and_the_other_is_served_as_before(
 
 
 @REPAIRED
-def test_good_certificate_of_other_key_does_not_prove_the_repaired_one(
-    place: Place, journal: Journal, repaired: str
-) -> None:
+def test_good_certificate_of_the_other_key_type_verifies_nothing(place: Place, journal: Journal, repaired: str) -> None:
     beside, old = prepared(place, repaired), (place.folder / "tls.crt").read_text()
     (ending,) = repair([place.case()], run_for(place, journal, repaired, takes_up=False), CONCURRENCY)
     assert (ending.ended_as, ending.cause) == ("failed", "proof.failed"), ending
@@ -80,7 +78,7 @@ def test_good_certificate_of_other_key_does_not_prove_the_repaired_one(
 
 
 @REPAIRED
-def test_new_certificate_that_clients_refuse_is_not_proven_by_the_other(
+def test_rejected_certificate_is_not_verified_by_the_other_key_type(
     place: Place, journal: Journal, repaired: str, tmp_path: Path
 ) -> None:
     prepared(place, repaired)

@@ -57,7 +57,7 @@ def ca(tmp_path: Path) -> tuple[str, ...]:
     return program(tmp_path / "issue", internal_ca(tmp_path / "ca", AUTHORITY))
 
 
-def test_internal_ca_of_the_documentation_issues_an_installable_certificate(ca: tuple[str, ...]) -> None:
+def test_internal_ca_of_the_documentation_issues_a_valid_certificate(ca: tuple[str, ...]) -> None:
     chain = judged(placed(ca))
     assert isinstance(chain, InstallableChain), chain
     assert chain.leaf.spki_sha256 == WANTED.csr.spki_sha256
@@ -103,7 +103,7 @@ def test_program_gets_csr_and_environment_and_nothing_else(tmp_path: Path, monke
         ("echo '{'", "broken", "the JSON that the program printed"),
     ],
 )  # fmt: skip
-def test_exit_status_and_output_say_what_happened(tmp_path: Path, body: str, kind: str, detail: str) -> None:
+def test_exit_status_and_output_decide_the_result(tmp_path: Path, body: str, kind: str, detail: str) -> None:
     response = fault(placed(program(tmp_path / "issue", f"#!/bin/sh\n{body}\n")))
     assert (response.kind, detail in response.detail) == (kind, True), response
 
@@ -118,7 +118,7 @@ def test_exit_status_and_output_say_what_happened(tmp_path: Path, body: str, kin
         ("openssl genpkey -algorithm ed25519", "holds a private key"),
     ],
 )
-def test_garbage_is_rejected(tmp_path: Path, body: str, why: str) -> None:
+def test_output_that_is_not_a_certificate_is_rejected(tmp_path: Path, body: str, why: str) -> None:
     rejection = judged(placed(program(tmp_path / "issue", f"#!/bin/sh\n{body}\n")))
     assert isinstance(rejection, Rejection)
     assert why in str(rejection)
@@ -210,13 +210,13 @@ def test_child_that_keeps_the_output_open_does_not_delay_the_result(ca: tuple[st
     assert gone(marker)
 
 
-def test_program_that_ignores_its_input_is_judged_like_any_other(tmp_path: Path) -> None:
+def test_program_that_ignores_its_input_is_evaluated_by_its_output(tmp_path: Path) -> None:
     other = to_pem(AUTHORITY.intermediate.certificate)
     body = f"#!/bin/sh\nexec <&-\nsleep 0.1\ncat <<'END'\n{other}END\n"
     assert isinstance(judged(placed(program(tmp_path / "issue", body))), Rejection)
 
 
-def test_preview_is_the_call_that_is_made_and_runs_nothing(tmp_path: Path) -> None:
+def test_preview_shows_the_call_and_runs_nothing(tmp_path: Path) -> None:
     issuer = opened(program(tmp_path / "issue", f"#!/bin/sh\ntouch {tmp_path}/ran\n"))
     assert isinstance(issuer, PreviewsRequests)
     previewed = issuer.to_place(WANTED)

@@ -39,7 +39,7 @@ def collected(hold: Hold) -> Order | IssuerFault:
 class TestWhatItMakesOfAnAnswer:
     """Every field is what the contract says, or the answer is broken and says where."""
 
-    def test_an_order_is_taken_field_by_field(self) -> None:
+    def test_order_is_read_field_by_field(self) -> None:
         fields = ("Date: Mon, 23 Nov 2026 10:00:05 GMT",)
         order = collected(answering(json.dumps(ORDER | {"status_message": "in\nwork\x1b[2J"}), "200 OK", *fields))
         assert isinstance(order, Order)
@@ -75,13 +75,13 @@ class TestWhatItMakesOfAnAnswer:
             ({"status": "issued"}, "issued and has no certificate"),
         ],
     )
-    def test_a_field_that_is_not_as_agreed_breaks_the_answer(self, change: dict[str, Any], where: str) -> None:
+    def test_invalid_field_makes_the_response_broken(self, change: dict[str, Any], where: str) -> None:
         answer = fault(collected(answering(json.dumps(ORDER | change))))
         assert (answer.kind, answer.leaves_unknown) == ("broken", True)
         assert where in answer.detail
 
     @pytest.mark.parametrize("name", sorted(ORDER))
-    def test_a_field_that_is_missing_is_named(self, name: str) -> None:
+    def test_missing_field_is_named(self, name: str) -> None:
         answer = fault(collected(answering(json.dumps({key: ORDER[key] for key in ORDER if key != name}))))
         assert answer.kind == "broken"
         assert repr(name) in answer.detail
@@ -103,10 +103,10 @@ class TestWhatItMakesOfAnAnswer:
         ],
         ids=["empty", "list", "null", "text", "nan", "infinity", "deep", "long", "bytes", "gzip", "cut"],
     )
-    def test_what_is_no_order_is_broken(self, body: bytes | str) -> None:
+    def test_body_that_is_not_an_order_is_broken(self, body: bytes | str) -> None:
         assert fault(collected(answering(body))).kind == "broken"
 
-    def test_a_wait_beyond_a_day_is_a_day(self) -> None:
+    def test_wait_is_limited_to_a_day(self) -> None:
         order = collected(answering(json.dumps(ORDER | {"retry_after_s": 1e300})))
         assert isinstance(order, Order)
         assert order.retry_after_s == MAX_RETRY_AFTER_S
@@ -127,34 +127,34 @@ class TestWhatItMakesOfAnAnswer:
             ("418 I'm a teapot", '{"error": {"type": "x", "message": "y"}}', "broken"),
         ],
     )
-    def test_every_status_has_its_kind(self, status: str, body: str, kind: str) -> None:
+    def test_http_status_decides_the_kind_of_fault(self, status: str, body: str, kind: str) -> None:
         assert fault(collected(answering(body, status))).kind == kind
 
-    def test_an_answer_in_no_http_is_unreachable(self) -> None:
+    def test_response_that_is_not_http_is_unreachable(self) -> None:
         assert fault(collected(lambda socket, _: socket.sendall(b"220 lab ESMTP\r\n"))).kind == "unreachable"
 
-    def test_refused_fields_are_told_each_with_its_reason(self) -> None:
+    def test_refused_fields_are_reported_with_their_reasons(self) -> None:
         error = {"error": {"type": "names-refused", "message": "no", "fields": {"names[a]": "is\nreserved"}}}
         answer = fault(collected(answering(json.dumps(error), "422 Unprocessable Content")))
         assert str(answer) == "refused: HTTP 422: no (names[a]: is reserved)"
 
-    def test_refused_fields_may_come_without_reasons(self) -> None:
+    def test_refused_fields_may_have_no_reasons(self) -> None:
         error = {"error": {"type": "names-refused", "message": "no", "fields": ["names", "csr"]}}
         assert fault(collected(answering(json.dumps(error), "422 Unprocessable Content"))).fields == ("names", "csr")
 
-    def test_of_a_hundred_megabytes_one_is_read(self, strict: StrictStore) -> None:
+    def test_huge_response_is_read_up_to_the_limit(self, strict: StrictStore) -> None:
         strict.misbehave("huge")
         answer = fault(client(strict).find(csr()))
         assert answer.detail == "a response of more than 1048576 bytes (HTTP 200)"
         assert strict.wire.sent_bytes < 20_000_000  # what the kernel's buffers took
 
-    def test_a_huge_redirect_is_not_read_to_its_end(self) -> None:
+    def test_huge_redirect_is_not_read_to_its_end(self) -> None:
         began = time.monotonic()
         hold = answering(b"x" * 3_000_000, "302 Found", "Location: https://store.example.com/")
         assert fault(collected(hold)).kind == "broken"
         assert time.monotonic() - began < 20
 
-    def test_of_several_orders_the_one_that_gets_furthest_is_found(self) -> None:
+    def test_most_advanced_of_several_orders_is_found(self) -> None:
         statuses = {"o-1": "canceled", "o-2": "pending-review", "o-3": "rejected"}
         orders = [ORDER | {"id": one, "status": status} for one, status in statuses.items()]
         with listening(answering(json.dumps({"orders": orders}))) as listener:
@@ -162,7 +162,7 @@ class TestWhatItMakesOfAnAnswer:
         assert isinstance(found, Order)
         assert found.id == "o-2"
 
-    def test_an_id_that_is_none_is_our_bug(self) -> None:
+    def test_invalid_order_id_is_a_programming_error(self) -> None:
         with pytest.raises(ValueError, match="not the id of an order"):
             Store(IssuerEndpoint("https://store.example.com", lambda: TOKEN)).fetch(OrderRef("a/b", request()))
 
@@ -184,16 +184,16 @@ class TestWhatItMakesOfAnAnswer:
         ("٣", None),
     ],
 )
-def test_when_to_come_back_is_counted_by_the_stores_own_clock(text: str, seconds: int | None) -> None:
+def test_retry_after_is_counted_by_the_clock_of_the_store(text: str, seconds: int | None) -> None:
     answer = JsonResponse(503, {"retry-after": text, "date": "Mon, 23 Nov 2026 10:00:00 GMT"}, b"")
     assert answer.retry_after_s() == seconds
 
 
-def test_a_date_to_come_back_says_nothing_where_the_store_has_no_clock() -> None:
+def test_date_in_retry_after_is_ignored_without_a_date_header() -> None:
     assert JsonResponse(503, {"retry-after": "Mon, 23 Nov 2026 10:02:00 GMT"}, b"").retry_after_s() is None
 
 
-def test_what_is_sent_is_what_the_contract_says(strict: StrictStore) -> None:
+def test_sent_order_has_the_fields_of_the_contract(strict: StrictStore) -> None:
     wanted: OrderRequest = request(replaces="ab" * 32)
     client(strict).place(wanted)
     (line,) = strict.orders()

@@ -39,7 +39,7 @@ class TestHowItIsReached:
             ("https://me:hush@store.example.com/api", "a user in it"),
         ],
     )
-    def test_a_base_url_that_is_not_safe_is_refused_with_a_clear_sentence(self, url: str, why: str) -> None:
+    def test_unsafe_base_url_is_refused_with_its_fault(self, url: str, why: str) -> None:
         with pytest.raises(BadIssuer, match=why) as caught:
             Store(IssuerEndpoint(url, lambda: TOKEN))
         assert "hush" not in str(caught.value)
@@ -47,26 +47,26 @@ class TestHowItIsReached:
     @pytest.mark.parametrize(
         "url", ["http://127.0.0.1:1", "http://[::1]:1/api", "http://localhost", "https://a.example"]
     )
-    def test_loopback_may_be_plain(self, url: str) -> None:
+    def test_plain_http_to_loopback_is_accepted(self, url: str) -> None:
         assert repr(Store(IssuerEndpoint(url, lambda: TOKEN))) == f"<Store {url}>"
 
-    def test_a_proxy_is_never_shown_the_token_in_the_clear(self) -> None:
+    def test_plain_http_through_a_proxy_is_refused(self) -> None:
         with pytest.raises(BadIssuer, match="the proxy would see the token"):
             Store(IssuerEndpoint("http://127.0.0.1:1", lambda: TOKEN, proxy="http://proxy.example"))
 
-    def test_orders_travel_over_https_by_the_anchors_that_are_named(self, strict: StrictStore) -> None:
+    def test_order_is_placed_over_https_with_the_configured_ca_file(self, strict: StrictStore) -> None:
         assert isinstance(client(strict).place(request()), Order)
 
-    def test_a_server_that_is_not_trusted_is_told_nothing(self, strict: StrictStore) -> None:
+    def test_untrusted_server_receives_no_request(self, strict: StrictStore) -> None:
         answer = fault(client(strict, ca_file=None).place(request()))
         assert answer.kind == "unreachable"
         assert "TLS: " in answer.detail
         assert strict.requests == []
 
-    def test_a_file_of_anchors_that_is_missing_is_named(self, strict: StrictStore) -> None:
+    def test_missing_ca_file_is_named(self, strict: StrictStore) -> None:
         assert "/nowhere.pem" in fault(client(strict, ca_file="/nowhere.pem").find(csr())).detail
 
-    def test_the_environment_has_no_say(
+    def test_environment_variables_are_ignored(
         self, strict: StrictStore, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:
         (tmp_path / "netrc").write_text("machine 127.0.0.1 login me password other\n")
@@ -77,14 +77,14 @@ class TestHowItIsReached:
             monkeypatch.setenv(name, value)
         assert client(strict).find(csr()) is None
 
-    def test_a_proxy_that_is_named_is_gone_through(self, strict: StrictStore) -> None:
+    def test_configured_proxy_is_used(self, strict: StrictStore) -> None:
         with listening(tunnel) as proxy:
             assert client(strict, proxy=f"http://127.0.0.1:{proxy.port}").find(csr()) is None
         (head,) = proxy.heads
         assert head.startswith(b"CONNECT 127.0.0.1:")
         assert TOKEN.encode() not in head
 
-    def test_a_proxy_that_dribbles_is_given_up_in_time(self, strict: StrictStore) -> None:
+    def test_slow_proxy_is_dropped_at_the_deadline(self, strict: StrictStore) -> None:
         def dribble(connection: Any, _head: bytes) -> None:  # noqa: ANN401 - a socket
             for octet in b"HTTP/1.1 200 " + b"x" * 600:
                 connection.sendall(bytes([octet]))
@@ -96,7 +96,7 @@ class TestHowItIsReached:
         assert time.monotonic() - began < 30
         assert answer.detail == "no complete response within 0.5 s"
 
-    def test_one_byte_a_second_over_tls_is_given_up_in_time(self, strict: StrictStore) -> None:
+    def test_slow_tls_server_is_dropped_at_the_deadline(self, strict: StrictStore) -> None:
         strict.misbehave("dribble")
         began = time.monotonic()
         answer = fault(client(strict, deadline_s=1.5).find(csr()))
@@ -139,14 +139,14 @@ PLACES: Final[Mapping[str, Callable[[str], Hold]]] = {
 class TestTheToken:
     """It goes to the Store alone, and into no word of ours."""
 
-    def test_a_redirect_is_not_followed(self, strict: StrictStore) -> None:
+    def test_redirect_is_not_followed(self, strict: StrictStore) -> None:
         strict.misbehave("redirect")
         answer = fault(client(strict).place(request()))
         assert answer.kind == "broken"
         assert "/elsewhere, not followed" in answer.detail
         assert [each.path for each in strict.requests] == ["/api/v1/orders"]
 
-    def test_what_the_store_repeats_of_it_is_blotted_out(self, strict: StrictStore) -> None:
+    def test_repeated_token_is_hidden(self, strict: StrictStore) -> None:
         strict.misbehave("forbidden")
         answer = fault(client(strict).place(request()))
         assert answer.kind == "authentication"
@@ -179,20 +179,20 @@ class TestTheToken:
         assert not Secrets(("pass word",)).are_in(answer.detail.encode())
 
     @pytest.mark.parametrize("token", ["", "two words", "line\r\nX-Other: 1", "schlüssel", "\ud800"])
-    def test_one_that_no_header_can_carry_is_not_sent(self, strict: StrictStore, token: str) -> None:
+    def test_token_that_no_header_can_carry_is_not_sent(self, strict: StrictStore, token: str) -> None:
         issuer = Store(IssuerEndpoint(strict.base_url, lambda: token, ca_file=str(strict.ca_file)))
         answer = fault(issuer.find(csr()))
         assert answer.kind == "authentication"
         assert not token or token not in str(answer)
         assert strict.requests == []
 
-    def test_it_is_asked_for_anew_each_time(self, strict: StrictStore) -> None:
+    def test_token_is_read_for_every_request(self, strict: StrictStore) -> None:
         tokens = iter(["outdated", strict.token])
         issuer = Store(IssuerEndpoint(strict.base_url, lambda: next(tokens), ca_file=str(strict.ca_file)))
         assert fault(issuer.find(csr())).kind == "authentication"
         assert issuer.find(csr()) is None
 
-    def test_how_it_is_reached_does_not_show_it(self) -> None:
+    def test_token_and_proxy_password_are_not_in_the_repr(self) -> None:
         access = IssuerEndpoint("https://store.example.com", lambda: TOKEN, proxy="http://me:hush@proxy.example")
         assert TOKEN not in repr(access)
         assert "hush" not in repr(access)

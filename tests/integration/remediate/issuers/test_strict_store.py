@@ -85,7 +85,7 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
             yield Bench(store, website, addresses, clock)
 
 
-def test_it_validates_from_every_address_with_host_and_agent_and_then_signs(bench: Bench) -> None:
+def test_store_validates_from_every_address_before_it_signs(bench: Bench) -> None:
     order = request()
     bench.website.publish(order)
     assert bench.place(order)[0] == 201
@@ -93,7 +93,7 @@ def test_it_validates_from_every_address_with_host_and_agent_and_then_signs(benc
     assert bench.website.requests == [(source, NAME, "SECTIGO DCV") for source in SOURCES]
 
 
-def test_what_it_signs_is_valid_for_clients(bench: Bench) -> None:
+def test_issued_certificate_is_valid_for_clients(bench: Bench) -> None:
     order = request()
     bench.website.publish(order)
     bench.place(order)
@@ -117,7 +117,7 @@ def test_what_it_signs_is_valid_for_clients(bench: Bench) -> None:
     ],
     ids=["domain", "blank line", "space", "crlf", "no unique value", "page", "empty"],
 )
-def test_a_body_that_is_not_exact_is_not_enough(bench: Bench, body: Callable[[str], str]) -> None:
+def test_inexact_body_is_not_accepted(bench: Bench, body: Callable[[str], str]) -> None:
     order = request()
     path = bench.website.publish(order)
     bench.website.files[path] = body(challenge_of(order).body).encode()
@@ -127,7 +127,7 @@ def test_a_body_that_is_not_exact_is_not_enough(bench: Bench, body: Callable[[st
     assert "the body is not the one required" in answer["status_message"]
 
 
-def test_the_last_line_may_have_no_end(bench: Bench) -> None:
+def test_last_line_may_lack_its_line_feed(bench: Bench) -> None:
     order = request()
     path = bench.website.publish(order)
     bench.website.files[path] = challenge_of(order).body.encode()
@@ -135,7 +135,7 @@ def test_the_last_line_may_have_no_end(bench: Bench) -> None:
     assert bench.poll()["status"] == "issued"
 
 
-def test_a_redirect_is_not_followed(bench: Bench) -> None:
+def test_redirect_is_not_followed_by_the_validation(bench: Bench) -> None:
     order = request()
     path = bench.website.publish(order)
     bench.website.redirects[path] = f"http://127.0.0.1:{bench.website.port}/elsewhere"
@@ -144,7 +144,7 @@ def test_a_redirect_is_not_followed(bench: Bench) -> None:
     assert len(bench.website.requests) == len(SOURCES)
 
 
-def test_every_address_of_a_name_has_to_serve_the_file(bench: Bench) -> None:
+def test_file_must_be_served_at_every_address_of_a_name(bench: Bench) -> None:
     order = request()
     bench.website.publish(order)
     bench.place(order)
@@ -155,13 +155,13 @@ def test_every_address_of_a_name_has_to_serve_the_file(bench: Bench) -> None:
         assert bench.poll()["status"] == "issued"
 
 
-def test_a_name_without_an_address_is_not_validated(bench: Bench) -> None:
+def test_name_without_an_address_is_not_validated(bench: Bench) -> None:
     bench.addresses.clear()
     bench.place(request())
     assert f"{NAME}: no address" in bench.poll()["status_message"]
 
 
-def test_a_cname_proves_control_as_well() -> None:
+def test_cname_record_validates_a_name() -> None:
     order = request()
     right = challenge_of(order)
     zone = {f"{right.label}.{NAME}": f"{right.target.upper()}."}
@@ -171,14 +171,14 @@ def test_a_cname_proves_control_as_well() -> None:
     assert f"required is {order.csr.sha256[:32]}.{order.csr.sha256[32:]}.{order.csr.sha256[:20]}.sectigo.com" in fault
 
 
-def test_every_order_is_one_line_on_disk_and_the_same_key_adds_none(bench: Bench) -> None:
+def test_order_is_one_line_on_disk_and_the_same_key_adds_none(bench: Bench) -> None:
     first, second = request(), request()
     statuses = [bench.place(order)[0] for order in (first, first, second)]
     assert statuses == [201, 200, 201]
     assert [line["csr_sha256"] for line in bench.store.orders()] == [first.csr.sha256, second.csr.sha256]
 
 
-def test_a_certificate_that_has_ended_is_no_reason_to_use_a_request_again(bench: Bench) -> None:
+def test_csr_of_an_expired_certificate_is_refused(bench: Bench) -> None:
     order = request()
     bench.website.publish(order)
     bench.place(order)
@@ -210,21 +210,19 @@ def test_a_certificate_that_has_ended_is_no_reason_to_use_a_request_again(bench:
         ({"csr": csr_pem("localhost"), "names": ["localhost"]}, 422),
     ],
 )  # fmt: skip
-def test_what_cannot_be_ordered_is_refused_and_recorded_nowhere(
-    bench: Bench, change: dict[str, Any], status: int
-) -> None:
+def test_invalid_order_is_refused_and_not_recorded(bench: Bench, change: dict[str, Any], status: int) -> None:
     assert bench.place(request(), **change)[0] == status
     assert bench.store.orders() == []
 
 
-def test_an_order_without_a_key_of_its_own_is_malformed(bench: Bench) -> None:
+def test_order_without_an_idempotency_key_is_malformed(bench: Bench) -> None:
     assert bench.ask("POST", "/v1/orders", content(request()))[0] == 400
     assert bench.ask("POST", "/v1/orders", b"{", Idempotency_Key="k")[0] == 400
     assert bench.ask("POST", "/v1/orders", b" " * 70_000, Idempotency_Key="k")[0] == 400
 
 
 @pytest.mark.parametrize("token", [None, "Bearer wrong", "Basic bWU6aHVzaA=="])
-def test_nothing_is_done_for_strangers(bench: Bench, token: str | None) -> None:
+def test_request_without_the_token_is_refused(bench: Bench, token: str | None) -> None:
     order = request()
     answer = bench.ask("POST", "/v1/orders", content(order), Idempotency_Key="k", Authorization=token)
     assert answer[0] == 401
@@ -232,16 +230,16 @@ def test_nothing_is_done_for_strangers(bench: Bench, token: str | None) -> None:
 
 
 @pytest.mark.parametrize("query", ["", "?csr_sha256=abc", "?csr_sha256=" + "A" * 64, "?name=x"])
-def test_orders_are_found_by_a_whole_digest_alone(bench: Bench, query: str) -> None:
+def test_query_without_a_whole_digest_is_malformed(bench: Bench, query: str) -> None:
     assert bench.ask("GET", f"/v1/orders{query}")[0] == 400
 
 
-def test_where_there_is_nothing_it_says_so(bench: Bench) -> None:
+def test_unknown_path_or_order_is_not_found(bench: Bench) -> None:
     assert bench.ask("GET", "/v1/certificates")[0] == 404
     assert bench.ask("GET", "/v1/orders/o-0009")[0] == 404
 
 
-def test_it_misbehaves_to_one_order_alone_where_told(bench: Bench) -> None:
+def test_misbehavior_can_be_limited_to_one_order(bench: Bench) -> None:
     first, second = request(), request()
     for order in (first, second):
         bench.website.publish(order)
@@ -251,11 +249,11 @@ def test_it_misbehaves_to_one_order_alone_where_told(bench: Bench) -> None:
     assert [bench.poll(one)["status"] for one in ("o-0001", "o-0002")] == ["rejected", "issued"]
 
 
-def test_a_key_is_in_nothing_that_it_is_sent_or_records(bench: Bench, tmp_path: Path) -> None:
+def test_recorded_orders_have_no_private_key(bench: Bench, tmp_path: Path) -> None:
     bench.place(request())
     assert "PRIVATE KEY" not in (tmp_path / "orders.jsonl").read_text()
 
 
-def test_the_file_to_trust_is_the_anchor_of_what_it_issues(bench: Bench) -> None:
+def test_ca_file_of_the_store_is_its_root(bench: Bench) -> None:
     root = bench.store.authority.root.certificate.public_bytes(Encoding.PEM)
     assert bench.store.ca_file.read_bytes() == root

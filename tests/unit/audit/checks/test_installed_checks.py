@@ -282,7 +282,7 @@ def test_users_who_may_read_a_key_are_those_of_its_acl(acl: tuple[str, ...], exp
         assert exposed in finding(test_key.test_key_is_private, **private(key)).reason
 
 
-def test_acl_that_cannot_be_listed_is_inconclusive_if_its_mask_gives_rights() -> None:
+def test_unlisted_acl_is_inconclusive_if_its_mask_gives_rights() -> None:
     unlisted = replace(key_file(mode=0o640), acl=None)
     assert "getfacl" in inconclusive(test_key.test_key_is_private, **private(unlisted)).reason
     assert passes(test_key.test_key_is_private, **private(replace(key_file(mode=0o600), acl=None)))
@@ -315,7 +315,7 @@ def test_reload_is_the_remedy_up_to_the_last_second_of_what_is_installed() -> No
     assert later.reason == "what is installed has expired, and a reload would serve it"
 
 
-def test_certificate_on_disk_that_begins_at_the_latest_instant_is_not_early() -> None:
+def test_certificate_on_disk_that_begins_right_now_is_not_early() -> None:
     seen = observed(served(), server=host(certificate_file(GOOD.starting(NOW))))
     assert early_unserved(seen, NOW) == []
     assert early_unserved(seen, NOW - timedelta(seconds=1)) == [
@@ -323,7 +323,7 @@ def test_certificate_on_disk_that_begins_at_the_latest_instant_is_not_early() ->
     ]
 
 
-def test_successor_ends_later_than_the_served_certificate_and_has_all_its_names() -> None:
+def test_successor_ends_later_and_has_all_names_of_the_served_one() -> None:
     expiring = certificate(GOOD.ending(NOW + DAY))
     assert successor(host(certificate_file(RENEWED.ending(NOW + 2 * DAY))), expiring) == "/etc/tls/www.crt"
     assert successor(host(certificate_file(RENEWED.ending(NOW + DAY))), expiring) is None
