@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from pytest_sslaudit.activation import is_requested
 from tests.support.evidence import A, B, host, keep, rows, unreachable
 
 OWN_SUITE = """
@@ -60,6 +61,21 @@ def test_run_without_an_audit_imports_nothing_of_the_audit(tmp_path: Path) -> No
     )
     ours = [f"pytest_sslaudit{name}" for name in ("", ".activation", ".hookspecs", ".plugin")]
     assert done.stdout.splitlines()[-1] == f"[] {ours}", done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "is_audit"),
+    [
+        (("--pyargs", "audit"), True),
+        (("--pyargs", "audit", "test_own.py"), True),
+        (("--pyargs", "test_own.py"), False),
+    ],
+)
+def test_argument_audit_among_others_requests_an_audit(
+    pytester: pytest.Pytester, arguments: tuple[str, ...], *, is_audit: bool
+) -> None:
+    pytester.makepyfile(test_own="def test_own(): pass")
+    assert is_requested(pytester.parseconfig(*arguments), ()) is is_audit
 
 
 def test_directory_named_audit_that_is_not_a_package_is_collected(pytester: pytest.Pytester) -> None:

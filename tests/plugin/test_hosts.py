@@ -35,6 +35,26 @@ def test_host_fixture_is_the_host_of_the_endpoint(pytester: pytest.Pytester, wor
     result.assert_outcomes(passed=2)
 
 
+OPTIONS = """
+def test_options(endpoint, host):
+    backend = host.backend
+    assert (backend.NAME, backend.sudo, backend.sudo_user) == ("ssh", True, "tls")
+    assert (backend.ssh_config, backend.ssh_identity_file) == ("ours.conf", "ours.key")
+"""
+
+
+def test_host_fixture_has_the_options_of_testinfra(pytester: pytest.Pytester) -> None:
+    endpoint = replace(A, host="web1", hostspec="ssh://web1.invalid")
+    seen = Observation(endpoint, NOW, server=HostView("web1", "ssh://web1.invalid", "web1.example"))
+    evidence = keep(pytester.path / "evidence", [seen])
+    pytester.makepyfile(test_options=OPTIONS)
+    result = pytester.runpytest(
+        "test_options.py", "--hosts=ssh://web1.invalid", "--audit-from-evidence", str(evidence),
+        "--sudo", "--sudo-user=tls", "--ssh-config=ours.conf", "--ssh-identity-file=ours.key",
+    )  # fmt: skip
+    result.assert_outcomes(passed=1)
+
+
 def test_test_with_host_and_no_login_is_a_usage_error(pytester: pytest.Pytester) -> None:
     evidence = keep(pytester.path / "evidence", [unreachable(A)])
     pytester.makepyfile(test_pair=PAIRED)

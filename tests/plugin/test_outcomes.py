@@ -110,6 +110,11 @@ def test_first_line_of_a_failure_is_the_finding(audit: Audit) -> None:
     result.stdout.fnmatch_lines(["_* test_one?https://a.example:443? _*", "high: seen 1; 2 is required [[]Corp 3.1[]]"])
 
 
+def test_finding_of_a_plain_assertion_begins_with_the_requirement(audit: Audit) -> None:
+    audit.run("asserts")
+    assert str(audit.row()["message"]).startswith("Every port is right: assert 443 == 1")
+
+
 def test_bug_has_its_trace(audit: Audit) -> None:
     audit.run("breaks").stdout.fnmatch_lines(["*def breaks*", "E*KeyError: 'bug'"])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from audit.config import read_configuration
 from pytest_sslaudit.settings import read_settings
 from tests.support.evidence import A, keep, rows, unreachable
+from tests.support.probe.tls_servers import serving
 
 
 @pytest.mark.parametrize(
@@ -106,6 +108,14 @@ def test_collect_only_observes_nothing_and_keeps_old_results(pytester: pytest.Py
     assert result.ret == 0
     result.stdout.fnmatch_lines(["*test_*https://a.example:443?"])
     assert Path(pytester.path / "results.jsonl").read_text() == "old\n"
+
+
+def test_collect_only_opens_no_connection(pytester: pytest.Pytester) -> None:
+    with serving(socket.socket.close) as server:
+        result = pytester.runpytest(
+            "--pyargs", "audit", f"--audit-endpoint=https://127.0.0.1:{server.port}", "--collect-only", "-q"
+        )
+        assert (result.ret, server.connections) == (0, 0)
 
 
 @pytest.mark.parametrize(("policies", "asks"), [(["webpki"], False), (["webpki", "mozilla-modern"], True)])

@@ -226,6 +226,16 @@ def test_challenge_is_removed_when_the_solver_fails(world: World, journal: Journ
     assert result.note == "[solver.dns] did not present dns-01 of a.example: exit status 4: zone is locked"
 
 
+def test_failed_case_reports_the_challenge_that_is_left_behind(world: World, journal: Journal) -> None:
+    solvers = world.solvers(present="echo zone is locked >&2; exit 4", clean_up="exit 9")
+    result = run_case(world.place.case(), world.run(journal, issuer=world.challenging(), solvers=solvers))
+    assert (result.ended_as, result.cause) == ("failed", Cause.SOLVER_FAILED)
+    assert result.note.endswith("zone is locked; left behind: dns-01 of a.example: it printed nothing")
+    outcome = journal.outcome(result.case.id)
+    assert outcome
+    assert outcome.note == result.note
+
+
 def test_challenge_is_removed_when_the_certificate_is_rejected(world: World, journal: Journal) -> None:
     script = world.folder / "ca.sh"
     script.write_text(script.read_text().replace("CA:FALSE", "CA:TRUE"))

@@ -150,3 +150,11 @@ def test_rollback_reports_a_host_without_a_login(place: Place, journal: Journal)
     case_id = repaired(place, journal)
     ending = rollback(case_id, run_context(journal, Ca(), place, session=None))
     assert (ending.ended_as, ending.cause) == ("interrupted", "host.unreachable")
+
+
+def test_rollback_fails_if_the_files_are_not_found(place: Place, journal: Journal) -> None:
+    case_id = repaired(place, journal)
+    served = place.served
+    result = rollback(case_id, run_context(journal, Ca(), place, targets={}))
+    assert (result.ended_as, result.cause, place.served) == ("failed", "case.unknown", served)
+    assert result.note == f"the files of {place.service} were not found in this run"

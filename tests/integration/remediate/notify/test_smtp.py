@@ -228,6 +228,31 @@ def test_slow_flooding_or_silent_server_is_deferred_in_time(
     assert commit.count == 0
 
 
+def test_responses_that_arrive_together_are_all_read(commit: Commits) -> None:
+    def early(client: socket.socket) -> None:
+        lines = client.makefile("rb")
+        client.sendall(b"220 mx\r\n250 mx\r\n")  # the response to EHLO arrives with the greeting
+        lines.readline()
+        for response in (b"250 OK", b"250 OK", b"354 go on"):
+            lines.readline()
+            client.sendall(response + b"\r\n")
+        while lines.readline() not in (b".\r\n", b""):
+            pass
+        client.sendall(b"250 OK\r\n")
+
+    with misbehaving(early) as port:
+        assert isinstance(smtp(port).send(envelope(), commit)[TO], Delivered)
+
+
+def test_limit_of_bytes_is_for_all_responses_of_a_session(commit: Commits) -> None:
+    long = "\r\n".join(["250-" + "x" * 900] * 60 + ["250 OK"])  # one of them is below the limit
+    with misbehaving(answering(ehlo=long, mail=long)) as port:
+        outcome = smtp(port).send(envelope(), commit)[TO]
+    assert isinstance(outcome, Deferred)
+    assert outcome.reason.startswith(f"localhost:{port}, MAIL FROM: ")
+    assert outcome.reason.endswith("the server sent more than 100000 bytes")
+
+
 def test_session_that_exceeds_its_whole_time_is_deferred(commit: Commits) -> None:
     recipients = tuple(f"user{number}@example.com" for number in range(40))
 
