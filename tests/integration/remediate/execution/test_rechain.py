@@ -25,7 +25,7 @@ from tests.support.remediate.chain_services import (
     rechaining,
     write_kept,
 )
-from tests.support.remediate.folder_hosts import AUTHORITY, DAY, NOW, Ca, Place, run_context
+from tests.support.remediate.folder_hosts import AUTHORITY, DAY, NOW, Ca, Place, run_context, running_place
 from tests.support.store.issuance import found_authority
 from tests.support.x509.ca import new_intermediate
 
@@ -86,6 +86,15 @@ def test_two_missing_intermediates_are_fetched_one_after_the_other(place: Place,
             assert walked(place, journal).ended_as == "proven"
     assert installed(place) == [middle.certificate, INTERMEDIATE]
     assert (len(lower.heads), len(upper.heads)) == (1, 1)
+
+
+def test_intermediate_in_a_file_of_another_host_is_not_taken(place: Place, journal: Journal, tmp_path: Path) -> None:
+    plant_chain(place)
+    with running_place(tmp_path / "other", "other") as other:
+        plant_chain(other, [INTERMEDIATE])
+        run = run_context(journal, Ca(), place, other, fetcher=fetcher())
+        (result,) = repair([rechaining(place)], run, CONCURRENCY)
+    assert (result.ended_as, result.cause, installed(place)) == ("failed", "fetch.no-issuer", [])
 
 
 @pytest.mark.parametrize(
