@@ -154,7 +154,7 @@ def test_message_that_one_recipient_got_and_one_server_refused_is_sent(box: Box)
     assert box.ended == [(1, "sent")]
 
 
-def test_message_that_one_recipient_got_earlier_is_sent_if_the_rest_refuse_it(box: Box) -> None:
+def test_message_that_one_recipient_got_earlier_is_sent_if_others_refuse(box: Box) -> None:
     channel = Script({TWO: Deferred("greylisted")})
     for days in (0, 1):
         deliver_mail(box, channel, AT + timedelta(days=days))
