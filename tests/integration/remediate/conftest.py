@@ -1,4 +1,4 @@
-"""What tests of runs share: a journal, a host that is a folder, and one with a website and the Store."""
+"""Fixtures of the tests of runs: a journal, a host in a directory, and a host with a website and the Store."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pytest
 
 from remediate.state.journal import Journal, open_journal
 from tests.support.remediate.cpanel_exim import Exim, running_exim
-from tests.support.remediate.folder_hosts import Place, running_place
-from tests.support.remediate.store_host import Premiere, premiere
+from tests.support.remediate.folder_hosts import FolderHost, running_host
+from tests.support.remediate.store_host import StoreHost, running_store_host
 
 
 @pytest.fixture
@@ -20,15 +20,15 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Iterator[Place]:
-    with running_place(tmp_path / "a", "a") as running:
+def host(tmp_path: Path) -> Iterator[FolderHost]:
+    with running_host(tmp_path / "a", "a") as running:
         yield running
 
 
 @pytest.fixture
-def there(tmp_path: Path) -> Iterator[Premiere]:
-    with premiere(tmp_path) as world:
-        yield world
+def store_host(tmp_path: Path) -> Iterator[StoreHost]:
+    with running_store_host(tmp_path) as started:
+        yield started
 
 
 @pytest.fixture

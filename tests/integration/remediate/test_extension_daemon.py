@@ -31,7 +31,7 @@ from remediate.wiring.sections import configured_solvers
 from tests.support.distributions import Distribution, documented, documented_files
 from tests.support.gatewayd import running_gateway
 from tests.support.own_network import own_network
-from tests.support.remediate.folder_hosts import Place, plant
+from tests.support.remediate.folder_hosts import FolderHost, plant
 from tests.support.remediate.local_commands import run
 
 __all__ = ["own_network"]  # a fixture
@@ -65,7 +65,7 @@ class Gateway:
     @property
     def served(self) -> str:
         """The certificate that it serves, as PEM."""
-        return Place("api", self.folder, self.port).served
+        return FolderHost("api", self.folder, self.port).served
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """A service that sends too little or too much beside its leaf, and a CA that publishes what is missing.
 
-It knows certificates; how they are put right is not known here.
+It makes certificates; it repairs nothing.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from cryptography.x509.oid import AuthorityInformationAccessOID, NameOID
 
 from audit.probe.fetch import Fetcher, FetchPolicy
 from remediate.model.case import Reason, Repair
-from tests.support.remediate.folder_hosts import AUTHORITY, DAY, NOW, Place
+from tests.support.remediate.folder_hosts import AUTHORITY, DAY, NOW, FolderHost
 from tests.support.store.issuance import to_pem
 from tests.support.x509.ca import SHA256, Identity, Leaf, issue, new_key
 
@@ -30,16 +30,16 @@ def fetcher() -> Fetcher:
 
 
 def pointing_to(*urls: str) -> tuple[x509.ExtensionType, ...]:
-    """Return the extension that says where the issuer's certificates are published."""
-    places = [
+    """Return the extension with the URLs of the issuer's certificates."""
+    hosts = [
         x509.AccessDescription(AuthorityInformationAccessOID.CA_ISSUERS, x509.UniformResourceIdentifier(url))
         for url in urls
     ]
-    return (x509.AuthorityInformationAccess(places),) if places else ()
+    return (x509.AuthorityInformationAccess(hosts),) if hosts else ()
 
 
 def ca_below(issuer: Identity, url: str) -> Identity:
-    """Return a CA below another, whose certificate it says is published there."""
+    """Return a CA below another, whose certificate is published at this URL."""
     key = new_key()
     builder = (
         x509.CertificateBuilder()
@@ -57,28 +57,32 @@ def ca_below(issuer: Identity, url: str) -> Identity:
 
 
 def plant_chain(
-    place: Place, above: Iterable[x509.Certificate] = (), *, urls: Iterable[str] = (), issuer: Identity | None = None
+    host: FolderHost,
+    above: Iterable[x509.Certificate] = (),
+    *,
+    urls: Iterable[str] = (),
+    issuer: Identity | None = None,
 ) -> str:
     """Let a service serve a good leaf with just these certificates above it; return the leaf."""
-    leaf = Leaf(place.endpoint.name, (place.endpoint.name,), NOW - DAY, 60 * DAY, extra=pointing_to(*urls))
+    leaf = Leaf(host.endpoint.name, (host.endpoint.name,), NOW - DAY, 60 * DAY, extra=pointing_to(*urls))
     identity = issue(leaf, issuer or AUTHORITY.intermediate)
     key = identity.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
     certificates = to_pem(identity.certificate, *above)
     for name, content in (("tls.crt", certificates), ("tls.key", key), ("served", certificates + key)):
-        (place.folder / name).unlink(missing_ok=True)
-        (place.folder / name).write_text(content)
+        (host.folder / name).unlink(missing_ok=True)
+        (host.folder / name).write_text(content)
     return to_pem(identity.certificate)
 
 
-def installed(place: Place) -> list[x509.Certificate]:
+def installed(host: FolderHost) -> list[x509.Certificate]:
     """Return what is configured beside the leaf."""
-    return x509.load_pem_x509_certificates((place.folder / "tls.crt").read_bytes())[1:]
+    return x509.load_pem_x509_certificates((host.folder / "tls.crt").read_bytes())[1:]
 
 
-def rechaining(place: Place, check: str = "chain.incomplete", **changes: Any) -> Any:  # noqa: ANN401 - any field; Case
+def rechaining(host: FolderHost, check: str = "chain.incomplete", **changes: Any) -> Any:  # noqa: ANN401 - any field; Case
     """Return the case of its chain."""
-    reason = Reason(str(place.endpoint), check, "high", "rechain", "")
-    return place.case(Repair.RECHAIN, id="rechain", reasons=(reason,), **changes)
+    reason = Reason(str(host.endpoint), check, "high", "rechain", "")
+    return host.case(Repair.RECHAIN, id="rechain", reasons=(reason,), **changes)
 
 
 def forms(*certificates: x509.Certificate) -> dict[str, bytes]:

@@ -1,6 +1,6 @@
 """Exim of a panel whose root is a folder: the double of WHM, a restart that copies files, and what is served then.
 
-It knows one service and one certificate; it starts no daemon.
+It has one service and one certificate; it starts no daemon.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from remediate.model.case import Case, Repair, UsedFile, steps_of
 from remediate.model.options import Timeouts
 from remediate.state.journal import Journal
 from tests.support import whmapi1
-from tests.support.remediate.folder_hosts import AUTHORITY, DAY, NOW, Ca, Place, run_context, running_place
+from tests.support.remediate.folder_hosts import AUTHORITY, DAY, NOW, Ca, FolderHost, run_context, running_host
 from tests.support.store.issuance import to_pem
 from tests.support.x509.ca import Leaf, issue
 
@@ -37,7 +37,7 @@ class Exim:
     """Exim of a panel whose root is a folder, in front of what its restart took up last."""
 
     root: Path
-    place: Place
+    host: FolderHost
 
     @property
     def certificate(self) -> Path:
@@ -46,14 +46,14 @@ class Exim:
 
     @property
     def calls(self) -> list[str]:
-        """What WHM was asked to change."""
+        """The calls of WHM that change something."""
         calls = self.root / "var/cpanel/whmapi1.calls"
         known = calls.read_text().splitlines() if calls.exists() else []
-        return [one for one in known if not one.startswith("fetch")]
+        return [call for call in known if not call.startswith("fetch")]
 
     def install(self, begins: int, days: int) -> None:
         """Write a certificate of the CA, and its key."""
-        names = (self.place.endpoint.name,)
+        names = (self.host.endpoint.name,)
         identity = issue(Leaf(names[0], names, NOW + begins * DAY, days * DAY), AUTHORITY.intermediate)
         self.certificate.write_text(to_pem(identity.certificate, AUTHORITY.intermediate.certificate))
         key = identity.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
@@ -61,31 +61,35 @@ class Exim:
 
     def case(self, kind: Repair = Repair.REISSUE, **changes: Any) -> Case:  # noqa: ANN401 - any field
         """Return the case of its certificate."""
-        endpoint = str(self.place.endpoint)
+        endpoint = str(self.host.endpoint)
         files = (UsedFile("exim", str(self.certificate), "certificate"),
                  UsedFile("exim", str(self.certificate.with_suffix(".key")), "key"))  # fmt: skip
         steps = steps_of(kind, ("exim",), (endpoint,))
-        whole = self.place.case(kind, id="panel", services=("exim",), files=files, steps=steps, is_panel=True)
+        whole = self.host.case(kind, id="panel", services=("exim",), files=files, steps=steps, is_panel=True)
         return replace(whole, **changes)
 
     def run(self, journal: Journal, ca: Ca, **changes: Any) -> RunContext:  # noqa: ANN401 - any field
         """Return what a run may use here."""
-        target = self.place.target()
+        target = self.host.target()
         assert target.server is not None
         pem = self.certificate.read_bytes() if self.certificate.exists() else b""
-        chain = tuple(one.public_bytes(Encoding.DER) for one in x509.load_pem_x509_certificates(pem)) if pem else ()
+        chain = (
+            tuple(certificate.public_bytes(Encoding.DER) for certificate in x509.load_pem_x509_certificates(pem))
+            if pem
+            else ()
+        )
         fault: FileFault | None = None if pem else "missing"
         files = (InstalledFile(str(self.certificate), "certificate", chain_der=chain, fault=fault),
                  InstalledFile(str(self.certificate.with_suffix(".key")), "key", fault=fault))  # fmt: skip
         server = replace(target.server, service="exim", panel_service="exim", files=files)
-        targets = {str(self.place.endpoint): replace(target, server=server)}
+        targets = {str(self.host.endpoint): replace(target, server=server)}
         given = {"targets": targets, "panel": Panel(str(self.root), 20), "timeouts": WAITS}
-        return run_context(journal, ca, self.place, **(given | changes))
+        return run_context(journal, ca, self.host, **(given | changes))
 
     @property
     def is_self_signed(self) -> bool:
         """Whether what is served signs itself."""
-        served = x509.load_pem_x509_certificate(self.place.served.encode())
+        served = x509.load_pem_x509_certificate(self.host.served.encode())
         return served.issuer == served.subject
 
 
@@ -95,10 +99,10 @@ def running_exim(root: Path) -> Iterator[Exim]:
     for folder in ("usr/local/cpanel/bin", "scripts", "var/cpanel/ssl/exim"):
         (root / folder).mkdir(parents=True)
     shutil.copy(whmapi1.__file__, root / "usr/local/cpanel/bin/whmapi1")
-    with running_place(root / "a", "a") as place:
+    with running_host(root / "a", "a") as host:
         script = root / "scripts/restartsrv_exim"
-        script.write_text(RESTART.format(root=root, served=place.folder / "served"))
+        script.write_text(RESTART.format(root=root, served=host.folder / "served"))
         script.chmod(0o755)
-        running = Exim(root, place)
+        running = Exim(root, host)
         running.install(-90, 60)
         yield running

@@ -1,6 +1,6 @@
-"""A host with a panel whose services are places: their certificates are the panel's files, installed by its API.
+"""A host with a panel whose services use files of the panel, installed by its API.
 
-It knows where the panel has them and how a place serves what it copied; the commands of a repair run on this machine.
+It has the paths of the panel, and each service serves the files that it copied; commands run on this machine.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from remediate.model.case import Case, Repair, UsedFile, steps_of
 from remediate.model.options import Timeouts
 from remediate.state.journal import Journal
 from tests.support import whmapi1
-from tests.support.remediate.folder_hosts import Ca, LocalSession, Place, run_context, running_place
+from tests.support.remediate.folder_hosts import Ca, FolderHost, LocalSession, run_context, running_host
 
 LABEL: Final = "server"
 NAME: Final = "server.example"
@@ -45,10 +45,10 @@ _KINDS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class PanelHost:
-    """The panel's folder, and the place of each of its services."""
+    """The directory of the panel, and the host of each of its services."""
 
     root: Path
-    places: Mapping[str, Place]
+    service_hosts: Mapping[str, FolderHost]
     session: LocalSession
 
     @property
@@ -64,22 +64,22 @@ class PanelHost:
     @property
     def served(self) -> dict[str, str]:
         """The leaf that each service serves."""
-        return {service: place.served for service, place in self.places.items()}
+        return {service: service_host.served for service, service_host in self.service_hosts.items()}
 
     @property
     def calls(self) -> list[str]:
-        """What `whmapi1` was asked."""
+        """The calls of `whmapi1`."""
         return (self.root / "var/cpanel/whmapi1.calls").read_text().splitlines()
 
     def endpoint(self, service: str) -> Endpoint:
         """Return the endpoint of a service."""
-        port = self.places[service].port
+        port = self.service_hosts[service].port
         return Endpoint("https", NAME, port, "127.0.0.1", LABEL, f"ssh://{LABEL}", service=service)
 
     @property
     def targets(self) -> dict[str, Target]:
         """How the endpoints are found, with the files that are used now."""
-        return {str(self.endpoint(service)): self._target(service) for service in self.places}
+        return {str(self.endpoint(service)): self._target(service) for service in self.service_hosts}
 
     def _target(self, service: str) -> Target:
         files = tuple(self._file(path, kind) for path, kind in _KINDS[service])
@@ -91,7 +91,7 @@ class PanelHost:
         installed = path.with_name(f"my{path.name}")
         real = installed if installed.exists() else path
         certificates = x509.load_pem_x509_certificates(real.read_bytes()) if kind == "certificate" else ()
-        chain = tuple(one.public_bytes(Encoding.DER) for one in certificates)
+        chain = tuple(certificate.public_bytes(Encoding.DER) for certificate in certificates)
         return InstalledFile(str(real), kind, str(real), chain_der=chain)
 
     def case(self, repair: Repair = Repair.REISSUE, **changes: Any) -> Case:  # noqa: ANN401 - any field
@@ -111,13 +111,13 @@ class PanelHost:
 
     def run(self, journal: Journal, ca: Any, **changes: Any) -> RunContext:  # noqa: ANN401 - any issuer, any field
         """Return what a run may use here."""
-        place = next(iter(self.places.values()))
+        service_host = next(iter(self.service_hosts.values()))
         given = {
             "session": self.session, "targets": self.targets, "workdir_root": str(self.root / "sslaudit"),
             "panel": Panel(str(self.root), 20),
             "timeouts": Timeouts(confirmation_s=20, proof_s=0.5, issuance_s=2.0, look_s=0.2),
         }  # fmt: skip
-        return run_context(journal, ca or Ca(), place, **(given | changes))
+        return run_context(journal, ca or Ca(), service_host, **(given | changes))
 
 
 @contextmanager
@@ -125,23 +125,23 @@ def running_panel(root: Path) -> Iterator[PanelHost]:
     """Serve an expired certificate on every service as long as the context lasts."""
     with ExitStack() as running:
         (root / "scripts").mkdir(parents=True)
-        places = {one: running.enter_context(running_place(root / one, "server")) for one in SERVICES}
-        host = PanelHost(root, places, LocalSession())
+        service_hosts = {service: running.enter_context(running_host(root / service, "server")) for service in SERVICES}
+        host = PanelHost(root, service_hosts, LocalSession())
         host.program.parent.mkdir(parents=True)
         shutil.copy(whmapi1.__file__, host.program)
-        for service, place in places.items():
+        for service, service_host in service_hosts.items():
             lay(host, service)
             files = " ".join(dict.fromkeys(path for path, _ in _KINDS[service]))
             for script in _SCRIPTS[service]:
                 path = root / "scripts" / f"restartsrv_{script}"
-                path.write_text(_RESTART.format(ssl=host.ssl, files=files, folder=place.folder))
+                path.write_text(_RESTART.format(ssl=host.ssl, files=files, folder=service_host.folder))
                 path.chmod(0o755)
         yield host
 
 
 def lay(host: PanelHost, service: str) -> None:
-    """Write what a place serves into the files that the panel makes by itself."""
-    folder, parts = host.places[service].folder, {"lc": "tls.crt", "k": "tls.key"}
+    """Write what a service serves into the files that the panel creates."""
+    folder, parts = host.service_hosts[service].folder, {"lc": "tls.crt", "k": "tls.key"}
     for kept in whmapi1.FILES[service]:
         path = host.ssl / kept.path
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -20,13 +20,13 @@ def endpoint(service: str, name: str = NAME) -> str:
 
 
 def service(word: str, names: Sequence[str] = (NAME,), leaf: str | None = "", **further: Any) -> Row:  # noqa: ANN401 - any field
-    """Return what was seen of a service; its certificate and key are its own unless `leaf` tells of another."""
+    """Return what was seen of a service; its certificate and key are its own unless `leaf` names another."""
     folder = f"/var/cpanel/ssl/{FOLDERS.get(word, word)}"
-    mine = word if leaf == "" else leaf
-    key = f"key of {mine}"
+    leaf_name = word if leaf == "" else leaf
+    key = f"key of {leaf_name}"
     files = [file(f"{folder}/{word}.crt", key=key), file(f"{folder}/{word}.key", "key", key)]
     return seen(
-        endpoint(word, further.pop("name", NAME)), names, leaf=mine, key=key,
+        endpoint(word, further.pop("name", NAME)), names, leaf=leaf_name, key=key,
         **{"files": files, "service": word, "panel_service": FOLDERS.get(word, word), **further},
     )  # fmt: skip
 

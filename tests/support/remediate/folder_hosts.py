@@ -1,6 +1,6 @@
 """Hosts that are folders: a service in front of copied files, a CA in memory, and cases about them.
 
-It knows TLS, files and orders; the commands of a repair run on this machine, in these folders alone.
+It has TLS, files and orders; the commands of a repair run on this machine, in these directories alone.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Ca:
         return tuple(csr_hash_challenge(csr, name) for name in names)
 
     def place(self, request: OrderRequest) -> Order | IssuerFault:
-        """Take an order; a second one for a request would be a fault of ours."""
+        """Take an order; a second order for a CSR would be a bug."""
         assert request.csr.sha256 not in self.orders
         key: Any = x509.load_pem_x509_csr(request.csr.pem.encode()).public_key()
         delivery = deliver(AUTHORITY, Commission(key, request.names, NOW, 90 * DAY))
@@ -76,7 +76,7 @@ class Ca:
         return next(order for order in self.orders.values() if order.id == ref.id)
 
     def accept(self, challenge: Challenge) -> None:
-        """Look for the file without being told to."""
+        """Do nothing: the CA does not validate."""
 
     def finalize(self, order: Order, csr: Csr) -> Order:
         """Return the order, which was placed with its CSR."""
@@ -92,13 +92,13 @@ class Ca:
 
 
 def delivered(delivery: Delivery) -> IssuedPem:
-    """Return what a CA delivers, as an issuer hands it on."""
+    """Return what a CA delivers, as an issuer returns it."""
     return IssuedPem(delivery.certificate, delivery.bundle)
 
 
 @dataclass(slots=True)
 class LocalSession:
-    """Hands that run on this machine, and count."""
+    """A session that runs commands on this machine and records them."""
 
     commands: list[Command] = field(default_factory=list)
 
@@ -109,10 +109,10 @@ class LocalSession:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """A host: its folder, and the port of the service that serves what was last copied to `served`.
+class FolderHost:
+    """A host: its folder, and the port of the service that serves what was last copied to the file `served`.
 
-    A certificate with another type of key in `beside`, if there is one, is served too.
+    A certificate with another type of key in `beside`, if it exists, is served too.
     """
 
     label: str
@@ -122,7 +122,7 @@ class Place:
 
     @property
     def endpoint(self) -> Endpoint:
-        """The one endpoint there is."""
+        """The only endpoint."""
         return Endpoint("https", f"{self.label}.example", self.port, "127.0.0.1", self.label, f"ssh://{self.label}")
 
     @property
@@ -131,7 +131,7 @@ class Place:
         return f"gateway-{self.label}"
 
     def installer(self, *, takes_up: bool = True) -> CustomInstaller:
-        """Return what copies the files to where they are served; one that takes nothing up says that all is well."""
+        """Return the installer that copies the files to the served one; without `takes_up` it does nothing."""
         copy = f"cd {self.folder} && cat tls.crt tls.key >served.new && mv served.new served"
         return CustomInstaller(self.service, None, copy if takes_up else ":")
 
@@ -149,8 +149,8 @@ class Place:
     def target(self, clock_offset_s: float = 0.0) -> Target:
         """Return how it is found."""
         chain = tuple(
-            one.public_bytes(Encoding.DER)
-            for one in x509.load_pem_x509_certificates((self.folder / "tls.crt").read_bytes())
+            certificate.public_bytes(Encoding.DER)
+            for certificate in x509.load_pem_x509_certificates((self.folder / "tls.crt").read_bytes())
         )
         files = tuple(
             InstalledFile(path := f"{self.folder}/tls.{end}", kind, str(Path(path).resolve()), chain_der=chain)
@@ -189,7 +189,7 @@ def pems_of(leaf: Leaf, private_key: PrivateKey | None = None) -> tuple[str, str
 
 
 @contextlib.contextmanager
-def running_place(folder: Path, label: str) -> Iterator[Place]:
+def running_host(folder: Path, label: str) -> Iterator[FolderHost]:
     """Serve an expired certificate as long as the context lasts."""
     folder.mkdir()
     plant(folder, f"{label}.example")
@@ -197,9 +197,9 @@ def running_place(folder: Path, label: str) -> Iterator[Place]:
         thread = threading.Thread(target=_serve, args=(server, folder))
         thread.start()
         try:
-            yield Place(label, folder, server.getsockname()[1])
+            yield FolderHost(label, folder, server.getsockname()[1])
         finally:
-            server.shutdown(socket.SHUT_RDWR)  # wakes who waits in accept
+            server.shutdown(socket.SHUT_RDWR)  # ends the wait in accept
             thread.join()
 
 
@@ -227,21 +227,21 @@ class NoRecords(LookUps):
         return True
 
 
-def run_context(journal: Journal, ca: Any, *places: Place, **changes: Any) -> RunContext:  # noqa: ANN401 - any issuer, any field
+def run_context(journal: Journal, ca: Any, *hosts: FolderHost, **changes: Any) -> RunContext:  # noqa: ANN401 - any issuer, any field
     """Return what a run on these hosts may use; `changes` as in `changed`."""
-    installers = {place.service: place.installer() for place in places}
-    root = str(places[0].folder.parent / "sslaudit")
+    installers = {host.service: host.installer() for host in hosts}
+    root = str(hosts[0].folder.parent / "sslaudit")
     run = RunContext(
         journal=journal,
         hosts={
-            place.label: HostContext(
-                place.label,
-                place.session,
-                {str(place.endpoint): place.target()},
+            host.label: HostContext(
+                host.label,
+                host.session,
+                {str(host.endpoint): host.target()},
                 installers=installers,
                 workdir_root=root,
             )
-            for place in places
+            for host in hosts
         },
         issuer=ConfiguredIssuer(ca, "ca"),
         anchors=TrustAnchors({"lab": [AUTHORITY.root.certificate.public_bytes(Encoding.DER)]}),
@@ -265,7 +265,7 @@ def changed(run: RunContext, **changes: Any) -> RunContext:  # noqa: ANN401 - an
     return replace(run, **(whole | changes))
 
 
-_FIELDS: Final = {kind: {one.name for one in fields(kind)} for kind in (HostContext, ConfiguredIssuer, Network)}
+_FIELDS: Final = {kind: {member.name for member in fields(kind)} for kind in (HostContext, ConfiguredIssuer, Network)}
 
 
 def _on(label: str, targets: Mapping[str, Target]) -> dict[str, Target]:

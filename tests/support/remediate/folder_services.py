@@ -1,6 +1,6 @@
 """Services and certificates for tests of the switch: files, a reload that copies them, certificates in one line.
 
-It knows openssl and folders; it starts no daemon.
+It uses openssl and directories; it starts no daemon.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ def new_pair(folder: Path, name: str) -> Pair:
     return Pair(certificate.read_text(), key.read_text(), key)
 
 
-def target(path: str, letters: str) -> FileTarget:
-    """Return a file that holds the parts of these letters."""
-    return FileTarget(path, frozenset(map(Part, letters)))
+def target(path: str, codes: str) -> FileTarget:
+    """Return a file that holds the parts of these codes."""
+    return FileTarget(path, frozenset(map(Part, codes)))
 
 
 def was_interrupted(progress: Progress) -> bool:
@@ -74,7 +74,7 @@ def waited_for(read: Callable[[], Progress], condition: Callable[[Progress], boo
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class SwitchHost:
     """A host that is a folder: certificate and key of a service, and what the service took up of them last."""
 
     folder: Path
@@ -138,7 +138,7 @@ class Place:
         return waited_for(self.progress, condition)
 
 
-def new_place(folder: Path, old: Pair, *, test: str = ":", reload: str | None = None) -> Place:
+def new_switch_host(folder: Path, old: Pair, *, test: str = ":", reload: str | None = None) -> SwitchHost:
     """Return a folder in which a service serves the old certificate from two files."""
     certificate, key = folder / "etc/tls.crt", folder / "etc/private/tls.key"
     key.parent.mkdir(parents=True, mode=0o710)
@@ -151,16 +151,16 @@ def new_place(folder: Path, old: Pair, *, test: str = ":", reload: str | None = 
     workdir = HostWorkdir("web1", "c4f3", "test", str(folder / "sslaudit"))
     placed = (target(str(certificate), "lc"), target(str(key), "k"))
     service = CustomInstaller("gateway", f"cd {folder}; {test}", f"cd {folder}; {reload}" if reload else copying)
-    return Place(folder, FileSet(workdir, placed), service)
+    return SwitchHost(folder, FileSet(workdir, placed), service)
 
 
-def leave_links(place: Place, new: Pair) -> None:
-    """Repair a place as the earlier version did: its paths become links, and what they were is put away."""
+def leave_links(host: SwitchHost, new: Pair) -> None:
+    """Repair a host as the earlier version did: its paths become links, and the old files are kept."""
     version = Version(new.certificate, "", str(new.key_path))
-    assert run(stage_then(place.file_set, version)).ok
-    service = (place.service.name, ":", place.service.reload_command or ":", ":")
-    assert run(start_then(place.file_set, version.name, service)).ok
-    place.wait_until(lambda progress: progress.last.state == "confirmed" and progress.holder is None)
-    assert run(prune_then(place.file_set)).ok
-    assert (place.certificate.is_symlink(), place.key.is_symlink()) == (True, True)
-    assert Path(f"{place.file_set.folder}/0.modes").exists()
+    assert run(stage_then(host.file_set, version)).ok
+    service = (host.service.name, ":", host.service.reload_command or ":", ":")
+    assert run(start_then(host.file_set, version.name, service)).ok
+    host.wait_until(lambda progress: progress.last.state == "confirmed" and progress.holder is None)
+    assert run(prune_then(host.file_set)).ok
+    assert (host.certificate.is_symlink(), host.key.is_symlink()) == (True, True)
+    assert Path(f"{host.file_set.folder}/0.modes").exists()

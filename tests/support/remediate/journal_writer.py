@@ -17,7 +17,7 @@ from tests.support.remediate.journals import a_case, instants, walk
 
 
 def after(folder: Path, records: int) -> None:
-    """Write so many records of a repair and die."""
+    """Write so many records of a repair and be killed."""
     with open_journal(folder) as journal:
         for number, _ in enumerate(walk(journal, a_case()), start=1):
             if number == records:
@@ -25,7 +25,7 @@ def after(folder: Path, records: int) -> None:
 
 
 def for_ever(folder: Path) -> None:
-    """Keep one attempt after the other, and tell of each when it is on disk."""
+    """Record attempts without end, and print the number of each when it is on disk."""
     case = a_case()
     with open_journal(folder) as journal:
         journal.begin(case, next(instants()))

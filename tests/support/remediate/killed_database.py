@@ -1,6 +1,6 @@
 """A journal's database that ends its run right before or right after one of its records.
 
-It knows transactions; how the run ends is its caller's.
+It counts transactions; its caller decides how the run ends.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ Point = tuple[Literal["before", "after"], int]
 
 
 class MortalDatabase(Database):
-    """Counts its records from 1; without a point it lives."""
+    """Counts its records from 1; without a point it ends nothing."""
 
     def __init__(self, file: Path, at: Point | None, end: Callable[[], object]) -> None:
         self._at, self._end, self.records = at, end, -1  # the first transaction makes the tables

@@ -1,6 +1,6 @@
 """Runs the repair's commands on this machine, in folders of the test's own.
 
-It knows how a login runs a command; it changes nothing in it.
+It runs a command as a login does, unchanged.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A journal of version 1, written by the code of then, as the state of a run of today."""
+"""A journal of version 1, written by the code of that version, as the state of a run."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 def older_journal(folder: Path, *, at: datetime = SECOND_NIGHT, placed: Mapping[str, object] | None = None) -> Path:
     """Write the journal into a state directory, its second night at that time, and return its file.
 
-    `placed` says what stands in the place of @FOLDER@, @A@ to @D@ and @CSR@.
+    `placed` has the values of @FOLDER@, @A@ to @D@ and @CSR@.
     """
     text = DUMP.read_text(encoding="utf-8")
     values = {"FOLDER": "/srv", "CSR": "0" * 64, **dict.fromkeys("ABCD", 443), **(placed or {})}

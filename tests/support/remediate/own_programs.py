@@ -1,4 +1,4 @@
-"""Programs of an administrator: an internal CA, and what stands in its place in tests."""
+"""Programs of an administrator: an internal CA, and the programs that replace it in tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rows of a results file, written as an audit writes them: what was seen of an endpoint, and what was found."""
+"""Rows of a results file, written as an audit writes them: observations and findings."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def seen(
     service: str | None = "nginx",
     **further: Any,  # noqa: ANN401 - any field of the row
 ) -> Row:
-    """Return an observation; the host is that of the id, `leaf` and `key` tell certificates apart."""
+    """Return an observation; the host is that of the id, `leaf` and `key` distinguish certificates."""
     is_inside = "/" in endpoint.partition("://")[0]
     label = endpoint.partition("/")[0]
     served = {"sha256": digest(leaf or ""), "spki_sha256": key and digest(key), "not_after": "2026-11-20T00:00:00Z"}

@@ -1,6 +1,6 @@
-"""A host with two services that share a certificate, a website and the strict Store, all on record in one list.
+"""A host with two services that share a certificate, a website and the strict Store, with a list of all that was done.
 
-It knows what a repair did there, in its order: every command that changes something, and every request that came.
+The list has, in order, every command that changes something, and every request.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ from remediate.model.plan import Plan
 from remediate.state.journal import Journal
 from tests.support.remediate.folder_hosts import (
     AUTHORITY,
+    FolderHost,
     LocalSession,
     NoRecords,
-    Place,
     changed,
     run_context,
-    running_place,
+    running_host,
 )
 from tests.support.store.issuance import to_pem
 from tests.support.store.server import Request as Asked
@@ -53,7 +53,7 @@ SECOND = "mail"
 
 
 class Near(NoRecords):
-    """Every name is at this machine."""
+    """Every name leads to this machine."""
 
     def of(self, name: str, limits: Limits, stop: threading.Event) -> LookUp:
         del limits, stop
@@ -61,68 +61,70 @@ class Near(NoRecords):
 
 
 @dataclass(slots=True)
-class Premiere:
-    """What is there, and what has happened."""
+class StoreHost:
+    """The host, its Store and the list of actions."""
 
-    place: Place
+    host: FolderHost
     store: StrictStore
     website_port: int
-    tape: list[Any] = field(default_factory=list)
+    actions: list[Any] = field(default_factory=list)
 
     def case(self, repair: Repair = Repair.REISSUE, **changes: Any) -> Case:  # noqa: ANN401 - any field
         """Return the case of the certificate that both services use."""
-        place, endpoints = self.place, tuple(self._targets)
-        services = (place.service, SECOND)
-        mine = place.case(repair).files
-        files = (*mine, *(replace(one, service=SECOND) for one in mine))
-        whole = place.case(
+        host, endpoints = self.host, tuple(self._targets)
+        services = (host.service, SECOND)
+        files_of_first = host.case(repair).files
+        files = (*files_of_first, *(replace(file, service=SECOND) for file in files_of_first))
+        whole = host.case(
             repair, services=services, endpoints=endpoints, files=files,
-            validated_on=(Validation(place.endpoint.name, (place.label,)),),
+            validated_on=(Validation(host.endpoint.name, (host.label,)),),
             steps=steps_of(repair, services, endpoints),
         )  # fmt: skip
         return replace(whole, **changes)
 
     def run(self, journal: Journal, **changes: Any) -> RunContext:  # noqa: ANN401 - any field
         """Return what a run may use here."""
-        place = self.place
+        host = self.host
         issuer = Store(IssuerEndpoint(self.store.base_url, lambda: self.store.token, deadline_s=5.0))
         run = run_context(
-            journal, issuer, place, targets=self._targets, name="store", lookups=Near(),
+            journal, issuer, host, targets=self._targets, name="store", lookups=Near(),
             docroot_of=lambda _: Docroot(str(self.docroot)), http_port=self.website_port,
-            installers={place.service: place.installer(), SECOND: replace(place.installer(), name=SECOND)},
+            installers={host.service: host.installer(), SECOND: replace(host.installer(), name=SECOND)},
         )  # fmt: skip
         return changed(run, **changes)
 
     @property
     def docroot(self) -> Path:
         """What the website serves."""
-        return self.place.folder.parent / "docroot"
+        return self.host.folder.parent / "docroot"
 
     @property
     def access_log(self) -> Path:
-        """Where the website notes who asks for what."""
-        return self.place.folder.parent / "access.log"
+        """The access log of the website."""
+        return self.host.folder.parent / "access.log"
 
     @property
     def _targets(self) -> dict[str, Target]:
-        first = self.place.target()
+        first = self.host.target()
         assert first.server is not None
         second = replace(
             first, endpoint=replace(first.endpoint, scheme="tls"), server=replace(first.server, service=SECOND)
         )
-        return {str(one.endpoint): one for one in (first, second)}
+        return {str(target.endpoint): target for target in (first, second)}
 
-    def happened(self, since: int = 0) -> list[Command | Request]:
-        """Return what changed something and what was asked, in its order; of a request nobody says why."""
-        events = [one for one in self.tape[since:] if isinstance(one, Asked) or one.changes]
-        return [self._read(one) if isinstance(one, Asked) else one for one in events]
+    def recorded_actions(self, since: int = 0) -> list[Command | Request]:
+        """Return the changing commands and the requests in order; a request has no reason."""
+        events = [action for action in self.actions[since:] if isinstance(action, Asked) or action.changes]
+        return [self._read(action) if isinstance(action, Asked) else action for action in events]
 
-    def _read(self, one: Asked) -> Request:
-        return Request("", one.method, self.store.base_url.removesuffix("/api") + one.path, one.body.decode())
+    def _read(self, request: Asked) -> Request:
+        return Request(
+            "", request.method, self.store.base_url.removesuffix("/api") + request.path, request.body.decode()
+        )
 
-    def truth(self, case: Case, root: str) -> dict[str, str]:
-        """Return what came to be in the place of what only stood for it: from the CA's side and from the disk."""
-        leaf, *chain = x509.load_pem_x509_certificates((self.place.folder / "tls.crt").read_bytes())
+    def actual_values(self, case: Case, root: str) -> dict[str, str]:
+        """Return the real values of the placeholders, from the CA and from the disk."""
+        leaf, *chain = x509.load_pem_x509_certificates((self.host.folder / "tls.crt").read_bytes())
         return {
             "<the certificate that was issued>": to_pem(leaf),
             "<the certificate in use>": to_pem(leaf),
@@ -133,7 +135,7 @@ class Premiere:
 
     def _ordered(self) -> dict[str, str]:
         """Return what came to be at the Store."""
-        csrs = [json.loads(one.body)["csr"] for one in self.tape if isinstance(one, Asked) and one.body]
+        csrs = [json.loads(action.body)["csr"] for action in self.actions if isinstance(action, Asked) and action.body]
         if not csrs:
             return {}
         return {
@@ -194,30 +196,30 @@ def printed(case: Case, run: RunContext, *, verbose: bool = False) -> str:
 
 
 @contextmanager
-def premiere(folder: Path) -> Iterator[Premiere]:
-    """Let all of it be there as long as the context lasts."""
+def running_store_host(folder: Path) -> Iterator[StoreHost]:
+    """Run the host, its website and the Store as long as the context lasts."""
     (folder / "docroot").mkdir()
-    visit = partial(_Visit, folder / "access.log", directory=str(folder / "docroot"))
-    site = ThreadingHTTPServer(("127.0.0.1", 0), visit)
+    handler = partial(_LoggingHandler, folder / "access.log", directory=str(folder / "docroot"))
+    site = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     port = site.server_port
     (folder / "store").mkdir()
     with (
         site,
         ThreadPoolExecutor(1) as pool,
-        running_place(folder / "a", "a") as place,
+        running_host(folder / "a", "a") as host,
         serving(folder / "store", lambda _: [("127.0.0.1", port)], authority=AUTHORITY) as store,
     ):
         pool.submit(site.serve_forever, 0.02)
-        tape: list[Any] = []
-        store.requests = tape
+        actions: list[Any] = []
+        store.requests = actions
         try:
-            yield Premiere(replace(place, session=LocalSession(tape)), store, port, tape)
+            yield StoreHost(replace(host, session=LocalSession(actions)), store, port, actions)
         finally:
             site.shutdown()
 
 
-class _Visit(SimpleHTTPRequestHandler):
-    """A visit to the website, noted in the combined format before it is answered."""
+class _LoggingHandler(SimpleHTTPRequestHandler):
+    """A request to the website, logged in the combined format before the response."""
 
     def __init__(self, log: Path, *given: Any, **named: Any) -> None:  # noqa: ANN401 - as in http.server
         self._log = log
@@ -226,9 +228,9 @@ class _Visit(SimpleHTTPRequestHandler):
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         """Note the request."""
         when = datetime.now(UTC).strftime("%d/%b/%Y:%H:%M:%S +0000")
-        told = f'{self.client_address[0]} - - [{when}] "{self.requestline}" {int(code)} {size} "-"'
+        line = f'{self.client_address[0]} - - [{when}] "{self.requestline}" {int(code)} {size} "-"'
         with self._log.open("a") as log:
-            log.write(f'{told} "{self.headers["User-Agent"]}"\n')
+            log.write(f'{line} "{self.headers["User-Agent"]}"\n')
 
     def log_message(self, *_: object) -> None:
         """Print nothing."""

@@ -1,6 +1,6 @@
 """A panel's server that is a folder: the double of `whmapi1`, restart scripts that copy files, and its certificates.
 
-It knows where the panel has its things; it starts no daemon.
+It has the paths of the panel; it starts no daemon.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ openssl x509 -in "$crt" >{root}/served/{service}.crt && openssl pkey -in "$key" 
 
 
 @dataclass(frozen=True, slots=True)
-class PanelPlace:
-    """One service of a panel, in a folder: what is installed, and what it took up last."""
+class PanelServiceHost:
+    """One service of a panel, in a folder: what is installed, and what it loaded last."""
 
     root: Path
     service: str
@@ -87,7 +87,7 @@ class PanelPlace:
 
     @property
     def calls(self) -> list[str]:
-        """What `whmapi1` was asked."""
+        """The calls of `whmapi1`."""
         calls = self.root / "var/cpanel/whmapi1.calls"
         return calls.read_text().splitlines() if calls.exists() else []
 
@@ -137,17 +137,17 @@ class PanelPlace:
         return waited_for(self.progress, condition)
 
 
-def new_panel_place(root: Path, service: str, old: Pair | None, **changes: int) -> PanelPlace:
+def new_panel_host(root: Path, service: str, old: Pair | None, **changes: int) -> PanelServiceHost:
     """Return a folder in which a panel serves a certificate, or none."""
-    place = PanelPlace(root, service, **changes)
-    for folder in (place.program.parent, root / "scripts", root / "var/cpanel/ssl"):
+    host = PanelServiceHost(root, service, **changes)
+    for folder in (host.program.parent, root / "scripts", root / "var/cpanel/ssl"):
         folder.mkdir(parents=True)
-    shutil.copy(whmapi1.__file__, place.program)
+    shutil.copy(whmapi1.__file__, host.program)
     for name, script in (("cpanel", "cpsrvd"), ("cpanel", "cpdavd"), ("exim", "exim")):
         certificate, key = SERVED[name]
         file = root / "scripts" / f"restartsrv_{script}"
         file.write_text(_RESTART.format(root=root, service=name, certificate=certificate, key=key))
         file.chmod(0o755)
     if old:
-        place.give(old)
-    return place
+        host.give(old)
+    return host

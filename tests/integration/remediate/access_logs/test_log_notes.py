@@ -17,71 +17,75 @@ from remediate.model.options import Concurrency
 from remediate.model.outcome import CaseResult
 from remediate.state.journal import Journal
 from tests.support.remediate.folder_hosts import changed
-from tests.support.remediate.store_host import Premiere
+from tests.support.remediate.store_host import StoreHost
 
 CONCURRENCY = Concurrency(hosts_at_once=1, chance=lambda: 0.0)
 
 
-def run_context(there: Premiere, journal: Journal, **changes: Any) -> RunContext:  # noqa: ANN401 - any field
-    run = there.run(journal, access_logs_of=lambda _: (str(there.access_log),))
+def run_context(store_host: StoreHost, journal: Journal, **changes: Any) -> RunContext:  # noqa: ANN401 - any field
+    run = store_host.run(journal, access_logs_of=lambda _: (str(store_host.access_log),))
     return changed(run, **changes)
 
 
-def repaired(there: Premiere, run: RunContext) -> CaseResult:
-    (ending,) = repair([there.case()], run, CONCURRENCY)
+def repaired(store_host: StoreHost, run: RunContext) -> CaseResult:
+    (ending,) = repair([store_host.case()], run, CONCURRENCY)
     return ending
 
 
-def test_requests_of_the_ca_and_the_self_test_are_noted_with_the_result(there: Premiere, journal: Journal) -> None:
-    said = list[str]()
-    ending = repaired(there, run_context(there, journal, log=said.append))
+def test_requests_of_the_ca_and_the_self_test_are_noted_with_the_result(
+    store_host: StoreHost, journal: Journal
+) -> None:
+    messages = list[str]()
+    ending = repaired(store_host, run_context(store_host, journal, log=messages.append))
     first, second, third = ending.note.splitlines()
     assert ending.ended_as == "proven"
     assert first.startswith("fetched by 3 addresses of the CA: 127.0.0.2 at 20")
     assert second.startswith("fetched by this audit: 127.0.0.1 at 20")
     assert second.endswith(" UTC, sslaudit (self-test) SECTIGO DCV, 200")
     assert third.startswith("not listed as Sectigo's by cPanel's documentation: 127.0.0.2, 127.0.0.3, 127.0.0.4; ")
-    (note,) = (one.note for one in journal.events(there.case().id) if (one.step, one.state) == ("collect", "done"))
+    (note,) = (one.note for one in journal.events(store_host.case().id) if (one.step, one.state) == ("collect", "done"))
     assert note.splitlines()[1:] == [first, second, third]
     assert case_result_row(ending)[-1].splitlines() == [first, second, third]
-    assert len([line for line in said if line.startswith("a logged a request for ")]) == 4
+    assert len([line for line in messages if line.startswith("a logged a request for ")]) == 4
 
 
-def test_pending_order_notes_who_requested_the_file(there: Premiere, journal: Journal) -> None:
-    there.store.misbehave("pending")
-    timeouts = replace(there.run(journal).timeouts, issuance_s=0.0)
-    ending = repaired(there, run_context(there, journal, timeouts=timeouts))
+def test_pending_order_notes_who_requested_the_file(store_host: StoreHost, journal: Journal) -> None:
+    store_host.store.misbehave("pending")
+    timeouts = replace(store_host.run(journal).timeouts, issuance_s=0.0)
+    ending = repaired(store_host, run_context(store_host, journal, timeouts=timeouts))
     first, *lines = ending.note.splitlines()
     assert (ending.ended_as, ending.cause) == ("pending", "issuer.pending")
     assert "is pending-validation" in first
-    assert lines[0] == f"no request by the CA for the file in {there.access_log}"
+    assert lines[0] == f"no request by the CA for the file in {store_host.access_log}"
     assert lines[1].startswith("fetched by this audit: 127.0.0.1 at 20")
 
 
-def test_missing_log_is_noted_only_if_an_order_is_pending(there: Premiere, journal: Journal) -> None:
-    there.store.misbehave("pending")
-    timeouts = replace(there.run(journal).timeouts, issuance_s=0.0)
-    pending = repaired(there, there.run(journal, timeouts=timeouts))
+def test_missing_log_is_noted_only_if_an_order_is_pending(store_host: StoreHost, journal: Journal) -> None:
+    store_host.store.misbehave("pending")
+    timeouts = replace(store_host.run(journal).timeouts, issuance_s=0.0)
+    pending = repaired(store_host, store_host.run(journal, timeouts=timeouts))
     unknown = "it is unknown who requested the challenge file, because no access log is known"
     assert pending.note.splitlines()[1:] == [unknown]
 
 
-def test_rejected_order_notes_who_requested_the_file(there: Premiere, journal: Journal) -> None:
-    there.store.misbehave("rejected")
-    ending = repaired(there, run_context(there, journal))
+def test_rejected_order_notes_who_requested_the_file(store_host: StoreHost, journal: Journal) -> None:
+    store_host.store.misbehave("rejected")
+    ending = repaired(store_host, run_context(store_host, journal))
     assert (ending.ended_as, ending.cause) == ("failed", "issuer.rejected")
     assert any(line.startswith("fetched by this audit: 127.0.0.1") for line in ending.note.splitlines())
 
 
-def test_unreadable_log_fails_no_step(there: Premiere, journal: Journal) -> None:
-    ending = repaired(there, run_context(there, journal, access_logs_of=lambda _: ("/nowhere/access.log",)))
+def test_unreadable_log_fails_no_step(store_host: StoreHost, journal: Journal) -> None:
+    ending = repaired(store_host, run_context(store_host, journal, access_logs_of=lambda _: ("/nowhere/access.log",)))
     assert (ending.ended_as, ending.note) == ("proven", "access log: /nowhere/access.log is not there")
 
 
-def test_failed_self_test_notes_file_addresses_and_requests(there: Premiere, journal: Journal, tmp_path: Path) -> None:
+def test_failed_self_test_notes_file_addresses_and_requests(
+    store_host: StoreHost, journal: Journal, tmp_path: Path
+) -> None:
     (tmp_path / "elsewhere").mkdir()
-    run = run_context(there, journal, docroot_of=lambda _: Docroot(str(tmp_path / "elsewhere")))
-    ending = repaired(there, run)
+    run = run_context(store_host, journal, docroot_of=lambda _: Docroot(str(tmp_path / "elsewhere")))
+    ending = repaired(store_host, run)
     bad, hop, file, leads, request = ending.note.splitlines()
     assert (ending.cause, bad) == (
         "dcv.missing",
@@ -96,18 +100,18 @@ def test_failed_self_test_notes_file_addresses_and_requests(there: Premiere, jou
 
 
 def test_failed_self_test_notes_that_no_request_reached_the_host(
-    there: Premiere, journal: Journal, tmp_path: Path
+    store_host: StoreHost, journal: Journal, tmp_path: Path
 ) -> None:
     quiet = tmp_path / "quiet.log"
     quiet.touch()
     logs = {"access_logs_of": lambda _: (str(quiet),), "docroot_of": lambda _: Docroot(str(tmp_path))}
-    ending = repaired(there, run_context(there, journal, **logs))
+    ending = repaired(store_host, run_context(store_host, journal, **logs))
     assert ending.note.splitlines()[-1] == f"no request for the file in {quiet}"
 
 
-def test_run_of_the_panel_program_notes_all_requests_since_then(there: Premiere, journal: Journal) -> None:
+def test_run_of_the_panel_program_notes_all_requests_since_then(store_host: StoreHost, journal: Journal) -> None:
     began = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
-    with there.access_log.open("w") as log:
+    with store_host.access_log.open("w") as log:
         for minute, agent, path in (
             ("09:59", "SECTIGO DCV", "/.well-known/pki-validation/" + "0A" * 16 + ".txt"),
             ("10:01", "Cpanel-HTTP-Client/1.0", "/.well-known/pki-validation/" + "0B" * 16 + ".txt"),
@@ -116,10 +120,10 @@ def test_run_of_the_panel_program_notes_all_requests_since_then(there: Premiere,
         ):
             when = f"23/Nov/2026:{minute}:00 +0000"
             log.write(f'199.66.201.132 - - [{when}] "GET {path} HTTP/1.1" 200 97 "-" "{agent}"\n')
-    context = CaseContext(there.case(), run_context(there, journal))
+    context = CaseContext(store_host.case(), run_context(store_host, journal))
     assert request_notes_since(context, began) == (
         "fetched by the CA: 199.66.201.132 at 2026-11-23 10:02:00 UTC, SECTIGO DCV, 200",
         "fetched by the panel's own client: 199.66.201.132 at 2026-11-23 10:01:00 UTC, Cpanel-HTTP-Client/1.0, 200",
         "listed as Sectigo's by cPanel's documentation: 199.66.201.132",
     )
-    assert request_notes_since(CaseContext(there.case(), there.run(journal)), began) == ()
+    assert request_notes_since(CaseContext(store_host.case(), store_host.run(journal)), began) == ()

@@ -26,7 +26,7 @@ from tests.support.dns.tree import HINTS, MAIN, MAIN_ZONE, servers_of_tree
 from tests.support.http.folder_websites import Websites, serving
 from tests.support.http.validation_website import challenge_of
 from tests.support.probe.name_server import name_server
-from tests.support.remediate.folder_hosts import Ca, Place, changed, host_changed, run_context, running_place
+from tests.support.remediate.folder_hosts import Ca, FolderHost, changed, host_changed, run_context, running_host
 from tests.support.store.validator import Validator
 
 SHARED: Final = "shared.example.test"
@@ -54,8 +54,8 @@ class AskingCa(Ca):
 class Stage:
     """Two hosts and their websites, the tree of name servers that leads to them, and what the repair said."""
 
-    a: Place
-    b: Place
+    a: FolderHost
+    b: FolderHost
     websites: Websites
     run: RunContext
     ca: AskingCa
@@ -81,9 +81,9 @@ def served_from(run: RunContext, label: str, docroot: Docroot | str) -> RunConte
     return host_changed(run, label, docroot_of=lambda _: docroot)
 
 
-def at_their_addresses(*places: Place) -> dict[str, Target]:
+def at_their_addresses(*hosts: FolderHost) -> dict[str, Target]:
     """Return how the hosts are found, with the addresses that they have."""
-    found = {str(place.endpoint): (place.target(), ADDRESSES[place.label]) for place in places}
+    found = {str(host.endpoint): (host.target(), ADDRESSES[host.label]) for host in hosts}
     return {
         endpoint: replace(target, server=replace(target.server, addresses=(address,)))
         for endpoint, (target, address) in found.items()
@@ -94,7 +94,7 @@ def at_their_addresses(*places: Place) -> dict[str, Target]:
 @pytest.fixture
 def stage(tmp_path: Path, journal: Journal) -> Iterator[Stage]:
     with ExitStack() as stack:
-        a, b = (stack.enter_context(running_place(tmp_path / label, label)) for label in "ab")
+        a, b = (stack.enter_context(running_host(tmp_path / label, label)) for label in "ab")
         folders = {A: tmp_path / "www/a", B: tmp_path / "www/b", UNKNOWN: tmp_path / "unknown"}
         for folder in folders.values():
             folder.mkdir(parents=True)
@@ -140,7 +140,7 @@ def test_missing_docroot_on_one_of_two_hosts_prevents_any_file(stage: Stage) -> 
     ending = stage.repair(run=served_from(stage.run, "b", "nothing listens at port 80"))
     assert (ending.step, ending.cause) == ("self-test", "dcv.no-docroot")
     assert ending.note == f"the document root of http://{SHARED}/ on b is not known: nothing listens at port 80"
-    done = [command.why for place in (stage.a, stage.b) for command in place.session.commands]
+    done = [command.why for host in (stage.a, stage.b) for command in host.session.commands]
     assert not [why for why in done if why.startswith("put the file")]
 
 
@@ -196,7 +196,7 @@ def test_name_without_an_address_gets_no_file(stage: Stage, name: str, cause: st
     ending = stage.repair(name)
     assert (ending.step, ending.cause) == ("self-test", cause)
     assert says in ending.note
-    done = [command.why for place in (stage.a, stage.b) for command in place.session.commands]
+    done = [command.why for host in (stage.a, stage.b) for command in host.session.commands]
     assert not [why for why in done if why.startswith("put the file")]
 
 

@@ -1,4 +1,4 @@
-"""The panel's own program renews what its services have: what counts is what lies on disk and is served afterwards."""
+"""The program of the panel renews its certificates, and the files on disk and the served certificates are verified."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from remediate.model.options import Concurrency
 from remediate.model.outcome import CaseResult
 from remediate.state.journal import Journal
 from tests.support.remediate.cpanel_folder import Panel
-from tests.support.remediate.folder_hosts import running_place
+from tests.support.remediate.folder_hosts import running_host
 from tests.support.remediate.renewal_agents import successor
 
 CONCURRENCY = Concurrency(chance=lambda: 0.0)
@@ -24,38 +24,38 @@ CONCURRENCY = Concurrency(chance=lambda: 0.0)
 @pytest.fixture
 def panel(tmp_path: Path) -> Iterator[Panel]:
     with ExitStack() as stack:
-        first, second = (stack.enter_context(running_place(tmp_path / label, label)) for label in "ab")
+        first, second = (stack.enter_context(running_host(tmp_path / label, label)) for label in "ab")
         yield Panel(first, second, tmp_path)
 
 
-def walked(panel: Panel, journal: Journal) -> CaseResult:
+def result_of(panel: Panel, journal: Journal) -> CaseResult:
     (ending,) = repair([panel.case(Repair.RUN_OWNER, owner="cpanel")], panel.run(journal), CONCURRENCY)
     return ending
 
 
 def test_certificate_installed_by_the_panel_is_verified_per_service(panel: Panel, journal: Journal) -> None:
-    leaves, renewals = zip(*(successor(place) for place in (panel.first, panel.second)), strict=True)
-    asked = panel.write_program(" && ".join(renewals))
-    ending = walked(panel, journal)
-    assert (ending.ended_as, asked.read_text()) == ("proven", "--verbose\n"), ending
+    leaves, renewals = zip(*(successor(host) for host in (panel.first, panel.second)), strict=True)
+    calls = panel.write_program(" && ".join(renewals))
+    ending = result_of(panel, journal)
+    assert (ending.ended_as, calls.read_text()) == ("proven", "--verbose\n"), ending
     assert (panel.first.served, panel.second.served) == leaves
 
 
 def test_service_restarted_by_the_panel_is_not_restarted_again(panel: Panel, journal: Journal) -> None:
     shell = []
-    for place in (panel.first, panel.second):
-        renew, folder = successor(place)[1], place.folder
+    for host in (panel.first, panel.second):
+        renew, folder = successor(host)[1], host.folder
         shell.append(
             f"{renew} && cat {folder}/tls.crt {folder}/tls.key >{folder}/new && mv {folder}/new {folder}/served"
         )
     panel.write_program(" && ".join(shell))
-    assert walked(panel, journal).ended_as == "proven"
-    assert not [one for one in panel.first.session.commands if "take up" in one.why]
+    assert result_of(panel, journal).ended_as == "proven"
+    assert not [command for command in panel.first.session.commands if "take up" in command.why]
 
 
 def test_service_without_a_new_certificate_is_reported_with_the_output(panel: Panel, journal: Journal) -> None:
     panel.write_program(f"{successor(panel.first)[1]}; echo 'The DCV check has failed.'")
-    ending = walked(panel, journal)
+    ending = result_of(panel, journal)
     assert (ending.ended_as, ending.cause) == ("failed", "owner.unchanged")
     assert f"cpanel left {panel.second.folder}/tls.crt without a new certificate" in ending.note
     assert f"{panel.first.folder}/tls.crt" not in ending.note
@@ -65,11 +65,11 @@ def test_service_without_a_new_certificate_is_reported_with_the_output(panel: Pa
 def test_file_that_the_panel_installed_under_another_name_counts(tmp_path: Path, journal: Journal) -> None:
     folder = tmp_path / "var/cpanel/ssl/cpanel"
     folder.parent.mkdir(parents=True)
-    with running_place(folder, "a") as first, running_place(tmp_path / "b", "b") as second:
+    with running_host(folder, "a") as first, running_host(tmp_path / "b", "b") as second:
         panel = Panel(first, second, tmp_path)
         leaf, _ = successor(first)
-        mine = "; ".join(f"cp {folder}/next/tls.{end} {folder}/mytls.{end}" for end in ("crt", "key"))
-        panel.write_program(f"{mine}; {successor(second)[1]}")
+        copies = "; ".join(f"cp {folder}/next/tls.{end} {folder}/mytls.{end}" for end in ("crt", "key"))
+        panel.write_program(f"{copies}; {successor(second)[1]}")
         taken = f"cd {folder} && cat mytls.crt mytls.key >new && mv new served"
         reads = {first.service: CustomInstaller(first.service, None, taken), second.service: second.installer()}
         case = panel.case(Repair.RUN_OWNER, owner="cpanel")
@@ -78,6 +78,6 @@ def test_file_that_the_panel_installed_under_another_name_counts(tmp_path: Path,
 
 
 def test_missing_panel_program_is_reported(panel: Panel, journal: Journal) -> None:
-    ending = walked(panel, journal)
+    ending = result_of(panel, journal)
     assert ending.cause == "owner.not-run"
     assert f"there is no {panel.root}/usr/local/cpanel/bin/checkallsslcerts" in ending.note

@@ -1,4 +1,4 @@
-"""A repair of a panel's service certificates: by its API, proven, taken back, killed, and as its dry run shows."""
+"""A repair of the service certificates of a panel by its API: verified, reverted, killed, and previewed."""
 
 from __future__ import annotations
 
@@ -46,14 +46,14 @@ def host(tmp_path: Path) -> Iterator[PanelHost]:
         yield running
 
 
-def walked(host: PanelHost, journal: Journal, ca: Ca) -> CaseResult:
+def result_of(host: PanelHost, journal: Journal, ca: Ca) -> CaseResult:
     """Repair the certificates of the panel's services."""
     (ending,) = repair([host.case()], host.run(journal, ca), CONCURRENCY)
     return ending
 
 
 def keys_of(host: PanelHost) -> set[str]:
-    """Return the lines of all keys that are there."""
+    """Return the lines of all keys of the panel."""
     texts = [path.read_text() for path in host.ssl.rglob("*") if path.is_file()]
     blocks = [text.partition("PRIVATE KEY-----\n")[2].partition("-----END")[0] for text in texts]
     return {line for block in blocks for line in block.splitlines()}
@@ -64,22 +64,24 @@ def test_dry_run_shows_the_commands_and_rollback_restores_all(
 ) -> None:
     ca, before, old_keys = Ca(), host.served, keys_of(host)
     previewed = list(preview_actions(host.case(), host.run(journal, ca)))
-    ending = walked(host, journal, ca)
+    ending = result_of(host, journal, ca)
     assert (ending.ended_as, ending.note) == ("proven", "")
     assert all(host.served[service] != before[service] for service in before)
     (order,) = ca.orders.values()
     version = next(event.note for event in journal.events("panel") if event.note.startswith("version ")).split()[1]
-    truth = {
+    values = {
         "<the certificate that was issued>": order.issued[0].certificate_pem or "",
         "<the certificates of its CAs>": order.issued[0].ca_bundle_pem or "",
         "<version>": version,
     }
     done = [command for command in host.session.commands if command.changes]
-    assert filled_in(previewed, truth) == done
-    assert host.calls[1:] == [f"install_service_ssl_certificate {service} input" for service in host.places]
+    assert filled_in(previewed, values) == done
+    assert host.calls[1:] == [f"install_service_ssl_certificate {service} input" for service in host.service_hosts]
     assert not [path for path in host.ssl.rglob("*") if path.is_symlink()]
-    told = "".join(map(str, host.session.commands)) + (tmp_path / "state/journal.sqlite").read_bytes().decode("latin-1")
-    assert not [line for line in old_keys | keys_of(host) if line in told]
+    recorded = "".join(map(str, host.session.commands)) + (tmp_path / "state/journal.sqlite").read_bytes().decode(
+        "latin-1"
+    )
+    assert not [line for line in old_keys | keys_of(host) if line in recorded]
     assert rollback("panel", host.run(journal, ca)).ended_as == "undone"
     assert host.served == before
 
@@ -87,7 +89,7 @@ def test_dry_run_shows_the_commands_and_rollback_restores_all(
 def test_service_that_loads_nothing_is_reverted_and_the_other_stays(host: PanelHost, journal: Journal) -> None:
     before = host.served
     (host.root / "scripts/restartsrv_exim").write_text("#!/bin/sh\necho done\n")
-    ending = walked(host, journal, Ca())
+    ending = result_of(host, journal, Ca())
     assert (ending.ended_as, ending.cause, "the switch is returned" in ending.note) == ("failed", "proof.failed", True)
     assert host.served["exim"] == before["exim"]
     assert (host.ssl / "exim/exim.crt").read_text().startswith(before["exim"].strip())
@@ -102,7 +104,7 @@ def test_refusal_of_the_panel_is_reported_with_its_reason(host: PanelHost, journ
         f' *) exec {real} "$@" ;; esac\n'
     )
     host.program.chmod(0o755)
-    ending = walked(host, journal, Ca())
+    ending = result_of(host, journal, Ca())
     assert (ending.cause, ending.note) == (
         "install.not-taken-up", "the switch is refused: cpanel: WHM refuses: The licence has ended",
     )  # fmt: skip
@@ -112,7 +114,7 @@ def test_refusal_of_the_panel_is_reported_with_its_reason(host: PanelHost, journ
 def test_missing_api_prevents_the_order(host: PanelHost, journal: Journal) -> None:
     ca = Ca()
     host.program.unlink()
-    ending = walked(host, journal, ca)
+    ending = result_of(host, journal, ca)
     assert (ending.cause, ending.note, ca.orders) == (
         "host.unprepared", "server: whmapi1 is not installed on the host", {},
     )  # fmt: skip
@@ -120,8 +122,8 @@ def test_missing_api_prevents_the_order(host: PanelHost, journal: Journal) -> No
 
 def test_chain_is_completed_by_the_api_and_the_key_stays(host: PanelHost, journal: Journal) -> None:
     with conversing(answering(forms(INTERMEDIATE)["DER"])) as published:
-        place = replace(host.places["exim"], label="server")
-        plant_chain(place, urls=[published.url()])
+        service_host = replace(host.service_hosts["exim"], label="server")
+        plant_chain(service_host, urls=[published.url()])
         lay(host, "exim")
         key, before = (host.ssl / "exim/exim.key").read_text(), (host.ssl / "exim/exim.crt").read_text()
         endpoint = str(host.endpoint("exim"))
@@ -129,7 +131,7 @@ def test_chain_is_completed_by_the_api_and_the_key_stays(host: PanelHost, journa
         case = host.case(Repair.RECHAIN, id="rechain", reasons=reasons)
         case = replace(
             case, services=("exim",), endpoints=(endpoint,),
-            files=tuple(one for one in case.files if one.service == "exim"),
+            files=tuple(file for file in case.files if file.service == "exim"),
             steps=tuple(step for step in case.steps if step.subject in ("", "exim", endpoint)),
         )  # fmt: skip
         (ending,) = repair([case], host.run(journal, Ca(), fetcher=fetcher()), CONCURRENCY)
@@ -141,7 +143,7 @@ def test_chain_is_completed_by_the_api_and_the_key_stays(host: PanelHost, journa
 
 
 def killed(folder: Path, at: Point | None) -> tuple[int, object]:
-    """Return how many records a run has made that ends there, and how the next one ends."""
+    """Return the number of records of a run that ends at a record, and the result of the next run."""
     ca = Ca()
     with running_panel(folder / "panel") as host:
         before = host.served
@@ -150,7 +152,7 @@ def killed(folder: Path, at: Point | None) -> tuple[int, object]:
             repair([host.case()], host.run(journal, ca), CONCURRENCY)
         with Journal(mortal_database(folder / "state", None, die)) as journal:
             case = [host.case()] if host.served == before else []
-            ended = {(one.ended_as, one.note) for one in repair(case, host.run(journal, ca), CONCURRENCY)}
+            ended = {(result.ended_as, result.note) for result in repair(case, host.run(journal, ca), CONCURRENCY)}
             left = journal.unfinished()
         renewed = all(host.served[service] != before[service] for service in before)
         return database.records, (ended - {("proven", "")}, left, len(ca.orders), renewed)
@@ -186,9 +188,9 @@ def case_context(tmp_path: Path, journal: Journal, service: str, *paths: tuple[s
 
 def test_files_of_the_panel_are_installed_by_it_under_one_name(tmp_path: Path, journal: Journal) -> None:
     context = case_context(tmp_path, journal, "dovecot", ("/etc/dovecot/ssl/dovecot.crt", OWN))
-    (one,) = context.switch_groups
+    (group,) = context.switch_groups
     assert isinstance(context.installer("dovecot"), PanelService)
-    assert one.deployment != REPLACE
+    assert group.deployment != REPLACE
     own = case_context(tmp_path, journal, "cpanel", ("/var/cpanel/ssl/cpanel/mycpanel.pem",) * 2)
     assert [placed.path for placed in own.switch_groups[0].file_set.targets] == ["/var/cpanel/ssl/cpanel/cpanel.pem"]
     before = replace(own.case, files=(UsedFile("cpanel", "/var/cpanel/ssl/cpanel/cpanel.pem", "certificate"),))
@@ -203,9 +205,9 @@ def test_service_with_files_of_its_own_is_deployed_by_replacement(tmp_path: Path
 
 def test_service_of_the_panel_without_files_gets_the_default_ones(tmp_path: Path, journal: Journal) -> None:
     context = case_context(tmp_path, journal, "proftpd")
-    (one,) = context.switch_groups
+    (group,) = context.switch_groups
     folder = "/var/cpanel/ssl/ftp"
-    assert [placed.path for placed in one.file_set.targets] == [
+    assert [placed.path for placed in group.file_set.targets] == [
         f"{folder}/ftpd-rsa-key.pem", f"{folder}/ftpd-rsa.pem",
     ]  # fmt: skip
     assert isinstance(context.installer("proftpd"), PanelService)

@@ -1,4 +1,4 @@
-"""A panel's service that has no certificate of now, and gets none, is kept up with a self-signed one: that is told."""
+"""A service of the panel without a valid certificate gets a self-signed placeholder if no certificate is issued."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ REFUSED = IssuerFault("refused", "the account is closed")
 
 
 class SlowCa(Ca):
-    """A CA that decides when it is told to."""
+    """A CA that issues only when the test says so."""
 
     decided: Order | None = None
 
     def place(self, request: OrderRequest) -> Order | IssuerFault:
-        """Take the order, and leave it at that."""
+        """Take the order and keep it pending."""
         order = Ca.place(self, request)
         assert isinstance(order, Order)
         self.decided = order
@@ -33,13 +33,13 @@ class SlowCa(Ca):
         return self.orders[request.csr.sha256]
 
 
-def walked(exim: Exim, journal: Journal, ca: Ca, **changes: Any) -> CaseResult:  # noqa: ANN401 - any field of the run
+def result_of(exim: Exim, journal: Journal, ca: Ca, **changes: Any) -> CaseResult:  # noqa: ANN401 - any field of the run
     [ending] = repair([exim.case()], exim.run(journal, ca, **changes), CONCURRENCY)
     return ending
 
 
 def test_expired_certificate_is_replaced_by_a_placeholder_and_case_fails(exim: Exim, journal: Journal) -> None:
-    ending = walked(exim, journal, Ca(faults=[REFUSED]))
+    ending = result_of(exim, journal, Ca(faults=[REFUSED]))
     assert (ending.ended_as, ending.cause) == ("failed", "issuer.refused")
     assert "a self-signed placeholder was installed for exim" in ending.note
     assert (exim.is_self_signed, exim.calls) == (True, ["reset_service_ssl_certificate exim arguments"])
@@ -50,38 +50,38 @@ def test_expired_certificate_is_replaced_by_a_placeholder_and_case_fails(exim: E
 
 
 def test_next_run_keeps_the_placeholder(exim: Exim, journal: Journal) -> None:
-    walked(exim, journal, Ca(faults=[REFUSED]))
-    served = exim.place.served
+    result_of(exim, journal, Ca(faults=[REFUSED]))
+    served = exim.host.served
     [ending] = repair([exim.case(id="again")], exim.run(journal, Ca(faults=[REFUSED])), CONCURRENCY)
     assert (ending.ended_as, "placeholder" in ending.note) == ("failed", False)
-    assert (exim.place.served, len(exim.calls)) == (served, 1)
+    assert (exim.host.served, len(exim.calls)) == (served, 1)
 
 
 def test_pending_order_gets_a_placeholder(exim: Exim, journal: Journal) -> None:
-    ending = walked(exim, journal, SlowCa())
+    ending = result_of(exim, journal, SlowCa())
     assert (ending.ended_as, ending.cause, exim.is_self_signed) == ("pending", "issuer.pending", True)
 
 
 def test_issued_certificate_replaces_the_placeholder(exim: Exim, journal: Journal) -> None:
     ca = SlowCa()
-    walked(exim, journal, ca)
+    result_of(exim, journal, ca)
     assert ca.decided is not None
     ca.orders = dict.fromkeys(ca.orders, ca.decided)
-    ending = walked(exim, journal, ca)
+    ending = result_of(exim, journal, ca)
     assert (ending.ended_as, exim.is_self_signed) == ("proven", False), ending
-    assert exim.place.served in (ca.decided.issued[0].certificate_pem or "")
+    assert exim.host.served in (ca.decided.issued[0].certificate_pem or "")
 
 
 def test_service_without_a_certificate_gets_a_placeholder(exim: Exim, journal: Journal) -> None:
     exim.certificate.unlink()
-    walked(exim, journal, Ca(faults=[REFUSED]))
+    result_of(exim, journal, Ca(faults=[REFUSED]))
     assert (exim.is_self_signed, len(exim.calls)) == (True, 1)
 
 
 def test_unexpired_certificate_is_not_replaced_by_a_placeholder(exim: Exim, journal: Journal) -> None:
     exim.install(-90, 91)
     before = exim.certificate.read_bytes()
-    assert "placeholder" not in walked(exim, journal, Ca(faults=[REFUSED])).note
+    assert "placeholder" not in result_of(exim, journal, Ca(faults=[REFUSED])).note
     assert (exim.certificate.read_bytes(), exim.calls) == (before, [])
 
 
@@ -100,7 +100,7 @@ def test_default_file_of_the_panel_is_read_if_a_case_names_none(exim: Exim, jour
 
 
 def test_host_without_the_panel_gets_no_placeholder(exim: Exim, journal: Journal) -> None:
-    ending = walked(exim, journal, Ca(faults=[REFUSED]), panel=None)
+    ending = result_of(exim, journal, Ca(faults=[REFUSED]), panel=None)
     assert (ending.ended_as, "placeholder" in ending.note, exim.calls) == ("failed", False, [])
 
 

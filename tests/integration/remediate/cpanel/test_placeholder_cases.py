@@ -1,4 +1,4 @@
-"""Where nothing can be ordered for a panel's service that has no certificate of now, it is kept up all the same."""
+"""A waiting case of a panel service without a valid certificate gets a placeholder."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def done(exim: Exim, journal: Journal, *blocked_by: Blocker, **changes: Any) -> 
         ((CLOSED,), Cause.DCV_FIREWALL),
         ((NO_ISSUER,), Cause.ISSUER_NONE),
         ((CLOSED, NO_ISSUER), Cause.DCV_FIREWALL),
-        ((Blocker(Cause.DNS_OTHER, "a/x: dns.own: a check of one's own"),), Cause.DNS_OTHER),
+        ((Blocker(Cause.DNS_OTHER, "a/x: dns.own: a check of an extension"),), Cause.DNS_OTHER),
         ((Blocker(Cause.HOST_NAME_INVALID, "a/: host.name-invalid: localhost"),), Cause.HOST_NAME_INVALID),
     ],
 )
@@ -55,7 +55,7 @@ def test_blocked_case_gets_a_placeholder_and_reports_the_reason(
     ],
 )  # fmt: skip
 def test_case_without_a_certain_finding_gets_no_placeholder(exim: Exim, journal: Journal, cause: Cause) -> None:
-    assert done(exim, journal, CLOSED, Blocker(cause, "as it says")) == ()
+    assert done(exim, journal, CLOSED, Blocker(cause, "another reason")) == ()
     assert exim.calls == []
 
 

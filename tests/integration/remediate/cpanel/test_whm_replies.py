@@ -1,4 +1,4 @@
-"""What is read of an answer of WHM API 1: a verdict and little else, whatever the panel's program printed."""
+"""Of a reply of WHM API 1 only the result and a few fields are read, whatever the program printed."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ WHOLE = json.dumps(COMPONENTS)
 
 
 def read(printed: str, wanted: str = "", status: int = 0) -> str:
-    """Return what is read where the program prints that and ends so."""
+    """Return the fields that are read of this output and exit status."""
     script = (
         Panel(answers_s=5).whm_api
         + f'within() {{ printf "%s" "$PRINTED"; return {status}; }}\ncall_api "{wanted}" any\n'
@@ -56,7 +56,7 @@ def test_only_service_names_and_ca_certificates_are_read(printed: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("printed", "told"),
+    ("printed", "expected"),
     [
         ('{"metadata":{"result":"1"}}', "done"),
         ('{"metadata":{"result":0,"reason":"No \\"thing\\" as \\u0041\\/b\\nhere"}}', 'refused No "thing" as ?/b here'),
@@ -74,8 +74,8 @@ def test_only_service_names_and_ca_certificates_are_read(printed: str) -> None:
         ("", "none 7"),
     ],
 )  # fmt: skip
-def test_reply_is_classified_by_its_result(printed: str, told: str) -> None:
-    assert read(printed, status=7).strip() == told
+def test_reply_is_classified_by_its_result(printed: str, expected: str) -> None:
+    assert read(printed, status=7).strip() == expected
 
 
 def test_endlessly_nested_reply_is_broken() -> None:

@@ -15,7 +15,7 @@ from remediate.model.case import Case
 from remediate.model.options import Concurrency
 from remediate.model.outcome import CaseResult
 from remediate.state.journal import Journal
-from tests.support.remediate.folder_hosts import Ca, Place, host_changed, run_context
+from tests.support.remediate.folder_hosts import Ca, FolderHost, host_changed, run_context
 from tests.support.remediate.secret_store import STORE, ProgramSession, SecretStore
 
 CONCURRENCY = Concurrency(chance=lambda: 0.0)
@@ -27,10 +27,10 @@ def store() -> ProgramSession:
 
 
 @pytest.fixture
-def run(place: Place, journal: Journal, store: ProgramSession) -> RunContext:
+def run(host: FolderHost, journal: Journal, store: ProgramSession) -> RunContext:
     """Return a run in which the secret store deploys everything."""
-    deployment = SecretStore(place.folder)
-    context = run_context(journal, Ca(), place, deployment_kinds=(lambda _: deployment,))
+    deployment = SecretStore(host.folder)
+    context = run_context(journal, Ca(), host, deployment_kinds=(lambda _: deployment,))
     return host_changed(context, STORE, session=store)
 
 
@@ -39,48 +39,50 @@ def repaired(case: Case, run: RunContext) -> CaseResult:
     return result
 
 
-def test_repair_deploys_by_the_program(place: Place, run: RunContext, store: ProgramSession) -> None:
-    before, files = place.served, (place.folder / "tls.crt").read_text()
-    result = repaired(place.case(), run)
+def test_repair_deploys_by_the_program(host: FolderHost, run: RunContext, store: ProgramSession) -> None:
+    before, files = host.served, (host.folder / "tls.crt").read_text()
+    result = repaired(host.case(), run)
     assert (result.ended_as, result.note) == ("proven", "")
-    assert place.served != before
-    assert (place.folder / "tls.crt").read_text() == files
+    assert host.served != before
+    assert (host.folder / "tls.crt").read_text() == files
     changes = [verb for verb in store.verbs if verb not in ("status", "requirements")]
     assert changes == ["stage", "activate", "confirm", "prune"]
-    assert not [command.why for command in place.session.commands if "switch" in command.why or "stage" in command.why]
+    assert not [command.why for command in host.session.commands if "switch" in command.why or "stage" in command.why]
 
 
 def test_failed_verification_restores_the_version_in_the_store(
-    place: Place, run: RunContext, store: ProgramSession
+    host: FolderHost, run: RunContext, store: ProgramSession
 ) -> None:
-    (place.folder / "ignores-activation").touch()
-    before = place.served
-    result = repaired(place.case(), run)
-    assert (result.ended_as, result.cause, place.served) == ("failed", "proof.failed", before)
+    (host.folder / "ignores-activation").touch()
+    before = host.served
+    result = repaired(host.case(), run)
+    assert (result.ended_as, result.cause, host.served) == ("failed", "proof.failed", before)
     assert "revert" in store.verbs
     assert "the switch is returned" in result.note
 
 
-def test_rollback_restores_the_version_before(place: Place, run: RunContext) -> None:
-    before, case = place.served, place.case()
+def test_rollback_restores_the_version_before(host: FolderHost, run: RunContext) -> None:
+    before, case = host.served, host.case()
     assert repaired(case, run).ended_as == "proven"
     result = rollback(case.id, run)
-    assert (result.ended_as, result.cause, place.served) == ("undone", "rollback.done", before)
+    assert (result.ended_as, result.cause, host.served) == ("undone", "rollback.done", before)
 
 
-def test_missing_requirement_blocks_the_repair(place: Place, run: RunContext) -> None:
-    (place.folder / "sealed").touch()
-    result = repaired(place.case(), run)
+def test_missing_requirement_blocks_the_repair(host: FolderHost, run: RunContext) -> None:
+    (host.folder / "sealed").touch()
+    result = repaired(host.case(), run)
     assert (result.ended_as, result.cause) == ("failed", "host.unprepared")
     assert "the store is sealed" in result.note
 
 
-def test_dry_run_previews_the_calls_and_makes_none(place: Place, run: RunContext, store: ProgramSession) -> None:
-    actions = [action for action in preview_actions(place.case(), run) if isinstance(action, Command)]
+def test_dry_run_previews_the_calls_and_makes_none(host: FolderHost, run: RunContext, store: ProgramSession) -> None:
+    actions = [action for action in preview_actions(host.case(), run) if isinstance(action, Command)]
     verbs = [action.arguments[0] for action in actions if action.host == STORE]
     assert (verbs, store.verbs) == (["stage", "activate", "confirm", "prune"], [])
 
 
-def test_run_without_a_session_for_the_program_is_interrupted(place: Place, run: RunContext, tmp_path: Path) -> None:
-    result = repaired(place.case(), host_changed(run, STORE, session=None, workdir_root=str(tmp_path)))
+def test_run_without_a_session_for_the_program_is_interrupted(
+    host: FolderHost, run: RunContext, tmp_path: Path
+) -> None:
+    result = repaired(host.case(), host_changed(run, STORE, session=None, workdir_root=str(tmp_path)))
     assert (result.ended_as, result.cause) == ("interrupted", "host.unreachable")

@@ -1,4 +1,4 @@
-"""Which files an installation has, of what each is made, and where they came from."""
+"""The files of an installation, their parts and their links."""
 
 from __future__ import annotations
 
@@ -47,9 +47,9 @@ def test_link_of_this_program_is_not_followed() -> None:
 
 def test_directory_of_a_file_set_depends_only_on_its_files() -> None:
     workdir = HostWorkdir("web1", "c4f3", "test")
-    one, two = target("/a.crt", "lc"), target("/a.key", "k")
-    assert FileSet(workdir, (one, two)).folder == FileSet(workdir, (two, one)).folder
-    assert FileSet(workdir, (one,)).folder != FileSet(workdir, (one, two)).folder
+    certificate, key = target("/a.crt", "lc"), target("/a.key", "k")
+    assert FileSet(workdir, (certificate, key)).folder == FileSet(workdir, (key, certificate)).folder
+    assert FileSet(workdir, (certificate,)).folder != FileSet(workdir, (certificate, key)).folder
 
 
 @pytest.mark.parametrize("name", INSTALLERS)
@@ -64,9 +64,14 @@ def test_check_of_a_configuration_is_read_only_and_a_reload_is_not(name: str) ->
 
 @pytest.mark.parametrize("name", INSTALLERS)
 def test_every_script_has_valid_shell_syntax(name: str) -> None:
-    one = INSTALLERS[name]
-    begun = REPLACE.activate(FileSet(HostWorkdir("web1", "c4f3", "test"), ()), [one], "proven", confirm_within_s=1)
-    scripts = [command.script for command in (one.check_config("web1"), one.reload("web1"), one.start("web1"), begun)]
+    installer = INSTALLERS[name]
+    begun = REPLACE.activate(
+        FileSet(HostWorkdir("web1", "c4f3", "test"), ()), [installer], "proven", confirm_within_s=1
+    )
+    scripts = [
+        command.script
+        for command in (installer.check_config("web1"), installer.reload("web1"), installer.start("web1"), begun)
+    ]
     for script in (*scripts, *(word for word in begun.arguments if "\n" in word)):
         assert subprocess.run(["sh", "-n", "-c", script], capture_output=True, check=False).stderr == b""
 

@@ -1,4 +1,4 @@
-"""Keys and requests made by the host's own openssl: found again, judged, and never seen."""
+"""Keys and CSRs of the openssl on the host are reused and verified, and the key stays on the host."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def workdir(tmp_path: Path) -> HostWorkdir:
 
 
 def secrets_of(workdir: HostWorkdir) -> list[str]:
-    """Return the lines of the key that say what it is."""
+    """Return the lines of the key that hold the secret."""
     return [line for line in Path(key_path(workdir)).read_text().splitlines() if "-----" not in line]
 
 
@@ -79,12 +79,12 @@ def test_key_is_private_and_in_no_output(workdir: HostWorkdir) -> None:
     assert (stat.S_IMODE(path.stat().st_mode), stat.S_IMODE(path.parent.stat().st_mode)) == (0o600, 0o700)
     secrets = secrets_of(workdir)
     assert len(secrets) > 20
-    for file in premises_files(workdir):
+    for file in workdir_files(workdir):
         assert file == path or not any(line in file.read_text() for line in secrets), file
     assert not any(line in made.output + made.error for line in secrets)
 
 
-def premises_files(workdir: HostWorkdir) -> list[Path]:
+def workdir_files(workdir: HostWorkdir) -> list[Path]:
     return [file for file in Path(workdir.root).rglob("*") if file.is_file()]
 
 

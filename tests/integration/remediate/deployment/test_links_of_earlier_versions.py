@@ -11,7 +11,15 @@ import pytest
 
 from remediate.deployment.replace import REPLACE
 from remediate.deployment.versions import FileSet
-from tests.support.remediate.folder_services import Pair, Place, leave_links, new_pair, new_place, staged, waited_for
+from tests.support.remediate.folder_services import (
+    Pair,
+    SwitchHost,
+    leave_links,
+    new_pair,
+    new_switch_host,
+    staged,
+    waited_for,
+)
 from tests.support.remediate.local_commands import run
 
 
@@ -26,22 +34,22 @@ def of(pair: Pair) -> tuple[str, str]:
 
 
 @pytest.fixture
-def place(tmp_path: Path, pairs: tuple[Pair, Pair, Pair]) -> Place:
-    """Return a place that the earlier version has repaired: its paths are links, and what they were is put away."""
-    place = new_place(tmp_path, pairs[0])
-    leave_links(place, pairs[1])
-    return place
+def host(tmp_path: Path, pairs: tuple[Pair, Pair, Pair]) -> SwitchHost:
+    """Return a host that the earlier version has repaired: its paths are links, and the old files are kept."""
+    host = new_switch_host(tmp_path, pairs[0])
+    leave_links(host, pairs[1])
+    return host
 
 
-def is_as_configured(place: Place, key_mode: int = 0o640) -> bool:
+def is_as_configured(host: SwitchHost, key_mode: int = 0o640) -> bool:
     """Return whether both paths are regular files of their own with the mode of before."""
-    kinds = [stat.S_ISREG(path.lstat().st_mode) for path in (place.certificate, place.key)]
-    return all(kinds) and stat.S_IMODE(place.key.stat().st_mode) == key_mode
+    kinds = [stat.S_ISREG(path.lstat().st_mode) for path in (host.certificate, host.key)]
+    return all(kinds) and stat.S_IMODE(host.key.stat().st_mode) == key_mode
 
 
-def test_next_repair_makes_links_files_again(place: Place, pairs: tuple[Pair, Pair, Pair]) -> None:
-    again = FileSet(replace(place.file_set.workdir, case="ab12"), place.file_set.targets)
-    later = replace(place, file_set=again)
+def test_next_repair_makes_links_files_again(host: SwitchHost, pairs: tuple[Pair, Pair, Pair]) -> None:
+    again = FileSet(replace(host.file_set.workdir, case="ab12"), host.file_set.targets)
+    later = replace(host, file_set=again)
     name = staged(again, pairs[2])
     assert later.start(name).ok
     later.wait_for("waiting")
@@ -49,45 +57,47 @@ def test_next_repair_makes_links_files_again(place: Place, pairs: tuple[Pair, Pa
     assert later.served == later.configured == of(pairs[2])
     assert later.confirm(name).last.state == "confirmed"
     waited_for(later.progress, lambda progress: progress.holder is None)
-    shutil.rmtree(place.file_set.workdir.folder)
+    shutil.rmtree(host.file_set.workdir.folder)
     assert later.configured == of(pairs[2])
 
 
-def test_failed_repair_leaves_files_and_no_links(place: Place, pairs: tuple[Pair, Pair, Pair]) -> None:
-    place.start(place.stage(pairs[2]), confirm_within_s=1)
-    place.wait_for("returned")
-    assert is_as_configured(place)
-    assert place.served == place.configured == of(pairs[1])
+def test_failed_repair_leaves_files_and_no_links(host: SwitchHost, pairs: tuple[Pair, Pair, Pair]) -> None:
+    host.start(host.stage(pairs[2]), confirm_within_s=1)
+    host.wait_for("returned")
+    assert is_as_configured(host)
+    assert host.served == host.configured == of(pairs[1])
 
 
-def test_rollback_restores_files_kept_by_an_earlier_version(place: Place, pairs: tuple[Pair, Pair, Pair]) -> None:
-    assert place.start("before", confirm_within_s=0).ok
-    place.wait_until(lambda progress: progress.last.state == "confirmed" and progress.holder is None)
-    assert is_as_configured(place)
-    assert place.served == place.configured == of(pairs[0])
-    shutil.rmtree(place.file_set.workdir.root)
-    assert place.configured == of(pairs[0])
+def test_rollback_restores_files_kept_by_an_earlier_version(host: SwitchHost, pairs: tuple[Pair, Pair, Pair]) -> None:
+    assert host.start("before", confirm_within_s=0).ok
+    host.wait_until(lambda progress: progress.last.state == "confirmed" and progress.holder is None)
+    assert is_as_configured(host)
+    assert host.served == host.configured == of(pairs[0])
+    shutil.rmtree(host.file_set.workdir.root)
+    assert host.configured == of(pairs[0])
 
 
 @pytest.mark.parametrize("cases", [("c4f3",), ()], ids=["one case", "all"])
-def test_release_makes_links_files_again(place: Place, pairs: tuple[Pair, Pair, Pair], cases: tuple[str, ...]) -> None:
-    for released in (sorted(map(str, (place.certificate, place.key))), []):
-        done = run(REPLACE.release(replace(place.file_set.workdir, case="release"), *cases).command)
+def test_release_makes_links_files_again(
+    host: SwitchHost, pairs: tuple[Pair, Pair, Pair], cases: tuple[str, ...]
+) -> None:
+    for released in (sorted(map(str, (host.certificate, host.key))), []):
+        done = run(REPLACE.release(replace(host.file_set.workdir, case="release"), *cases).command)
         assert done.ok, done
         assert sorted(line.removeprefix("released ") for line in done.output.splitlines()) == released
-    shutil.rmtree(place.file_set.workdir.root)
-    assert is_as_configured(place)
-    assert place.configured == of(pairs[1])
+    shutil.rmtree(host.file_set.workdir.root)
+    assert is_as_configured(host)
+    assert host.configured == of(pairs[1])
 
 
-def test_versions_are_for_root_alone_after_release(place: Place) -> None:
-    assert run(REPLACE.release(place.file_set.workdir, "c4f3").command).ok
-    folder = Path(place.file_set.folder)
+def test_versions_are_for_root_alone_after_release(host: SwitchHost) -> None:
+    assert run(REPLACE.release(host.file_set.workdir, "c4f3").command).ok
+    folder = Path(host.file_set.folder)
     directories = [folder, *(path for path in folder.rglob("*") if path.is_dir() and not path.is_symlink())]
     assert {stat.S_IMODE(path.stat().st_mode) for path in directories} == {0o700}
 
 
-def test_success_of_another_case_makes_links_files_again(place: Place, pairs: tuple[Pair, Pair, Pair]) -> None:
-    assert run(REPLACE.prune(replace(place.file_set.workdir, case="b" * 16), ())).ok
-    assert is_as_configured(place)
-    assert place.configured == of(pairs[1])
+def test_success_of_another_case_makes_links_files_again(host: SwitchHost, pairs: tuple[Pair, Pair, Pair]) -> None:
+    assert run(REPLACE.prune(replace(host.file_set.workdir, case="b" * 16), ())).ok
+    assert is_as_configured(host)
+    assert host.configured == of(pairs[1])

@@ -15,7 +15,7 @@ import pytest
 from pytest_sslaudit.cli.program import main as program
 from remediate.cli.main import main as repair_program
 from remediate.state.journal import open_journal
-from tests.support.remediate.folder_services import Pair, Place, leave_links, new_pair, new_place
+from tests.support.remediate.folder_services import Pair, SwitchHost, leave_links, new_pair, new_switch_host
 from tests.support.remediate.journals import a_case
 
 CLOSED = "ssh://root@127.0.0.1:1"
@@ -57,7 +57,7 @@ class Left:
     """A folder with a host that an earlier version left with links, and the configuration that names it."""
 
     folder: Path
-    place: Place
+    host: SwitchHost
     pairs: tuple[Pair, Pair]
 
     def configure(self, *hosts: str) -> None:
@@ -68,18 +68,18 @@ class Left:
     @property
     def are_links(self) -> tuple[bool, bool]:
         """Whether certificate and key are links."""
-        return self.place.certificate.is_symlink(), self.place.key.is_symlink()
+        return self.host.certificate.is_symlink(), self.host.key.is_symlink()
 
 
 @pytest.fixture
 def left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Left]:
     pairs = new_pair(tmp_path, "old"), new_pair(tmp_path, "new")
-    place = new_place(tmp_path, pairs[0])
-    leave_links(place, pairs[1])
+    host = new_switch_host(tmp_path, pairs[0])
+    leave_links(host, pairs[1])
     with open_journal(tmp_path / "state") as journal:
-        for case, host, spec in (CASE, "local", "local://"), (LATER, "127.0.0.1", CLOSED):
-            journal.begin(replace(a_case(), id=case, host=host, hostspec=spec), datetime.now(UTC))
-    found = Left(tmp_path, place, pairs)
+        for case, label, spec in (CASE, "local", "local://"), (LATER, "127.0.0.1", CLOSED):
+            journal.begin(replace(a_case(), id=case, host=label, hostspec=spec), datetime.now(UTC))
+    found = Left(tmp_path, host, pairs)
     found.configure("local://")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "200")
@@ -93,10 +93,10 @@ def left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Left]:
 def test_help_states_the_purpose(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         run("release", "--help")
-    said = capsys.readouterr().out
+    output = capsys.readouterr().out
     assert ended.value.code == 0
-    assert "the case's id, as `status` and the reports name it" in said
-    assert "every case on every host" in said
+    assert "the case's id, as `status` and the reports name it" in output
+    assert "every case on every host" in output
 
 
 @PROGRAMS
@@ -125,15 +125,15 @@ def test_released_links_are_files_and_the_directory_can_be_removed(
     assert run("release", *words) == 0
     *paths, last = capsys.readouterr().out.splitlines()
     assert sorted(paths) == [
-        f"local: {path} is a regular file again" for path in sorted(map(str, (left.place.certificate, left.place.key)))
+        f"local: {path} is a regular file again" for path in sorted(map(str, (left.host.certificate, left.host.key)))
     ]
     root = f"{left.folder}/sslaudit"
     ends = {CASE: f"{root}/{CASE} any more", "--all": f"{root} any more; it can be removed"}
     assert last == f"local: no configured path depends on {ends[words[0]]}"
     assert left.are_links == (False, False)
     shutil.rmtree(root)
-    assert left.place.configured == (left.pairs[1].certificate, left.pairs[1].key)
-    assert left.place.served == left.place.configured
+    assert left.host.configured == (left.pairs[1].certificate, left.pairs[1].key)
+    assert left.host.served == left.host.configured
 
 
 def test_second_release_finds_nothing_to_do(left: Left, capsys: pytest.CaptureFixture[str]) -> None:

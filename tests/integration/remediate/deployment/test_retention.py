@@ -1,4 +1,4 @@
-"""What old cases leave on a host goes away in time, and never what a service uses or a way back needs."""
+"""Old versions are deleted from a host in time, except those that a service uses or a rollback needs."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from remediate.execution.scheduler import repair
 from remediate.hosts.workdir import HostWorkdir
 from remediate.model.options import Concurrency
 from remediate.state.journal import Journal
-from tests.support.remediate.folder_hosts import Ca, Place, run_context
+from tests.support.remediate.folder_hosts import Ca, FolderHost, run_context
 from tests.support.remediate.local_commands import run
 
 CONCURRENCY = Concurrency(chance=lambda: 0.0)
-FIRST, SECOND, THIRD = (letter * 16 for letter in "abc")
+FIRST, SECOND, THIRD = (digit * 16 for digit in "abc")
 
 
 @pytest.fixture
@@ -29,82 +29,86 @@ def root(tmp_path: Path) -> Path:
     return tmp_path / "sslaudit"
 
 
-def repaired(place: Place, journal: Journal, case_id: str) -> RunContext:
-    """Repair the place's certificate as a case of that id."""
-    run = run_context(journal, Ca(), place)
-    (ending,) = repair([place.case(id=case_id)], run, CONCURRENCY)
+def repaired(host: FolderHost, journal: Journal, case_id: str) -> RunContext:
+    """Repair the certificate of the host as a case of that id."""
+    run = run_context(journal, Ca(), host)
+    (ending,) = repair([host.case(id=case_id)], run, CONCURRENCY)
     assert (ending.ended_as, ending.note) == ("proven", ""), ending
     return run
 
 
 def versions(case: Path) -> list[str]:
     """Return the versions in a case's one set of files."""
-    (files,) = (one for one in case.iterdir() if one.is_dir() and len(one.name) == 12)
-    return sorted(one.name for one in files.iterdir() if one.is_dir() and not one.is_symlink())
+    (files,) = (entry for entry in case.iterdir() if entry.is_dir() and len(entry.name) == 12)
+    return sorted(entry.name for entry in files.iterdir() if entry.is_dir() and not entry.is_symlink())
 
 
 def age(folder: Path, days: float) -> None:
-    """Let a folder look as if nothing had happened there for so long."""
+    """Set the times of a directory so many days back."""
     then = time.time() - days * 86_400
-    for one in (folder, *folder.rglob("*")):
-        os.utime(one, (then, then), follow_symlinks=False)
+    for path in (folder, *folder.rglob("*")):
+        os.utime(path, (then, then), follow_symlinks=False)
 
 
 def pruned(root: Path, case: str, *spared: str) -> set[str]:
     """Prune as after a success of a case; return the folders that are left."""
     done = run(REPLACE.prune(HostWorkdir("a", case, "a test", str(root)), spared))
     assert done.ok, done
-    return {one.name for one in root.iterdir() if one.is_dir()}
+    return {entry.name for entry in root.iterdir() if entry.is_dir()}
 
 
-def test_previous_version_is_kept_for_root_until_the_next_success(place: Place, journal: Journal, root: Path) -> None:
-    old = (place.folder / "tls.key").read_text()
-    repaired(place, journal, FIRST)
-    (before,) = (one for one in root.glob(f"{FIRST}/*/before"))
+def test_previous_version_is_kept_for_root_until_the_next_success(
+    host: FolderHost, journal: Journal, root: Path
+) -> None:
+    old = (host.folder / "tls.key").read_text()
+    repaired(host, journal, FIRST)
+    (before,) = (link for link in root.glob(f"{FIRST}/*/before"))
     kept = before.resolve()
-    assert {stat.S_IMODE(one.stat().st_mode) for one in (kept, kept.parent)} == {0o700}
-    assert old in {one.read_text() for one in kept.rglob("*.key")}
+    assert {stat.S_IMODE(directory.stat().st_mode) for directory in (kept, kept.parent)} == {0o700}
+    assert old in {path.read_text() for path in kept.rglob("*.key")}
     assert not (root / FIRST / "pending").exists()
-    first = (place.folder / "tls.key").read_text()
-    repaired(place, journal, SECOND)
-    assert {one.name for one in root.iterdir() if one.is_dir()} == {SECOND}
-    keys = {one.read_text() for one in root.rglob("*.key") if one.is_file()}
+    first = (host.folder / "tls.key").read_text()
+    repaired(host, journal, SECOND)
+    assert {entry.name for entry in root.iterdir() if entry.is_dir()} == {SECOND}
+    keys = {path.read_text() for path in root.rglob("*.key") if path.is_file()}
     assert (old in keys, first in keys, len(keys)) == (False, True, 2)
 
 
-def test_rollback_restores_the_modes_of_kept_files(place: Place, journal: Journal, root: Path) -> None:
-    (place.folder / "tls.key").chmod(0o640)
-    (place.folder / "tls.crt").chmod(0o644)
-    before = place.served
-    run = repaired(place, journal, FIRST)
+def test_rollback_restores_the_modes_of_kept_files(host: FolderHost, journal: Journal, root: Path) -> None:
+    (host.folder / "tls.key").chmod(0o640)
+    (host.folder / "tls.crt").chmod(0o644)
+    before = host.served
+    run = repaired(host, journal, FIRST)
     assert rollback(FIRST, run).ended_as == "undone"
-    assert place.served == before
-    assert [stat.S_IMODE((place.folder / f"tls.{end}").stat().st_mode) for end in ("key", "crt")] == [0o640, 0o644]
+    assert host.served == before
+    assert [stat.S_IMODE((host.folder / f"tls.{end}").stat().st_mode) for end in ("key", "crt")] == [0o640, 0o644]
     in_use = [live.readlink().name for live in root.rglob("live")]
     assert [put_away for put_away in root.rglob("*.modes") if put_away.stem in in_use] == []
 
 
-def test_only_versions_that_a_rollback_needs_are_kept(place: Place, journal: Journal, root: Path) -> None:
+def test_only_versions_that_a_rollback_needs_are_kept(host: FolderHost, journal: Journal, root: Path) -> None:
     for _ in range(3):
-        repaired(place, journal, FIRST)
+        repaired(host, journal, FIRST)
         journal.end(FIRST, journal.outcome(FIRST) or pytest.fail("it has ended"))
     live = next(root.glob(f"{FIRST}/*/live"))
     assert len(versions(root / FIRST)) == 2
     assert live.resolve().is_dir()
-    assert place.served.strip() in (place.folder / "tls.crt").read_text()
+    assert host.served.strip() in (host.folder / "tls.crt").read_text()
 
 
-def test_old_case_with_a_version_in_use_is_kept(place: Place, journal: Journal, root: Path) -> None:
-    repaired(place, journal, FIRST)
+def test_old_case_with_a_version_in_use_is_kept(host: FolderHost, journal: Journal, root: Path) -> None:
+    repaired(host, journal, FIRST)
     age(root / FIRST, 10 * UNUSED_DAYS)
     assert pruned(root, SECOND) == {FIRST, SECOND}
-    assert (place.folder / "tls.crt").read_text()
+    assert (host.folder / "tls.crt").read_text()
 
 
-def test_unused_case_is_deleted_after_a_month_unless_it_is_spared(place: Place, journal: Journal, root: Path) -> None:
-    repaired(place, journal, FIRST)
+def test_unused_case_is_deleted_after_a_month_unless_it_is_spared(
+    host: FolderHost, journal: Journal, root: Path
+) -> None:
+    repaired(host, journal, FIRST)
     for name in ("tls.crt", "tls.key"):
-        (place.folder / name).write_text("of another program")
+        (host.folder / name).write_text("of another program")
     assert FIRST in pruned(root, SECOND)
     age(root / FIRST, UNUSED_DAYS + 2)
     assert FIRST in pruned(root, SECOND, FIRST)
@@ -122,11 +126,11 @@ def test_pending_key_is_deleted_with_its_case_after_a_month(root: Path) -> None:
 @pytest.mark.parametrize("made", ["work", f"{THIRD}/notes", f"{THIRD}/.ssh", "a" * 15, f"{THIRD}/{'d' * 13}"])
 def test_files_of_other_programs_are_never_deleted(root: Path, made: str) -> None:
     (root / made).mkdir(parents=True)
-    (root / made / "file").write_text("somebody's")
+    (root / made / "file").write_text("of another user")
     age(root, 10 * UNUSED_DAYS)
     assert (root / made / "file").exists()
     pruned(root, SECOND)
-    assert (root / made / "file").read_text() == "somebody's"
+    assert (root / made / "file").read_text() == "of another user"
 
 
 def test_link_out_of_the_work_directory_is_not_followed(root: Path, tmp_path: Path) -> None:

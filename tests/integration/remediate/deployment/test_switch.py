@@ -1,4 +1,4 @@
-"""The switch, run for real: confirmed, not confirmed, called back, refused, killed at every command and run again."""
+"""The switch in a real shell: confirmed, unconfirmed, reverted on request, and refused."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import pytest
 from remediate.deployment.replace import REPLACE
 from remediate.deployment.versions import Version
 from remediate.hosts.workdir import BUSY
-from tests.support.remediate.folder_services import Pair, Place, new_pair, new_place, was_interrupted
+from tests.support.remediate.folder_services import Pair, SwitchHost, new_pair, new_switch_host, was_interrupted
 from tests.support.remediate.local_commands import run
 
 
@@ -29,180 +29,180 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Pair, Pair, Pair]:
 
 
 @pytest.fixture
-def place(tmp_path: Path, pairs: tuple[Pair, Pair, Pair]) -> Place:
-    return new_place(tmp_path, pairs[0])
+def host(tmp_path: Path, pairs: tuple[Pair, Pair, Pair]) -> SwitchHost:
+    return new_switch_host(tmp_path, pairs[0])
 
 
 WINDOW_S = 1.0
-"""A loaded machine has been seen to take 20 ms between the two renames on the way there and on the way back."""
+"""The measured time between the two renames of a switch and of its return was 20 ms on a loaded machine."""
 
 
 def of(pair: Pair) -> tuple[str, str]:
     return pair.certificate, pair.key
 
 
-def pid_of(place: Place) -> int:
+def pid_of(host: SwitchHost) -> int:
     """Return the process that holds the host's lock: the script."""
-    script = f"sslaudit-switch {place.file_set.workdir.root} {place.file_set.folder} "
-    said = subprocess.run(["pgrep", "--full", script], capture_output=True, text=True, check=True)
-    return min(map(int, said.stdout.split()))
+    script = f"sslaudit-switch {host.file_set.workdir.root} {host.file_set.folder} "
+    listed = subprocess.run(["pgrep", "--full", script], capture_output=True, text=True, check=True)
+    return min(map(int, listed.stdout.split()))
 
 
-def test_staged_version_changes_no_configured_file(place: Place, pairs: tuple[Pair, Pair, Pair]) -> None:
-    name = place.stage(pairs[1])
-    assert place.configured == of(pairs[0])
-    assert not place.certificate.is_symlink()
-    assert place.stage(pairs[1]) == name
+def test_staged_version_changes_no_configured_file(host: SwitchHost, pairs: tuple[Pair, Pair, Pair]) -> None:
+    name = host.stage(pairs[1])
+    assert host.configured == of(pairs[0])
+    assert not host.certificate.is_symlink()
+    assert host.stage(pairs[1]) == name
 
 
-def test_dh_parameters_stay_in_their_file(place: Place, pairs: tuple[Pair, Pair, Pair]) -> None:
+def test_dh_parameters_stay_in_their_file(host: SwitchHost, pairs: tuple[Pair, Pair, Pair]) -> None:
     parameters = "-----BEGIN DH PARAMETERS-----\nMAYCAQUCAQI=\n-----END DH PARAMETERS-----\n"
-    place.key.write_text(place.key.read_text() + parameters)
-    name = place.stage(pairs[1])
-    assert place.start(name).ok
-    place.wait_for("waiting")
-    assert place.configured == (pairs[1].certificate, pairs[1].key + parameters)
-    place.confirm(name)
+    host.key.write_text(host.key.read_text() + parameters)
+    name = host.stage(pairs[1])
+    assert host.start(name).ok
+    host.wait_for("waiting")
+    assert host.configured == (pairs[1].certificate, pairs[1].key + parameters)
+    host.confirm(name)
 
 
-def test_confirmed_switch_stays(place: Place, pairs: tuple[Pair, Pair, Pair]) -> None:
-    name = place.stage(pairs[1])
-    assert place.start(name).ok
-    assert place.wait_for("waiting").is_running
-    assert place.served == place.configured == of(pairs[1])
-    done = place.confirm(name)
+def test_confirmed_switch_stays(host: SwitchHost, pairs: tuple[Pair, Pair, Pair]) -> None:
+    name = host.stage(pairs[1])
+    assert host.start(name).ok
+    assert host.wait_for("waiting").is_running
+    assert host.served == host.configured == of(pairs[1])
+    done = host.confirm(name)
     assert (done.last.state, done.live, done.proven, done.before) == ("confirmed", name, name, "0")
-    assert place.wait_until(lambda progress: progress.holder is None).live == name
+    assert host.wait_until(lambda progress: progress.holder is None).live == name
 
 
-def test_unconfirmed_switch_is_reverted(place: Place, pairs: tuple[Pair, Pair, Pair]) -> None:
-    name = place.stage(pairs[1])
-    assert place.start(name, confirm_within_s=1).ok
-    progress = place.wait_for("returned")
+def test_unconfirmed_switch_is_reverted(host: SwitchHost, pairs: tuple[Pair, Pair, Pair]) -> None:
+    name = host.stage(pairs[1])
+    assert host.start(name, confirm_within_s=1).ok
+    progress = host.wait_for("returned")
     assert progress.last.detail == "not confirmed within 1 s"
     assert (progress.live, progress.proven) == ("0", "0")
-    assert place.served == place.configured == of(pairs[0])
-    late = place.confirm(name)
+    assert host.served == host.configured == of(pairs[0])
+    late = host.confirm(name)
     assert late.last.state == "returned"
 
 
-def test_switch_is_reverted_on_request(place: Place, pairs: tuple[Pair, Pair, Pair]) -> None:
-    name = place.stage(pairs[1])
-    place.start(name)
-    place.wait_for("waiting")
-    assert place.revert(name).last.state == "returned"
-    assert place.served == of(pairs[0])
+def test_switch_is_reverted_on_request(host: SwitchHost, pairs: tuple[Pair, Pair, Pair]) -> None:
+    name = host.stage(pairs[1])
+    host.start(name)
+    host.wait_for("waiting")
+    assert host.revert(name).last.state == "returned"
+    assert host.served == of(pairs[0])
 
 
-def test_switch_survives_the_end_of_the_login(place: Place, pairs: tuple[Pair, Pair, Pair]) -> None:
-    name = place.stage(pairs[1])
-    place.start(name)
-    place.wait_for("waiting")
-    os.kill(pid_of(place), signal.SIGHUP)
+def test_switch_survives_the_end_of_the_login(host: SwitchHost, pairs: tuple[Pair, Pair, Pair]) -> None:
+    name = host.stage(pairs[1])
+    host.start(name)
+    host.wait_for("waiting")
+    os.kill(pid_of(host), signal.SIGHUP)
     time.sleep(0.3)
-    assert place.progress().is_running
-    os.kill(pid_of(place), signal.SIGTERM)  # whoever ends it wants the old state
-    assert place.wait_for("returned").live == "0"
+    assert host.progress().is_running
+    os.kill(pid_of(host), signal.SIGTERM)  # the switch restores the old state when it is terminated
+    assert host.wait_for("returned").live == "0"
 
 
-def test_second_start_reports_the_running_switch(place: Place, pairs: tuple[Pair, Pair, Pair]) -> None:
-    name = place.stage(pairs[1])
-    place.start(name)
-    place.wait_for("waiting")
-    second = place.start(name)
+def test_second_start_reports_the_running_switch(host: SwitchHost, pairs: tuple[Pair, Pair, Pair]) -> None:
+    name = host.stage(pairs[1])
+    host.start(name)
+    host.wait_for("waiting")
+    second = host.start(name)
     assert second.status == BUSY
     assert second.output.split()[-2:] == ["c4f3", "test"]
-    assert [event.state for event in place.progress().events].count("begun") == 1
-    place.revert(name)
+    assert [event.state for event in host.progress().events].count("begun") == 1
+    host.revert(name)
 
 
-def test_mismatched_key_is_refused_before_any_change(place: Place, pairs: tuple[Pair, Pair, Pair]) -> None:
-    done = run(REPLACE.stage(place.file_set, Version(pairs[1].certificate, "", str(pairs[2].key_path))))
+def test_mismatched_key_is_refused_before_any_change(host: SwitchHost, pairs: tuple[Pair, Pair, Pair]) -> None:
+    done = run(REPLACE.stage(host.file_set, Version(pairs[1].certificate, "", str(pairs[2].key_path))))
     assert (done.ok, "the key does not belong to the certificate" in done.error) == (False, True)
-    name = place.stage(pairs[1])
-    Path(f"{place.file_set.folder}/{name}{place.key}").write_text(pairs[2].key)
-    done = place.start(name)
+    name = host.stage(pairs[1])
+    Path(f"{host.file_set.folder}/{name}{host.key}").write_text(pairs[2].key)
+    done = host.start(name)
     assert (done.ok, "the key does not belong" in done.error) == (False, True)
-    assert not place.certificate.is_symlink()
-    assert place.progress().last.state == "refused"
-    assert place.served == place.configured == of(pairs[0])
+    assert not host.certificate.is_symlink()
+    assert host.progress().last.state == "refused"
+    assert host.served == host.configured == of(pairs[0])
 
 
 @pytest.mark.parametrize("broken", ["test", "reload"])
 def test_service_that_rejects_the_new_files_gets_the_old_ones(
     tmp_path: Path, pairs: tuple[Pair, Pair, Pair], broken: str
 ) -> None:
-    refuse = "cmp -s etc/tls.crt new.crt && { echo no such thing as this; exit 1; }; "
+    refuse = "cmp -s etc/tls.crt new.crt && { echo unknown directive; exit 1; }; "
     refuse += "cp etc/tls.crt served.crt; cp etc/private/tls.key served.key"
     (tmp_path / "new.crt").write_text(pairs[1].certificate)
-    place = new_place(tmp_path, pairs[0], **{broken: refuse})
-    place.start(place.stage(pairs[1]))
-    progress = place.wait_for("returned")
-    assert "gateway: no such thing as this" in progress.last.detail
-    assert place.served == place.configured == of(pairs[0])
+    host = new_switch_host(tmp_path, pairs[0], **{broken: refuse})
+    host.start(host.stage(pairs[1]))
+    progress = host.wait_for("returned")
+    assert "gateway: unknown directive" in progress.last.detail
+    assert host.served == host.configured == of(pairs[0])
 
 
-def test_switch_never_returns_to_a_compromised_key(place: Place, pairs: tuple[Pair, Pair, Pair]) -> None:
-    name = place.stage(pairs[1])
-    place.start(name, confirm_within_s=1, returns=False)
-    assert place.wait_for("kept").live == name
-    assert place.configured == of(pairs[1])
-    old_key = Path(f"{place.file_set.folder}/0{place.key}")
-    assert run(REPLACE.destroy_keys(place.file_set, "0")).ok
+def test_switch_never_returns_to_a_compromised_key(host: SwitchHost, pairs: tuple[Pair, Pair, Pair]) -> None:
+    name = host.stage(pairs[1])
+    host.start(name, confirm_within_s=1, returns=False)
+    assert host.wait_for("kept").live == name
+    assert host.configured == of(pairs[1])
+    old_key = Path(f"{host.file_set.folder}/0{host.key}")
+    assert run(REPLACE.destroy_keys(host.file_set, "0")).ok
     assert not old_key.exists()
-    place.wait_until(lambda progress: progress.holder is None)
-    assert not place.start("0").ok
-    assert place.configured == of(pairs[1])
+    host.wait_until(lambda progress: progress.holder is None)
+    assert not host.start("0").ok
+    assert host.configured == of(pairs[1])
 
 
-def test_later_rollback_restores_the_last_verified_version(place: Place, pairs: tuple[Pair, Pair, Pair]) -> None:
+def test_later_rollback_restores_the_last_verified_version(host: SwitchHost, pairs: tuple[Pair, Pair, Pair]) -> None:
     for pair in pairs[1:]:
-        place.wait_until(lambda progress: progress.holder is None)
-        place.start(place.stage(pair), confirm_within_s=0)
-        place.wait_for("confirmed")
-    place.wait_until(lambda progress: progress.holder is None)
-    assert place.start("before", confirm_within_s=0).ok
-    place.wait_until(lambda progress: progress.last.state == "confirmed" and progress.holder is None)
-    assert place.served == place.configured == of(pairs[1])
+        host.wait_until(lambda progress: progress.holder is None)
+        host.start(host.stage(pair), confirm_within_s=0)
+        host.wait_for("confirmed")
+    host.wait_until(lambda progress: progress.holder is None)
+    assert host.start("before", confirm_within_s=0).ok
+    host.wait_until(lambda progress: progress.last.state == "confirmed" and progress.holder is None)
+    assert host.served == host.configured == of(pairs[1])
 
 
-def test_modes_of_files_and_directories_are_kept(place: Place, pairs: tuple[Pair, Pair, Pair]) -> None:
-    place.start(place.stage(pairs[1]), confirm_within_s=0)
-    place.wait_for("confirmed")
-    real = place.key.resolve()
+def test_modes_of_files_and_directories_are_kept(host: SwitchHost, pairs: tuple[Pair, Pair, Pair]) -> None:
+    host.start(host.stage(pairs[1]), confirm_within_s=0)
+    host.wait_for("confirmed")
+    real = host.key.resolve()
     assert [stat.S_IMODE(path.stat().st_mode) for path in (real, real.parent)] == [0o640, 0o710]
-    assert stat.S_IMODE(place.certificate.resolve().stat().st_mode) == 0o644
+    assert stat.S_IMODE(host.certificate.resolve().stat().st_mode) == 0o644
 
 
-def test_files_of_another_program_are_restored_by_a_return(place: Place, pairs: tuple[Pair, Pair, Pair]) -> None:
-    place.start(place.stage(pairs[1]), confirm_within_s=0)
-    place.wait_until(lambda progress: progress.last.state == "confirmed" and progress.holder is None)
-    for path, content in ((place.certificate, pairs[2].certificate), (place.key, pairs[2].key)):
+def test_files_of_another_program_are_restored_by_a_return(host: SwitchHost, pairs: tuple[Pair, Pair, Pair]) -> None:
+    host.start(host.stage(pairs[1]), confirm_within_s=0)
+    host.wait_until(lambda progress: progress.last.state == "confirmed" and progress.holder is None)
+    for path, content in ((host.certificate, pairs[2].certificate), (host.key, pairs[2].key)):
         path.unlink()
         path.write_text(content)
-    place.start(place.stage(pairs[1]), confirm_within_s=1)
-    place.wait_for("returned")
-    assert place.served == place.configured == of(pairs[2])
+    host.start(host.stage(pairs[1]), confirm_within_s=1)
+    host.wait_for("returned")
+    assert host.served == host.configured == of(pairs[2])
 
 
-def test_released_paths_are_regular_files(place: Place, pairs: tuple[Pair, Pair, Pair]) -> None:
-    place.start(place.stage(pairs[1]), confirm_within_s=1)
-    place.wait_until(lambda progress: progress.last.state == "returned" and progress.holder is None)
+def test_released_paths_are_regular_files(host: SwitchHost, pairs: tuple[Pair, Pair, Pair]) -> None:
+    host.start(host.stage(pairs[1]), confirm_within_s=1)
+    host.wait_until(lambda progress: progress.last.state == "returned" and progress.holder is None)
     for _ in range(2):
-        assert run(REPLACE.release(place.file_set.workdir, "c4f3").command).ok
-    assert not place.certificate.is_symlink()
-    assert place.configured == of(pairs[0])
-    assert stat.S_IMODE(place.key.stat().st_mode) == 0o640
+        assert run(REPLACE.release(host.file_set.workdir, "c4f3").command).ok
+    assert not host.certificate.is_symlink()
+    assert host.configured == of(pairs[0])
+    assert stat.S_IMODE(host.key.stat().st_mode) == 0o640
 
 
-def test_key_is_in_no_output_and_no_other_file(place: Place, pairs: tuple[Pair, Pair, Pair]) -> None:
+def test_key_is_in_no_output_and_no_other_file(host: SwitchHost, pairs: tuple[Pair, Pair, Pair]) -> None:
     version = Version(pairs[1].certificate, "", str(pairs[1].key_path))
     name = version.name
-    done = [run(REPLACE.stage(place.file_set, version)), place.start(name, confirm_within_s=1)]
-    place.wait_for("returned")
-    done += [run(REPLACE.status(place.file_set).command), run(REPLACE.release(place.file_set.workdir, "c4f3").command)]
-    printed = "".join(each.output + each.error for each in done) + str(place.starting(name))
-    files = [path for path in Path(place.file_set.workdir.root).rglob("*") if path.is_file()]
+    done = [run(REPLACE.stage(host.file_set, version)), host.start(name, confirm_within_s=1)]
+    host.wait_for("returned")
+    done += [run(REPLACE.status(host.file_set).command), run(REPLACE.release(host.file_set.workdir, "c4f3").command)]
+    printed = "".join(each.output + each.error for each in done) + str(host.starting(name))
+    files = [path for path in Path(host.file_set.workdir.root).rglob("*") if path.is_file()]
     assert len(files) > 6
     others = "".join(path.read_text() for path in files if path.name != "tls.key")
     for pair in pairs[:2]:
@@ -214,7 +214,7 @@ def test_key_is_in_no_output_and_no_other_file(place: Place, pairs: tuple[Pair, 
 class Reader:
     """Reads both files without end, as a daemon does at each connection, and notes when a pair does not match."""
 
-    place: Place
+    host: SwitchHost
     right: tuple[tuple[str, str], ...]
     mismatches: list[float] = field(default_factory=list)  # seconds
     unrecorded: int = 0  # mismatches while the host had no record of renames under way
@@ -222,14 +222,14 @@ class Reader:
     stop: threading.Event = field(default_factory=threading.Event)
 
     def is_moving(self) -> bool:
-        """Return whether the host's record says that renames are under way."""
-        return Path(f"{self.place.file_set.folder}/moving").is_symlink()
+        """Return whether the record on the host marks renames in progress."""
+        return Path(f"{self.host.file_set.folder}/moving").is_symlink()
 
     def look_on(self) -> None:
-        """Open both files with nothing between, read, compare, until told to stop."""
+        """Open both files with nothing between, read, compare, until `stop` is set."""
         while not self.stop.is_set():
             was_moving = self.is_moving()
-            with self.place.certificate.open() as certificate, self.place.key.open() as key:
+            with self.host.certificate.open() as certificate, self.host.key.open() as key:
                 found = certificate.read(), key.read()
             self.looks += 1
             if found not in self.right:
@@ -239,8 +239,8 @@ class Reader:
 
 
 @pytest.fixture
-def reader(place: Place, pairs: tuple[Pair, Pair, Pair]) -> Iterator[Reader]:
-    looking = Reader(place, (of(pairs[0]), of(pairs[1])))
+def reader(host: SwitchHost, pairs: tuple[Pair, Pair, Pair]) -> Iterator[Reader]:
+    looking = Reader(host, (of(pairs[0]), of(pairs[1])))
     thread = threading.Thread(target=looking.look_on)
     thread.start()
     yield looking
@@ -249,26 +249,26 @@ def reader(place: Place, pairs: tuple[Pair, Pair, Pair]) -> Iterator[Reader]:
 
 
 def test_mismatched_pairs_exist_only_between_two_renames(
-    place: Place, pairs: tuple[Pair, Pair, Pair], reader: Reader
+    host: SwitchHost, pairs: tuple[Pair, Pair, Pair], reader: Reader
 ) -> None:
-    name = place.stage(pairs[1])
-    place.start(name, confirm_within_s=1)
-    place.wait_for("returned")
+    name = host.stage(pairs[1])
+    host.start(name, confirm_within_s=1)
+    host.wait_for("returned")
     assert reader.looks > 50
     apart = [after - before for before, after in pairwise(reader.mismatches)]
-    assert sum(gap for gap in apart if gap < 0.5) < WINDOW_S  # the way there and the way back are further apart
+    assert sum(gap for gap in apart if gap < 0.5) < WINDOW_S  # the switch and its return are further apart
     assert reader.unrecorded == 0
 
 
 def test_service_that_fails_with_its_old_files_is_reported_as_broken(
     tmp_path: Path, pairs: tuple[Pair, Pair, Pair]
 ) -> None:
-    place = new_place(tmp_path, pairs[0], reload="echo it is gone; exit 1")
-    place.start(place.stage(pairs[1]))
-    progress = place.wait_for("broken")
+    host = new_switch_host(tmp_path, pairs[0], reload="echo it is gone; exit 1")
+    host.start(host.stage(pairs[1]))
+    progress = host.wait_for("broken")
     assert (
         progress.last.detail
         == "the new files were not loaded: gateway: it is gone ; with the previous files restored: gateway: it is gone "
     )
-    assert (progress.live, place.configured) == ("0", of(pairs[0]))
+    assert (progress.live, host.configured) == ("0", of(pairs[0]))
     assert not was_interrupted(progress)

@@ -1,4 +1,4 @@
-"""A switch killed by SIGKILL before every command it runs, and run again: all old or all new, never a mismatch."""
+"""A switch that is killed before any of its commands leaves all old or all new files and can be repeated."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from remediate.deployment.replace import REPLACE
 from remediate.deployment.versions import Version
 from remediate.hosts.command import Command
 from tests.support.crash_points import STRIDE
-from tests.support.remediate.folder_services import Pair, Place, new_pair, new_place, was_interrupted
+from tests.support.remediate.folder_services import Pair, SwitchHost, new_pair, new_switch_host, was_interrupted
 from tests.support.remediate.local_commands import run
 
 _VERBS = ("mv", "cp", "ln", "rm", "mkdir", "chmod", "exec", "cat", "flock", "record_event", "run_shell", "durable")
@@ -32,16 +32,16 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Pair, Pair]:
     return new_pair(folder, "old"), new_pair(folder, "new")
 
 
-def staging(place: Place, pair: Pair) -> Command:
-    return REPLACE.stage(place.file_set, Version(pair.certificate, "", str(pair.key_path)))
+def staging(host: SwitchHost, pair: Pair) -> Command:
+    return REPLACE.stage(host.file_set, Version(pair.certificate, "", str(pair.key_path)))
 
 
-def killed_here(command: Command, number: int) -> Command:
+def killed_in_its_shell(command: Command, number: int) -> Command:
     """Return a command whose own shell is killed."""
     return replace(command, script=KILL % number + command.script)
 
 
-def killed_there(command: Command, number: int) -> Command:
+def killed_after_its_start(command: Command, number: int) -> Command:
     """Return a start whose detached script is killed."""
     detached = next(word for word in command.arguments if "trap leave" in word)
     arguments = tuple(KILL % number + word if word is detached else word for word in command.arguments)
@@ -55,18 +55,18 @@ def of(pair: Pair) -> tuple[str, str]:
     return pair.certificate, pair.key
 
 
-def survived(place: Place, pair: tuple[Pair, Pair], command: Command) -> bool:
+def survived(host: SwitchHost, pair: tuple[Pair, Pair], command: Command) -> bool:
     """Run a command that is to be killed, run everything again, and return whether it came to its own end."""
     done = run(command, "bash")
-    place.wait_until(lambda progress: progress.holder is None)
-    interrupted = was_interrupted(place.progress())
-    assert place.configured in (of(pair[0]), of(pair[1]))
-    assert not place.certificate.parent.joinpath("sslaudit").exists()
-    name = place.stage(pair[1])
-    assert place.start(name, confirm_within_s=0).ok
-    final = place.wait_until(lambda progress: progress.last.state == "confirmed" and progress.holder is None)
+    host.wait_until(lambda progress: progress.holder is None)
+    interrupted = was_interrupted(host.progress())
+    assert host.configured in (of(pair[0]), of(pair[1]))
+    assert not host.certificate.parent.joinpath("sslaudit").exists()
+    name = host.stage(pair[1])
+    assert host.start(name, confirm_within_s=0).ok
+    final = host.wait_until(lambda progress: progress.last.state == "confirmed" and progress.holder is None)
     assert (final.live, final.proven) == (name, name)
-    assert place.served == place.configured == of(pair[1])
+    assert host.served == host.configured == of(pair[1])
     return done.status is not None and done.status >= 0 and not interrupted
 
 
@@ -74,10 +74,10 @@ def kill_everywhere(folder: Path, pair: tuple[Pair, Pair], kill: Kill, reload: s
     """Kill before one command in STRIDE, then run all again, until none is left; return about how many there were."""
 
     def once(number: int) -> bool:
-        place = new_place(folder / str(number), pair[0])
-        name = place.stage(pair[1])
-        command = kill(starting(place, name, reload), number)
-        return survived(place, pair, command)
+        host = new_switch_host(folder / str(number), pair[0])
+        name = host.stage(pair[1])
+        command = kill(starting(host, name, reload), number)
+        return survived(host, pair, command)
 
     with ThreadPoolExecutor(4) as pool:
         for first in count(1, 4 * STRIDE):
@@ -86,31 +86,31 @@ def kill_everywhere(folder: Path, pair: tuple[Pair, Pair], kill: Kill, reload: s
     raise AssertionError
 
 
-def starting(place: Place, name: str, reload: str | None) -> Command:
+def starting(host: SwitchHost, name: str, reload: str | None) -> Command:
     """Return the start of a switch that goes through, or of one whose service does not take the new files."""
     if reload is None:
-        return place.starting(name, confirm_within_s=0)
-    return replace(place, service=replace(place.service, reload_command=reload)).starting(name, confirm_within_s=0)
+        return host.starting(name, confirm_within_s=0)
+    return replace(host, service=replace(host.service, reload_command=reload)).starting(name, confirm_within_s=0)
 
 
 def test_staging_killed_at_any_command_can_be_repeated(tmp_path: Path, pairs: tuple[Pair, Pair]) -> None:
     for number in count(1, STRIDE):
-        place = new_place(tmp_path / str(number), pairs[0])
-        done = run(killed_here(staging(place, pairs[1]), number), "bash")
-        assert place.configured == of(pairs[0])
-        place.stage(pairs[1])
+        host = new_switch_host(tmp_path / str(number), pairs[0])
+        done = run(killed_in_its_shell(staging(host, pairs[1]), number), "bash")
+        assert host.configured == of(pairs[0])
+        host.stage(pairs[1])
         if done.status == 0:
             break
     assert number > 5
 
 
 def test_start_killed_at_any_command_can_be_repeated(tmp_path: Path, pairs: tuple[Pair, Pair]) -> None:
-    assert kill_everywhere(tmp_path, pairs, killed_here) > 5
+    assert kill_everywhere(tmp_path, pairs, killed_in_its_shell) > 5
 
 
 def test_switch_killed_at_any_command_can_be_repeated(tmp_path: Path, pairs: tuple[Pair, Pair]) -> None:
-    assert kill_everywhere(tmp_path, pairs, killed_there) > 5
+    assert kill_everywhere(tmp_path, pairs, killed_after_its_start) > 5
 
 
 def test_return_killed_at_any_command_can_be_repeated(tmp_path: Path, pairs: tuple[Pair, Pair]) -> None:
-    assert kill_everywhere(tmp_path, pairs, killed_there, "false") > 5
+    assert kill_everywhere(tmp_path, pairs, killed_after_its_start, "false") > 5

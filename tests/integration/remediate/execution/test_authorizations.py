@@ -20,7 +20,7 @@ from remediate.model.causes import Cause
 from remediate.pki.csr import Csr
 from remediate.pki.issued_chain import IssuedPem
 from remediate.state.journal import Journal, open_journal
-from tests.support.remediate.folder_hosts import AUTHORITY, DAY, NOW, Place, delivered, run_context, running_place
+from tests.support.remediate.folder_hosts import AUTHORITY, DAY, NOW, FolderHost, delivered, run_context, running_host
 from tests.support.store.issuance import Commission, deliver, found_authority
 
 URL = "https://ca.example/order/1"
@@ -116,10 +116,10 @@ class Recorder:
 
 
 @dataclass(frozen=True)
-class World:
+class RepairSetup:
     """A host and a journal."""
 
-    place: Place
+    host: FolderHost
     journal: Journal
 
     def repaired(self, ca: AcmeLikeCa) -> Any:  # noqa: ANN401 - what `run_case` returns
@@ -129,33 +129,33 @@ class World:
             ca.calls.append(" ".join(command.arguments))
             return CommandResult(0, "")
 
-        run = run_context(self.journal, ca, self.place, solvers={"dns-01": Recorder()}, run_local=recorded)
-        return run_case(self.place.case(), run)
+        run = run_context(self.journal, ca, self.host, solvers={"dns-01": Recorder()}, run_local=recorded)
+        return run_case(self.host.case(), run)
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    with running_place(tmp_path / "a", "a") as place, open_journal(tmp_path / "state") as journal:
-        yield World(place, journal)
+def repair_setup(tmp_path: Path) -> Iterator[RepairSetup]:
+    with running_host(tmp_path / "a", "a") as host, open_journal(tmp_path / "state") as journal:
+        yield RepairSetup(host, journal)
 
 
 def with_both() -> Authorization:
     return Authorization("a.example", (challenge("http-01"), challenge("dns-01")))
 
 
-def test_order_goes_through_every_stage_of_rfc_8555(world: World) -> None:
+def test_order_goes_through_every_stage_of_rfc_8555(repair_setup: RepairSetup) -> None:
     ca = AcmeLikeCa(with_both())
-    assert world.repaired(ca).ended_as == "proven"
+    assert repair_setup.repaired(ca).ended_as == "proven"
     assert ca.calls == [
         "place", "/present dns-01", "accept dns-01", "fetch", "finalize", "fetch", "download", "/clean-up dns-01",
     ]  # fmt: skip
-    (order,) = world.journal.orders.of_case(world.place.case().id)
+    (order,) = repair_setup.journal.orders.of_case(repair_setup.host.case().id)
     assert (order.order_id, order.status) == (URL, "valid")
 
 
-def test_order_with_a_valid_authorization_needs_no_challenge(world: World) -> None:
+def test_order_with_a_valid_authorization_needs_no_challenge(repair_setup: RepairSetup) -> None:
     ca = AcmeLikeCa(replace(with_both(), status="valid"))
-    assert world.repaired(ca).ended_as == "proven"
+    assert repair_setup.repaired(ca).ended_as == "proven"
     assert ca.calls == ["place", "finalize", "fetch", "download"]
 
 
@@ -167,28 +167,28 @@ def test_order_with_a_valid_authorization_needs_no_challenge(world: World) -> No
         ("download", "pending", Cause.ISSUER_UNREACHABLE),
     ],
 )
-def test_fault_at_any_stage_blocks_the_repair(world: World, fails: str, kind: str, cause: Cause) -> None:
-    result = world.repaired(AcmeLikeCa(with_both(), fails=fails))
+def test_fault_at_any_stage_blocks_the_repair(repair_setup: RepairSetup, fails: str, kind: str, cause: Cause) -> None:
+    result = repair_setup.repaired(AcmeLikeCa(with_both(), fails=fails))
     assert (result.ended_as, result.cause) == (kind, cause)
 
 
-def test_first_chain_that_leads_to_a_trust_anchor_is_installed(world: World) -> None:
-    assert world.repaired(AcmeLikeCa(with_both(), chains=("untrusted", "trusted"))).ended_as == "proven"
+def test_first_chain_that_leads_to_a_trust_anchor_is_installed(repair_setup: RepairSetup) -> None:
+    assert repair_setup.repaired(AcmeLikeCa(with_both(), chains=("untrusted", "trusted"))).ended_as == "proven"
 
 
 @pytest.mark.parametrize("chains", [("untrusted", "untrusted"), ()])
-def test_order_without_an_installable_chain_fails(world: World, chains: tuple[str, ...]) -> None:
-    result = world.repaired(AcmeLikeCa(with_both(), chains=chains))
+def test_order_without_an_installable_chain_fails(repair_setup: RepairSetup, chains: tuple[str, ...]) -> None:
+    result = repair_setup.repaired(AcmeLikeCa(with_both(), chains=chains))
     assert (result.ended_as, result.cause) == ("failed", Cause.ISSUER_ANSWER)
 
 
-def test_authorization_without_a_solvable_challenge_is_named(world: World) -> None:
+def test_authorization_without_a_solvable_challenge_is_named(repair_setup: RepairSetup) -> None:
     ca = AcmeLikeCa(Authorization("a.example", (challenge("http-01"), challenge("tls-alpn-01"))))
-    result = world.repaired(ca)
+    result = repair_setup.repaired(ca)
     assert (result.cause, ca.calls) == (Cause.SOLVER_NONE, ["place"])
     assert "requires http-01, tls-alpn-01 for a.example" in result.note
 
 
-def test_authorization_without_any_challenge_is_named(world: World) -> None:
-    result = world.repaired(AcmeLikeCa(Authorization("a.example")))
+def test_authorization_without_any_challenge_is_named(repair_setup: RepairSetup) -> None:
+    result = repair_setup.repaired(AcmeLikeCa(Authorization("a.example")))
     assert "offers no challenge for a.example" in result.note

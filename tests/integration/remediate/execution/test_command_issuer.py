@@ -26,7 +26,7 @@ from remediate.model.causes import Cause
 from remediate.model.options import Concurrency
 from remediate.state.journal import CaseOutcome, Journal, open_journal
 from tests.support.crash_points import sampled
-from tests.support.remediate.folder_hosts import AUTHORITY, NOW, Place, run_context, running_place
+from tests.support.remediate.folder_hosts import AUTHORITY, NOW, FolderHost, run_context, running_host
 from tests.support.remediate.killed_database import Point, mortal_database
 from tests.support.remediate.own_programs import internal_ca, program
 from tests.support.remediate.store_host import printed
@@ -37,11 +37,11 @@ CHALLENGE = '{"type": "dns-01", "identifier": "a.example", "token": "_acme-chall
 
 
 @dataclass(frozen=True)
-class World:
+class RepairSetup:
     """A host, an internal CA and a solver; the CA requires a challenge if `needs_challenge`."""
 
     folder: Path
-    place: Place
+    host: FolderHost
     calls: list[LocalCommand] = field(default_factory=list)
 
     def issuer(self, before: str = "") -> ConfiguredIssuer:
@@ -85,7 +85,7 @@ class World:
             self.calls.append(command)
             return run_local(command, stop)
 
-        return run_context(journal, None, self.place, **{"run_local": recorded, **changes})
+        return run_context(journal, None, self.host, **{"run_local": recorded, **changes})
 
     @property
     def issued(self) -> int:
@@ -103,16 +103,16 @@ class World:
         return sorted(file.name for file in self.zone.iterdir())
 
 
-def world_in(folder: Path, place: Place) -> World:
+def setup_in(folder: Path, host: FolderHost) -> RepairSetup:
     (folder / "zone").mkdir()
     (folder / "ca.sh").write_text(internal_ca(folder / "ca", AUTHORITY))
-    return World(folder, place)
+    return RepairSetup(folder, host)
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    with running_place(tmp_path / "a", "a") as place:
-        yield world_in(tmp_path, place)
+def repair_setup(tmp_path: Path) -> Iterator[RepairSetup]:
+    with running_host(tmp_path / "a", "a") as host:
+        yield setup_in(tmp_path, host)
 
 
 @pytest.fixture
@@ -121,18 +121,21 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
         yield opened
 
 
-def test_certificate_of_a_program_is_installed_after_one_call(world: World, journal: Journal) -> None:
-    before = world.place.served
-    result = run_case(world.place.case(), world.run(journal, issuer=world.issuer()))
+def test_certificate_of_a_program_is_installed_after_one_call(repair_setup: RepairSetup, journal: Journal) -> None:
+    before = repair_setup.host.served
+    result = run_case(repair_setup.host.case(), repair_setup.run(journal, issuer=repair_setup.issuer()))
     assert (result.ended_as, result.note) == ("proven", "")
-    assert (world.issued, world.place.served != before) == (1, True)
-    assert world.cases == [world.place.case().id]
+    assert (repair_setup.issued, repair_setup.host.served != before) == (1, True)
+    assert repair_setup.cases == [repair_setup.host.case().id]
     (order,) = journal.orders.of_case(result.case.id)
     assert (order.issuer, order.status) == ("internal", "valid")
 
 
-def test_refusal_of_the_program_is_the_reason_of_the_failure(world: World, journal: Journal) -> None:
-    result = run_case(world.place.case(), world.run(journal, issuer=world.issuer("echo no such profile >&2; exit 3")))
+def test_refusal_of_the_program_is_the_reason_of_the_failure(repair_setup: RepairSetup, journal: Journal) -> None:
+    result = run_case(
+        repair_setup.host.case(),
+        repair_setup.run(journal, issuer=repair_setup.issuer("echo no such profile >&2; exit 3")),
+    )
     assert (result.ended_as, result.cause) == ("failed", Cause.ISSUER_REFUSED)
     assert result.note == "internal: refused: exit status 3: no such profile"
 
@@ -146,60 +149,67 @@ def test_refusal_of_the_program_is_the_reason_of_the_failure(world: World, journ
     ],
 )
 def test_unknown_outcome_is_resolved_by_the_same_call_in_the_next_run(
-    world: World, journal: Journal, before: str, cause: Cause
+    repair_setup: RepairSetup, journal: Journal, before: str, cause: Cause
 ) -> None:
-    first = run_case(world.place.case(), world.run(journal, issuer=world.issuer(before)))
+    first = run_case(repair_setup.host.case(), repair_setup.run(journal, issuer=repair_setup.issuer(before)))
     assert (first.ended_as, first.cause) == ("pending", cause)
     assert [order.status for order in journal.orders.of_case(first.case.id)] == ["intended"]
-    second = run_case(world.place.case(), world.run(journal, issuer=world.issuer()))
+    second = run_case(repair_setup.host.case(), repair_setup.run(journal, issuer=repair_setup.issuer()))
     assert second.ended_as == "proven"
-    assert (world.cases, world.issued) == ([first.case.id] * 2, 1)
+    assert (repair_setup.cases, repair_setup.issued) == ([first.case.id] * 2, 1)
 
 
-def test_certificate_that_was_not_ordered_changes_no_service(world: World, journal: Journal) -> None:
-    before = world.place.served
-    result = run_case(world.place.case(), world.run(journal, issuer=world.issuer("SSLAUDIT_NAMES=evil.example")))
-    assert (result.ended_as, result.cause, world.place.served) == ("failed", Cause.ISSUER_ANSWER, before)
+def test_certificate_that_was_not_ordered_changes_no_service(repair_setup: RepairSetup, journal: Journal) -> None:
+    before = repair_setup.host.served
+    result = run_case(
+        repair_setup.host.case(), repair_setup.run(journal, issuer=repair_setup.issuer("SSLAUDIT_NAMES=evil.example"))
+    )
+    assert (result.ended_as, result.cause, repair_setup.host.served) == ("failed", Cause.ISSUER_ANSWER, before)
     assert "also holds evil.example" in result.note
 
 
 @pytest.mark.parametrize(("days", "kind"), [(90, "failed"), (365, "proven")])
 def test_lifetime_of_the_section_is_the_longest_that_is_accepted(
-    world: World, journal: Journal, days: int, kind: str
+    repair_setup: RepairSetup, journal: Journal, days: int, kind: str
 ) -> None:
-    script = world.folder / "ca.sh"
+    script = repair_setup.folder / "ca.sh"
     script.write_text(script.read_text().replace("-days 90", "-days 365"))
     section = ConfigSection(
         Configuration(), "issuer.internal", {"kind": "command", "command": ["/bin/sh"], "lifetime_days": days}
     )
-    issuer = replace(world.issuer(), lifetime=read_issuer(section).lifetime)
-    assert run_case(world.place.case(), world.run(journal, issuer=issuer)).ended_as == kind
+    issuer = replace(repair_setup.issuer(), lifetime=read_issuer(section).lifetime)
+    assert run_case(repair_setup.host.case(), repair_setup.run(journal, issuer=issuer)).ended_as == kind
 
 
-def test_pending_order_is_called_again_until_it_is_issued(world: World, journal: Journal) -> None:
+def test_pending_order_is_called_again_until_it_is_issued(repair_setup: RepairSetup, journal: Journal) -> None:
     pending = '{"status": "pending", "retry_after_s": 0, "message": "approval"}'
-    before = f"[ $(wc -l <{world.folder}/called) -ge 3 ] || {{ echo '{pending}'; exit 0; }}"
-    assert run_case(world.place.case(), world.run(journal, issuer=world.issuer(before))).ended_as == "proven"
-    assert (len(world.cases), world.issued) == (3, 1)
+    before = f"[ $(wc -l <{repair_setup.folder}/called) -ge 3 ] || {{ echo '{pending}'; exit 0; }}"
+    assert (
+        run_case(repair_setup.host.case(), repair_setup.run(journal, issuer=repair_setup.issuer(before))).ended_as
+        == "proven"
+    )
+    assert (len(repair_setup.cases), repair_setup.issued) == (3, 1)
 
 
-def test_pending_order_is_continued_by_the_next_run(world: World, journal: Journal) -> None:
+def test_pending_order_is_continued_by_the_next_run(repair_setup: RepairSetup, journal: Journal) -> None:
     pending = '{"status": "pending", "retry_after_s": 900, "message": "approval"}'
-    first = run_case(world.place.case(), world.run(journal, issuer=world.issuer(f"echo '{pending}'; exit 0")))
+    first = run_case(
+        repair_setup.host.case(), repair_setup.run(journal, issuer=repair_setup.issuer(f"echo '{pending}'; exit 0"))
+    )
     assert (first.ended_as, first.cause, first.retry_after_s) == ("pending", Cause.ISSUER_PENDING, 900)
     assert "at internal is pending: approval" in first.note
-    second = run_case(world.place.case(), world.run(journal, issuer=world.issuer()))
-    assert (second.ended_as, set(world.cases), world.issued) == ("proven", {first.case.id}, 1)
+    second = run_case(repair_setup.host.case(), repair_setup.run(journal, issuer=repair_setup.issuer()))
+    assert (second.ended_as, set(repair_setup.cases), repair_setup.issued) == ("proven", {first.case.id}, 1)
 
 
-def test_challenge_is_presented_until_the_certificate_is_issued(world: World, journal: Journal) -> None:
-    run = world.run(journal, issuer=world.challenging(), solvers=world.solvers())
-    assert run_case(world.place.case(), run).ended_as == "proven"
-    assert (world.issued, len(world.cases), world.presented) == (1, 2, [])
-    present, clean_up = world.calls
-    assert [call.arguments for call in world.calls] == [
-        (f"{world.folder}/put", "add"),
-        (f"{world.folder}/remove", "delete"),
+def test_challenge_is_presented_until_the_certificate_is_issued(repair_setup: RepairSetup, journal: Journal) -> None:
+    run = repair_setup.run(journal, issuer=repair_setup.challenging(), solvers=repair_setup.solvers())
+    assert run_case(repair_setup.host.case(), run).ended_as == "proven"
+    assert (repair_setup.issued, len(repair_setup.cases), repair_setup.presented) == (1, 2, [])
+    present, clean_up = repair_setup.calls
+    assert [call.arguments for call in repair_setup.calls] == [
+        (f"{repair_setup.folder}/put", "add"),
+        (f"{repair_setup.folder}/remove", "delete"),
     ]
     assert dict(present.variables) == {
         "SSLAUDIT_IDENTIFIER": "a.example",
@@ -208,27 +218,33 @@ def test_challenge_is_presented_until_the_certificate_is_issued(world: World, jo
         "SSLAUDIT_CONTENT": "line 1\nline 2",
     }
     assert clean_up.variables == present.variables
-    assert journal.challenges.presented(world.place.case().id) == ()
+    assert journal.challenges.presented(repair_setup.host.case().id) == ()
 
 
-def test_challenge_without_a_solver_is_named_and_nothing_is_presented(world: World, journal: Journal) -> None:
-    result = run_case(world.place.case(), world.run(journal, issuer=world.challenging()))
+def test_challenge_without_a_solver_is_named_and_nothing_is_presented(
+    repair_setup: RepairSetup, journal: Journal
+) -> None:
+    result = run_case(repair_setup.host.case(), repair_setup.run(journal, issuer=repair_setup.challenging()))
     assert (result.ended_as, result.cause) == ("failed", Cause.SOLVER_NONE)
     assert result.note == "internal requires dns-01 for a.example, and no [solver.NAME] solves that"
-    assert world.calls == []
+    assert repair_setup.calls == []
 
 
-def test_challenge_is_removed_when_the_solver_fails(world: World, journal: Journal) -> None:
-    solvers = world.solvers(present=f"touch {world.zone}/_acme-challenge; echo zone is locked >&2; exit 4")
-    run = world.run(journal, issuer=world.challenging(), solvers=solvers)
-    result = run_case(world.place.case(), run)
-    assert (result.ended_as, result.cause, world.presented) == ("failed", Cause.SOLVER_FAILED, [])
+def test_challenge_is_removed_when_the_solver_fails(repair_setup: RepairSetup, journal: Journal) -> None:
+    solvers = repair_setup.solvers(
+        present=f"touch {repair_setup.zone}/_acme-challenge; echo zone is locked >&2; exit 4"
+    )
+    run = repair_setup.run(journal, issuer=repair_setup.challenging(), solvers=solvers)
+    result = run_case(repair_setup.host.case(), run)
+    assert (result.ended_as, result.cause, repair_setup.presented) == ("failed", Cause.SOLVER_FAILED, [])
     assert result.note == "[solver.dns] did not present dns-01 of a.example: exit status 4: zone is locked"
 
 
-def test_failed_case_reports_the_challenge_that_is_left_behind(world: World, journal: Journal) -> None:
-    solvers = world.solvers(present="echo zone is locked >&2; exit 4", clean_up="exit 9")
-    result = run_case(world.place.case(), world.run(journal, issuer=world.challenging(), solvers=solvers))
+def test_failed_case_reports_the_challenge_that_is_left_behind(repair_setup: RepairSetup, journal: Journal) -> None:
+    solvers = repair_setup.solvers(present="echo zone is locked >&2; exit 4", clean_up="exit 9")
+    result = run_case(
+        repair_setup.host.case(), repair_setup.run(journal, issuer=repair_setup.challenging(), solvers=solvers)
+    )
     assert (result.ended_as, result.cause) == ("failed", Cause.SOLVER_FAILED)
     assert result.note.endswith("zone is locked; left behind: dns-01 of a.example: it printed nothing")
     outcome = journal.outcome(result.case.id)
@@ -236,25 +252,27 @@ def test_failed_case_reports_the_challenge_that_is_left_behind(world: World, jou
     assert outcome.note == result.note
 
 
-def test_challenge_is_removed_when_the_certificate_is_rejected(world: World, journal: Journal) -> None:
-    script = world.folder / "ca.sh"
+def test_challenge_is_removed_when_the_certificate_is_rejected(repair_setup: RepairSetup, journal: Journal) -> None:
+    script = repair_setup.folder / "ca.sh"
     script.write_text(script.read_text().replace("CA:FALSE", "CA:TRUE"))
-    run = world.run(journal, issuer=world.challenging(), solvers=world.solvers())
-    assert (run_case(world.place.case(), run).cause, world.presented) == (Cause.ISSUER_ANSWER, [])
+    run = repair_setup.run(journal, issuer=repair_setup.challenging(), solvers=repair_setup.solvers())
+    assert (run_case(repair_setup.host.case(), run).cause, repair_setup.presented) == (Cause.ISSUER_ANSWER, [])
 
 
-def test_challenge_that_cannot_be_removed_is_reported_and_removed_later(world: World, journal: Journal) -> None:
-    run = world.run(journal, issuer=world.challenging(), solvers=world.solvers(clean_up="exit 9"))
-    assert run_case(world.place.case(), run).ended_as == "proven"
-    notes = [event.note for event in journal.events(world.place.case().id) if event.step == "collect"]
+def test_challenge_that_cannot_be_removed_is_reported_and_removed_later(
+    repair_setup: RepairSetup, journal: Journal
+) -> None:
+    run = repair_setup.run(journal, issuer=repair_setup.challenging(), solvers=repair_setup.solvers(clean_up="exit 9"))
+    assert run_case(repair_setup.host.case(), run).ended_as == "proven"
+    notes = [event.note for event in journal.events(repair_setup.host.case().id) if event.step == "collect"]
     assert "left behind: dns-01 of a.example: it printed nothing" in notes[-1]
-    assert world.presented == ["_acme-challenge"]
-    remove_left_over(world.run(journal, solvers=world.solvers()))
-    assert (world.presented, journal.challenges.left_over()) == ([], ())
+    assert repair_setup.presented == ["_acme-challenge"]
+    remove_left_over(repair_setup.run(journal, solvers=repair_setup.solvers()))
+    assert (repair_setup.presented, journal.challenges.left_over()) == ([], ())
 
 
-def test_challenge_of_an_unfinished_case_is_left_to_its_repair(world: World, journal: Journal) -> None:
-    case, challenge = world.place.case(), Challenge("dns-01", "a.example", "t", "c")
+def test_challenge_of_an_unfinished_case_is_left_to_its_repair(repair_setup: RepairSetup, journal: Journal) -> None:
+    case, challenge = repair_setup.host.case(), Challenge("dns-01", "a.example", "t", "c")
     journal.begin(case, NOW)
     journal.challenges.present(case.id, challenge, NOW)
     assert (journal.challenges.left_over(), journal.challenges.presented(case.id)) == ((), (challenge,))
@@ -262,38 +280,38 @@ def test_challenge_of_an_unfinished_case_is_left_to_its_repair(world: World, jou
     assert journal.challenges.left_over() == ((case.id, challenge),)
 
 
-def test_challenge_whose_solver_is_gone_is_reported(world: World, journal: Journal) -> None:
-    case, lines = world.place.case(), list[str]()
+def test_challenge_whose_solver_is_gone_is_reported(repair_setup: RepairSetup, journal: Journal) -> None:
+    case, lines = repair_setup.host.case(), list[str]()
     journal.begin(case, NOW)
     journal.challenges.present(case.id, Challenge("dns-01", "a.example", "t", "c"), NOW)
     journal.end(case.id, CaseOutcome("failed", NOW))
-    remove_left_over(world.run(journal, log=lines.append))
+    remove_left_over(repair_setup.run(journal, log=lines.append))
     assert lines == ["left behind: dns-01 of a.example: no [solver.NAME] solves that type any more"]
 
 
-def test_dry_run_prints_the_program_and_runs_nothing(world: World, journal: Journal) -> None:
-    run = world.run(journal, issuer=world.challenging(), solvers=world.solvers())
-    text = printed(world.place.case(), run)
-    assert f"SSLAUDIT_NAMES=a.example SSLAUDIT_CASE={world.place.case().id} {world.folder}/issue" in text
+def test_dry_run_prints_the_program_and_runs_nothing(repair_setup: RepairSetup, journal: Journal) -> None:
+    run = repair_setup.run(journal, issuer=repair_setup.challenging(), solvers=repair_setup.solvers())
+    text = printed(repair_setup.host.case(), run)
+    assert f"SSLAUDIT_NAMES=a.example SSLAUDIT_CASE={repair_setup.host.case().id} {repair_setup.folder}/issue" in text
     assert "standard input: <the request made above>" in text
-    assert f"SSLAUDIT_CONTENT='<content>' {world.folder}/put add" in text
-    assert f"{world.folder}/remove delete" in text
+    assert f"SSLAUDIT_CONTENT='<content>' {repair_setup.folder}/put add" in text
+    assert f"{repair_setup.folder}/remove delete" in text
     assert ", 1 program on this machine and 0 requests would be made" in text
-    assert not (world.folder / "called").exists()
-    assert world.calls == []
+    assert not (repair_setup.folder / "called").exists()
+    assert repair_setup.calls == []
 
 
-def test_dry_run_names_the_programs_and_commands_of_the_repair(world: World, journal: Journal) -> None:
-    case, run = world.place.case(), world.run(journal, issuer=world.issuer())
+def test_dry_run_names_the_programs_and_commands_of_the_repair(repair_setup: RepairSetup, journal: Journal) -> None:
+    case, run = repair_setup.host.case(), repair_setup.run(journal, issuer=repair_setup.issuer())
     previewed = list(preview_actions(case, run))
     assert [type(action) for action in previewed].count(LocalCommand) == 1
     assert run_case(case, run).ended_as == "proven"
     scripts = [action.script for action in previewed if isinstance(action, Command)]
-    assert scripts == [command.script for command in world.place.session.commands if command.changes]
+    assert scripts == [command.script for command in repair_setup.host.session.commands if command.changes]
 
 
 class Killed(BaseException):
-    """Nothing in a run catches it."""
+    """An end of the run that no code catches."""
 
 
 def die() -> NoReturn:
@@ -301,20 +319,26 @@ def die() -> NoReturn:
 
 
 def killed_and_continued(folder: Path, at: Point | None) -> tuple[int, str | None]:
-    """End a run there and let the next go to its end; return the records of the first, and what is wrong afterwards."""
-    with running_place(folder / "a", "a") as place:
-        world, case = world_in(folder, place), place.case()
-        before, changes = place.served, {"issuer": world.challenging(), "solvers": world.solvers()}
+    """End a run at a record and complete it by the next; return the records of the first, and the faults after both."""
+    with running_host(folder / "a", "a") as host:
+        repair_setup, case = setup_in(folder, host), host.case()
+        before, changes = host.served, {"issuer": repair_setup.challenging(), "solvers": repair_setup.solvers()}
         database = mortal_database(folder / "state", at, die)
         with Journal(database) as journal, suppress(Killed):
-            repair([case], world.run(journal, **changes), CONCURRENCY)
-        found_by_audit = [case] if place.served == before else []
+            repair([case], repair_setup.run(journal, **changes), CONCURRENCY)
+        found_by_audit = [case] if host.served == before else []
         with Journal(mortal_database(folder / "state", None, die)) as journal:
-            run = world.run(journal, **changes)
+            run = repair_setup.run(journal, **changes)
             remove_left_over(run)
             kinds = {(result.ended_as, result.note) for result in repair(found_by_audit, run, CONCURRENCY)}
-            found = (kinds - {("proven", "")}, journal.unfinished(), world.presented, world.issued, set(world.cases))
-        wrong = found != (set(), (), [], 1, {case.id}) or place.served == before
+            found = (
+                kinds - {("proven", "")},
+                journal.unfinished(),
+                repair_setup.presented,
+                repair_setup.issued,
+                set(repair_setup.cases),
+            )
+        wrong = found != (set(), (), [], 1, {case.id}) or host.served == before
     return database.records, f"ended {at}: {found}" if wrong else None
 
 

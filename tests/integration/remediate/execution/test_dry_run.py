@@ -32,43 +32,47 @@ from remediate.pki.csr import csr_hash_challenge
 from remediate.state.journal import Journal, journal_snapshot, open_journal
 from tests.support.remediate.chain_services import INTERMEDIATE, plant_chain, write_kept
 from tests.support.remediate.folder_hosts import changed, plant
-from tests.support.remediate.store_host import SECOND, Premiere, digests, filled_in, printed
+from tests.support.remediate.store_host import SECOND, StoreHost, digests, filled_in, printed
 
 CONCURRENCY = Concurrency(chance=lambda: 0.0)
 
 
 @dataclass(frozen=True)
-class World:
+class RepairSetup:
     """A host with a website, the Store and a journal; `folder` is for what a test adds."""
 
-    there: Premiere
+    store_host: StoreHost
     journal: Journal
     folder: Path
     monkeypatch: pytest.MonkeyPatch
 
     @property
     def run(self) -> RunContext:
-        return self.there.run(self.journal)
+        return self.store_host.run(self.journal)
 
 
 @pytest.fixture
-def world(there: Premiere, journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
-    return World(there, journal, tmp_path, monkeypatch)
+def repair_setup(
+    store_host: StoreHost, journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> RepairSetup:
+    return RepairSetup(store_host, journal, tmp_path, monkeypatch)
 
 
 def previewed_and_done(
-    there: Premiere, case: Case, run: RunContext, start: Callable[[Case, RunContext], CaseResult] | None = None
+    store_host: StoreHost, case: Case, run: RunContext, start: Callable[[Case, RunContext], CaseResult] | None = None
 ) -> tuple[list[Any], list[Any]]:
-    """Preview a case, print its dry run, repair it. Return what was previewed, with real values, and what was done."""
-    begun = len(there.tape)
+    """Preview, print and repair a case; return the previewed actions, with real values, and those of the repair."""
+    begun = len(store_host.actions)
     previewed = list(preview_actions(case, run))
     output = printed(case, run, verbose=True)
-    assert len(there.tape) == begun
+    assert len(store_host.actions) == begun
     ending = start(case, run) if start else repair([case], run, CONCURRENCY)[0]
     assert (ending.ended_as, ending.note) == ("proven", "")
     if start is None:
         assert_prints(output, previewed)
-    return filled_in(previewed, there.truth(case, run.host("a").workdir_root)), there.happened(begun)
+    return filled_in(
+        previewed, store_host.actual_values(case, run.host("a").workdir_root)
+    ), store_host.recorded_actions(begun)
 
 
 def assert_prints(output: str, actions: list[Action]) -> None:
@@ -83,69 +87,69 @@ def assert_prints(output: str, actions: list[Action]) -> None:
     assert f"and {len(actions) - len(commands)} request" in output
 
 
-def deaf(run: RunContext, there: Premiere) -> RunContext:
-    """Return the context of a run in which both services go on with what they have."""
-    installer = there.place.installer(takes_up=False)
+def not_loading(run: RunContext, store_host: StoreHost) -> RunContext:
+    """Return the context of a run in which both services load no new files."""
+    installer = store_host.host.installer(takes_up=False)
     return changed(run, installers={installer.name: installer, SECOND: replace(installer, name=SECOND)})
 
 
 def everything(folder: Path) -> dict[str, tuple[int, int, str]]:
     """Return modes, times and digests of all that is below a folder."""
     return {
-        str(one): (
-            one.lstat().st_mode,
-            one.lstat().st_mtime_ns,
-            hashlib.sha256(one.read_bytes()).hexdigest() if one.is_file() else "",
+        str(path): (
+            path.lstat().st_mode,
+            path.lstat().st_mtime_ns,
+            hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "",
         )
-        for one in folder.rglob("*")
+        for path in folder.rglob("*")
     }
 
 
-def new_certificate(repair: Repair) -> Callable[[World], Case]:
+def new_certificate(repair: Repair) -> Callable[[RepairSetup], Case]:
     """Return what prepares a certificate for two services."""
-    return lambda world: world.there.case(repair)
+    return lambda repair_setup: repair_setup.store_host.case(repair)
 
 
-def incomplete_chain(world: World) -> Case:
+def incomplete_chain(repair_setup: RepairSetup) -> Case:
     """Prepare a host that keeps the missing intermediate."""
-    plant_chain(world.there.place)
-    write_kept(world.folder / "sslaudit", INTERMEDIATE)
-    return world.there.case(Repair.RECHAIN, id="rechain")
+    plant_chain(repair_setup.store_host.host)
+    write_kept(repair_setup.folder / "sslaudit", INTERMEDIATE)
+    return repair_setup.store_host.case(Repair.RECHAIN, id="rechain")
 
 
-def agent_that_renews(world: World) -> Case:
+def agent_that_renews(repair_setup: RepairSetup) -> Case:
     """Prepare an agent whose renewal installs a new certificate."""
-    place = world.there.place
-    plant_chain(place, [INTERMEDIATE])
-    agent, renewed = world.folder / "bin" / "dehydrated", world.folder / "renewed"
+    host = repair_setup.store_host.host
+    plant_chain(host, [INTERMEDIATE])
+    agent, renewed = repair_setup.folder / "bin" / "dehydrated", repair_setup.folder / "renewed"
     renewed.mkdir()
     agent.parent.mkdir()
     for name in ("tls.crt", "tls.key"):
-        shutil.copy(place.folder / name, renewed)
-    agent.write_text(f"#!/bin/sh\ncp {renewed}/* {place.folder}/\n")
+        shutil.copy(host.folder / name, renewed)
+    agent.write_text(f"#!/bin/sh\ncp {renewed}/* {host.folder}/\n")
     agent.chmod(0o755)
-    world.monkeypatch.setenv("PATH", f"{agent.parent}:{os.environ['PATH']}")
-    plant(place.folder, "a.example")
-    return place.case(Repair.RUN_OWNER, id="owner", owner="dehydrated")
+    repair_setup.monkeypatch.setenv("PATH", f"{agent.parent}:{os.environ['PATH']}")
+    plant(host.folder, "a.example")
+    return host.case(Repair.RUN_OWNER, id="owner", owner="dehydrated")
 
 
-def files_not_loaded(world: World) -> Case:
+def files_not_loaded(repair_setup: RepairSetup) -> Case:
     """Prepare files with a new certificate that the service has not loaded."""
-    folder = world.there.place.folder
-    repair([world.there.case()], world.run, CONCURRENCY)
+    folder = repair_setup.store_host.host.folder
+    repair([repair_setup.store_host.case()], repair_setup.run, CONCURRENCY)
     files = {name: (folder / name).read_bytes() for name in ("tls.crt", "tls.key")}
     plant(folder, "a.example")
     for name, content in files.items():
         (folder / name).write_bytes(content)
-    return world.there.place.case(Repair.RELOAD, id="reload")
+    return repair_setup.store_host.host.case(Repair.RELOAD, id="reload")
 
 
-def open_keys(world: World) -> Case:
+def open_keys(repair_setup: RepairSetup) -> Case:
     """Prepare a case whose keys every user can read."""
-    return world.there.case(Repair.HOST, id="modes")
+    return repair_setup.store_host.case(Repair.HOST, id="modes")
 
 
-PREPARED: Mapping[Repair, tuple[Callable[[World], Case], int]] = {
+PREPARED: Mapping[Repair, tuple[Callable[[RepairSetup], Case], int]] = {
     Repair.REKEY: (new_certificate(Repair.REKEY), 12),
     Repair.REISSUE: (new_certificate(Repair.REISSUE), 12),
     Repair.RECHAIN: (incomplete_chain, 4),
@@ -157,88 +161,92 @@ PREPARED: Mapping[Repair, tuple[Callable[[World], Case], int]] = {
 
 
 @pytest.mark.parametrize("kind", Repair)
-def test_dry_run_prints_the_commands_and_requests_of_the_repair(world: World, kind: Repair) -> None:
+def test_dry_run_prints_the_commands_and_requests_of_the_repair(repair_setup: RepairSetup, kind: Repair) -> None:
     prepare, count = PREPARED[kind]
-    case = prepare(world)
-    previewed, done = previewed_and_done(world.there, case, world.run)
+    case = prepare(repair_setup)
+    previewed, done = previewed_and_done(repair_setup.store_host, case, repair_setup.run)
     assert (previewed, len(previewed)) == (done, count)
 
 
 @pytest.mark.parametrize("kind", [Repair.REISSUE, Repair.REKEY])
-def test_dry_run_of_a_compromised_key_destroys_it_as_the_repair_does(world: World, kind: Repair) -> None:
-    case = world.there.case(kind, is_compromised=True)
-    previewed, done = previewed_and_done(world.there, case, world.run)
+def test_dry_run_of_a_compromised_key_destroys_it_as_the_repair_does(repair_setup: RepairSetup, kind: Repair) -> None:
+    case = repair_setup.store_host.case(kind, is_compromised=True)
+    previewed, done = previewed_and_done(repair_setup.store_host, case, repair_setup.run)
     assert (previewed, len(done)) == (done, 13)
 
 
-def test_dry_run_shows_the_change_of_key_modes_first(world: World) -> None:
-    case = world.there.case()
+def test_dry_run_shows_the_change_of_key_modes_first(repair_setup: RepairSetup) -> None:
+    case = repair_setup.store_host.case()
     case = replace(case, steps=steps_of(Repair.REISSUE, case.services, case.endpoints, fix_modes=True))
-    previewed, done = previewed_and_done(world.there, case, world.run)
+    previewed, done = previewed_and_done(repair_setup.store_host, case, repair_setup.run)
     assert previewed == done
     assert done[0].why == "close the keys to others"
 
 
-def test_dry_run_of_a_name_on_two_hosts_names_the_commands_on_both(world: World) -> None:
-    there = world.there
-    case = there.case(validated_on=(Validation("a.example", ("a", "b")),))
-    first = there.run(world.journal)
-    other = replace(first.host("a"), label="b", targets={}, workdir_root=str(world.folder / "of-b"))
+def test_dry_run_of_a_name_on_two_hosts_names_the_commands_on_both(repair_setup: RepairSetup) -> None:
+    store_host = repair_setup.store_host
+    case = store_host.case(validated_on=(Validation("a.example", ("a", "b")),))
+    first = store_host.run(repair_setup.journal)
+    other = replace(first.host("a"), label="b", targets={}, workdir_root=str(repair_setup.folder / "of-b"))
     run = replace(first, hosts={**first.hosts, "b": other})
     text = printed(case, run)
     assert text.endswith("nothing was changed; 10 commands on 2 hosts and 4 requests would be made")
-    previewed, done = previewed_and_done(there, case, run)
+    previewed, done = previewed_and_done(store_host, case, run)
     assert previewed == done
-    assert [one.host for one in done if isinstance(one, Command)] == [*"aab", *"ab", *"aaaaa"]
+    assert [action.host for action in done if isinstance(action, Command)] == [*"aab", *"ab", *"aaaaa"]
 
 
-def test_dry_run_of_a_pending_order_fetches_it_again(world: World) -> None:
-    world.there.store.misbehave("pending", times=2)
-    previewed, done = previewed_and_done(world.there, world.there.case(), world.run)
+def test_dry_run_of_a_pending_order_fetches_it_again(repair_setup: RepairSetup) -> None:
+    repair_setup.store_host.store.misbehave("pending", times=2)
+    previewed, done = previewed_and_done(repair_setup.store_host, repair_setup.store_host.case(), repair_setup.run)
     last = max(number for number, action in enumerate(previewed) if isinstance(action, Request))
     again = len(done) - len(previewed)
     assert again > 0
     assert done == [*previewed[:last], *[previewed[last]] * again, *previewed[last:]]
 
 
-def test_dry_run_of_a_renewal_shows_when_the_service_is_reloaded(world: World) -> None:
-    text = printed(agent_that_renews(world), world.run)
+def test_dry_run_of_a_renewal_shows_when_the_service_is_reloaded(repair_setup: RepairSetup) -> None:
+    text = printed(agent_that_renews(repair_setup), repair_setup.run)
     assert "only if it does not serve what is in its files by then" in text
 
 
-def test_dry_run_of_a_resumed_case_shows_what_is_left_to_do(world: World) -> None:
-    there, case, run = world.there, world.there.case(), world.run
-    assert [ending.cause for ending in repair([case], deaf(run, there), CONCURRENCY)] == ["proof.failed"]
+def test_dry_run_of_a_resumed_case_shows_what_is_left_to_do(repair_setup: RepairSetup) -> None:
+    store_host, case, run = repair_setup.store_host, repair_setup.store_host.case(), repair_setup.run
+    assert [ending.cause for ending in repair([case], not_loading(run, store_host), CONCURRENCY)] == ["proof.failed"]
     assert "  waits         not tried again before" in printed(case, run)
-    (left,) = world.journal.unfinished()
+    (left,) = repair_setup.journal.unfinished()
     requests = [action.why for action in preview_actions(left, run) if isinstance(action, Request)]
-    previewed, done = previewed_and_done(there, left, run, run_case)
+    previewed, done = previewed_and_done(store_host, left, run, run_case)
     assert (previewed, requests) == (done, ["look at the order until it is issued"])
 
 
-def test_dry_run_touches_no_host_no_issuer_and_no_file(there: Premiere, tmp_path: Path) -> None:
+def test_dry_run_touches_no_host_no_issuer_and_no_file(store_host: StoreHost, tmp_path: Path) -> None:
     with open_journal(tmp_path / "state") as journal:
-        journal.begin(there.case(), datetime.now(UTC))
+        journal.begin(store_host.case(), datetime.now(UTC))
     before = everything(tmp_path)
     with journal_snapshot(tmp_path / "state") as journal:
-        run = there.run(journal)
+        run = store_host.run(journal)
         for verbose in (False, True):
-            assert printed(there.case(), run, verbose=verbose)
-        assert list(preview_actions(there.case(), run))
-    assert (everything(tmp_path), there.tape, there.store.orders()) == (before, [], [])
+            assert printed(store_host.case(), run, verbose=verbose)
+        assert list(preview_actions(store_host.case(), run))
+    assert (everything(tmp_path), store_host.actions, store_host.store.orders()) == (before, [], [])
 
 
-def test_dry_run_creates_no_state_directory(there: Premiere, tmp_path: Path) -> None:
+def test_dry_run_creates_no_state_directory(store_host: StoreHost, tmp_path: Path) -> None:
     with journal_snapshot(tmp_path / "state") as journal:
-        assert printed(there.case(), there.run(journal))
+        assert printed(store_host.case(), store_host.run(journal))
     assert not (tmp_path / "state").exists()
 
 
-def test_sessions_and_issuer_of_a_dry_run_refuse_every_call(there: Premiere, journal: Journal) -> None:
-    run = refusing(there.run(journal))
+def test_sessions_and_issuer_of_a_dry_run_refuse_every_call(store_host: StoreHost, journal: Journal) -> None:
+    run = refusing(store_host.run(journal))
     with pytest.raises(DryRunViolation, match="a test"):
-        CaseContext(there.case(), run).execute(Command("a", "a test", "touch /tmp/dry-run"))
-    client, csr, order = refusing_issuer(there.run(journal).issuer.client), placeholder_csr(), Order("o-1", "valid")
+        CaseContext(store_host.case(), run).execute(Command("a", "a test", "touch /tmp/dry-run"))
+    client, csr, order = (
+        refusing_issuer(store_host.run(journal).issuer.client),
+        placeholder_csr(),
+        Order("o-1", "valid"),
+    )
     ref = OrderRef("o-1", OrderRequest(csr, ("a.example",), "case", "key"))
     challenge = csr_hash_challenge(csr, "a.example")
     assert isinstance(run.issuer.client, type(client))
@@ -256,7 +264,7 @@ def test_sessions_and_issuer_of_a_dry_run_refuse_every_call(there: Premiere, jou
             ask()
     with pytest.raises(DryRunViolation, match="would have run /bin/true"):
         run.run_local(LocalCommand("a test", ("/bin/true",)), run.stop)
-    assert there.tape == []
+    assert store_host.actions == []
 
 
 ROWS = {f"{repair}/{kind}": step for repair, steps in REPAIR_STEPS.items() for kind, step in steps.items()}
@@ -297,23 +305,23 @@ def making(context: CaseContext) -> Command:
     return context.workdir.exclusive("make a new file", 'mkdir -p "$root/$case"\n: >"$root/$case/new"\n')
 
 
-def test_new_step_in_the_table_is_previewed_and_run(world: World) -> None:
-    case = world.there.case(Repair.HOST, id="new")
-    world.monkeypatch.setitem(REPAIR_STEPS[Repair.HOST], "modes", NewStep())
-    text = printed(case, world.run)
+def test_new_step_in_the_table_is_previewed_and_run(repair_setup: RepairSetup) -> None:
+    case = repair_setup.store_host.case(Repair.HOST, id="new")
+    repair_setup.monkeypatch.setitem(REPAIR_STEPS[Repair.HOST], "modes", NewStep())
+    text = printed(case, repair_setup.run)
     assert "  modes         a: make a new file" in text
     assert "nothing reads the new file" in text
-    previewed, done = previewed_and_done(world.there, case, world.run)
+    previewed, done = previewed_and_done(repair_setup.store_host, case, repair_setup.run)
     assert (previewed, [action.why for action in done]) == (done, ["make a new file"])
 
 
-def test_dry_run_of_a_repair_that_stops_shows_what_is_done_until_then(world: World) -> None:
-    there, run = world.there, world.run
-    case = there.case(validated_on=(Validation("a.example", ("a", "b")),))  # no login to b
+def test_dry_run_of_a_repair_that_stops_shows_what_is_done_until_then(repair_setup: RepairSetup) -> None:
+    store_host, run = repair_setup.store_host, repair_setup.run
+    case = store_host.case(validated_on=(Validation("a.example", ("a", "b")),))  # no login to b
     previewed = list(preview_actions(case, run))
     assert [ending.cause for ending in repair([case], run, CONCURRENCY)] == ["dcv.no-docroot"]
     csr = x509.load_pem_x509_csr(next(Path(run.host("a").workdir_root).rglob("csr.pem")).read_bytes())
-    assert filled_in(previewed, digests(csr)) == there.happened()
+    assert filled_in(previewed, digests(csr)) == store_host.recorded_actions()
     assert [action.why.partition(" for ")[0] for action in previewed] == [
         "make a key (ecdsa-p256) and a CSR",
         "remove the file",

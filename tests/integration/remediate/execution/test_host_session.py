@@ -1,4 +1,4 @@
-"""Hands on a host: a command's status, output and errors come back whole or not at all, and no key with them."""
+"""A host session returns status, output and errors of a command complete or not at all, and never a key."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def command(script: str, *arguments: str) -> Command:
 
 
 def test_status_output_and_errors_are_returned_separately(session: HostSession) -> None:
-    asked = command('printf "%s\\n" "$2" "$1"; echo oh >&2; exit 75', "a  b", "it's $HOME")
-    assert session.run(asked) == CommandResult(75, "it's $HOME\na  b", "oh")
+    quoted = command('printf "%s\\n" "$2" "$1"; echo oh >&2; exit 75', "a  b", "it's $HOME")
+    assert session.run(quoted) == CommandResult(75, "it's $HOME\na  b", "oh")
 
 
 def test_background_process_does_not_delay_the_result(session: HostSession) -> None:

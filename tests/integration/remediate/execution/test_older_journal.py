@@ -1,4 +1,4 @@
-"""A run of today goes on with the open case in a journal of version 1: same order, same backoff, nothing told twice."""
+"""A run continues the open cases of a journal of version 1 with their orders, backoff and notifications."""
 
 from __future__ import annotations
 
@@ -29,7 +29,16 @@ from remediate.notify.report import RunReport
 from remediate.pki.csr import Csr
 from remediate.state.journal import Journal, open_journal
 from tests.support.notify.nightly_runs import ADMIN, CONTROLLER, Mailbox, settings_of
-from tests.support.remediate.folder_hosts import AUTHORITY, DAY, NOW, Ca, Place, delivered, run_context, running_place
+from tests.support.remediate.folder_hosts import (
+    AUTHORITY,
+    DAY,
+    NOW,
+    Ca,
+    FolderHost,
+    delivered,
+    run_context,
+    running_host,
+)
 from tests.support.remediate.older_journal import A, B, older_journal
 from tests.support.remediate.result_rows import SUMMARY, found, seen
 from tests.support.store.issuance import Commission, deliver
@@ -60,11 +69,11 @@ class SlowCa(Ca):
 
 
 @dataclass
-class World:
-    """Two hosts of then, the CA, who reads notifications, and the journal in the form that it had."""
+class OlderState:
+    """Two hosts, the CA, a mailbox and the journal of the earlier version."""
 
-    a: Place
-    b: Place
+    a: FolderHost
+    b: FolderHost
     csr: Csr
     folder: Path
     ca: SlowCa = field(default_factory=SlowCa)
@@ -76,7 +85,7 @@ class World:
             yield opened
 
     def night(self) -> dict[str, CaseResult]:
-        """Repair and tell as a run does, and return how the case of each host ended."""
+        """Repair and notify as a run does, and return the result of each host."""
         cases = tuple(map(case_of, (self.a, self.b)))
         with self.journal() as journal:
             endings = repair(cases, self.run(journal), CONCURRENCY)
@@ -91,77 +100,79 @@ class World:
         return run_context(journal, self.ca, self.a, self.b)
 
 
-def case_of(place: Place) -> Case:
-    """Return the case of a host as the code of then planned it."""
-    message = f"certificate for {place.label}.example expired 30 days ago"
-    return place.case(reasons=(Reason(str(place.endpoint), "cert.expired", "high", "reissue", message),))
+def case_of(host: FolderHost) -> Case:
+    """Return the case of a host as the earlier version planned it."""
+    message = f"certificate for {host.label}.example expired 30 days ago"
+    return host.case(reasons=(Reason(str(host.endpoint), "cert.expired", "high", "reissue", message),))
 
 
-def evidence(places: tuple[Place, ...], verdict: str = "fail", phase: str = "before") -> AuditResults:
-    """Return what an audit saw of some hosts."""
+def evidence(hosts: tuple[FolderHost, ...], verdict: str = "fail", phase: str = "before") -> AuditResults:
+    """Return the results of an audit of some hosts."""
     rows = [SUMMARY]
-    for place in places:
-        endpoint, names = str(place.endpoint), (f"{place.label}.example",)
-        message = f"certificate for {place.label}.example expired 30 days ago"
-        rows.append(seen(endpoint, names, service=place.service, observed_at=format_time(NOW), phase=phase))
+    for host in hosts:
+        endpoint, names = str(host.endpoint), (f"{host.label}.example",)
+        message = f"certificate for {host.label}.example expired 30 days ago"
+        rows.append(seen(endpoint, names, service=host.service, observed_at=format_time(NOW), phase=phase))
         rows.append(found(endpoint, "cert.expired", message=message, verdict=verdict, phase=phase))
     return audit_results_of(rows)
 
 
 @contextmanager
-def world_after(folder: Path, since: timedelta) -> Iterator[World]:
-    """Give a world whose journal's second night was that long ago."""
-    with running_place(folder / "a", "a") as a, running_place(folder / "b", "b") as b:
+def older_state(folder: Path, since: timedelta) -> Iterator[OlderState]:
+    """Yield a state whose second run was that long ago."""
+    with running_host(folder / "a", "a") as a, running_host(folder / "b", "b") as b:
         with open_journal(folder / "scratch") as scratch:
             csr = request_of(CaseContext(a.case(), run_context(scratch, Ca(), a)))
         placed = {"FOLDER": folder, "A": a.port, "B": b.port, "CSR": csr.sha256}
         older_journal(folder / "state", at=datetime.now(UTC) - since, placed=placed)
-        world = World(a, b, csr, folder)
+        state = OlderState(a, b, csr, folder)
         message = "the CA has not come for the file yet"
-        world.ca.orders[csr.sha256] = Order("o-a", "pending", message, NOW - since, own_word="pending-validation")
-        yield world
+        state.ca.orders[csr.sha256] = Order("o-a", "pending", message, NOW - since, own_word="pending-validation")
+        yield state
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    with world_after(tmp_path, HOUR) as made:
+def state(tmp_path: Path) -> Iterator[OlderState]:
+    with older_state(tmp_path, HOUR) as made:
         yield made
 
 
-def test_open_case_keeps_its_order_and_is_notified_once(world: World) -> None:
-    endings = world.night()
+def test_open_case_keeps_its_order_and_is_notified_once(state: OlderState) -> None:
+    endings = state.night()
     assert (endings["a"].ended_as, endings["a"].cause) == ("pending", Cause.ISSUER_PENDING)
     assert (endings["b"].ended_as, endings["b"].cause) == ("waiting", Cause.RUN_NOT_DUE)
     assert endings["b"].note.endswith(f": issuer.refused: ca: {REFUSED}")
-    assert len(world.box.sent) == 1, "the notification that was put off then, and no other"
-    world.night()
-    assert (len(world.box.sent), world.ca.asked) == (1, [])
+    assert len(state.box.sent) == 1, "only the notification that was postponed in the second run"
+    state.night()
+    assert (len(state.box.sent), state.ca.asked) == (1, [])
 
 
-def test_issued_order_is_installed_and_only_that_is_notified(world: World) -> None:
-    before = world.a.served
-    world.night()
-    world.ca.issue(world.csr)
-    endings = world.night()
-    assert (endings["a"].ended_as, world.a.served == before, world.ca.asked) == ("proven", False, [])
-    with world.journal() as journal:
-        assert [(one.attempt, one.order_id, one.status) for one in journal.orders.of_case(A)] == [(1, "o-a", "issued")]
+def test_issued_order_is_installed_and_only_that_is_notified(state: OlderState) -> None:
+    before = state.a.served
+    state.night()
+    state.ca.issue(state.csr)
+    endings = state.night()
+    assert (endings["a"].ended_as, state.a.served == before, state.ca.asked) == ("proven", False, [])
+    with state.journal() as journal:
+        assert [(order.attempt, order.order_id, order.status) for order in journal.orders.of_case(A)] == [
+            (1, "o-a", "issued")
+        ]
         outcome = journal.outcome(A)
     assert outcome is not None
     assert outcome.kind == "repaired"
-    assert len(world.box.sent) == 2
-    text = str(world.box.emails[1].get_body(("plain",)))
+    assert len(state.box.sent) == 2
+    text = str(state.box.emails[1].get_body(("plain",)))
     assert "REPAIRED  gateway-a" in text
-    assert "[issuer.refused]" in text, "b is told beside it, by the cause of its last try"
+    assert "[issuer.refused]" in text, "b is in the same email with the cause of its last attempt"
 
 
 def test_backoff_counts_the_failures_of_the_older_journal(tmp_path: Path) -> None:
-    with world_after(tmp_path, 5 * HOUR) as world:
-        ending = world.night()["b"]
-        assert (ending.ended_as, ending.cause, world.ca.asked) == ("failed", Cause.ISSUER_REFUSED, ["b.example"])
-        with world.journal() as journal:
+    with older_state(tmp_path, 5 * HOUR) as state:
+        ending = state.night()["b"]
+        assert (ending.ended_as, ending.cause, state.ca.asked) == ("failed", Cause.ISSUER_REFUSED, ["b.example"])
+        with state.journal() as journal:
             attempts = journal.attempts.of_case(B)
         last = attempts[-1]
-        assert [one.ended for one in attempts] == ["failed"] * 3
+        assert [attempt.ended for attempt in attempts] == ["failed"] * 3
         assert last.next_at == last.at + 8 * HOUR
-        assert len(world.box.sent) == 1, "what is wrong with b is known already"
+        assert len(state.box.sent) == 1, "the problem of b was notified before"

@@ -1,4 +1,4 @@
-"""Whoever watches a run is told of every record of a step, after it was made."""
+"""The callback of a run gets every record of a step after it is in the journal."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from remediate.execution.scheduler import repair
 from remediate.model.case import Case, Step, StepState
 from remediate.model.options import Concurrency
 from remediate.state.journal import open_journal
-from tests.support.remediate.folder_hosts import Ca, run_context, running_place
+from tests.support.remediate.folder_hosts import Ca, run_context, running_host
 
 
 def test_callback_gets_every_record_after_it_is_on_disk(tmp_path: Path) -> None:
-    told: list[tuple[str, str, str]] = []
-    with running_place(tmp_path / "a", "a") as place, open_journal(tmp_path / "state") as journal:
+    records: list[tuple[str, str, str]] = []
+    with running_host(tmp_path / "a", "a") as host, open_journal(tmp_path / "state") as journal:
 
         def on_step(case: Case, step: Step, state: StepState, note: str) -> None:
             last = journal.events(case.id)[-1]
             assert (last.step, last.state, last.note) == (step.name, state, note)
-            told.append((step.name, state, note))
+            records.append((step.name, state, note))
 
         (ending,) = repair(
-            [place.case()], run_context(journal, Ca(), place, on_step=on_step), Concurrency(chance=lambda: 0.0)
+            [host.case()], run_context(journal, Ca(), host, on_step=on_step), Concurrency(chance=lambda: 0.0)
         )
         assert (ending.ended_as, ending.note) == ("proven", "")
-        assert told == [(event.step, event.state, event.note) for event in journal.events(place.case().id)]
-    assert len(told) > 10
+        assert records == [(event.step, event.state, event.note) for event in journal.events(host.case().id)]
+    assert len(records) > 10

@@ -1,4 +1,4 @@
-"""What a repair needs on a host is looked for before anything is ordered, and all that is missing is said at once."""
+"""The requirements of a repair are checked before an order, and all that are missing are reported together."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from remediate.hosts.command import Command, CommandResult
 from remediate.model.options import Concurrency
 from remediate.model.outcome import CaseResult
 from remediate.state.journal import Journal
-from tests.support.remediate.folder_hosts import Ca, LocalSession, Place, run_context, running_place
+from tests.support.remediate.folder_hosts import Ca, FolderHost, LocalSession, run_context, running_host
 
 CONCURRENCY = Concurrency(chance=lambda: 0.0)
 NOBODY = pwd.getpwnam("nobody")
@@ -27,7 +27,7 @@ NOBODY = pwd.getpwnam("nobody")
 
 @dataclass(slots=True)
 class UsersSession(LocalSession):
-    """Hands of a user who is not root, wherever the tests are."""
+    """A session of a user who is not root, also if the tests run as root."""
 
     def run(self, command: Command) -> CommandResult:
         """Run a command as that user."""
@@ -43,7 +43,7 @@ class UsersSession(LocalSession):
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """Return a folder that every user can pass through, as those of pytest are not."""
+    """Return a directory that every user can enter, unlike those of pytest."""
     made = Path(tempfile.mkdtemp(prefix="sslaudit-"))
     made.chmod(0o755)
     yield made
@@ -57,38 +57,38 @@ def given(*paths: Path) -> None:
             os.chown(path, NOBODY.pw_uid, NOBODY.pw_gid)
 
 
-def walked(place: Place, run: RunContext) -> CaseResult:
-    (ending,) = repair([place.case()], run, CONCURRENCY)
+def result_of(host: FolderHost, run: RunContext) -> CaseResult:
+    (ending,) = repair([host.case()], run, CONCURRENCY)
     return ending
 
 
 def test_user_repairs_a_service_of_its_own(folder: Path, journal: Journal) -> None:
-    with running_place(folder / "a", "a") as there:
-        place, before = replace(there, session=UsersSession()), there.served
-        given(place.folder, *place.folder.iterdir())
+    with running_host(folder / "a", "a") as started:
+        host, before = replace(started, session=UsersSession()), started.served
+        given(host.folder, *host.folder.iterdir())
         (folder / "own").mkdir(mode=0o700)
         given(folder / "own")
-        ending = walked(place, run_context(journal, Ca(), place, workdir_root=f"{folder}/own/sslaudit"))
-        assert (ending.ended_as, place.served == before) == ("proven", False), ending
-        assert (place.folder / "tls.key").stat().st_uid == (folder / "own").stat().st_uid
+        ending = result_of(host, run_context(journal, Ca(), host, workdir_root=f"{folder}/own/sslaudit"))
+        assert (ending.ended_as, host.served == before) == ("proven", False), ending
+        assert (host.folder / "tls.key").stat().st_uid == (folder / "own").stat().st_uid
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can make files of others")
 def test_every_file_that_the_user_cannot_access_is_named(folder: Path, journal: Journal) -> None:
-    with running_place(folder / "a", "a") as there:
-        place, ca = replace(there, session=UsersSession()), Ca()
-        (place.folder / "tls.key").chmod(0o600)
-        ending = walked(place, run_context(journal, ca, place, workdir_root=f"{folder}/sslaudit"))
+    with running_host(folder / "a", "a") as started:
+        host, ca = replace(started, session=UsersSession()), Ca()
+        (host.folder / "tls.key").chmod(0o600)
+        ending = result_of(host, run_context(journal, ca, host, workdir_root=f"{folder}/sslaudit"))
     assert (ending.ended_as, ending.cause, ca.orders) == ("failed", "host.unprepared", {})
-    for said in (
-        f"nobody cannot write {folder}, to make {folder}/sslaudit/{place.case().id} in it",
-        f"nobody cannot write {place.folder}",
-        f"nobody cannot read {place.folder}/tls.key",
-        f"{place.folder}/tls.crt belongs to root, to whom nobody cannot give another file",
-        f"{place.folder}/tls.crt is of the group root, to which nobody cannot give another file",
+    for line in (
+        f"nobody cannot write {folder}, to make {folder}/sslaudit/{host.case().id} in it",
+        f"nobody cannot write {host.folder}",
+        f"nobody cannot read {host.folder}/tls.key",
+        f"{host.folder}/tls.crt belongs to root, to whom nobody cannot give another file",
+        f"{host.folder}/tls.crt is of the group root, to which nobody cannot give another file",
     ):
-        assert said in ending.note
-    assert not any(command.changes for command in place.session.commands)
+        assert line in ending.note
+    assert not any(command.changes for command in host.session.commands)
 
 
 @pytest.mark.parametrize(
@@ -107,9 +107,9 @@ def test_full_disk_is_reported_with_its_free_space(
     (tmp_path / "bin" / "stat").write_text(f'#!/bin/sh\n[ "$1" = -f ] && echo "{row}" || exec {stat} "$@"\n')
     (tmp_path / "bin" / "stat").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}/bin:{os.environ['PATH']}")
-    with running_place(tmp_path / "a", "a") as place:
+    with running_host(tmp_path / "a", "a") as host:
         ca = Ca()
-        ending = walked(place, run_context(journal, ca, place))
+        ending = result_of(host, run_context(journal, ca, host))
     if words is None:
         assert ending.ended_as == "proven"
     else:
@@ -118,6 +118,6 @@ def test_full_disk_is_reported_with_its_free_space(
 
 
 def test_missing_directory_is_named(tmp_path: Path, journal: Journal) -> None:
-    with running_place(tmp_path / "a", "a") as place:
-        ending = walked(place, run_context(journal, Ca(), place, workdir_root=f"{tmp_path}/no/such"))
+    with running_host(tmp_path / "a", "a") as host:
+        ending = result_of(host, run_context(journal, Ca(), host, workdir_root=f"{tmp_path}/no/directory"))
     assert (ending.cause, f"there is no directory {tmp_path}/no" in ending.note) == ("host.unprepared", True)

@@ -1,4 +1,4 @@
-"""A version that every address rejects goes back at once, and is not tried again until an administrator says so."""
+"""A version that every address rejects is reverted at once, and not retried before a rollback by an administrator."""
 
 from __future__ import annotations
 
@@ -15,42 +15,44 @@ from remediate.execution.scheduler import repair
 from remediate.installers import CustomInstaller
 from remediate.model.options import Concurrency
 from remediate.state.journal import Journal
-from tests.support.remediate.folder_hosts import Ca, Place, run_context
+from tests.support.remediate.folder_hosts import Ca, FolderHost, run_context
 
 CONCURRENCY = Concurrency(hosts_at_once=1, chance=lambda: 0.0)
 PROOF_S = 30.0
 
 
-def without_chain(place: Place) -> CustomInstaller:
+def without_chain(host: FolderHost) -> CustomInstaller:
     """Return a service that serves a new certificate without its intermediate."""
-    loads = f"cd {place.folder} && {{ cmp -s tls.key old.key && cat tls.crt || openssl x509 -in tls.crt; }} >served.new"
-    return CustomInstaller(place.service, None, f"{loads} && cat tls.key >>served.new && mv served.new served")
+    loads = f"cd {host.folder} && {{ cmp -s tls.key old.key && cat tls.crt || openssl x509 -in tls.crt; }} >served.new"
+    return CustomInstaller(host.service, None, f"{loads} && cat tls.key >>served.new && mv served.new served")
 
 
 @pytest.fixture
-def run(place: Place, journal: Journal) -> RunContext:
+def run(host: FolderHost, journal: Journal) -> RunContext:
     """Return the context of a run in which the service rejects every new key."""
-    (place.folder / "old.key").write_bytes((place.folder / "tls.key").read_bytes())
-    run = run_context(journal, Ca(), place, installers={place.service: without_chain(place)})
+    (host.folder / "old.key").write_bytes((host.folder / "tls.key").read_bytes())
+    run = run_context(journal, Ca(), host, installers={host.service: without_chain(host)})
     return replace(run, timeouts=replace(run.timeouts, proof_s=PROOF_S, confirmation_s=60))
 
 
-def test_rejected_version_is_reverted_at_once_and_not_retried(place: Place, run: RunContext, tmp_path: Path) -> None:
-    before, began = place.served, time.monotonic()
-    (ending,) = repair([place.case()], run, CONCURRENCY)
+def test_rejected_version_is_reverted_at_once_and_not_retried(
+    host: FolderHost, run: RunContext, tmp_path: Path
+) -> None:
+    before, began = host.served, time.monotonic()
+    (ending,) = repair([host.case()], run, CONCURRENCY)
     assert (ending.ended_as, ending.cause) == ("failed", "proof.rejected"), ending
     assert time.monotonic() - began < PROOF_S
-    assert place.served == before
+    assert host.served == before
     (state,) = (tmp_path / "sslaudit").rglob("state")
     switches = state.read_text().count(" begun ")
     tomorrow = replace(run, clock=lambda: datetime.now(UTC) + timedelta(days=2))
-    (again,) = repair([place.case()], tomorrow, CONCURRENCY)
+    (again,) = repair([host.case()], tomorrow, CONCURRENCY)
     assert (again.ended_as, again.cause) == ("failed", "install.rejected"), again
-    assert (state.read_text().count(" begun "), place.served) == (switches, before)
+    assert (state.read_text().count(" begun "), host.served) == (switches, before)
 
 
-def test_rollback_allows_a_rejected_version_again(place: Place, run: RunContext, tmp_path: Path) -> None:
-    repair([place.case()], run, CONCURRENCY)
+def test_rollback_allows_a_rejected_version_again(host: FolderHost, run: RunContext, tmp_path: Path) -> None:
+    repair([host.case()], run, CONCURRENCY)
     assert len(list((tmp_path / "sslaudit").rglob("rejected.*"))) == 1
-    assert rollback(place.case().id, run).ended_as == "undone"
+    assert rollback(host.case().id, run).ended_as == "undone"
     assert list((tmp_path / "sslaudit").rglob("rejected.*")) == []

@@ -1,4 +1,4 @@
-"""The agent that owns a certificate renews it: what counts is what lies on disk and is served afterwards."""
+"""The agent that owns a certificate renews it, and the files on disk and the served certificate are verified."""
 
 from __future__ import annotations
 
@@ -15,52 +15,56 @@ from remediate.model.case import Case
 from remediate.model.options import Concurrency
 from remediate.model.outcome import CaseResult
 from remediate.state.journal import Journal
-from tests.support.remediate.folder_hosts import Ca, Place, run_context, running_place
+from tests.support.remediate.folder_hosts import Ca, FolderHost, run_context, running_host
 from tests.support.remediate.renewal_agents import owned, successor, write_agent
 
 CONCURRENCY = Concurrency(chance=lambda: 0.0)
 
 
 @pytest.fixture
-def places() -> Iterator[ExitStack]:
+def hosts() -> Iterator[ExitStack]:
     with ExitStack() as stack:
         yield stack
 
 
 @pytest.fixture
-def place(tmp_path: Path, places: ExitStack, monkeypatch: pytest.MonkeyPatch) -> Place:
+def host(tmp_path: Path, hosts: ExitStack, monkeypatch: pytest.MonkeyPatch) -> FolderHost:
     monkeypatch.setenv("PATH", f"{tmp_path}/bin:{os.environ['PATH']}")
-    return places.enter_context(running_place(tmp_path / "a", "a"))
+    return hosts.enter_context(running_host(tmp_path / "a", "a"))
 
 
-def walked(place: Place, journal: Journal, case: Case) -> CaseResult:
-    (ending,) = repair([case], run_context(journal, Ca(), place), CONCURRENCY)
+def result_of(host: FolderHost, journal: Journal, case: Case) -> CaseResult:
+    (ending,) = repair([case], run_context(journal, Ca(), host), CONCURRENCY)
     return ending
 
 
-def test_certificate_renewed_by_its_owner_is_loaded_and_served(place: Place, journal: Journal, tmp_path: Path) -> None:
-    leaf, renew = successor(place)
+def test_certificate_renewed_by_its_owner_is_loaded_and_served(
+    host: FolderHost, journal: Journal, tmp_path: Path
+) -> None:
+    leaf, renew = successor(host)
     asked = write_agent(tmp_path / "bin/dehydrated", "--cron", f"{renew}; exit 1")  # a hook of its own that failed
-    ending = walked(place, journal, owned(place, "dehydrated"))
-    assert (ending.ended_as, place.served, asked.read_text()) == ("proven", leaf, "--cron\n"), ending
-    assert not (place.folder / "tls.crt").is_symlink()
+    ending = result_of(host, journal, owned(host, "dehydrated"))
+    assert (ending.ended_as, host.served, asked.read_text()) == ("proven", leaf, "--cron\n"), ending
+    assert not (host.folder / "tls.crt").is_symlink()
 
 
-def test_untrusted_renewed_certificate_fails_the_verification(place: Place, journal: Journal, tmp_path: Path) -> None:
-    leaf, renew = successor(place)
+def test_untrusted_renewed_certificate_fails_the_verification(
+    host: FolderHost, journal: Journal, tmp_path: Path
+) -> None:
+    leaf, renew = successor(host)
     write_agent(tmp_path / "bin/dehydrated", "--cron", renew)
-    nobody = run_context(journal, Ca(), place, anchors=TrustAnchors({"nobody": []}))
-    (ending,) = repair([owned(place, "dehydrated")], nobody, CONCURRENCY)
-    assert (ending.ended_as, ending.cause, place.served) == ("failed", "proof.failed", leaf), ending
+    untrusting = run_context(journal, Ca(), host, anchors=TrustAnchors({"empty": []}))
+    (ending,) = repair([owned(host, "dehydrated")], untrusting, CONCURRENCY)
+    assert (ending.ended_as, ending.cause, host.served) == ("failed", "proof.failed", leaf), ending
     assert "was reloaded, but" in ending.note
     assert "no effect" not in ending.note
 
 
-def test_owner_that_changes_nothing_fails_with_its_output(place: Place, journal: Journal, tmp_path: Path) -> None:
+def test_owner_that_changes_nothing_fails_with_its_output(host: FolderHost, journal: Journal, tmp_path: Path) -> None:
     write_agent(tmp_path / "bin/dehydrated", "--cron", "seq 9999; echo 'Skipping: valid till' 2027 >&2")
-    before = place.served
-    ending = walked(place, journal, owned(place, "dehydrated"))
-    assert (ending.ended_as, ending.cause, place.served) == ("failed", "owner.unchanged", before)
+    before = host.served
+    ending = result_of(host, journal, owned(host, "dehydrated"))
+    assert (ending.ended_as, ending.cause, host.served) == ("failed", "owner.unchanged", before)
     assert "it ended with 0:" in ending.note
     assert ending.note.endswith("Skipping: valid till 2027")
     assert len(ending.note) < 4000
@@ -69,55 +73,55 @@ def test_owner_that_changes_nothing_fails_with_its_output(place: Place, journal:
 
 @pytest.mark.parametrize("begins", [-90, 5], ids=["expired", "of the future"])
 def test_expired_or_future_certificate_counts_as_unchanged(
-    place: Place, journal: Journal, tmp_path: Path, begins: int
+    host: FolderHost, journal: Journal, tmp_path: Path, begins: int
 ) -> None:
-    write_agent(tmp_path / "bin/dehydrated", "--cron", successor(place, begins=begins)[1])
-    assert walked(place, journal, owned(place, "dehydrated")).cause == "owner.unchanged"
+    write_agent(tmp_path / "bin/dehydrated", "--cron", successor(host, begins=begins)[1])
+    assert result_of(host, journal, owned(host, "dehydrated")).cause == "owner.unchanged"
 
 
-def test_certificate_renewed_before_the_run_is_only_loaded(place: Place, journal: Journal, tmp_path: Path) -> None:
-    case, (leaf, _) = owned(place, "dehydrated"), successor(place)
+def test_certificate_renewed_before_the_run_is_only_loaded(host: FolderHost, journal: Journal, tmp_path: Path) -> None:
+    case, (leaf, _) = owned(host, "dehydrated"), successor(host)
     for name in ("tls.crt", "tls.key"):
-        (place.folder / name).write_bytes((place.folder / "next" / name).read_bytes())
+        (host.folder / name).write_bytes((host.folder / "next" / name).read_bytes())
     asked = write_agent(tmp_path / "bin/dehydrated", "--cron", "exit 1")
-    assert (walked(place, journal, case).ended_as, place.served, asked.exists()) == ("proven", leaf, False)
+    assert (result_of(host, journal, case).ended_as, host.served, asked.exists()) == ("proven", leaf, False)
 
 
-def test_missing_owner_is_reported(place: Place, journal: Journal) -> None:
-    ending = walked(place, journal, owned(place, "dehydrated"))
+def test_missing_owner_is_reported(host: FolderHost, journal: Journal) -> None:
+    ending = result_of(host, journal, owned(host, "dehydrated"))
     assert (ending.cause, "there is no dehydrated on the host" in ending.note) == ("owner.not-run", True)
 
 
-def test_owner_without_a_renewal_command_is_reported(place: Place, journal: Journal) -> None:
-    ending = walked(place, journal, owned(place, "plesk"))
+def test_owner_without_a_renewal_command_is_reported(host: FolderHost, journal: Journal) -> None:
+    ending = result_of(host, journal, owned(host, "plesk"))
     assert (ending.cause, "no renewal command is known for plesk" in ending.note) == ("case.unknown", True)
 
 
 @pytest.mark.parametrize(("folder", "ecc"), [("a.example", ""), ("a.example_ecc", " --ecc")])
 def test_acme_sh_renews_a_certificate_in_its_own_directory(
-    tmp_path: Path, places: ExitStack, journal: Journal, folder: str, ecc: str
+    tmp_path: Path, hosts: ExitStack, journal: Journal, folder: str, ecc: str
 ) -> None:
     home = tmp_path / ".acme.sh"
     home.mkdir()
-    place = places.enter_context(running_place(home / folder, "a"))
-    leaf, renew = successor(place)
+    host = hosts.enter_context(running_host(home / folder, "a"))
+    leaf, renew = successor(host)
     write_agent(home / "acme.sh", f"--renew --home {home} -d a.example{ecc}", renew)
-    ending = walked(place, journal, owned(place, "acme.sh"))
-    assert (ending.ended_as, place.served) == ("proven", leaf), ending
+    ending = result_of(host, journal, owned(host, "acme.sh"))
+    assert (ending.ended_as, host.served) == ("proven", leaf), ending
 
 
 def test_acme_sh_renews_a_certificate_that_it_installed_elsewhere(
-    place: Place, journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    host: FolderHost, journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home = tmp_path / ".acme.sh"
     monkeypatch.setenv("HOME", str(tmp_path))
-    for domain, path in (("b.example", "/etc/b.crt"), ("a.example", f"{place.folder}/tls.crt")):
+    for domain, path in (("b.example", "/etc/b.crt"), ("a.example", f"{host.folder}/tls.crt")):
         (home / domain).mkdir(parents=True)
         (home / domain / f"{domain}.conf").write_text(f"Le_Domain='{domain}'\nLe_RealFullChainPath='{path}'\n")
-    leaf, renew = successor(place)
+    leaf, renew = successor(host)
     write_agent(home / "acme.sh", f"--renew --home {home} -d a.example", renew)
-    ending = walked(place, journal, owned(place, "acme.sh"))
-    assert (ending.ended_as, place.served) == ("proven", leaf), ending
+    ending = result_of(host, journal, owned(host, "acme.sh"))
+    assert (ending.ended_as, host.served) == ("proven", leaf), ending
 
 
 @pytest.mark.parametrize(
@@ -126,16 +130,16 @@ def test_acme_sh_renews_a_certificate_that_it_installed_elsewhere(
      ("lego", "no systemd unit here runs lego renew")],
 )  # fmt: skip
 def test_unknown_renewal_is_not_guessed(
-    place: Place, journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner: str, words: str
+    host: FolderHost, journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner: str, words: str
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
-    ending = walked(place, journal, owned(place, owner))
+    ending = result_of(host, journal, owned(host, owner))
     assert (ending.cause, words in ending.note) == ("owner.not-run", True), ending
 
 
 def test_process_that_the_agent_leaves_does_not_keep_the_host_locked(
-    place: Place, journal: Journal, tmp_path: Path
+    host: FolderHost, journal: Journal, tmp_path: Path
 ) -> None:
-    leaf, renew = successor(place)
+    leaf, renew = successor(host)
     write_agent(tmp_path / "bin/dehydrated", "--cron", f"sleep 30 & {renew}")
-    assert (walked(place, journal, owned(place, "dehydrated")).ended_as, place.served) == ("proven", leaf)
+    assert (result_of(host, journal, owned(host, "dehydrated")).ended_as, host.served) == ("proven", leaf)

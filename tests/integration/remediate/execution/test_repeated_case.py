@@ -1,4 +1,4 @@
-"""A case that is found again long after it was repaired is repaired like a new one, with nothing of before."""
+"""A case that is found again long after its repair is repaired like a new case."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from remediate.execution.scheduler import repair
 from remediate.model.options import Concurrency
 from remediate.state.journal import Journal
 from remediate.state.orders import PlacedOrder
-from tests.support.remediate.folder_hosts import Ca, Place, plant, run_context
+from tests.support.remediate.folder_hosts import Ca, FolderHost, plant, run_context
 
 CONCURRENCY = Concurrency(chance=lambda: 0.0)
 
@@ -23,27 +23,29 @@ def ca() -> Ca:
 
 
 @pytest.fixture
-def run(place: Place, journal: Journal, ca: Ca) -> RunContext:
+def run(host: FolderHost, journal: Journal, ca: Ca) -> RunContext:
     """Return the context of a run on a host that was repaired, and whose certificate has expired again."""
-    first = run_context(journal, ca, place)
-    [ending] = repair([place.case()], first, CONCURRENCY)
+    first = run_context(journal, ca, host)
+    [ending] = repair([host.case()], first, CONCURRENCY)
     assert ending.ended_as == "proven"
-    plant(place.folder, "a.example")
-    return run_context(journal, ca, place)
+    plant(host.folder, "a.example")
+    return run_context(journal, ca, host)
 
 
 def test_repeated_case_is_self_tested_and_ordered_again(
-    place: Place, journal: Journal, run: RunContext, ca: Ca
+    host: FolderHost, journal: Journal, run: RunContext, ca: Ca
 ) -> None:
-    before = place.served
-    [ending] = repair([place.case()], run, CONCURRENCY)
-    assert (ending.ended_as, len(ca.orders), place.served == before) == ("proven", 2, False)
-    [tested] = {event.note for event in journal.events(place.case().id) if event.step == "self-test" and event.note}
+    before = host.served
+    [ending] = repair([host.case()], run, CONCURRENCY)
+    assert (ending.ended_as, len(ca.orders), host.served == before) == ("proven", 2, False)
+    [tested] = {event.note for event in journal.events(host.case().id) if event.step == "self-test" and event.note}
     assert tested != "there is an order already"
 
 
-def test_dry_run_finds_the_pending_order_and_no_earlier_one(place: Place, journal: Journal, run: RunContext) -> None:
-    case = place.case()
+def test_dry_run_finds_the_pending_order_and_no_earlier_one(
+    host: FolderHost, journal: Journal, run: RunContext
+) -> None:
+    case = host.case()
     assert preview_state(case, run).order is None
     pending = PlacedOrder(case.id, 2, "ca", "f" * 64, "pending-validation", datetime.now(UTC) + timedelta(seconds=1))
     journal.begin(case, pending.at)
@@ -51,14 +53,14 @@ def test_dry_run_finds_the_pending_order_and_no_earlier_one(place: Place, journa
     assert preview_state(case, run).order == pending
 
 
-def test_certificate_replaced_since_then_is_not_ordered(place: Place, run: RunContext, ca: Ca) -> None:
-    [ending] = repair([place.case(old_leaf_sha256="0" * 64)], run, CONCURRENCY)
+def test_certificate_replaced_since_then_is_not_ordered(host: FolderHost, run: RunContext, ca: Ca) -> None:
+    [ending] = repair([host.case(old_leaf_sha256="0" * 64)], run, CONCURRENCY)
     assert (ending.cause, len(ca.orders)) == ("case.changed", 1)
 
 
-def test_repeated_case_without_a_finding_is_dropped(place: Place, journal: Journal, run: RunContext) -> None:
-    journal.begin(place.case(), datetime.now(UTC) + timedelta(seconds=1))
+def test_repeated_case_without_a_finding_is_dropped(host: FolderHost, journal: Journal, run: RunContext) -> None:
+    journal.begin(host.case(), datetime.now(UTC) + timedelta(seconds=1))
     assert repair((), run, CONCURRENCY) == ()
-    outcome = journal.outcome(place.case().id)
+    outcome = journal.outcome(host.case().id)
     assert outcome is not None
     assert outcome.kind == "dropped"

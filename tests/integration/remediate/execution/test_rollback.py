@@ -1,4 +1,4 @@
-"""A repaired case is taken back to the certificate that was there before: proven as before, or not at all."""
+"""A rollback restores the previous certificate of a repaired case and verifies it."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from remediate.model.case import Repair
 from remediate.model.options import Concurrency
 from remediate.state.journal import Journal, open_journal
 from tests.support.crash_points import sampled
-from tests.support.remediate.folder_hosts import Ca, Place, plant, run_context, running_place
+from tests.support.remediate.folder_hosts import Ca, FolderHost, plant, run_context, running_host
 from tests.support.remediate.killed_database import Point, mortal_database
 
 CONCURRENCY = Concurrency(chance=lambda: 0.0)
 
 
 class Killed(BaseException):
-    """Nothing catches it."""
+    """An end of the run that no code catches."""
 
 
 def die() -> None:
     raise Killed
 
 
-def repaired(place: Place, journal: Journal, by: Repair = Repair.REISSUE, *, is_compromised: bool = False) -> str:
-    """Repair the place's case and return its id."""
-    case = place.case(by, is_compromised=is_compromised)
-    (ending,) = repair([case], run_context(journal, Ca(), place), CONCURRENCY)
+def repaired(host: FolderHost, journal: Journal, by: Repair = Repair.REISSUE, *, is_compromised: bool = False) -> str:
+    """Repair the case of the host and return its id."""
+    case = host.case(by, is_compromised=is_compromised)
+    (ending,) = repair([case], run_context(journal, Ca(), host), CONCURRENCY)
     assert ending.ended_as == "proven", ending
     return case.id
 
@@ -42,60 +42,60 @@ def states(journal: Journal, case_id: str) -> dict[str, str]:
     return {step.kind: step.state for step in case.steps}
 
 
-def test_rollback_serves_the_previous_certificate_and_is_recorded(place: Place, journal: Journal) -> None:
-    before = (place.served, (place.folder / "tls.key").read_text())
-    case_id = repaired(place, journal)
-    new = place.served
-    ending = rollback(case_id, run_context(journal, Ca(), place))
+def test_rollback_serves_the_previous_certificate_and_is_recorded(host: FolderHost, journal: Journal) -> None:
+    before = (host.served, (host.folder / "tls.key").read_text())
+    case_id = repaired(host, journal)
+    new = host.served
+    ending = rollback(case_id, run_context(journal, Ca(), host))
     assert (ending.ended_as, "The next run repairs the finding again" in ending.note) == ("undone", True), ending
-    assert (place.served, (place.folder / "tls.key").read_text()) == before
+    assert (host.served, (host.folder / "tls.key").read_text()) == before
     outcome, now = journal.outcome(case_id), states(journal, case_id)
     assert (outcome and outcome.kind, now["reload"], now["proof"], now["collect"]) == (
         "rolled-back", "undone", "undone", "done",
     )  # fmt: skip
-    again = rollback(case_id, run_context(journal, Ca(), place))
-    assert (again.ended_as, again.cause, place.served) == ("failed", "rollback.nothing", before[0])
-    assert repaired(place, journal) == case_id
-    assert place.served not in (before[0], new)
+    again = rollback(case_id, run_context(journal, Ca(), host))
+    assert (again.ended_as, again.cause, host.served) == ("failed", "rollback.nothing", before[0])
+    assert repaired(host, journal) == case_id
+    assert host.served not in (before[0], new)
 
 
-def test_rollback_to_a_compromised_key_is_refused(place: Place, journal: Journal) -> None:
-    case_id = repaired(place, journal, Repair.REKEY, is_compromised=True)
-    served = place.served
-    ending = rollback(case_id, run_context(journal, Ca(), place))
-    assert (ending.cause, "never used again" in ending.note, place.served) == ("rollback.compromised", True, served)
+def test_rollback_to_a_compromised_key_is_refused(host: FolderHost, journal: Journal) -> None:
+    case_id = repaired(host, journal, Repair.REKEY, is_compromised=True)
+    served = host.served
+    ending = rollback(case_id, run_context(journal, Ca(), host))
+    assert (ending.cause, "never used again" in ending.note, host.served) == ("rollback.compromised", True, served)
 
 
-def test_new_files_stay_if_the_service_does_not_load_the_old_ones(place: Place, journal: Journal) -> None:
-    case_id = repaired(place, journal)
-    served = place.served
-    deaf = run_context(journal, Ca(), place, installers={place.service: place.installer(takes_up=False)})
-    ending = rollback(case_id, deaf)
+def test_new_files_stay_if_the_service_does_not_load_the_old_ones(host: FolderHost, journal: Journal) -> None:
+    case_id = repaired(host, journal)
+    served = host.served
+    not_loading = run_context(journal, Ca(), host, installers={host.service: host.installer(takes_up=False)})
+    ending = rollback(case_id, not_loading)
     assert (ending.ended_as, ending.cause) == ("failed", "rollback.failed")
     assert "the switch is returned" in ending.note
     outcome = journal.outcome(case_id)
-    assert (place.served, outcome and outcome.kind) == (served, "repaired")
-    assert rollback(case_id, run_context(journal, Ca(), place)).ended_as == "undone"
-    assert place.served != served
+    assert (host.served, outcome and outcome.kind) == (served, "repaired")
+    assert rollback(case_id, run_context(journal, Ca(), host)).ended_as == "undone"
+    assert host.served != served
 
 
-def test_files_of_another_program_are_not_rolled_back(place: Place, journal: Journal) -> None:
-    case_id = repaired(place, journal)
+def test_files_of_another_program_are_not_rolled_back(host: FolderHost, journal: Journal) -> None:
+    case_id = repaired(host, journal)
     for name in ("tls.crt", "tls.key"):
-        (place.folder / name).unlink()
-    plant(place.folder, "a.example")
-    served = place.served
-    ending = rollback(case_id, run_context(journal, Ca(), place))
-    assert (ending.cause, place.served) == ("rollback.changed", served)
-    assert not (place.folder / "tls.crt").is_symlink()
+        (host.folder / name).unlink()
+    plant(host.folder, "a.example")
+    served = host.served
+    ending = rollback(case_id, run_context(journal, Ca(), host))
+    assert (ending.cause, host.served) == ("rollback.changed", served)
+    assert not (host.folder / "tls.crt").is_symlink()
 
 
-def test_unknown_case_and_reload_cannot_be_rolled_back(place: Place, journal: Journal) -> None:
+def test_unknown_case_and_reload_cannot_be_rolled_back(host: FolderHost, journal: Journal) -> None:
     with pytest.raises(NotFoundOnHost, match="no case c0ffee"):
-        rollback("c0ffee", run_context(journal, Ca(), place))
-    case = place.case(Repair.RELOAD, id="reload")
-    journal.begin(case, run_context(journal, Ca(), place).clock())
-    assert rollback("reload", run_context(journal, Ca(), place)).cause == "rollback.nothing"
+        rollback("c0ffee", run_context(journal, Ca(), host))
+    case = host.case(Repair.RELOAD, id="reload")
+    journal.begin(case, run_context(journal, Ca(), host).clock())
+    assert rollback("reload", run_context(journal, Ca(), host)).cause == "rollback.nothing"
 
 
 def test_rollback_of_an_unfinished_case_ends_it(tmp_path: Path) -> None:
@@ -104,20 +104,20 @@ def test_rollback_of_an_unfinished_case_ends_it(tmp_path: Path) -> None:
 
 
 def ended_at(folder: Path, at: Point | None) -> int:
-    """Repair until there, take it back where it has not ended, and return the records of the repair."""
+    """End a repair at a record, roll it back if it is unfinished, and return the records of the repair."""
     folder.mkdir()
-    with running_place(folder / "a", "a") as place:
-        before = place.served
+    with running_host(folder / "a", "a") as host:
+        before = host.served
         database = mortal_database(folder / "state", at, die)
         with Journal(database) as journal, suppress(Killed):
-            repair([place.case()], run_context(journal, Ca(), place), CONCURRENCY)
-        assert place.served != before
+            repair([host.case()], run_context(journal, Ca(), host), CONCURRENCY)
+        assert host.served != before
         with open_journal(folder / "state") as journal:
             unfinished = journal.unfinished()
             assert len(unfinished) == (1 if at else 0)
-            results = [rollback(case.id, run_context(journal, Ca(), place)) for case in unfinished]
+            results = [rollback(case.id, run_context(journal, Ca(), host)) for case in unfinished]
             assert [result.ended_as for result in results] == ["undone"] * len(unfinished)
-            assert (journal.unfinished(), place.served == before) == ((), at is not None)
+            assert (journal.unfinished(), host.served == before) == ((), at is not None)
     return database.records
 
 
@@ -130,31 +130,31 @@ def test_rollback_killed_at_any_record_is_completed_by_the_next_one(tmp_path: Pa
 
 
 def rolled_back_twice(folder: Path, at: Point | None) -> int:
-    """Take a case back, ended there, and then once more; return the records of the first."""
+    """End a rollback at a record and repeat it; return the records of the first."""
     folder.mkdir()
-    with running_place(folder / "a", "a") as place:
-        before = place.served
+    with running_host(folder / "a", "a") as host:
+        before = host.served
         with open_journal(folder / "state") as journal:
-            case_id = repaired(place, journal)
+            case_id = repaired(host, journal)
         database = mortal_database(folder / "state", at, die)
         with Journal(database) as journal, suppress(Killed):
-            rollback(case_id, run_context(journal, Ca(), place))
+            rollback(case_id, run_context(journal, Ca(), host))
         with open_journal(folder / "state") as journal:
-            rollback(case_id, run_context(journal, Ca(), place))
+            rollback(case_id, run_context(journal, Ca(), host))
             outcome = journal.outcome(case_id)
-            assert (place.served, outcome and outcome.kind) == (before, "rolled-back"), at
+            assert (host.served, outcome and outcome.kind) == (before, "rolled-back"), at
         return database.records
 
 
-def test_rollback_reports_a_host_without_a_login(place: Place, journal: Journal) -> None:
-    case_id = repaired(place, journal)
-    ending = rollback(case_id, run_context(journal, Ca(), place, session=None))
+def test_rollback_reports_a_host_without_a_login(host: FolderHost, journal: Journal) -> None:
+    case_id = repaired(host, journal)
+    ending = rollback(case_id, run_context(journal, Ca(), host, session=None))
     assert (ending.ended_as, ending.cause) == ("interrupted", "host.unreachable")
 
 
-def test_rollback_fails_if_the_files_are_not_found(place: Place, journal: Journal) -> None:
-    case_id = repaired(place, journal)
-    served = place.served
-    result = rollback(case_id, run_context(journal, Ca(), place, targets={}))
-    assert (result.ended_as, result.cause, place.served) == ("failed", "case.unknown", served)
-    assert result.note == f"the files of {place.service} were not found in this run"
+def test_rollback_fails_if_the_files_are_not_found(host: FolderHost, journal: Journal) -> None:
+    case_id = repaired(host, journal)
+    served = host.served
+    result = rollback(case_id, run_context(journal, Ca(), host, targets={}))
+    assert (result.ended_as, result.cause, host.served) == ("failed", "case.unknown", served)
+    assert result.note == f"the files of {host.service} were not found in this run"

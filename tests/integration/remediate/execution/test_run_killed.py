@@ -1,4 +1,4 @@
-"""A run that ends right before or after any of its records: the next one comes to the same end with the same order."""
+"""A run that is killed before or after any of its records is completed by the next one with the same order."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from remediate.state.journal import Journal
 from tests.support.crash_points import sampled
 from tests.support.probe.scripted_server import answering, conversing
 from tests.support.remediate.chain_services import INTERMEDIATE, fetcher, forms, installed, plant_chain, rechaining
-from tests.support.remediate.folder_hosts import Ca, Place, run_context, running_place
+from tests.support.remediate.folder_hosts import Ca, FolderHost, run_context, running_host
 from tests.support.remediate.killed_database import Point, mortal_database
 
 CONCURRENCY: Final = Concurrency(chance=lambda: 0.0)
@@ -25,23 +25,23 @@ Killing = Callable[[Path, Point | None], tuple[int, str | None]]
 
 
 class Killed(BaseException):
-    """Nothing in a run catches it."""
+    """An end of the run that no code catches."""
 
 
 def die() -> NoReturn:
     raise Killed
 
 
-def walked_twice(place: Place, case: Case, ca: Ca, at: Point | None) -> tuple[int, tuple[object, ...]]:
-    """End a run there and let the next go to its end; return the records of the first and how the second ended."""
-    state = place.folder.parent / "state"
-    before = (place.served, installed(place))
+def repaired_twice(host: FolderHost, case: Case, ca: Ca, at: Point | None) -> tuple[int, tuple[object, ...]]:
+    """End a run at a record and complete it by the next; return the records of the first and the end of both."""
+    state = host.folder.parent / "state"
+    before = (host.served, installed(host))
     database = mortal_database(state, at, die)
     with Journal(database) as journal, suppress(Killed):
-        repair([case], run_context(journal, ca, place, fetcher=fetcher()), CONCURRENCY)
-    found_by_audit = [case] if (place.served, installed(place)) == before else []
+        repair([case], run_context(journal, ca, host, fetcher=fetcher()), CONCURRENCY)
+    found_by_audit = [case] if (host.served, installed(host)) == before else []
     with Journal(mortal_database(state, None, die)) as journal:
-        endings = repair(found_by_audit, run_context(journal, ca, place, fetcher=fetcher()), CONCURRENCY)
+        endings = repair(found_by_audit, run_context(journal, ca, host, fetcher=fetcher()), CONCURRENCY)
         left = {(ending.ended_as, ending.note) for ending in endings} - {("proven", "")}
         return database.records, (left, journal.unfinished())
 
@@ -49,19 +49,19 @@ def walked_twice(place: Place, case: Case, ca: Ca, at: Point | None) -> tuple[in
 def reissue_killed(folder: Path, at: Point | None) -> tuple[int, str | None]:
     """Return how many records a whole issuance has made, and what is wrong after the second run."""
     ca = Ca()
-    with running_place(folder / "a", "a") as place:
-        before = place.served
-        records, ended = walked_twice(place, place.case(), ca, at)
-        found = (*ended, len(ca.orders), place.served != before)
+    with running_host(folder / "a", "a") as host:
+        before = host.served
+        records, ended = repaired_twice(host, host.case(), ca, at)
+        found = (*ended, len(ca.orders), host.served != before)
     return records, None if found == (set(), (), 1, True) else f"ended {at}: {found}"
 
 
 def rechain_killed(folder: Path, at: Point | None) -> tuple[int, str | None]:
     """Return how many records the repair of a chain has made, and what is wrong after the second run."""
-    with running_place(folder / "a", "a") as place, conversing(answering(forms(INTERMEDIATE)["DER"])) as published:
-        leaf, key = plant_chain(place, urls=[published.url()]), (place.folder / "tls.key").read_text()
-        records, ended = walked_twice(place, rechaining(place), Ca(), at)
-        found = (*ended, place.served == leaf, installed(place), (place.folder / "tls.key").read_text() == key)
+    with running_host(folder / "a", "a") as host, conversing(answering(forms(INTERMEDIATE)["DER"])) as published:
+        leaf, key = plant_chain(host, urls=[published.url()]), (host.folder / "tls.key").read_text()
+        records, ended = repaired_twice(host, rechaining(host), Ca(), at)
+        found = (*ended, host.served == leaf, installed(host), (host.folder / "tls.key").read_text() == key)
     return records, None if found == (set(), (), True, [INTERMEDIATE], True) else f"ended {at}: {found}"
 
 

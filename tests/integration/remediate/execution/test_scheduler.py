@@ -1,4 +1,4 @@
-"""A run over several cases: the canary, the limits, what is due, and what is put back when a proof fails."""
+"""A run over several cases: the canary, the limits, backoff, and restoration after a failed verification."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ from remediate.model.case import Repair, steps_of
 from remediate.model.causes import Cause
 from remediate.model.options import Concurrency
 from remediate.state.journal import Journal
-from tests.support.remediate.folder_hosts import NOW, Ca, Place, changed, plant, run_context, running_place
+from tests.support.remediate.folder_hosts import NOW, Ca, FolderHost, changed, plant, run_context, running_host
 
 CONCURRENCY = Concurrency(hosts_at_once=1, chance=lambda: 0.0)  # these hosts are folders of one machine, with one lock
 
 
 @pytest.fixture
-def places(tmp_path: Path) -> Iterator[tuple[Place, Place, Place]]:
+def hosts(tmp_path: Path) -> Iterator[tuple[FolderHost, FolderHost, FolderHost]]:
     with ExitStack() as stack:
-        a, b, c = (stack.enter_context(running_place(tmp_path / label, label)) for label in "abc")
+        a, b, c = (stack.enter_context(running_host(tmp_path / label, label)) for label in "abc")
         yield a, b, c
 
 
-def never_taken_up(run: RunContext, *places: Place) -> RunContext:
-    """Return the context of a run in which these hosts' services go on with what they have."""
-    deaf = {place.service: place.installer(takes_up=False) for place in places}
-    return changed(run, installers={**run.host(places[0].label).installers, **deaf})
+def never_taken_up(run: RunContext, *hosts: FolderHost) -> RunContext:
+    """Return the context of a run in which the services of these hosts load no new files."""
+    not_loading = {host.service: host.installer(takes_up=False) for host in hosts}
+    return changed(run, installers={**run.host(hosts[0].label).installers, **not_loading})
 
 
 def later(run: RunContext) -> RunContext:
@@ -42,23 +42,25 @@ def later(run: RunContext) -> RunContext:
     return replace(run, clock=lambda: datetime.now(UTC) + timedelta(days=2))
 
 
-def mode(place: Place) -> int:
+def mode(host: FolderHost) -> int:
     """Return the mode of a host's key."""
-    return stat.S_IMODE((place.folder / "tls.key").stat().st_mode)
+    return stat.S_IMODE((host.folder / "tls.key").stat().st_mode)
 
 
-def kinds(run: RunContext, *places: Place, concurrency: Concurrency = CONCURRENCY) -> list[tuple[str, Cause | None]]:
+def kinds(
+    run: RunContext, *hosts: FolderHost, concurrency: Concurrency = CONCURRENCY
+) -> list[tuple[str, Cause | None]]:
     """Run the hosts' cases and return how each ended, and by what."""
-    return [(ending.ended_as, ending.cause) for ending in repair([place.case() for place in places], run, concurrency)]
+    return [(ending.ended_as, ending.cause) for ending in repair([host.case() for host in hosts], run, concurrency)]
 
 
 def test_all_hosts_are_repaired_and_a_second_run_does_nothing(
-    places: tuple[Place, Place, Place], journal: Journal
+    hosts: tuple[FolderHost, FolderHost, FolderHost], journal: Journal
 ) -> None:
-    ca, before = Ca(), [place.served for place in places]
-    assert kinds(run_context(journal, ca, *places), *places) == [("proven", None)] * 3
-    assert not set(before) & {place.served for place in places}
-    assert (len(ca.orders), journal.unfinished(), repair((), run_context(journal, ca, *places), CONCURRENCY)) == (
+    ca, before = Ca(), [host.served for host in hosts]
+    assert kinds(run_context(journal, ca, *hosts), *hosts) == [("proven", None)] * 3
+    assert not set(before) & {host.served for host in hosts}
+    assert (len(ca.orders), journal.unfinished(), repair((), run_context(journal, ca, *hosts), CONCURRENCY)) == (
         3,
         (),
         (),
@@ -66,30 +68,32 @@ def test_all_hosts_are_repaired_and_a_second_run_does_nothing(
 
 
 def test_failed_canary_keeps_all_other_cases_from_beginning(
-    places: tuple[Place, Place, Place], journal: Journal
+    hosts: tuple[FolderHost, FolderHost, FolderHost], journal: Journal
 ) -> None:
-    ca, (a, b, c) = Ca(), places
-    before = [place.served for place in places]
-    run = never_taken_up(run_context(journal, ca, *places), a)
-    assert kinds(run, *places) == [("failed", "proof.failed"), *[("waiting", "run.canary")] * 2]
-    assert ([place.served for place in places], b.session.commands, c.session.commands) == (before, [], [])
+    ca, (a, b, c) = Ca(), hosts
+    before = [host.served for host in hosts]
+    run = never_taken_up(run_context(journal, ca, *hosts), a)
+    assert kinds(run, *hosts) == [("failed", "proof.failed"), *[("waiting", "run.canary")] * 2]
+    assert ([host.served for host in hosts], b.session.commands, c.session.commands) == (before, [], [])
 
 
-def test_failed_host_stops_no_other_host(places: tuple[Place, Place, Place], journal: Journal) -> None:
-    run = never_taken_up(run_context(journal, Ca(), *places), places[1])
-    assert [kind for kind, _ in kinds(run, *places)] == ["proven", "failed", "proven"]
+def test_failed_host_stops_no_other_host(hosts: tuple[FolderHost, FolderHost, FolderHost], journal: Journal) -> None:
+    run = never_taken_up(run_context(journal, Ca(), *hosts), hosts[1])
+    assert [kind for kind, _ in kinds(run, *hosts)] == ["proven", "failed", "proven"]
 
 
-def test_no_case_is_begun_after_the_maximum_of_failures(places: tuple[Place, Place, Place], journal: Journal) -> None:
-    run = never_taken_up(run_context(journal, Ca(), *places), *places[1:])
-    ended = kinds(run, *places, concurrency=replace(CONCURRENCY, max_failures=1))
+def test_no_case_is_begun_after_the_maximum_of_failures(
+    hosts: tuple[FolderHost, FolderHost, FolderHost], journal: Journal
+) -> None:
+    run = never_taken_up(run_context(journal, Ca(), *hosts), *hosts[1:])
+    ended = kinds(run, *hosts, concurrency=replace(CONCURRENCY, max_failures=1))
     assert ended == [("proven", None), ("failed", "proof.failed"), ("waiting", "run.failures")]
 
 
 def test_failed_verification_restores_and_is_retried_without_a_new_order(
-    places: tuple[Place, Place, Place], journal: Journal
+    hosts: tuple[FolderHost, FolderHost, FolderHost], journal: Journal
 ) -> None:
-    ca, a = Ca(), places[0]
+    ca, a = Ca(), hosts[0]
     before, certificate = a.served, (a.folder / "tls.crt").read_text()
     run = run_context(journal, ca, a)
     (ending,) = repair([a.case()], never_taken_up(run, a), CONCURRENCY)
@@ -107,58 +111,62 @@ def test_failed_verification_restores_and_is_retried_without_a_new_order(
 
 
 def test_order_with_a_lost_response_is_found_and_not_placed_again(
-    places: tuple[Place, Place, Place], journal: Journal
+    hosts: tuple[FolderHost, FolderHost, FolderHost], journal: Journal
 ) -> None:
     ca = Ca(faults=[IssuerFault("unreachable", "the connection was cut")])
-    assert kinds(run_context(journal, ca, places[0]), places[0]) == [("proven", None)]
+    assert kinds(run_context(journal, ca, hosts[0]), hosts[0]) == [("proven", None)]
     assert len(ca.orders) == 1
 
 
 def test_busy_issuer_makes_every_case_wait_until_its_retry_after(
-    places: tuple[Place, Place, Place], journal: Journal
+    hosts: tuple[FolderHost, FolderHost, FolderHost], journal: Journal
 ) -> None:
     ca = Ca(faults=[IssuerFault("busy", "HTTP 429", retry_after_s=3600)])
-    run = run_context(journal, ca, *places)
-    assert kinds(run, places[0]) == [("pending", "issuer.busy")]
-    assert kinds(run, places[1]) == [("waiting", "run.not-due"), ("waiting", "issuer.busy")]
-    assert "waiting" not in {kind for kind, _ in kinds(later(run), places[1])}
+    run = run_context(journal, ca, *hosts)
+    assert kinds(run, hosts[0]) == [("pending", "issuer.busy")]
+    assert kinds(run, hosts[1]) == [("waiting", "run.not-due"), ("waiting", "issuer.busy")]
+    assert "waiting" not in {kind for kind, _ in kinds(later(run), hosts[1])}
 
 
 @pytest.mark.parametrize("offset_s", [-301.0, 301.0])
 def test_clock_skew_prevents_every_command(
-    places: tuple[Place, Place, Place], journal: Journal, offset_s: float
+    hosts: tuple[FolderHost, FolderHost, FolderHost], journal: Journal, offset_s: float
 ) -> None:
-    a = places[0]
+    a = hosts[0]
     run = run_context(journal, Ca(), a, targets={str(a.endpoint): a.target(offset_s)})
     assert kinds(run, a) == [("interrupted", "ops.clock-skew")]
     assert a.session.commands == []
 
 
-def test_bug_ends_one_case_with_its_traceback(places: tuple[Place, Place, Place], journal: Journal) -> None:
-    a, b, _ = places
+def test_bug_ends_one_case_with_its_traceback(
+    hosts: tuple[FolderHost, FolderHost, FolderHost], journal: Journal
+) -> None:
+    a, b, _ = hosts
     run = run_context(journal, Ca(), a, b)
-    (one, other) = repair([a.case(), replace(b.case(), names=("no name",))], run, CONCURRENCY)
-    assert (one.ended_as, other.ended_as, other.cause) == ("proven", "failed", "run.bug")
+    (first, other) = repair([a.case(), replace(b.case(), names=("no name",))], run, CONCURRENCY)
+    assert (first.ended_as, other.ended_as, other.cause) == ("proven", "failed", "run.bug")
     assert "ValueError" in other.note
 
 
 def test_compromised_key_is_never_restored_and_is_destroyed(
-    places: tuple[Place, Place, Place], journal: Journal
+    hosts: tuple[FolderHost, FolderHost, FolderHost], journal: Journal
 ) -> None:
-    a = places[0]
+    a = hosts[0]
     old = (a.folder / "tls.key").read_text()
     case = a.case(Repair.REKEY, is_compromised=True)
     run = run_context(journal, Ca(), a)
     (ending,) = repair([case], never_taken_up(run, a), CONCURRENCY)
     assert (ending.ended_as, "the switch is kept" in ending.note) == ("failed", True)
     assert (a.folder / "tls.key").read_text() != old
-    assert [one.ended_as for one in repair([case], later(run), CONCURRENCY)] == ["proven"]
+    assert [result.ended_as for result in repair([case], later(run), CONCURRENCY)] == ["proven"]
     kept = [file for file in Path(run.host("a").workdir_root).rglob("*") if file.is_file() and old in file.read_text()]
     assert kept == []
 
 
-def test_open_case_without_a_finding_or_order_is_dropped(places: tuple[Place, Place, Place], journal: Journal) -> None:
-    a = places[0]
+def test_open_case_without_a_finding_or_order_is_dropped(
+    hosts: tuple[FolderHost, FolderHost, FolderHost], journal: Journal
+) -> None:
+    a = hosts[0]
     journal.begin(a.case(), datetime.now(UTC))
     assert repair((), run_context(journal, Ca(), a), CONCURRENCY) == ()
     outcome = journal.outcome(a.case().id)
@@ -166,9 +174,9 @@ def test_open_case_without_a_finding_or_order_is_dropped(places: tuple[Place, Pl
 
 
 def test_service_with_a_new_certificate_on_disk_is_reloaded(
-    places: tuple[Place, Place, Place], journal: Journal
+    hosts: tuple[FolderHost, FolderHost, FolderHost], journal: Journal
 ) -> None:
-    a, ca = places[0], Ca()
+    a, ca = hosts[0], Ca()
     assert kinds(run_context(journal, ca, a), a) == [("proven", None)]
     ready = a.served
     installed = (a.folder / "tls.crt").read_text(), (a.folder / "tls.key").read_text()
@@ -177,38 +185,42 @@ def test_service_with_a_new_certificate_on_disk_is_reloaded(
     (a.folder / "tls.key").write_text(installed[1])
     assert a.served != ready
     case = a.case(Repair.RELOAD, id="reload")
-    assert [one.ended_as for one in repair([case], run_context(journal, ca, a), CONCURRENCY)] == ["proven"]
+    assert [result.ended_as for result in repair([case], run_context(journal, ca, a), CONCURRENCY)] == ["proven"]
     assert (a.served, len(ca.orders)) == (ready, 1)
 
 
-def test_world_readable_key_is_closed_to_others(places: tuple[Place, Place, Place], journal: Journal) -> None:
-    a, ca = places[0], Ca()
+def test_world_readable_key_is_closed_to_others(
+    hosts: tuple[FolderHost, FolderHost, FolderHost], journal: Journal
+) -> None:
+    a, ca = hosts[0], Ca()
     before = a.served
     case = a.case(Repair.HOST, id="modes")
     assert mode(a) == 0o644
-    assert [one.ended_as for one in repair([case], run_context(journal, ca, a), CONCURRENCY)] == ["proven"]
+    assert [result.ended_as for result in repair([case], run_context(journal, ca, a), CONCURRENCY)] == ["proven"]
     assert (mode(a), a.served, ca.orders) == (0o640, before, {})
 
 
-def test_new_key_of_a_reissue_is_closed_to_others(places: tuple[Place, Place, Place], journal: Journal) -> None:
-    a = places[0]
+def test_new_key_of_a_reissue_is_closed_to_others(
+    hosts: tuple[FolderHost, FolderHost, FolderHost], journal: Journal
+) -> None:
+    a = hosts[0]
     case = a.case(steps=steps_of(Repair.REISSUE, (a.service,), (str(a.endpoint),), fix_modes=True))
-    assert [one.ended_as for one in repair([case], run_context(journal, Ca(), a), CONCURRENCY)] == ["proven"]
+    assert [result.ended_as for result in repair([case], run_context(journal, Ca(), a), CONCURRENCY)] == ["proven"]
     assert mode(a) == 0o640
 
 
 def test_mode_of_a_key_is_restored_if_its_service_does_not_answer(
-    places: tuple[Place, Place, Place], journal: Journal
+    hosts: tuple[FolderHost, FolderHost, FolderHost], journal: Journal
 ) -> None:
-    a = replace(places[0], port=1)  # nobody listens there
+    a = replace(hosts[0], port=1)  # no server listens on it
     (ending,) = repair([a.case(Repair.HOST, id="modes")], run_context(journal, Ca(), a), CONCURRENCY)
     assert (ending.ended_as, ending.cause, mode(a)) == ("failed", "modes.needed", 0o644)
 
 
 def test_key_of_another_user_is_reported_and_delays_no_certificate(
-    places: tuple[Place, Place, Place], journal: Journal
+    hosts: tuple[FolderHost, FolderHost, FolderHost], journal: Journal
 ) -> None:
-    a = places[0]
+    a = hosts[0]
     before = a.served
 
     files = tuple(replace(file, owner="bob", group="root") for file in a.case().files)
@@ -223,9 +235,9 @@ def test_key_of_another_user_is_reported_and_delays_no_certificate(
 
 
 def test_key_of_another_user_is_reported_and_closed_to_others(
-    places: tuple[Place, Place, Place], journal: Journal
+    hosts: tuple[FolderHost, FolderHost, FolderHost], journal: Journal
 ) -> None:
-    a = places[0]
+    a = hosts[0]
     files = tuple(replace(file, owner="bob", group="users", mode="0644") for file in a.case().files)
     (ending,) = repair([a.case(Repair.HOST, id="modes", files=files)], run_context(journal, Ca(), a), CONCURRENCY)
     assert (ending.ended_as, ending.cause, mode(a)) == ("failed", "modes.owner", 0o640)
@@ -234,9 +246,9 @@ def test_key_of_another_user_is_reported_and_closed_to_others(
 
 
 def test_open_case_goes_before_a_new_case_of_its_endpoints(
-    places: tuple[Place, Place, Place], journal: Journal
+    hosts: tuple[FolderHost, FolderHost, FolderHost], journal: Journal
 ) -> None:
-    a, ca = places[0], Ca()
+    a, ca = hosts[0], Ca()
     run = run_context(journal, ca, a)
     (ending,) = repair([a.case()], never_taken_up(run, a), CONCURRENCY)
     assert ending.cause == "proof.failed"
@@ -248,21 +260,21 @@ def test_open_case_goes_before_a_new_case_of_its_endpoints(
 
 
 def test_open_case_without_its_target_ends_and_a_new_case_begins(
-    places: tuple[Place, Place, Place], journal: Journal
+    hosts: tuple[FolderHost, FolderHost, FolderHost], journal: Journal
 ) -> None:
-    a, ca = places[0], Ca()
+    a, ca = hosts[0], Ca()
     run = run_context(journal, ca, a)
     (ending,) = repair([a.case()], never_taken_up(run, a), CONCURRENCY)
     gone = changed(later(run), targets={})
     (ending,) = repair((), gone, CONCURRENCY)
     assert (ending.ended_as, ending.cause, journal.unfinished()) == ("failed", "case.unknown", ())
-    assert [one.ended_as for one in repair([a.case(id="anew")], run, CONCURRENCY)] == ["proven"]
+    assert [result.ended_as for result in repair([a.case(id="anew")], run, CONCURRENCY)] == ["proven"]
 
 
 def test_unstaged_chain_repair_without_a_finding_is_dropped(
-    places: tuple[Place, Place, Place], journal: Journal
+    hosts: tuple[FolderHost, FolderHost, FolderHost], journal: Journal
 ) -> None:
-    a = places[0]
+    a = hosts[0]
     journal.begin(a.case(Repair.RECHAIN, id="rechain"), datetime.now(UTC))
     assert repair((), run_context(journal, Ca(), a), CONCURRENCY) == ()
     outcome = journal.outcome("rechain")
@@ -270,11 +282,11 @@ def test_unstaged_chain_repair_without_a_finding_is_dropped(
 
 
 def test_certificate_replaced_since_the_audit_is_not_ordered_again(
-    places: tuple[Place, Place, Place], journal: Journal
+    hosts: tuple[FolderHost, FolderHost, FolderHost], journal: Journal
 ) -> None:
-    place, ca = places[0], Ca()
-    case = place.case(old_leaf_sha256="0" * 64)  # what the audit saw, and is not served any more
-    run = run_context(journal, ca, place)
+    host, ca = hosts[0], Ca()
+    case = host.case(old_leaf_sha256="0" * 64)  # what the audit saw, and is not served any more
+    run = run_context(journal, ca, host)
     [ending] = repair([case], run, CONCURRENCY)
     assert (ending.ended_as, ending.cause, len(ca.orders)) == ("interrupted", "case.changed", 0)
     assert repair([], run, CONCURRENCY) == ()
@@ -283,10 +295,10 @@ def test_certificate_replaced_since_the_audit_is_not_ordered_again(
 
 @pytest.mark.parametrize("age", [timedelta(0), timedelta(days=9)])
 def test_certificate_rejected_for_days_is_discarded(
-    places: tuple[Place, Place, Place], journal: Journal, age: timedelta
+    hosts: tuple[FolderHost, FolderHost, FolderHost], journal: Journal, age: timedelta
 ) -> None:
-    place, ca = places[0], Ca(placed=NOW - age)
-    [ending] = repair([place.case()], run_context(journal, ca, place, anchors=TrustAnchors({"other": []})), CONCURRENCY)
+    host, ca = hosts[0], Ca(placed=NOW - age)
+    [ending] = repair([host.case()], run_context(journal, ca, host, anchors=TrustAnchors({"other": []})), CONCURRENCY)
     assert ending.cause == "issuer.answer"
-    pending = place.folder.parent / "sslaudit" / place.case().id / "pending"
+    pending = host.folder.parent / "sslaudit" / host.case().id / "pending"
     assert (ending.note.endswith("it is given up"), pending.exists()) == (bool(age), not age)

@@ -1,4 +1,4 @@
-"""A case waits with the exact TLSA record, and orders nothing, until it is published and caches have seen it."""
+"""A case waits, without an order, until its TLSA record is published and in all caches."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from remediate.model.causes import Cause
 from remediate.model.options import Concurrency
 from remediate.model.outcome import CaseResult
 from remediate.state.journal import Event, Journal
-from tests.support.remediate.folder_hosts import Ca, Place, run_context
+from tests.support.remediate.folder_hosts import Ca, FolderHost, run_context
 
 CONCURRENCY = Concurrency(chance=lambda: 0.0)
 NAME = "www.shop.example"
@@ -30,7 +30,7 @@ TTL_S = 60  # clocks of host and controller may be further apart
 
 @dataclass
 class Zone(LookUps):
-    """Records by name and type; a status in place of records stands for a server's."""
+    """Records by name and type; a status in their place is the failure of a query."""
 
     records_of: dict[tuple[str, RecordType], tuple[str, ...] | RecordStatus] = field(default_factory=dict)
     leads_to: tuple[str, ...] = ("192.0.2.7",)
@@ -42,7 +42,7 @@ class Zone(LookUps):
         self.asked.append(f"{name} {record_type}")
         found = self.records_of.get((name, record_type), ())
         if isinstance(found, str):
-            return RecordSet(name, record_type, found, detail="as its server says")
+            return RecordSet(name, record_type, found, detail="as the server returned")
         return RecordSet(name, record_type, "ok" if found else "none", found, TTL_S)
 
     def has_dns(self, limits: Limits) -> bool:
@@ -56,9 +56,9 @@ class Zone(LookUps):
 
 @dataclass
 class Stage:
-    """A case of a website, the CA that is asked and the zone of its name."""
+    """A case of a website, its CA and the zone of its name."""
 
-    place: Place
+    host: FolderHost
     journal: Journal
     zone: Zone
     ca: Ca = field(default_factory=Ca)
@@ -66,28 +66,28 @@ class Stage:
 
     @property
     def case(self) -> Case:
-        return self.place.case(Repair.REKEY, names=(NAME,))
+        return self.host.case(Repair.REKEY, names=(NAME,))
 
     def repair(self, case: Case | None = None, **changes: Any) -> CaseResult:  # noqa: ANN401 - any field of Means
-        run = run_context(self.journal, self.ca, self.place, lookups=self.zone, clock=lambda: self.now, **changes)
+        run = run_context(self.journal, self.ca, self.host, lookups=self.zone, clock=lambda: self.now, **changes)
         return repair([case or self.case], run, CONCURRENCY)[0]
 
     @property
     def owner(self) -> str:
-        return f"_{self.place.endpoint.port}._tcp.{NAME}"
+        return f"_{self.host.endpoint.port}._tcp.{NAME}"
 
     @property
     def keys(self) -> list[Path]:
-        return list((self.place.folder.parent / "sslaudit").rglob("pending/key.pem"))
+        return list((self.host.folder.parent / "sslaudit").rglob("pending/key.pem"))
 
 
 @pytest.fixture
-def stage(place: Place, journal: Journal) -> Stage:
-    return Stage(place, journal, Zone())
+def stage(host: FolderHost, journal: Journal) -> Stage:
+    return Stage(host, journal, Zone())
 
 
 def record_in(ending: CaseResult) -> str:
-    """Return the data of the record that an ending tells the reader to publish."""
+    """Return the data of the record that a result names as missing."""
     found = re.search(r"IN TLSA (3 1 1 [0-9a-f]{64})", ending.note)
     assert found, ending
     return found[1]
@@ -142,9 +142,9 @@ def test_tlsa_of_a_mail_server_is_queried_only_if_it_is_this_host(stage: Stage) 
     stage.zone.records_of["_25._tcp.mx.shop.example", "TLSA"] = ("3 1 1 " + "ab" * 32,)
     stage.zone.leads_to = ("203.0.113.9",)
     assert stage.repair().cause != "dns.tlsa"
-    (address,) = stage.place.target().addresses or ("127.0.0.1",)
+    (address,) = stage.host.target().addresses or ("127.0.0.1",)
     stage.zone.leads_to = (address,)
-    target = stage.place.target()
+    target = stage.host.target()
     assert target.server is not None
     known = replace(target, server=replace(target.server, addresses=(address,)))
     other = replace(stage.case, id="other")
@@ -155,7 +155,7 @@ def test_tlsa_of_a_mail_server_is_queried_only_if_it_is_this_host(stage: Stage) 
 def test_tlsa_of_an_alias_is_queried(stage: Stage) -> None:
     stage.zone.records_of[NAME, "CNAME"] = ("cdn.example.net.",)
     stage.repair()
-    assert f"_{stage.place.endpoint.port}._tcp.cdn.example.net TLSA" in stage.zone.asked
+    assert f"_{stage.host.endpoint.port}._tcp.cdn.example.net TLSA" in stage.zone.asked
 
 
 def test_missing_name_server_skips_the_queries_with_a_note(stage: Stage) -> None:

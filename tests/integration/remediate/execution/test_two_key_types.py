@@ -17,7 +17,7 @@ from remediate.execution.scheduler import repair
 from remediate.model.options import Concurrency
 from remediate.state.journal import Journal
 from tests.support.probe.observations import look_at
-from tests.support.remediate.folder_hosts import DAY, NOW, Ca, Place, changed, pems_of, plant, run_context
+from tests.support.remediate.folder_hosts import DAY, NOW, Ca, FolderHost, changed, pems_of, plant, run_context
 from tests.support.x509.ca import Leaf, PrivateKey, new_key, new_rsa_key
 
 CONCURRENCY = Concurrency(chance=lambda: 0.0)
@@ -26,13 +26,13 @@ KINDS = {"rsa-2048": rsa.RSAPublicKey, "ecdsa-p256": ec.EllipticCurvePublicKey}
 REPAIRED = pytest.mark.parametrize("repaired", NEW_KEYS)
 
 
-def prepared(place: Place, repaired: str) -> str:
+def prepared(host: FolderHost, repaired: str) -> str:
     """Let the service serve an expired certificate and, with a key of the other type, a good one: return its digest."""
     (other,) = NEW_KEYS.keys() - {repaired}
-    name = place.endpoint.name
-    plant(place.folder, name, private_key=NEW_KEYS[repaired]())
+    name = host.endpoint.name
+    plant(host.folder, name, private_key=NEW_KEYS[repaired]())
     certificates, key = pems_of(Leaf(name, (name,), NOW - DAY, 60 * DAY), NEW_KEYS[other]())
-    (place.folder / "beside").write_text(certificates + key)
+    (host.folder / "beside").write_text(certificates + key)
     return digest(certificates)
 
 
@@ -41,51 +41,53 @@ def digest(pem: str) -> str:
     return sha256(x509.load_pem_x509_certificate(pem.encode()).public_bytes(Encoding.DER)).hexdigest()
 
 
-def run_for(place: Place, journal: Journal, repaired: str, *, takes_up: bool = True) -> RunContext:
+def run_for(host: FolderHost, journal: Journal, repaired: str, *, takes_up: bool = True) -> RunContext:
     """Return the context of a run that makes keys of the repaired type."""
-    installers = {place.service: place.installer(takes_up=takes_up)}
-    return run_context(journal, Ca(), place, installers=installers, key_type=repaired)
+    installers = {host.service: host.installer(takes_up=takes_up)}
+    return run_context(journal, Ca(), host, installers=installers, key_type=repaired)
 
 
-def seen(place: Place) -> dict[str, x509.Certificate]:
+def seen(host: FolderHost) -> dict[str, x509.Certificate]:
     """Return every leaf that an observation of the service finds, by digest."""
-    ders = (one.chain_der[0] for one in look_at(f"tls://127.0.0.1:{place.port}").every_handshake)
+    ders = (handshake.chain_der[0] for handshake in look_at(f"tls://127.0.0.1:{host.port}").every_handshake)
     return {sha256(der).hexdigest(): x509.load_der_x509_certificate(der) for der in ders}
 
 
 @REPAIRED
 def test_new_certificate_is_verified_and_the_other_key_type_is_kept(
-    place: Place, journal: Journal, repaired: str
+    host: FolderHost, journal: Journal, repaired: str
 ) -> None:
-    beside = prepared(place, repaired)
-    assert seen(place).keys() == {beside, digest((place.folder / "tls.crt").read_text())}
-    (ending,) = repair([place.case()], run_for(place, journal, repaired), CONCURRENCY)
+    beside = prepared(host, repaired)
+    assert seen(host).keys() == {beside, digest((host.folder / "tls.crt").read_text())}
+    (ending,) = repair([host.case()], run_for(host, journal, repaired), CONCURRENCY)
     assert ending.ended_as == "proven", ending
-    installed = digest((place.folder / "tls.crt").read_text())
-    served = seen(place)
+    installed = digest((host.folder / "tls.crt").read_text())
+    served = seen(host)
     assert served.keys() == {beside, installed}
     assert isinstance(served[installed].public_key(), KINDS[repaired])
 
 
 @REPAIRED
-def test_good_certificate_of_the_other_key_type_verifies_nothing(place: Place, journal: Journal, repaired: str) -> None:
-    beside, old = prepared(place, repaired), (place.folder / "tls.crt").read_text()
-    (ending,) = repair([place.case()], run_for(place, journal, repaired, takes_up=False), CONCURRENCY)
+def test_good_certificate_of_the_other_key_type_verifies_nothing(
+    host: FolderHost, journal: Journal, repaired: str
+) -> None:
+    beside, old = prepared(host, repaired), (host.folder / "tls.crt").read_text()
+    (ending,) = repair([host.case()], run_for(host, journal, repaired, takes_up=False), CONCURRENCY)
     assert (ending.ended_as, ending.cause) == ("failed", "proof.failed"), ending
     assert "127.0.0.1 serves another leaf" in ending.note
-    assert (place.folder / "tls.crt").read_text() == old
-    assert seen(place).keys() == {beside, digest(old)}
+    assert (host.folder / "tls.crt").read_text() == old
+    assert seen(host).keys() == {beside, digest(old)}
 
 
 @REPAIRED
 def test_rejected_certificate_is_not_verified_by_the_other_key_type(
-    place: Place, journal: Journal, repaired: str, tmp_path: Path
+    host: FolderHost, journal: Journal, repaired: str, tmp_path: Path
 ) -> None:
-    prepared(place, repaired)
-    loads = f"cd {place.folder} && openssl x509 -in tls.crt >served.new && cat tls.key >>served.new"
-    without_chain = replace(place.installer(), reload_command=f"{loads} && mv served.new served")
-    run = run_for(place, journal, repaired)
-    run = changed(run, installers={place.service: without_chain})
-    (ending,) = repair([place.case()], run, CONCURRENCY)
+    prepared(host, repaired)
+    loads = f"cd {host.folder} && openssl x509 -in tls.crt >served.new && cat tls.key >>served.new"
+    without_chain = replace(host.installer(), reload_command=f"{loads} && mv served.new served")
+    run = run_for(host, journal, repaired)
+    run = changed(run, installers={host.service: without_chain})
+    (ending,) = repair([host.case()], run, CONCURRENCY)
     assert (ending.ended_as, "no path leads to a trust anchor" in ending.note) == ("failed", True), ending
     assert list((tmp_path / "sslaudit").rglob("rejected.*"))

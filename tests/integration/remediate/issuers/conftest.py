@@ -1,4 +1,4 @@
-"""What the tests of issuers share: the strict Store over HTTPS."""
+"""The fixture of the tests of issuers: the strict Store over HTTPS."""
 
 from __future__ import annotations
 
@@ -19,6 +19,6 @@ pytest.register_assert_rewrite("tests.support.store.conformance")  # no test mod
 def strict(tmp_path: Path) -> Iterator[StrictStore]:
     """Serve the strict Store over HTTPS, with a website that has no file."""
     with serving_website() as website:
-        place = [("127.0.0.1", website.port)]
-        with serving(tmp_path, lambda _: place, token=TOKEN, is_https=True) as store:
+        addresses = [("127.0.0.1", website.port)]
+        with serving(tmp_path, lambda _: addresses, token=TOKEN, is_https=True) as store:
             yield store

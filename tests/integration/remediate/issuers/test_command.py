@@ -1,4 +1,4 @@
-"""The issuer `command` with real programs: what each does, and what is made of it."""
+"""The issuer `command` with real programs: their calls, and how their results are read."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def fault(response: object) -> IssuerFault:
 
 
 def judged(response: object) -> InstallableChain | Rejection:
-    """Return what is made of what a program printed."""
+    """Return the result for the output of a program."""
     assert isinstance(response, Order), response
     anchors = TrustAnchors({"internal": [AUTHORITY.root.certificate.public_bytes(Encoding.DER)]})
     return check_issued(response.issued[0], Expected(WANTED.csr, WANTED.names), anchors, datetime.now(UTC))

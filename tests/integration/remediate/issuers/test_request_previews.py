@@ -11,13 +11,15 @@ from tests.support.store.server import Store as StrictStore
 def test_previewed_requests_are_those_that_are_sent(strict: StrictStore) -> None:
     store = client(strict)
     assert isinstance(store, PreviewsRequests)
-    asked, ordered = csr(), request()
-    previewed = [store.to_find(asked), store.to_place(ordered), store.to_fetch(OrderRef("o-1", ordered))]
+    searched, ordered = csr(), request()
+    previewed = [store.to_find(searched), store.to_place(ordered), store.to_fetch(OrderRef("o-1", ordered))]
     assert strict.requests == []
-    store.find(asked)
+    store.find(searched)
     store.place(ordered)
     store.fetch(OrderRef("o-1", ordered))
     base = strict.base_url.removesuffix("/api")
-    sent = [(one.method, base + one.path, one.body.decode()) for one in strict.requests]
-    assert [(one.method, one.url, one.body) for one in previewed] == sent
+    sent = [
+        (sent_request.method, base + sent_request.path, sent_request.body.decode()) for sent_request in strict.requests
+    ]
+    assert [(action.method, action.url, action.body) for action in previewed] == sent
     assert TOKEN not in repr(previewed)

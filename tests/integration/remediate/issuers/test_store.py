@@ -1,4 +1,4 @@
-"""What is particular to the issuer `store`: over what it speaks, and what it makes of every answer."""
+"""How the issuer `store` reads the responses of a Store."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ ORDER: dict[str, Any] = {
 
 
 def collected(hold: Hold) -> Order | IssuerFault:
-    """Return what the client makes of one answer about the order `o-1`."""
+    """Return the result of the client for a response about the order `o-1`."""
     with listening(hold) as listener:
         store = Store(IssuerEndpoint(f"http://127.0.0.1:{listener.port}", lambda: TOKEN, deadline_s=5.0))
         return store.fetch(OrderRef("o-1", request()))
 
 
-class TestWhatItMakesOfAnAnswer:
-    """Every field is what the contract says, or the answer is broken and says where."""
+class TestResponses:
+    """Every field follows the contract, or the response is broken and its fault is named."""
 
     def test_order_is_read_field_by_field(self) -> None:
         fields = ("Date: Mon, 23 Nov 2026 10:00:05 GMT",)
@@ -156,7 +156,7 @@ class TestWhatItMakesOfAnAnswer:
 
     def test_most_advanced_of_several_orders_is_found(self) -> None:
         statuses = {"o-1": "canceled", "o-2": "pending-review", "o-3": "rejected"}
-        orders = [ORDER | {"id": one, "status": status} for one, status in statuses.items()]
+        orders = [ORDER | {"id": order_id, "status": status} for order_id, status in statuses.items()]
         with listening(answering(json.dumps({"orders": orders}))) as listener:
             found = Store(IssuerEndpoint(f"http://127.0.0.1:{listener.port}", lambda: TOKEN)).find(csr())
         assert isinstance(found, Order)

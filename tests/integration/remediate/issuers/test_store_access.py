@@ -1,4 +1,4 @@
-"""How the issuer `store` reaches a Store, and who gets to see the token."""
+"""How the issuer `store` connects to a Store, and that no other party gets the token."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from tests.support.store.order_requests import csr, request
 from tests.support.store.server import Store as StrictStore
 
 
-class TestHowItIsReached:
-    """Over HTTPS, with nothing taken from the environment."""
+class TestConnection:
+    """The connection is HTTPS, and the environment changes nothing."""
 
     @pytest.mark.parametrize(
         ("url", "why"),
@@ -117,7 +117,7 @@ def ordered(**members: object) -> Hold:
     return answering(json.dumps(order | members))
 
 
-PLACES: Final[Mapping[str, Callable[[str], Hold]]] = {
+RESPONSES: Final[Mapping[str, Callable[[str], Hold]]] = {
     "the message": lambda text: refusing({"message": f"no {text} here"}),
     "the message, unparsed": lambda text: refusing(f'{{"message": "{re.sub(chr(34), "", " ".join(text.split()))}"}}'),
     "the end of what is passed on": lambda text: refusing({"message": f"{'x' * 490} {text}"}),
@@ -136,8 +136,8 @@ PLACES: Final[Mapping[str, Callable[[str], Hold]]] = {
 }
 
 
-class TestTheToken:
-    """It goes to the Store alone, and into no word of ours."""
+class TestToken:
+    """The token is sent to the Store alone and is in no message."""
 
     def test_redirect_is_not_followed(self, strict: StrictStore) -> None:
         strict.misbehave("redirect")
@@ -153,17 +153,17 @@ class TestTheToken:
         assert answer.detail == "HTTP 403: Bearer [token] may not order"
 
     @pytest.mark.parametrize("form", encodings(SLASHED))
-    @pytest.mark.parametrize("place", PLACES)
-    def test_token_is_hidden_wherever_and_however_the_store_repeats_it(self, place: str, form: str) -> None:
-        with listening(PLACES[place](encodings(SLASHED)[form])) as store:
+    @pytest.mark.parametrize("response", RESPONSES)
+    def test_token_is_hidden_wherever_and_however_the_store_repeats_it(self, response: str, form: str) -> None:
+        with listening(RESPONSES[response](encodings(SLASHED)[form])) as store:
             issuer = Store(IssuerEndpoint(f"http://127.0.0.1:{store.port}", lambda: SLASHED, deadline_s=5.0))
             answer = issuer.fetch(OrderRef("order-1", request()))
         assert store.heads[0].count(f"Authorization: Bearer {SLASHED}\r\n".encode()) == 1
-        said = f"{answer} {answer!r} {getattr(answer, 'issued', '')}"
+        text = f"{answer} {answer!r} {getattr(answer, 'issued', '')}"
         assert answer is not None
-        assert not Secrets((SLASHED,)).are_in(said.encode())
-        assert SLASHED[:12] not in said
-        assert SLASHED[-12:] not in said
+        assert not Secrets((SLASHED,)).are_in(text.encode())
+        assert SLASHED[:12] not in text
+        assert SLASHED[-12:] not in text
 
     def test_password_that_the_proxy_repeats_is_hidden(self) -> None:
         with listening(answering("", "407 me:pass word is wrong, bWU6cGFzcyB3b3Jk")) as proxy:

@@ -49,7 +49,7 @@ class TestStore(Conformance):
     @pytest.fixture
     def ca(self, tmp_path: Path) -> Iterator[StoreAndClient]:
         with serving_website() as website, serving(tmp_path, lambda _: [("127.0.0.1", website.port)]) as store:
-            (closed,) = bind(("127.0.0.1",))  # bound, and not listening: nobody else gets the port
+            (closed,) = bind(("127.0.0.1",))  # bound, and not listening, so that no other program gets the port
 
             def client(url: str, token: str) -> Client:
                 return Client(IssuerEndpoint(url, lambda: token, deadline_s=DEADLINE_S))

@@ -1,4 +1,4 @@
-"""The lab's Store is as strict as its contract: what it looks at before it signs, what it refuses, what it records."""
+"""The Store of the lab validates before it signs, refuses invalid orders, and records every order."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Answer = tuple[int, dict[str, Any]]
 
 @dataclass(slots=True)
 class Clock:
-    """A clock that is put forward by hand."""
+    """A clock that the test sets."""
 
     now: datetime
 
@@ -48,7 +48,7 @@ class Bench:
     clock: Clock
 
     def ask(self, method: str, path: str, body: object = None, **fields: str | None) -> Answer:
-        """Ask the Store in its own words; a field of None is left out."""
+        """Send a request to the Store; a header of None is left out."""
         connection = http.client.HTTPConnection(self.store.base_url.split("/")[2], timeout=5)
         headers = {"Authorization": f"Bearer {self.store.token}", **fields}
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
@@ -60,7 +60,7 @@ class Bench:
         return answer
 
     def place(self, order: OrderRequest, **changes: object) -> Answer:
-        """Place an order, with other content where that is said."""
+        """Place an order; `changes` replace members of its content."""
         return self.ask("POST", "/v1/orders", {**content(order), **changes}, Idempotency_Key=order.idempotency_key)
 
     def poll(self, order_id: str = "o-0001") -> dict[str, Any]:
@@ -246,7 +246,7 @@ def test_misbehavior_can_be_limited_to_one_order(bench: Bench) -> None:
         bench.place(order)
     bench.store.misbehave("rejected", order="o-0001")
     bench.store.misbehave("503", order="o-0002", method="DELETE")
-    assert [bench.poll(one)["status"] for one in ("o-0001", "o-0002")] == ["rejected", "issued"]
+    assert [bench.poll(order_id)["status"] for order_id in ("o-0001", "o-0002")] == ["rejected", "issued"]
 
 
 def test_recorded_orders_have_no_private_key(bench: Bench, tmp_path: Path) -> None:

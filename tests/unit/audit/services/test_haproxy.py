@@ -338,7 +338,7 @@ def test_scheme_follows_the_mode_of_the_section_or_its_defaults(section: str, sc
     assert listener.scheme == scheme
 
 
-def test_sockets_without_tls_are_no_listeners() -> None:
+def test_socket_without_tls_is_not_a_listener() -> None:
     files = f"{MAIN}frontend f\n mode tcp\n bind :443 name ssl\n default_backend b\n"
     backend = "backend b\n server s 192.0.2.1:443 ssl crt /c/client.pem\n"
     assert haproxy.read(dump(files=files + backend)) == ()
