@@ -158,9 +158,9 @@ def test_unreachable_host_is_one_sentence_and_status_1(left: Left, capsys: pytes
     assert main("release", "--all") == 1
     lines = capsys.readouterr().out.splitlines()
     (unreached,) = [line for line in lines if not line.startswith("local: ")]
-    assert unreached.startswith(f"127.0.0.1: nothing was released: {CLOSED}: nothing answers")
+    assert unreached.startswith(f"127.0.0.1: nothing was released: {CLOSED}: nothing responds at the login's port")
     assert len(lines) == 4
-    assert left.are_links == (False, False)  # the others are released all the same
+    assert left.are_links == (False, False)  # the other host is released
 
 
 def test_case_on_an_unreachable_host_is_one_sentence_and_status_1(
@@ -168,7 +168,7 @@ def test_case_on_an_unreachable_host_is_one_sentence_and_status_1(
 ) -> None:
     assert main("release", LATER) == 1
     (line,) = capsys.readouterr().out.splitlines()
-    assert line.startswith(f"127.0.0.1: nothing was released: {CLOSED}: nothing answers")
+    assert line.startswith(f"127.0.0.1: nothing was released: {CLOSED}: nothing responds at the login's port")
     assert left.are_links == (True, True)
 
 
