@@ -81,7 +81,7 @@ def inspect(host: Host, options: HostOptions, clock: Clock) -> tuple[Observation
     files = {file: read_file(file, second_answer) for file in _named_files(services)}
     sections = tuple(_sections_of_services(answer, options.known_services))
     name = host_name(_view(host, facts, options))
-    services = list(_by_certificate(services, sections, files, name, accidents))
+    services = list(_by_certificate(services, _readers_by_certificate(sections, files, name), accidents))
     unread = (
         *unread_marks(answer, facts),
         *cut_sections({**answer, **second_answer}),
@@ -190,23 +190,29 @@ def _error_lines(text: str) -> str:
 
 def _by_certificate(
     services: Sequence[FoundService],
-    sections: Iterable[tuple[Service, int, Mapping[str, Section]]],
-    files: Mapping[NamedFile, InstalledFile],
-    name: str,
+    readers: Mapping[tuple[str, int], tuple[Callable[[ConfigDump], tuple[Listener, ...]], ConfigDump]],
     accidents: list[Accident],
 ) -> Iterator[FoundService]:
     """Yield the services; the listeners of one that selects by certificate have the names in its certificates."""
-    readers = {
+    for found in services:
+        if (found.name, found.pid) in readers:
+            read, dump = readers[(found.name, found.pid)]
+            yield replace(found, listeners=_guarded(accidents, read, dump))
+        else:
+            yield found
+
+
+def _readers_by_certificate(
+    sections: Iterable[tuple[Service, int, Mapping[str, Section]]],
+    files: Mapping[NamedFile, InstalledFile],
+    name: str,
+) -> Mapping[tuple[str, int], tuple[Callable[[ConfigDump], tuple[Listener, ...]], ConfigDump]]:
+    """Return by name and process the reader, and its dump, of each service that selects by certificate."""
+    return {
         (service.name, pid): (_reader_by_certificate(service.by_certificate, files, name), ConfigDump(dump))
         for service, pid, dump in sections
         if service.by_certificate
     }
-    for found in services:
-        if (found.name, found.pid) not in readers:
-            yield found
-            continue
-        read, dump = readers[(found.name, found.pid)]
-        yield replace(found, listeners=_guarded(accidents, read, dump))
 
 
 def _reader_by_certificate(
