@@ -273,8 +273,11 @@ class TestEvidence:
     """A file of the evidence that is missing, damaged or changed makes that endpoint inconclusive, once, by name."""
 
     @pytest.fixture(params=[A, WEB1], ids=["endpoint", "host"])
-    def spoiled(self, pytester: pytest.Pytester, request: pytest.FixtureRequest) -> tuple[Path, Endpoint]:
-        folder = keep(pytester.path / "evidence", [unreachable(A), unreachable(B), host()])
+    def spoiled(
+        self, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+    ) -> tuple[Path, Endpoint]:
+        short_path = tmp_path_factory.mktemp("e")  # a message shortens a long word
+        folder = keep(short_path / "evidence", [unreachable(A), unreachable(B), host()])
         return EvidenceStore(folder).file_of(request.param), request.param
 
     def inconclusive(self, pytester: pytest.Pytester, spoiled: tuple[Path, Endpoint], *workers: str) -> str:
