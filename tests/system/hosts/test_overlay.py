@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.hosts import overlay
-from tests.support.hosts.overlay import PACKAGES, Layer, Unavailable, layer_of
+from tests.support.hosts.overlay import NEEDED, Layer, Unavailable, layer_of
 
 
 def test_run_without_root_reports_what_is_left_out_and_how_to_run_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -38,7 +38,7 @@ def test_layer_is_rebuilt_if_incomplete_or_made_from_another_recipe(tmp_path: Pa
 
 @pytest.mark.system
 @pytest.mark.usefixtures("overlays")
-@pytest.mark.parametrize("name", PACKAGES)
+@pytest.mark.parametrize("name", NEEDED)
 def test_complete_layer_is_not_built_again(name: str) -> None:
     before = (layer_of(name).folder / "built").stat().st_mtime_ns
     assert overlay.build(name) == 0.0
