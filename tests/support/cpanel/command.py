@@ -28,7 +28,7 @@ allow_private = true
 [remediate]
 issuer = "{issuer}"
 verify_timeout_s = 20
-issuance_timeout_s = 2
+issuance_timeout_s = 8
 [issuer.store]
 kind = "store"
 base_url = "{base_url}"

@@ -18,7 +18,7 @@ SOURCES: Final = ("127.0.0.2", "127.0.0.3", "127.0.0.4")
 USER_AGENT: Final = "SECTIGO DCV"
 _FOLDER: Final = "/.well-known/pki-validation/"  # Baseline Requirements 3.2.2.4.18
 _MAX_BODY: Final = 1_024
-_TIMEOUT_S: Final = 2.0  # everything is near
+_TIMEOUT_S: Final = 5.0  # everything is near, but the machine may be busy
 
 
 @dataclass(frozen=True, slots=True)
