@@ -8,6 +8,8 @@ from typing import Final
 
 import pytest
 
+from audit.x509.lint.pkilint import is_installed
+
 _FORBIDDEN: Final = frozenset(
     {
         "os.fork",
@@ -40,3 +42,6 @@ def no_sockets_and_no_processes(request: pytest.FixtureRequest) -> Iterator[None
     _running.clear()
     if _used:
         pytest.fail(f"a unit test used {', '.join(sorted(set(_used)))}: move it below tests/integration", pytrace=False)
+
+
+is_installed()  # a run of pytest within a test forgets what it imported, and a compiled module cannot be imported twice
