@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, TypeVar
@@ -38,7 +38,15 @@ from audit.probe.target import Target
 from audit.services import LAYOUTS, SERVICES
 from audit.services.config_files import unreadable
 from audit.services.declared import DeclaredService, listeners_of, websites_of
-from audit.services.model import ConfigDump, Listener, NamedFile, ReaderByCertificate, Section, Service
+from audit.services.model import (
+    CertificateFacts,
+    ConfigDump,
+    Listener,
+    NamedFile,
+    ReaderByCertificate,
+    Section,
+    Service,
+)
 
 Clock = Callable[[], datetime]
 _TIMED_OUT: Final = (124, 137)  # the status of timeout(1)
@@ -203,22 +211,23 @@ def _by_certificate(
 
 
 def _readers_by_certificate(
-    sections: Iterable[tuple[Service, int, Mapping[str, Section]]],
+    sections: Sequence[tuple[Service, int, Mapping[str, Section]]],
     files: Mapping[NamedFile, InstalledFile],
     name: str,
 ) -> Mapping[tuple[str, int], tuple[Callable[[ConfigDump], tuple[Listener, ...]], ConfigDump]]:
     """Return by name and process the reader, and its dump, of each service that selects by certificate."""
+    is_needed = any(service.by_certificate for service, _, _ in sections)
+    facts = {file.path: certificate_facts(file) for file in files.values() if is_needed and file.kind != "key"}
     return {
-        (service.name, pid): (_reader_by_certificate(service.by_certificate, files, name), ConfigDump(dump))
+        (service.name, pid): (_reader_by_certificate(service.by_certificate, facts, name), ConfigDump(dump))
         for service, pid, dump in sections
         if service.by_certificate
     }
 
 
 def _reader_by_certificate(
-    read: ReaderByCertificate, files: Mapping[NamedFile, InstalledFile], name: str
+    read: ReaderByCertificate, facts: Mapping[str, CertificateFacts], name: str
 ) -> Callable[[ConfigDump], tuple[Listener, ...]]:
-    facts = {file.path: certificate_facts(file) for file in files.values() if file.kind != "key"}
     return lambda dump: read(dump, facts, name)
 
 
