@@ -28,13 +28,12 @@ from remediate.model.options import Concurrency, RunOptions
 from remediate.model.outcome import CaseResult
 from remediate.state.journal import Journal
 from remediate.wiring.run_context import run_context
-from tests.integration.remediate.execution.test_run_killed import Killed, die
 from tests.support.crash_points import STRIDE
 from tests.support.probe.scripted_server import answering, conversing
 from tests.support.remediate.chain_services import INTERMEDIATE, fetcher, forms, plant_chain
 from tests.support.remediate.cpanel_host import NAME, PanelHost, lay, running_panel
 from tests.support.remediate.folder_hosts import Ca
-from tests.support.remediate.killed_database import Point, mortal_database
+from tests.support.remediate.killed_database import Killed, Point, die, mortal_database
 from tests.support.remediate.store_host import filled_in
 
 CONCURRENCY = Concurrency(chance=lambda: 0.0)

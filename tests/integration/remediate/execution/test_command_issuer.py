@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import pytest
 
@@ -25,14 +24,12 @@ from remediate.model.authorization import Challenge
 from remediate.model.causes import Cause
 from remediate.model.options import Concurrency
 from remediate.state.journal import CaseOutcome, Journal, open_journal
-from tests.support.crash_points import sampled
 from tests.support.remediate.folder_hosts import AUTHORITY, NOW, FolderHost, run_context, running_host
-from tests.support.remediate.killed_database import Point, mortal_database
+from tests.support.remediate.killed_database import Killed, Point, die, mortal_database, wrong_after_each
 from tests.support.remediate.own_programs import internal_ca, program
 from tests.support.remediate.store_host import printed
 
 CONCURRENCY = Concurrency(chance=lambda: 0.0)
-AT_ONCE = 4
 CHALLENGE = '{"type": "dns-01", "identifier": "a.example", "token": "_acme-challenge", "content": "line 1\\nline 2"}'
 
 
@@ -310,14 +307,6 @@ def test_dry_run_names_the_programs_and_commands_of_the_repair(repair_setup: Rep
     assert scripts == [command.script for command in repair_setup.host.session.commands if command.changes]
 
 
-class Killed(BaseException):
-    """An end of the run that no code catches."""
-
-
-def die() -> NoReturn:
-    raise Killed
-
-
 def killed_and_continued(folder: Path, at: Point | None) -> tuple[int, str | None]:
     """End a run at a record and complete it by the next; return the records of the first, and the faults after both."""
     with running_host(folder / "a", "a") as host:
@@ -344,18 +333,3 @@ def killed_and_continued(folder: Path, at: Point | None) -> tuple[int, str | Non
 
 def test_run_killed_at_any_record_is_continued_with_one_certificate(tmp_path: Path) -> None:
     assert wrong_after_each(tmp_path, killed_and_continued) == []
-
-
-def wrong_after_each(folder: Path, killed: Callable[[Path, Point | None], tuple[int, str | None]]) -> list[str]:
-    """Return what is wrong after the second of two runs, the first of which was ended at each of its records."""
-
-    def made(name: str) -> Path:
-        (folder / name).mkdir()
-        return folder / name
-
-    records, wrong = killed(made("whole"), None)
-    assert (records > 10, wrong) == (True, None)
-    points: list[Point] = [(at, number) for number in range(1, records + 1) for at in ("before", "after")]
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        ended = pool.map(lambda at: killed(made(f"{at[0]}-{at[1]}"), at), sampled(points))
-        return [why for _, why in ended if why]

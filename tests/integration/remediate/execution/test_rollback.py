@@ -15,17 +15,9 @@ from remediate.model.options import Concurrency
 from remediate.state.journal import Journal, open_journal
 from tests.support.crash_points import sampled
 from tests.support.remediate.folder_hosts import Ca, FolderHost, plant, run_context, running_host
-from tests.support.remediate.killed_database import Point, mortal_database
+from tests.support.remediate.killed_database import Killed, Point, die, mortal_database
 
 CONCURRENCY = Concurrency(chance=lambda: 0.0)
-
-
-class Killed(BaseException):
-    """An end of the run that no code catches."""
-
-
-def die() -> None:
-    raise Killed
 
 
 def repaired(host: FolderHost, journal: Journal, by: Repair = Repair.REISSUE, *, is_compromised: bool = False) -> str:

@@ -2,34 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Final
 
 from remediate.execution.scheduler import repair
 from remediate.model.case import Case
 from remediate.model.options import Concurrency
 from remediate.state.journal import Journal
-from tests.support.crash_points import sampled
 from tests.support.probe.scripted_server import answering, conversing
 from tests.support.remediate.chain_services import INTERMEDIATE, fetcher, forms, installed, plant_chain, rechaining
 from tests.support.remediate.folder_hosts import Ca, FolderHost, run_context, running_host
-from tests.support.remediate.killed_database import Point, mortal_database
+from tests.support.remediate.killed_database import Killed, Point, die, mortal_database, wrong_after_each
 
 CONCURRENCY: Final = Concurrency(chance=lambda: 0.0)
-AT_ONCE: Final = 4  # most of a repair is waiting for the host
-
-Killing = Callable[[Path, Point | None], tuple[int, str | None]]
-
-
-class Killed(BaseException):
-    """An end of the run that no code catches."""
-
-
-def die() -> NoReturn:
-    raise Killed
 
 
 def repaired_twice(host: FolderHost, case: Case, ca: Ca, at: Point | None) -> tuple[int, tuple[object, ...]]:
@@ -63,21 +49,6 @@ def rechain_killed(folder: Path, at: Point | None) -> tuple[int, str | None]:
         records, ended = repaired_twice(host, rechaining(host), Ca(), at)
         found = (*ended, host.served == leaf, installed(host), (host.folder / "tls.key").read_text() == key)
     return records, None if found == (set(), (), True, [INTERMEDIATE], True) else f"ended {at}: {found}"
-
-
-def wrong_after_each(folder: Path, killed: Killing) -> list[str]:
-    """Return what is wrong after the second of two runs, the first of which was ended at each of its records."""
-
-    def made(name: str) -> Path:
-        (folder / name).mkdir()
-        return folder / name
-
-    records, wrong = killed(made("whole"), None)
-    assert (records > 10, wrong) == (True, None)
-    points: list[Point] = [(at, number) for number in range(1, records + 1) for at in ("before", "after")]
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        ended = pool.map(lambda at: killed(made(f"{at[0]}-{at[1]}"), at), sampled(points))
-        return [why for _, why in ended if why]
 
 
 def test_run_killed_at_any_record_is_continued_with_one_order(tmp_path: Path) -> None:
