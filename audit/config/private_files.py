@@ -63,9 +63,9 @@ def own_directory(folder: Path) -> Path:
     real = safe_path(folder)
     missing = [directory for directory in (real, *real.parents) if not directory.exists()]
     for directory in reversed(missing):
-        directory.mkdir(0o700)
-    if missing:
-        return real
+        with contextlib.suppress(FileExistsError):  # made meanwhile by another thread, run or user: checked below
+            directory.mkdir(0o700)
+    real = safe_path(real)
     status = real.lstat()
     if not stat.S_ISDIR(status.st_mode):
         raise NotADirectoryError(0, f"{real} is not a directory")

@@ -6,6 +6,7 @@ cannot be read or written, no response is kept.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import tempfile
@@ -65,9 +66,14 @@ class AnswerCache:
         own_directory(self._folder).chmod(0o700)
         self._is_made = True
         for file in self._folder.iterdir():
-            spared_s = _ABANDONED_S if file.suffix == _PARTIAL else 0.0
-            if file.suffix in (_SUFFIX, _PARTIAL) and file.lstat().st_mtime + spared_s <= now.timestamp():
-                file.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # another thread or run may have moved it: what is to be kept is kept
+                _delete_outdated(file, now)
+
+
+def _delete_outdated(file: Path, now: datetime) -> None:
+    spared_s = _ABANDONED_S if file.suffix == _PARTIAL else 0.0
+    if file.suffix in (_SUFFIX, _PARTIAL) and file.lstat().st_mtime + spared_s <= now.timestamp():
+        file.unlink()
 
 
 def _name(question: HttpRequest) -> str:

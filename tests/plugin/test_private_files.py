@@ -234,6 +234,31 @@ class TestDirectories:
         made = own_directory(tmp_path / "a" / "b")
         assert [one.stat().st_mode & 0o777 for one in (made, made.parent)] == [0o700, 0o700]
 
+    def test_directory_that_another_thread_makes_meanwhile_is_used(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        make = Path.mkdir
+
+        def overtaken(path: Path, mode: int) -> None:
+            make(path, mode)
+            make(path, mode)
+
+        monkeypatch.setattr(Path, "mkdir", overtaken)
+        assert own_directory(tmp_path / "a" / "b").is_dir()
+
+    def test_directory_that_another_user_makes_meanwhile_is_refused(
+        self, shared: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        make = Path.mkdir
+
+        def overtaken(path: Path, mode: int) -> None:
+            attack('[ -d "$1" ] || mkdir -m 700 "$1"', path)
+            make(path, mode)
+
+        monkeypatch.setattr(Path, "mkdir", overtaken)
+        with pytest.raises(UnsafePath, match=f"{shared}/a belongs to"):
+            own_directory(shared / "a" / "b")
+
 
 def _fifo(path: Path) -> None:
     os.mkfifo(path)

@@ -254,6 +254,18 @@ def test_unwritable_cache_is_ignored(tmp_path: Path, ca: Conversation) -> None:
     assert verdict(new_fetcher(AnswerCache(tmp_path / "file" / "revocation")).ask(seen(leaf))) is None
 
 
+def test_file_that_another_thread_moves_does_not_prevent_keeping_a_response(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moved, directory = tmp_path / "moved.partial", tmp_path / "directory.answer"
+    directory.mkdir()
+    os.utime(directory, (1, 1))
+    monkeypatch.setattr(Path, "iterdir", lambda _: iter([moved, directory]))
+    cache = AnswerCache(tmp_path)
+    cache.keep(QUESTION, Reply(NOW, b"content"), NOW + HOUR)
+    assert cache.get(QUESTION, NOW) == Reply(NOW, b"content")
+
+
 def test_expired_and_incomplete_cache_files_are_removed(tmp_path: Path) -> None:
     old, half, fresh, other = (tmp_path / name for name in ("a.answer", "b.partial", "c.answer", "notes"))
     for file in (old, half, fresh, other):
