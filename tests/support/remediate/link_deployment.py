@@ -255,8 +255,8 @@ fi
 said=$(agree "$name" "$files" "$@") || { say refused "$said"; fail 1 "$said"; }
 adopt "$files" "$@"
 say begun "$owner"
-setsid sh -c "$detached" sslaudit-switch "$folder" "$name" "$patience" "$returns" "$files" "$@" \
-  </dev/null >/dev/null 2>&1 &
+setsid sh -c '"$@" &' sh sh -c "$detached" sslaudit-switch "$folder" "$name" "$patience" "$returns" "$files" "$@" \
+  </dev/null >/dev/null 2>&1
 echo "begun $name"
 """
 _PRUNE: Final = r"""

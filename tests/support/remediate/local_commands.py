@@ -5,6 +5,9 @@ It runs a command as a login does, unchanged.
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
 import subprocess
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,16 +19,21 @@ T = TypeVar("T")
 
 
 def run(command: Command, shell: str = "sh") -> CommandResult:
-    """Run a command to its end."""
-    done = subprocess.run(
+    """Run a command to its end, and then kill what is left of its session."""
+    with subprocess.Popen(
         [shell, "-c", command.script, "sh", *command.arguments],
         stdin=subprocess.DEVNULL,
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        timeout=command.timeout_s,
-        check=False,
-    )
-    return CommandResult(done.returncode, done.stdout, done.stderr)
+        start_new_session=True,
+    ) as process:
+        try:
+            output, errors = process.communicate(timeout=command.timeout_s)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+    return CommandResult(process.returncode, output, errors)
 
 
 def ask(query: Query[T], runner: Callable[[Command], CommandResult] = run) -> T:

@@ -13,8 +13,10 @@ reason=$(verify_key_matches "$folder/$name" "$files" "$@") || { recover "$files"
 keep_current_files "$files" "$@" || fail 1 "the files at the configured paths cannot be kept as a version"
 record_event begun "$owner"
 export trust_sh daemon_sh
-setsid sh -c "$trust_sh
+# A login may kill our session when we end, so the detached script is in a session of its own before that.
+# shellcheck disable=SC2016 # the inner shell expands it
+setsid sh -c '"$@" &' sh sh -c "$trust_sh
 $library
 $detached" sslaudit-switch "$root" "$folder" "$name" "$confirm_within_s" "$returns" "$files" "$@" \
-  </dev/null >/dev/null 2>&1 &
+  </dev/null >/dev/null 2>&1
 echo "begun $name"

@@ -45,7 +45,7 @@ def killed_after_its_start(command: Command, number: int) -> Command:
     """Return a start whose detached script is killed."""
     detached = next(word for word in command.arguments if "trap leave" in word)
     arguments = tuple(KILL % number + word if word is detached else word for word in command.arguments)
-    return replace(command, script=command.script.replace("setsid sh", "setsid bash"), arguments=arguments)
+    return replace(command, script=command.script.replace("sh sh -c", "sh bash -c"), arguments=arguments)
 
 
 Kill = Callable[[Command, int], Command]
