@@ -254,9 +254,7 @@ def test_unwritable_cache_is_ignored(tmp_path: Path, ca: Conversation) -> None:
     assert verdict(new_fetcher(AnswerCache(tmp_path / "file" / "revocation")).ask(seen(leaf))) is None
 
 
-def test_file_that_another_thread_moves_does_not_prevent_keeping_a_response(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_response_is_kept_though_another_thread_moves_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     moved, directory = tmp_path / "moved.partial", tmp_path / "directory.answer"
     directory.mkdir()
     os.utime(directory, (1, 1))
