@@ -54,6 +54,46 @@ def test_root_file_in_root_directories_is_trusted(root: Path, shell: str) -> Non
 
 
 @BOTH
+def test_trusted_directory_is_looked_at_once(root: Path, shell: str) -> None:
+    (root / "a").write_text("x")
+    (root / "b").write_text("xx")
+    counted = 'counted() { echo >>log; "$@"; }; limit=counted'
+    looks = 'for name in a b .; do say trusted_path "$PWD/$name"; echo "$real $size"; done'
+    verdicts = answer(f"cd {quote(str(root))}; {counted}; {looks}", shell).splitlines()
+    assert verdicts == ["yes", f"{root}/a 1", "yes", f"{root}/b 2", "yes", f"{root} 0"]
+    assert (root / "log").read_text().count("\n") == 2
+
+
+@BOTH
+@pytest.mark.parametrize("change", ["change_owner", "run_trusted /bin/chown", "change_mode 777"])
+def test_directory_is_looked_at_again_after_a_change(root: Path, change: str, shell: str) -> None:
+    (root / "d").mkdir()
+    (root / "d/f").write_text("x")
+    words = change if change.endswith("777") else f"{change} {EVE}"
+    script = f"cd {quote(str(root))}; say trusted_path $PWD/d/f; {words} $PWD/d; say trusted_path $PWD/d/f"
+    first, second = answer(script, shell).splitlines()
+    assert first == "yes"
+    assert second.startswith(f"no: {root}/d ")
+
+
+@BOTH
+def test_directory_that_was_removed_is_missing(root: Path, shell: str) -> None:
+    (root / "d").mkdir()
+    script = f'cd {quote(str(root))}; for _ in 1 2; do say trusted_path "$PWD/d"; echo "[$missing]"; rmdir d; done'
+    assert answer(script, shell).splitlines()[:4] == ["yes", "[]", "yes", "[yes]"]
+
+
+@BOTH
+def test_directory_with_line_breaks_stands_for_no_other(root: Path, shell: str) -> None:
+    (root / "eve").mkdir()
+    eves = give(root / "eve", EVE)
+    odd = Path(f"{root}/x\n{eves}\t1:1")
+    odd.mkdir(parents=True)
+    script = f"say trusted_path {quote(str(odd))}/f; say trusted_path {eves}/f"
+    assert answer(script, shell).splitlines() == ["yes", f"no: {eves} belongs to uid {EVE}"]
+
+
+@BOTH
 def test_file_of_another_user_is_not_trusted(root: Path, shell: str) -> None:
     (root / "f").write_text("x")
     give(root / "f", EVE)

@@ -165,11 +165,13 @@ point_link() {
 
 change_mode() {
   t_octal "$1" && t_place old "$2" && t_not_link "$t_at" || return 77
+  t_sound=$t_line
   chmod -- "$1" "$t_at"
 }
 
 change_owner() {
   t_place old "$2" && t_not_link "$t_at" || return 77
+  t_sound=$t_line
   chown -h -- "$1" "$t_at"
 }
 

@@ -17,6 +17,7 @@ t_owner_mode=''    # yes: we run with the rights of a directory's owner, and the
 t_mounts=/proc/self/mountinfo
 t_foreign=unread   # devices of file systems that other users mounted
 t_programs=$t_line   # programs that are trusted: only root can change that
+t_sound=$t_line      # directories that are trusted, with no name that other users can make; PATH, tab and $id a line
 t_asked=''         # units that were read from systemctl
 t_most=16777216    # bytes of a file that is copied
 
@@ -58,6 +59,7 @@ t_refuse() {
 
 # t_walk PATH JUDGE: follows each component and each symbolic link of PATH from / by itself, and lets JUDGE see it. Sets
 # $real, $missing, $kind (directory, file, other), $size and $id (device:inode). One stat(1) for each symbolic link, and one.
+# A directory in $t_sound is not looked at again: only root and the login can change it, or what is above it.
 t_walk() {
   why='' real='' missing='' kind=directory size=0 id='' t_judge=$2 t_rest=$1 t_hops=0 t_open=''
   case $1 in
@@ -65,7 +67,10 @@ t_walk() {
   *) t_no "$1 is not an absolute path" || return 1 ;;
   esac
   [ "$t_foreign" != unread ] || t_find_foreign
-  set -- /
+  if t_begin "$1" ''; then return
+  elif t_begin "${1%/*}" "${1##*/}"; then set --
+  else set -- /
+  fi
   while :; do
     t_at=$real t_left=$t_rest
     while [ -n "$t_left" ]; do
@@ -109,6 +114,19 @@ t_walk() {
   [ "$missing" != yes ] || [ -z "$t_open" ] || t_no "$t_open is a directory where every user can make a name" || return 1
 }
 
+# t_begin DIRECTORY REST: goes on below a directory in $t_sound; fails if it is not there.
+t_begin() {
+  case $1,$t_judge$t_sound in
+  *"$t_line"*,*) return 1 ;;
+  *,t_trust*"$t_line$1$t_tab"*) ;;
+  *) return 1 ;;
+  esac
+  [ -d "$1" ] || return 1
+  real=$1 t_rest=$2
+  id=${t_sound#*"$t_line$1$t_tab"}
+  id=${id%%"$t_line"*}
+}
+
 # One component: 0 to go on; else $missing, $why, or a symbolic link whose target is now in $t_rest.
 t_step() {
   if [ -z "$t_facts" ]; then
@@ -126,6 +144,15 @@ t_step() {
     return 1
   fi
   real=${t_at%/} kind=$t_kind size=$t_size id=$t_id
+  case $t_judge,$kind,$t_open,$real in
+  *"$t_line"* | *"$t_tab"*) ;;
+  t_trust*,directory,,/*)
+    case $t_sound in
+    *"$t_line$real$t_tab"*) ;;
+    *) t_sound=$t_sound$real$t_tab$id$t_line ;;
+    esac
+    ;;
+  esac
 }
 
 # Takes apart a line of stat, and refuses what no user's bits decide about.

@@ -180,6 +180,7 @@ run_trusted() {
     t_programs=$t_programs$1$t_line
     ;;
   esac
+  t_sound=$t_line # the program may give a directory to another user
   t_env=${run_env-}
   set -- LC_ALL=C "PATH=$PATH" HOME=/root "$@"
   while [ -n "$t_env" ]; do

@@ -106,9 +106,7 @@ def test_discarded_csr_is_followed_by_a_new_key(workdir: HostWorkdir) -> None:
 
 
 def test_locked_host_reports_the_owner_and_time_of_the_lock(workdir: HostWorkdir) -> None:
-    holding = run(
-        workdir.exclusive("hold", "setsid sh -c 'sleep 60 >/dev/null 2>&1 & echo $!'\n")
-    )
+    holding = run(workdir.exclusive("hold", "setsid sh -c 'sleep 60 >/dev/null 2>&1 & echo $!'\n"))
     done = run(make_csr_command(workdir, NAMES, FAST))
     os.kill(int(holding.output), signal.SIGTERM)
     assert done.status == BUSY
