@@ -247,7 +247,7 @@ def test_failed_record_type_does_not_hide_the_other(failing: Answering, kind: st
         return (failing if query.message.question[0].rdtype == dns.rdatatype.AAAA else honest)(query)
 
     with running(servers_of_tree() | {MAIN: half}) as tree:
-        found = traced(tree, "host.example.test", TraceLimits(query_s=1))
+        found = traced(tree, "host.example.test", TraceLimits(query_s=0.5))
     assert found.addresses == ("198.18.0.7", "198.18.0.77")
     assert found.failure is None
     assert [failure.kind for failure in found.failures] == [kind]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -28,13 +29,19 @@ SECRET = "must-not-leave"
 NOBODY = 65534
 
 
-@pytest.fixture
-def root() -> Iterator[Path]:
-    """Return a directory that stands for `/` and that every user can read."""
+@contextlib.contextmanager
+def new_root() -> Iterator[Path]:
+    """Make a directory that stands for `/` and that every user can read."""
     folder = Path(tempfile.mkdtemp(prefix="cpanel-"))
     folder.chmod(0o755)
     yield folder
     shutil.rmtree(folder)
+
+
+@pytest.fixture
+def root() -> Iterator[Path]:
+    with new_root() as folder:
+        yield folder
 
 
 def put(root: Path, files: Mapping[str, str]) -> None:
@@ -62,9 +69,11 @@ def state_of(root: Path, shell: str = "sh", *, as_nobody: bool = False) -> Cpane
 
 
 def panel(root: Path, files: Mapping[str, str]) -> CpanelState:
-    """Return the state of a cPanel host with these files, the same with either shell."""
+    """Return the state of a cPanel host with these files, the same with either shell; no secret leaves the host."""
     put(root, {VERSION: "11.130.0.5\n", **files})
-    first, second = state_of(root, "dash"), state_of(root, "bash")
+    outputs = [printed_by_host(root, shell) for shell in ("dash", "bash")]
+    assert not any(SECRET in output for output in outputs)
+    first, second = (read_cpanel_state(read_sections("WORD", output)) for output in outputs)
     assert first is not None
     assert first == second
     return first
@@ -77,19 +86,14 @@ def test_host_without_the_panel_runs_no_panel_commands(root: Path) -> None:
 
 
 def test_panel_without_any_setup_has_an_empty_state(root: Path) -> None:
-    assert panel(root, {}) == CpanelState("11.130.0.5")
-
-
-def test_touch_files_are_found(root: Path) -> None:
-    other = "/var/cpanel/ssl/disable_auto_hostname_certificate"
-    assert panel(root, {OFF: "", other: ""}).switched_off == (other, OFF)
+    empty = panel(root, {})
+    assert empty == CpanelState("11.130.0.5")
+    assert (empty.firewall, empty.missing("firewall")) == (Firewall(), ())
 
 
 @pytest.mark.parametrize(
     ("files", "contacts"),
     [
-        ({"/etc/wwwacct.conf": f"HOST x\nCONTACTEMAIL  a@example.com, b\nPASS {SECRET}\n"},
-         ("a@example.com", "b@panel.example.com")),
         ({"/etc/wwwacct.conf": "CONTACTEMAIL \n", "/root/.forward": "ops@example.com\n"}, ("ops@example.com",)),
         ({"/root/.forward": "|/usr/bin/vacation, \\root\n"}, ("root@panel.example.com",)),
         ({"/etc/wwwacct.conf": "#CONTACTEMAIL a@example.com\n"}, ()),
@@ -99,23 +103,6 @@ def test_contact_comes_from_the_panel_or_the_forward_of_root(
     root: Path, files: dict[str, str], contacts: tuple[str, ...]
 ) -> None:  # fmt: skip
     assert panel(root, files).contacts == contacts
-    assert SECRET not in printed_by_host(root)
-
-
-def test_only_active_lines_that_run_the_program_are_schedules(root: Path) -> None:
-    upcp = "17 3 * * * /usr/local/cpanel/scripts/upcp --cron"
-    files = {
-        "/var/spool/cron/root": f"{upcp}\n5 5 * * * backup --password {SECRET}\n",
-        "/var/spool/cron/crontabs/root": f"# {upcp}\n",
-        "/etc/cron.d/other": "MAILTO=sslaudit@example.com\nPATH = /opt/sslaudit/bin\n1 2 * * * root true\n",
-        "/etc/cron.d/sslaudit": "RANDOM_DELAY=60\n3 4 * * * root checkallsslcerts --allow-retry\n",
-        "/etc/cron.daily/other": f"#!/bin/sh\nrun {SECRET}\n",
-    }
-    assert panel(root, files).schedules == (
-        f"/var/spool/cron/root: {upcp}",
-        "/etc/cron.d/sslaudit: 3 4 * * * root checkallsslcerts --allow-retry",
-    )
-    assert SECRET not in printed_by_host(root)
 
 
 def test_timer_counts_only_if_it_is_enabled(root: Path) -> None:
@@ -134,18 +121,6 @@ def test_timer_counts_only_if_it_is_enabled(root: Path) -> None:
         f"{wants}/nightly.timer: ExecStart=/scripts/upcp --cron",
         f"{wants}/sslaudit-checkallsslcerts.timer: enabled",
     )
-    assert SECRET not in printed_by_host(root)
-
-
-def test_validation_files_are_listed_with_time_and_without_content(root: Path) -> None:
-    token = "/var/www/html/.well-known/pki-validation/4221C402112E4831C72C2E004614C47C.txt"
-    old = "/usr/local/apache/htdocs/.well-known/pki-validation/a b.txt"
-    put(root, {token: SECRET, old: SECRET})
-    when = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-    for path in (token, old):
-        os.utime(root / path[1:], (when.timestamp(), when.timestamp()))
-    assert panel(root, {}).tokens == (Token(token, when), Token(old, when))
-    assert SECRET not in printed_by_host(root)
 
 
 def test_number_of_listed_validation_files_is_limited(root: Path) -> None:
@@ -182,12 +157,6 @@ def test_truncated_output_leaves_missing_sections_unknown(root: Path) -> None:
     assert cut.missing("schedules") == ("the host's response about it was cut off",)
 
 
-def test_state_is_the_same_after_it_was_stored_as_evidence(root: Path) -> None:
-    seen = panel(root, {OFF: "", "/var/www/html/.well-known/pki-validation/x.txt": ""})
-    observation = Observation(HOST, NOW, server=HostView("web1", "ssh://root@web1", cpanel=seen))
-    assert from_json(Observation, to_json(observation)) == observation
-
-
 NFT = """#!/bin/sh
 echo '{"nftables": [{"chain": {"family": "ip", "table": "filter", "name": "INPUT", "hook": "input", "prio": 0,'
 echo '"policy": "drop"}}, {"chain": {"family": "inet", "table": "own", "name": "in", "hook": "input", "prio": 0,'
@@ -207,11 +176,6 @@ def with_programs(root: Path, **programs: str) -> None:
         (root / "bin" / name.replace("_", "-")).chmod(0o755)
 
 
-def test_host_without_a_firewall_has_no_rules_and_no_read_failures(root: Path) -> None:
-    found = panel(root, {})
-    assert (found.firewall, found.missing("firewall")) == (Firewall(), ())
-
-
 def test_iptables_rules_are_read_once_although_nftables_lists_them_too(root: Path) -> None:
     with_programs(root, nft=NFT, iptables_save=IPTABLES)
     tables = [(chain.table, chain.name, chain.policy) for chain in panel(root, {}).firewall.chains]
@@ -220,15 +184,6 @@ def test_iptables_rules_are_read_once_although_nftables_lists_them_too(root: Pat
         ("iptables, table filter", "INPUT", "accept"),
         ("iptables, table filter", "LOCALINPUT", "accept"),
     ]
-
-
-def test_only_ports_and_addresses_of_csf_leave_the_host(root: Path) -> None:
-    with_programs(root, iptables_save=IPTABLES)
-    lists = {"/etc/csf/csf.allow": f"192.0.2.1 # {SECRET}\n# x\n", "/etc/csf/csf.deny": ""}
-    found = panel(root, {"/etc/csf/csf.conf": CSF, **lists}).firewall
-    assert (found.kept_by, found.countries) == ("csf", ('CC_DENY = "CN" in /etc/csf/csf.conf',))
-    assert "csf" not in {chain.table for chain in found.chains}  # iptables has the rules that csf made
-    assert SECRET not in printed_by_host(root)
 
 
 def test_inactive_csf_adds_no_rules(root: Path) -> None:
@@ -255,3 +210,63 @@ def test_unreadable_rules_are_not_taken_for_an_empty_list(root: Path) -> None:
     with_programs(root, nft='#!/bin/sh\necho \'{"nftables": [{"rule\'\n')
     (why,) = panel(root, {}).missing("firewall")
     assert why.startswith("root cannot read the output of 'nft -j list ruleset': ")
+
+
+UPCP = "17 3 * * * /usr/local/cpanel/scripts/upcp --cron"
+OTHER_OFF = "/var/cpanel/ssl/disable_auto_hostname_certificate"
+TOKEN = "/var/www/html/.well-known/pki-validation/4221C402112E4831C72C2E004614C47C.txt"
+OLD_TOKEN = "/usr/local/apache/htdocs/.well-known/pki-validation/a b.txt"
+CREATED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+BUSY = {
+    OFF: "",
+    OTHER_OFF: "",
+    "/etc/wwwacct.conf": f"HOST x\nCONTACTEMAIL  a@example.com, b\nPASS {SECRET}\n",
+    "/var/spool/cron/root": f"{UPCP}\n5 5 * * * backup --password {SECRET}\n",
+    "/var/spool/cron/crontabs/root": f"# {UPCP}\n",
+    "/etc/cron.d/other": "MAILTO=sslaudit@example.com\nPATH = /opt/sslaudit/bin\n1 2 * * * root true\n",
+    "/etc/cron.d/sslaudit": "RANDOM_DELAY=60\n3 4 * * * root checkallsslcerts --allow-retry\n",
+    "/etc/cron.daily/other": f"#!/bin/sh\nrun {SECRET}\n",
+    TOKEN: SECRET,
+    OLD_TOKEN: SECRET,
+    "/etc/csf/csf.conf": CSF,
+    "/etc/csf/csf.allow": f"192.0.2.1 # {SECRET}\n# x\n",
+    "/etc/csf/csf.deny": "",
+}
+
+
+@pytest.fixture(scope="module")
+def busy() -> Iterator[CpanelState]:
+    """Return the state of a cPanel host with something of everything."""
+    with new_root() as root:
+        put(root, BUSY)
+        for path in (TOKEN, OLD_TOKEN):
+            os.utime(root / path[1:], (CREATED.timestamp(), CREATED.timestamp()))
+        with_programs(root, iptables_save=IPTABLES)
+        yield panel(root, {})
+
+
+def test_touch_files_and_contacts_are_found(busy: CpanelState) -> None:
+    assert busy.switched_off == (OTHER_OFF, OFF)
+    assert busy.contacts == ("a@example.com", "b@panel.example.com")
+
+
+def test_only_active_lines_that_run_the_program_are_schedules(busy: CpanelState) -> None:
+    assert busy.schedules == (
+        f"/var/spool/cron/root: {UPCP}",
+        "/etc/cron.d/sslaudit: 3 4 * * * root checkallsslcerts --allow-retry",
+    )
+
+
+def test_validation_files_are_listed_with_time_and_without_content(busy: CpanelState) -> None:
+    assert busy.tokens == (Token(TOKEN, CREATED), Token(OLD_TOKEN, CREATED))
+
+
+def test_only_ports_and_addresses_of_csf_leave_the_host(busy: CpanelState) -> None:
+    found = busy.firewall
+    assert (found.kept_by, found.countries) == ("csf", ('CC_DENY = "CN" in /etc/csf/csf.conf',))
+    assert "csf" not in {chain.table for chain in found.chains}  # iptables has the rules that csf made
+
+
+def test_state_is_the_same_after_it_was_stored_as_evidence(busy: CpanelState) -> None:
+    observation = Observation(HOST, NOW, server=HostView("web1", "ssh://root@web1", cpanel=busy))
+    assert from_json(Observation, to_json(observation)) == observation

@@ -85,7 +85,7 @@ def test_connections_to_an_address_stay_within_the_limit(most: int) -> None:
     with serving(hold) as server:
         urls = [f"tls://127.0.0.1:{server.port}?sni=www{number}.test" for number in range(4 * most)]
         targets = [Target(parse_endpoint(url)) for url in urls]
-        limits = replace(HASTY, per_address=most)
+        limits = replace(HASTY, timeout_s=0.5, per_address=most)
         observe(targets, limits, clock=lambda: NOW, report=lambda _: connections.append(server.connections))
     assert connections[0] <= 2 * most  # as some end, the next begin
     assert connections[-1] == len(urls)

@@ -47,7 +47,9 @@ def test_every_address_of_a_name_is_observed(limits: Limits) -> None:
 def test_name_without_an_address_has_a_failure_with_its_reason(
     limits: Limits, name: str, status: str, kind: str
 ) -> None:
-    observation = look_at(f"https://{name}.example.test", replace(limits, timeout_s=2) if name == "silent" else limits)
+    observation = look_at(
+        f"https://{name}.example.test", replace(limits, timeout_s=0.5) if name == "silent" else limits
+    )
     assert observation.dns is not None
     assert observation.dns.status == status
     assert observation.failure is not None

@@ -20,7 +20,7 @@ from tests.integration.audit.x509.conftest import Forge
 from tests.support.endpoint_facts import GOOD, INTERMEDIATE, ROOT, certificate, public
 from tests.support.x509.certificates import NOW, ca, leaf, rsa_key
 
-MUTANTS = 2000
+MUTANTS = 500
 
 
 def test_facts_are_those_of_the_draft() -> None:

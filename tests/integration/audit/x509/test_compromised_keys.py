@@ -18,22 +18,28 @@ from audit.x509 import compromised_keys
 from audit.x509.certificate import Certificate
 from audit.x509.compromised_keys import ATTACKS, Flaws, flaws_of
 from audit.x509.public_keys import read_key, rsa_facts
+from tests.support.checkout import CHECKOUT
 from tests.support.endpoint_facts import INTERMEDIATE, certificate
 from tests.support.verdicts import finding, inconclusive, not_applicable, passes
 from tests.support.x509.certificates import PrivateKey, key_named, leaf, rsa_key
 from tests.support.x509.compromised_keys import close_primes, roca_modulus, small_exponent, with_factor
 
 ASK = """
-import sys
-from audit.x509.compromised_keys import flaws_of
+import os, sys
+from audit.x509 import compromised_keys
 from audit.x509.public_keys import KeyFacts, rsa_facts
 from audit.config.trust_sources import has_key_list
 
-kind, number = sys.argv[1], int(sys.argv[2])
-key = rsa_facts(number, 65537) if kind == "RSA" else KeyFacts(kind, number=number)
-flaws = flaws_of(key, has_list=has_key_list())
-unknown = ("unread", flaws.unread) if flaws.unread else ("unchecked", flaws.unchecked) if flaws.unchecked else ()
-print(has_key_list(), *flaws.found, *unknown, sep="|")
+for line in sys.stdin:
+    kind, number, os.environ["XDG_CACHE_HOME"] = line.rstrip().split(maxsplit=2)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "badkeys"]:
+        del sys.modules[name]  # the library keeps what it has read
+    compromised_keys._library.cache_clear()
+    compromised_keys._check_key.cache_clear()
+    key = rsa_facts(int(number), 65537) if kind == "RSA" else KeyFacts(kind, number=int(number))
+    flaws = compromised_keys.flaws_of(key, has_list=has_key_list())
+    unknown = ("unread", flaws.unread) if flaws.unread else ("unchecked", flaws.unchecked) if flaws.unchecked else ()
+    print(has_key_list(), *flaws.found, *unknown, sep="|")
 """
 
 
@@ -102,20 +108,20 @@ def test_list_that_was_removed_is_reported_without_a_finding(tmp_path: Path, mon
 
 def write_list(folder: Path, *numbers: int, names: str = '"name": "weak-of-tests"') -> None:
     """Write a list of known keys as the library keeps it: sorted digests, cut to 15 octets, and the list's number."""
-    (folder / "badkeys").mkdir()
+    (folder / "badkeys").mkdir(parents=True)
     digests = sorted(hashlib.sha256(n.to_bytes((n.bit_length() + 7) // 8)).digest()[:15] for n in numbers)
     (folder / "badkeys" / "blocklist.dat").write_bytes(b"".join(digest + b"\x07" for digest in digests))
     lists = json.loads(f'[{{"id": 7, {names}}}]')
     (folder / "badkeys" / "badkeysdata.json").write_text(json.dumps({"bkformat": 0, "blocklists": lists}))
 
 
-def looked_up(folder: Path, kind: str, number: int) -> str:
-    """Look a key up in a separate process, because the library keeps what it has read."""
-    command = (sys.executable, "-W", "error", "-c", ASK, kind, str(number))
-    environment = {"XDG_CACHE_HOME": str(folder), "PYTHONPATH": str(Path(compromised_keys.__file__).parents[1])}
-    process = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=60)
+def looked_up(*keys: tuple[Path, str, int]) -> list[str]:
+    """Look each key up in the list of a directory, all in a process of their own, which loads the library anew."""
+    given = "".join(f"{kind} {number} {folder}\n" for folder, kind, number in keys)
+    words, path = (sys.executable, "-W", "error", "-c", ASK), {"PYTHONPATH": str(CHECKOUT)}
+    process = subprocess.run(words, input=given, env=path, capture_output=True, text=True, check=True, timeout=60)
     assert process.stderr == "" or "ERROR" in process.stderr
-    return process.stdout.strip()
+    return process.stdout.splitlines()
 
 
 def test_key_on_the_list_of_the_user_is_found_whatever_its_type(tmp_path: Path) -> None:
@@ -126,24 +132,24 @@ def test_key_on_the_list_of_the_user_is_found_whatever_its_type(tmp_path: Path) 
     assert edwards
     assert goldilocks
     write_list(tmp_path, modulus, point, edwards, goldilocks)
+    numbers = (("RSA", modulus), ("EC", point), ("Ed25519", edwards), ("Ed448", goldilocks), ("EC", point + 1))
     known = "True|it is on the list of known keys, as weak-of-tests"
-    for kind, number in (("RSA", modulus), ("EC", point), ("Ed25519", edwards), ("Ed448", goldilocks)):
-        assert looked_up(tmp_path, kind, number) == known
-    assert looked_up(tmp_path, "EC", point + 1) == "True"
+    assert looked_up(*((tmp_path, kind, number) for kind, number in numbers)) == [*[known] * 4, "True"]
 
 
 def test_unconfigured_list_is_not_read(tmp_path: Path) -> None:
-    assert looked_up(tmp_path, "RSA", rsa_key(2048).public_key().public_numbers().n) == "False"
+    assert looked_up((tmp_path, "RSA", rsa_key(2048).public_key().public_numbers().n)) == ["False"]
     assert list(tmp_path.iterdir()) == []  # and no list is fetched
 
 
-@pytest.mark.parametrize(
-    ("name", "content"), [("blocklist.dat", b""), ("badkeysdata.json", b"{"), ("badkeysdata.json", b"[]")]
-)
-def test_unreadable_list_passes_no_key(tmp_path: Path, name: str, content: bytes) -> None:
-    write_list(tmp_path, 1 << 255)
-    (tmp_path / "badkeys" / name).write_bytes(content)
-    assert looked_up(tmp_path, "EC", 1 << 254).startswith("True|unread|")
+def test_unreadable_list_passes_no_key(tmp_path: Path) -> None:
+    broken = (("blocklist.dat", b""), ("badkeysdata.json", b"{"), ("badkeysdata.json", b"[]"))
+    folders = [tmp_path / str(number) for number in range(len(broken))]
+    for folder, (name, content) in zip(folders, broken, strict=True):
+        write_list(folder, 1 << 255)
+        (folder / "badkeys" / name).write_bytes(content)
+    found = looked_up(*((folder, "EC", 1 << 254) for folder in folders))
+    assert [text.startswith("True|unread|") for text in found] == [True] * len(broken), found
 
 
 def test_key_is_inconclusive_if_the_list_cannot_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
