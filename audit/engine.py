@@ -75,7 +75,7 @@ class EndpointAudit:
 def probe_limits(limits: Limits, profiles: Iterable[Profile]) -> Limits:
     """Return the limits of a probe; TLS 1.2 is tried too at servers of TLS 1.3 if a profile forbids that version."""
     forbidden = {version for profile in profiles for version in profile.thresholds.protocols_forbidden}
-    return replace(limits, asks_tls12="TLSv1.2" in forbidden)
+    return replace(limits, tries_tls12="TLSv1.2" in forbidden)
 
 
 def make_run(settings: AuditSettings, sharing_of: SharingOf) -> EvaluationRun:

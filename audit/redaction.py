@@ -130,11 +130,11 @@ def _base64(octets: bytes) -> Iterable[str]:
     for before in range(3):
         text = base64.b64encode(b"\0" * before + octets).decode("ascii").rstrip("=")
         first = (before * 8 + 5) // 6
-        whole = (before + len(octets)) * 8 // 6
+        end = (before + len(octets)) * 8 // 6
         shared = rf"{_DIGIT}?" if (before + len(octets)) * 8 % 6 else ""
         padding = r"(?:=|%3[dD]){0,2}"
         head = rf"{_DIGIT}?" if before else ""
-        yield head + _BREAK.join(_digit(octet) for octet in text[first:whole]) + shared + padding
+        yield head + _BREAK.join(_digit(octet) for octet in text[first:end]) + shared + padding
 
 
 def _digit(character: str) -> str:

@@ -251,10 +251,10 @@ def _loaded(pem: str) -> crypto.X509:
 def _accept(listening: socket.socket, context: SSL.Context, closing: threading.Event) -> None:
     while not closing.is_set():
         connected, _ = listening.accept()
-        threading.Thread(target=_answer, args=(connected, context), daemon=True).start()
+        threading.Thread(target=_serve, args=(connected, context), daemon=True).start()
 
 
-def _answer(connected: socket.socket, context: SSL.Context) -> None:
+def _serve(connected: socket.socket, context: SSL.Context) -> None:
     with connected, contextlib.suppress(OSError, SSL.Error):
         tls = SSL.Connection(context, connected)
         tls.set_accept_state()

@@ -21,7 +21,7 @@ from audit.observation import (
     HostView,
     InstalledFile,
     Observation,
-    RevocationAnswer,
+    RevocationResponse,
     RevocationSource,
 )
 from audit.x509.path.trust_store import TrustAnchors
@@ -62,9 +62,9 @@ class Authorities:
 def found(now: datetime) -> Authorities:
     """Make CAs like those of the Web PKI."""
     root = new_root("Bench Root", now=now)
-    told = (*sources(CRL), x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]))  # BR 7.1.2.10.2
-    above = new_intermediate("Bench Above", root, now=now, extra=told)
-    return Authorities(root, above, new_intermediate("Bench Issuing", above, now=now, extra=told), now)
+    extensions = (*sources(CRL), x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]))  # BR 7.1.2.10.2
+    above = new_intermediate("Bench Above", root, now=now, extra=extensions)
+    return Authorities(root, above, new_intermediate("Bench Issuing", above, now=now, extra=extensions), now)
 
 
 def observations(authorities: Authorities, endpoints: int, *, distinct: bool) -> Iterator[Observation]:
@@ -73,9 +73,9 @@ def observations(authorities: Authorities, endpoints: int, *, distinct: bool) ->
     for number, name in enumerate(names):
         if distinct or not number:  # endpoints that share a certificate share its revocation responses
             leaf = _issued(authorities, (name,) if distinct else tuple(names), number)
-            answers = tuple(_answers(authorities, leaf))
+            responses = tuple(_responses(authorities, leaf))
         seen = _observation(authorities, leaf, parse_endpoint(f"https://{name}"), number)
-        yield replace(seen, revocation=answers)
+        yield replace(seen, revocation=responses)
 
 
 def sources(crl: str, ocsp: str = "") -> tuple[x509.ExtensionType, ...]:
@@ -123,18 +123,20 @@ def _host(leaf: Identity, chain: tuple[bytes, ...], address: str, number: int) -
                     service="nginx", service_running=True, config_test=tested, files=files)  # fmt: skip
 
 
-def _answers(authorities: Authorities, leaf: Identity) -> Iterator[RevocationAnswer]:
+def _responses(authorities: Authorities, leaf: Identity) -> Iterator[RevocationResponse]:
     registry = Registry(authorities.issuing, authorities.now)
     question = registry.about(leaf.certificate)
-    yield _answer(authorities, leaf, "crl", authorities.crl(authorities.issuing))
-    yield replace(_answer(authorities, leaf, "ocsp", registry.answer(question)), question=question)
-    yield _answer(authorities, authorities.issuing, "crl", authorities.crl(authorities.above))
-    yield _answer(authorities, authorities.above, "crl", authorities.crl(authorities.root))
+    yield _response(authorities, leaf, "crl", authorities.crl(authorities.issuing))
+    yield replace(_response(authorities, leaf, "ocsp", registry.answer(question)), question=question)
+    yield _response(authorities, authorities.issuing, "crl", authorities.crl(authorities.above))
+    yield _response(authorities, authorities.above, "crl", authorities.crl(authorities.root))
 
 
-def _answer(authorities: Authorities, about: Identity, source: RevocationSource, content: bytes) -> RevocationAnswer:
+def _response(
+    authorities: Authorities, about: Identity, source: RevocationSource, content: bytes
+) -> RevocationResponse:
     digest = hashlib.sha256(to_der(about.certificate)).hexdigest()
-    return RevocationAnswer(digest, source, CRL if source == "crl" else OCSP, authorities.now, content=content)
+    return RevocationResponse(digest, source, CRL if source == "crl" else OCSP, authorities.now, content=content)
 
 
 def _timestamp() -> bytes:

@@ -32,14 +32,14 @@ def reads(der: bytes) -> bool:
 def figures(certificates: Iterable[Certificate]) -> tuple[str, ...]:
     """Return lines that compare what the library reads with what this project reads."""
     known = list(certificates)
-    whole, full, keys = (
+    loaded, full, keys = (
         sum(_reads_fields(certificate.der, *fields) for certificate in known)
         for fields in ((), FIELDS, (lambda parsed: parsed.public_key(),))
     )  # fmt: skip
     malformed = sum(bool(certificate.faults) for certificate in known)
     of_fields = (
-        f"{len(known)} certificates: the library cannot load {len(known) - whole}, and cannot read a field or "
-        f"extension of {whole - full} more; this project loads all, and cert.malformed finds {malformed}"
+        f"{len(known)} certificates: the library cannot load {len(known) - loaded}, and cannot read a field or "
+        f"extension of {loaded - full} more; this project loads all, and cert.malformed finds {malformed}"
     )
     readable = sum(certificate.has_readable("key") for certificate in known)
     of_keys = f"keys: the library reads {keys}, this project {readable}"

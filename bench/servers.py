@@ -49,10 +49,10 @@ def _serve(listening: list[socket.socket], make_context: Callable[[], ssl.SSLCon
                     connected, _ = key.fileobj.accept()  # type: ignore[union-attr]  # sockets were registered
                 except BlockingIOError:  # the other process was faster
                     continue
-                pool.submit(_answer, context, connected)
+                pool.submit(_complete_handshake, context, connected)
 
 
-def _answer(context: ssl.SSLContext, connected: socket.socket) -> None:
+def _complete_handshake(context: ssl.SSLContext, connected: socket.socket) -> None:
     try:
         with context.wrap_socket(connected, server_side=True) as tls:
             tls.recv(1)

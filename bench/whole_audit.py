@@ -89,25 +89,25 @@ def main(endpoints: int, rounds: int) -> int:
             audits = _Audits(folder, places, publisher)
             runs = [audits.round(endpoints) for _ in range(rounds)]
             faulty = audits.run(endpoints, faulty=True)
-    whole, bare, half = (min(usages, key=lambda usage: usage.cpu_s) for usages in zip(*runs, strict=True))
-    return _report(endpoints, audits, (whole, bare, half, faulty))
+    full, bare, half = (min(usages, key=lambda usage: usage.cpu_s) for usages in zip(*runs, strict=True))
+    return _report(endpoints, audits, (full, bare, half, faulty))
 
 
 def _report(endpoints: int, audits: _Audits, usages: tuple[Usage, Usage, Usage, Usage]) -> int:
-    whole, bare, half, faulty = usages
-    growth = whole.cpu_s / half.cpu_s
-    memory_mb = max(whole.memory_mb, faulty.memory_mb)
+    full, bare, half, faulty = usages
+    growth = full.cpu_s / half.cpu_s
+    memory_mb = max(full.memory_mb, faulty.memory_mb)
     print(f"{endpoints} endpoints, {audits.checks} checks of each")
     for name, usage, count in (
         ("bare items", bare, endpoints),
-        ("audit", whole, endpoints),
+        ("audit", full, endpoints),
         ("half", half, endpoints // 2),
         ("10 % faulty", faulty, endpoints),
     ):
         print(f"{name:12}{usage.cpu_ms(count):7.1f} ms of CPU per endpoint  {usage.memory_mb:5.0f} MB")
-    print(f"audit to bare items {whole.cpu_s / bare.cpu_s:6.2f}")
+    print(f"audit to bare items {full.cpu_s / bare.cpu_s:6.2f}")
     bounds = (
-        ("CPU per check", whole.cpu_ms(endpoints * audits.checks), ITEM_CPU_MS, "ms"),
+        ("CPU per check", full.cpu_ms(endpoints * audits.checks), ITEM_CPU_MS, "ms"),
         ("memory", memory_mb, MEMORY_MB, "MB"),
         ("CPU of twice the endpoints", growth, GROWTH, "times"),
         ("fetches of the CRL", audits.fetched, 1, "in a run"),

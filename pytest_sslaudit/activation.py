@@ -123,8 +123,8 @@ def is_restricted(config: pytest.Config) -> bool:
     """Return whether the command line itself leaves tests out."""
     given = command_line(config)
     places: list[str] = getattr(given, "file_or_dir", None) or []
-    whole = any(names_audit(config, [place]) and is_whole(place) for place in places)
-    return bool(options_given(given, NARROWING)) or (bool(places) and not whole)
+    has_all = any(names_audit(config, [place]) and is_whole(place) for place in places)
+    return bool(options_given(given, NARROWING)) or (bool(places) and not has_all)
 
 
 def is_whole(place: str) -> bool:

@@ -20,7 +20,7 @@ from audit.config.private_files import create, own_directory, read_regular, rese
 from audit.endpoint import Endpoint, UnusableLine
 from audit.evaluation.key_index import SharedKeys
 from audit.json_codec import BadRecord, from_json, to_json
-from audit.observation import SCHEMA, Accident, Observation, RevocationAnswer
+from audit.observation import SCHEMA, Accident, Observation, RevocationResponse
 
 MANIFEST = "run.json"
 SHARED_KEYS: Final = "shared-keys.json"
@@ -83,12 +83,13 @@ class EvidenceStore:
 
     def keep(self, observation: Observation) -> None:
         """Write an observation; a large CRL, which many endpoints share, is written once in a file of its own."""
-        answers = observation.revocation or ()
-        names = tuple(self._write_content(answer) for answer in answers)
+        responses = observation.revocation or ()
+        names = tuple(self._write_content(response) for response in responses)
         inline = tuple(
-            replace(answer, content=None) if name else answer for answer, name in zip(answers, names, strict=True)
+            replace(response, content=None) if name else response
+            for response, name in zip(responses, names, strict=True)
         )
-        value = to_json(replace(observation, revocation=inline if answers else observation.revocation))
+        value = to_json(replace(observation, revocation=inline if responses else observation.revocation))
         for index, name in enumerate(names):
             if name:
                 value["revocation"][index][CONTENT_FILE] = name
@@ -129,13 +130,13 @@ class EvidenceStore:
         """Return the file of the observation of an endpoint."""
         return self.folder / _name_of(endpoint)
 
-    def _write_content(self, answer: RevocationAnswer) -> str:
+    def _write_content(self, response: RevocationResponse) -> str:
         """Write the content of a large response to a file named by its digest; return the name, else nothing."""
-        if answer.content is None or len(answer.content) <= _INLINE_BYTES:
+        if response.content is None or len(response.content) <= _INLINE_BYTES:
             return ""
-        name = hashlib.sha256(answer.content).hexdigest() + ".der"
+        name = hashlib.sha256(response.content).hexdigest() + ".der"
         if not (self.folder / name).exists():
-            self._put(name, answer.content)
+            self._put(name, response.content)
         return name
 
     def _with_contents(self, name: str) -> Observation:
@@ -144,11 +145,11 @@ class EvidenceStore:
         observation = self._decoded(name, value, Observation)
         if value.get(DIGEST, "") not in ("", _digest(value)):
             raise BadEvidence(f"evidence {self.folder / name}: {_CHANGED}")
-        answers = tuple(
-            replace(answer, content=self._content(file)) if (file := str(raw.get(CONTENT_FILE, ""))) else answer
-            for answer, raw in zip(observation.revocation or (), value.get("revocation") or (), strict=True)
+        responses = tuple(
+            replace(response, content=self._content(file)) if (file := str(raw.get(CONTENT_FILE, ""))) else response
+            for response, raw in zip(observation.revocation or (), value.get("revocation") or (), strict=True)
         )
-        return replace(observation, revocation=answers) if answers else observation
+        return replace(observation, revocation=responses) if responses else observation
 
     def _content(self, name: str) -> bytes:
         if not CONTENT.fullmatch(name):

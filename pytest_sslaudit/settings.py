@@ -19,7 +19,7 @@ from audit.config import (
     trusted,
 )
 from audit.config.extensions import InstalledExtension, used_extensions
-from audit.config.revocation_cache import AnswerCache
+from audit.config.revocation_cache import RevocationCache
 from audit.config.trust_sources import has_key_list
 from audit.endpoint import BadEndpoint, Endpoint, parse_endpoint
 from audit.engine import AuditSettings, RevocationSettings, probe_limits
@@ -79,7 +79,7 @@ class Settings:
 
     def for_engine(self, anchors: TrustAnchors, now: datetime) -> AuditSettings:
         """Return the settings that `audit.engine` takes, with these trust anchors, as of that instant."""
-        fetch, cache = self.configuration.fetch, AnswerCache(self.state / "revocation")
+        fetch, cache = self.configuration.fetch, RevocationCache(self.state / "revocation")
         return AuditSettings(
             anchors=anchors,
             now=now,

@@ -85,7 +85,7 @@ def _matching_half(server: HostView, certificate: InstalledFile) -> str | None:
 def key_exposures(server: HostView, policy: Policy) -> tuple[tuple[str, str], ...]:
     """Return one message per exposure of a key file of the service, each with the profile whose rule it breaks."""
     keys = _keys_with_mode(server)
-    return policy.each(
+    return policy.faults(
         lambda limits: tuple(
             f"{key.path} ({key.mode:04o} {key.owner}:{key.group}): {exposure}"
             for key in keys

@@ -135,15 +135,15 @@ def _fails(check: str, certificate: Certificate, policy: Policy) -> bool:
             case "cert.malformed":
                 return bool(certificate.faults)
             case "key.weak":
-                return bool(policy.each(lambda limits: leaf_weaknesses(certificate.key, limits)))
+                return bool(policy.faults(lambda limits: leaf_weaknesses(certificate.key, limits)))
             case "chain.weak-ca-key":
                 return bool(small_factors(certificate.key)) or bool(
-                    policy.each(lambda limits: weaknesses(certificate.key, limits))
+                    policy.faults(lambda limits: weaknesses(certificate.key, limits))
                 )
             case "cert.weak-signature":
-                return bool(policy.each(lambda limits: forgeable(certificate, limits)))
+                return bool(policy.faults(lambda limits: forgeable(certificate, limits)))
             case "cert.eku-missing-serverauth":
-                return bool(policy.each(lambda limits: eku_faults(certificate, limits)))
+                return bool(policy.faults(lambda limits: eku_faults(certificate, limits)))
         return not presents_names(certificate)
     except UnreadableField:
         return True

@@ -51,4 +51,4 @@ def _placeholders(leaf: Certificate, policy: Policy) -> tuple[tuple[str, str], .
     if not leaf.has_readable("subject"):
         return ()
     attributes = leaf.subject.split(",")
-    return policy.each(lambda limits: tuple(name for name in limits.placeholders if name in attributes))
+    return policy.faults(lambda limits: tuple(name for name in limits.placeholders if name in attributes))

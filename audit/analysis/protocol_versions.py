@@ -22,7 +22,7 @@ def old_versions(handshakes: tuple[Handshake, ...], limits: Thresholds) -> tuple
 
 def untested_versions(handshakes: tuple[Handshake, ...], policy: Policy) -> Uncertain | None:
     """Return which forbidden versions could not be tried, and at which address; None if all were tried."""
-    untested = policy.each(lambda limits: _untested(handshakes, limits))
+    untested = policy.faults(lambda limits: _untested(handshakes, limits))
     return Uncertain(join_limited([message for message, _ in untested])) if untested else None
 
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from audit.analysis import Exempt, Obstacle, Uncertain
 from audit.analysis.chains import MALFORMED, untrusted_reason
-from audit.observation import Observation, RevocationAnswer, RevocationSource
+from audit.observation import Observation, RevocationResponse, RevocationSource
 from audit.policy import Policy
 from audit.policy.thresholds import Thresholds
 from audit.text import join_clauses
@@ -199,10 +199,10 @@ def _path(chain: Chain) -> tuple[StatusSubject, ...]:
 
 def _status(subject: StatusSubject, chain: Chain, observation: Observation, rules: Rules, *, now: datetime) -> Status:
     is_leaf = subject.certificate == chain.leaf
-    answers = observation.revocation or ()
-    fetched = tuple(statuses_from_responses(subject, answers, rules, now))
+    responses = observation.revocation or ()
+    fetched = tuple(statuses_from_responses(subject, responses, rules, now))
     staples = tuple(_by_staples(subject, observation, rules, now)) if is_leaf else ()
-    is_disabled = bool(fetched) and not staples and all(answer.is_disabled for answer in _about(subject, answers))
+    is_disabled = bool(fetched) and not staples and all(response.is_disabled for response in _about(subject, responses))
     return Status(subject, is_leaf, (*staples, *fetched) or (_not_fetched(subject, observation, rules),), is_disabled)
 
 
@@ -220,29 +220,33 @@ def status_of_staple(staple: bytes, subject: StatusSubject, at: datetime, rules:
 
 
 def statuses_from_responses(
-    subject: StatusSubject, answers: tuple[RevocationAnswer, ...], rules: Rules, now: datetime
+    subject: StatusSubject, responses: tuple[RevocationResponse, ...], rules: Rules, now: datetime
 ) -> Iterator[SourceStatus]:
     """Yield the status in each response about a certificate, or why it could not be fetched.
 
     A response that was fetched after `now` is judged as of when it was fetched.
     """
-    own = _about(subject, answers)
-    crls = [(answer.url, answer.content) for answer in own if answer.source == "crl" and answer.content is not None]
+    own = _about(subject, responses)
+    crls = [
+        (response.url, response.content)
+        for response in own
+        if response.source == "crl" and response.content is not None
+    ]
     if crls:
-        at = max(now, *(answer.asked_at for answer in own if answer.source == "crl"))
+        at = max(now, *(response.asked_at for response in own if response.source == "crl"))
         yield status_from_crls(crls, subject, at, rules.tolerance)
-    for answer in own:
-        name = f"the {'CRL' if answer.source == 'crl' else 'OCSP responder'} {answer.url}"
-        if answer.content is None:
-            yield SourceStatus("unknown", name, answer.failure)
-        elif answer.source == "ocsp":
-            evidence = OcspEvidence(answer.content, name, answer.question, readable_crls(crls))
-            yield status_from_ocsp(evidence, subject, max(now, answer.asked_at), rules.tolerance)
+    for response in own:
+        name = f"the {'CRL' if response.source == 'crl' else 'OCSP responder'} {response.url}"
+        if response.content is None:
+            yield SourceStatus("unknown", name, response.failure)
+        elif response.source == "ocsp":
+            evidence = OcspEvidence(response.content, name, response.question, readable_crls(crls))
+            yield status_from_ocsp(evidence, subject, max(now, response.asked_at), rules.tolerance)
 
 
-def _about(subject: StatusSubject, answers: tuple[RevocationAnswer, ...]) -> list[RevocationAnswer]:
+def _about(subject: StatusSubject, responses: tuple[RevocationResponse, ...]) -> list[RevocationResponse]:
     digest = subject.certificate.sha256
-    return [answer for answer in answers if answer.certificate_sha256 == digest]
+    return [response for response in responses if response.certificate_sha256 == digest]
 
 
 def _not_fetched(subject: StatusSubject, observation: Observation, rules: Rules) -> SourceStatus:

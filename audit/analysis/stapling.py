@@ -10,7 +10,7 @@ from audit.analysis.chains import MALFORMED
 from audit.analysis.revocation import Rules
 from audit.observation import Handshake, Observation
 from audit.x509.certificate import Certificate
-from audit.x509.lint import ask
+from audit.x509.lint import read_raw
 from audit.x509.path.served_chain import Chain
 from audit.x509.revocation.status import OcspEvidence, StatusSubject, status_from_ocsp
 
@@ -19,12 +19,12 @@ STATUS_REQUEST: Final = 5  # the TLS extension (RFC 7633 4.1)
 
 def must_staple(certificate: Certificate) -> bool:
     """Return whether the certificate requires the server to staple."""
-    return ask(certificate, lambda reading: STATUS_REQUEST in reading.features)
+    return read_raw(certificate, lambda reading: STATUS_REQUEST in reading.features)
 
 
 def has_responder(certificate: Certificate) -> bool:
     """Return whether the certificate names an OCSP responder: without one, no server can staple a response."""
-    return ask(certificate, lambda reading: bool(reading.ocsp_urls))
+    return read_raw(certificate, lambda reading: bool(reading.ocsp_urls))
 
 
 def stapled_handshakes(certificate: Certificate, observation: Observation) -> tuple[Handshake, ...]:

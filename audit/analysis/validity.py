@@ -72,7 +72,7 @@ def validity_excesses(certificate: Certificate, chain: Chain, policy: Policy) ->
     is_bound = policy.is_named or chain.anchor_is_public
     if not is_bound and all(profile.thresholds.validity_of_public_only for profile in policy.profiles):
         return not_publicly_trusted(chain) or ()
-    return policy.each(
+    return policy.faults(
         lambda limits: validity_excess(certificate, limits) if is_bound or not limits.validity_of_public_only else ()
     )
 

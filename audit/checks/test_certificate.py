@@ -155,7 +155,7 @@ def test_signed_strongly(chain: Chain, policy: Policy) -> None:
     """
     if chain.leaf_is_anchor:
         not_applicable("the leaf is a trust anchor of the user's, and clients do not verify its signature")
-    require_none(policy.each(lambda limits: forgeable_signatures(chain, limits)))
+    require_none(policy.faults(lambda limits: forgeable_signatures(chain, limits)))
 
 
 @check(
@@ -192,7 +192,7 @@ def test_issued_for_servers(certificate: Certificate, observation: Observation, 
     Fix: Order a new certificate with the profile for TLS servers (extended key usage serverAuth).
     """
     end_if(no_own_certificate(observation, policy))
-    require_none(policy.each(lambda limits: eku_faults(certificate, limits)), required="serverAuth")
+    require_none(policy.faults(lambda limits: eku_faults(certificate, limits)), required="serverAuth")
 
 
 @check(

@@ -22,7 +22,7 @@ def test_key_is_strong(certificate: Certificate, policy: Policy) -> None:
 
     Fix: Make a new key (EC P-256, or RSA with 2048 bits or more), and order a certificate for it.
     """
-    require_none(policy.each(lambda limits: leaf_weaknesses(certificate.key, limits)))
+    require_none(policy.faults(lambda limits: leaf_weaknesses(certificate.key, limits)))
 
 
 @check("key.compromised", severity="critical", remedy="rekey", source="BR 4.9.1.1, 6.1.1.3(5), 6.1.6", controls=KEYS)
@@ -59,7 +59,7 @@ def test_key_is_of_one_service(key_sharing: Sharing, policy: Policy) -> None:
 
     Fix: Make a key of its own for each host or subscriber, and order a certificate for each.
     """
-    require_none(policy.each(lambda limits: reuse_faults(key_sharing, limits)))
+    require_none(policy.faults(lambda limits: reuse_faults(key_sharing, limits)))
 
 
 @check("key.mismatch", severity="critical", remedy="reissue", source="RFC 9846 4.4.3", controls=KEYS)

@@ -25,5 +25,5 @@ def test_no_old_protocol(observation: Observation, policy: Policy) -> None:
     `smtpd_tls_protocols` in Postfix, `openssl_options` in Exim, `TLSProtocol` in ProFTPD, `ssl-min-ver` in HAProxy.
     """
     end_if(no_handshake(observation))
-    require_none(policy.each(lambda limits: old_versions(observation.handshakes, limits)))
+    require_none(policy.faults(lambda limits: old_versions(observation.handshakes, limits)))
     end_if(untested_versions(observation.handshakes, policy))

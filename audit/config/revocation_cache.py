@@ -25,7 +25,7 @@ _MAX_BYTES: Final = 32 * 1024 * 1024
 _ABANDONED_S: Final = 3600.0  # after which a half-written file belongs to a process that has died
 
 
-class AnswerCache:
+class RevocationCache:
     """The folder of responses; created (0700) when the first one is kept."""
 
     def __init__(self, folder: Path) -> None:
@@ -33,10 +33,10 @@ class AnswerCache:
         self._folder = folder
         self._is_made = False
 
-    def get(self, question: HttpRequest, at: datetime) -> Reply | None:
+    def get(self, request: HttpRequest, at: datetime) -> Reply | None:
         """Return the response, unless the next one is due by then."""
         try:
-            with open(self._folder / _name(question), "rb", opener=_without_following) as file:
+            with open(self._folder / _name(request), "rb", opener=_without_following) as file:
                 kept = os.fstat(file.fileno())
                 if not _is_ours(kept) or kept.st_mtime <= at.timestamp() or kept.st_size > _MAX_BYTES:
                     return None
@@ -45,7 +45,7 @@ class AnswerCache:
         except (OSError, ValueError):
             return None
 
-    def keep(self, question: HttpRequest, reply: Reply, until: datetime) -> None:
+    def keep(self, request: HttpRequest, reply: Reply, until: datetime) -> None:
         """Keep a response until the next one is due."""
         partial = None
         try:
@@ -54,7 +54,7 @@ class AnswerCache:
             with os.fdopen(number, "wb") as file:
                 file.write(format_time(reply.asked_at).encode("ascii") + b"\n" + (reply.content or b""))
             os.utime(partial, (until.timestamp(), until.timestamp()))
-            Path(partial).replace(self._folder / _name(question))
+            Path(partial).replace(self._folder / _name(request))
         except (OSError, ValueError, OverflowError):
             if partial is not None:
                 Path(partial).unlink(missing_ok=True)
@@ -76,8 +76,8 @@ def _delete_outdated(file: Path, now: datetime) -> None:
         file.unlink()
 
 
-def _name(question: HttpRequest) -> str:
-    return hashlib.sha256(question.url.encode() + b"\0" + question.body).hexdigest() + _SUFFIX
+def _name(request: HttpRequest) -> str:
+    return hashlib.sha256(request.url.encode() + b"\0" + request.body).hexdigest() + _SUFFIX
 
 
 def _without_following(path: str, flags: int) -> int:

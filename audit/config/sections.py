@@ -59,6 +59,6 @@ def section(configuration: Configuration, key: str) -> ConfigSection:
 
 def subsections(configuration: Configuration, key: str) -> Mapping[str, ConfigSection]:
     """Return the sections `[KEY.NAME]` by name; raises BadConfiguration if `KEY` is not a table."""
-    whole = section(configuration, key)
-    names = whole.decode(dict[str, Any])
+    tables = section(configuration, key)
+    names = tables.decode(dict[str, Any])
     return {name: ConfigSection(configuration, f"{key}.{name}", table) for name, table in names.items()}

@@ -88,8 +88,8 @@ def _end_of(trace: str) -> str:
 def bounded(outcome: CheckOutcome, facts: Facts | None) -> CheckOutcome:
     """Return an outcome within the bounds of a result; the detail keeps the whole message if it was cut."""
     message = bounded_message(outcome.message, map(one_line, _values(outcome, facts)))
-    whole = {} if message == outcome.message else {"message": outcome.message}
-    return replace(outcome, message=message, detail=bounded_detail({**(outcome.detail or {}), **whole}))
+    full = {} if message == outcome.message else {"message": outcome.message}
+    return replace(outcome, message=message, detail=bounded_detail({**(outcome.detail or {}), **full}))
 
 
 def _values(outcome: CheckOutcome, facts: Facts | None) -> Iterator[str]:

@@ -139,12 +139,12 @@ def _place_of(chain: RuleChain, rule: PacketRule) -> str:
 
 def _all(conditions: Iterable[bool | None]) -> bool | None:
     """Return whether all conditions hold: False if any does not, else None if any is undecided."""
-    whole: bool | None = True
+    result: bool | None = True
     for holds in conditions:
         if holds is False:
             return False
-        whole = whole if holds else None
-    return whole
+        result = result if holds else None
+    return result
 
 
 def _holds(condition: Condition, connection: Packet) -> bool | None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from audit.firewall.nftables_text import written
-from audit.firewall.ranges import ALWAYS, MAYBE, NEVER, folded, of_addresses, of_ports, spans_of, whole
+from audit.firewall.ranges import ALWAYS, MAYBE, NEVER, folded, of_addresses, of_ports, of_version, spans_of
 from audit.observation.firewall import Condition
 
 _FIELDS: Final[Mapping[tuple[str, str], str]] = {
@@ -146,7 +146,7 @@ def _addressed(
 
 def _versioned(versions: set[int], *, is_negated: bool) -> Condition:
     admitted = {4, 6} - versions if is_negated else versions
-    return ALWAYS if len(admitted) == 2 else whole(admitted.pop()) if admitted else NEVER
+    return ALWAYS if len(admitted) == 2 else of_version(admitted.pop()) if admitted else NEVER
 
 
 def _bounded(op: str, number: int) -> Condition:

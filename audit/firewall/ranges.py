@@ -44,7 +44,7 @@ def _port(text: str, otherwise: int) -> int:
     return int(name) if name else otherwise
 
 
-def whole(version: int) -> Condition:
+def of_version(version: int) -> Condition:
     """Return the condition that a connection is of an IP version."""
     return Condition("source", ((0, LAST[version]),), version=version)
 

@@ -53,11 +53,11 @@ class HostInside:
             for index, place in enumerate(distinct_places)
             for key in _OFFERS
         ]
-        answer = self.host.run(_script(lines))
-        if isinstance(answer, ProbeFailure):
-            return dict.fromkeys(distinct_places, (answer,))
+        output = self.host.run(_script(lines))
+        if isinstance(output, ProbeFailure):
+            return dict.fromkeys(distinct_places, (output,))
         return {
-            place: _distinct([_read(place[1], answer.get(f"{index}{key}")) for key in _OFFERS])
+            place: _distinct([_read(place[1], output.get(f"{index}{key}")) for key in _OFFERS])
             for index, place in enumerate(distinct_places)
         }
 

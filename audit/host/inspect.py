@@ -73,33 +73,34 @@ def inspect(host: Host, options: HostOptions, clock: Clock) -> tuple[Observation
     """Return the observation of a host, which holds a fault of the host if there is one, and the endpoints on it."""
     host_endpoint = Endpoint.of_host(host.label, host.hostspec)
     sent = clock()
-    answer = host.run(whole_script(options.known_services, LAYOUTS))
+    output = host.run(whole_script(options.known_services, LAYOUTS))
     received = clock()
-    if isinstance(answer, ProbeFailure):
-        return Observation(host_endpoint, received, failures=(answer,), elapsed_s=(received - sent).total_seconds()), ()
-    facts = read_facts(answer, sent, received)
-    panel = panel_of(answer, facts) if options.discover else None
+    if isinstance(output, ProbeFailure):
+        return Observation(host_endpoint, received, failures=(output,), elapsed_s=(received - sent).total_seconds()), ()
+    facts = read_facts(output, sent, received)
+    panel = panel_of(output, facts) if options.discover else None
     accidents: list[Accident] = []
-    services = [*_configured_services(answer, facts, options, panel, accidents)]
-    untrusted = dict(listening(read_untrusted(answer), facts))
-    second_answer = _second_command(host, services, facts, options)
-    if isinstance(second_answer, ProbeFailure):
-        return Observation(host_endpoint, received, failures=(second_answer,), server=_view(host, facts, options)), ()
-    services += _services_of_second_answer(services, second_answer, options, _HostSockets(facts, untrusted))
-    files = {file: read_file(file, second_answer) for file in _named_files(services)}
-    sections = tuple(_sections_of_services(answer, options.known_services))
+    inspected = tuple(_instances(output, facts, options.known_services, accidents))
+    services = [*_arranged(panel, inspected, tuple(_declared(options.services, facts)))]
+    untrusted = dict(listening(read_untrusted(output), facts))
+    second_output = _second_command(host, services, facts, options)
+    if isinstance(second_output, ProbeFailure):
+        return Observation(host_endpoint, received, failures=(second_output,), server=_view(host, facts, options)), ()
+    services += _services_of_second_command(services, second_output, options, _HostSockets(facts, untrusted))
+    files = {file: read_file(file, second_output) for file in _named_files(services)}
+    sections = tuple(_sections_of_services(output, options.known_services))
     name = host_name(_view(host, facts, options))
     services = list(_by_certificate(services, _readers_by_certificate(sections, files, name), accidents))
     unread = (
-        *unread_marks(answer, facts),
-        *cut_sections({**answer, **second_answer}),
-        *_unread_configurations(answer, options.known_services),
+        *unread_marks(output, facts),
+        *cut_sections({**output, **second_output}),
+        *_unread_configurations(output, options.known_services),
         *untrusted.values(),
     )
     view = _view(host, facts, options, missing=tuple(dict.fromkeys((*unread, *_missing_rights(services, files)))))
-    websites = _websites(answer, facts, options, accidents)
+    websites = _websites(output, facts, options, accidents)
     websites += panel.websites(host_name(view), websites) if panel else ()
-    whole_view = replace(view, websites=websites, cpanel=read_cpanel_state(answer), not_trusted=messages(answer))
+    whole_view = replace(view, websites=websites, cpanel=read_cpanel_state(output), not_trusted=messages(output))
     elapsed = (clock() - sent).total_seconds()
     observation = Observation(
         host_endpoint, received, server=whole_view, connections=host.commands, elapsed_s=elapsed,
@@ -122,23 +123,17 @@ def _guarded(
         return ()
 
 
-def _configured_services(
-    answer: Mapping[str, Section],
-    facts: HostFacts,
-    options: HostOptions,
-    panel: FoundPanel | None,
-    accidents: list[Accident],
+def _arranged(
+    panel: FoundPanel | None, inspected: tuple[FoundService, ...], declared: tuple[FoundService, ...]
 ) -> tuple[FoundService, ...]:
     """Return the services configured on the host, as its panel arranges them, then the declared services."""
-    inspected = tuple(_instances(answer, facts, options.known_services, accidents))
-    declared = tuple(_declared(options.services, facts))
     return (*(panel.arranged(inspected, declared) if panel else inspected), *declared)
 
 
 def _instances(
-    answer: Mapping[str, Section], facts: HostFacts, known: Sequence[Service], accidents: list[Accident]
+    output: Mapping[str, Section], facts: HostFacts, known: Sequence[Service], accidents: list[Accident]
 ) -> Iterator[FoundService]:
-    for service, pid, sections in _sections_of_services(answer, known):
+    for service, pid, sections in _sections_of_services(output, known):
         dump = ConfigDump(sections, facts.ports_of(pid))
         listeners = _guarded(accidents, service.read, dump)
         if listeners:
@@ -153,18 +148,18 @@ def _instances(
             )  # fmt: skip
 
 
-def _unread_configurations(answer: Mapping[str, Section], known: Sequence[Service]) -> Iterator[str]:
+def _unread_configurations(output: Mapping[str, Section], known: Sequence[Service]) -> Iterator[str]:
     """Yield a message for each configuration file that was not read."""
-    for service, _, sections in _sections_of_services(answer, known):
+    for service, _, sections in _sections_of_services(output, known):
         yield from (f"{service.name}: {reason}" for reason in unreadable(ConfigDump(sections).text("files")))
 
 
 def _websites(
-    answer: Mapping[str, Section], facts: HostFacts, options: HostOptions, accidents: list[Accident]
+    output: Mapping[str, Section], facts: HostFacts, options: HostOptions, accidents: list[Accident]
 ) -> tuple[Website, ...]:
     """Return the declared websites, and those of running services on ports on which the service listens."""
     websites = [site for service in options.services for site in websites_of(service)]
-    for service, pid, sections in _sections_of_services(answer, options.known_services):
+    for service, pid, sections in _sections_of_services(output, options.known_services):
         if pid:
             held = facts.ports_of(pid)
             ports = {port for _, port in held}  # empty if the login may not see them
@@ -174,11 +169,11 @@ def _websites(
 
 
 def _sections_of_services(
-    answer: Mapping[str, Section], known: Sequence[Service]
+    output: Mapping[str, Section], known: Sequence[Service]
 ) -> Iterator[tuple[Service, int, Mapping[str, Section]]]:
     """Yield the sections of each instance of a known service."""
     by_name = {service.identifier: service for service in known}
-    for (name, pid), sections in instances(answer).items():
+    for (name, pid), sections in instances(output).items():
         if name in by_name:
             yield by_name[name], pid, sections
 
@@ -249,15 +244,15 @@ def _second_command(
     places = places_to_try(facts.sockets if options.discover else (), _claims(services, facts))
     rest = TRY + "".join(script_for_unknown_sockets(places)) + "".join(_declared_tests(options))
     requests = tuple(f"tls {place}" for place in places)
-    answers: dict[str, Section] = {}
+    output: dict[str, Section] = {}
     for start in range(0, max(len(files), 1), PER_COMMAND):
         batch = files[start : start + PER_COMMAND]
         script = file_functions() + "".join(look_at(batch)) + ("" if start else rest)
-        answer = host.run(script_of(script, (*request_for(batch), *(() if start else requests))))
-        if isinstance(answer, ProbeFailure):
-            return answer
-        answers |= answer
-    return answers
+        result = host.run(script_of(script, (*request_for(batch), *(() if start else requests))))
+        if isinstance(result, ProbeFailure):
+            return result
+        output |= result
+    return output
 
 
 def _declared_tests(options: HostOptions) -> Iterator[str]:
@@ -281,19 +276,19 @@ class _HostSockets:
     untrusted: Mapping[tuple[str, int], str]
 
 
-def _services_of_second_answer(
-    services: list[FoundService], answer: Mapping[str, Section], options: HostOptions, host_sockets: _HostSockets
+def _services_of_second_command(
+    services: list[FoundService], output: Mapping[str, Section], options: HostOptions, host_sockets: _HostSockets
 ) -> Iterator[FoundService]:
-    """Yield the unknown services of the second answer, and replace the declared services by ones with their test."""
+    """Yield the unknown services in the output of the second command, and add their tests to declared services."""
     declared = enumerate(options.services)
-    tests = {service.name: answer[f"test.{index}"] for index, service in declared if f"test.{index}" in answer}
+    tests = {service.name: output[f"test.{index}"] for index, service in declared if f"test.{index}" in output}
     for index, service in enumerate(list(services)):
         if service.name in tests and service.pid <= 0:
             test = _config_test(tests[service.name])
             services[index] = FoundService(service.name, service.pid, service.since, test, service.listeners)
     sockets = host_sockets.facts.sockets if options.discover else ()
     claims = _claims(services, host_sockets.facts)
-    unknown = read_unknown_sockets(sockets, claims, answer.get("unknown_sockets"))
+    unknown = read_unknown_sockets(sockets, claims, output.get("unknown_sockets"))
     limits = untried(sockets, claims)
     if unknown or limits:
         marked = tuple(_with_reason(listener, host_sockets.untrusted) for listener in unknown)

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from audit.host.local_command import Command, Finished, run_bounded
-from audit.host.script import InvalidAnswer, Script, composed, nonce_in, read_sections
+from audit.host.script import InvalidOutput, Script, composed, nonce_in, read_sections
 from audit.observation import FailureKind, ProbeFailure, Stage
 from audit.redaction import Secrets
 from audit.services.model import Section
@@ -105,7 +105,7 @@ class Host:
     _one_at_a_time: threading.Lock = field(default_factory=threading.Lock)
 
     def run(self, script: Script) -> dict[str, Section] | ProbeFailure:
-        """Run a script as one command, and return the sections of an answer that is whole and valid."""
+        """Run a script as one command, and return the sections of its output if it is complete and valid."""
         nonce = new_nonce() if self.reads_input else None
         if self.collector and (script.request is None or nonce is None):
             return ProbeFailure("host", "denied", f"{self.hostspec}: this login may only run {self.collector.path}")
@@ -118,7 +118,7 @@ class Host:
         nonce = nonce or nonce_in(text)
         try:
             sections = read_sections(nonce, text, script.expects) if nonce else {}
-        except InvalidAnswer as error:
+        except InvalidOutput as error:
             return ProbeFailure("host", "broken", f"{self.hostspec}: the response is not valid: {error}")
         if "done" in sections and not finished.cut:
             return sections
@@ -206,7 +206,7 @@ def _secrets(backend: Any) -> list[str]:  # noqa: ANN401 - backends differ
 
 
 def new_nonce() -> str:
-    """Return a random word that frames one answer: no text of a host can contain it by chance."""
+    """Return a random word that frames one output: no text of a host can contain it by chance."""
     return f"sslaudit-{secrets.token_hex(12)}"
 
 

@@ -58,18 +58,18 @@ def _panel_service(service: FoundService) -> PanelService:
     return PanelService(service.name, service.listeners, service.pid != 0)
 
 
-def panel_of(answer: Mapping[str, Section], facts: HostFacts) -> FoundPanel | None:
+def panel_of(output: Mapping[str, Section], facts: HostFacts) -> FoundPanel | None:
     """Return the panel of the host; None if it has no known panel."""
-    layout = layout_in(answer, LAYOUTS)
+    layout = layout_in(output, LAYOUTS)
     if layout is None:
         return None
     listening = tuple(dict.fromkeys((address, port) for address, port, _ in facts.sockets))
-    return FoundPanel(layout, ConfigDump(sections_of(answer, layout), listening))
+    return FoundPanel(layout, ConfigDump(sections_of(output, layout), listening))
 
 
-def unread_marks(answer: Mapping[str, Section], facts: HostFacts) -> tuple[str, ...]:
+def unread_marks(output: Mapping[str, Section], facts: HostFacts) -> tuple[str, ...]:
     """Return a message for each panel that cannot be detected because the login lacks a right."""
-    unreadable = (layout for layout in LAYOUTS if layout.name in answer and layout_in(answer, (layout,)) is None)
+    unreadable = (layout for layout in LAYOUTS if layout.name in output and layout_in(output, (layout,)) is None)
     return tuple(
         f"{facts.user} may not read {layout.mark}: the host is treated as one without {layout.name}"
         for layout in unreadable

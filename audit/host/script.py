@@ -1,4 +1,4 @@
-"""Builds the script that a host runs, and reads the sections of its answer."""
+"""Builds the script that a host runs, and reads the sections of its output."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ case $nonce in "" | *[!0-9a-f]*) exit 126 ;; esac
 echo "@FRAME@$nonce"
 """
 _NAMES: Final = re.compile(r"""\bsection[ \t]+("[^"\n]+"|'[^'\n]+'|[^\s;|&]+)""")
-_QUOTED_NAMES: Final = 3  # sections named in a message about an invalid answer
+_QUOTED_NAMES: Final = 3  # sections named in a message about invalid output
 MAX_PROCESSES: Final = 16  # instances of services whose configuration is read
 _DONE: Final = 'frame "begin done"\nframe "end 0 :"\n'
-"""The last section, which is empty: the answer has arrived whole."""
+"""The last section, which is empty: the output is complete."""
 ABOUT_HOST: Final = load_shell("audit.host", "host")
 ABOUT_LAYOUT: Final = r"""
 layout_@NAME@() {
@@ -58,8 +58,8 @@ class Script:
         return name == "done" or any(re.fullmatch(pattern, name) for pattern in self.sections)
 
 
-class InvalidAnswer(ValueError):
-    """An answer that the script cannot have printed; the message gives the reason."""
+class InvalidOutput(ValueError):
+    """Output that the script cannot have printed; the message gives the reason."""
 
 
 def script_of(body: str, request: tuple[str, ...] | None = None) -> Script:
@@ -118,8 +118,8 @@ def filled(script: str, **values: object) -> str:
 def read_sections(nonce: str, text: str, expects: Callable[[str], bool] = lambda _: True) -> dict[str, Section]:
     """Return the output of a script by section; text before, between and after the frames is ignored.
 
-    Raises InvalidAnswer if a section appears twice or was not requested: then the frames contain text that is not the
-    script's, and no part of the answer can be trusted.
+    Raises InvalidOutput if a section appears twice or was not requested: then the frames contain text that is not the
+    script's, and no part of the output can be trusted.
     """
     parts = re.split(rf"^{re.escape(nonce)} begin (.*)\n", text, flags=re.MULTILINE)
     names = parts[1::2]
@@ -139,7 +139,7 @@ def _verify(names: Iterable[str], expects: Callable[[str], bool]) -> None:
     if repeated or unexpected:
         reasons = (("appears twice", repeated), ("was not requested", unexpected))
         problems = (f"section {_quoted(sections)} {problem}" for problem, sections in reasons if sections)
-        raise InvalidAnswer("; ".join(problems))
+        raise InvalidOutput("; ".join(problems))
 
 
 def _quoted(names: list[str]) -> str:

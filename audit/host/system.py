@@ -53,7 +53,7 @@ class HostFacts:
 
 
 def read_facts(sections: Mapping[str, Section], sent: datetime, received: datetime) -> HostFacts:
-    """Return the facts in a host's answer; `sent` and `received` are our times of the request and the answer."""
+    """Return the facts in the output of a host; `sent` and `received` are our times of the command and its output."""
 
     def text(name: str) -> str:
         section = sections.get(name)

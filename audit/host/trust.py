@@ -52,7 +52,7 @@ class UntrustedProcess:
 
 
 def read_untrusted(sections: Mapping[str, Section]) -> tuple[UntrustedProcess, ...]:
-    """Return the untrusted processes in a host's answer."""
+    """Return the untrusted processes in the output of a host."""
     text = sections["untrusted"].text if "untrusted" in sections else ""
     matches = (_LINE.fullmatch(line) for line in text.splitlines())
     return tuple(UntrustedProcess(int(match["pid"]), match["service"], match["why"]) for match in matches if match)

@@ -62,10 +62,10 @@ def _place(place: tuple[str, int]) -> str:
 
 
 def read_unknown_sockets(
-    sockets: Sequence[Socket], claims: Collection[tuple[str, int]], answer: Section | None
+    sockets: Sequence[Socket], claims: Collection[tuple[str, int]], section: Section | None
 ) -> tuple[Listener, ...]:
     """Return a listener for each socket that spoke TLS; without openssl on the host, the port alone decides."""
-    words = set(answer.text.split()) if answer else set()
+    words = set(section.text.split()) if section else set()
     listeners: list[Listener] = []
     for address, port in _unclaimed(sockets, claims):
         is_tls = _place((address, port)) in words or ("no-openssl" in words and port in _IMPLICIT)

@@ -96,7 +96,7 @@ class DnsView:
 
 
 @dataclass(frozen=True, slots=True)
-class RevocationAnswer:
+class RevocationResponse:
     """One request to a CRL or OCSP URL of a certificate, and the response as DER, or why there is none."""
 
     certificate_sha256: str
@@ -194,7 +194,7 @@ class Observation:
     failures: tuple[ProbeFailure, ...] = ()  # one per address that did not, or a single one
     dns: DnsView | None = None
     server: HostView | None = None
-    revocation: tuple[RevocationAnswer, ...] | None = None  # None: nothing was fetched
+    revocation: tuple[RevocationResponse, ...] | None = None  # None: nothing was fetched
     http_probes: tuple[HttpProbe, ...] | None = None  # at port 80 of a host's name; None: not probed
     connections: int = 0
     elapsed_s: float = 0.0

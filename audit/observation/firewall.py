@@ -11,7 +11,7 @@ from typing import Literal
 Span = tuple[int, ...]
 """First and last of a range of ports, or of addresses as numbers."""
 
-Asked = Literal[
+Attribute = Literal[
     "source",  # the address it comes from
     "destination",  # to which address of the host
     "port",  # to which port
@@ -33,7 +33,7 @@ Action = Literal[
 class Condition:
     """One condition of a rule. `spans` are sorted and disjoint; with an IP version it matches only that one."""
 
-    asked: Asked
+    asked: Attribute
     spans: tuple[Span, ...] = ()
     is_negated: bool = False
     version: int = 0

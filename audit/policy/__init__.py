@@ -39,7 +39,7 @@ class Policy:
         """Return the least value that a profile gives, and the name of the first profile that gives it."""
         return min(((measure(profile.thresholds), profile.name) for profile in self.profiles), key=lambda pair: pair[0])
 
-    def each(self, judge: Callable[[Thresholds], tuple[T, ...]]) -> tuple[tuple[T, str], ...]:
+    def faults(self, judge: Callable[[Thresholds], tuple[T, ...]]) -> tuple[tuple[T, str], ...]:
         """Return what each profile finds, with the name of the first profile that finds it."""
         found: dict[T, str] = {}
         for profile in self.profiles:

@@ -54,7 +54,7 @@ def observe(  # noqa: PLR0913 - all but two by keyword
         if revocation is None or server is None:
             report(observation)
         else:
-            pool.submit(Job(server, partial(revocation.ask, observation), report, failed))
+            pool.submit(Job(server, partial(revocation.fetch, observation), report, failed))
 
     try:
         ObservationScheduler(pool, ProbeContext(limits, make_offers(), stop_jobs), complete).begin(targets)

@@ -65,13 +65,13 @@ class _Probe:
         try:
             handshake = self._observe()
         except ProbeError as fault:
-            return self._answer(fault.at(self._address))
+            return self._observation(fault.at(self._address))
         version = handshake.version
-        tls12 = self._has_tls12(version) if self._limits.asks_tls12 else None
+        tls12 = self._has_tls12(version) if self._limits.tries_tls12 else None
         result = replace(handshake, old_protocols=self._old_protocols(version), tls12=tls12)
-        return self._answer(result, self._other_key(result))
+        return self._observation(result, self._other_key(result))
 
-    def _answer(
+    def _observation(
         self, result: Handshake | ProbeFailure, other_key: Handshake | ProbeFailure | None = None
     ) -> AddressResult:
         return AddressResult(self._address, result, self._connections, time.monotonic() - self._began, other_key)

@@ -75,9 +75,9 @@ class Fetcher:
 
     def get(self, url: str) -> Fetched | Unfetched:
         """Return the content of a URL."""
-        return self.ask(HttpRequest(url))
+        return self.fetch(HttpRequest(url))
 
-    def ask(self, request: HttpRequest, deadline: Deadline | None = None) -> Fetched | Unfetched:
+    def fetch(self, request: HttpRequest, deadline: Deadline | None = None) -> Fetched | Unfetched:
         """Return the content for a request, which is sent once; a deadline may shorten that of the policy.
 
         A timeout after too short a time is returned and not kept: another caller may have more time.

@@ -196,7 +196,7 @@ def _connected(stack: ExitStack, route: Route, limits: RequestLimits, port: int)
             fault = _connect_fault(error, address)
         else:
             if route.accepts(tcp.peer_address):
-                tcp.begin("handshake", limits.deadline.left_s, "a whole answer")
+                tcp.begin("handshake", limits.deadline.left_s, "a complete response")
                 return _Connection(tcp)
             fault = FetchError("address", f"the connection is with {tcp.peer_address}", address)
     raise fault

@@ -23,7 +23,7 @@ from audit.analysis.revocation import (
     subjects,
 )
 from audit.analysis.served_chains import served_chains
-from audit.observation import Observation, RevocationAnswer, RevocationSource
+from audit.observation import Observation, RevocationResponse, RevocationSource
 from audit.policy import Policy
 from audit.probe.deadline import Deadline
 from audit.probe.fetch import Fetched, Fetcher
@@ -38,7 +38,7 @@ from audit.x509.revocation.status import StatusSubject
 _OCSP_REQUEST: Final = "application/ocsp-request"
 _OIDS: Final = (encode_oid(CRL_POINTS), encode_oid(OCSP))
 """The encoded object identifiers of cRLDistributionPoints and of OCSP as an access method (RFC 5280)."""
-_UNASKABLE: Final = "its serial number cannot be encoded in a request"
+_NO_REQUEST: Final = "its serial number cannot be encoded in a request"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +53,10 @@ class Reply:
 class ReplyCache(Protocol):
     """Replies that are kept between runs; `audit.config.revocation_cache` keeps them on disk."""
 
-    def get(self, question: HttpRequest, at: datetime) -> Reply | None:
+    def get(self, request: HttpRequest, at: datetime) -> Reply | None:
         """Return the kept reply, unless the next one is due by then."""
 
-    def keep(self, question: HttpRequest, reply: Reply, until: datetime) -> None:
+    def keep(self, request: HttpRequest, reply: Reply, until: datetime) -> None:
         """Keep a reply until the next one is due."""
 
 
@@ -94,18 +94,21 @@ class RevocationFetcher:
         ders = {der for handshake in observation.every_handshake for der in handshake.chain_der}
         if not any(oid in der for der in ders for oid in _OIDS):
             return None  # true of most private PKI, so no path is built
-        certificates = ((subject.certificate, rules) for _, rules, subject in self._asked(observation))
+        certificates = ((subject.certificate, rules) for _, rules, subject in self._subjects(observation))
         urls = (url for member, rules in certificates for _, url in places(member, rules))
         return next(("/".join(url.split("/", 3)[:3]) for url in urls), None)
 
-    def ask(self, observation: Observation) -> Observation:
+    def fetch(self, observation: Observation) -> Observation:
         """Return the observation with the responses that came within the deadline of one endpoint."""
         deadline = Deadline.after(self._context.deadline_s)
-        answers = (answer for is_leaf, rules, subject in self._asked(observation)
-                   for answer in self._about(subject, (rules, deadline), observation if is_leaf else None))  # fmt: skip
-        return replace(observation, revocation=tuple(answers))
+        responses = tuple(
+            response
+            for is_leaf, rules, subject in self._subjects(observation)
+            for response in self._about(subject, (rules, deadline), observation if is_leaf else None)
+        )
+        return replace(observation, revocation=responses)
 
-    def _asked(self, observation: Observation) -> Iterator[tuple[bool, Rules, StatusSubject]]:
+    def _subjects(self, observation: Observation) -> Iterator[tuple[bool, Rules, StatusSubject]]:
         """Yield the certificates of every chain that is served, each once, with the rules for them."""
         policy = self._context.policy_of(observation)
         if not policy.applies(REVOKED):
@@ -120,7 +123,7 @@ class RevocationFetcher:
 
     def _about(
         self, subject: StatusSubject, bounds: tuple[Rules, Deadline], stapling: Observation | None
-    ) -> Iterator[RevocationAnswer]:
+    ) -> Iterator[RevocationResponse]:
         """Yield the responses about a certificate, until one of them can be trusted."""
         (rules, deadline), now = bounds, self._context.clock()
         leaf = (subject.certificate.der,)
@@ -128,55 +131,55 @@ class RevocationFetcher:
         staples = (handshake.ocsp_der for handshake in handshakes if handshake.chain_der[:1] == leaf)
         if any(status_of_staple(staple, subject, now, rules).word != "unknown" for staple in staples if staple):
             return
-        so_far: tuple[RevocationAnswer, ...] = ()
+        so_far: tuple[RevocationResponse, ...] = ()
         for source, url in places(subject.certificate, rules):
-            answer = self._answer(subject, (source, url), rules, deadline)
-            so_far = (*so_far, answer)
-            yield answer
+            response = self._response(subject, (source, url), rules, deadline)
+            so_far = (*so_far, response)
+            yield response
             if _settles(so_far, subject, rules, now):
                 return
 
-    def _answer(
+    def _response(
         self, subject: StatusSubject, place: tuple[RevocationSource, str], rules: Rules, deadline: Deadline
-    ) -> RevocationAnswer:
+    ) -> RevocationResponse:
         source, url = place
         body = b"" if source == "crl" else ocsp_request(subject.certificate, subject.issuer)
-        unanswered = RevocationAnswer(subject.certificate.sha256, source, url, self._context.clock(), body or b"")
+        pending = RevocationResponse(subject.certificate.sha256, source, url, self._context.clock(), body or b"")
         if body is None or not self._context.is_on:
             is_disabled = not self._context.is_on
-            return replace(unanswered, failure=OFF if is_disabled else _UNASKABLE, is_disabled=is_disabled)
-        question = HttpRequest(url, body, _OCSP_REQUEST if body else "")
+            return replace(pending, failure=OFF if is_disabled else _NO_REQUEST, is_disabled=is_disabled)
+        request = HttpRequest(url, body, _OCSP_REQUEST if body else "")
 
-        def answer_from(reply: Reply) -> RevocationAnswer:
-            return replace(unanswered, asked_at=reply.asked_at, content=reply.content, failure=reply.failure)
+        def response_from(reply: Reply) -> RevocationResponse:
+            return replace(pending, asked_at=reply.asked_at, content=reply.content, failure=reply.failure)
 
         def is_good(reply: Reply) -> bool:
-            return _settles((answer_from(reply),), subject, rules, self._context.clock())
+            return _settles((response_from(reply),), subject, rules, self._context.clock())
 
-        kept = self._known.get(question) or self._kept(question, is_good)
-        return answer_from(kept or self._fetched((question, deadline), subject, is_good))
+        kept = self._known.get(request) or self._kept(request, is_good)
+        return response_from(kept or self._fetched((request, deadline), subject, is_good))
 
-    def _kept(self, question: HttpRequest, is_good: Callable[[Reply], bool]) -> Reply | None:
+    def _kept(self, request: HttpRequest, is_good: Callable[[Reply], bool]) -> Reply | None:
         """Return the response that an earlier run kept, if it is still valid."""
-        reply = self._cache.get(question, self._context.clock()) if self._cache else None
-        return self._known.setdefault(question, reply) if reply and is_good(reply) else None
+        reply = self._cache.get(request, self._context.clock()) if self._cache else None
+        return self._known.setdefault(request, reply) if reply and is_good(reply) else None
 
     def _fetched(
-        self, bounded_question: tuple[HttpRequest, Deadline], subject: StatusSubject, is_good: Callable[[Reply], bool]
+        self, bounded_request: tuple[HttpRequest, Deadline], subject: StatusSubject, is_good: Callable[[Reply], bool]
     ) -> Reply:  # fmt: skip
-        question, deadline = bounded_question
+        request, deadline = bounded_request
         if deadline.has_passed:
             limit = f"{self._context.deadline_s:g} s for the revocation of one endpoint"
             return Reply(self._context.clock(), failure=f"not fetched: the {limit} were over")
-        fetched = self._fetcher.ask(question, deadline)
+        fetched = self._fetcher.fetch(request, deadline)
         if not isinstance(fetched, Fetched):  # the fetcher keeps it if another try is useless
             return Reply(self._context.clock(), failure=fetched.detail)
-        reply = self._known.setdefault(question, Reply(self._context.clock(), fetched.content))
-        until = holds_until("ocsp" if question.body else "crl", fetched.content, subject)
+        reply = self._known.setdefault(request, Reply(self._context.clock(), fetched.content))
+        until = holds_until("ocsp" if request.body else "crl", fetched.content, subject)
         if self._cache and until and is_good(reply):
-            self._cache.keep(question, reply, until)
+            self._cache.keep(request, reply, until)
         return reply
 
 
-def _settles(answers: tuple[RevocationAnswer, ...], subject: StatusSubject, rules: Rules, now: datetime) -> bool:
-    return any(status.word != "unknown" for status in statuses_from_responses(subject, answers, rules, now))
+def _settles(responses: tuple[RevocationResponse, ...], subject: StatusSubject, rules: Rules, now: datetime) -> bool:
+    return any(status.word != "unknown" for status in statuses_from_responses(subject, responses, rules, now))

@@ -138,8 +138,8 @@ class _Dialogue:
         reply = self._exchange(step, f"a response to {_verb(step)}")
         if not step.good.search(reply):
             is_unknown = not announced and self._protocol.unknown.search(reply)
-            answer = f"the server replies to {_verb(step)} with {excerpt(reply)}"
-            raise ProbeError("starttls", "not-offered" if is_unknown else "rejected", answer)
+            detail = f"the server replies to {_verb(step)} with {excerpt(reply)}"
+            raise ProbeError("starttls", "not-offered" if is_unknown else "rejected", detail)
         early = self._rest + self._tcp.pending()
         if early:
             raise ProbeError(

@@ -51,7 +51,7 @@ class TcpConnection:
         self.local_address = ""
         self._whole = deadline
         self._stop = stop
-        self.awaiting = "an answer"  # named in the message of a timeout
+        self.awaiting = "a response"  # named in the message of a timeout
         self._max_bytes = max_bytes
         self._received = 0
         self._has_sent = False

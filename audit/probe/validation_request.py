@@ -27,7 +27,7 @@ from audit.text import one_line
 from audit.x509.identifiers import host_name_faults
 
 MAX_HOPS: Final = 10  # as many redirects as Let's Encrypt follows
-NEVER_ASKED: Final = "it is a link-local address, which no CA can reach; it is not probed"
+NOT_PROBED: Final = "it is a link-local address, which no CA can reach; it is not probed"
 _ADDRESSES: Final = 16  # of one name that are probed
 _PEEK: Final = 200  # bytes of a response that are read
 _SHOWN: Final = 80  # characters of it that are kept
@@ -73,7 +73,7 @@ def _probe_host(host: Observation, limits: Limits, stop: threading.Event) -> Obs
 def probe_validation_path(url: str, address: str, limits: Limits, stop: threading.Event) -> Iterator[HttpProbe]:
     """Yield the HTTP probe of an address, then one of each redirect that is followed; raises Stopped."""
     if is_link_local(address):
-        yield HttpProbe(url, address, detail=NEVER_ASKED)
+        yield HttpProbe(url, address, detail=NOT_PROBED)
         return
     bounds = RequestLimits(Deadline.after(limits.timeout_s), _PEEK, stop)
     requested = set[str]()

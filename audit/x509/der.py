@@ -12,11 +12,11 @@ _SPKI = 5  # after serialNumber, signature, issuer, validity, subject (RFC 5280 
 
 
 class Element(NamedTuple):
-    """One element: its tag octet, its contents, and the whole encoding."""
+    """One element: its tag octet, its contents, and its encoding as a whole."""
 
     tag: int
     content: bytes
-    whole: bytes
+    encoding: bytes
 
 
 def elements(contents: bytes) -> list[Element]:
@@ -25,13 +25,13 @@ def elements(contents: bytes) -> list[Element]:
     while start < len(contents):
         element = _at(contents, start)
         found.append(element)
-        start += len(element.whole)
+        start += len(element.encoding)
     return found
 
 
 def spki_of(tbs_certificate: bytes) -> bytes:
     """Return the SubjectPublicKeyInfo of a TBSCertificate as encoded; raises ValueError."""
-    return tbs_fields(tbs_certificate)[_SPKI].whole
+    return tbs_fields(tbs_certificate)[_SPKI].encoding
 
 
 def tbs_fields(tbs_certificate: bytes) -> list[Element]:

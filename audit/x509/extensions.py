@@ -36,35 +36,35 @@ def _simplified(der: bytes) -> x509.Certificate:
     """Return a certificate without the values that the library refuses; its signature is no longer valid."""
     tbs, *signature = elements(elements(der)[0].content)
     fields = [
-        encoded(_EXTENSIONS, encoded(_SEQUENCE, *filter(None, map(_extension, _inner(_inner(field.whole)[0])))))
+        encoded(_EXTENSIONS, encoded(_SEQUENCE, *filter(None, map(_extension, _inner(_inner(field.encoding)[0])))))
         if field.tag == _EXTENSIONS
-        else field.whole
+        else field.encoding
         for field in elements(tbs.content)
     ]
-    return load_certificate(encoded(_SEQUENCE, encoded(_SEQUENCE, *fields), *(part.whole for part in signature)))
+    return load_certificate(encoded(_SEQUENCE, encoded(_SEQUENCE, *fields), *(part.encoding for part in signature)))
 
 
-def _inner(whole: bytes) -> list[bytes]:
-    return [element.whole for element in _sequence(whole)]
+def _inner(der: bytes) -> list[bytes]:
+    return [element.encoding for element in _sequence(der)]
 
 
-def _sequence(whole: bytes) -> list[Element]:
-    (sequence,) = elements(whole)
+def _sequence(der: bytes) -> list[Element]:
+    (sequence,) = elements(der)
     if sequence.tag not in (_SEQUENCE, _EXTENSIONS):
         raise ValueError("it is not a SEQUENCE")
     return elements(sequence.content)
 
 
-def _extension(whole: bytes) -> bytes:
+def _extension(der: bytes) -> bytes:
     """Return an extension without such values; nothing if it is then empty and not critical."""
-    oid, *flag, value = _sequence(whole)
+    oid, *flag, value = _sequence(der)
     simplify = _SIMPLER.get(read_oid(oid))
     if simplify is None:
-        return whole
+        return der
     simpler = simplify(value.content)
     if simpler == _EMPTY and read_oid(oid) == TLS_FEATURE and not flag:
         return b""
-    return encoded(_SEQUENCE, oid.whole, *(element.whole for element in flag), encoded(_OCTETS, simpler))
+    return encoded(_SEQUENCE, oid.encoding, *(element.encoding for element in flag), encoded(_OCTETS, simpler))
 
 
 def _features(value: bytes) -> bytes:
@@ -72,7 +72,7 @@ def _features(value: bytes) -> bytes:
     if not features:
         raise ValueError("the TLS features are empty")
     return encoded(
-        _SEQUENCE, *(feature.whole for feature in features if feature_number(feature.content) in _KNOWN_FEATURES)
+        _SEQUENCE, *(feature.encoding for feature in features if feature_number(feature.content) in _KNOWN_FEATURES)
     )
 
 
@@ -84,7 +84,7 @@ def feature_number(content: bytes) -> int:
 def _constraints(value: bytes) -> bytes:
     parts = _sequence(value)
     is_ca = any(part.tag == _BOOLEAN and part.content != b"\0" for part in parts)
-    return encoded(_SEQUENCE, *(part.whole for part in parts if is_ca or part.tag != _INTEGER))
+    return encoded(_SEQUENCE, *(part.encoding for part in parts if is_ca or part.tag != _INTEGER))
 
 
 _SIMPLER: Final[dict[str, Callable[[bytes], bytes]]] = {TLS_FEATURE: _features, BASIC_CONSTRAINTS: _constraints}

@@ -34,14 +34,14 @@ def certificate_blocks(text: str) -> tuple[bytes | None, ...]:
 
 def certificates_in(text: str) -> tuple[bytes, ...]:
     """Return the certificates of a PEM text in their order; raises ValueError if a block of one is broken."""
-    return _whole(certificate_blocks(text))
+    return _complete(certificate_blocks(text))
 
 
 def certificates_of(content: bytes) -> tuple[bytes, ...]:
     """Return the first `MAX_CERTIFICATES` certificates of a file in PEM, DER or PKCS#7; () for any other format."""
     try:
         if b"-----BEGIN" in content:
-            blocks = _whole(_blocks(content.decode("ascii", "replace"), (*_CERTIFICATE, *_PKCS7)))
+            blocks = _complete(_blocks(content.decode("ascii", "replace"), (*_CERTIFICATE, *_PKCS7)))
             return tuple(der for block in blocks for der in _of_der(block))[:MAX_CERTIFICATES]
         return _of_der(content)[:MAX_CERTIFICATES]
     except ValueError:
@@ -61,11 +61,11 @@ def _decoded(body: str) -> bytes | None:
         return None
 
 
-def _whole(blocks: tuple[bytes | None, ...]) -> tuple[bytes, ...]:
-    whole = tuple(block for block in blocks if block is not None)
-    if len(whole) < len(blocks):
+def _complete(blocks: tuple[bytes | None, ...]) -> tuple[bytes, ...]:
+    complete = tuple(block for block in blocks if block is not None)
+    if len(complete) < len(blocks):
         raise ValueError("a PEM block has no end or is not base64")
-    return whole
+    return complete
 
 
 def _of_der(content: bytes) -> tuple[bytes, ...]:
@@ -92,12 +92,12 @@ def _by_elements(content: bytes) -> tuple[bytes, ...]:
     if len(outer) != 1 or outer[0].tag != _SEQUENCE:
         raise ValueError("neither a certificate nor PKCS#7")
     inner = elements(outer[0].content)
-    if not inner or inner[0].whole != _SIGNED_DATA:
-        return (outer[0].whole,)
+    if not inner or inner[0].encoding != _SIGNED_DATA:
+        return (outer[0].encoding,)
     explicit = _first(inner[1:], _CONTEXT_0)
     (signed,) = elements(explicit.content)
     certificates = _first(elements(signed.content), _CONTEXT_0)
-    return tuple(element.whole for element in elements(certificates.content) if element.tag == _SEQUENCE)
+    return tuple(element.encoding for element in elements(certificates.content) if element.tag == _SEQUENCE)
 
 
 def _without_line_end(content: bytes, read: Callable[[bytes], tuple[bytes, ...]]) -> tuple[bytes, ...]:

@@ -78,7 +78,7 @@ def read_key(key: CertificatePublicKeyTypes, spki: bytes = b"") -> KeyFacts:
 
 
 def _has_explicit_curve(spki: bytes) -> bool:
-    return any(elements(whole.content)[0].content.startswith(_EXPLICIT) for whole in elements(spki))
+    return any(elements(key_info.content)[0].content.startswith(_EXPLICIT) for key_info in elements(spki))
 
 
 def public_key_of(certificate: x509.Certificate) -> CertificatePublicKeyTypes:
@@ -92,7 +92,7 @@ def public_key_of(certificate: x509.Certificate) -> CertificatePublicKeyTypes:
         if certificate.public_key_algorithm_oid.dotted_string != RSA_OF_X509:
             raise
         _, octets = elements(elements(spki_of(certificate.tbs_certificate_bytes))[0].content)
-        renamed = encoded(0x30, encoded(0x30, _RSA, b"\x05\x00"), octets.whole)
+        renamed = encoded(0x30, encoded(0x30, _RSA, b"\x05\x00"), octets.encoding)
         return load_der_public_key(renamed)  # type: ignore[return-value]  # an RSA key
 
 
@@ -101,8 +101,8 @@ def key_of_spki(spki: bytes) -> KeyFacts:
     try:
         return read_key(load_der_public_key(spki), spki)  # type: ignore[arg-type]  # certificates hold no Diffie-Hellman keys
     except ValueError:
-        (whole,) = elements(spki)
-        algorithm, octets = elements(whole.content)
+        (key_info,) = elements(spki)
+        algorithm, octets = elements(key_info.content)
         if not algorithm.content.startswith(_RSA):
             raise
         (key,) = elements(octets.content[1:])  # after the count of unused bits

@@ -187,12 +187,12 @@ def read_raw_certificate(der: bytes) -> RawCertificate:
     return RawCertificate(
         der=der,
         serial=fields[0].content,
-        inner_algorithm=fields[1].whole,
+        inner_algorithm=fields[1].encoding,
         issuer=fields[2],
         validity=fields[3].content,
         subject=fields[4],
-        spki=fields[5].whole,
-        outer_algorithm=certificate[1].whole,
+        spki=fields[5].encoding,
+        outer_algorithm=certificate[1].encoding,
         has_unique_id=any(field.tag in _UNIQUE_IDS for field in fields[6:]),
         extensions=extensions,
         repeated=repeated,
@@ -221,10 +221,10 @@ def _parts(oid: str, der: bytes) -> tuple[Element, ...]:
 
 def _contents(oid: str, der: bytes, tag: int) -> bytes:
     """Return the contents of an extension that is one element of that kind."""
-    whole = _one(der)
-    if whole.tag != tag:
+    element = _one(der)
+    if element.tag != tag:
         raise ValueError(f"the extension {oid} is not a {_KINDS[tag]}")
-    return whole.content
+    return element.content
 
 
 def _one(der: bytes, *, trailing: bool = False) -> Element:

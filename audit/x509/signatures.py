@@ -121,7 +121,7 @@ def _pss(parameters: bytes) -> tuple[str, str, int]:
 def _digest(identifier: bytes) -> str:
     """Return the name of a digest; its parameters are NULL or absent (RFC 4055 2.1)."""
     oid, *parameters = elements(elements(identifier)[0].content)
-    if [element.whole for element in parameters] not in ([], [b"\x05\x00"]):
+    if [element.encoding for element in parameters] not in ([], [b"\x05\x00"]):
         raise ValueError("a digest has parameters")
     if (number := read_oid(oid)) not in _DIGEST_OIDS:
         raise ValueError(f"the digest {number} is unknown")
@@ -132,7 +132,7 @@ def _mask_digest(identifier: bytes) -> str:
     oid, digest = elements(elements(identifier)[0].content)
     if read_oid(oid) != _MASK:
         raise ValueError(f"the mask generation function {read_oid(oid)} is unknown")
-    return _digest(digest.whole)
+    return _digest(digest.encoding)
 
 
 def _integer(content: bytes) -> int:
@@ -144,7 +144,7 @@ def read_algorithm(certificate: x509.Certificate) -> SignatureAlgorithm:
     """Return by what a certificate is signed; raises ValueError for parameters that cannot be read."""
     oid = certificate.signature_algorithm_oid.dotted_string
     if oid == _PSS:
-        return read_identifier(tbs_fields(certificate.tbs_certificate_bytes)[1].whole)
+        return read_identifier(tbs_fields(certificate.tbs_certificate_bytes)[1].encoding)
     return SignatureAlgorithm(*ALGORITHMS.get(oid, (oid, None)))
 
 
@@ -162,7 +162,7 @@ def verifies(certificate: x509.Certificate, issuer: x509.Certificate) -> bool | 
 def key_algorithm(spki: bytes) -> SignatureAlgorithm:
     """Return the algorithm of a SubjectPublicKeyInfo; raises ValueError."""
     algorithm, *_ = elements(elements(spki)[0].content)
-    return read_identifier(algorithm.whole, of_key=True)
+    return read_identifier(algorithm.encoding, of_key=True)
 
 
 def is_made_by(

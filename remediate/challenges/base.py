@@ -51,18 +51,18 @@ class HttpHop:
 
     url: str
     address: str
-    answer: str
+    response: str
 
     def __str__(self) -> str:
         """Return the request and the response in one line."""
-        return f"{self.url} at {self.address}: {self.answer}"
+        return f"{self.url} at {self.address}: {self.response}"
 
 
 @dataclass(frozen=True, slots=True)
 class ProbeResult:
     """What a CA would see of a challenge at one address, hop by hop, and what it means.
 
-    `asked` is the request as a person would type it.
+    `command` is the request as a person would type it.
     """
 
     name: str
@@ -70,7 +70,7 @@ class ProbeResult:
     verdict: Verdict
     detail: str
     hops: tuple[HttpHop, ...] = ()
-    asked: str = ""
+    command: str = ""
 
     def __str__(self) -> str:
         """Return the verdict, and each hop on a line of its own."""

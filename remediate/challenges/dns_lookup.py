@@ -12,7 +12,7 @@ from typing import Final
 
 from audit.observation import DnsStatus, DnsView
 from audit.probe import Limits
-from audit.probe.dns.records import RecordSet, RecordType, is_answered, records_of
+from audit.probe.dns.records import RecordSet, RecordType, records_of, resolver_responds
 from audit.probe.dns.resolver import resolve
 from audit.probe.dns.root_reachability import REACH_S, why_unreached
 from audit.probe.dns.root_servers import ROOT_SERVERS, RootServer
@@ -88,8 +88,8 @@ class LookUp:
         """Yield the trace as `dig +trace` prints it, the addresses of the resolver, and the notes."""
         if self.trace:
             yield from as_lines(self.trace)
-        said = join_limited(self.resolved.addresses) or f"{self.resolved.status} ({self.resolved.detail})"
-        yield f";; the resolver's response about {self.name}: {said}"
+        addresses = join_limited(self.resolved.addresses) or f"{self.resolved.status} ({self.resolved.detail})"
+        yield f";; the resolver's response about {self.name}: {addresses}"
         yield from (f";; note: {note}" for note in self.notes)
 
     def _notes(self) -> Iterator[str]:
@@ -156,7 +156,7 @@ class LookUps:
         """
         with self._reach:
             if self._has_dns is None:
-                self._has_dns = bool(limits.resolver) or is_answered(limits)
+                self._has_dns = bool(limits.resolver) or resolver_responds(limits)
             return self._has_dns
 
     def _look_up(self, name: str, limits: Limits, stop: threading.Event) -> LookUp:

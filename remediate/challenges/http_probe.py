@@ -14,7 +14,7 @@ from audit.analysis.addresses import is_link_local
 from audit.probe.deadline import Deadline
 from audit.probe.http_client import REDIRECTS, HttpResponse, RequestLimits, Route, exchange
 from audit.probe.http_request import FetchError, HttpRequest, bracketed
-from audit.probe.validation_request import NEVER_ASKED
+from audit.probe.validation_request import NOT_PROBED
 from audit.text import one_line
 from remediate.challenges.base import SELF_TEST, HttpHop, ProbeResult, ProbeSettings, Verdict
 
@@ -84,8 +84,8 @@ def probe_file(expected: ExpectedFile, address: str, settings: ProbeSettings) ->
     if verdict != "good" and settings.own_addresses and address not in settings.own_addresses:
         verdict = "wrong-host" if verdict in ("missing", "altered") else verdict
         detail = f"{detail}; {address} is not a known address of the host"
-    asked = as_typed(expected, address, settings.port)
-    return ProbeResult(expected.name, address, verdict, one_line(detail, _MOST_DETAIL), tuple(hops), asked)
+    command = as_typed(expected, address, settings.port)
+    return ProbeResult(expected.name, address, verdict, one_line(detail, _MOST_DETAIL), tuple(hops), command)
 
 
 def as_typed(expected: ExpectedFile, address: str, port: int) -> str:
@@ -110,16 +110,16 @@ def _follow(url: str, address: str, settings: ProbeSettings, hops: list[HttpHop]
             return response
 
 
-def _hop(url: str, address: str, answer: str) -> HttpHop:
-    return HttpHop(one_line(url, _MOST_DETAIL), address, one_line(answer, _MOST_DETAIL))
+def _hop(url: str, address: str, response: str) -> HttpHop:
+    return HttpHop(one_line(url, _MOST_DETAIL), address, one_line(response, _MOST_DETAIL))
 
 
 def _next_url(url: str, location: str) -> str:
     """Return the URL of a redirect within the same website; empty if there is no location, or it leads elsewhere."""
     try:
         next_url = urljoin(url, location)
-        there = urlsplit(next_url)
-        stays = (there.scheme, there.hostname) == ("http", urlsplit(url).hostname) and there.port in _CA_PORTS
+        target = urlsplit(next_url)
+        stays = (target.scheme, target.hostname) == ("http", urlsplit(url).hostname) and target.port in _CA_PORTS
     except ValueError:  # a port of 99999, a malformed address in brackets
         return ""
     return next_url if location and stays else ""
@@ -143,7 +143,7 @@ def _judge(response: _Response, body: str) -> tuple[Verdict, str]:
 def _request(url: str, address: str, settings: ProbeSettings) -> _Response:
     """Return the response to one request; raises _NoResponse, Stopped."""
     if is_link_local(address):
-        raise _NoResponse("blocked", NEVER_ASKED)
+        raise _NoResponse("blocked", NOT_PROBED)
     request = HttpRequest(url, headers=(("User-Agent", _AGENT),))
     limits = RequestLimits(Deadline.after(settings.deadline_s), _MAX_BYTES, settings.stop)
     try:

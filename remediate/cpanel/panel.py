@@ -62,10 +62,10 @@ _SERVICES: Final[Mapping[str, tuple[tuple[str, ...], Installer | None]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """A cPanel & WHM server. `root` stands before all of its paths; `answers_s` limits the time of one API call."""
+    """A cPanel & WHM server. `root` stands before all of its paths; `api_limit_s` limits the time of one API call."""
 
     root: str = ""
-    answers_s: int = 60
+    api_limit_s: int = 60
 
     def owns(self, path: str) -> bool:
         """Return whether a real path is a certificate file of the panel's services; files of its accounts are not."""
@@ -94,7 +94,7 @@ class Panel:
         The last gives a certificate and its key to the panel, the key on standard input if `whmapi1` accepts that.
         """
         return (
-            f"panel={shlex.quote(self.root)} whm_s={self.answers_s}\n"
+            f"panel={shlex.quote(self.root)} whm_s={self.api_limit_s}\n"
             f"reading={shlex.quote(_reply_reader())}\n{script('cpanel/whm_api')}"
         )
 

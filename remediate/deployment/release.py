@@ -15,9 +15,9 @@ ALL_CASES: Final = "release"
 """The name of the case that holds the lock while all cases are released; its directory is removed again."""
 
 
-def read_released(workdir: HostWorkdir, result: CommandResult, *, whole: bool) -> Released:
-    """Return what the command of a release did to the cases, or to all cases with `whole`."""
-    lines = tuple(_lines(workdir, result, whole=whole))
+def read_released(workdir: HostWorkdir, result: CommandResult, *, all_cases: bool) -> Released:
+    """Return what the command of a release did to the cases, or to all cases with `all_cases`."""
+    lines = tuple(_lines(workdir, result, all_cases=all_cases))
     return Released(lines, result.ok and not any(word == "interrupted" for word, _ in result.fields))
 
 
@@ -39,7 +39,7 @@ def _nothing_released(host: str, why: str) -> str:
     return one_line(f"{host}: nothing was released: {shortened(why, MAX_MESSAGE)}")
 
 
-def _lines(workdir: HostWorkdir, result: CommandResult, *, whole: bool) -> Iterator[str]:
+def _lines(workdir: HostWorkdir, result: CommandResult, *, all_cases: bool) -> Iterator[str]:
     """Yield each path that is a file again, and what the user has to do."""
     host, is_clean = workdir.host, result.ok
     if result.status in (None, BUSY):
@@ -55,7 +55,7 @@ def _lines(workdir: HostWorkdir, result: CommandResult, *, whole: bool) -> Itera
             yield f"{host}: a switch was interrupted in {path}: run `python -m remediate resume` first"
     if not result.ok:
         yield f"{host}: not everything was released: {result.error.strip()[-400:]}"
-    elif is_clean and whole:
+    elif is_clean and all_cases:
         yield f"{host}: no configured path depends on {workdir.root} any more; it can be removed"
     elif is_clean:
         yield f"{host}: no configured path depends on {workdir.folder} any more"

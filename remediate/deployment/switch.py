@@ -140,7 +140,7 @@ class SwitchedDeployment:
         """Return the query that makes links of earlier versions of this program regular files again."""
         why = f"make the links of {', '.join(cases) or 'all cases'} regular files again"
         body = script(*VERSION_FILES, "deployment/restore_links", "deployment/release_paths")
-        return Query(workdir.exclusive(why, body, *cases), partial(read_released, workdir, whole=not cases))
+        return Query(workdir.exclusive(why, body, *cases), partial(read_released, workdir, all_cases=not cases))
 
 
 # A login may pass a script as one argument, at most 128 KiB. The beginning of all services' scripts is sent once.

@@ -11,7 +11,7 @@ from remediate.deployment.access import access_lost
 from remediate.execution.case_context import CaseContext
 from remediate.execution.context import RunContext
 from remediate.execution.dry_run import StepPreview, preview_steps
-from remediate.execution.executor import asks_issuer
+from remediate.execution.executor import needs_issuer
 from remediate.execution.placeholder import preview_placeholders
 from remediate.execution.placeholder_cases import preview_waiting
 from remediate.execution.preview import Action, Remark
@@ -61,7 +61,7 @@ def _head(case: Case, prefix: str, run: RunContext) -> Iterator[str]:
     yield _line("names", join_limited(case.names, 100))
     yield _line("only looks", f"on {join_limited(tuple(hosts), 100)} before and after each step; they change nothing")
     yield from (_line("access", lost) for lost in access_lost(case))
-    if asks_issuer(case) and not isinstance(run.issuer.client, PreviewsRequests):
+    if needs_issuer(case) and not isinstance(run.issuer.client, PreviewsRequests):
         yield _line("issuer", f"the requests to {run.issuer.name} are not known: this issuer has no preview")
 
 

@@ -35,7 +35,7 @@ def run_case(case: Case, run: RunContext) -> CaseResult:
     context = CaseContext(run.journal.begin(case, run.clock()), run)
     try:
         require_possible(context)
-        common, *each = phases(context)
+        common, *endpoint_phases = phases(context)
     except StepBlocked as why:
         return _result(context, "", why)
     except NotFoundOnHost as why:
@@ -43,11 +43,11 @@ def run_case(case: Case, run: RunContext) -> CaseResult:
     blocked = _run_phase(context, common)
     if blocked is not None:
         return _end_unchanged(context, _with_placeholders(context, blocked))
-    failures = [result for phase in each if (result := _run_phase(context, phase))]
+    failures = [result for phase in endpoint_phases if (result := _run_phase(context, phase))]
     return failures[0] if failures else _finish(context)
 
 
-def asks_issuer(case: Case) -> bool:
+def needs_issuer(case: Case) -> bool:
     """Return whether a step of the case still sends requests to the issuer."""
     return case.repair in VALIDATED and any(step.kind == "collect" and step.state != "done" for step in case.steps)
 

@@ -61,7 +61,7 @@ def reset_command(context: CaseContext, service: str) -> Command:
     return context.workdir.exclusive(
         f"have the panel install a self-signed certificate for {service}",
         panel.whm_api + script("cpanel/install_placeholder"), _panel_name(context, service), *pairs,
-        timeout_s=2.0 * panel.answers_s,
+        timeout_s=2.0 * panel.api_limit_s,
     )  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from threading import Lock
 
 from audit.text import format_utc
 from remediate.execution.context import RunContext
-from remediate.execution.executor import asks_issuer, run_case
+from remediate.execution.executor import needs_issuer, run_case
 from remediate.model.case import SWITCHED, VALIDATED, Case
 from remediate.model.causes import Cause
 from remediate.model.options import Concurrency
@@ -145,7 +145,7 @@ def postponed(case: Case, run: RunContext) -> CaseResult | None:
         note = f"not tried again before {format_utc(last.next_at)}: {why}"
         return CaseResult(case, "waiting", last.step, Cause.RUN_NOT_DUE, note, next_at=last.next_at)
     busy = attempts.busy_until(run.issuer.name)
-    if busy is not None and busy > now and asks_issuer(case):
+    if busy is not None and busy > now and needs_issuer(case):
         note = f"{run.issuer.name} asked us to retry after {format_utc(busy)}"
         return CaseResult(case, "waiting", "", Cause.ISSUER_BUSY, note, next_at=busy)
     return None

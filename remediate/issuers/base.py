@@ -95,7 +95,7 @@ class Order:
     authorizations: tuple[Authorization, ...] = ()
     issued: tuple[IssuedPem, ...] = field(default=(), repr=False)
     own_word: str = ""
-    answered_at: datetime | None = field(default=None, compare=False)  # by the issuer's own clock
+    responded_at: datetime | None = field(default=None, compare=False)  # by the issuer's own clock
 
     @property
     def word(self) -> str:
@@ -119,7 +119,7 @@ class IssuerFault:
     detail: str
     fields: tuple[str, ...] = ()
     retry_after_s: int | None = None
-    answered_at: datetime | None = field(default=None, compare=False)
+    responded_at: datetime | None = field(default=None, compare=False)
 
     @property
     def leaves_unknown(self) -> bool:

@@ -127,7 +127,7 @@ def _read(response: HttpResponse, secrets: Secrets) -> JsonResponse | IssuerFaul
 def _why(error: FetchError, endpoint: IssuerEndpoint) -> str:
     if error.kind == "timeout":
         return f"no complete response within {endpoint.deadline_s:g} s"
-    return f"{'TLS' if error.kind == 'tls' else 'no whole answer'}: {error}"
+    return f"{'TLS' if error.kind == 'tls' else 'no complete response'}: {error}"
 
 
 def _refuse_constant(text: str) -> NoReturn:

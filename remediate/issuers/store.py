@@ -76,16 +76,16 @@ class Store:
 
     def find(self, csr: Csr) -> Order | IssuerFault | None:
         """Return the order that was placed with this CSR, None if there is none."""
-        found = self._ask(_finding(csr), _orders)
+        found = self._send(_finding(csr), _orders)
         return _preferred(found) if isinstance(found, tuple) else found
 
     def place(self, request: OrderRequest) -> Order | IssuerFault:
         """Place an order, or return one with the same idempotency key or a certificate that is still valid."""
-        return self._ask(_placing(request), _order)
+        return self._send(_placing(request), _order)
 
     def fetch(self, ref: OrderRef) -> Order | IssuerFault:
         """Return the order as it is now."""
-        order = self._ask(JsonRequest("GET", _path(ref.id)), _order)
+        order = self._send(JsonRequest("GET", _path(ref.id)), _order)
         if isinstance(order, Order) and order.id != ref.id:
             return IssuerFault("broken", f"requested the order {ref.id}, the response is about {order.id}")
         return order
@@ -104,7 +104,7 @@ class Store:
 
     def cancel(self, ref: OrderRef) -> IssuerFault | None:
         """Cancel an order that is not issued."""
-        done = self._ask(JsonRequest("DELETE", _path(ref.id)), lambda answer: answer)
+        done = self._send(JsonRequest("DELETE", _path(ref.id)), lambda response: response)
         return done if isinstance(done, IssuerFault) else None
 
     def to_find(self, csr: Csr) -> Request:
@@ -119,20 +119,21 @@ class Store:
         """Return the request that `fetch` makes."""
         return self._request("look at the order", JsonRequest("GET", _path(ref.id)))
 
-    def _request(self, why: str, ask: JsonRequest) -> Request:
-        return Request(why, ask.method, self._endpoint.base_url.rstrip("/") + ask.path, ask.body.decode("ascii"))
+    def _request(self, why: str, request: JsonRequest) -> Request:
+        url = self._endpoint.base_url.rstrip("/") + request.path
+        return Request(why, request.method, url, request.body.decode("ascii"))
 
-    def _ask(self, ask: JsonRequest, read: Callable[[JsonResponse], T]) -> T | IssuerFault:
+    def _send(self, request: JsonRequest, read: Callable[[JsonResponse], T]) -> T | IssuerFault:
         """Send a request, and read the response if it is one of success."""
-        answer = send(self._endpoint, ask)
-        if isinstance(answer, IssuerFault):
-            return answer
-        if answer.status not in (200, 201, 204):
-            return _fault(answer)
+        response = send(self._endpoint, request)
+        if isinstance(response, IssuerFault):
+            return response
+        if response.status not in (200, 201, 204):
+            return _fault(response)
         try:
-            return read(answer)
+            return read(response)
         except BadRecord as error:
-            return IssuerFault("broken", f"HTTP {answer.status}: {_line(str(error))}", answered_at=answer.date)
+            return IssuerFault("broken", f"HTTP {response.status}: {_line(str(error))}", responded_at=response.date)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,30 +182,30 @@ def _preferred(orders: tuple[Order, ...]) -> Order | None:
     return min(orders, key=rank, default=None)
 
 
-def _fault(answer: JsonResponse) -> IssuerFault:
+def _fault(response: JsonResponse) -> IssuerFault:
     """Return what a response other than one of success means."""
-    error = _error(answer)
-    if answer.status in _FAULTS and (error is not None or answer.status in _SPOKEN_BY_OTHERS):
-        kind, detail = _FAULTS[answer.status], f"HTTP {answer.status}"
-    elif 300 <= answer.status < 400:
-        kind, detail = "broken", f"a redirect to {_line(answer.headers.get('location', 'nowhere'))}, not followed"
-    elif answer.status >= 500:
-        kind, detail = "unreachable", f"HTTP {answer.status}: the Store, or what stands before it, failed"
+    error = _error(response)
+    if response.status in _FAULTS and (error is not None or response.status in _SPOKEN_BY_OTHERS):
+        kind, detail = _FAULTS[response.status], f"HTTP {response.status}"
+    elif 300 <= response.status < 400:
+        kind, detail = "broken", f"a redirect to {_line(response.headers.get('location', 'nowhere'))}, not followed"
+    elif response.status >= 500:
+        kind, detail = "unreachable", f"HTTP {response.status}: the Store, or what stands before it, failed"
     else:
-        kind, detail = "broken", f"HTTP {answer.status} and no error of the Store's: is base_url right?"
+        kind, detail = "broken", f"HTTP {response.status} and no error of the Store's: is base_url right?"
     words = _line(f": {error.get('message') or error.get('type') or 'no reason given'}") if error else ""
     return IssuerFault(
         kind,
         detail + words,
         fields=_refused_fields(error or {}),
-        retry_after_s=answer.retry_after_s() if kind == "busy" else None,
-        answered_at=answer.date,
+        retry_after_s=response.retry_after_s() if kind == "busy" else None,
+        responded_at=response.date,
     )
 
 
-def _error(answer: JsonResponse) -> Mapping[str, Any] | None:
+def _error(response: JsonResponse) -> Mapping[str, Any] | None:
     try:
-        return _member(_json(answer), "error", dict)
+        return _member(_json(response), "error", dict)
     except BadRecord:
         return None
 
@@ -217,25 +218,25 @@ def _refused_fields(error: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(_line(str(name)) for name in fields[:20]) if isinstance(fields, list) else ()
 
 
-def _orders(answer: JsonResponse) -> tuple[Order, ...]:
-    found = _member(_json(answer), "orders", list)
-    return tuple(_to_order(item, answer) for item in found)
+def _orders(response: JsonResponse) -> tuple[Order, ...]:
+    found = _member(_json(response), "orders", list)
+    return tuple(_to_order(item, response) for item in found)
 
 
-def _order(answer: JsonResponse) -> Order:
-    return _to_order(_json(answer), answer)
+def _order(response: JsonResponse) -> Order:
+    return _to_order(_json(response), response)
 
 
-def _json(answer: JsonResponse) -> Any:  # noqa: ANN401 - any JSON value
+def _json(response: JsonResponse) -> Any:  # noqa: ANN401 - any JSON value
     """Return the JSON of a response; raises BadRecord."""
     try:
-        return answer.json()
+        return response.json()
     except (ValueError, RecursionError) as error:
-        kind = _line(answer.headers.get("content-type", "unknown type"))
-        raise BadRecord(f"not JSON ({kind}), it begins {_line(answer.text(60))!r}") from error
+        kind = _line(response.headers.get("content-type", "unknown type"))
+        raise BadRecord(f"not JSON ({kind}), it begins {_line(response.text(60))!r}") from error
 
 
-def _to_order(value: Any, answer: JsonResponse) -> Order:  # noqa: ANN401 - any JSON value
+def _to_order(value: Any, response: JsonResponse) -> Order:  # noqa: ANN401 - any JSON value
     """Return an order; raises BadRecord unless every field is as in the contract."""
     word = _word(_member(value, "status", str))
     certificate, bundle = _optional(value, "certificate", str), _optional(value, "ca_bundle", str)
@@ -247,7 +248,7 @@ def _to_order(value: Any, answer: JsonResponse) -> Order:  # noqa: ANN401 - any 
         retry_after_s=_seconds(_optional(value, "retry_after_s", (int, float))),
         issued=(IssuedPem(certificate, bundle),) if certificate is not None else (),
         own_word=word,
-        answered_at=answer.date,
+        responded_at=response.date,
     )
     if order.status == "valid" and not order.issued:
         raise BadRecord(f"the order {order.id} is issued and has no certificate")

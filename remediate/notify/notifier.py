@@ -121,9 +121,9 @@ def _news(report: RunReport, settings: NotificationSettings, *, results: bytes, 
     outbox = report.journal.outbox
     unreported = report.journal.repairs_after(outbox.notified_through())
     last_outcome = max((number for number, _, _ in unreported), default=outbox.notified_through())
-    whole = replace(report, case_results=(*report.case_results, *_missed(report, unreported, now)))
-    sections = host_sections(whole, settings.fail_on, unknown_fails=settings.unknown_fails)
-    return _News(whole, settings, sections, results, now, last_outcome)
+    complete = replace(report, case_results=(*report.case_results, *_missed(report, unreported, now)))
+    sections = host_sections(complete, settings.fail_on, unknown_fails=settings.unknown_fails)
+    return _News(complete, settings, sections, results, now, last_outcome)
 
 
 def _missed(

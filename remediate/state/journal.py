@@ -115,9 +115,9 @@ class Journal:
         with self._database.transaction():
             begun = self.case(case.id)
             if begun and not self._has_ended(case.id):
-                whole = replace(begun, is_compromised=begun.is_compromised or case.is_compromised)
-                self._database.write("UPDATE cases SET document = ? WHERE id = ?", self._document(whole), case.id)
-                return whole
+                merged = replace(begun, is_compromised=begun.is_compromised or case.is_compromised)
+                self._database.write("UPDATE cases SET document = ? WHERE id = ?", self._document(merged), case.id)
+                return merged
             self._database.write(
                 """INSERT INTO cases (id, round, document, begun_at) VALUES (?, 1, ?, ?) ON CONFLICT (id) DO UPDATE SET
                    round = round + 1, document = excluded.document, begun_at = excluded.begun_at""",

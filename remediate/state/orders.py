@@ -148,9 +148,9 @@ def _time(moment: datetime | None) -> str | None:
 
 def bounded(text: str, secrets: Secrets) -> str:
     """Return the beginning of a foreign text without secrets, or which kind of secret it held."""
-    whole = secrets.hide(text).encode(errors="replace")
-    found = find_secret(whole, secrets)
-    return withheld(found) if found else whole.decode()[:_MAX_NOTE]
+    hidden = secrets.hide(text).encode(errors="replace")
+    found = find_secret(hidden, secrets)
+    return withheld(found) if found else hidden.decode()[:_MAX_NOTE]
 
 
 def bounded_lines(lines: Iterable[str], secrets: Secrets) -> Iterator[str]:

@@ -47,7 +47,7 @@ class Ca:
         )
         context = RevocationContext(anchors, lambda _: WEBPKI, lambda: datetime.now(UTC))
         revocation = RevocationFetcher(Fetcher(FetchPolicy(allow_private=True, deadline_s=5.0)), context)
-        reported = revocation.ask(seen) if revocation.place(seen) else seen
+        reported = revocation.fetch(seen) if revocation.place(seen) else seen
         chain = read_chain(chain_der, anchors, datetime.now(UTC))
         return judged(check, chain=chain, observation=reported, policy=WEBPKI, now=self.authorities.now)
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from audit.endpoint import Endpoint
-from audit.observation import DnsView, Handshake, HostView, HttpProbe, Observation, RevocationAnswer
+from audit.observation import DnsView, Handshake, HostView, HttpProbe, Observation, RevocationResponse
 from audit.observation.cpanel import CpanelState
 from tests.integration.audit.x509.conftest import Forge, forge
 from tests.support.endpoint_facts import INTERMEDIATE, ROOT, served
@@ -84,7 +84,7 @@ def observed(name: str, condition: Condition) -> Observation:
     shaken: Handshake = replace(served(), chain_der=condition.chain)
     server = replace(PANEL, label=label, hostspec=f"ssh://root@{label}", snakeoil=condition.snakeoil, service="cpanel")
     told = (
-        RevocationAnswer(sha256(ASKED.der).hexdigest(), "crl", CRL_URL, NOW, content=crl(CA, ASKED))
+        RevocationResponse(sha256(ASKED.der).hexdigest(), "crl", CRL_URL, NOW, content=crl(CA, ASKED))
         if condition.revoked
         else None
     )

@@ -11,7 +11,7 @@ import pytest
 
 from audit.endpoint import parse_endpoint
 from audit.json_codec import from_json, to_json
-from audit.observation import SCHEMA, Handshake, Observation, RevocationAnswer
+from audit.observation import SCHEMA, Handshake, Observation, RevocationResponse
 from tests.support.endpoint_facts import GOOD, INTERMEDIATE, ROOT
 from tests.support.evidence import NOW, keep, rows
 from tests.support.x509.certificates import DAY, Draft, rsa_key
@@ -67,7 +67,7 @@ class Audit:
         *handshakes: Handshake,
         others: tuple[Handshake, ...] = (),
         what: str = "",
-        revocation: tuple[RevocationAnswer, ...] | None = None,
+        revocation: tuple[RevocationResponse, ...] | None = None,
     ) -> pytest.RunResult:
         addresses = tuple(dict.fromkeys(one.address for one in handshakes))
         seen = Observation(WWW, NOW, addresses, handshakes, other_key_handshakes=others, revocation=revocation)
@@ -125,9 +125,9 @@ def test_second_certificate_of_other_key_type_is_judged(audit: Audit) -> None:
     assert found["leaf_sha256"] == leaf_digest(expired)
 
 
-def answered(leaf: Made, revoked: Made) -> RevocationAnswer:
+def answered(leaf: Made, revoked: Made) -> RevocationResponse:
     """Return the CRL that a certificate names, with one certificate in it."""
-    return RevocationAnswer(leaf_digest(leaf), "crl", CRL_URL, NOW, content=crl(CA, revoked))
+    return RevocationResponse(leaf_digest(leaf), "crl", CRL_URL, NOW, content=crl(CA, revoked))
 
 
 @pytest.mark.parametrize("is_revoked", [True, False])

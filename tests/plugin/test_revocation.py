@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from audit.observation import Observation, RevocationAnswer
+from audit.observation import Observation, RevocationResponse
 from pytest_sslaudit.evidence import BadEvidence, EvidenceStore, new_evidence_store
 from tests.lab.demo import served
 from tests.support.evidence import NOW, A, B, keep, rows
@@ -70,8 +70,8 @@ def test_configuration_can_disable_revocation_requests(pytester: pytest.Pytester
     assert not (pytester.path / "state" / "revocation").exists()
 
 
-def seen(*contents: bytes | None) -> tuple[RevocationAnswer, ...]:
-    return tuple(RevocationAnswer("00", "crl", "http://ca/x.crl", NOW, content=content) for content in contents)
+def seen(*contents: bytes | None) -> tuple[RevocationResponse, ...]:
+    return tuple(RevocationResponse("00", "crl", "http://ca/x.crl", NOW, content=content) for content in contents)
 
 
 def test_large_crl_is_kept_once_for_all_certificates(tmp_path: Path) -> None:

@@ -121,4 +121,4 @@ def test_collect_only_opens_no_connection(pytester: pytest.Pytester) -> None:
 @pytest.mark.parametrize(("policies", "asks"), [(["webpki"], False), (["webpki", "mozilla-modern"], True)])
 def test_tls_1_2_is_tried_if_a_policy_forbids_it(pytester: pytest.Pytester, *, policies: list[str], asks: bool) -> None:
     config = pytester.parseconfig("--audit-endpoint=https://a.example", *(f"--audit-policy={one}" for one in policies))
-    assert read_settings(config, read_configuration(config.rootpath, None)).limits.asks_tls12 is asks
+    assert read_settings(config, read_configuration(config.rootpath, None)).limits.tries_tls12 is asks

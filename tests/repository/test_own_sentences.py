@@ -77,7 +77,7 @@ NOT_OURS: Final = {
     "_HOOKED.search(plain.text)": "as above",
     "re.findall('^\\\\d+:\\\\s+(\\\\S+)\\\\s+inet6?\\\\s+([^/\\\\s]+)', "
     "sections.get('addresses', Section('')).text, re.MULTILINE)": "as above",
-    "answer.text.split()": "as above",
+    "section.text.split()": "as above",
 }
 """Expressions that look like one of our sentences being read and are not, with what they read."""
 

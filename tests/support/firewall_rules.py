@@ -11,10 +11,10 @@ from itertools import product
 from typing import Literal
 
 from audit.firewall.evaluate import Packet
-from audit.observation.firewall import Action, Asked, Condition, Firewall, PacketRule, RuleChain
+from audit.observation.firewall import Action, Attribute, Condition, Firewall, PacketRule, RuleChain
 
 ACTIONS: tuple[Action, ...] = ("accept", "accept", "refuse", "refuse", "jump", "goto", "return", "pass")
-SUBJECTS: tuple[Asked, ...] = ("source", "source", "port", "destination", "unknown")
+SUBJECTS: tuple[Attribute, ...] = ("source", "source", "port", "destination", "unknown")
 CHAINS = ("base", "late", "a", "b")
 
 

@@ -17,7 +17,7 @@ import dns.rrset
 
 from audit.analysis.addresses import is_link_local
 from audit.probe.deadline import Deadline, Stopped
-from audit.probe.dns.query import AnswerKind, DnsQuery, DnsResponse, Nameserver, send_query
+from audit.probe.dns.query import DnsQuery, DnsResponse, Nameserver, ResponseKind, send_query
 from audit.probe.dns.root_servers import RootServer
 
 TraceFault = Literal[
@@ -30,7 +30,7 @@ TraceFault = Literal[
     "too-long",  # more aliases, queries or nested look-ups of servers than the limit
 ]
 _TYPES: Final = (dns.rdatatype.A, dns.rdatatype.AAAA)
-_OF_ANSWER: Final[dict[AnswerKind, TraceFault]] = {
+_FAULT_OF: Final[dict[ResponseKind, TraceFault]] = {
     "lame": "lame",
     "servfail": "servfail",
     "broken": "servfail",
@@ -66,7 +66,7 @@ class ResolutionStep:
     address: str
     name: str
     rdtype: str
-    kind: AnswerKind
+    kind: ResponseKind
     rcode: str | None  # None if no message came
     rtt_s: float
     octets: int = 0
@@ -99,7 +99,7 @@ class _Zone:
     name: dns.name.Name
     servers: list[tuple[str, str]]  # name and address
     nameonly: list[dns.name.Name] = field(default_factory=list)
-    failed: dict[str, AnswerKind] = field(default_factory=dict)  # by address: how it failed last
+    failed: dict[str, ResponseKind] = field(default_factory=dict)  # by address: how it failed last
     unfound: list[TraceFailure] = field(default_factory=list)  # why servers have no address
 
     def untried(self, queried: Collection[tuple[str, str]]) -> list[tuple[str, str]]:
@@ -124,7 +124,7 @@ class IterativeResolver:
         self._seeking: list[dns.name.Name] = []  # servers whose addresses are looked up, each for the one before
         self._sought = 0  # how many look-ups of servers began
 
-    def ask_for_all(self, name: dns.name.Name) -> tuple[list[str], tuple[TraceFailure, ...]]:
+    def find_addresses(self, name: dns.name.Name) -> tuple[list[str], tuple[TraceFailure, ...]]:
         """Return all addresses in the order of the responses, and the failures if some may be missing."""
         addresses: list[str] = []
         failures: list[TraceFailure] = []
@@ -135,7 +135,7 @@ class IterativeResolver:
                 failures.append(error.failure)
         if not addresses and not failures:
             failures.append(
-                TraceFailure("no-address", f"{name} has neither A nor AAAA, according to {self._last_asked}")
+                TraceFailure("no-address", f"{name} has neither A nor AAAA, according to {self._last_server}")
             )
         return addresses, tuple(dict.fromkeys(failures))
 
@@ -167,9 +167,9 @@ class IterativeResolver:
         """Follow referrals from the closest zone known to the one that has the name; raises _ResolutionFailed."""
         zone = self._closest_zone(name)
         while name not in self._missing:
-            response = self._ask_zone(zone, name, rdtype)
+            response = self._query_zone(zone, name, rdtype)
             if response.kind == "nxdomain":
-                self._missing[name] = self._last_asked
+                self._missing[name] = self._last_server
             elif response.kind != "referral" or response.records is None:
                 return response
             else:
@@ -177,7 +177,7 @@ class IterativeResolver:
         raise _ResolutionFailed("nxdomain", f"{name} does not exist, according to {self._missing[name]}")
 
     @property
-    def _last_asked(self) -> str:
+    def _last_server(self) -> str:
         """The server of the last response."""
         return f"{self.steps[-1].server} ({self.steps[-1].address})"
 
@@ -186,7 +186,7 @@ class IterativeResolver:
             name = name.parent()
         return self._zones[name]
 
-    def _ask_zone(self, zone: _Zone, name: dns.name.Name, rdtype: dns.rdatatype.RdataType) -> DnsResponse:
+    def _query_zone(self, zone: _Zone, name: dns.name.Name, rdtype: dns.rdatatype.RdataType) -> DnsResponse:
         """Return the first valid response of a server of the zone; raises _ResolutionFailed if there is none."""
         faults = list(zone.unfound)
         for server, address in self._servers(zone, faults):
@@ -195,10 +195,10 @@ class IterativeResolver:
                 faults.append(TraceFailure("lame", f"{server} ({address}): a link-local address is not queried"))
                 continue
             response = self._ask(DnsQuery(zone.name, name, rdtype), server, address)
-            if response.kind not in _OF_ANSWER:
+            if response.kind not in _FAULT_OF:
                 return response
             zone.failed[address] = response.kind
-            faults.append(TraceFailure(_OF_ANSWER[response.kind], f"{server} ({address}): {response.detail}"))
+            faults.append(TraceFailure(_FAULT_OF[response.kind], f"{server} ({address}): {response.detail}"))
         raise _no_server(zone, faults)
 
     def _servers(self, zone: _Zone, faults: list[TraceFailure]) -> Iterator[tuple[str, str]]:

@@ -19,7 +19,7 @@ import dns.rrset
 
 from audit.probe.deadline import Deadline
 
-AnswerKind = Literal[
+ResponseKind = Literal[
     "referral",  # to the servers of a zone further down
     "addresses",  # the requested records
     "alias",  # a CNAME in their place
@@ -66,7 +66,7 @@ class Nameserver:
 class DnsResponse:
     """A response. `records` are the relevant ones: NS of a referral, a CNAME, or addresses."""
 
-    kind: AnswerKind
+    kind: ResponseKind
     detail: str = ""
     rcode: str | None = None
     records: dns.rrset.RRset | None = None
@@ -174,8 +174,8 @@ def _header_flags(wire: bytes) -> int:
 
 def _is_cut_off(message: dns.message.Message, wire: bytes) -> bool:
     """Return whether a response is truncated, by its header alone: the rest may be unreadable."""
-    is_answer = wire[:2] == message.id.to_bytes(2, "big") and bool(_header_flags(wire) & dns.flags.QR)
-    return is_answer and bool(_header_flags(wire) & dns.flags.TC)
+    is_response = wire[:2] == message.id.to_bytes(2, "big") and bool(_header_flags(wire) & dns.flags.QR)
+    return is_response and bool(_header_flags(wire) & dns.flags.TC)
 
 
 def _read(message: dns.message.Message, wire: bytes, nameserver: Nameserver) -> _Received:
@@ -202,12 +202,12 @@ def _sort(query: DnsQuery, response: dns.message.Message) -> DnsResponse:
     return replace(_sort_without_records(query, response), rcode=rcode)
 
 
-def _fault(response: dns.message.Message) -> tuple[AnswerKind, str] | None:
+def _fault(response: dns.message.Message) -> tuple[ResponseKind, str] | None:
     rcode = response.rcode()
     if rcode == dns.rcode.REFUSED:
         return "lame", "it refuses the query"
     if rcode not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
-        return "servfail", f"it answers {dns.rcode.to_text(rcode)}"
+        return "servfail", f"it returns {dns.rcode.to_text(rcode)}"
     if response.flags & dns.flags.RA and not response.flags & dns.flags.AA:
         return "lame", "it is a resolver and not authoritative"
     return None

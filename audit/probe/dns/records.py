@@ -50,7 +50,7 @@ def records_of(name: str, record_type: RecordType, limits: Limits, stop: threadi
     resolver.lifetime = limits.resolve_s
     resolver.timeout = limits.resolve_s / 2  # a second server gets its turn
     try:
-        answer = resolver.resolve(name, record_type, search=False)
+        response = resolver.resolve(name, record_type, search=False)
     except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
         return RecordSet(name, record_type, "none")
     except dns.resolver.LifetimeTimeout:
@@ -58,11 +58,11 @@ def records_of(name: str, record_type: RecordType, limits: Limits, stop: threadi
     except dns.exception.DNSException as error:
         reason = " ".join(str(error).split())[:120]
         return RecordSet(name, record_type, "servfail", detail=f"{name} {record_type}: {reason}")
-    records = tuple(sorted(record.to_text() for record in answer))
-    return RecordSet(name, record_type, "ok", records, int(answer.rrset.ttl) if answer.rrset else 0)
+    records = tuple(sorted(record.to_text() for record in response))
+    return RecordSet(name, record_type, "ok", records, int(response.rrset.ttl) if response.rrset else 0)
 
 
-def is_answered(limits: Limits) -> bool:
+def resolver_responds(limits: Limits) -> bool:
     """Return whether any name server of the resolver responds: a system may have only a hosts file."""
     resolver = _resolver(limits)
     if isinstance(resolver, str):

@@ -79,7 +79,7 @@ def _ask_servers(name: str, limits: Limits) -> DnsView:
 
 def _ask_type(resolver: dns.resolver.Resolver, name: str, kind: dns.rdatatype.RdataType) -> DnsView:
     try:
-        answer = resolver.resolve(name, kind, search=False)
+        response = resolver.resolve(name, kind, search=False)
     except dns.resolver.NXDOMAIN:
         return DnsView("nxdomain", detail=f"{name} does not exist")
     except dns.resolver.NoAnswer:
@@ -88,7 +88,7 @@ def _ask_type(resolver: dns.resolver.Resolver, name: str, kind: dns.rdatatype.Rd
         return DnsView("timeout", detail=f"no response about {name} {kind.name} in time")
     except dns.exception.DNSException as error:
         return DnsView("servfail", detail=f"{name} {kind.name}: {' '.join(str(error).split())}")
-    return DnsView("ok", tuple(record.to_text() for record in answer))
+    return DnsView("ok", tuple(record.to_text() for record in response))
 
 
 def _in_order(addresses: Iterable[str]) -> tuple[str, ...]:

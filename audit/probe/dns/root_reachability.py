@@ -51,7 +51,7 @@ def why_unreached(
             continue
         if response.kind == "addresses":  # the NS records of the root zone
             return None
-        faults.append(response.detail or f"it answers {response.rcode}")
+        faults.append(response.detail or f"it returns {response.rcode}")
     return _unreached(faults, len(roots))
 
 

@@ -82,7 +82,7 @@ def trace(
     except (dns.exception.DNSException, UnicodeError) as error:
         return Trace(name, failures=(TraceFailure("nxdomain", f"{name!a} is not a domain name: {error}"),))
     descent = IterativeResolver(hints, limits or TraceLimits(), stop or threading.Event())
-    addresses, failures = descent.ask_for_all(domain_name)
+    addresses, failures = descent.find_addresses(domain_name)
     return Trace(
         domain_name.to_text(omit_final_dot=True),
         tuple(descent.steps),
@@ -115,7 +115,7 @@ def as_lines(traced: Trace) -> Iterator[str]:
 def _how(step: ResolutionStep) -> str:
     query = f"{step.name} {step.rdtype}" + (f" to find {step.seeking}" if step.seeking else "")
     duration = f"in {1000 * step.rtt_s:.0f} ms" + (" over TCP" if step.over_tcp else "")
-    outcome = f"Received {step.octets} bytes" if step.rcode else f"No answer ({step.detail})"
+    outcome = f"Received {step.octets} bytes" if step.rcode else f"No response ({step.detail})"
     fault = f": {step.detail}" if step.rcode and step.detail else ""
     return f"{outcome} from {step.address} ({step.server}) {duration}: {step.kind} for {query}{fault}"
 

@@ -136,7 +136,7 @@ def _require_not_redirected(
         else:
             applies = bool(words) and (_is_under(words[0], host.path) or (in_section and len(words) == 1))
         if applies:
-            raise _answered_by(name, arguments)
+            raise _served_by(name, arguments)
 
 
 def _require_not_proxied(host: VirtualHost) -> None:
@@ -156,7 +156,7 @@ def _require_not_proxied(host: VirtualHost) -> None:
         if applies and arguments[1] == "!":
             return
         if applies:
-            raise _answered_by(name, arguments)
+            raise _served_by(name, arguments)
 
 
 def _alias(host: VirtualHost) -> Docroot | None:
@@ -238,7 +238,7 @@ def _require_plain(host: VirtualHost, section: Block, relative_path: str | None)
     for name, arguments in section.directives:
         is_default = name == "sethandler" and "".join(arguments).lower() in ("none", "default-handler")
         if _RELEVANT.fullmatch(name) and name != "rewriterule" and name not in _REDIRECTS and not is_default:
-            raise _answered_by(name, arguments)
+            raise _served_by(name, arguments)
     if (section.last("RewriteEngine") or "off").lower() == "on":
         request = Request(relative_path or "", _variables(host), frozenset({"%{REQUEST_FILENAME}"}))
         reason = rewrite_result(section.directives, request)
@@ -260,7 +260,7 @@ def _is_under(prefix: str, path: str) -> bool:
     return path.startswith(prefix) and (prefix.endswith("/") or path[len(prefix) : len(prefix) + 1] in ("", "/"))
 
 
-def _answered_by(name: str, arguments: tuple[str, ...]) -> _NoDocroot:
+def _served_by(name: str, arguments: tuple[str, ...]) -> _NoDocroot:
     return _NoDocroot(f"apache handles it by {_shown(name, arguments)}, not from a directory")
 
 

@@ -49,7 +49,9 @@ def _sites(configuration: HaproxyConfiguration) -> Iterator[Website]:
     for section in configuration.of("frontend", "listen"):
         for _, socket in _sockets(section, is_tls=False):
             if socket.port:
-                why = f"haproxy answers it or passes it to another server, by its section {_title(section)}"
+                why = (
+                    f"haproxy responds itself or passes the request to another server, by its section {_title(section)}"
+                )
                 yield Website("haproxy", "best", socket.port, socket.addresses, is_default=True, why=why)
 
 

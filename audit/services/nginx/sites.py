@@ -157,7 +157,7 @@ def _folder(blocks: tuple[_Location, ...], path: str, prefix: str | None) -> Doc
         _require_not_redirected(innermost, path)
     for directive in innermost.block:
         if _NO_FILE.fullmatch(directive.name):
-            raise _answered_by(directive)
+            raise _served_by(directive)
     _require_file_tried(innermost)
     _require_not_denied(blocks)
     for location in reversed(blocks):
@@ -194,7 +194,7 @@ def _require_not_redirected(block: Directive, path: str) -> None:
         if directive.name == "break":
             return
         if directive.name == "return" or (directive.name == "rewrite" and _rewrites(directive, path)):
-            raise _answered_by(directive)
+            raise _served_by(directive)
         if directive.name == "if":
             _require_if_harmless(directive, path)
 
@@ -236,7 +236,7 @@ def _require_file_tried(block: Directive) -> None:
     """Raise if `try_files` does not try the file itself. Files that it tries before are assumed not to exist."""
     for directive in block.all("try_files"):
         if "$uri" not in directive.arguments[:-1]:
-            raise _answered_by(directive)
+            raise _served_by(directive)
 
 
 def _require_not_denied(blocks: tuple[_Location, ...]) -> None:
@@ -245,11 +245,11 @@ def _require_not_denied(blocks: tuple[_Location, ...]) -> None:
         rules = [directive for directive in location.directive.block if directive.name in ("allow", "deny")]
         if rules:
             if (rules[0].name, rules[0].arguments) == ("deny", ("all",)):
-                raise _answered_by(rules[0])
+                raise _served_by(rules[0])
             return
 
 
-def _answered_by(directive: Directive) -> _NoDocroot:
+def _served_by(directive: Directive) -> _NoDocroot:
     return _NoDocroot(f"nginx handles it by `{_shown(directive)}`, not from a directory")
 
 

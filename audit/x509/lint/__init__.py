@@ -16,7 +16,7 @@ from audit.x509.loading import as_unreadable_field
 from audit.x509.raw import KEY_CERT_SIGN, RawCertificate
 from audit.x509.violation import PROFILE, Violation
 
-_Answer = TypeVar("_Answer")
+_Value = TypeVar("_Value")
 
 
 def day(year: int, month: int, of_month: int) -> datetime:
@@ -60,10 +60,10 @@ class Lint:
     binding: int = 0
 
 
-def ask(certificate: Certificate, question: Callable[[RawCertificate], _Answer]) -> _Answer:
-    """Return the answer to a question about a certificate; raises UnreadableField if just that cannot be read."""
+def read_raw(certificate: Certificate, read: Callable[[RawCertificate], _Value]) -> _Value:
+    """Return what `read` returns for a certificate; raises UnreadableField if a field cannot be read."""
     try:
-        return question(certificate.raw)
+        return read(certificate.raw)
     except ValueError as error:
         raise as_unreadable_field("Certificate", error) from error
 

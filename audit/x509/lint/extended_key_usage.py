@@ -8,7 +8,7 @@ from typing import Final
 from audit.policy.thresholds import Thresholds
 from audit.x509.certificate import Certificate
 from audit.x509.fields import USAGES
-from audit.x509.lint import LintRule, ask, day
+from audit.x509.lint import LintRule, day, read_raw
 from audit.x509.raw import RawCertificate
 
 ONLY_SERVERS: Final = day(2023, 9, 15)  # ballot SC62v2
@@ -19,7 +19,7 @@ FORBIDDEN: Final = ("anyExtendedKeyUsage", "codeSigning", "emailProtection", "ti
 
 def presents_names(certificate: Certificate) -> bool:
     """Return whether the subject alternative name has a dNSName or an iPAddress; raises UnreadableField."""
-    return ask(certificate, lambda raw: bool(raw.dns_names or raw.addresses))
+    return read_raw(certificate, lambda raw: bool(raw.dns_names or raw.addresses))
 
 
 def eku_faults(certificate: Certificate, limits: Thresholds) -> tuple[str, ...]:
@@ -27,7 +27,7 @@ def eku_faults(certificate: Certificate, limits: Thresholds) -> tuple[str, ...]:
 
     A policy that does not require one also accepts anyExtendedKeyUsage. Raises UnreadableField.
     """
-    usages = ask(certificate, _usages)
+    usages = read_raw(certificate, _usages)
     if usages is None:
         return ("there is no extended key usage; serverAuth is required",) if limits.eku_required else ()
     admitted = {"serverAuth"} if limits.eku_required else {"serverAuth", "anyExtendedKeyUsage"}
@@ -35,7 +35,7 @@ def eku_faults(certificate: Certificate, limits: Thresholds) -> tuple[str, ...]:
     if not admitted & set(usages):
         return (f"{shown}; serverAuth is required",)
     others = [usage for usage in usages if usage in FORBIDDEN]
-    if not (limits.eku_required and others and ask(certificate, _issued) >= ONLY_SERVERS):
+    if not (limits.eku_required and others and read_raw(certificate, _issued) >= ONLY_SERVERS):
         return ()
     return (f"{shown}; {', '.join(others)} is forbidden beside serverAuth",)
 

@@ -102,7 +102,7 @@ def _read(der: bytes) -> RevocationList:
         parsed.last_update_utc,
         parsed.next_update_utc,
         {type(extension.value): extension for extension in extensions},
-        elements(elements(der)[0].content)[1].whole,
+        elements(elements(der)[0].content)[1].encoding,
         (*_algorithm_flaws(der), *_flaws(extensions), *_entry_flaws(parsed, extensions)),
     )
     next(iter(parsed), None)  # raises for entries that cannot be read at all
@@ -112,9 +112,9 @@ def _read(der: bytes) -> RevocationList:
 def _algorithm_flaws(der: bytes) -> Iterator[Violation]:
     signed, outer, *_ = elements(elements(der)[0].content)
     inner = next(element for element in elements(signed.content) if element.tag == 0x30)  # after the optional version
-    if inner.whole != outer.whole:
+    if inner.encoding != outer.encoding:
         yield Violation("RFC 5280 5.1.1.2", "the signature algorithm within the CRL is not the one outside")
-    for violation in algorithm_violations(outer.whole):
+    for violation in algorithm_violations(outer.encoding):
         yield violation._replace(reason=f"of the CRL: {violation.reason}")
 
 

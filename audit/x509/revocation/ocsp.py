@@ -133,7 +133,7 @@ def validity_violations(
 
 def issuer_octets(certificate: Certificate) -> bytes:
     """Return the issuer's name as it is encoded in a certificate."""
-    return certificate.raw.issuer.whole
+    return certificate.raw.issuer.encoding
 
 
 def key_octets(certificate: Certificate) -> bytes:
@@ -163,7 +163,7 @@ def _read(der: bytes) -> OcspResponse | UnreadableField:
         canonical(named) if named is not None else parsed.responder_key_hash or b"",
         tuple(singles),
         tuple(certificate for certificate in certificates if certificate.is_path_member),
-        Signature(algorithm.whole, parsed.signature, parsed.tbs_response_bytes),
+        Signature(algorithm.encoding, parsed.signature, parsed.tbs_response_bytes),
         _nonce(extensions),
         tuple(_critical(extensions)),
     )

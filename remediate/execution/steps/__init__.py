@@ -9,7 +9,7 @@ from remediate.execution.steps.activate import Activate, Reload
 from remediate.execution.steps.base import RepairStep, Satisfied, StepBlocked
 from remediate.execution.steps.complete_chain import CompleteChain
 from remediate.execution.steps.download import Download
-from remediate.execution.steps.file_modes import FileModes, StillAnswers
+from remediate.execution.steps.file_modes import AddressesRespond, FileModes
 from remediate.execution.steps.key import MakeKey
 from remediate.execution.steps.order import PlaceOrder
 from remediate.execution.steps.preconditions import Preconditions
@@ -43,7 +43,7 @@ REPAIR_STEPS: Final[Mapping[Repair, Mapping[StepKind, RepairStep]]] = {
     },
     Repair.RUN_OWNER: {"modes": FileModes(), "renew": Renew(), "reload": Reload(), "proof": Verify()},
     Repair.RELOAD: {"modes": FileModes(), "reload": Reload(), "proof": Verify()},
-    Repair.HOST: {"modes": FileModes(), "proof": StillAnswers()},
+    Repair.HOST: {"modes": FileModes(), "proof": AddressesRespond()},
 }
 """The step of each kind, by repair."""
 

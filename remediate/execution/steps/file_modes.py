@@ -62,7 +62,7 @@ class FileModes:
         yield close_command(state.context)
 
 
-class StillAnswers:
+class AddressesRespond:
     """The step `proof` of a repair that changes no certificate: every address of the endpoint completes a handshake."""
 
     def check(self, context: CaseContext, subject: str) -> Satisfied | None:
@@ -97,7 +97,7 @@ def _ownership_faults(context: CaseContext) -> Iterator[str]:
             mode = int(file.mode, 8) & ~_REMOVED
             closed = InstalledFile(file.path, "key", owner=file.owner, group=file.group, mode=mode)
             judge = partial(exposures, closed, file.service)
-            yield from (f"{file.path}: {exposure}" for exposure, _ in context.run.policy.each(judge))
+            yield from (f"{file.path}: {exposure}" for exposure, _ in context.run.policy.faults(judge))
 
 
 def _silences(context: CaseContext) -> tuple[str, ...]:

@@ -126,7 +126,7 @@ def _entry(context: CaseContext) -> PlacedOrder:
 
 def _save_status(context: CaseContext, entry: PlacedOrder, response: Order | IssuerFault) -> None:
     """Save the status of the order in a response; raises StepBlocked if the clock of the issuer is wrong."""
-    require_same_time(context, context.issuer.name, response.answered_at)
+    require_same_time(context, context.issuer.name, response.responded_at)
     if not isinstance(response, Order):
         return
     if not isinstance(context.issuer.client, FindsByCsr):

@@ -212,7 +212,7 @@ def _probe_addresses(context: CaseContext, name: Validation, lookup: LookUp) -> 
     settings = ProbeSettings(run.network.http_port, own_addresses=own_addresses, stop=run.stop)
     results = run.solver.self_test(_challenge(context, name.name), lookup.addresses, settings)
     for result in results:
-        run.log("\n".join(filter(None, (result.asked, str(result)))))
+        run.log("\n".join(filter(None, (result.command, str(result)))))
     if len(results) < len(lookup.addresses):
         raise StepBlocked(
             Cause.RUN_STOPPED,

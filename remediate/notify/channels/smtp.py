@@ -378,8 +378,8 @@ def _base64(text: str) -> str:
 def _stuffed(message: bytes) -> bytes:
     """Return a message whose lines all end in CRLF, with leading dots doubled (RFC 5321 4.5.2)."""
     lines = re.sub(rb"\r\n|\r|\n", b"\r\n", message)
-    whole = lines if lines.endswith(b"\r\n") else lines + b"\r\n"
-    return re.sub(rb"(?m)^\.", b"..", whole)
+    ended = lines if lines.endswith(b"\r\n") else lines + b"\r\n"
+    return re.sub(rb"(?m)^\.", b"..", ended)
 
 
 def _reason(error: Exception) -> str:

@@ -72,8 +72,8 @@ class Webhook:
         """Return the body; raises HoldsSecret. Texts are searched before they are cut."""
         del recipients  # the body does not depend on them
         body = render_body(notification)
-        whole = json.dumps(to_json(replace(notification, attachments=()))).encode("ascii")
-        if found := find_secret(body, self.secrets) or find_secret(whole, self.secrets):
+        uncut = json.dumps(to_json(replace(notification, attachments=()))).encode("ascii")
+        if found := find_secret(body, self.secrets) or find_secret(uncut, self.secrets):
             raise HoldsSecret(f"not sent: {found} is in the message")
         return body
 
@@ -110,7 +110,7 @@ class Webhook:
 
     def _fault(self, error: FetchError) -> str:
         if error.kind == "timeout":
-            return f"no whole response within {self.deadline_s:g} s"
+            return f"no complete response within {self.deadline_s:g} s"
         return f"its certificate is not trusted, or TLS failed: {error}" if error.kind == "tls" else str(error)
 
 

@@ -45,12 +45,12 @@ class PanelServiceHost:
 
     root: Path
     service: str
-    answers_s: int = 20
+    api_limit_s: int = 20
 
     @property
     def panel(self) -> Panel:
         """The panel whose paths are below the folder."""
-        return Panel(str(self.root), self.answers_s)
+        return Panel(str(self.root), self.api_limit_s)
 
     @property
     def deployment(self) -> Deployment:

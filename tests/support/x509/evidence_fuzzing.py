@@ -14,11 +14,11 @@ from typing import Any, Final
 from audit.analysis.chains import MALFORMED, unreadable_message
 from audit.analysis.key_reuse import key_uses, sharing_of
 from audit.analysis.revocation import holds_until, places, rules_of, subjects
-from audit.observation import InstalledFile, Observation, RevocationAnswer
+from audit.observation import InstalledFile, Observation, RevocationResponse
 from audit.policy import Policy, load_profile
 from audit.verdict import Finding, Inconclusive, Judgement
 from audit.x509.certificate import FIELDS, Certificate, read_certificate
-from audit.x509.lint import ask, is_of_ca, lint
+from audit.x509.lint import is_of_ca, lint, read_raw
 from audit.x509.lint.extended_key_usage import CLIENT_AUTH_RULES
 from audit.x509.lint.names import NAME_RULES
 from audit.x509.lint.profile import PROFILE_RULES
@@ -100,7 +100,7 @@ def _read_certificate(der: bytes) -> None:
         lint(der, RULES, as_leaf=as_leaf)
     certificates_of(der)
     try:
-        ask(certificate, is_of_ca)
+        read_raw(certificate, is_of_ca)
     except UnreadableField:
         return
 
@@ -171,8 +171,8 @@ def observation_of(evidence: Evidence) -> Observation:
     handshake = replace(served(), chain_der=sent, ocsp_der=evidence.staple)
     digest = read_certificate(evidence.leaf).sha256
     answers = (
-        RevocationAnswer(digest, "crl", CRL_URL, NOW, content=evidence.crl),
-        RevocationAnswer(digest, "ocsp", OCSP_URL, NOW, _request(evidence), evidence.answer),
+        RevocationResponse(digest, "crl", CRL_URL, NOW, content=evidence.crl),
+        RevocationResponse(digest, "ocsp", OCSP_URL, NOW, _request(evidence), evidence.answer),
     )
     return Observation(ENDPOINT, NOW, (handshake.address,), (handshake,), server=host(file), revocation=answers)
 

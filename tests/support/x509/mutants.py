@@ -55,7 +55,7 @@ def rebuilt(der: bytes, chance: random.Random) -> bytes:
         if not places:
             return mutant(der, chance)
         place, other = chance.choice(places), chance.choice(places)
-        der = _replaced(der, place, _edited(_at(der, place), _at(der, other).whole, chance))
+        der = _replaced(der, place, _edited(_at(der, place), _at(der, other).encoding, chance))
     return der
 
 
@@ -117,7 +117,7 @@ def _at(der: bytes, place: _Place) -> Element:
 def _replaced(der: bytes, place: _Place, whole: bytes) -> bytes:
     first, *rest = place
     found = elements(der)
-    parts = [element.whole for element in found]
+    parts = [element.encoding for element in found]
     if rest:
         before, within = _within(found[first])
         whole = tlv(found[first].tag, before, _replaced(within, tuple(rest), whole))

@@ -55,10 +55,10 @@ def attempt(chance: random.Random) -> Attempt:
 def signed_again(der: bytes, edit: Callable[[bytes], bytes], signer: Made) -> bytes:
     """Return a certificate, CRL or BasicOCSPResponse with an edited body and a new signature."""
     body, algorithm, _, *rest = elements(elements(der)[0].content)
-    changed, key = edit(body.whole), signer.private_key
+    changed, key = edit(body.encoding), signer.private_key
     assert isinstance(key, ec.EllipticCurvePrivateKey)
     signature = tlv(3, b"\0", key.sign(changed, ec.ECDSA(hashes.SHA256())))
-    return tlv(0x30, changed, algorithm.whole, signature, *(element.whole for element in rest))
+    return tlv(0x30, changed, algorithm.encoding, signature, *(element.encoding for element in rest))
 
 
 def _response_signed_again(der: bytes, edit: Callable[[bytes], bytes], signer: Made) -> bytes:
@@ -66,7 +66,7 @@ def _response_signed_again(der: bytes, edit: Callable[[bytes], bytes], signer: M
     status, wrapped = elements(elements(der)[0].content)
     kind, octets = elements(elements(wrapped.content)[0].content)
     basic = signed_again(octets.content, edit, signer)
-    return tlv(0x30, status.whole, tlv(0xA0, tlv(0x30, kind.whole, tlv(4, basic))))
+    return tlv(0x30, status.encoding, tlv(0xA0, tlv(0x30, kind.encoding, tlv(4, basic))))
 
 
 @cache

@@ -119,7 +119,7 @@ def _response_data(der: bytes) -> Fields:
     """Return the fields of the ResponseData of a response (RFC 6960 4.2.1)."""
     _, wrapped = elements(elements(der)[0].content)
     _, octets = elements(elements(wrapped.content)[0].content)
-    return [element.whole for element in elements(elements(elements(octets.content)[0].content)[0].content)]
+    return [element.encoding for element in elements(elements(elements(octets.content)[0].content)[0].content)]
 
 
 def edited(der: bytes, edits: Iterable[Callable[[Fields], Fields]], key: Key) -> bytes:
@@ -130,7 +130,7 @@ def edited(der: bytes, edits: Iterable[Callable[[Fields], Fields]], key: Key) ->
     for edit in edits:
         fields = edit(fields)
     basic = signed(fields, octets.content, key)
-    return tlv(0x30, status.whole, tlv(0xA0, tlv(0x30, kind.whole, tlv(0x04, basic))))
+    return tlv(0x30, status.encoding, tlv(0xA0, tlv(0x30, kind.encoding, tlv(0x04, basic))))
 
 
 def status_added(answer: Answer) -> Callable[[Fields], Fields]:

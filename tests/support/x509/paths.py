@@ -154,7 +154,7 @@ def _der(same: _Same) -> bytes:
     digest = None if isinstance(made.signer, EDWARDS) else made.digest
     der = builder.sign(made.signer, digest, rsa_padding=made.pss).public_bytes(Encoding.DER)
     for edit in made.edits:
-        der = signed(edit([element.whole for element in elements(_tbs(der))]), der, made.signer)
+        der = signed(edit([element.encoding for element in elements(_tbs(der))]), der, made.signer)
     return der
 
 
@@ -172,7 +172,7 @@ def signed(fields: Fields, like: bytes, key: Key) -> bytes:
     assert isinstance(key, ec.EllipticCurvePrivateKey)
     _, algorithm, _ = elements(elements(like)[0].content)
     body = tlv(0x30, *fields)
-    return tlv(0x30, body, algorithm.whole, tlv(0x03, b"\0", key.sign(body, ec.ECDSA(hashes.SHA256()))))
+    return tlv(0x30, body, algorithm.encoding, tlv(0x03, b"\0", key.sign(body, ec.ECDSA(hashes.SHA256()))))
 
 
 def _tbs(der: bytes) -> bytes:

@@ -228,7 +228,7 @@ def test_error_of_every_server_is_the_failure(rcode: dns.rcode.Rcode) -> None:
     with running(servers_of_tree() | {MAIN: saying(rcode)}) as tree:
         found = traced(tree, "host.example.test")
     assert found.failure is not None
-    assert (found.failure.kind, f"it answers {rcode.name}" in found.failure.detail) == ("servfail", True)
+    assert (found.failure.kind, f"it returns {rcode.name}" in found.failure.detail) == ("servfail", True)
 
 
 def test_server_without_edns_is_queried_without_edns() -> None:

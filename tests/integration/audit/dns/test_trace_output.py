@@ -44,7 +44,7 @@ def test_trace_is_printed_step_by_step() -> None:
     ("name", "line"),
     [
         ("host.lame.test", "(ns.lamehost.test.) …: lame for host.lame.test. A: it refuses the query"),
-        ("host.dead.test", ";; No answer (connection refused) from 127.0.0.99 (ns.dead.test.) …: unreachable for"),
+        ("host.dead.test", ";; No response (connection refused) from 127.0.0.99 (ns.dead.test.) …: unreachable for"),
         ("host.glueless.test", "addresses for ns-of-glueless.example.test. A to find ns-of-glueless.example.test."),
         ("missing.example.test", ";; nxdomain: missing.example.test. does not exist"),
     ],

@@ -117,8 +117,8 @@ def test_endpoints_not_begun_when_stopped_are_left_out() -> None:
 def test_tls_1_2_is_tried_only_if_a_profile_forbids_it() -> None:
     webpki = load_profile("webpki")
     forbidding = replace(webpki, thresholds=replace(webpki.thresholds, protocols_forbidden=("TLSv1.2",)))
-    assert not probe_limits(Limits(), [webpki]).asks_tls12
-    assert probe_limits(Limits(), [webpki, forbidding]).asks_tls12
+    assert not probe_limits(Limits(), [webpki]).tries_tls12
+    assert probe_limits(Limits(), [webpki, forbidding]).tries_tls12
 
 
 def test_default_instant_is_the_time_of_the_audit() -> None:

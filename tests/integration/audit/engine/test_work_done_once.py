@@ -43,7 +43,7 @@ def test_endpoints_of_one_ca_fetch_its_crl_once() -> None:
         revocation = RevocationFetcher(Fetcher(FetchPolicy(allow_private=True)), context)
         chains = [(to_der(leaf.certificate), to_der(intermediate.certificate)) for leaf in leaves]
         with ThreadPoolExecutor(8) as threads:
-            answered = list(threads.map(revocation.ask, [seen(chain, now) for chain in chains]))
+            answered = list(threads.map(revocation.fetch, [seen(chain, now) for chain in chains]))
     assert [[source.content is not None for source in observation.revocation or ()] for observation in answered] == [
         [True]
     ] * ENDPOINTS

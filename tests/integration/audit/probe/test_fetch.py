@@ -56,7 +56,7 @@ def test_fetched_url_is_not_fetched_again_in_any_thread_of_the_run() -> None:
             b"content"
         }
         assert len(server.heads) == 1
-        fetcher.ask(HttpRequest(server.url(), b"question", "application/ocsp-request"))
+        fetcher.fetch(HttpRequest(server.url(), b"question", "application/ocsp-request"))
     assert server.heads[1].startswith("POST /ca.crt HTTP/1.1\r\n")
     assert "Content-Type: application/ocsp-request\r\nContent-Length: 8\r\n" in server.heads[1]
 

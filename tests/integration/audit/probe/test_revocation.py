@@ -18,7 +18,7 @@ from cryptography import x509
 
 from audit.analysis.revocation import OFF
 from audit.checks.test_revocation import test_not_revoked as check
-from audit.config.revocation_cache import AnswerCache
+from audit.config.revocation_cache import RevocationCache
 from audit.endpoint import parse_endpoint
 from audit.observation import Observation
 from audit.policy import Policy, load_profile
@@ -51,7 +51,7 @@ def seen(leaf: Made, *, staple: bytes | None = None, name: str = "www.example.co
 
 
 def new_fetcher(
-    cache: AnswerCache | None = None, policy: FetchPolicy = ANYWHERE, given: RevocationContext = GIVEN
+    cache: RevocationCache | None = None, policy: FetchPolicy = ANYWHERE, given: RevocationContext = GIVEN
 ) -> RevocationFetcher:
     return RevocationFetcher(Fetcher(policy), given, cache)
 
@@ -83,7 +83,7 @@ def test_thousand_endpoints_of_one_ca_make_one_fetch(ca: Conversation) -> None:
     observations = [seen(leaves[number % 20], name=f"h{number}.example.com") for number in range(1000)]
     revocation = new_fetcher()
     with at_most_cpu_s(5), ThreadPoolExecutor(8) as pool:
-        answered = list(pool.map(revocation.ask, observations))
+        answered = list(pool.map(revocation.fetch, observations))
     assert [head.partition("\r\n")[0] for head in ca.heads] == ["GET /ca.crl HTTP/1.1"]
     assert [verdict(observation) for observation in answered[:20]] == [None] * 20
 
@@ -110,7 +110,7 @@ def test_short_lived_certificate_is_not_checked(ca: Conversation) -> None:
 def test_valid_staple_makes_a_request_unnecessary(ca: Conversation) -> None:
     leaf = LEAF.having(pointing(ca.url("/ca.crl")))
     for status in (REVOKED, GOOD):
-        answered = new_fetcher().ask(seen(leaf, staple=Answer(about=leaf, status=status).der))
+        answered = new_fetcher().fetch(seen(leaf, staple=Answer(about=leaf, status=status).der))
         assert (answered.revocation, ca.heads) == ((), [])
         assert (verdict(answered) is None) is (status is GOOD)
 
@@ -118,7 +118,7 @@ def test_valid_staple_makes_a_request_unnecessary(ca: Conversation) -> None:
 def test_crl_is_fetched_if_the_staple_is_old(ca: Conversation) -> None:
     leaf = LEAF.having(pointing(ca.url("/ca.crl")))
     old = Answer(about=leaf, this_update=NOW - 9 * DAY, next_update=NOW - DAY).der
-    assert verdict(new_fetcher().ask(seen(leaf, staple=old))) is None
+    assert verdict(new_fetcher().fetch(seen(leaf, staple=old))) is None
     assert len(ca.heads) == 1
 
 
@@ -131,14 +131,14 @@ def test_other_revocation_source_is_used_if_the_first_fails(closed: str) -> None
 
     with conversing(respond) as server:
         leaf = here.having(responders(server.url("/ocsp")))
-        answered = new_fetcher().ask(seen(leaf))
+        answered = new_fetcher().fetch(seen(leaf))
         assert verdict(answered) is None
         assert [status.source for status in answered.revocation or ()] == ["crl", "ocsp"]
         assert server.heads[0].startswith("POST /ocsp HTTP/1.1\r\n")
         assert "Content-Type: application/ocsp-request\r\n" in server.heads[0]
         limits = replace(load_profile("webpki").thresholds, revocation_order=("ocsp",))
         first = replace(GIVEN, policy_of=lambda _: Policy((replace(load_profile("webpki"), thresholds=limits),)))
-        assert [status.source for status in new_fetcher(given=first).ask(seen(leaf)).revocation or ()] == ["ocsp"]
+        assert [status.source for status in new_fetcher(given=first).fetch(seen(leaf)).revocation or ()] == ["ocsp"]
 
 
 @pytest.mark.parametrize(
@@ -155,18 +155,18 @@ def test_unusable_response_is_inconclusive_and_not_cached(
 ) -> None:
     with conversing(answering(content, status=status)) as server:
         leaf = LEAF.having(pointing(server.url("/ca.crl")))
-        text = text_of(verdict(new_fetcher(AnswerCache(tmp_path / "kept")).ask(seen(leaf))))
+        text = text_of(verdict(new_fetcher(RevocationCache(tmp_path / "kept")).fetch(seen(leaf))))
     assert (text.startswith("Inconclusive: "), server.url("/ca.crl") in text, why in text) == (True, True, True), text
     assert not list(tmp_path.rglob("*.answer"))
 
 
 def test_silent_responder_is_inconclusive_within_the_deadline(closed: str) -> None:
-    assert text_of(verdict(new_fetcher().ask(seen(LEAF.having(pointing(closed)))))).startswith("Inconclusive: ")
+    assert text_of(verdict(new_fetcher().fetch(seen(LEAF.having(pointing(closed)))))).startswith("Inconclusive: ")
     with conversing(silent) as server:
         leaf = LEAF.having(pointing(server.url("/ca.crl")))
         began = time.monotonic()
         quick = FetchPolicy(allow_private=True, deadline_s=0.3)
-        assert "no complete response in time" in text_of(verdict(new_fetcher(policy=quick).ask(seen(leaf))))
+        assert "no complete response in time" in text_of(verdict(new_fetcher(policy=quick).fetch(seen(leaf))))
         assert time.monotonic() - began < 20
 
 
@@ -175,7 +175,7 @@ def test_all_requests_of_one_endpoint_share_one_deadline() -> None:
         leaf = LEAF.having(pointing(*(server.url(f"/{number}.crl") for number in range(4))))
         began = time.monotonic()
         patient = FetchPolicy(allow_private=True, deadline_s=30.0)
-        observation = new_fetcher(policy=patient, given=replace(GIVEN, deadline_s=0.7)).ask(seen(leaf))
+        observation = new_fetcher(policy=patient, given=replace(GIVEN, deadline_s=0.7)).fetch(seen(leaf))
         assert time.monotonic() - began < 20
     failures = [status.failure for status in observation.revocation or ()]
     assert failures[-1] == "not fetched: the 0.7 s for the revocation of one endpoint were over"
@@ -186,19 +186,19 @@ def test_timed_out_url_is_fetched_again_for_the_next_endpoint() -> None:
     with conversing(silent, answering(crl(CA))) as server:
         leaf = LEAF.having(pointing(server.url("/ca.crl")))
         revocation = new_fetcher(policy=FetchPolicy(allow_private=True), given=replace(GIVEN, deadline_s=2.0))
-        assert text_of(verdict(revocation.ask(seen(leaf)))).startswith("Inconclusive: ")
-        assert verdict(revocation.ask(seen(leaf, name="other.example.com"))) is None
+        assert text_of(verdict(revocation.fetch(seen(leaf)))).startswith("Inconclusive: ")
+        assert verdict(revocation.fetch(seen(leaf, name="other.example.com"))) is None
 
 
 def test_url_that_is_not_on_the_internet_is_not_requested(ca: Conversation) -> None:
     leaf = LEAF.having(pointing(ca.url("/ca.crl")))
-    text = text_of(verdict(new_fetcher(policy=FetchPolicy()).ask(seen(leaf))))
+    text = text_of(verdict(new_fetcher(policy=FetchPolicy()).fetch(seen(leaf))))
     assert (text.startswith("Inconclusive: "), "no certificate may make" in text, ca.heads) == (True, True, [])
 
 
 def test_no_request_is_made_if_the_user_disables_them(ca: Conversation) -> None:
     leaf = LEAF.having(pointing(ca.url("/ca.crl")))
-    answered = new_fetcher(given=replace(GIVEN, is_on=False)).ask(seen(leaf))
+    answered = new_fetcher(given=replace(GIVEN, is_on=False)).fetch(seen(leaf))
     assert (text_of(verdict(answered)), ca.heads) == (f"NotApplicable: {OFF}", [])
 
 
@@ -206,18 +206,18 @@ def test_no_request_is_made_if_the_user_disables_them(ca: Conversation) -> None:
 def test_invalid_url_is_inconclusive(url: str) -> None:
     observation = seen(LEAF.having(pointing(url)))
     assert new_fetcher().place(observation) is not None
-    assert text_of(verdict(new_fetcher().ask(observation))).startswith("Inconclusive: ")
+    assert text_of(verdict(new_fetcher().fetch(observation))).startswith("Inconclusive: ")
 
 
 def test_response_is_cached_until_its_next_update(tmp_path: Path) -> None:
     folder = tmp_path / "state" / "revocation"
     with conversing(answering(crl(CA))) as server:
         here = LEAF.having(pointing(server.url("/ca.crl")))
-        first = new_fetcher(AnswerCache(folder)).ask(seen(here))
-        assert new_fetcher(AnswerCache(folder)).ask(seen(here)) == first
+        first = new_fetcher(RevocationCache(folder)).fetch(seen(here))
+        assert new_fetcher(RevocationCache(folder)).fetch(seen(here)) == first
         assert len(server.heads) == 1
         later = replace(GIVEN, clock=lambda: NOW + 6 * DAY)
-        new_fetcher(AnswerCache(folder), given=later).ask(seen(here))
+        new_fetcher(RevocationCache(folder), given=later).fetch(seen(here))
         assert len(server.heads) == 2
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     assert {stat.S_IMODE(file.stat().st_mode) for file in folder.iterdir()} == {0o600}
@@ -239,19 +239,19 @@ def test_cached_response_is_verified_like_a_new_one(
     spoil: Callable[[Path], object], tmp_path: Path, ca: Conversation
 ) -> None:
     leaf = LEAF.having(pointing(ca.url("/ca.crl")))
-    new_fetcher(AnswerCache(tmp_path)).ask(seen(leaf))
+    new_fetcher(RevocationCache(tmp_path)).fetch(seen(leaf))
     (file,) = tmp_path.iterdir()
     spoil(file)
     if not file.is_symlink() and file.is_file() and file.stat().st_mtime:
         os.utime(file, (NOW.timestamp() + 999_999, NOW.timestamp() + 999_999))
-    assert verdict(new_fetcher(AnswerCache(tmp_path)).ask(seen(leaf))) is None
+    assert verdict(new_fetcher(RevocationCache(tmp_path)).fetch(seen(leaf))) is None
     assert len(ca.heads) == 2
 
 
 def test_unwritable_cache_is_ignored(tmp_path: Path, ca: Conversation) -> None:
     (tmp_path / "file").write_text("in the way")
     leaf = LEAF.having(pointing(ca.url("/ca.crl")))
-    assert verdict(new_fetcher(AnswerCache(tmp_path / "file" / "revocation")).ask(seen(leaf))) is None
+    assert verdict(new_fetcher(RevocationCache(tmp_path / "file" / "revocation")).fetch(seen(leaf))) is None
 
 
 def test_response_is_kept_though_another_thread_moves_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -259,7 +259,7 @@ def test_response_is_kept_though_another_thread_moves_a_file(tmp_path: Path, mon
     directory.mkdir()
     os.utime(directory, (1, 1))
     monkeypatch.setattr(Path, "iterdir", lambda _: iter([moved, directory]))
-    cache = AnswerCache(tmp_path)
+    cache = RevocationCache(tmp_path)
     cache.keep(QUESTION, Reply(NOW, b"content"), NOW + HOUR)
     assert cache.get(QUESTION, NOW) == Reply(NOW, b"content")
 
@@ -270,7 +270,7 @@ def test_expired_and_incomplete_cache_files_are_removed(tmp_path: Path) -> None:
         file.touch()
         os.utime(file, (1, 1))
     os.utime(fresh, (NOW.timestamp() + 60, NOW.timestamp() + 60))
-    cache = AnswerCache(tmp_path)
+    cache = RevocationCache(tmp_path)
     cache.keep(QUESTION, Reply(NOW, b"content"), NOW + HOUR)
     assert {file.name for file in tmp_path.iterdir()} - {"c.answer", "notes"} == {
         next(file.name for file in tmp_path.iterdir() if file.stat().st_size)
@@ -285,7 +285,7 @@ def test_revocation_of_an_intermediate_is_checked() -> None:
         above = replace(CA, subject="CN=Asked CA").having(pointing(server.url("/root.crl")))
         leaf = new_leaf(above)
         handshake = replace(served(), chain_der=(leaf.der, above.der))
-        answered = new_fetcher().ask(observed(handshake))
+        answered = new_fetcher().fetch(observed(handshake))
     assert [status.url for status in answered.revocation or ()] == [server.url("/root.crl")]
     assert verdict(answered) is None
 
@@ -298,7 +298,7 @@ def test_revocation_of_a_second_chain_is_checked(is_other_key: bool) -> None:  #
         seen_first = seen(LEAF.having(pointing(good.url("/good.crl"))))
         shown = replace(served(), address="192.0.2.8", chain_der=(second.der, CA.der))
         both = replace(seen_first, handshakes=(*seen_first.handshakes, shown))
-        answered = new_fetcher().ask(replace(seen_first, other_key_handshakes=(shown,)) if is_other_key else both)
+        answered = new_fetcher().fetch(replace(seen_first, other_key_handshakes=(shown,)) if is_other_key else both)
     assert (len(good.heads), len(bad.heads)) == (1, 1)
     assert verdict(answered) is None
     chain = read_chain(shown.chain_der, ANCHORS, NOW)
@@ -309,7 +309,7 @@ def test_revocation_of_a_second_chain_is_checked(is_other_key: bool) -> None:  #
 def test_request_time_is_kept_with_the_response(ca: Conversation) -> None:
     later = datetime(2026, 11, 23, 11, tzinfo=UTC) + timedelta(minutes=1)
     leaf = LEAF.having(pointing(ca.url("/ca.crl")))
-    (status,) = new_fetcher(given=replace(GIVEN, clock=lambda: later)).ask(seen(leaf)).revocation or ()
+    (status,) = new_fetcher(given=replace(GIVEN, clock=lambda: later)).fetch(seen(leaf)).revocation or ()
     assert (status.asked_at, status.content, status.question) == (later, crl_of(ca), b"")
 
 
@@ -358,5 +358,5 @@ def test_mutated_certificate_staple_or_response_raises_no_exception() -> None:
             revocation = RevocationFetcher(MutatingFetcher(chance), GIVEN)
             observation = observed(handshake)
             if revocation.place(observation):
-                observation = revocation.ask(observation)
+                observation = revocation.fetch(observation)
             verdict(observation)

@@ -109,14 +109,14 @@ def test_tls_1_2_support_is_reported_if_requested(
     *, oldest: int, newest: int, accepted: bool, connections: int
 ) -> None:
     with serving(tls(context(oldest=oldest, newest=newest))) as server:
-        observation = look_at(f"tls://127.0.0.1:{server.port}", replace(PATIENT, asks_tls12=True))
+        observation = look_at(f"tls://127.0.0.1:{server.port}", replace(PATIENT, tries_tls12=True))
         assert observation.handshakes[0].tls12 is accepted
         assert observation.connections == server.connections == connections
 
 
 def test_tls_1_2_support_is_unknown_if_not_requested_or_unanswered() -> None:
     with serving(in_turn(tls(context()), hold)) as server:
-        (shown,) = look_at(f"tls://127.0.0.1:{server.port}", replace(HASTY, asks_tls12=True)).handshakes
+        (shown,) = look_at(f"tls://127.0.0.1:{server.port}", replace(HASTY, tries_tls12=True)).handshakes
         assert shown.tls12 is None
     with serving(tls(context())) as server:
         assert handshake(f"tls://127.0.0.1:{server.port}").tls12 is None

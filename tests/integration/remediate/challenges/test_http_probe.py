@@ -42,7 +42,7 @@ def test_file_is_requested_by_address_with_its_host_name(website: Website, chall
     ((_, host, agent),) = website.requests
     assert (host, agent) == ("www.shop.example", "sslaudit (self-test) SECTIGO DCV")
     url = f"http://www.shop.example{challenge.path}"
-    assert look.asked == f"curl --include --user-agent '{agent}' --connect-to ::{HERE}:{website.port} {url}"
+    assert look.command == f"curl --include --user-agent '{agent}' --connect-to ::{HERE}:{website.port} {url}"
 
 
 def test_every_address_is_probed(website: Website, challenge: ChallengeFile) -> None:

@@ -139,7 +139,7 @@ def test_service_without_a_certificate_is_reverted_to_a_self_signed_one(tmp_path
 def test_failed_installation_is_reported_and_changes_no_file(
     tmp_path: Path, pairs: Pairs, program: str, why: str
 ) -> None:
-    host = new_panel_host(tmp_path / "host", "exim", pairs[0], answers_s=1)
+    host = new_panel_host(tmp_path / "host", "exim", pairs[0], api_limit_s=1)
     host.program.unlink()
     if program:
         host.program.write_text(program)

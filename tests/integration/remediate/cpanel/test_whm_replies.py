@@ -33,7 +33,7 @@ WHOLE = json.dumps(COMPONENTS)
 def read(printed: str, wanted: str = "", status: int = 0) -> str:
     """Return the fields that are read of this output and exit status."""
     script = (
-        Panel(answers_s=5).whm_api
+        Panel(api_limit_s=5).whm_api
         + f'within() {{ printf "%s" "$PRINTED"; return {status}; }}\ncall_api "{wanted}" any\n'
     )
     done = subprocess.run(

@@ -52,8 +52,8 @@ class TestResponses:
         )
         assert order.created is not None
         assert order.created.isoformat() == "2026-11-23T10:00:00+00:00"
-        assert order.answered_at is not None
-        assert order.answered_at.second == 5
+        assert order.responded_at is not None
+        assert order.responded_at.second == 5
 
     @pytest.mark.parametrize(
         ("change", "where"),

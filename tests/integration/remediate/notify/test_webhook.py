@@ -142,7 +142,7 @@ def endless_head(connection: Any) -> None:  # noqa: ANN401 - as above
         (saying(b"SSH-2.0-OpenSSH_9.9\r\n"), "no complete HTTP response"),
         (saying(HEAD, b"Content-Length: 10\r\n\r\nshort"), "responded 500"),
         (endless, "responded 500 xxxx"),
-        (endless_head, " bytes came without a whole "),
+        (endless_head, " bytes came without a complete "),
     ],
 )
 def test_broken_response_is_deferred_and_bounded(say: Say, reason: str) -> None:
@@ -165,7 +165,7 @@ def test_body_of_a_successful_response_is_not_read() -> None:
 def test_silent_receiver_costs_the_deadline() -> None:
     with conversing(silent) as there:
         sent = outcome(hook(there.url(), deadline_s=0.4))
-    assert sent == Deferred(f"127.0.0.1:{there.port}: no whole response within 0.4 s")
+    assert sent == Deferred(f"127.0.0.1:{there.port}: no complete response within 0.4 s")
 
 
 def test_deadline_is_ten_seconds_in_all() -> None:

@@ -171,11 +171,11 @@ def test_curve_is_explicit_if_its_parameters_follow_the_algorithm() -> None:
     named = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     algorithm, point = elements(elements(named)[0].content)
     name, _curve = elements(algorithm.content)
-    explicit = encoded(0x30, encoded(0x30, name.whole, encoded(0x30, bytes(200))), point.whole)
+    explicit = encoded(0x30, encoded(0x30, name.encoding, encoded(0x30, bytes(200))), point.encoding)
     assert read_key(key, explicit).is_explicit
     assert not read_key(key, named).is_explicit
     assert not read_key(
-        key, encoded(0x30, algorithm.whole, encoded(0x03, b"\0", algorithm.whole, explicit))
+        key, encoded(0x30, algorithm.encoding, encoded(0x03, b"\0", algorithm.encoding, explicit))
     ).is_explicit
     assert "given by its parameters" in weaknesses(read_key(key, explicit), OWN)[0]
 

@@ -12,7 +12,7 @@ from cryptography import x509
 from audit.analysis.revocation import OFF, holds_until, is_exempt_from_revocation, places, rules_of
 from audit.checks import test_revocation as checks
 from audit.json_codec import from_json, to_json
-from audit.observation import Observation, RevocationAnswer, RevocationSource
+from audit.observation import Observation, RevocationResponse, RevocationSource
 from audit.policy import Policy, Profile, load_profile
 from audit.policy.thresholds import DatedLimit, Thresholds
 from audit.x509.certificate import read_certificate
@@ -54,12 +54,12 @@ def answer(
     *,
     failure: str = "",
     asked_at: datetime = NOW,
-) -> RevocationAnswer:
+) -> RevocationResponse:
     url = CRL_URL if source == "crl" else OCSP_URL
-    return RevocationAnswer(sha256(about.der).hexdigest(), source, url, asked_at, content=content, failure=failure)
+    return RevocationResponse(sha256(about.der).hexdigest(), source, url, asked_at, content=content, failure=failure)
 
 
-def seen(*answers: RevocationAnswer, staple: bytes | None = None, leaf: Made = ASKED) -> Observation:
+def seen(*answers: RevocationResponse, staple: bytes | None = None, leaf: Made = ASKED) -> Observation:
     handshake = replace(served(), chain_der=(leaf.der, CA.der), ocsp_der=staple)
     return replace(observed(handshake), revocation=answers)
 

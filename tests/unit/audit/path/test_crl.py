@@ -139,13 +139,13 @@ def test_unusable_crl_does_not_show_the_leaf_good(content: bytes, clause: str) -
 
 
 def test_crl_without_next_update_is_refused() -> None:
-    fields = [element.whole for element in elements(elements(elements(crl(CA))[0].content)[0].content)]
+    fields = [element.encoding for element in elements(elements(elements(crl(CA))[0].content)[0].content)]
     del fields[4]
     assert violated(signed(fields, crl(CA), CA.private_key)) == {UNDETERMINED, "RFC 5280 5.1.2.5"}
 
 
 def test_crl_with_another_inner_algorithm_is_refused() -> None:
-    fields = [element.whole for element in elements(elements(elements(crl(CA))[0].content)[0].content)]
+    fields = [element.encoding for element in elements(elements(elements(crl(CA))[0].content)[0].content)]
     fields[1] = bytes.fromhex("300a06082a8648ce3d040303")
     found = violated(signed(fields, crl(CA), CA.private_key))
     assert UNDETERMINED in found
@@ -324,7 +324,7 @@ def test_unreadable_entry_refuses_its_certificate() -> None:
     leaf = replace(LEAF, serial=0x4711)
     reason = tlv(0x30, b"\x06\x03\x55\x1d\x15", tlv(4, b"\x05\x00"))  # cRLReason that is NULL
     entry = tlv(0x30, tlv(2, b"\x47\x11"), tlv(0x17, b"261101000000Z"), tlv(0x30, reason))
-    fields = [element.whole for element in elements(elements(elements(crl(CA, LEAF))[0].content)[0].content)]
+    fields = [element.encoding for element in elements(elements(elements(crl(CA, LEAF))[0].content)[0].content)]
     fields[5] = tlv(0x30, entry)
     content = signed(fields, crl(CA), CA.private_key)
     assert violated(content, leaf=leaf) == {"RFC 5280 5.3"}

@@ -70,8 +70,8 @@ def resigned(der: bytes, signer: Made, chance: random.Random) -> bytes:
     body, algorithm, _ = elements(elements(der)[0].content)
     key = signer.private_key
     assert isinstance(key, ec.EllipticCurvePrivateKey)
-    changed = mutant(body.whole, chance)
-    return tlv(0x30, changed, algorithm.whole, tlv(3, b"\0", key.sign(changed, ec.ECDSA(hashes.SHA256()))))
+    changed = mutant(body.encoding, chance)
+    return tlv(0x30, changed, algorithm.encoding, tlv(3, b"\0", key.sign(changed, ec.ECDSA(hashes.SHA256()))))
 
 
 def validate_mutants(count: int, seed: int) -> None:

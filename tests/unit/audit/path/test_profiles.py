@@ -182,7 +182,7 @@ def test_key_for_pss_makes_no_other_signature() -> None:
     """RFC 4055 1.2: such a key is used with RSASSA-PSS alone."""
     spki = rsa_key(2048).public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     _, octets = elements(elements(spki)[0].content)
-    for_pss = tlv(0x30, tlv(0x30, bytes.fromhex("06092a864886f70d01010a")), octets.whole)
+    for_pss = tlv(0x30, tlv(0x30, bytes.fromhex("06092a864886f70d01010a")), octets.encoding)
     root = ROOT.without(x509.SubjectKeyIdentifier).edited(field_replaced(6, for_pss))
     assert by_clients(_signed_with_pss(_pss_identifier(b"")), roots=[root]).ok
     assert not by_clients(new_leaf(_PSS_ROOT), roots=[root]).ok
@@ -206,7 +206,7 @@ def _signed_with_pss(
 ) -> bytes:
     """Return a good leaf, signed by the key of 2048 bits with this algorithm identifier."""
     good = new_leaf(_PSS_ROOT).without(x509.AuthorityKeyIdentifier).der
-    fields = [one.whole for one in elements(elements(elements(good)[0].content)[0].content)]
+    fields = [one.encoding for one in elements(elements(elements(good)[0].content)[0].content)]
     body = tlv(0x30, *fields[:2], identifier, *fields[3:])
     scheme = padding.PSS(padding.MGF1(digest), salt)
     return tlv(0x30, body, identifier, tlv(0x03, b"\0", rsa_key(2048).sign(body, scheme, digest)))

@@ -404,7 +404,7 @@ def test_plain_socket_is_a_website_without_docroot() -> None:
 """
     sites = haproxy.read_websites(dump(files=files))
     assert [(site.port, site.addresses) for site in sites] == [(80, ("0.0.0.0",))]
-    why = "haproxy answers it or passes it to another server, by its section `frontend web`"
+    why = "haproxy responds itself or passes the request to another server, by its section `frontend web`"
     assert docroot_of(sites, "www.example.com") == why
 
 
