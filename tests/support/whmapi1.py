@@ -264,7 +264,9 @@ def _current(kept: Kept) -> Path:
 
 
 def _openssl(pem: str, *arguments: str) -> str:
-    done = subprocess.run(["openssl", *arguments], input=pem, capture_output=True, text=True, check=False)
+    environment = {**os.environ, "SSL_CERT_FILE": os.devnull}  # it would read all CA certificates of the host first
+    argv = ["openssl", *arguments]
+    done = subprocess.run(argv, input=pem, capture_output=True, text=True, check=False, env=environment)
     if done.returncode:
         raise Refused(f"openssl {arguments[0]} cannot read what was given")
     return done.stdout

@@ -14,7 +14,7 @@ s_client() {
   rsa) set -- "$@" -cipher aRSA -sigalgs RSA-PSS+SHA256:RSA-PSS+SHA384:RSA-PSS+SHA512:RSA+SHA256:RSA+SHA384:RSA+SHA512 ;;
   ecdsa) set -- "$@" -cipher aECDSA -sigalgs ECDSA+SHA256:ECDSA+SHA384:ECDSA+SHA512 ;;
   esac
-  $limit "$@"
+  SSL_CERT_FILE=/dev/null $limit "$@" # nothing is verified: it need not read the CA certificates of the host
 }
 
 # handshake SECTION PLACE NAME PROTOCOL KEY: eight at once, because a mail server bans a client that opens more.

@@ -1,4 +1,4 @@
-# shellcheck shell=sh disable=SC2154  # variables are shared with the files of trust/ and the scripts that follow
+# shellcheck shell=sh disable=SC2034,SC2154  # variables are shared with the files of trust/ and the scripts that follow
 # The verbs that change files, alone and together, and trees. They follow processes.sh.
 
 t_octal() {

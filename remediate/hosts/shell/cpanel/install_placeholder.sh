@@ -13,7 +13,7 @@ while [ "$#" -gt 0 ]; do
   [ -e "$now" ] || continue
   trusted_path "$now" || fail 77 "$now is not read: $why"
   [ -f "$now" ] && [ -r "$now" ] || fail 77 "$now cannot be read"
-  ! openssl x509 -in "$now" -noout -checkend 0 </dev/null >/dev/null 2>&1 || { echo "in force: $now"; exit 0; }
+  ! SSL_CERT_FILE=/dev/null openssl x509 -in "$now" -noout -checkend 0 </dev/null >/dev/null 2>&1 || { echo "in force: $now"; exit 0; }
 done
 succeeded "$(call_api "" reset_service_ssl_certificate "service=$service" </dev/null)" || fail 65 "$reason"
 echo reset

@@ -7,7 +7,7 @@
 # The files show which version is in use, by leaf and public key: the panel may have changed them. Where the panel has
 # installed a file whose name begins with `my`, the service does not use the file without it.
 effective_path() { if [ -e "${1%/*}/my${1##*/}" ]; then echo "${1%/*}/my${1##*/}"; else echo "$1"; fi; }
-fingerprint_of() { openssl x509 -in "$1" -noout -fingerprint -sha256 2>/dev/null </dev/null || echo none; }
+fingerprint_of() { SSL_CERT_FILE=/dev/null openssl x509 -in "$1" -noout -fingerprint -sha256 2>/dev/null </dev/null || echo none; }
 holds_file() {
   ! cmp -s "$held$1" "$(effective_path "$1")" || return 0
   case $2 in *l*) [ "$(fingerprint_of "$held$1")" = "$(fingerprint_of "$(effective_path "$1")")" ] || return 1 ;; esac
@@ -62,9 +62,9 @@ keep_file() {
 # bundle_of FILE DIRECTORY: prints the intermediates for a file that holds only a leaf, as the panel has them.
 bundle_of() {
   [ "$(grep -c '^-----BEGIN CERTIFICATE-----' "$1" 2>/dev/null)" = 1 ] && [ -n "$whm" ] || return 0
-  set -- "${2##*/}" "$(openssl x509 -in "$1" -noout -subject_hash 2>/dev/null </dev/null)" \
-    "$(openssl x509 -in "$1" -noout -issuer_hash 2>/dev/null </dev/null)"
-  [ "$2" != "$3" ] || return 0
+  hashes=$(SSL_CERT_FILE=/dev/null openssl x509 -in "$1" -noout -subject_hash -issuer_hash 2>/dev/null </dev/null) || return 0
+  [ "${hashes%%[!0-9a-f]*}" != "${hashes##*[!0-9a-f]}" ] || return 0
+  set -- "${2##*/}"
   call_api "bundle $1" fetch_service_ssl_components </dev/null | sed -n "/^-----BEGIN CERT/,/^-----END CERT/p"
 }
 activate() {

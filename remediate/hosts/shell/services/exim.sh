@@ -75,7 +75,10 @@ compare_served() {
   return 2
 }
 # shellcheck disable=SC2086 # $limit and $2 are a command with its options and an option with its value, or nothing
-served_at() { $limit openssl s_client -connect "$1" $2 -showcerts </dev/null 2>/dev/null | head -c 1048576 | certificates; }
+served_at() {
+  SSL_CERT_FILE=/dev/null $limit openssl s_client -connect "$1" $2 -showcerts </dev/null 2>/dev/null |
+    head -c 1048576 | certificates
+}
 # Where a process can be reached if it listens on all addresses.
 # shellcheck disable=SC2012 # names of descriptors are numbers
 places_of() {
