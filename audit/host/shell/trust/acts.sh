@@ -19,14 +19,14 @@ t_place() {
   *) t_refuse "$2 is not an absolute path" || return 77 ;;
   esac
   if [ -n "$t_owner_mode" ]; then
-    t_at=$2 t_device=''
+    t_at=$2
     [ -d "$t_up/" ] || t_refuse "$2: its directory does not exist" || return 77
     return 0
   fi
   t_want=$2 t_how=$1
   trusted_path "${t_up:-/}" || t_refuse "$t_want is left as it is: $why" || return 77
   [ "$kind,$missing" = directory, ] || t_refuse "$t_want: its directory does not exist" || return 77
-  t_folder=${real%/} t_device=${id%%:*} t_sticky=$t_open
+  t_folder=${real%/} t_sticky=$t_open
   if [ -n "$t_sticky" ]; then
     [ "$t_how" = old ] || t_refuse "$t_want is left as it is: every user can make a name in $t_sticky" || return 77
     if [ ! -L "$t_folder/$t_base" ]; then
@@ -145,11 +145,18 @@ copy_attributes() {
 # t_renamable FROM TO: sets $t_from and $t_at to a file and the name that it can be renamed to.
 t_renamable() {
   t_place old "$1" || return 77
-  t_from=$t_at t_its_device=$t_device
+  t_from=$t_at
   t_place new "$2" || return 77
-  [ "$t_its_device" = "$t_device" ] || t_refuse "$2 is on another file system than $1" || return 77
+  t_same_device "${t_from%/*}/" "${t_at%/*}/" || t_refuse "$2 is on another file system than $1" || return 77
   [ -e "$t_from" ] || [ -L "$t_from" ] || t_refuse "$1 does not exist" || return 77
   if [ -d "$t_at" ] && [ ! -L "$t_at" ]; then t_refuse "$2 is a directory" || return 77; fi
+}
+
+t_same_device() {
+  [ -z "$t_owner_mode" ] && [ "$1" != "$2" ] || return 0
+  # shellcheck disable=SC2086  # $limit is a command and its words
+  t_facts=$($limit stat -c %d -- "$1" "$2" 2>/dev/null) || return 1
+  [ "${t_facts%%"$t_line"*}" = "${t_facts##*"$t_line"}" ]
 }
 
 rename_file() { t_renamable "$1" "$2" && t_rename "$t_from" "$t_at"; }

@@ -8,7 +8,7 @@
 #
 # shellcheck disable=SC2034  # real, kind, size, words and the like are for the files and scripts that follow
 
-why='' real='' missing='' kind='' size='' id='' bin='' words='' unit='' owner_uid='' owner_gid=''
+why='' real='' missing='' kind='' size='' bin='' words='' unit='' owner_uid='' owner_gid=''
 t_line='
 '
 t_tab='	'
@@ -17,7 +17,7 @@ t_owner_mode=''    # yes: we run with the rights of a directory's owner, and the
 t_mounts=/proc/self/mountinfo
 t_foreign=unread   # devices of file systems that other users mounted
 t_programs=$t_line   # programs that are trusted: only root can change that
-t_sound=$t_line      # directories that are trusted, with no name that other users can make; PATH, tab and $id a line
+t_sound=$t_line      # directories that are trusted, in which other users cannot make names
 t_asked=''         # units that were read from systemctl
 t_most=16777216    # bytes of a file that is copied
 
@@ -58,10 +58,10 @@ t_refuse() {
 }
 
 # t_walk PATH JUDGE: follows each component and each symbolic link of PATH from / by itself, and lets JUDGE see it. Sets
-# $real, $missing, $kind (directory, file, other), $size and $id (device:inode). One stat(1) for each symbolic link, and one.
+# $real, $missing, $kind (directory, file, other), and $size. One stat(1) for each symbolic link, and one.
 # A directory in $t_sound is not looked at again: only root and the login can change it, or what is above it.
 t_walk() {
-  why='' real='' missing='' kind=directory size=0 id='' t_judge=$2 t_rest=$1 t_hops=0 t_open=''
+  why='' real='' missing='' kind=directory size=0 t_judge=$2 t_rest=$1 t_hops=0 t_open=''
   case $1 in
   /*) ;;
   *) t_no "$1 is not an absolute path" || return 1 ;;
@@ -116,15 +116,16 @@ t_walk() {
 
 # t_begin DIRECTORY REST: goes on below a directory in $t_sound; fails if it is not there.
 t_begin() {
-  case $1,$t_judge$t_sound in
-  *"$t_line"*,*) return 1 ;;
-  *,t_trust*"$t_line$1$t_tab"*) ;;
+  case $t_judge,$1 in
+  *"$t_line"*) return 1 ;;
+  t_trust*) ;;
   *) return 1 ;;
   esac
-  [ -d "$1" ] || return 1
+  case $t_sound in
+  *"$t_line$1$t_line"*) [ -d "$1" ] || return 1 ;;
+  *) return 1 ;;
+  esac
   real=$1 t_rest=$2
-  id=${t_sound#*"$t_line$1$t_tab"}
-  id=${id%%"$t_line"*}
 }
 
 # One component: 0 to go on; else $missing, $why, or a symbolic link whose target is now in $t_rest.
@@ -143,13 +144,13 @@ t_step() {
     t_follow
     return 1
   fi
-  real=${t_at%/} kind=$t_kind size=$t_size id=$t_id
+  real=${t_at%/} kind=$t_kind size=$t_size
   case $t_judge,$kind,$t_open,$real in
-  *"$t_line"* | *"$t_tab"*) ;;
+  *"$t_line"*) ;;
   t_trust*,directory,,/*)
     case $t_sound in
-    *"$t_line$real$t_tab"*) ;;
-    *) t_sound=$t_sound$real$t_tab$id$t_line ;;
+    *"$t_line$real$t_line"*) ;;
+    *) t_sound=$t_sound$real$t_line ;;
     esac
     ;;
   esac
@@ -203,7 +204,7 @@ t_absent() {
   else
     case /$t_rest/ in
     */../*) t_no "$t_at does not exist" ;;
-    *) missing=yes kind='' size=0 id='' real=$t_last${t_rest:+/$t_rest} ;;
+    *) missing=yes kind='' size=0 real=$t_last${t_rest:+/$t_rest} ;;
     esac
   fi
 }
