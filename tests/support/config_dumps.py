@@ -18,3 +18,16 @@ def paths(listener: Listener) -> list[tuple[str, str]]:
 def brief(listeners: tuple[Listener, ...]) -> list[tuple[str, int, tuple[str, ...]]]:
     """Return scheme, port and names of each listener."""
     return [(listener.scheme, listener.port, listener.names) for listener in listeners]
+
+
+def described(listeners: tuple[Listener, ...]) -> str:
+    """Return a line for each listener: scheme, addresses, port, names, files and what is unread, if it has them."""
+    return "".join(f"{_line(listener)}\n" for listener in listeners)
+
+
+def _line(listener: Listener) -> str:
+    marks = {"certificate": "", "key": "key:", "chain": "chain:"}
+    files = [f"{marks[kind]}{path}" for kind, path in paths(listener)]
+    parts = (listener.names, files, [f"unread: {reason}" for reason in listener.unread])
+    words = [" ".join(part) for part in parts if part]
+    return " | ".join([f"{listener.scheme} {','.join(listener.addresses)} {listener.port}", *words])

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from audit.services import apache, proftpd, pure_ftpd, vsftpd
+import pytest
+
+from audit.services import Listener, apache, proftpd, pure_ftpd, vsftpd
 from audit.services.declared import DeclaredService, listeners_of
-from tests.support.config_dumps import brief, dump, paths
+from tests.support.config_dumps import described, dump
 
 APACHE = """# configuration file /etc/apache2/apache2.conf:
 ServerRoot "/etc/apache2"
@@ -64,84 +66,47 @@ TLSCertificateChainFile /chain.crt
 """
 
 
-def test_apache_has_virtual_hosts_at_their_sockets() -> None:
-    listeners = apache.read(dump(files=APACHE))
-    names = ("www.example.com", "example.com", "example.org")
-    assert brief(listeners) == [("https", 443, names), ("https", 8443, names), ("https", 443, ())]
-    assert [listener.addresses for listener in listeners] == [("0.0.0.0", "::"), ("2001:db8::1",), ("192.0.2.7",)]
+APACHE_FILES = (
+    "/etc/ssl/rsa.crt key:/etc/ssl/rsa.key chain:/etc/ssl/chain.crt /etc/apache2/tls/ec.crt key:/etc/apache2/tls/ec.key"
+)
+UNKNOWN_PATH = "unread: the path '/etc/apache2/${UNKNOWN}/both.pem' of apache contains an unknown variable"
+APACHE_READ = f"""\
+https 0.0.0.0,:: 443 | www.example.com example.com example.org | {APACHE_FILES}
+https 2001:db8::1 8443 | www.example.com example.com example.org | {APACHE_FILES}
+https 192.0.2.7 443 | {UNKNOWN_PATH} {UNKNOWN_PATH}
+"""
+DEBIAN = "/etc/pure-ftpd/conf/TLS:1\n/etc/pure-ftpd/conf/Bind:,2121\n"
+VSFTPD = "# configuration file /etc/vsftpd.conf:\n#ssl_enable=NO\nlisten=YES\nssl_enable=YES\nrsa_cert_file=/c.pem\n"
+GATEWAY = DeclaredService("gateway", ("https://api.example.com:8443",), "/g.crt", "/g.key", "/g.chain")
 
 
-def test_apache_pairs_certificates_with_keys() -> None:
-    assert paths(apache.read(dump(files=APACHE))[0]) == [
-        ("certificate", "/etc/ssl/rsa.crt"),
-        ("key", "/etc/ssl/rsa.key"),
-        ("chain", "/etc/ssl/chain.crt"),
-        ("certificate", "/etc/apache2/tls/ec.crt"),
-        ("key", "/etc/apache2/tls/ec.key"),
-    ]
-
-
-def test_path_with_unknown_variable_of_apache_is_unread() -> None:
-    last = apache.read(dump(files=APACHE))[-1]
-    assert last.files == ()
-    assert "${UNKNOWN}/both.pem" in last.unread[0]
-
-
-def test_ifdefine_section_is_read_if_defined_on_command_line() -> None:
-    assert len(apache.read(dump(files=APACHE, words="apache2\n-D\nMaintenance"))) == 4
-
-
-def test_pure_ftpd_is_read_from_command_line() -> None:
-    words = "pure-ftpd\n-S\n127.0.0.1,10021\n-Y\n1\n-2\n/x/good.pem\n-H"
-    (listener,) = pure_ftpd.read(dump(words=words))
-    assert (listener.scheme, listener.port, listener.addresses) == ("ftp", 10021, ("127.0.0.1",))
-    assert paths(listener) == [("certificate", "/x/good.pem"), ("key", "/x/good.pem")]
-
-
-def test_pure_ftpd_is_read_from_debian_folder_or_file() -> None:
-    debian = "/etc/pure-ftpd/conf/TLS:1\n/etc/pure-ftpd/conf/Bind:,2121\n"
-    (listener,) = pure_ftpd.read(dump((("0.0.0.0", 2121),), conf=debian, words="pure-ftpd\n(SERVER)"))
-    assert (listener.port, paths(listener)[0][1]) == (2121, "/etc/ssl/private/pure-ftpd.pem")
-    (listener,) = pure_ftpd.read(dump(conf='# x\nTLS   2\nCertFileAndKey "/a.pem" "/a.key"\n'))
-    assert [path for _, path in paths(listener)] == ["/a.pem", "/a.key"]
-
-
-def test_pure_ftpd_at_other_port_than_configured_has_no_files() -> None:
-    (listener,) = pure_ftpd.read(dump((("127.0.0.1", 10021),), conf="TLS 1\n", words="pure-ftpd\n(SERVER)"))
-    assert (listener.scheme, listener.port, listener.addresses) == ("ftp", 10021, ("127.0.0.1",))
-    assert listener.files == ()
-    assert listener.unread == ("pure-ftpd hides its command line, which names its certificate",)
-
-
-def test_pure_ftpd_without_tls_has_no_files() -> None:
-    (listener,) = pure_ftpd.read(dump(words="pure-ftpd\n-B"))
-    assert (listener.scheme, listener.port, listener.files) == ("ftp", 21, ())
-
-
-def test_vsftpd_is_read_with_defaults() -> None:
-    text = "# configuration file /etc/vsftpd.conf:\n#ssl_enable=NO\nlisten=YES\nssl_enable=YES\nrsa_cert_file=/c.pem\n"
-    (listener,) = vsftpd.read(dump(files=text))
-    assert (listener.scheme, listener.port) == ("ftp", 21)
-    assert paths(listener) == [("certificate", "/c.pem"), ("key", "/c.pem")]
-    (listener,) = vsftpd.read(dump(files=text + "implicit_ssl=YES\nlisten_port=990\nlisten_ipv6=YES\n"))
-    assert (listener.scheme, listener.port, listener.addresses) == ("ftps", 990, ("::",))
-
-
-def test_proftpd_reads_each_server() -> None:
-    main, implicit = proftpd.read(dump(files=PROFTPD))
-    assert (main.scheme, main.port) == ("ftp", 2121)
-    assert [path for _, path in paths(main)] == ["/c.crt", "/c.key", "/chain.crt"]
-    assert (implicit.scheme, implicit.port, implicit.addresses) == ("ftps", 990, ("192.0.2.1",))
-    assert [path for _, path in paths(implicit)] == ["/e.pem", "/e.pem"]
-
-
-def test_proftpd_at_other_port_than_configured_has_no_files() -> None:
-    (listener,) = proftpd.read(dump((("127.0.0.1", 10221),), files=PROFTPD, words="proftpd:\n(accepting\nconnections)"))
-    assert (listener.port, listener.files) == (10221, ())
-
-
-def test_declared_service_has_endpoints_and_files_of_user() -> None:
-    service = DeclaredService("gateway", ("https://api.example.com:8443",), "/g.crt", "/g.key", "/g.chain")
-    (listener,) = listeners_of(service)
-    assert brief((listener,)) == [("https", 8443, ("api.example.com",))]
-    assert [kind for kind, _ in paths(listener)] == ["certificate", "key", "chain"]
+@pytest.mark.parametrize(
+    ("listeners", "expected"),
+    [
+        (apache.read(dump(files=APACHE)), APACHE_READ),
+        (apache.read(dump(files=APACHE, words="apache2\n-D\nMaintenance"))[2:-1], "https 0.0.0.0,:: 443\n"),
+        (pure_ftpd.read(dump(words="pure-ftpd\n-S\n127.0.0.1,10021\n-Y\n1\n-2\n/x/good.pem\n-H")),
+         "ftp 127.0.0.1 10021 | /x/good.pem key:/x/good.pem\n"),
+        (pure_ftpd.read(dump((("0.0.0.0", 2121),), conf=DEBIAN, words="pure-ftpd\n(SERVER)")),
+         "ftp 0.0.0.0,:: 2121 | /etc/ssl/private/pure-ftpd.pem key:/etc/ssl/private/pure-ftpd.pem\n"),
+        (pure_ftpd.read(dump(conf='# x\nTLS   2\nCertFileAndKey "/a.pem" "/a.key"\n')),
+         "ftp 0.0.0.0,:: 21 | /a.pem key:/a.key\n"),
+        (pure_ftpd.read(dump((("127.0.0.1", 10021),), conf="TLS 1\n", words="pure-ftpd\n(SERVER)")),
+         "ftp 127.0.0.1 10021 | unread: pure-ftpd hides its command line, which names its certificate\n"),
+        (pure_ftpd.read(dump(words="pure-ftpd\n-B")), "ftp 0.0.0.0,:: 21\n"),
+        (vsftpd.read(dump(files=VSFTPD)), "ftp 0.0.0.0 21 | /c.pem key:/c.pem\n"),
+        (vsftpd.read(dump(files=f"{VSFTPD}implicit_ssl=YES\nlisten_port=990\nlisten_ipv6=YES\n")),
+         "ftps :: 990 | /c.pem key:/c.pem\n"),
+        (proftpd.read(dump(files=PROFTPD)),
+         "ftp 0.0.0.0,:: 2121 | /c.crt key:/c.key chain:/chain.crt\nftps 192.0.2.1 990 | /e.pem key:/e.pem\n"),
+        (proftpd.read(dump((("127.0.0.1", 10221),), files=PROFTPD, words="proftpd:\n(accepting\nconnections)")),
+         "ftp 127.0.0.1 10221 | unread: proftpd hides its command line, which names its configuration\n"),
+        (listeners_of(GATEWAY),
+         "https 0.0.0.0,:: 8443 | api.example.com | /g.crt key:/g.key chain:/g.chain\n"),
+    ],
+    ids=["apache", "apache, IfDefine", "pure-ftpd, command line", "pure-ftpd of Debian", "pure-ftpd, configuration",
+         "pure-ftpd, another port", "pure-ftpd without TLS", "vsftpd", "vsftpd, implicit", "proftpd",
+         "proftpd, another port", "declared by the user"],
+)  # fmt: skip
+def test_server_is_read_with_sockets_names_and_files(listeners: tuple[Listener, ...], expected: str) -> None:
+    assert described(listeners) == expected

@@ -1,4 +1,4 @@
-"""Tests of the reader of haproxy: sockets, certificates beside one another, lists, stores, names and what is unread."""
+"""Tests of the reader of haproxy: sockets, words, conditional blocks and what is unread."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import pytest
 
 from audit.services import haproxy
 from audit.services.haproxy.syntax import split_words
-from audit.services.model import ANY, CertificateFacts, ConfigDump, Listener
+from audit.services.model import ConfigDump, Listener
 from audit.services.virtual_hosts import docroot_of
-from tests.support.config_dumps import brief, dump, paths
+from tests.support.config_dumps import described, dump, paths
 
 MAIN: Final = "# configuration file /etc/haproxy/haproxy.cfg:\n"
 DEBIAN: Final = f"""{MAIN}global
@@ -42,26 +42,54 @@ def listed(*paths: str) -> str:
     return "\n".join([f"# directory {paths[0].rpartition('/')[0]}", *paths])
 
 
-def served(config: ConfigDump, **names: str) -> dict[str, list[str]]:
-    """Return the certificates by name; `a_pem="x y"` gives the names in `/c/a.pem`, the host is `lb.example.com`."""
-    facts = {
-        f"/c/{file.replace('_', '.')}": CertificateFacts(tuple(text.split()), "EC") for file, text in names.items()
-    }
-    listeners = haproxy.by_certificate(config, facts, "lb.example.com")
-    return {
-        name: [path.removeprefix("/c/") for kind, path in paths(listener) if kind == "certificate"]
-        for listener in listeners
-        if listener.port
-        for name in listener.names or ("-",)
-    }
-
-
 def unread(listeners: tuple[Listener, ...]) -> str:
     return "\n".join(dict.fromkeys(reason for listener in listeners for reason in listener.unread))
 
 
-def test_default_configuration_of_debian_has_no_listener() -> None:
-    assert haproxy.read(dump(files=DEBIAN, words="/usr/sbin/haproxy\n-Ws\n-f\n/etc/haproxy/haproxy.cfg")) == ()
+TWO_BLOCKS = ".if {}\nfrontend f\n bind :1 ssl crt /c/a.pem\n.else\nfrontend f\n bind :2 ssl crt /c/a.pem\n.endif\n"
+ORDERED = (
+    "# configuration file /etc/haproxy/b.cfg:\nfrontend f\n bind :443 ssl crt /c/a.pem\n"
+    "# configuration file /etc/haproxy/conf/1.cfg:\ndefaults\n mode tcp\n"
+    "# configuration file /etc/haproxy/conf/2.cfg:\ndefaults\n mode http\n"
+)
+PLAIN = "frontend f\n mode tcp\n bind :443 name ssl\n default_backend b\n"
+BACKEND = "backend b\n server s 192.0.2.1:443 ssl crt /c/client.pem\n"
+STATS = "global\n stats socket ipv4@127.0.0.1:9999 level admin ssl crt /c/a.pem\n stats socket /run/a.sock\n"
+DECIDED = "unread: haproxy decides at its start whether 'version_atleast(2.4)' holds: both branches are read"
+UNTRUSTED = "unread: the command line of haproxy, which names its configuration, cannot be trusted"
+DENIED = "unread: may not read /etc/haproxy/b.cfg"
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        (dump(files=DEBIAN, words="/usr/sbin/haproxy\n-Ws\n-f\n/etc/haproxy/haproxy.cfg"), ""),
+        (dump(), ""),
+        (frontend("[::]:443 v6only ssl crt /c/a.pem"), "https :: 443 | /c/a.pem key:/c/a.pem\n"),
+        (frontend("lb.example.com:443 ssl crt /c/a.pem"),
+         ("https 0.0.0.0,:: 443 | /c/a.pem key:/c/a.pem"
+         " | unread: haproxy looks up the address 'lb.example.com' when it starts\n")),
+        (frontend('"${HOST}:${PORT}" ssl crt "$CERTS/${NAME-a}.pem"', environment="HOST=192.0.2.1\nPORT=8443",
+                  before="global\n setenv CERTS /c\n presetenv PORT 1"),
+         "https 192.0.2.1 8443 | /c/a.pem key:/c/a.pem\n"),
+        (dump(files=MAIN + PLAIN + BACKEND), ""),
+        (dump(files=MAIN + STATS), "tls 127.0.0.1 9999 | /c/a.pem key:/c/a.pem\n"),
+        (dump(files=ORDERED, words="haproxy\n-W\n-f\n/etc/haproxy/conf\n--\n/etc/haproxy/b.cfg"),
+         "https 0.0.0.0 443 | /c/a.pem key:/c/a.pem\n"),
+        (dump(files=MAIN + TWO_BLOCKS.format("version_atleast(2.4)")),
+         (f"tls 0.0.0.0 1 | /c/a.pem key:/c/a.pem | {DECIDED}\ntls 0.0.0.0 2 | /c/a.pem key:/c/a.pem | {DECIDED}\n"
+         f"tls  0 | {DECIDED}\n")),
+        (dump(files=f"# cannot read /etc/haproxy/b.cfg\n{MAIN}{FRONTEND}:443 ssl crt /c/a.pem\n"),
+         f"https 0.0.0.0 443 | /c/a.pem key:/c/a.pem | {DENIED}\ntls  0 | {DENIED}\n"),
+        (frontend(":443 ssl crt /c/a.pem", since="123"),
+         f"https 0.0.0.0 443 | /c/a.pem key:/c/a.pem | {UNTRUSTED}\ntls  0 | {UNTRUSTED}\n"),
+    ],
+    ids=["default of Debian", "empty dump", "v6only", "address that is a name", "variables", "without TLS",
+         "stats socket", "order of the command line", "condition that is decided at the start",
+         "file that may not be read", "command line that is not trusted"],
+)  # fmt: skip
+def test_configuration_is_read_as_haproxy_reads_it(config: ConfigDump, expected: str) -> None:
+    assert described(haproxy.read(config)) == expected
 
 
 @pytest.mark.parametrize(
@@ -91,11 +119,6 @@ def test_bind_has_addresses_and_ports(address: str, expected: list[tuple[str, in
     assert unread(listeners) == ""
 
 
-def test_wildcard_of_ipv6_with_v6only_excludes_ipv4() -> None:
-    (listener,) = haproxy.read(frontend("[::]:443 v6only ssl crt /c/a.pem"))
-    assert listener.addresses == ("::",)
-
-
 @pytest.mark.parametrize(
     ("address", "reason"),
     [
@@ -118,21 +141,6 @@ def test_socket_that_is_not_audited_is_unread_and_keeps_its_file(address: str, r
     assert listeners[-1].port == 0
 
 
-def test_address_that_is_a_name_is_unread_and_stays_an_endpoint() -> None:
-    (listener,) = haproxy.read(frontend("lb.example.com:443 ssl crt /c/a.pem"))
-    assert (listener.port, listener.addresses) == (443, ANY)
-    assert "looks up the address 'lb.example.com'" in listener.unread[0]
-
-
-def test_variables_of_the_process_and_of_the_configuration_are_used() -> None:
-    before = "global\n setenv CERTS /c\n presetenv PORT 1"
-    config = frontend(
-        '"${HOST}:${PORT}" ssl crt "$CERTS/${NAME-a}.pem"', before=before, environment="HOST=192.0.2.1\nPORT=8443"
-    )
-    (listener,) = haproxy.read(config)
-    assert (listener.port, listener.addresses, paths(listener)[0][1]) == (8443, ("192.0.2.1",), "/c/a.pem")
-
-
 def test_variable_outside_of_double_quotes_is_text() -> None:
     assert split_words("a ${B} '${B}' \"${B}\" # c", {"B": "x y"}, is_complete=True) == ("a", "${B}", "${B}", "x y")
 
@@ -153,174 +161,6 @@ def test_line_is_split_into_words_as_haproxy_splits_it(text: str, words: tuple[s
     assert split_words(text, {}, is_complete=True) == words
 
 
-def test_certificate_whose_path_depends_on_an_unknown_variable_is_unread() -> None:
-    (listener,) = haproxy.read(frontend(':443 ssl crt "${CERTS}/a.pem" crt /c/b.pem'))[:1]
-    assert "'${CERTS}/a.pem'" in listener.unread[0]
-
-
-def test_relative_path_without_base_is_unread() -> None:
-    (listener,) = haproxy.read(frontend(":443 ssl crt a.pem"))
-    assert "takes a certificate from 'a.pem'" in listener.unread[0]
-
-
-@pytest.mark.parametrize(
-    ("before", "words", "path"),
-    [
-        ("global\n crt-base /c", "", "/c/a.pem"),
-        ("global\n default-path config", "", "/etc/haproxy/a.pem"),
-        ("global\n default-path parent", "", "/etc/a.pem"),
-        ("global\n default-path origin /o\n crt-base c", "", "/o/c/a.pem"),
-        ("", "haproxy\n-C\n/w\n-f\n/etc/haproxy/haproxy.cfg", "/w/a.pem"),
-    ],
-)
-def test_relative_path_is_below_its_base(before: str, words: str, path: str) -> None:
-    (listener,) = haproxy.read(frontend(":443 ssl crt a.pem", before=before, words=words))
-    assert paths(listener) == [("certificate", path), ("key", path)]
-
-
-def test_directory_is_all_its_files_but_hidden_and_reserved_ones() -> None:
-    names = ("b.pem", "a.pem", ".x.pem", "a.pem.ocsp", "a.pem.issuer", "a.pem.sctl", "b.pem.key", "c")
-    config = frontend(":443 ssl crt /c/", directories=listed(*(f"/c/{name}" for name in names)))
-    found = [path for listener in haproxy.read(config) for _, path in paths(listener)]
-    assert found == ["/c/a.pem", "/c/a.pem", "/c/b.pem", "/c/b.pem.key", "/c/c", "/c/c"]
-
-
-def test_directory_that_was_not_listed_is_unread() -> None:
-    refusals = "# cannot read /c: /c belongs to uid 1000\n# cannot read the rest: more than 400 paths"
-    listeners = haproxy.read(frontend(":443 ssl crt /c/ crt /c/a.pem", directories=refusals))
-    assert [paths(listener) for listener in listeners if listener.port] == [
-        [],
-        [("certificate", "/c/a.pem"), ("key", "/c/a.pem")],
-    ]
-    assert "haproxy loads certificates from /c, which was not listed: /c belongs to uid 1000" in unread(listeners)
-    assert "not all directories of certificates were listed: more than 400 paths" in unread(listeners)
-
-
-@pytest.mark.parametrize(
-    ("setting", "files", "with_key", "expected"),
-    [
-        ("", ("/c/a.crt", "/c/a.crt.key"), "", ["/c/a.crt", "/c/a.crt.key"]),
-        ("", ("/c/a.crt", "/c/a.crt.key"), "/c/a.crt", ["/c/a.crt", "/c/a.crt"]),
-        ("", ("/c/a.crt", "/c/a.key"), "", ["/c/a.crt", "/c/a.crt"]),
-        ("ssl-load-extra-del-ext", ("/c/a.crt", "/c/a.key"), "", ["/c/a.crt", "/c/a.key"]),
-        ("ssl-load-extra-files none", ("/c/a.crt", "/c/a.crt.key"), "", ["/c/a.crt", "/c/a.crt"]),
-        ("ssl-load-extra-files ocsp key", ("/c/a.crt", "/c/a.crt.key"), "", ["/c/a.crt", "/c/a.crt.key"]),
-        ("", ("/c/a.crt.rsa", "/c/a.crt.ecdsa"), "", ["/c/a.crt.rsa"] * 2 + ["/c/a.crt.ecdsa"] * 2),
-        ("ssl-load-extra-files key", ("/c/a.crt.rsa",), "", ["/c/a.crt"] * 2),
-    ],
-)
-def test_key_and_bundle_are_found_beside_a_certificate(
-    setting: str, files: tuple[str, ...], with_key: str, expected: list[str]
-) -> None:
-    before = f"global\n {setting}"
-    config = frontend(":443 ssl crt /c/a.crt", before=before, directories=listed(*files), with_key=with_key)
-    assert [path for listener in haproxy.read(config) for _, path in paths(listener)] == expected
-
-
-def test_list_has_paths_options_and_filters() -> None:
-    text = (
-        "# configuration file /etc/haproxy/list:\ncert1.pem !*\n# comment\n\ncert2.pem [alpn h2,http/1.1]\n"
-        "certW.pem                   *.domain.tld !secure.domain.tld\n"
-        "certS.pem [curves X25519:P-256 ciphers ECDHE-ECDSA-AES256-GCM-SHA384] Secure.domain.tld\n"
-    )
-    config = frontend(":443 ssl crt-list /etc/haproxy/list", before="global\n crt-base /c", crt_lists=text)
-    listeners = haproxy.read(config)
-    assert [paths(listener)[0][1] for listener in listeners] == [f"/c/cert{name}.pem" for name in "12WS"]
-    assert [listener.names for listener in listeners] == [(), (), (), ("secure.domain.tld",)]
-    names = served(config, cert1_pem="one.example.com", cert2_pem="two.example.com", certW_pem="*.domain.tld")
-    assert names == {"two.example.com": ["cert2.pem"], "secure.domain.tld": ["certS.pem"], "-": ["cert1.pem"]}
-
-
-def test_list_that_was_not_read_is_unread_with_the_reason() -> None:
-    text = "# cannot read /home/u/list belongs to uid 1000\n"
-    listeners = haproxy.read(frontend(":443 ssl crt-list /home/u/list", crt_lists=text))
-    assert "the crt-list /home/u/list of haproxy was not read: may not read /home/u/list belongs to uid" in unread(
-        listeners
-    )
-
-
-def test_stores_give_certificates_names_of_their_own() -> None:
-    before = """crt-store
- load crt "/c/site1.crt" key "/k/site1.key" alias "site1"
-crt-store web
- crt-base /c/web/
- key-base /k/web
- load crt "site3.crt" alias "site3"
- load crt "site4.crt" key "site4.key"
-"""
-    config = frontend(
-        ":443 ssl crt @/site1 crt /c/site1.crt crt @web/site3 crt @web/site4.crt crt @web/none", before=before
-    )
-    listeners = haproxy.read(config)
-    assert [[path for _, path in paths(listener)] for listener in listeners] == [
-        ["/c/site1.crt", "/k/site1.key"],
-        ["/c/web/site3.crt", "/c/web/site3.crt"],
-        ["/c/web/site4.crt", "/k/web/site4.key"],
-        [],
-    ]
-    assert "@web/none" in listeners[-1].unread[0]
-
-
-def test_names_are_those_in_the_certificates() -> None:
-    config = frontend(":443 ssl crt /c/a.pem crt /c/b.pem")
-    assert served(config, a_pem="a.example.com x.example.com", b_pem="b.example.com x.example.com") == {
-        "a.example.com": ["a.pem"],
-        "x.example.com": ["a.pem"],
-        "b.example.com": ["b.pem"],
-    }
-
-
-def test_certificates_of_two_types_of_key_share_their_names() -> None:
-    config = frontend(":443 ssl crt /c/rsa.pem crt /c/ec.pem crt /c/later.pem")
-    facts = {
-        "/c/rsa.pem": CertificateFacts(("a.example.com",), "RSA"),
-        "/c/ec.pem": CertificateFacts(("a.example.com",), "EC"),
-        "/c/later.pem": CertificateFacts(("a.example.com",), "EC"),
-    }
-    listeners = haproxy.by_certificate(config, facts, "lb.example.com")
-    assert [path for kind, path in paths(listeners[0]) if kind == "certificate"] == ["/c/rsa.pem", "/c/ec.pem"]
-    assert "haproxy has /c/later.pem for a.example.com, but no name of it is known" in unread(listeners[1:])
-
-
-def test_wildcard_serves_requested_names_and_the_host_own_name() -> None:
-    config = dump(
-        files=f"{MAIN}{FRONTEND}:443 ssl crt /c/w.pem\n"
-        " use_backend b if { req.hdr(host),lower -i a.example.com:443 -m str }\n"
-        " acl other ssl_fc_sni -i c.example.org || always_true\n"
-    )
-    assert served(config, w_pem="*.example.com") == {"a.example.com": ["w.pem"], "lb.example.com": ["w.pem"]}
-
-
-def test_certificate_without_a_known_name_is_unread_unless_default() -> None:
-    config = frontend(":443 ssl crt /c/w.pem crt /c/v.pem")
-    assert served(config, w_pem="*.example.net", v_pem="*.example.org") == {"-": ["w.pem"]}
-    listeners = haproxy.by_certificate(config, {"/c/v.pem": CertificateFacts(("*.example.org",), "EC")}, "lb")
-    assert "haproxy has /c/v.pem for *.example.org, but no name of it is known" in unread(listeners)
-
-
-def test_default_certificate_with_strict_sni_is_for_no_other_name() -> None:
-    config = frontend(":443 ssl strict-sni crt /c/w.pem")
-    assert served(config, w_pem="*.example.net") == {}
-    assert "the names in /c/w.pem, by which haproxy selects it" in unread(haproxy.by_certificate(config, {}, "lb"))
-
-
-def test_certificate_that_cannot_be_read_may_be_for_any_requested_name() -> None:
-    config = dump(
-        files=f"{MAIN}{FRONTEND}:443 ssl crt /c/a.pem crt /c/b.pem\n acl w hdr(host) www.example.com a.example.com\n"
-    )
-    assert served(config, a_pem="a.example.com") == {"a.example.com": ["a.pem"], "www.example.com": ["b.pem"]}
-
-
-def test_default_certificate_is_loaded_first() -> None:
-    config = frontend(":443 ssl crt /c/a.pem default-crt /c/d.pem")
-    assert [paths(listener)[0][1] for listener in haproxy.read(config)] == ["/c/d.pem", "/c/a.pem"]
-
-
-def test_certificates_of_a_frontend_are_added_to_its_sockets() -> None:
-    files = f"{MAIN}frontend web\n ssl-f-use crt /c/f.pem\n bind :443 ssl\n"
-    assert paths(haproxy.read(dump(files=files))[0])[0] == ("certificate", "/c/f.pem")
-
-
 @pytest.mark.parametrize(
     ("section", "scheme"),
     [
@@ -336,28 +176,6 @@ def test_certificates_of_a_frontend_are_added_to_its_sockets() -> None:
 def test_scheme_follows_the_mode_of_the_section_or_its_defaults(section: str, scheme: str) -> None:
     (listener,) = haproxy.read(dump(files=f"{MAIN}{section} bind :443 name ssl ssl crt /c/a.pem\n"))
     assert listener.scheme == scheme
-
-
-def test_socket_without_tls_is_not_a_listener() -> None:
-    files = f"{MAIN}frontend f\n mode tcp\n bind :443 name ssl\n default_backend b\n"
-    backend = "backend b\n server s 192.0.2.1:443 ssl crt /c/client.pem\n"
-    assert haproxy.read(dump(files=files + backend)) == ()
-
-
-def test_stats_socket_with_tls_is_a_listener() -> None:
-    files = f"{MAIN}global\n stats socket ipv4@127.0.0.1:9999 level admin ssl crt /c/a.pem\n stats socket /run/a.sock\n"
-    assert brief(haproxy.read(dump(files=files))) == [("tls", 9999, ())]
-
-
-def test_files_are_read_in_the_order_of_the_command_line() -> None:
-    files = (
-        "# configuration file /etc/haproxy/b.cfg:\nfrontend f\n bind :443 ssl crt /c/a.pem\n"
-        "# configuration file /etc/haproxy/conf/1.cfg:\ndefaults\n mode tcp\n"
-        "# configuration file /etc/haproxy/conf/2.cfg:\ndefaults\n mode http\n"
-    )
-    words = "haproxy\n-W\n-f\n/etc/haproxy/conf\n--\n/etc/haproxy/b.cfg"
-    (listener,) = haproxy.read(dump(files=files, words=words))
-    assert listener.scheme == "https"
 
 
 @pytest.mark.parametrize(
@@ -378,22 +196,6 @@ def test_conditional_blocks_are_decided(condition: str, ports: list[int]) -> Non
     assert unread(listeners) == ""
 
 
-def test_condition_that_haproxy_decides_at_its_start_is_unread() -> None:
-    one, other = (f"frontend f\n bind :{port} ssl crt /c/a.pem\n" for port in (1, 2))
-    listeners = haproxy.read(dump(files=f"{MAIN}.if version_atleast(2.4)\n{one}.else\n{other}.endif\n"))
-    assert [listener.port for listener in listeners if listener.port] == [1, 2]
-    assert "'version_atleast(2.4)' holds" in unread(listeners)
-
-
-def test_file_that_may_not_be_read_is_unread() -> None:
-    files = f"# cannot read /etc/haproxy/b.cfg\n{MAIN}{FRONTEND}:443 ssl crt /c/a.pem\n"
-    assert "may not read /etc/haproxy/b.cfg" in unread(haproxy.read(dump(files=files)))
-
-
-def test_command_line_that_is_not_trusted_is_unread() -> None:
-    assert "cannot be trusted" in unread(haproxy.read(frontend(":443 ssl crt /c/a.pem", since="123")))
-
-
 def test_plain_socket_is_a_website_without_docroot() -> None:
     files = f"""{MAIN}frontend web
  mode http
@@ -406,10 +208,7 @@ def test_plain_socket_is_a_website_without_docroot() -> None:
     assert [(site.port, site.addresses) for site in sites] == [(80, ("0.0.0.0",))]
     why = "haproxy responds itself or passes the request to another server, by its section `frontend web`"
     assert docroot_of(sites, "www.example.com") == why
-
-
-def test_empty_dump_has_no_listeners_and_no_websites() -> None:
-    assert (haproxy.read(dump()), haproxy.read_websites(dump())) == ((), ())
+    assert haproxy.read_websites(dump()) == ()
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from audit.services import nginx
-from tests.support.config_dumps import brief, dump, paths
+from tests.support.config_dumps import brief, described, dump
 
 MAIN = """# configuration file /etc/nginx/nginx.conf:
 user www-data;
@@ -43,47 +43,22 @@ server { listen 8444 ssl; ssl_certificate $certificate; ssl_certificate_key /etc
 """
 
 
-def test_tls_servers_of_http_mail_and_stream_are_read() -> None:
-    assert brief(nginx.read(dump(dump=MAIN + SITES))) == [
-        ("https", 443, ("www.example.com", "example.org")),
-        ("https", 443, ("www.example.com", "example.org")),
-        ("https", 443, ("late.example.com",)),
-        ("https", 8443, ("a.example.com",)),
-        ("https", 8443, ("b.example.com",)),
-        ("https", 8444, ()),
-        ("tls", 6514, ()),
-        ("imap", 143, ()),
-        ("imaps", 993, ("ignored",)),
-    ]
+PAIRS = "/etc/ssl/rsa.crt key:/etc/ssl/rsa.key /etc/ssl/ec.crt key:/etc/ssl/ec.key"
+READ = f"""\
+https 0.0.0.0 443 | www.example.com example.org | {PAIRS}
+https :: 443 | www.example.com example.org | {PAIRS}
+https 0.0.0.0 443 | late.example.com | /etc/nginx/fallback.pem key:/etc/nginx/tls/fallback.key
+https 127.0.0.1 8443 | a.example.com | /etc/ssl/a.example.com.crt key:/etc/ssl/a.example.com.key
+https 127.0.0.1 8443 | b.example.com | /etc/ssl/b.example.com.crt key:/etc/ssl/b.example.com.key
+https 0.0.0.0 8444 | unread: nginx takes the certificate from '$certificate', known only at run time
+tls 0.0.0.0 6514 | /etc/nginx/s.crt key:/etc/nginx/s.key
+imap 0.0.0.0 143 | /etc/nginx/m.crt key:/etc/nginx/m.key
+imaps 0.0.0.0 993 | ignored
+"""
 
 
-def test_two_certificates_of_a_server_are_in_pairs() -> None:
-    assert paths(nginx.read(dump(dump=MAIN + SITES))[0]) == [
-        ("certificate", "/etc/ssl/rsa.crt"),
-        ("key", "/etc/ssl/rsa.key"),
-        ("certificate", "/etc/ssl/ec.crt"),
-        ("key", "/etc/ssl/ec.key"),
-    ]
-
-
-def test_server_without_certificate_inherits_that_of_http() -> None:
-    late = nginx.read(dump(dump=MAIN + SITES))[2]
-    assert paths(late) == [("certificate", "/etc/nginx/fallback.pem"), ("key", "/etc/nginx/tls/fallback.key")]
-
-
-def test_addresses_are_those_of_listen() -> None:
-    listeners = nginx.read(dump(dump=MAIN + SITES))
-    assert [listener.addresses for listener in listeners[:4]] == [("0.0.0.0",), ("::",), ("0.0.0.0",), ("127.0.0.1",)]
-
-
-def test_ssl_server_name_in_path_is_replaced_by_each_name() -> None:
-    assert paths(nginx.read(dump(dump=MAIN + SITES))[3])[0] == ("certificate", "/etc/ssl/a.example.com.crt")
-
-
-def test_path_with_other_variable_is_unread() -> None:
-    listener = nginx.read(dump(dump=MAIN + SITES))[5]
-    assert listener.files == ()
-    assert listener.unread == ("nginx takes the certificate from '$certificate', known only at run time",)
+def test_tls_servers_of_http_mail_and_stream_are_read_with_their_files() -> None:
+    assert described(nginx.read(dump(dump=MAIN + SITES))) == READ
 
 
 def test_files_are_read_if_dump_failed() -> None:
