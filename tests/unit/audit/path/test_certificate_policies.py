@@ -11,108 +11,65 @@ from tests.support.x509.paths import Made, clauses, extension_added, new_ca, new
 A, B, C = "1.3.6.1.4.1.1", "1.3.6.1.4.1.2", "1.3.6.1.4.1.3"
 ANY = "2.5.29.32.0"
 ROOT = new_root()
-EXPLICIT = "RFC 5280 6.1.5 g"
+EXPLICIT = {"RFC 5280 6.1.5 g"}
+VALID: set[str] = set()
 
 
-def policies(*oids: str) -> x509.CertificatePolicies:
-    return x509.CertificatePolicies([x509.PolicyInformation(x509.ObjectIdentifier(oid), None) for oid in oids])
+def with_policies(made: Made, *oids: str) -> Made:
+    information = [x509.PolicyInformation(x509.ObjectIdentifier(oid), None) for oid in oids]
+    return made.having(x509.CertificatePolicies(information)) if oids else made
 
 
 def requiring(ca: Made, skip: int = 0, *, mapping: int | None = None) -> Made:
     return ca.having(x509.PolicyConstraints(skip, mapping), critical=True)
 
 
-def path(*cas_policies: tuple[str, ...], leaf: tuple[str, ...] = (), skip: int = 0) -> set[str]:
-    """Return why a path is refused in which the first CA requires a policy and each certificate has these."""
-    above = ROOT
-    pool: list[Made] = []
-    for number, oids in enumerate(cas_policies):
-        ca = new_ca(above, f"CN=Level {number}")
-        ca = requiring(ca, skip) if number == 0 else ca
-        above = ca.having(policies(*oids)) if oids else ca
-        pool.append(above)
-    end = new_leaf(above)
-    return clauses(validated(end.having(policies(*leaf)) if leaf else end, *pool))
+def without_any(ca: Made, skip: int = 0) -> Made:
+    return ca.having(x509.InhibitAnyPolicy(skip), critical=True)
+
+
+def below(issuer: Made, *oids: str) -> Made:
+    """Return a CA with these policies."""
+    return with_policies(new_ca(issuer, f"CN=Below {issuer.subject.removeprefix('CN=')}"), *oids)
+
+
+def found(leaf_policies: tuple[str, ...], *pool: Made) -> set[str]:
+    """Return why a leaf with these policies is refused that the first CA of the pool issued."""
+    return clauses(validated(with_policies(new_leaf(pool[0]), *leaf_policies), *pool))
 
 
 @pytest.mark.parametrize(
-    ("cas", "leaf"),
+    ("cas", "leaf", "skip", "expected"),
     [
-        (((A,),), (A,)),
-        (((A, B),), (B, C)),
-        (((ANY,),), (A,)),
-        (((A,), (ANY,)), (A,)),
-        (((ANY,), (ANY,)), (ANY,)),
-        (((A,),), (ANY,)),
+        (((A,),), (A,), 0, VALID),
+        (((A, B),), (B, C), 0, VALID),
+        (((ANY,),), (A,), 0, VALID),
+        (((A,), (ANY,)), (A,), 0, VALID),
+        (((ANY,), (ANY,)), (ANY,), 0, VALID),
+        (((A,),), (ANY,), 0, VALID),
+        (((A,),), (B,), 0, EXPLICIT),
+        (((A,),), (), 0, EXPLICIT),
+        (((),), (A,), 0, EXPLICIT),
+        (((A,), ()), (A,), 0, EXPLICIT),
+        (((A,), (B,)), (A,), 0, EXPLICIT),
+        (((A,), (B,)), (ANY,), 0, EXPLICIT),
+        (((A,),), (B,), 1, EXPLICIT),
+        (((A,),), (B,), 2, VALID),
+        (((A,), (A,)), (B,), 2, EXPLICIT),
     ],
 )
-def test_policy_of_every_certificate_satisfies_the_requirement(
-    cas: tuple[tuple[str, ...], ...], leaf: tuple[str, ...]
+def test_requirement_is_satisfied_by_a_policy_of_every_certificate(
+    cas: tuple[tuple[str, ...], ...], leaf: tuple[str, ...], skip: int, expected: set[str]
 ) -> None:
-    assert path(*cas, leaf=leaf) == set()
-
-
-@pytest.mark.parametrize(
-    ("cas", "leaf"),
-    [(((A,),), (B,)), (((A,),), ()), (((),), (A,)), (((A,), ()), (A,)), (((A,), (B,)), (A,)), (((A,), (B,)), (ANY,))],
-)
-def test_path_without_a_common_policy_is_refused(cas: tuple[tuple[str, ...], ...], leaf: tuple[str, ...]) -> None:
-    assert path(*cas, leaf=leaf) == {EXPLICIT}
-
-
-def test_policies_may_differ_if_no_ca_requires_one() -> None:
-    ca = new_ca(ROOT).having(policies(A))
-    assert validated(new_leaf(ca).having(policies(B)), ca).ok
-
-
-def test_requirement_applies_after_the_skipped_certificates() -> None:
-    assert path((A,), leaf=(B,), skip=1) == {EXPLICIT}
-    assert path((A,), leaf=(B,), skip=2) == set()
-    assert path((A,), (A,), leaf=(B,), skip=2) == {EXPLICIT}
-
-
-def test_immediate_requirement_in_the_leaf_applies() -> None:
-    ca = new_ca(ROOT).having(policies(A))
-    leaf = new_leaf(ca).having(policies(B))
-    assert clauses(validated(requiring(leaf, 0), ca)) == {EXPLICIT}
-
-
-def test_inhibited_any_policy_does_not_satisfy_the_requirement() -> None:
-    ca = requiring(new_ca(ROOT)).having(policies(A)).having(x509.InhibitAnyPolicy(0), critical=True)
-    assert clauses(validated(new_leaf(ca).having(policies(ANY)), ca)) == {EXPLICIT}
-    assert validated(new_leaf(ca).having(policies(A)), ca).ok
-
-
-def test_self_issued_ca_may_have_any_policy_if_inhibited() -> None:
-    ca = requiring(new_ca(ROOT)).having(policies(A)).having(x509.InhibitAnyPolicy(0), critical=True)
-    rolled = rekeyed(new_ca(ca, ca.subject), key_named("rolled")).having(policies(ANY))
-    assert validated(new_leaf(rolled).having(policies(A)), rolled, ca).ok
-
-
-@pytest.mark.parametrize(("skip", "expected"), [(0, {EXPLICIT}), (1, {EXPLICIT}), (2, set()), (3, set())])
-def test_any_policy_is_inhibited_after_the_skipped_certificates(skip: int, expected: set[str]) -> None:
-    top = requiring(new_ca(ROOT)).having(policies(A)).having(x509.InhibitAnyPolicy(skip), critical=True)
-    ca = new_ca(top, "CN=Below").having(policies(A))
-    assert clauses(validated(new_leaf(ca).having(policies(ANY)), ca, top)) == expected
-
-
-def test_lower_ca_cannot_allow_an_inhibited_any_policy() -> None:
-    top = requiring(new_ca(ROOT)).having(policies(A)).having(x509.InhibitAnyPolicy(0), critical=True)
-    ca = new_ca(top, "CN=Below").having(policies(A)).having(x509.InhibitAnyPolicy(5), critical=True)
-    assert clauses(validated(new_leaf(ca).having(policies(ANY)), ca, top)) == {EXPLICIT}
-
-
-def test_lower_ca_cannot_delay_the_requirement() -> None:
-    top = requiring(new_ca(ROOT)).having(policies(A))
-    ca = requiring(new_ca(top, "CN=Below"), 5).having(policies(A))
-    assert clauses(validated(new_leaf(ca).having(policies(B)), ca, top)) == {EXPLICIT}
+    pool = [requiring(below(ROOT, *cas[0]), skip)]
+    for oids in cas[1:]:
+        pool.insert(0, below(pool[0], *oids))
+    assert found(leaf, *pool) == expected
 
 
 def mapped(ca: Made, *pairs: tuple[bytes, bytes]) -> Made:
-    content = tlv(
-        0x30, *(tlv(0x30, tlv(6, issuer_policy), tlv(6, subject_policy)) for issuer_policy, subject_policy in pairs)
-    )
-    return ca.edited(extension_added("2.5.29.33", content, critical=True))
+    listed = (tlv(0x30, tlv(6, issuer_policy), tlv(6, subject_policy)) for issuer_policy, subject_policy in pairs)
+    return ca.edited(extension_added("2.5.29.33", tlv(0x30, *listed), critical=True))
 
 
 def encoded(oid: str) -> bytes:
@@ -120,64 +77,65 @@ def encoded(oid: str) -> bytes:
     return bytes((40 * first + second, *rest))
 
 
-def test_mapped_policy_satisfies_the_requirement() -> None:
-    ca = mapped(requiring(new_ca(ROOT)).having(policies(A)), (encoded(A), encoded(B)))
-    assert validated(new_leaf(ca).having(policies(B)), ca).ok
-    assert clauses(validated(new_leaf(ca).having(policies(A)), ca)) == {EXPLICIT}
+A_TO_B = (encoded(A), encoded(B))
+FREE = below(ROOT, A)
+TOP = requiring(FREE)
+TOP_ANY = requiring(below(ROOT, ANY))
+INHIBITED = without_any(TOP)
+ROLLED = with_policies(rekeyed(new_ca(INHIBITED, INHIBITED.subject), key_named("rolled")), ANY)
+TO_OTHERS = [(encoded(A), encoded(f"{B}.{index // 100}.{index % 100}")) for index in range(1001)]
 
 
-def test_any_policy_satisfies_the_requirement_of_a_mapped_policy() -> None:
-    ca = mapped(requiring(new_ca(ROOT)).having(policies(ANY)), (encoded(A), encoded(B)))
-    assert validated(new_leaf(ca).having(policies(B)), ca).ok
+def top_without_mapping(skip: int) -> Made:
+    return requiring(below(ROOT, A), mapping=skip)
 
 
-def test_inhibited_mapping_does_not_satisfy_the_requirement() -> None:
-    top = requiring(new_ca(ROOT), mapping=0).having(policies(A))
-    ca = mapped(new_ca(top, "CN=Below").having(policies(A)), (encoded(A), encoded(B)))
-    assert clauses(validated(new_leaf(ca).having(policies(B)), ca, top)) == {EXPLICIT}
+CASES = {
+    "no CA requires one": ((B,), (FREE,), VALID),
+    "inhibited any policy": ((ANY,), (INHIBITED,), EXPLICIT),
+    "own policy, any inhibited": ((A,), (INHIBITED,), VALID),
+    "any policy of a self-issued CA": ((A,), (ROLLED, INHIBITED), VALID),
+    **{f"any policy inhibited after {skip}": ((ANY,), (below(top, A), top), expected)
+       for skip, expected in ((0, EXPLICIT), (1, EXPLICIT), (2, VALID), (3, VALID))
+       for top in [without_any(TOP, skip)]},
+    "lower CA allows any policy": ((ANY,), (without_any(below(INHIBITED, A), 5), INHIBITED), EXPLICIT),
+    "lower CA delays the requirement": ((B,), (requiring(below(TOP, A), 5), TOP), EXPLICIT),
+    "mapped policy": ((B,), (mapped(TOP, A_TO_B),), VALID),
+    "policy that was mapped": ((A,), (mapped(TOP, A_TO_B),), EXPLICIT),
+    "any policy in place of the mapped one": ((B,), (mapped(TOP_ANY, A_TO_B),), VALID),
+    "inhibited mapping": (
+        (B,), (mapped(below(top_without_mapping(0), A), A_TO_B), top_without_mapping(0)), EXPLICIT,
+    ),
+    **{f"mapping inhibited after {skip}": ((B,), (mapped(below(middle, A), A_TO_B), middle, top), expected)
+       for skip, expected in ((1, EXPLICIT), (2, VALID), (3, VALID))
+       for top in [top_without_mapping(skip)]
+       for middle in [below(top, A)]},
+    "lower CA allows mapping": (
+        (B,), (mapped(below(middle := requiring(below(top := top_without_mapping(0), A), mapping=5), A), A_TO_B),
+               middle, top), EXPLICIT,
+    ),
+    "any policy beside 1001 mappings": ((C,), (mapped(TOP_ANY, *TO_OTHERS),), VALID),
+    "mapped to 1000 others": ((f"{B}.0.0",), (mapped(TOP, *TO_OTHERS[:1000]),), VALID),
+    "mapped to 1001 others": ((f"{B}.0.0",), (mapped(TOP, *TO_OTHERS),), EXPLICIT),
+    "any policy is mapped": ((), (mapped(new_ca(ROOT), (encoded(ANY), encoded(B))),), {"RFC 5280 4.2.1.5"}),
+    "mapped to any policy": ((), (mapped(new_ca(ROOT), (encoded(B), encoded(ANY))),), {"RFC 5280 4.2.1.5"}),
+    **{f"unreadable mapping {content!r}": (
+        (), (new_ca(ROOT).edited(extension_added("2.5.29.33", content)),), {"RFC 5280 4.2.1.5"},
+    ) for content in (b"", b"\x05\x00", tlv(0x30, tlv(0x30)), tlv(0x30, tlv(0x30, tlv(6), tlv(6))))},
+    "repeated policy": (
+        (), (new_ca(ROOT).edited(extension_added("2.5.29.32", tlv(0x30, *[tlv(0x30, tlv(6, encoded(A)))] * 2))),),
+        {"RFC 5280 4.2.1.4"},
+    ),
+}  # fmt: skip
 
 
-@pytest.mark.parametrize(("skip", "expected"), [(1, {EXPLICIT}), (2, set()), (3, set())])
-def test_mapping_is_inhibited_after_the_skipped_certificates(skip: int, expected: set[str]) -> None:
-    top = requiring(new_ca(ROOT), mapping=skip).having(policies(A))
-    middle = new_ca(top, "CN=Middle").having(policies(A))
-    ca = mapped(new_ca(middle, "CN=Below").having(policies(A)), (encoded(A), encoded(B)))
-    assert clauses(validated(new_leaf(ca).having(policies(B)), ca, middle, top)) == expected
+@pytest.mark.parametrize(("leaf", "pool", "expected"), CASES.values(), ids=CASES.keys())
+def test_policy_is_inhibited_and_mapped_as_the_cas_say(
+    leaf: tuple[str, ...], pool: tuple[Made, ...], expected: set[str]
+) -> None:
+    assert found(leaf, *pool) == expected
 
 
-def test_lower_ca_cannot_allow_an_inhibited_mapping() -> None:
-    top = requiring(new_ca(ROOT), mapping=0).having(policies(A))
-    middle = requiring(new_ca(top, "CN=Middle"), mapping=5).having(policies(A))
-    ca = mapped(new_ca(middle, "CN=Below").having(policies(A)), (encoded(A), encoded(B)))
-    assert clauses(validated(new_leaf(ca).having(policies(B)), ca, middle, top)) == {EXPLICIT}
-
-
-def test_any_policy_is_valid_beside_1001_mappings() -> None:
-    ca = requiring(new_ca(ROOT)).having(policies(ANY))
-    ca = mapped(ca, *((encoded(A), encoded(f"{B}.{number // 100}.{number % 100}")) for number in range(1001)))
-    assert validated(new_leaf(ca).having(policies(C)), ca).ok
-
-
-@pytest.mark.parametrize(("number", "expected"), [(1000, set()), (1001, {EXPLICIT})])
-def test_policy_is_mapped_to_at_most_1000_others(number: int, expected: set[str]) -> None:
-    ca = requiring(new_ca(ROOT)).having(policies(A))
-    ca = mapped(ca, *((encoded(A), encoded(f"{B}.{index // 100}.{index % 100}")) for index in range(number)))
-    assert clauses(validated(new_leaf(ca).having(policies(f"{B}.0.0")), ca)) == expected
-
-
-def test_mapping_of_any_policy_is_refused() -> None:
-    for pair in ((encoded(ANY), encoded(B)), (encoded(B), encoded(ANY))):
-        ca = mapped(new_ca(ROOT), pair)
-        assert clauses(validated(new_leaf(ca), ca)) == {"RFC 5280 4.2.1.5"}
-
-
-@pytest.mark.parametrize("content", [b"", b"\x05\x00", tlv(0x30, tlv(0x30)), tlv(0x30, tlv(0x30, tlv(6), tlv(6)))])
-def test_unreadable_policy_mappings_are_refused(content: bytes) -> None:
-    ca = new_ca(ROOT).edited(extension_added("2.5.29.33", content))
-    assert clauses(validated(new_leaf(ca), ca)) == {"RFC 5280 4.2.1.5"}
-
-
-def test_repeated_policy_is_refused() -> None:
-    inner = tlv(0x30, tlv(6, encoded(A)))
-    ca = new_ca(ROOT).edited(extension_added("2.5.29.32", tlv(0x30, inner, inner)))
-    assert clauses(validated(new_leaf(ca), ca)) == {"RFC 5280 4.2.1.4"}
+def test_immediate_requirement_in_the_leaf_applies() -> None:
+    leaf = with_policies(new_leaf(FREE), B)
+    assert clauses(validated(requiring(leaf), FREE)) == EXPLICIT

@@ -29,7 +29,8 @@ ROOT = new_root()
 MAIL, URI = x509.RFC822Name, x509.UniformResourceIdentifier
 BAD_MAIL = MAIL._init_without_validation("a@b@example.com")
 NO_LOCAL = MAIL._init_without_validation("@example.com")
-Names = list[str | x509.GeneralName]
+Name = str | x509.GeneralName
+Names = list[Name]
 
 
 def limited(permitted: Names = [], excluded: Names = []) -> Made:  # noqa: B006 - never changed
@@ -41,82 +42,70 @@ def refused(ca: Made, *names: str | x509.GeneralName, subject: str = "O=Leaf") -
     return clauses(validated(leaf, ca, reference=None))
 
 
-@pytest.mark.parametrize(
-    ("permitted", "name"),
-    [
-        (["example.com"], "example.com"),
-        (["example.com"], "a.b.EXAMPLE.com"),
-        (["Example.com"], "*.example.com"),
-        (["example.org", "example.com"], "www.example.com"),
-        (["192.0.2.0/24"], "192.0.2.1"),
-        (["2001:db8::/32"], "2001:db8::1"),
-        ([directory("O=Leaf")], "www.example.com"),
-        ([MAIL("me@Example.com")], MAIL("me@example.COM")),
-        ([MAIL("example.com")], MAIL("me@example.com")),
-        ([MAIL(".example.com")], MAIL("me@a.example.com")),
-        ([MAIL("*@example.com")], MAIL("*@example.com")),
-        ([URI("www.example.com")], URI("https://www.example.com/x")),
-        ([URI(".example.com")], URI("https://a.example.com:8443/x")),
-        (["example.com"], "192.0.2.1"),
-    ],
-)
-def test_permitted_name_is_accepted(permitted: Names, name: str | x509.GeneralName) -> None:
-    assert refused(limited(permitted), name) == set()
+REGISTERED = x509.RegisteredID(x509.ObjectIdentifier("1.2.3"))
 
 
 @pytest.mark.parametrize(
-    ("permitted", "name"),
+    ("permitted", "name", "is_permitted"),
     [
-        (["example.com"], "notexample.com"),
-        (["www.example.com"], "example.com"),
-        (["www.example.com"], "*.example.com"),
-        (["192.0.2.0/24"], "198.51.100.1"),
-        (["192.0.2.0/24"], "2001:db8::1"),
-        ([directory("O=Other")], "www.example.com"),
-        ([directory("O=Leaf")], directory("CN=Other")),
-        ([MAIL("me@example.com")], MAIL("Me@example.com")),
-        ([MAIL("*@example.com")], MAIL("me@example.com")),
-        ([MAIL("example.com")], MAIL("me@a.example.com")),
-        ([MAIL(".example.com")], MAIL("me@example.com")),
-        ([URI(".example.com")], URI("https://example.com/")),
-        ([URI("example.com")], URI("https://192.0.2.1/")),
-        ([URI("example.com")], URI("urn:oid:1.2.3")),
-        ([x509.RegisteredID(x509.ObjectIdentifier("1.2.3"))], x509.RegisteredID(x509.ObjectIdentifier("1.2.3"))),
+        (["example.com"], "example.com", True),
+        (["example.com"], "a.b.EXAMPLE.com", True),
+        (["Example.com"], "*.example.com", True),
+        (["example.org", "example.com"], "www.example.com", True),
+        (["192.0.2.0/24"], "192.0.2.1", True),
+        (["2001:db8::/32"], "2001:db8::1", True),
+        ([directory("O=Leaf")], "www.example.com", True),
+        ([MAIL("me@Example.com")], MAIL("me@example.COM"), True),
+        ([MAIL("example.com")], MAIL("me@example.com"), True),
+        ([MAIL(".example.com")], MAIL("me@a.example.com"), True),
+        ([MAIL("*@example.com")], MAIL("*@example.com"), True),
+        ([URI("www.example.com")], URI("https://www.example.com/x"), True),
+        ([URI(".example.com")], URI("https://a.example.com:8443/x"), True),
+        (["example.com"], "192.0.2.1", True),
+        (["example.com"], "notexample.com", False),
+        (["www.example.com"], "example.com", False),
+        (["www.example.com"], "*.example.com", False),
+        (["192.0.2.0/24"], "198.51.100.1", False),
+        (["192.0.2.0/24"], "2001:db8::1", False),
+        ([directory("O=Other")], "www.example.com", False),
+        ([directory("O=Leaf")], directory("CN=Other"), False),
+        ([MAIL("me@example.com")], MAIL("Me@example.com"), False),
+        ([MAIL("*@example.com")], MAIL("me@example.com"), False),
+        ([MAIL("example.com")], MAIL("me@a.example.com"), False),
+        ([MAIL(".example.com")], MAIL("me@example.com"), False),
+        ([URI(".example.com")], URI("https://example.com/"), False),
+        ([URI("example.com")], URI("https://192.0.2.1/"), False),
+        ([URI("example.com")], URI("urn:oid:1.2.3"), False),
+        ([REGISTERED], REGISTERED, False),
     ],
 )
-def test_name_that_is_not_permitted_is_refused(permitted: Names, name: str | x509.GeneralName) -> None:
-    assert refused(limited(permitted), name) == {CLAUSE}
+def test_only_permitted_name_is_accepted(permitted: Names, name: Name, *, is_permitted: bool) -> None:
+    assert refused(limited(permitted), name) == (set() if is_permitted else {CLAUSE})
 
 
 @pytest.mark.parametrize(
-    ("excluded", "name"),
+    ("excluded", "name", "is_excluded"),
     [
-        (["example.com"], "www.example.com"),
-        (["www.example.com"], "*.example.com"),
-        ([""], "www.example.com"),
-        (["0.0.0.0/0"], "192.0.2.1"),
-        ([directory("O=Leaf")], "www.example.com"),
-        ([MAIL("example.com")], MAIL("me@example.com")),
-        ([URI("www.example.com")], URI("https://www.example.com/")),
+        (["example.com"], "www.example.com", True),
+        (["www.example.com"], "*.example.com", True),
+        ([""], "www.example.com", True),
+        (["0.0.0.0/0"], "192.0.2.1", True),
+        ([directory("O=Leaf")], "www.example.com", True),
+        ([MAIL("example.com")], MAIL("me@example.com"), True),
+        ([URI("www.example.com")], URI("https://www.example.com/"), True),
+        (["example.org"], x509.DNSName("a..example.com"), True),
+        ([MAIL("example.org")], BAD_MAIL, True),
+        (["example.com"], "www.example.org", False),
+        (["a.b.example.com"], "*.example.com", False),
+        ([""], "192.0.2.1", False),
+        (["::/0"], "192.0.2.1", False),
+        ([URI("example.org")], "www.example.com", False),
+        ([REGISTERED], "www.example.com", False),
+        ([MAIL("example.org")], x509.DNSName("a..example.com"), False),
     ],
 )
-def test_excluded_name_is_refused(excluded: Names, name: str | x509.GeneralName) -> None:
-    assert refused(limited(excluded=excluded), name) == {CLAUSE}
-
-
-@pytest.mark.parametrize(
-    ("excluded", "name"),
-    [
-        (["example.com"], "www.example.org"),
-        (["a.b.example.com"], "*.example.com"),
-        ([""], "192.0.2.1"),
-        (["::/0"], "192.0.2.1"),
-        ([URI("example.org")], "www.example.com"),
-        ([x509.RegisteredID(x509.ObjectIdentifier("1.2.3"))], "www.example.com"),
-    ],
-)
-def test_name_that_is_not_excluded_is_accepted(excluded: Names, name: str) -> None:
-    assert refused(limited(excluded=excluded), name) == set()
+def test_excluded_or_malformed_name_of_that_kind_is_refused(excluded: Names, name: Name, *, is_excluded: bool) -> None:
+    assert refused(limited(excluded=excluded), name) == ({CLAUSE} if is_excluded else set())
 
 
 def test_excluded_name_is_refused_even_if_permitted() -> None:
@@ -133,12 +122,6 @@ def test_every_name_of_the_leaf_is_constrained() -> None:
 def test_malformed_constraint_refuses_every_leaf(base: str | x509.GeneralName) -> None:
     kind = x509.DNSName(base) if isinstance(base, str) else base
     assert CLAUSE in refused(limited(excluded=[kind]), "www.example.net")
-
-
-def test_malformed_name_of_a_constrained_kind_is_refused() -> None:
-    assert refused(limited(excluded=["example.org"]), x509.DNSName("a..example.com")) == {CLAUSE}
-    assert refused(limited(excluded=[MAIL("example.org")]), BAD_MAIL) == {CLAUSE}
-    assert refused(limited(excluded=[MAIL("example.org")]), x509.DNSName("a..example.com")) == set()
 
 
 @pytest.mark.parametrize("bound", [b"\x80\x01\x01", b"\x81\x01\x05"])

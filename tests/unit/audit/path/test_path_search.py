@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import AuthorityInformationAccessOID
 
 from audit.x509.certificate import Certificate, read_certificate
-from audit.x509.path.builder import MAX_INTERMEDIATES, Search, Work
-from audit.x509.path.validator import MAX_CHASED, MAX_POOL, MAX_POOL_OCTETS, validate_path
-from tests.support.cpu_time import least_cpu_s
+from audit.x509.path.builder import MAX_INTERMEDIATES, Search
+from audit.x509.path.validator import MAX_CHASED, validate_path
 from tests.support.x509.certificates import DAY, NOW, key_named
 from tests.support.x509.paths import (
     Made,
@@ -22,7 +21,6 @@ from tests.support.x509.paths import (
     new_leaf,
     new_root,
     rekeyed,
-    san,
     usage,
     validated,
 )
@@ -33,30 +31,114 @@ LEAF = new_leaf(CA)
 EXPIRED = NOW - DAY
 
 
-def test_leaf_issued_by_the_anchor_needs_no_pool() -> None:
-    leaf = new_leaf(ROOT)
-    assert validated(leaf).path == (leaf.der, ROOT.der)
+def line(length: int) -> list[Made]:
+    """Return a number of intermediates, each issued by the next."""
+    cas = [new_ca(ROOT, "CN=Line 0")]
+    while len(cas) < length:
+        cas.append(new_ca(cas[-1], f"CN=Line {len(cas)}"))
+    return cas[::-1]
 
 
-def test_anchor_may_also_be_in_the_pool() -> None:
-    assert validated(LEAF, ROOT, CA, ROOT).path == (LEAF.der, CA.der, ROOT.der)
+def rolled(number: int) -> list[Made]:
+    """Return a number of self-issued intermediates, each issued by the next."""
+    cas = [ROOT]
+    while len(cas) <= number:
+        cas.append(rekeyed(new_ca(cas[-1], ROOT.subject), key_named(f"rolled {len(cas)}")))
+    return cas[:0:-1]
 
 
-def test_intermediate_may_be_an_anchor() -> None:
-    assert validated(LEAF, roots=[CA]).path == (LEAF.der, CA.der)
+def bit_flipped(made: Made) -> bytes:
+    return made.der[:-1] + bytes([made.der[-1] ^ 1])
 
 
-def test_leaf_may_be_an_anchor() -> None:
-    own = new_leaf(ROOT)
-    alone = replace(own, issuer=None)
-    assert validated(alone, roots=[alone]).path == (alone.der,)
-    assert validated(alone, roots=[ROOT]).violations
-    assert clauses(validated(alone, roots=[alone], reference="www.example.org")) == {"RFC 9525 6.3"}
+ALONE = replace(new_leaf(ROOT), issuer=None)
+CROSSED = replace(ROOT, issuer=OTHER).by(OTHER)
+FORGED = replace(LEAF, issuer=replace(CA, key=key_named("another")))
+FORGED_BY_ROOT = replace(new_leaf(ROOT), issuer=replace(ROOT, key=key_named("another")))
+ONE = new_ca(ROOT, "CN=One")
+TWO = new_ca(ONE, "CN=Two")
+ONE_BY_TWO = replace(ONE, issuer=TWO).by(TWO)
+TOP = new_ca(ROOT, "CN=Top", path_length=0)
+BELOW = new_ca(TOP, "CN=Below")
+ROLLED_TOP = rekeyed(new_ca(TOP, "CN=Top", path_length=0), key_named("rolled"))
+ROLLED_CA = rekeyed(new_ca(CA, CA.subject), key_named("rolled"))
+SHORT_ROOT = ROOT.having(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+SPACED = new_ca(ROOT, "CN=Path  ca")
+LINE, ROLLED = line(MAX_INTERMEDIATES + 1), rolled(MAX_INTERMEDIATES + 1)
 
 
-def test_only_the_identical_leaf_is_trusted_as_an_anchor() -> None:
-    alone = replace(new_leaf(ROOT), issuer=None)
-    assert not validated(replace(alone, serial=7), roots=[replace(alone, serial=8)]).ok
+@pytest.mark.parametrize(
+    ("leaf", "pool", "roots", "path"),
+    [
+        (new_leaf(ROOT), (), (ROOT,), (ROOT,)),
+        (LEAF, (ROOT, CA, ROOT), (ROOT,), (CA, ROOT)),
+        (LEAF, (), (CA,), (CA,)),
+        (ALONE, (), (ALONE,), ()),
+        (LEAF, (CA, CROSSED), (OTHER,), (CA, CROSSED, OTHER)),
+        (LEAF, (CA, CROSSED), (replace(ROOT, end=EXPIRED), OTHER), (CA, CROSSED, OTHER)),
+        (new_leaf(TOP), (TOP,), (ROOT,), (TOP, ROOT)),
+        (new_leaf(ROLLED_TOP), (ROLLED_TOP, TOP), (ROOT,), (ROLLED_TOP, TOP, ROOT)),
+        (new_leaf(replace(SPACED, subject="CN=PATH CA", key=SPACED.private_key)), (SPACED,), (ROOT,), (SPACED, ROOT)),
+        (new_leaf(LINE[1]), LINE[1:], (ROOT,), (*LINE[1:], ROOT)),
+    ],
+    ids=["of the anchor", "anchor in the pool", "intermediate as anchor", "leaf as anchor", "cross certificate",
+         "cross certificate beside an expired root", "path length", "path length and a self-issued CA",
+         "name with another case and more spaces", "longest by default"],
+)  # fmt: skip
+def test_valid_path_is_found(leaf: Made, pool: Sequence[Made], roots: Sequence[Made], path: Sequence[Made]) -> None:
+    assert validated(leaf, *pool, roots=roots).path == tuple(made.der for made in (leaf, *path))
+
+
+@pytest.mark.parametrize(
+    ("leaf", "pool", "root", "clause"),
+    [
+        (ALONE, (), ROOT, None),
+        (replace(ALONE, serial=7), (), replace(ALONE, serial=8), None),
+        (b"garbage", (CA,), ROOT, "RFC 5280 4.1"),
+        (FORGED, (CA,), ROOT, None),
+        (FORGED_BY_ROOT, (), ROOT, None),
+        (bit_flipped(LEAF), (CA,), ROOT, None),
+        (new_leaf(ONE), (ONE_BY_TWO, TWO), ROOT, None),
+        (new_leaf(BELOW), (BELOW, TOP), ROOT, "RFC 5280 4.2.1.9"),
+        (new_leaf(new_ca(SHORT_ROOT)), (new_ca(SHORT_ROOT),), SHORT_ROOT, "RFC 5280 4.2.1.9"),
+        (new_leaf(LINE[0]), LINE, ROOT, None),
+    ],
+    ids=["self-signed", "anchor that is not identical", "unreadable", "forged", "forged for the anchor", "broken",
+         "issuers that certify each other", "path length", "path length of the anchor", "longer than the default"],
+)  # fmt: skip
+def test_invalid_path_is_refused(leaf: Made | bytes, pool: Sequence[Made], root: Made, clause: str | None) -> None:
+    found = validated(leaf, *pool, roots=[root])
+    assert not found.ok
+    if clause:
+        assert clauses(found) == {clause}
+
+
+def test_forged_signature_is_reported_without_a_path() -> None:
+    for leaf, pool in ((FORGED, (CA,)), (FORGED_BY_ROOT, ())):
+        found = validated(leaf, *pool, roots=[ROOT])
+        assert found.path == ()
+        assert "did not make the leaf's signature" in found.violations[0].reason
+    assert validated(b"garbage", CA, roots=[ROOT]).path == ()
+    assert clauses(validated(ALONE, roots=[ALONE], reference="www.example.org")) == {"RFC 9525 6.3"}
+
+
+@pytest.mark.parametrize(
+    ("pool", "depth", "is_valid"),
+    [
+        (line(3), 3, True),
+        (line(3), 2, False),
+        ([ROOT], 0, True),
+        ([ROLLED_CA, CA], 1, True),
+        ([ROLLED_CA, CA], 0, False),
+        ([CA], 0, False),
+        (LINE, 255, True),
+        (ROLLED[1:], 0, True),
+        (ROLLED, 0, False),
+        (ROLLED, 1, True),
+    ],
+)
+def test_depth_is_the_number_of_intermediates(pool: Sequence[Made], depth: int, *, is_valid: bool) -> None:
+    assert validated(new_leaf(pool[0]), *pool, roots=[ROOT], max_depth=depth).ok is is_valid
 
 
 @pytest.mark.parametrize(
@@ -87,13 +169,6 @@ def test_longest_valid_path_is_taken() -> None:
         assert found.earliest_expiry == short.end
 
 
-def test_path_by_a_cross_certificate_is_found() -> None:
-    crossed = replace(ROOT, issuer=OTHER).by(OTHER)
-    assert validated(LEAF, CA, crossed, roots=[OTHER]).path == (LEAF.der, CA.der, crossed.der, OTHER.der)
-    expired = replace(ROOT, end=EXPIRED)
-    assert len(validated(LEAF, CA, crossed, roots=[expired, OTHER]).path) == 4
-
-
 def test_path_with_the_fewest_violations_is_reported() -> None:
     worse = replace(CA, end=EXPIRED).without(x509.SubjectKeyIdentifier)
     found = validated(LEAF, worse, replace(CA, end=EXPIRED))
@@ -117,113 +192,32 @@ def test_unreadable_certificate_of_the_pool_is_skipped_and_reported() -> None:
     assert found.skipped[0].startswith("certificate 1 of the pool: ")
 
 
-def test_unreadable_leaf_is_refused() -> None:
-    found = validated(b"garbage", CA, roots=[ROOT])
-    assert clauses(found) == {"RFC 5280 4.1"}
-    assert found.path == ()
-
-
 def test_path_is_refused_without_anchors() -> None:
     assert clauses(validate_path(LEAF.der, [CA.der, ROOT.der], [], reference=None, at=NOW)) == {"RFC 5280 6.1"}
-
-
-def test_leaf_with_a_forged_signature_has_no_path() -> None:
-    forged = replace(LEAF, issuer=replace(CA, key=key_named("another")))
-    found = validated(forged, CA, roots=[ROOT])
-    assert found.path == ()
-    assert "did not make the leaf's signature" in found.violations[0].reason
-    broken = bytearray(LEAF.der)
-    broken[-1] ^= 1
-    assert not validated(bytes(broken), CA, roots=[ROOT]).ok
-
-
-def test_leaf_with_a_forged_signature_of_an_anchor_has_no_path() -> None:
-    forged = replace(new_leaf(ROOT), issuer=replace(ROOT, key=key_named("another")))
-    found = validated(forged, roots=[ROOT])
-    assert found.path == ()
-    assert "did not make the leaf's signature" in found.violations[0].reason
-
-
-def test_search_ends_if_issuers_certify_each_other() -> None:
-    first_ca = new_ca(ROOT, "CN=One")
-    second_ca = new_ca(first_ca, "CN=Two")
-    assert not validated(
-        new_leaf(first_ca), replace(first_ca, issuer=second_ca).by(second_ca), second_ca, roots=[ROOT]
-    ).ok
-
-
-def test_path_length_counts_intermediates_that_are_not_self_issued() -> None:
-    top = new_ca(ROOT, "CN=Top", path_length=0)
-    below = new_ca(top, "CN=Below")
-    assert clauses(validated(new_leaf(below), below, top)) == {"RFC 5280 4.2.1.9"}
-    assert validated(new_leaf(top), top).ok
-    rolled = rekeyed(new_ca(top, "CN=Top", path_length=0), key_named("rolled"))
-    assert validated(new_leaf(rolled), rolled, top).ok
-
-
-def test_path_length_of_the_anchor_applies() -> None:
-    root = ROOT.having(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-    assert clauses(validated(new_leaf(new_ca(root)), new_ca(root))) == {"RFC 5280 4.2.1.9"}
-
-
-def line(length: int) -> list[Made]:
-    """Return a number of intermediates, each issued by the next."""
-    cas = [new_ca(ROOT, "CN=Line 0")]
-    while len(cas) < length:
-        cas.append(new_ca(cas[-1], f"CN=Line {len(cas)}"))
-    return cas[::-1]
-
-
-def test_depth_is_the_number_of_intermediates() -> None:
-    three = line(3)
-    assert validated(new_leaf(three[0]), *three, max_depth=3).ok
-    assert not validated(new_leaf(three[0]), *three, max_depth=2).ok
-    assert validated(new_leaf(ROOT), max_depth=0).ok
-    rolled = rekeyed(new_ca(CA, CA.subject), key_named("rolled"))
-    assert validated(new_leaf(rolled), rolled, CA, max_depth=1).ok
-    assert not validated(new_leaf(rolled), rolled, CA, max_depth=0).ok
-    assert not validated(LEAF, CA, max_depth=0).ok
-
-
-def test_depth_has_a_default_limit() -> None:
-    many = line(MAX_INTERMEDIATES + 1)
-    assert validated(new_leaf(many[1]), *many[1:]).ok
-    assert not validated(new_leaf(many[0]), *many).ok
-    assert validated(new_leaf(many[0]), *many, max_depth=255).ok
-
-
-def test_number_of_self_issued_intermediates_is_limited() -> None:
-    cas = [ROOT]
-    while len(cas) <= MAX_INTERMEDIATES + 1:
-        cas.append(rekeyed(new_ca(cas[-1], ROOT.subject), key_named(f"rolled {len(cas)}")))
-    *most, last = cas[1:]
-    assert validated(new_leaf(most[-1]), *most, max_depth=0).ok
-    assert not validated(new_leaf(last), *most, last, max_depth=0).ok
-    assert validated(new_leaf(last), *most, last, max_depth=1).ok
 
 
 def members(*made: Made) -> tuple[Certificate, ...]:
     return tuple(read_certificate(certificate.der) for certificate in made)
 
 
-def test_certificates_that_lead_upward_from_the_leaf_are_reached() -> None:
-    below, unrelated = new_ca(CA, "CN=Below"), new_ca(OTHER, "CN=Unrelated")
-    leaf, *pool = members(new_leaf(below), unrelated, CA, below, ROOT)
-    search = Search(tuple(pool), members(ROOT))
-    assert list(map(str, search.reached_from(leaf))) == [str(leaf), "CN=Below", "CN=Path CA", "CN=Path Root"]
+LOWER = new_ca(CA, "CN=Below")
 
 
-def test_anchor_that_was_not_sent_is_not_reached() -> None:
-    leaf, ca = members(LEAF, CA)
-    assert Search((ca,), members(ROOT)).reached_from(leaf) == (leaf, ca)
-    assert Search((), members(ROOT)).reached_from(leaf) == (leaf,)
-
-
-def test_cas_that_certify_each_other_are_reached_once() -> None:
-    first_ca = new_ca(ROOT, "CN=One")
-    second_ca = new_ca(first_ca, "CN=Two")
-    leaf, first, second = members(new_leaf(first_ca), replace(first_ca, issuer=second_ca).by(second_ca), second_ca)
-    assert Search((first, second), ()).reached_from(leaf) == (leaf, first, second)
+@pytest.mark.parametrize(
+    ("leaf", "pool", "roots", "reached"),
+    [
+        (new_leaf(LOWER), (new_ca(OTHER, "CN=Unrelated"), CA, LOWER, ROOT), (ROOT,), (LOWER, CA, ROOT)),
+        (LEAF, (CA,), (ROOT,), (CA,)),
+        (LEAF, (), (ROOT,), ()),
+        (new_leaf(ONE), (ONE_BY_TWO, TWO), (), (ONE_BY_TWO, TWO)),
+    ],
+    ids=["upward", "anchor that was not sent", "no issuer", "CAs that certify each other"],
+)
+def test_sent_certificates_above_the_leaf_are_reached_once(
+    leaf: Made, pool: tuple[Made, ...], roots: tuple[Made, ...], reached: tuple[Made, ...]
+) -> None:
+    (first,) = members(leaf)
+    assert Search(members(*pool), members(*roots)).reached_from(first) == members(leaf, *reached)
 
 
 def test_issuer_of_two_with_one_name_is_the_one_whose_key_signed() -> None:
@@ -232,12 +226,6 @@ def test_issuer_of_two_with_one_name_is_the_one_whose_key_signed() -> None:
     assert search.candidates(leaf) == (good, bad)
     assert search.issuers(leaf) == (good,)
     assert search.refused_issuers(leaf) == [bad]
-
-
-def test_issuer_name_is_compared_without_case_and_repeated_spaces() -> None:
-    ca = new_ca(ROOT, "CN=Path  ca")
-    leaf = new_leaf(replace(ca, subject="CN=PATH CA", key=ca.private_key))
-    assert validated(leaf, ca, roots=[ROOT]).ok
 
 
 def pointing_to(made: Made, *urls: str) -> Made:
@@ -281,58 +269,3 @@ def test_number_of_fetched_issuers_is_limited() -> None:
 
     assert not validated(pointing_to(LEAF, "http://ca.example/0.crt"), roots=[ROOT], chase=chase).ok
     assert len(requested) == MAX_CHASED
-
-
-def timed(leaf: Made, *pool: Made, reference: str = "www.example.com") -> float:
-    """Return the CPU seconds that it takes to refuse a path."""
-    ders = [certificate.der for certificate in pool]
-
-    def refuse() -> None:
-        assert not validated(leaf, *ders, roots=[ROOT], reference=reference).ok
-
-    return least_cpu_s(refuse, bound_s=1)
-
-
-def test_120_issuers_of_one_name_take_less_than_a_second() -> None:
-    curve = ec.SECP521R1()
-    keys = [ec.generate_private_key(curve) for _ in range(120)]
-    nameless = [replace(CA, key=key).without(x509.SubjectKeyIdentifier) for key in keys]
-    leaf = new_leaf(replace(CA, key=ec.generate_private_key(ec.SECP256R1())))
-    assert timed(leaf.without(x509.AuthorityKeyIdentifier), *nameless) < 1
-
-
-def test_100_certificates_of_one_key_take_less_than_a_second() -> None:
-    loops = [replace(new_ca(CA, CA.subject), serial=number + 1) for number in range(100)]
-    assert timed(new_leaf(CA), *loops) < 1
-    assert validated(new_leaf(CA), *loops, CA).ok
-
-
-def test_exponential_number_of_paths_takes_less_than_a_second() -> None:
-    keys = [key_named(f"layer {layer}") for layer in range(9)]
-    tops = [replace(new_ca(ROOT, "CN=Layer 8"), key=keys[8], end=EXPIRED, serial=n + 1) for n in range(20)]
-    pool = list(tops)
-    for layer in range(7, -1, -1):
-        above = replace(new_ca(ROOT, f"CN=Layer {layer + 1}"), key=keys[layer + 1])
-        pool += [replace(new_ca(above, f"CN=Layer {layer}"), key=keys[layer], serial=n + 1) for n in range(20)]
-    assert timed(new_leaf(pool[-1]), *pool) < 1
-
-
-def test_many_names_and_constraints_take_less_than_a_second() -> None:
-    excluded = constraints(excluded=[f"x{index}.example.org" for index in range(100)])
-    cas = [replace(CA, serial=n + 1).having(excluded, critical=True) for n in range(60)]
-    leaf = new_leaf(CA).having(san("www.example.com", *(f"y{index}.example.com" for index in range(900))))
-    assert timed(leaf, *cas, reference="www.example.org") < 1
-
-
-def test_exhausted_work_limit_is_recorded() -> None:
-    work = Work(signatures=1)
-    assert work.spend("signatures")
-    assert not work.gave_up
-    assert not work.spend("signatures")
-    assert work.gave_up
-
-
-def test_pool_beyond_the_limits_is_not_read() -> None:
-    assert not validated(LEAF, *[b"%d" % number for number in range(MAX_POOL)], CA).ok
-    assert not validated(LEAF, b"\0" * MAX_POOL_OCTETS, CA).ok
-    assert clauses(validated(b"\x30" + b"\0" * 300_000, CA, roots=[ROOT])) == {"RFC 5280 4.1"}
