@@ -34,3 +34,26 @@ def write_program(folder: Path, name: str, lines: Sequence[str]) -> Path:
 def put_first(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     """Put a directory of programs before the others in the search path."""
     monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+
+
+class Programs:
+    """The programs of a test, which come first in the search path, and the files that they write."""
+
+    def __init__(self, folder: Path) -> None:
+        """Take the directory of the programs."""
+        self.folder = folder
+
+    def add(self, name: str, *lines: str) -> None:
+        """Add a shell script."""
+        write_program(self.folder, name, lines)
+
+    def text(self, name: str) -> str:
+        """Return what a program wrote to a file."""
+        return (self.folder / name).read_text()
+
+
+@pytest.fixture
+def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Programs:
+    """Return the programs of a test, in its directory."""
+    put_first(monkeypatch, tmp_path)
+    return Programs(tmp_path)

@@ -97,3 +97,8 @@ def servers_of_tree() -> dict[str, Answering]:
 def traced(tree: Tree, name: str, limits: TraceLimits | None = None) -> Trace:
     """Trace a name through a running tree."""
     return trace(name, hints=HINTS, limits=replace(limits or TraceLimits(timeout_s=10), port=tree.port))
+
+
+def failed(found: Trace, kind: str, words: str = "") -> bool:
+    """Return whether a trace failed in this way, and with these words."""
+    return found.failure is not None and found.failure.kind == kind and words in found.failure.detail

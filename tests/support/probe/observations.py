@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from audit.endpoint import parse_endpoint
 from audit.observation import Handshake, Observation, ProbeFailure
 from audit.probe import Limits, Target, observe
+from tests.support.probe.tls_servers import Script, serving
 
 NOW = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
 PATIENT = Limits(timeout_s=40, farewell_s=5, retry_after_s=0)
@@ -45,3 +46,9 @@ def failure(url: str, limits: Limits = PATIENT) -> ProbeFailure:
     assert observation.handshakes == ()
     (shown,) = observation.failures
     return shown
+
+
+def failure_of(script: Script, limits: Limits = PATIENT, scheme: str = "tls") -> ProbeFailure:
+    """Return the one failure of a server on loopback that follows a script."""
+    with serving(script) as server:
+        return failure(f"{scheme}://127.0.0.1:{server.port}", limits)

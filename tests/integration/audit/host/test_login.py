@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import threading
 import time
 from pathlib import Path
@@ -12,11 +11,10 @@ import pytest
 
 from audit.host.discovery import Login
 from audit.host.local_command import Command, run_bounded
-from audit.host.login import Host, _in_time, distinguish, hosts_of, new_nonce, redacted
-from audit.host.script import composed, read_sections, script_of
+from audit.host.login import Host, _in_time, distinguish, hosts_of, redacted
 from audit.observation import ProbeFailure
 from audit.redaction import Secrets
-from tests.support.failing_logins import look, put_first, write_program
+from tests.support.failing_logins import Programs, look
 from tests.support.secret_encodings import encodings
 
 
@@ -56,9 +54,8 @@ def is_running(pid: str) -> bool:
         ("some unexpected message", "broken"),
     ],
 )
-def test_ssh_errors_become_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, output: str, kind: str) -> None:
-    write_program(tmp_path, "ssh", [f"cat >&2 <<'E'\n{output}\nE", "exit 255"])
-    put_first(monkeypatch, tmp_path)
+def test_ssh_errors_become_one_line(programs: Programs, output: str, kind: str) -> None:
+    programs.add("ssh", f"cat >&2 <<'E'\n{output}\nE", "exit 255")
     failure = failure_of(Login("ssh://root@web1"))
     assert failure.kind == kind
     assert failure.detail.startswith("ssh://root@web1: ")
@@ -74,55 +71,41 @@ def test_ssh_errors_become_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         ("sh: 1: sudo: not found", "no-command"),
     ],
 )
-def test_sudo_password_prompt_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, output: str, kind: str
-) -> None:
-    program = write_program(
-        tmp_path, "sudo", [f'printf "%s " "$@" >{tmp_path}/arguments', f"echo '{output}' >&2", "exit 1"]
-    )
-    put_first(monkeypatch, tmp_path)
-    assert program.exists()
+def test_sudo_password_prompt_is_refused(programs: Programs, output: str, kind: str) -> None:
+    programs.add("sudo", f'printf "%s " "$@" >{programs.folder}/arguments', f"echo '{output}' >&2", "exit 1")
     assert failure_of(Login("local://", {"sudo": True})).kind == kind
-    assert (tmp_path / "arguments").read_text().startswith("-n /bin/sh -c ")
+    assert programs.text("arguments").startswith("-n /bin/sh -c ")
 
 
-def test_ssh_runs_without_prompts_and_keeps_the_options_of_the_user(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    write_program(tmp_path, "ssh", [f'printf "%s\\n" "$*" | head -n 1 >{tmp_path}/arguments', "exit 255"])
-    put_first(monkeypatch, tmp_path)
+def test_ssh_runs_without_prompts_and_keeps_the_options_of_the_user(programs: Programs) -> None:
+    programs.add("ssh", f'printf "%s\\n" "$*" | head -n 1 >{programs.folder}/arguments', "exit 255")
     failure_of(Login("ssh://root@web1:2222", {"ssh_extra_args": "-o StrictHostKeyChecking=yes"}))
-    arguments = (tmp_path / "arguments").read_text()
+    arguments = programs.text("arguments")
     for option in ("BatchMode=yes", "StrictHostKeyChecking=yes", "ConnectTimeout=10", "User=root", "Port=2222"):
         assert f"-o {option}" in arguments
     assert "ControlMaster" not in arguments
 
 
-def test_hanging_login_costs_its_deadline_and_leaves_no_process(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    write_program(tmp_path, "ssh", [f"echo $$ >{tmp_path}/pid", "trap '' INT", "sleep 60 & sleep 60"])
-    put_first(monkeypatch, tmp_path)
+def test_hanging_login_costs_its_deadline_and_leaves_no_process(programs: Programs) -> None:
+    programs.add("ssh", f"echo $$ >{programs.folder}/pid", "trap '' INT", "sleep 60 & sleep 60")
     began = time.monotonic()
     failure = failure_of(Login("ssh://web1", timeout_s=2.0))
     assert (failure.kind, failure.detail) == ("timeout", "ssh://web1 did not finish within 2 s")
     assert time.monotonic() - began < 40
-    assert not is_running((tmp_path / "pid").read_text().strip())
+    assert not is_running(programs.text("pid").strip())
 
 
 @pytest.mark.usefixtures("own_network")
-def test_hanging_host_does_not_delay_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_program(tmp_path, "ssh", ["sleep 60"])
-    put_first(monkeypatch, tmp_path)
+def test_hanging_host_does_not_delay_another(programs: Programs) -> None:
+    programs.add("ssh", "sleep 60")
     hanging, local = look(Login("ssh://web1", timeout_s=0.5), Login("local://"))
     assert hanging.host.failure is not None
     assert local.host.failure is None
     assert local.host.server is not None
 
 
-def test_password_is_in_no_message_and_no_label(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_program(tmp_path, "sshpass", ['echo "Permission denied for hunter2" >&2', "exit 255"])
-    put_first(monkeypatch, tmp_path)
+def test_password_is_in_no_message_and_no_label(programs: Programs) -> None:
+    programs.add("sshpass", 'echo "Permission denied for hunter2" >&2', "exit 255")
     (seen,) = look(Login("ssh://root:hunter2@web1"))
     assert str(seen.host.endpoint) == "web1/"
     assert seen.host.endpoint.hostspec == "ssh://root@web1"
@@ -130,13 +113,10 @@ def test_password_is_in_no_message_and_no_label(tmp_path: Path, monkeypatch: pyt
 
 
 @pytest.mark.parametrize("form", encodings("hunter2/secret"))
-def test_password_that_a_login_repeats_in_another_encoding_is_hidden(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
-) -> None:
+def test_password_that_a_login_repeats_in_another_encoding_is_hidden(programs: Programs, form: str) -> None:
     output = "x" * 7_990 + " " + encodings("hunter2/secret")[form]
-    (tmp_path / "output").write_text(output, encoding="utf-8")
-    write_program(tmp_path, "sshpass", [f"cat {tmp_path}/output >&2", "exit 255"])
-    put_first(monkeypatch, tmp_path)
+    (programs.folder / "output").write_text(output, encoding="utf-8")
+    programs.add("sshpass", f"cat {programs.folder}/output >&2", "exit 255")
     (seen,) = look(Login("ssh://root:hunter2%2Fsecret@web1"))
     assert not Secrets(("hunter2/secret",)).are_in(repr(seen).encode())
     assert "cret" not in repr(seen)
@@ -146,16 +126,13 @@ def test_password_that_a_login_repeats_in_another_encoding_is_hidden(
     "hostspec",
     ["ssh://-oProxyCommand=touch${IFS}%2Ftmp%2Fran", "ssh://root@-oProxyCommand=id", "docker://--help", "podman://-x"],
 )
-def test_host_name_that_is_an_option_of_the_login_is_refused(
-    hostspec: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_host_name_that_is_an_option_of_the_login_is_refused(hostspec: str, programs: Programs) -> None:
     for program in ("ssh", "docker", "podman"):
-        write_program(tmp_path, program, [f"touch {tmp_path}/ran", "exit 255"])
-    put_first(monkeypatch, tmp_path)
+        programs.add(program, f"touch {programs.folder}/ran", "exit 255")
     failure = failure_of(Login(hostspec))
     assert failure.kind == "unresolvable"
     assert "a host's name cannot begin with '-'" in failure.detail
-    assert not (tmp_path / "ran").exists()
+    assert not (programs.folder / "ran").exists()
 
 
 @pytest.mark.parametrize(
@@ -170,16 +147,6 @@ def test_host_name_that_is_an_option_of_the_login_is_refused(
 )
 def test_host_specification_is_shown_without_its_password(given: str, shown: str) -> None:
     assert redacted(given) == shown
-
-
-def test_login_banner_around_the_output_is_ignored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    noise = "echo 'Welcome to web1! begin end 0'; echo noise >&2"
-    write_program(tmp_path, "ssh", ["for last; do :; done", noise, 'sh -c "$last"', noise])
-    put_first(monkeypatch, tmp_path)
-    (seen,) = look(Login("ssh://root@web1"))
-    assert seen.host.failure is None
-    assert seen.host.server is not None
-    assert seen.host.server.fqdn
 
 
 def test_endless_output_is_cut(tmp_path: Path) -> None:
@@ -210,25 +177,23 @@ def test_missing_module_or_connection_names_what_to_install() -> None:
     assert "Unknown connection type 'nonsense'" in failure.detail
 
 
-def test_empty_inventory_names_no_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_empty_inventory_names_no_host(programs: Programs) -> None:
     empty = json.dumps({"_meta": {"hostvars": {}}, "all": {"children": ["ungrouped"]}})
-    write_program(tmp_path, "ansible-inventory", [f"echo '{empty}'"])
-    put_first(monkeypatch, tmp_path)
-    failure = failure_of(Login("ansible://all", {"ansible_inventory": str(tmp_path / "hosts")}))
+    programs.add("ansible-inventory", f"echo '{empty}'")
+    failure = failure_of(Login("ansible://all", {"ansible_inventory": str(programs.folder / "hosts")}))
     assert (failure.kind, failure.stage) == ("unresolvable", "login")
     assert "ansible://all" in failure.detail
 
 
-def test_inventory_returns_each_host_with_its_own_login(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_inventory_returns_each_host_with_its_own_login(programs: Programs) -> None:
     hosts = {"mail": {"ansible_host": "192.0.2.1", "ansible_user": "root"}, "web": {"ansible_connection": "local"}}
     listing = json.dumps({"_meta": {"hostvars": hosts}, "all": {"hosts": list(hosts)}})
-    write_program(tmp_path, "ansible-inventory", [f"echo '{listing}'"])
-    write_program(tmp_path, "ssh", [f'printf "%s\\n" "$*" | head -n 1 >{tmp_path}/arguments', "exit 255"])
-    put_first(monkeypatch, tmp_path)
-    mail, web = look(Login("ansible://all", {"ansible_inventory": str(tmp_path / "two")}))
+    programs.add("ansible-inventory", f"echo '{listing}'")
+    programs.add("ssh", f'printf "%s\\n" "$*" | head -n 1 >{programs.folder}/arguments', "exit 255")
+    mail, web = look(Login("ansible://all", {"ansible_inventory": str(programs.folder / "two")}))
     assert (str(mail.host.endpoint), mail.host.endpoint.hostspec) == ("mail/", "ansible://mail")
     assert mail.host.failure is not None
-    assert "BatchMode=yes" in (tmp_path / "arguments").read_text()
+    assert "BatchMode=yes" in programs.text("arguments")
     assert web.host.failure is None
 
 
@@ -243,28 +208,10 @@ def test_hosts_with_the_same_label_are_distinguished() -> None:
     assert labels == ["web1", "web1:2222", "docker:web1", "ssh:web1", "web1+2"]
 
 
-def test_each_output_is_framed_by_its_own_nonce() -> None:
-    assert new_nonce() != new_nonce()
-
-
-def test_hanging_inventory_costs_its_deadline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_program(tmp_path, "ansible-inventory", ["sleep 60"])
-    put_first(monkeypatch, tmp_path)
-    failure = failure_of(Login("ansible://all", {"ansible_inventory": str(tmp_path / "slow")}, timeout_s=0.3))
+def test_hanging_inventory_costs_its_deadline(programs: Programs) -> None:
+    programs.add("ansible-inventory", "sleep 60")
+    failure = failure_of(Login("ansible://all", {"ansible_inventory": str(programs.folder / "slow")}, timeout_s=0.3))
     assert failure.kind == "timeout"
-
-
-def test_incomplete_output_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    error = "Connection to web1 closed by remote host."
-    write_program(
-        tmp_path, "ssh", ["for last; do :; done", 'sh -c "$last" | head -n 9', f"echo '{error}' >&2", "exit 255"]
-    )
-    put_first(monkeypatch, tmp_path)
-    (seen,) = look(Login("ssh://root@web1"))
-    failure = seen.host.failure
-    assert failure is not None
-    assert (failure.stage, failure.kind) == ("host", "closed")
-    assert error in failure.detail
 
 
 def test_transport_without_a_deadline_is_abandoned() -> None:
@@ -287,73 +234,11 @@ def test_login_without_a_host_name_has_its_own_label() -> None:
     assert str(first.host.endpoint) == "local+2/"
 
 
-_RUNS = ["for last; do :; done", "script=$(cat)", 'word=$(printf "%s" "$script" | sed -n "s/^nonce=//p")']
-
-
-@pytest.mark.parametrize(
-    ("frames", "why"),
-    [
-        ("clock", "section 'clock' appears twice"),
-        ("unrequested.section", "section 'unrequested.section' was not requested"),
-        ("nginx#1.odd", "section 'nginx#1.odd' was not requested"),
-    ],
-)
-def test_output_with_frames_that_the_script_did_not_print_is_not_valid(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, frames: str, why: str
-) -> None:
-    forged = f'printf "\\n%s begin {frames}\\n1\\n\\n%s end 0 x\\n" "$word" "$word"'
-    write_program(tmp_path, "ssh", [*_RUNS, 'printf "%s\\n" "$script" | sh -s', forged])
-    put_first(monkeypatch, tmp_path)
-    (seen,) = look(Login("ssh://root@web1"))
-    failure = seen.host.failure
-    assert failure is not None
-    assert (failure.stage, failure.kind) == ("host", "broken")
-    assert f"the response is not valid: {why}" in failure.detail
-
-
-def test_script_that_arrives_incomplete_does_not_run(tmp_path: Path) -> None:
-    whole = composed(script_of(f"touch {tmp_path}/ran\n" * 500), "WORD")
-    half = whole[: whole.rindex("touch")]
-    done = subprocess.run(["sh", "-s"], input=half, capture_output=True, text=True, check=False)
-    assert (done.stdout, (tmp_path / "ran").exists()) == ("", False)
-
-
-@pytest.mark.parametrize("shell", ["dash", "bash"])
-def test_command_that_reads_its_input_does_not_read_the_script(shell: str) -> None:
-    script = composed(script_of("section a cat\nsection b echo after\n"), "WORD")
-    done = subprocess.run([shell, "-s"], input=script, capture_output=True, text=True, check=False)
-    assert [section.text for section in read_sections("WORD", done.stdout).values()] == ["", "after", ""]
-
-
-def test_login_without_standard_input_makes_its_nonce_on_the_host() -> None:
-    host = local()
-    host.backend.NAME = "salt"
-    output = host.run(script_of("section a echo here\n"))
-    assert not isinstance(output, ProbeFailure)
-    assert output["a"].text == "here"
-
-
-def test_passwords_of_a_login_and_scripts_are_not_arguments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen = f'{{ tr "\\0" " " </proc/$PPID/cmdline; echo "$*"; }} >{tmp_path}/words; echo "$SSHPASS" >{tmp_path}/given'
-    write_program(tmp_path, "sshpass", [seen, "exit 255"])
-    put_first(monkeypatch, tmp_path)
+def test_passwords_of_a_login_and_scripts_are_not_arguments(programs: Programs) -> None:
+    seen = f'{{ tr "\\0" " " </proc/$PPID/cmdline; echo "$*"; }} >{programs.folder}/words'
+    programs.add("sshpass", seen, f'echo "$SSHPASS" >{programs.folder}/given', "exit 255")
     failure_of(Login("ssh://root:hunter2@web1"))
-    words = (tmp_path / "words").read_text()
+    words = programs.text("words")
     assert "hunter2" not in words
     assert "section" not in words
-    assert (tmp_path / "given").read_text() == "hunter2\n"
-
-
-@pytest.mark.parametrize(("backend", "program"), [("docker", "docker"), ("podman", "podman"), ("kubectl", "kubectl")])
-def test_container_gets_our_input(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, backend: str, program: str) -> None:
-    write_program(tmp_path, program, [f'echo "$*" >{tmp_path}/words', "exec sh -s"])
-    put_first(monkeypatch, tmp_path)
-    (seen,) = look(Login(f"{backend}://web1"))
-    assert seen.host.failure is None
-    assert " -i " in f" {(tmp_path / 'words').read_text()}"
-
-
-def local() -> Host:
-    found = hosts_of("local://", {}, 20.0)
-    assert not isinstance(found, ProbeFailure)
-    return found[0]
+    assert programs.text("given") == "hunter2\n"

@@ -6,8 +6,7 @@ import socket
 
 import pytest
 
-from audit.probe import Limits
-from tests.support.probe.observations import HASTY, failure, handshake, look_at
+from tests.support.probe.observations import HASTY, failure, failure_of, handshake, look_at
 from tests.support.probe.tls_servers import Script, context, dialog, hold, in_turn, say, serving, then, tls
 
 UPGRADES = {
@@ -40,15 +39,6 @@ OFFERING_SMTP = (b"EHLO", b"250-mail.example.test\r\n250 starttls\r\n")
 def _inject_late(connected: socket.socket) -> None:
     connected.recv(1)  # of the ClientHello
     connected.sendall(b"250 injected\r\n")
-
-
-def kind_of(scheme: str, script: Script, limits: Limits = HASTY) -> str:
-    """Assert that an endpoint fails before the handshake, and return the kind of the failure."""
-    with serving(script) as server:
-        shown = failure(f"{scheme}://127.0.0.1:{server.port}", limits)
-    assert shown.stage == "starttls"
-    assert "\n" not in shown.detail
-    return shown.kind
 
 
 @pytest.mark.parametrize("scheme", UPGRADES)
@@ -88,35 +78,8 @@ def test_server_that_does_not_announce_starttls_does_not_offer_it(
 ) -> None:
     left: list[bytes] = []
     script = then(dialog(GREETINGS[scheme], capabilities), lambda connected: left.append(connected.recv(100)))
-    assert kind_of(scheme, script) == "not-offered"
+    assert failure_of(script, HASTY, scheme).kind == "not-offered"
     assert left == [b"a3 LOGOUT\r\n" if scheme == "imap" else b"QUIT\r\n"]
-
-
-def test_ftp_upgrade_is_requested_even_if_not_announced() -> None:
-    script = dialog(GREETINGS["ftp"], (b"FEAT", b"500 unknown\r\n"), (b"AUTH TLS", b"234 begin\r\n"))
-    with serving(then(script, tls(context()))) as server:
-        assert handshake(f"ftp://127.0.0.1:{server.port}").version == "TLSv1.3"
-
-
-@pytest.mark.parametrize("reply", [b"500 unknown\r\n", b"530 Please login with USER and PASS.\r\n"])
-def test_ftp_server_without_the_command_does_not_offer_tls(reply: bytes) -> None:
-    script = dialog(GREETINGS["ftp"], (b"FEAT", b"211-\r\n UTF8\r\n211 End\r\n"), (b"AUTH TLS", reply))
-    assert kind_of("ftp", then(script, hold)) == "not-offered"
-
-
-def test_pop3_upgrade_is_requested_without_capabilities() -> None:
-    script = dialog(GREETINGS["pop3"], (b"CAPA", b"-ERR unknown\r\n"), (b"STLS", b"+OK begin\r\n"))
-    with serving(then(script, tls(context()))) as server:
-        assert handshake(f"pop3://127.0.0.1:{server.port}").version == "TLSv1.3"
-
-
-def test_announced_upgrade_that_is_refused_is_rejected() -> None:
-    script = dialog(GREETINGS["smtp"], OFFERING_SMTP, (b"STARTTLS", b"454 TLS currently unavailable\r\n"))
-    assert kind_of("smtp", then(script, hold)) == "rejected"
-
-
-def test_refusing_greeting_is_rejected() -> None:
-    assert kind_of("smtp", then(say(b"554 no service here\r\n"), hold)) == "rejected"
 
 
 @pytest.mark.parametrize(
@@ -141,39 +104,46 @@ def test_server_that_was_busy_is_observed_at_the_retry() -> None:
     assert observation.connections == 4
 
 
-def test_plain_text_after_the_consent_is_injected() -> None:
-    script = dialog(GREETINGS["smtp"], OFFERING_SMTP, (b"STARTTLS", b"220 go ahead\r\n250 injected\r\n"))
-    assert kind_of("smtp", then(script, hold)) == "injected"
+CONSENT = (b"STARTTLS", b"220 go ahead\r\n")
+FTP_FEATURES = (b"FEAT", b"211-\r\n UTF8\r\n211 End\r\n")
 
 
-def test_late_plain_text_after_the_consent_is_injected() -> None:
-    script = then(
-        dialog(GREETINGS["smtp"], OFFERING_SMTP, (b"STARTTLS", b"220 go ahead\r\n")),
-        _inject_late,
-        hold,
-    )
-    assert kind_of("smtp", script) == "injected"
-
-
-def test_unanswered_upgrade_times_out() -> None:
-    script = then(dialog(GREETINGS["smtp"], OFFERING_SMTP), hold)
-    with serving(script) as server:
-        shown = failure(f"smtp://127.0.0.1:{server.port}", HASTY)
-    assert (shown.stage, shown.kind) == ("starttls", "timeout")
-    assert "a response to STARTTLS" in shown.detail
-
-
-def test_another_protocol_is_garbage() -> None:
-    assert kind_of("imap", then(say(b"SSH-2.0-OpenSSH_9.2\r\n"), hold)) == "garbage"
-    assert kind_of("smtp", then(say(b"\x00\xff" * 9), hold)) == "garbage"
+@pytest.mark.parametrize(
+    ("scheme", "script", "kind", "detail"),
+    [
+        ("ftp", dialog(GREETINGS["ftp"], FTP_FEATURES, (b"AUTH TLS", b"500 unknown\r\n")), "not-offered", ""),
+        ("ftp", dialog(GREETINGS["ftp"], FTP_FEATURES, (b"AUTH TLS", b"530 Please login.\r\n")), "not-offered", ""),
+        ("smtp", dialog(GREETINGS["smtp"], OFFERING_SMTP, (b"STARTTLS", b"454 not now\r\n")), "rejected", ""),
+        ("smtp", say(b"554 no service here\r\n"), "rejected", ""),
+        ("smtp", say(b"554 \x1b[2J\x9b no\r\n"), "rejected", ""),
+        ("smtp", dialog(GREETINGS["smtp"], OFFERING_SMTP, (b"STARTTLS", b"220 go ahead\r\n250 x\r\n")), "injected", ""),
+        ("smtp", then(dialog(GREETINGS["smtp"], OFFERING_SMTP, CONSENT), _inject_late), "injected", ""),
+        ("smtp", dialog(GREETINGS["smtp"], OFFERING_SMTP), "timeout", "a response to STARTTLS"),
+        ("imap", say(b"SSH-2.0-OpenSSH_9.2\r\n"), "garbage", ""),
+        ("smtp", say(b"\x00\xff" * 9), "garbage", ""),
+    ],
+    ids=["no AUTH", "AUTH after the login", "refused upgrade", "refusing greeting", "control characters", "injected",
+         "injected late", "unanswered", "SSH", "binary"],
+)  # fmt: skip
+def test_upgrade_that_fails_is_named(scheme: str, script: Script, kind: str, detail: str) -> None:
+    shown = failure_of(then(script, hold), HASTY, scheme)
+    assert (shown.stage, shown.kind, detail in shown.detail) == ("starttls", kind, True)
+    assert shown.detail.isprintable()
 
 
 def test_server_that_closes_the_connection_is_closed() -> None:
-    assert kind_of("pop3", say(b"")) == "closed"
-    assert kind_of("pop3", dialog(GREETINGS["pop3"], (b"CAPA", b"+OK\r\nTO"))) == "closed"
+    for script in (say(b""), dialog(GREETINGS["pop3"], (b"CAPA", b"+OK\r\nTO"))):
+        shown = failure_of(script, HASTY, "pop3")
+        assert (shown.stage, shown.kind) == ("starttls", "closed")
 
 
-def test_response_of_a_server_is_printed_safely() -> None:
-    with serving(then(say(b"554 \x1b[2J\x9b no\r\n"), hold)) as server:
-        shown = failure(f"smtp://127.0.0.1:{server.port}")
-    assert shown.detail.isprintable()
+@pytest.mark.parametrize(
+    ("scheme", "script"),
+    [
+        ("ftp", dialog(GREETINGS["ftp"], (b"FEAT", b"500 unknown\r\n"), (b"AUTH TLS", b"234 begin\r\n"))),
+        ("pop3", dialog(GREETINGS["pop3"], (b"CAPA", b"-ERR unknown\r\n"), (b"STLS", b"+OK begin\r\n"))),
+    ],
+)
+def test_upgrade_is_requested_without_capabilities(scheme: str, script: Script) -> None:
+    with serving(then(script, tls(context()))) as server:
+        assert handshake(f"{scheme}://127.0.0.1:{server.port}").version == "TLSv1.3"

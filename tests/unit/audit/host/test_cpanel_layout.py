@@ -13,8 +13,8 @@ from audit.policy import choose_policy
 from audit.services.declared import DeclaredService
 from audit.services.model import Section
 from audit.services.virtual_hosts import docroot_of
-from tests.integration.audit.host.test_local_host import certificate
 from tests.support.endpoint_facts import CPANEL, observed
+from tests.support.local_files import certificate
 from tests.support.scripted_host import inspect_answers, sections
 from tests.support.verdicts import finding, inconclusive, judged
 

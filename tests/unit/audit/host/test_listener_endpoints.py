@@ -13,7 +13,7 @@ from audit.host.system import HostFacts
 from audit.host.unknown_sockets import places_to_try, read_unknown_sockets, script_for_unknown_sockets
 from audit.observation import HostView, InstalledFile
 from audit.services.model import Listener, Section, pair
-from tests.integration.audit.host.test_local_host import certificate
+from tests.support.local_files import certificate
 
 FACTS = HostFacts(
     "web1.example.com", "root", ("192.0.2.1", "2001:db8::1"), 0.0, None, 100, is_cpanel=False, shares_network=False,
