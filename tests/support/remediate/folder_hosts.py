@@ -126,6 +126,11 @@ class FolderHost:
         return Endpoint("https", f"{self.label}.example", self.port, "127.0.0.1", self.label, f"ssh://{self.label}")
 
     @property
+    def changes(self) -> int:
+        """The number of commands that changed something on it."""
+        return sum(command.changes for command in self.session.commands)
+
+    @property
     def service(self) -> str:
         """What its service is called."""
         return f"gateway-{self.label}"

@@ -1,23 +1,24 @@
-"""A journal's database that ends its run right before or right after one of its records.
+"""Ends a run right before or right after one of its records, and lets the next run complete it.
 
-It counts transactions; its caller decides how the run ends.
+A run is not made anew for each record: the directory is copied at the records of one whole run, and each next run
+starts from such a copy. Only where the detached script of a switch runs at that moment, the first run is made again,
+because a copy has no processes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, MutableMapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Literal, NoReturn
+from typing import Any, Literal, NoReturn
 
 from remediate.state.database import JOURNAL_FILE, Database, open_database
-from tests.support.crash_points import sampled
+from remediate.state.journal import Journal, open_journal
+from tests.support.crash_points import STEP
+from tests.support.remediate.saved_folder import SavedFolder, is_locked, wait_for_scripts
 
 Point = tuple[Literal["before", "after"], int]
-Killing = Callable[[Path, Point | None], tuple[int, str | None]]
-"""Ends the first of two runs at a point: returns the number of its records, and what is wrong after the second."""
-_AT_ONCE: Final = 4  # most of a repair is waiting for the host
 
 
 class Killed(BaseException):
@@ -29,10 +30,10 @@ def die() -> NoReturn:
 
 
 class MortalDatabase(Database):
-    """Counts its records from 1; without a point it ends nothing."""
+    """Counts its records from 1 and calls `see` right before and right after each."""
 
-    def __init__(self, file: Path, at: Point | None, end: Callable[[], object]) -> None:
-        self._at, self._end, self.records = at, end, -1  # the first transaction makes the tables
+    def __init__(self, file: Path, see: Callable[[Point], object]) -> None:
+        self._see, self.records = see, -1  # the first transaction makes the tables
         super().__init__(file)
 
     @contextmanager
@@ -43,30 +44,102 @@ class MortalDatabase(Database):
             return
         self.records += 1
         number = self.records
-        if self._at == ("before", number):
-            self._end()
+        if number:
+            self._see(("before", number))
         with super().transaction():
             yield
-        if self._at == ("after", number):
-            self._end()
+        if number:
+            self._see(("after", number))
+
+
+def watched_database(folder: Path, see: Callable[[Point], object]) -> MortalDatabase:
+    """Open the journal's file in a state directory, made as it is made otherwise."""
+    open_database(folder).close()
+    return MortalDatabase(folder / JOURNAL_FILE, see)
 
 
 def mortal_database(folder: Path, at: Point | None, end: Callable[[], object]) -> MortalDatabase:
-    """Open the journal's file in a state directory, made as it is made otherwise."""
-    open_database(folder).close()
-    return MortalDatabase(folder / JOURNAL_FILE, at, end)
+    """Open the journal of a run that is ended at this point, if one is given."""
+    return watched_database(folder, lambda point: end() if point == at else None)
 
 
-def wrong_after_each(folder: Path, killed: Killing) -> list[str]:
-    """Return what is wrong after the second of two runs, the first of which was ended at each of its records."""
+@dataclass(frozen=True, slots=True)
+class KilledRun:
+    """A run that can be ended at its records, and the next one.
 
-    def made(name: str) -> Path:
-        (folder / name).mkdir()
-        return folder / name
+    `folder` has all that both change, with the journal in its directory `state`; a double may have more in `memory`.
+    `complete` makes the next run and returns what is found after it, which has to be `expected`. `changes` counts what
+    was changed on the host and ordered.
+    """
 
-    records, wrong = killed(made("whole"), None)
-    assert (records > 10, wrong) == (True, None)
-    points: list[Point] = [(at, number) for number in range(1, records + 1) for at in ("before", "after")]
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        ended = pool.map(lambda at: killed(made(f"{at[0]}-{at[1]}"), at), sampled(points))
-        return [why for _, why in ended if why]
+    folder: Path
+    begin: Callable[[Journal], object]
+    complete: Callable[[Journal], object]
+    expected: object
+    changes: Callable[[], object]
+    memory: MutableMapping[Any, Any] = field(default_factory=dict)
+
+    @property
+    def state(self) -> Path:
+        """The directory of the journal."""
+        return self.folder / "state"
+
+    def start(self, see: Callable[[Point], object]) -> int:
+        """Make the first run and return the number of its records."""
+        database = watched_database(self.state, see)
+        with Journal(database) as journal, suppress(Killed):
+            self.begin(journal)
+        return database.records
+
+    def fault(self) -> object | None:
+        """Make the next run and return what differs from the expected end; the host is not locked after it."""
+        with open_journal(self.state) as journal:
+            found = self.complete(journal)
+        wait_for_scripts(self.folder)
+        return None if found == self.expected else found
+
+
+class _Copy:
+    """The directory and memory of a run at one moment."""
+
+    def __init__(self, run: KilledRun, to: Path) -> None:
+        self._run, self._saved, self._memory = run, SavedFolder(run.folder, to), dict(run.memory)
+
+    def restore(self) -> None:
+        """Put both back."""
+        self._saved.restore()
+        self._run.memory.clear()
+        self._run.memory.update(self._memory)
+
+
+def faults_after_each(run: KilledRun, *, records_above: int = 10, step: int = STEP) -> list[str]:
+    """Return the faults after the next run, for one in `step` of the states in which the first run can be ended.
+
+    Two points are one state if nothing is recorded or changed on the host between them.
+    """
+    copies = run.folder.with_name(f"{run.folder.name}-copies")
+    beginning = _Copy(run, copies / "beginning")
+    states: set[object] = set()
+    tried: dict[Point, _Copy | None] = {}
+
+    def see(point: Point) -> None:
+        moment, number = point
+        state = (number - (moment == "before"), run.changes())
+        if state in states:
+            return
+        states.add(state)
+        if len(states) % step == 0:
+            tried[point] = None if is_locked(run.folder) else _Copy(run, copies / f"{moment}-{number}")
+
+    assert run.start(see) > records_above
+    assert run.fault() is None
+    assert len(tried) > 1
+    faults = {point: _fault_after(run, point, copy, beginning) for point, copy in tried.items()}
+    return [f"ended {moment} record {number}: {fault}" for (moment, number), fault in faults.items() if fault]
+
+
+def _fault_after(run: KilledRun, point: Point, copy: _Copy | None, beginning: _Copy) -> object | None:
+    (copy or beginning).restore()
+    if copy is None:
+        run.start(lambda seen: die() if seen == point else None)
+    return run.fault()

@@ -105,6 +105,14 @@ def found(endpoint: str, check: str, **further: Any) -> Row:  # noqa: ANN401 - a
     }
 
 
+def expired(
+    *, name: str = "www.example.com", host: str = "web1", observed_at: str | None = "2026-11-23T02:55:00Z"
+) -> tuple[Row, Row]:
+    """Return an endpoint with an expired certificate of its own."""
+    endpoint = f"{host}/https://{name}:443"
+    return seen(endpoint, (name,), leaf=name, key=name, observed_at=observed_at), found(endpoint, "cert.expired")
+
+
 def planned(*rows: Row, run_limits: RunLimits | None = None, now: datetime = NOW) -> Plan:
     """Return the plan for these rows of a run that finished."""
     return plan(audit_results_of([*rows, SUMMARY]), run_limits or RunLimits(), now)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,7 @@ from remediate.model.causes import Cause
 from remediate.model.options import Concurrency
 from remediate.state.journal import CaseOutcome, Journal, open_journal
 from tests.support.remediate.folder_hosts import AUTHORITY, NOW, FolderHost, run_context, running_host
-from tests.support.remediate.killed_database import Killed, Point, die, mortal_database, wrong_after_each
+from tests.support.remediate.killed_database import KilledRun, faults_after_each
 from tests.support.remediate.own_programs import internal_ca, program
 from tests.support.remediate.store_host import printed
 
@@ -307,29 +306,29 @@ def test_dry_run_names_the_programs_and_commands_of_the_repair(repair_setup: Rep
     assert scripts == [command.script for command in repair_setup.host.session.commands if command.changes]
 
 
-def killed_and_continued(folder: Path, at: Point | None) -> tuple[int, str | None]:
-    """End a run at a record and complete it by the next; return the records of the first, and the faults after both."""
-    with running_host(folder / "a", "a") as host:
-        repair_setup, case = setup_in(folder, host), host.case()
-        before, changes = host.served, {"issuer": repair_setup.challenging(), "solvers": repair_setup.solvers()}
-        database = mortal_database(folder / "state", at, die)
-        with Journal(database) as journal, suppress(Killed):
-            repair([case], repair_setup.run(journal, **changes), CONCURRENCY)
-        found_by_audit = [case] if host.served == before else []
-        with Journal(mortal_database(folder / "state", None, die)) as journal:
-            run = repair_setup.run(journal, **changes)
-            remove_left_over(run)
-            kinds = {(result.ended_as, result.note) for result in repair(found_by_audit, run, CONCURRENCY)}
-            found = (
-                kinds - {("proven", "")},
-                journal.unfinished(),
-                repair_setup.presented,
-                repair_setup.issued,
-                set(repair_setup.cases),
-            )
-        wrong = found != (set(), (), [], 1, {case.id}) or host.served == before
-    return database.records, f"ended {at}: {found}" if wrong else None
-
-
 def test_run_killed_at_any_record_is_continued_with_one_certificate(tmp_path: Path) -> None:
-    assert wrong_after_each(tmp_path, killed_and_continued) == []
+    folder = tmp_path / "run"
+    folder.mkdir()
+    with running_host(folder / "a", "a") as host:
+        assert faults_after_each(killed_run(setup_in(folder, host))) == []
+
+
+def killed_run(repair_setup: RepairSetup) -> KilledRun:
+    """Return a repair with a challenge that can be killed; the next run removes what is left over first."""
+    host, case, calls = repair_setup.host, repair_setup.host.case(), repair_setup.folder / "called"
+    before, changes = host.served, {"issuer": repair_setup.challenging(), "solvers": repair_setup.solvers()}
+
+    def begin(journal: Journal) -> None:
+        repair([case], repair_setup.run(journal, **changes), CONCURRENCY)
+
+    def complete(journal: Journal) -> object:
+        found_by_audit, run = [case] if host.served == before else [], repair_setup.run(journal, **changes)
+        remove_left_over(run)
+        kinds = {(result.ended_as, result.note) for result in repair(found_by_audit, run, CONCURRENCY)}
+        left = (kinds - {("proven", "")}, journal.unfinished(), repair_setup.presented)
+        return *left, repair_setup.issued, set(repair_setup.cases), host.served == before
+
+    def count() -> object:
+        return host.changes, len(repair_setup.calls), calls.read_text() if calls.exists() else ""
+
+    return KilledRun(repair_setup.folder, begin, complete, (set(), (), [], 1, {case.id}, False), count)

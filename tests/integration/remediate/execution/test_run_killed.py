@@ -2,58 +2,54 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from remediate.execution.scheduler import repair
-from remediate.model.case import Case
+from remediate.model.case import Case, Repair
 from remediate.model.options import Concurrency
 from remediate.state.journal import Journal
 from tests.support.probe.scripted_server import answering, conversing
 from tests.support.remediate.chain_services import INTERMEDIATE, fetcher, forms, installed, plant_chain, rechaining
 from tests.support.remediate.folder_hosts import Ca, FolderHost, run_context, running_host
-from tests.support.remediate.killed_database import Killed, Point, die, mortal_database, wrong_after_each
+from tests.support.remediate.killed_database import KilledRun, faults_after_each
 
 CONCURRENCY: Final = Concurrency(chance=lambda: 0.0)
 
 
-def repaired_twice(host: FolderHost, case: Case, ca: Ca, at: Point | None) -> tuple[int, tuple[object, ...]]:
-    """End a run at a record and complete it by the next; return the records of the first and the end of both."""
-    state = host.folder.parent / "state"
+def killed_run(host: FolderHost, case: Case, ca: Ca) -> KilledRun:
+    """Return a repair that can be killed; the next run gets the case only if the audit would still find it."""
     before = (host.served, installed(host))
-    database = mortal_database(state, at, die)
-    with Journal(database) as journal, suppress(Killed):
-        repair([case], run_context(journal, ca, host, fetcher=fetcher()), CONCURRENCY)
-    found_by_audit = [case] if (host.served, installed(host)) == before else []
-    with Journal(mortal_database(state, None, die)) as journal:
-        endings = repair(found_by_audit, run_context(journal, ca, host, fetcher=fetcher()), CONCURRENCY)
-        left = {(ending.ended_as, ending.note) for ending in endings} - {("proven", "")}
-        return database.records, (left, journal.unfinished())
 
+    def begin(journal: Journal, cases: tuple[Case, ...] = (case,)) -> object:
+        endings = repair(cases, run_context(journal, ca, host, fetcher=fetcher()), CONCURRENCY)
+        return {(ending.ended_as, ending.note) for ending in endings} - {("proven", "")}
 
-def reissue_killed(folder: Path, at: Point | None) -> tuple[int, str | None]:
-    """Return how many records a whole issuance has made, and what is wrong after the second run."""
-    ca = Ca()
-    with running_host(folder / "a", "a") as host:
-        before = host.served
-        records, ended = repaired_twice(host, host.case(), ca, at)
-        found = (*ended, len(ca.orders), host.served != before)
-    return records, None if found == (set(), (), 1, True) else f"ended {at}: {found}"
+    def complete(journal: Journal) -> object:
+        left = begin(journal, (case,) if (host.served, installed(host)) == before else ())
+        key = (host.folder / "tls.key").read_text()
+        return left, journal.unfinished(), len(ca.orders), host.served != before[0], installed(host), key == old_key
 
-
-def rechain_killed(folder: Path, at: Point | None) -> tuple[int, str | None]:
-    """Return how many records the repair of a chain has made, and what is wrong after the second run."""
-    with running_host(folder / "a", "a") as host, conversing(answering(forms(INTERMEDIATE)["DER"])) as published:
-        leaf, key = plant_chain(host, urls=[published.url()]), (host.folder / "tls.key").read_text()
-        records, ended = repaired_twice(host, rechaining(host), Ca(), at)
-        found = (*ended, host.served == leaf, installed(host), (host.folder / "tls.key").read_text() == key)
-    return records, None if found == (set(), (), True, [INTERMEDIATE], True) else f"ended {at}: {found}"
+    old_key, is_reissue = (host.folder / "tls.key").read_text(), case.repair is Repair.REISSUE
+    expected: object = (set(), (), int(is_reissue), is_reissue, [INTERMEDIATE], not is_reissue)
+    return KilledRun(host.folder.parent, begin, complete, expected, lambda: (host.changes, len(ca.orders)), ca.orders)
 
 
 def test_run_killed_at_any_record_is_continued_with_one_order(tmp_path: Path) -> None:
-    assert wrong_after_each(tmp_path, reissue_killed) == []
+    with running_host(new_folder(tmp_path) / "a", "a") as host:
+        assert faults_after_each(killed_run(host, host.case(), Ca())) == []
 
 
 def test_chain_repair_killed_at_any_record_is_completed_by_the_next_run(tmp_path: Path) -> None:
-    assert wrong_after_each(tmp_path, rechain_killed) == []
+    with (
+        running_host(new_folder(tmp_path) / "a", "a") as host,
+        conversing(answering(forms(INTERMEDIATE)["DER"])) as published,
+    ):
+        plant_chain(host, urls=[published.url()])
+        assert faults_after_each(killed_run(host, rechaining(host), Ca())) == []
+
+
+def new_folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    return folder

@@ -1,0 +1,138 @@
+"""Tests of cases that wait: for a finding, an address, a new audit, an issuer, or the next run."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Final
+
+import pytest
+
+from remediate.model.audit_results import audit_results_of
+from remediate.model.case import Repair
+from remediate.model.options import RunLimits
+from remediate.model.plan import Plan
+from remediate.planning.planner import plan
+from tests.support.remediate.cpanel_rows import fresh
+from tests.support.remediate.result_rows import NOW, SUMMARY, Row, expired, found, planned, seen
+
+WEB: Final = "web1/https://www.example.com:443"
+MAIL: Final = "web1/imaps://mail.example.com:993"
+OTHER: Final = "web2/https://www.example.com:443"
+SHOP: Final = "web1/https://shop.example.com:443"
+BOTH: Final = ["192.0.2.1", "192.0.2.9"]
+
+
+def why(outcome: Plan) -> tuple[str, ...]:
+    """Return why the first case that waits does so, in sentences."""
+    return tuple(blocker.text for blocker in outcome.waiting[0].blocked_by)
+
+
+@pytest.mark.parametrize(
+    "obstacle",
+    [
+        found(WEB, "dns.unresolvable"),
+        found(WEB, "dns.not-this-host"),
+        found(WEB, "dcv.http-unreachable"),
+        found(WEB, "ops.clock-skew", severity="medium"),
+        found("web1/", "ops.clock-skew", severity="medium"),
+        found(WEB, "cert.not-yet-valid", remedy="host"),
+        found(WEB, "svc.unreachable", detail={"stages": ["connect"]}),
+        found(MAIL, "svc.unreachable", detail={"stages": ["resolve"]}),
+    ],
+    ids=lambda row: f"{row['endpoint']}:{row['check']}",
+)
+def test_case_waits_for_a_finding_that_would_make_it_fail(obstacle: Row) -> None:
+    outcome = planned(seen(WEB), seen(MAIL), found(WEB, "cert.expired"), obstacle)
+    assert (outcome.cases, len(outcome.waiting)) == ((), 1)
+    assert why(outcome) == (f"{obstacle['endpoint']}: {obstacle['check']}: {obstacle['message']}",)
+
+
+@pytest.mark.parametrize(
+    "harmless",
+    [
+        found(WEB, "dns.caa-missing", severity="low"),
+        found(WEB, "dns.not-this-host", verdict="inconclusive"),
+        found(WEB, "dns.unresolvable", verdict="waived"),
+        found(WEB, "svc.unreachable", detail={"stages": ["handshake"]}),
+        found("web1/", "dns.unresolvable"),
+        found(OTHER, "dns.unresolvable"),
+        seen(OTHER, resolved=BOTH, own_addresses=BOTH[1:]),
+    ],
+    ids=lambda row: f"{row['endpoint']}:{row.get('check')}:{row.get('verdict')}",
+)
+def test_case_does_not_wait_for_unrelated_findings(harmless: Row) -> None:
+    observed = seen(WEB, resolved=BOTH, own_addresses=BOTH[:1]) if harmless["kind"] == "observation" else seen(WEB)
+    assert len(planned(observed, found(WEB, "cert.expired"), harmless).cases) == 1
+
+
+_ADDRESS: Final = (
+    "www.example.com leads to 192.0.2.9 too, which is not a host of this run: the file for the CA cannot be there"
+)
+_SELECTED: Final = f"not all checks were run on {WEB}: run the audit again without -k, -m, --lf and --audit-check"
+
+
+@pytest.mark.parametrize(
+    ("rows", "text"),
+    [
+        ((seen(WEB), found(WEB, "svc.disk-vs-wire"), seen(SHOP, leaf="shop", key="shop"),
+          found(SHOP, "svc.config-missing-file"), SUMMARY),
+         f"nginx would not load its configuration: {SHOP}: svc.config-missing-file it is"),
+        ((seen(WEB, resolved=BOTH, own_addresses=BOTH[:1]), found(WEB, "cert.expired"), SUMMARY), _ADDRESS),
+        ((*expired(observed_at=None), SUMMARY), "the time of its observation is not known"),
+        ((*expired(), {**SUMMARY, "partial": [WEB]}), _SELECTED),
+    ],
+    ids=["configuration", "address", "unknown age", "selected checks"],
+)  # fmt: skip
+def test_case_waits_for_one_reason(rows: tuple[Row, ...], text: str) -> None:
+    outcome = plan(audit_results_of(rows), RunLimits(), NOW)
+    assert (outcome.cases, len(outcome.waiting), why(outcome)) == ((), 1, (text,))
+
+
+@pytest.mark.parametrize(
+    ("rows", "now", "text"),
+    [
+        ((SUMMARY,), NOW + timedelta(hours=3), "the audit is 3 h 5 min old (limit 30 min): run the audit again"),
+        ((SUMMARY,), NOW - timedelta(hours=1), "one of the clocks is wrong"),
+        ((), NOW, "did not finish"),
+    ],
+    ids=["old", "future", "unfinished"],
+)
+def test_case_waits_for_an_audit_that_can_be_used(rows: tuple[Row, ...], now: datetime, text: str) -> None:
+    outcome = plan(audit_results_of([*expired(), *rows]), RunLimits(), now)
+    [because, *others] = why(outcome)
+    assert (outcome.cases, text in because, others if rows else []) == ((), True, [])
+
+
+def test_host_excluded_by_a_pattern_makes_the_other_hosts_of_its_name_wait() -> None:
+    run_limits = RunLimits(excluded_hosts=("ssh://*@web1",))
+    outcome = planned(*expired(), *expired(host="web2"), run_limits=run_limits)
+    assert outcome.cases == ()
+    assert "web1 too, where nothing is changed" in why(outcome)[0]
+    assert [entry.kind for entry in outcome.explained] == ["switched-off"]
+
+
+@pytest.mark.parametrize(("count", "waiting"), [(2, 0), (5, 3)])
+def test_cases_beyond_the_limit_of_a_run_wait(count: int, waiting: int) -> None:
+    rows = [row for number in range(count) for row in expired(name=f"n{number}.example.com")]
+    outcome = planned(*rows, run_limits=RunLimits(max_cases=2))
+    texts = [blocker.text for case in outcome.waiting for blocker in case.blocked_by]
+    assert len(outcome.cases) == 2
+    assert texts == ["a run repairs at most 2 certificates (max_cases), and 5 need it"] * waiting
+
+
+def test_without_an_issuer_only_repairs_without_an_order_are_planned() -> None:
+    mail = (seen(MAIL, ("mail.example.com",), leaf="mail", key="mail"), found(MAIL, "svc.disk-vs-wire"))
+    outcome = planned(*expired(), *mail, run_limits=RunLimits(can_order=False))
+    assert [case.repair for case in outcome.cases] == [Repair.RELOAD]
+    assert len(outcome.waiting) == 1
+    assert why(outcome)[0].startswith("no issuer is chosen")
+
+
+def test_panel_program_renews_services_of_the_panel_only() -> None:
+    outcome = planned(*fresh("cpanel"), *expired(host="web2"), run_limits=RunLimits(is_panels_issuer=True))
+    [case] = outcome.cases
+    assert (case.repair, case.owner, case.is_panel) == (Repair.RUN_OWNER, "cpanel", True)
+    assert len(outcome.waiting) == 1
+    assert why(outcome) == (
+        "the chosen issuer is the program of a cPanel & WHM server: it orders only for services of that panel",
+    )
