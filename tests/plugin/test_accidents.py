@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +28,7 @@ from tests.support.evidence import NOW, WEB1, A, B, host, keep, rows, unreachabl
 from tests.support.scripted_host import ANSWERED, inspect_answers, sections
 
 CLOSED, OTHER = "https://127.0.0.1:1", "https://127.0.0.2:1"
-WORKERS = pytest.mark.parametrize("workers", [(), ("-n2",)])
+WORKERS = pytest.mark.parametrize("workers", [(), ("-n1",)], ids=["alone", "-n1"])
 
 
 def boom(*_arguments: object, **_named: object) -> Any:  # noqa: ANN401 - stands in for anything
@@ -269,68 +271,63 @@ class TestZones:
             assert {target.endpoint.name for target in discovery} <= {"server"}
 
 
-class TestEvidence:
-    """A file of the evidence that is missing, damaged or changed makes that endpoint inconclusive, once, by name."""
+def _damage(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
 
-    @pytest.fixture(params=[A, WEB1], ids=["endpoint", "host"])
-    def spoiled(
-        self, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
-    ) -> tuple[Path, Endpoint]:
-        short_path = tmp_path_factory.mktemp("e")  # a message shortens a long word
-        folder = keep(short_path / "evidence", [unreachable(A), unreachable(B), host()])
-        return EvidenceStore(folder).file_of(request.param), request.param
 
-    def inconclusive(self, pytester: pytest.Pytester, spoiled: tuple[Path, Endpoint], *workers: str) -> str:
-        """Judge the evidence; return the message of the one finding about the file."""
-        file, endpoint = spoiled
-        ended, found = audit(pytester, f"--audit-from-evidence={file.parent}", *workers)
-        assert ended.ret == 1
+def _change(file: Path) -> None:
+    file.write_text(json.dumps({**json.loads(file.read_text()), "connections": 7}))
+
+
+def _replace(file: Path) -> None:
+    file.write_bytes(EvidenceStore(file.parent).file_of(B).read_bytes())
+
+
+def _replace_by_directory(file: Path) -> None:
+    file.unlink()
+    file.mkdir()
+
+
+OTHER_SHAPES = (b"\xff\xfe", b"[]", b"null", b"{}", b"[" * 100_000, b'{"schema":1}')
+SPOILING: tuple[tuple[Callable[[Path], object], str], ...] = (
+    (Path.unlink, "No such file"),
+    (_damage, ""),
+    (_change, "has changed"),
+    (_replace, f"is the observation of {B}"),
+    (_replace_by_directory, ""),
+    *((partial(Path.write_bytes, data=content), "") for content in OTHER_SHAPES),
+)
+
+
+@pytest.fixture
+def spoiled(tmp_path_factory: pytest.TempPathFactory) -> dict[Endpoint, tuple[Path, str]]:
+    """Return the spoiled files of endpoints and hosts beside whole ones, and what is said of each."""
+    endpoints = [replace(A, name=f"a{number}.example") for number in range(len(SPOILING))]
+    whole = [Endpoint.of_host(f"h{number}", f"ssh://root@h{number}") for number in range(len(SPOILING))]
+    views = [Observation(one, NOW, server=HostView(one.host or "", one.hostspec or "", "web")) for one in whole]
+    short_path = tmp_path_factory.mktemp("e")  # a message shortens a long word
+    folder = keep(short_path / "evidence", [*map(unreachable, (*endpoints, B)), *views, host()])
+    files = {}
+    for group in (endpoints, whole):
+        for endpoint, (spoil, said) in zip(group, SPOILING, strict=True):
+            spoil(EvidenceStore(folder).file_of(endpoint))
+            files[endpoint] = EvidenceStore(folder).file_of(endpoint), said
+    return files
+
+
+@WORKERS
+def test_spoiled_evidence_file_makes_its_endpoint_inconclusive_by_name(
+    pytester: pytest.Pytester, spoiled: dict[Endpoint, tuple[Path, str]], workers: tuple[str, ...]
+) -> None:
+    folder = next(iter(spoiled.values()))[0].parent
+    ended, found = audit(pytester, f"--audit-from-evidence={folder}", *workers)
+    assert ended.ret == 1
+    assert "Traceback" not in ended.stdout.str()
+    for endpoint, (file, said) in spoiled.items():
         mine = [row for row in found if row["endpoint"] == str(endpoint)]
         assert {row["verdict"] for row in mine} <= {"inconclusive", "not-applicable"}
         (first,) = (row for row in mine if row["verdict"] == "inconclusive" and "because" not in row["detail"])
         assert str(file) in first["message"]
-        assert "Traceback" not in ended.stdout.str()
-        assert verdicts(found, str(B))["fail"]
-        return str(first["message"])
-
-    @WORKERS
-    def test_missing_evidence_file_is_inconclusive(
-        self, pytester: pytest.Pytester, spoiled: tuple[Path, Endpoint], workers: tuple[str, ...]
-    ) -> None:
-        spoiled[0].unlink()
-        assert "No such file" in self.inconclusive(pytester, spoiled, *workers)
-
-    @WORKERS
-    def test_damaged_evidence_file_is_inconclusive(
-        self, pytester: pytest.Pytester, spoiled: tuple[Path, Endpoint], workers: tuple[str, ...]
-    ) -> None:
-        text = spoiled[0].read_text()
-        spoiled[0].write_text(text[: len(text) // 2])
-        self.inconclusive(pytester, spoiled, *workers)
-
-    @pytest.mark.parametrize("content", [b"\xff\xfe", b"[]", b"null", b"{}", b"[" * 100_000, b'{"schema":1}'])
-    def test_evidence_file_of_another_shape_is_inconclusive(
-        self, pytester: pytest.Pytester, spoiled: tuple[Path, Endpoint], content: bytes
-    ) -> None:
-        spoiled[0].write_bytes(content)
-        self.inconclusive(pytester, spoiled)
-
-    def test_changed_evidence_file_is_inconclusive(
-        self, pytester: pytest.Pytester, spoiled: tuple[Path, Endpoint]
-    ) -> None:
-        value = json.loads(spoiled[0].read_text())
-        spoiled[0].write_text(json.dumps({**value, "connections": 7}))
-        assert "has changed" in self.inconclusive(pytester, spoiled)
-
-    def test_exchanged_evidence_file_is_inconclusive(
-        self, pytester: pytest.Pytester, spoiled: tuple[Path, Endpoint]
-    ) -> None:
-        spoiled[0].write_bytes(EvidenceStore(spoiled[0].parent).file_of(B).read_bytes())
-        assert "is the observation of imaps://b.example" in self.inconclusive(pytester, spoiled)
-
-    def test_unreadable_evidence_file_is_inconclusive(
-        self, pytester: pytest.Pytester, spoiled: tuple[Path, Endpoint]
-    ) -> None:
-        spoiled[0].unlink()
-        spoiled[0].mkdir()
-        self.inconclusive(pytester, spoiled)
+        assert said in first["message"]
+    assert verdicts(found, str(B))["fail"]
+    assert verdicts(found, str(WEB1)).total() > 3

@@ -91,10 +91,10 @@ def test_other_package_named_audit_is_refused(pytester: pytest.Pytester) -> None
 
 
 @pytest.mark.parametrize(
-    "arguments", [("--pyargs", "audit"), ("--audit-fail-on", "high"), ("--pyargs", "audit", "-n2")]
+    "arguments", [("--pyargs", "audit"), ("--audit-fail-on", "high"), ("--pyargs", "audit", "-n1")]
 )
 def test_empty_audit_is_reported_with_the_fix(pytester: pytest.Pytester, arguments: tuple[str, ...]) -> None:
-    result = pytester.runpytest_subprocess(*arguments)
+    result = pytester.runpytest(*arguments)
     assert result.ret == pytest.ExitCode.NO_TESTS_COLLECTED
     assert "nothing to audit: name hosts" in result.stdout.str() + result.stderr.str()
     assert "Traceback" not in result.stdout.str() + result.stderr.str()

@@ -8,7 +8,7 @@ import os
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -152,10 +152,19 @@ def test_second_run_at_a_time_writes_nothing(reports: Path, capsys: pytest.Captu
     assert {file.name for file in reports.iterdir()} == {"lock"}
 
 
+def _mkdir_of_user(mkdir: Callable[[Path, int], None], path: Path, mode: int) -> None:
+    """Make a directory as the user 1000 would, whom root plays."""
+    mkdir(path, mode)
+    os.chown(path, 1000, 1000)
+
+
 def test_reports_of_an_unprivileged_user_are_private(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("LOGS_DIRECTORY", raising=False)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    if os.geteuid() == 0:
+        mkdir = Path.mkdir
+        monkeypatch.setattr(Path, "mkdir", lambda path, mode: _mkdir_of_user(mkdir, path, mode))
+        monkeypatch.setattr(os, "geteuid", lambda: 1000)
     made = report_folder()
     assert made == tmp_path / "state/sslaudit/reports"
     assert {stat.S_IMODE(folder.stat().st_mode) for folder in (made, made.parent)} == {0o700}

@@ -12,7 +12,7 @@ from tests.repository.documents import checks as built_in_checks
 from tests.support.checkout import CHECKOUT
 from tests.support.evidence import A, B, host, keep, rows, unreachable
 
-WORKERS = pytest.mark.parametrize("workers", [(), ("-n2",)], ids=["alone", "-n2"])
+WORKERS = pytest.mark.parametrize("workers", [(), ("-n1",)], ids=["alone", "-n1"])
 INCOMPLETE = "*the audit is incomplete: there is no result of *"
 
 
@@ -61,8 +61,8 @@ TOGETHER = "\n".join(INI[one] for one in ("python_files", "python_functions", "t
 
 @pytest.mark.parametrize(
     ("ini", "workers"),
-    [*((line, ()) for line in INI.values()), (TOGETHER, ("-n2",))],
-    ids=[*INI, "together with -n2"],
+    [*((line, ()) for line in INI.values()), (TOGETHER, ("-n1",))],
+    ids=[*INI, "together with -n1"],
 )
 @pytest.mark.usefixtures("evidence")
 def test_configuration_of_a_suite_leaves_no_check_out(
@@ -117,7 +117,7 @@ COMMAND_LINE = ("-k not_self_signed", "-m sslaudit_none", "--deselect=test_certi
                 "-x", "--maxfail=1", "--audit-check=cert.self-signed", "--ignore-glob=*test_chain.py")  # fmt: skip
 
 
-@pytest.mark.parametrize("option", [*COMMAND_LINE, "-k not_self_signed -n2"])
+@pytest.mark.parametrize("option", [*COMMAND_LINE, "-k not_self_signed -n1"])
 @pytest.mark.usefixtures("evidence")
 def test_command_line_may_narrow(pytester: pytest.Pytester, option: str) -> None:
     ended = audit(pytester, "--pyargs", "audit", *option.split())

@@ -25,12 +25,11 @@ def test_pair(endpoint, host, server):
 """
 
 
-@pytest.mark.parametrize("workers", [(), ("-n2",)])
-def test_host_fixture_is_the_host_of_the_endpoint(pytester: pytest.Pytester, workers: tuple[str, ...]) -> None:
+def test_host_fixture_is_the_host_of_the_endpoint(pytester: pytest.Pytester) -> None:
     evidence = keep(pytester.path / "evidence", [*found_on_host(), unreachable(A)])
     pytester.makepyfile(test_pair=PAIRED)
     result = pytester.runpytest(
-        "test_pair.py", "--hosts=local://,ssh://unknown.invalid", "--audit-from-evidence", str(evidence), *workers
+        "test_pair.py", "--hosts=local://,ssh://unknown.invalid", "--audit-from-evidence", str(evidence)
     )
     result.assert_outcomes(passed=2)
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from datetime import UTC, datetime
-from html.parser import HTMLParser
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -20,6 +18,7 @@ from pytest_sslaudit.reports.results_file import as_properties
 from pytest_sslaudit.reports.totals import RunTotals
 from pytest_sslaudit.run_state import KEY
 from tests.support.evidence import NOW, A, B, keep, unreachable
+from tests.support.html_page import Page
 
 CHECKS = """
 import pytest
@@ -63,34 +62,13 @@ expires = 2027-01-31
 """
 
 
-class Page(HTMLParser):
-    """What pytest-html's script is given, and what stands in the page without it."""
-
-    def __init__(self, file: Path) -> None:
-        super().__init__()
-        self.blob: dict[str, Any] = {}
-        self.words: list[str] = []
-        self.feed(file.read_text(encoding="utf-8"))
-
-    def handle_starttag(self, _tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.blob = json.loads(dict(attrs).get("data-jsonblob") or "null") or self.blob
-
-    def handle_data(self, data: str) -> None:
-        self.words += data.split()
-
-    @property
-    def rows(self) -> list[Any]:
-        return [row for rows in self.blob["tests"].values() for row in rows]
-
-
-@pytest.fixture(params=["alone", "-n2"])
-def page(request: pytest.FixtureRequest, pytester: pytest.Pytester) -> Page:
+@pytest.fixture
+def page(pytester: pytest.Pytester) -> Page:
     """Judge an endpoint by checks that end in every way there is."""
     pytester.makepyfile(test_own=CHECKS)
     (pytester.path / "waivers.toml").write_text(WAIVERS)
     keep(pytester.path / "kept", [unreachable(A)])
-    workers = () if request.param == "alone" else (request.param,)
-    given = ("--audit-from-evidence=kept", "--audit-waivers=waivers.toml", "--html=report.html", *workers)
+    given = ("--audit-from-evidence=kept", "--audit-waivers=waivers.toml", "--html=report.html")
     pytester.runpytest("test_own.py", *given)
     return Page(pytester.path / "report.html")
 

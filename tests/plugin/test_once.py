@@ -68,7 +68,7 @@ def silent() -> Iterator[Listener]:
 
 def audit(pytester: pytest.Pytester, listener: Listener, *arguments: str) -> pytest.RunResult:
     given = (f"--audit-endpoint=https://127.0.0.1:{listener.port}", "--audit-results=results.jsonl")
-    return pytester.runpytest_subprocess("--pyargs", "audit", *given, *arguments)
+    return pytester.runpytest("--pyargs", "audit", *given, *arguments)
 
 
 def connections(pytester: pytest.Pytester) -> int:

@@ -54,9 +54,7 @@ def audit(pytester: pytest.Pytester) -> Audit:
     return Audit(pytester)
 
 
-@pytest.fixture(params=["alone", "-n2"])
-def workers(request: pytest.FixtureRequest) -> tuple[str, ...]:
-    return () if request.param == "alone" else (request.param,)
+WORKERS = pytest.mark.parametrize("workers", [(), ("-n1",)], ids=["alone", "-n1"])
 
 
 @pytest.mark.parametrize(
@@ -70,9 +68,9 @@ def workers(request: pytest.FixtureRequest) -> tuple[str, ...]:
     ],
 )
 def test_verdict_has_its_outcome_and_exit_status(
-    audit: Audit, workers: tuple[str, ...], ending: str, verdict: str, outcome: str, status: int
+    audit: Audit, ending: str, verdict: str, outcome: str, status: int
 ) -> None:
-    result = audit.run(ending, *workers)
+    result = audit.run(ending)
     result.assert_outcomes(**{outcome: 1})
     assert (result.ret, audit.row()["verdict"], audit.status()) == (status, verdict, status)
 
@@ -85,9 +83,9 @@ def test_check_that_does_not_apply_is_skipped(audit: Audit) -> None:
     assert result.ret == 0
 
 
-def test_finding_below_the_level_is_reported_without_failure(audit: Audit, workers: tuple[str, ...]) -> None:
+def test_finding_below_the_level_is_reported_without_failure(audit: Audit) -> None:
     keep(audit.evidence, [unreachable(A), unreachable(B)])
-    result = audit.run("fails", "-rx", *workers, severity="low")
+    result = audit.run("fails", "-rx", severity="low")
     result.assert_outcomes(xfailed=2)
     assert result.ret == 0
     result.stdout.fnmatch_lines(["*low: seen 1; 2 is required*"])
@@ -133,8 +131,8 @@ def test_result_has_all_fields_of_the_contract(audit: Audit) -> None:
     assert str(row["nodeid"]).endswith("test_one[https://a.example:443]")
 
 
-def test_junit_report_has_the_same_result(audit: Audit, workers: tuple[str, ...]) -> None:
-    audit.run("fails", "--junitxml", "junit.xml", *workers)
+def test_junit_report_has_the_same_result(audit: Audit) -> None:
+    audit.run("fails", "--junitxml", "junit.xml")
     case = ET.parse(audit.pytester.path / "junit.xml").find(".//testcase")  # noqa: S314 - our own file
     assert case is not None
     found = {item.get("name"): item.get("value") for item in case.iter("property")}
@@ -151,6 +149,7 @@ def test_junit_report_has_the_same_result(audit: Audit, workers: tuple[str, ...]
     assert failure.get("message", "").startswith("high: seen 1; 2 is required")
 
 
+@WORKERS
 def test_two_checks_with_one_id_are_a_usage_error(audit: Audit, workers: tuple[str, ...]) -> None:
     audit.pytester.makepyfile(test_other=CHECKS.format(ending="holds", severity="high"))
     result = audit.run("holds", "test_other.py", *workers)
@@ -158,12 +157,13 @@ def test_two_checks_with_one_id_are_a_usage_error(audit: Audit, workers: tuple[s
     assert "two checks have the id 'acme.one'" in result.stderr.str()
 
 
+@WORKERS
 def test_collection_error_is_a_bug(audit: Audit, workers: tuple[str, ...]) -> None:
     audit.pytester.makepyfile(test_broken="def test_x(:")
     assert audit.run("holds", "test_broken.py", *workers).ret == 3
 
 
-def test_derived_inconclusive_verdict_fails_nothing_more(audit: Audit, workers: tuple[str, ...]) -> None:
+def test_derived_inconclusive_verdict_fails_nothing_more(audit: Audit) -> None:
     audit.pytester.makepyfile(
         test_cause="""
         from audit import check, require
@@ -171,7 +171,7 @@ def test_derived_inconclusive_verdict_fails_nothing_more(audit: Audit, workers: 
         def test_cause(endpoint): require(False, "the cause")
         """
     )
-    result = audit.run("(lambda e: inconclusive('no fact', because='acme.cause'))", "test_cause.py", *workers)
+    result = audit.run("(lambda e: inconclusive('no fact', because='acme.cause'))", "test_cause.py")
     result.assert_outcomes(failed=1, skipped=1)
     verdicts = {row["check"]: row["verdict"] for row in rows(audit.results)}
     assert verdicts == {"acme.cause": "fail", "acme.one": "inconclusive"}

@@ -30,7 +30,7 @@ Rows = dict[tuple[str, str], dict[str, Any]]
 class Judge(Protocol):
     """Judges an endpoint that is unreachable and one with a P-256 key; returns results by endpoint and check."""
 
-    def __call__(self, *policies: str, disabled: str = "", workers: tuple[str, ...] = ()) -> Rows: ...
+    def __call__(self, *policies: str, disabled: str = "") -> Rows: ...
 
 
 @pytest.fixture
@@ -38,9 +38,9 @@ def judge(pytester: pytest.Pytester) -> Judge:
     """Return what judges them by policies."""
     keep(pytester.path / "kept", [unreachable(A), Observation(B, NOW, ("192.0.2.7",), (served(GOOD, INTERMEDIATE),))])
 
-    def run(*policies: str, disabled: str = "", workers: tuple[str, ...] = ()) -> Rows:
+    def run(*policies: str, disabled: str = "") -> Rows:
         (pytester.path / "corp.toml").write_text(CORP.format(disabled=disabled))
-        given = ("--audit-from-evidence=kept", "--audit-results=results.jsonl", "--html=report.html", *workers)
+        given = ("--audit-from-evidence=kept", "--audit-results=results.jsonl", "--html=report.html")
         pytester.runpytest("--pyargs", "audit", *given, *(f"--audit-policy={policy}" for policy in policies))
         found = rows(pytester.path / "results.jsonl")
         return {(row["endpoint"], row["check"]): row for row in found}
@@ -48,9 +48,8 @@ def judge(pytester: pytest.Pytester) -> Judge:
     return run
 
 
-@pytest.mark.parametrize("workers", [(), ("-n2",)])
-def test_highest_severity_counts_and_its_policy_is_named(judge: Judge, workers: tuple[str, ...]) -> None:
-    row = judge("webpki", "corp.toml", workers=workers)[str(A), "svc.unreachable"]
+def test_highest_severity_counts_and_its_policy_is_named(judge: Judge) -> None:
+    row = judge("webpki", "corp.toml")[str(A), "svc.unreachable"]
     assert (row["severity"], row["detail"]["severity_policy"]) == ("critical", "corp")
     assert row["policy"] == "webpki+corp"
     assert "severity  critical, set by the policy corp" in Path("report.html").read_text(encoding="utf-8")

@@ -11,6 +11,10 @@ from typing import Any, Final
 
 import pytest
 
+from remediate.model.causes import Cause
+from remediate.model.outcome import CaseResult
+from remediate.model.plan import Plan
+from remediate.run import RepairRun
 from remediate.state.lock import locked
 from tests.lab.demo import served
 from tests.support.evidence import rows
@@ -32,7 +36,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 def run(pytester: pytest.Pytester, lab: Any, *arguments: str) -> pytest.RunResult:  # noqa: ANN401 - JSON
     """Audit the lab as a user would."""
     given = ("--pyargs", "audit", *lab["arguments"], "--audit-results", "results.jsonl", *arguments)
-    return pytester.runpytest_subprocess(*given, timeout=120)
+    return pytester.runpytest(*given)
 
 
 def configuration_with_webhook(folder: Path, lab: Any, receiver: Receiver) -> Path:  # noqa: ANN401 - JSON
@@ -154,22 +158,17 @@ def test_second_run_at_a_time_audits_and_names_the_running_process(pytester: pyt
     assert orders(lab, REFUSED) == 0
 
 
-BUG = """
-import pytest
-
-@pytest.fixture(autouse=True, scope="session")
-def bug(): ...
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_sessionstart():
-    from remediate.run import RepairRun
-    def broken(*_): raise KeyError("a bug of ours")
-    RepairRun.repair = broken
-"""
+def broken(*_: object) -> None:
+    """Fail as a bug of ours would."""
+    raise KeyError("a bug of ours")
 
 
-def test_bug_in_the_repair_only_changes_the_exit_status(pytester: pytest.Pytester, lab: Any) -> None:  # noqa: ANN401 - JSON
-    pytester.makeconftest(BUG)
+def test_bug_in_the_repair_only_changes_the_exit_status(
+    pytester: pytest.Pytester,
+    lab: Any,  # noqa: ANN401 - JSON
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(RepairRun, "repair", broken)
     result = run(pytester, lab, "--remediate", *of(REFUSED))
     assert result.ret == 3
     result.stdout.fnmatch_lines(["*KeyError: 'a bug of ours'", "*critical cert.weak-signature*"])
@@ -177,7 +176,8 @@ def test_bug_in_the_repair_only_changes_the_exit_status(pytester: pytest.Pyteste
 
 
 def test_test_without_an_endpoint_runs_once(pytester: pytest.Pytester, lab: Any) -> None:  # noqa: ANN401 - JSON
-    own = pytester.makepyfile(test_own="def test_expired_mail_lab_test_once(): open('ran', 'a').write('x')")
+    content = "def test_expired_mail_lab_test_once():\n    with open('ran', 'a') as ran: ran.write('x')\n"
+    own = pytester.makepyfile(test_own=content)
     assert run(pytester, lab, "--remediate", str(own), "-k", f"{EXPIRED}.lab.test or once").ret == 0
     assert (pytester.path / "ran").read_text() == "x"
 
@@ -239,32 +239,31 @@ def test_configuration_that_cannot_repair_is_refused_before_the_audit(
     assert not (pytester.path / "state").exists()
 
 
-PATCHED = """
-import pytest
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_sessionstart():
-    from remediate.model.causes import Cause
-    from remediate.run import RepairRun
-    from remediate.model.outcome import CaseResult
-
-    def repair(self, planned, discoveries):
-        return tuple(CaseResult(case, "failed", "reload", Cause.SERVICE_DOWN, {note!r}) for case in planned.cases)
-
-    def notify(self, report, discoveries, results, on_refused):
-        on_refused({refused!r})
-        return ({refused!r},)
-
-    RepairRun.repair, RepairRun.notify = repair, notify
-"""
 NOTE: Final = "a service did not come up with the old files: cannot open <tls.key>"
 NO_MAIL: Final = "no mail to <b>@evil.test, which web1 reports as contact: the domain is neither"
 
 
+def service_down(_run: RepairRun, planned: Plan, _discoveries: object) -> tuple[CaseResult, ...]:
+    """Leave the service of every case down."""
+    return tuple(CaseResult(case, "failed", "reload", Cause.SERVICE_DOWN, NOTE) for case in planned.cases)
+
+
+def refused_contact(*given: Any) -> tuple[str, ...]:  # noqa: ANN401 - what the run notifies of
+    """Report that a contact gets no mail."""
+    *_, on_refused = given
+    on_refused(NO_MAIL)
+    return (NO_MAIL,)
+
+
 @pytest.fixture
-def down(pytester: pytest.Pytester, lab: Any) -> pytest.RunResult:  # noqa: ANN401 - JSON
+def down(
+    pytester: pytest.Pytester,
+    lab: Any,  # noqa: ANN401 - JSON
+    monkeypatch: pytest.MonkeyPatch,
+) -> pytest.RunResult:
     """Run an audit whose repair leaves a service down, and in which a contact gets no mail; no finding fails it."""
-    pytester.makeconftest(PATCHED.format(note=NOTE, refused=NO_MAIL))
+    monkeypatch.setattr(RepairRun, "repair", service_down)
+    monkeypatch.setattr(RepairRun, "notify", refused_contact)
     reports = ("--html=report.html", "--self-contained-html", "--audit-fail-on=critical")
     return run(pytester, lab, "--remediate", *reports, *of(LONG))
 

@@ -29,7 +29,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 def audited(pytester: pytest.Pytester, lab: Any, *arguments: str) -> dict[str, str]:  # noqa: ANN401 - JSON
     results = pytester.path / "results.jsonl"
     state = pytester.path / "state"
-    pytester.runpytest_subprocess("--pyargs", "audit", *lab["arguments"], f"--audit-state={state}",
+    pytester.runpytest("--pyargs", "audit", *lab["arguments"], f"--audit-state={state}",
                                   f"--audit-results={results}", *arguments)  # fmt: skip
     return {row["endpoint"].split("//")[1].split(".")[0]: row["verdict"]
             for row in rows(results) if row["check"] == CHECK}  # fmt: skip
@@ -47,7 +47,7 @@ def test_evidence_yields_the_revocation_result_without_a_responder(
     shutil.rmtree(pytester.path / "state")
     again, state = pytester.path / "again.jsonl", pytester.path / "state"
     trusting = (f"--audit-trust={lab['trust']}", f"--audit-state={state}", f"--audit-results={again}")
-    pytester.runpytest_subprocess("--pyargs", "audit", "--audit-from-evidence=kept", *trusting)
+    pytester.runpytest("--pyargs", "audit", "--audit-from-evidence=kept", *trusting)
     assert sorted(row["verdict"] for row in rows(again) if row["check"] == CHECK) == ["fail", "pass", "pass"]
     assert not state.exists()
 

@@ -26,7 +26,7 @@ def test_plain_audit_refuses_a_wrong_key(pytester: pytest.Pytester, section: str
     text, message = WRONG[section]
     file = pytester.path / "sslaudit.toml"
     file.write_text(text)
-    done = pytester.runpytest_subprocess("--pyargs", "audit", "--audit-endpoint=https://127.0.0.1:9")
+    done = pytester.runpytest("--pyargs", "audit", "--audit-endpoint=https://127.0.0.1:9")
     assert done.ret == pytest.ExitCode.USAGE_ERROR
     assert f"{file}: {section}: {message}" in done.stderr.str()
 
@@ -50,7 +50,7 @@ def test_plain_audit_refuses_a_password_file_that_others_can_read(pytester: pyte
     (pytester.path / "sslaudit.toml").write_text(
         '[mail]\nsmtp = "smtp://relay.example.com"\nuser = "me"\npassword = { file = "smtp-password" }\n'
     )
-    done = pytester.runpytest_subprocess("--pyargs", "audit", "--audit-endpoint=https://127.0.0.1:9")
+    done = pytester.runpytest("--pyargs", "audit", "--audit-endpoint=https://127.0.0.1:9")
     assert done.ret == pytest.ExitCode.USAGE_ERROR
     assert f"mail.password: others can read or change {secret} (mode 0644): chmod 600 {secret}" in done.stderr.str()
     assert "hunter2" not in done.stderr.str()

@@ -10,7 +10,7 @@ import pytest
 from tests.repository.documents import checks as built_in_checks
 from tests.support.evidence import A, B, host, keep, rows, unreachable
 
-WORKERS = pytest.mark.parametrize("workers", [(), ("-n2",)], ids=["alone", "-n2"])
+PAGE = ("--html=report.html",)
 PARTIAL = "partial audit: the command line left out * checks, such as *, for *"
 OWN = "def test_of_the_suite(): pass\n"
 
@@ -54,9 +54,11 @@ def test_keyword_with_an_id_selects_only_that_check(
     assert judged(pytester) == expected
 
 
-def test_keyword_with_an_id_selects_that_check_only_in_workers(pytester: pytest.Pytester) -> None:
-    audit(pytester, "-k", "dcv.firewall", "-n2")
-    assert judged(pytester) == {("dcv.firewall", "web1/")}
+def test_keyword_and_globs_select_the_same_checks_in_workers(pytester: pytest.Pytester) -> None:
+    keyword = "dcv.firewall or cert.expired or key.weak"
+    ended = audit(pytester, "-k", keyword, "--audit-check=dcv.*", "--audit-check=cert.expired", "-n2", *PAGE)
+    assert judged(pytester) == {("dcv.firewall", "web1/")} | of_both("cert.expired")
+    assert_partial(pytester, ended)
 
 
 def test_keyword_selects_a_check_of_a_suite_by_its_id(pytester: pytest.Pytester) -> None:
@@ -81,9 +83,8 @@ def test_marker_without_an_audit_deselects_nothing(pytester: pytest.Pytester) ->
     ended.assert_outcomes(passed=1, deselected=1)
 
 
-@WORKERS
-def test_globs_select_the_checks_that_one_of_them_matches(pytester: pytest.Pytester, workers: tuple[str, ...]) -> None:
-    audit(pytester, "--audit-check=dns.*", "--audit-check=chain.order", *workers)
+def test_globs_select_the_checks_that_one_of_them_matches(pytester: pytest.Pytester) -> None:
+    audit(pytester, "--audit-check=dns.*", "--audit-check=chain.order")
     in_host = {("dns.not-this-host", "web1/"), ("dns.unresolvable", "web1/")}
     assert judged(pytester) == of_both("chain.order", "dns.not-this-host", "dns.unresolvable") | in_host
 
@@ -100,7 +101,7 @@ ELSEWHERE = "--audit-check ops.endpoint-unusable: these checks do not apply to a
         (["cert.selfsigned"], [MEANT], ()),
         (["cert.*", "certs.*", "xyz"], [GROUP, UNKNOWN], ()),
         (["ops.endpoint-unusable"], [ELSEWHERE], ()),
-        (["xyz"], [UNKNOWN], ("-n2",)),
+        (["xyz"], [UNKNOWN], ("-n1",)),
     ],
 )
 def test_glob_that_matches_nothing_is_a_usage_error(
@@ -126,12 +127,16 @@ def test_test_id_has_the_test_name_of_the_check_and_the_endpoint(pytester: pytes
         assert re.fullmatch(pattern, row["nodeid"])
 
 
-PARTIAL_RUNS = ("-k cert.expired", "--deselect=checks/test_chain.py", "--audit-check=svc.*", "-x", "-k key.weak -n2")
+PARTIAL_RUNS = ("-k cert.expired", "--deselect=checks/test_chain.py", "--audit-check=svc.*", "-x")
 
 
 @pytest.mark.parametrize("options", PARTIAL_RUNS)
 def test_partial_audit_is_named_in_summary_page_and_results(pytester: pytest.Pytester, options: str) -> None:
-    ended = audit(pytester, *options.split(), "--html=report.html")
+    assert_partial(pytester, audit(pytester, *options.split(), *PAGE))
+
+
+def assert_partial(pytester: pytest.Pytester, ended: pytest.RunResult) -> None:
+    """Find the partial audit in summary, page and results."""
     ended.stdout.fnmatch_lines([PARTIAL])
     page = (pytester.path / "report.html").read_text(encoding="utf-8")
     assert '<p class="sslaudit-warning">partial audit: the command line left out' in page
