@@ -196,10 +196,7 @@ def test_root_key_behind_a_link_of_another_user_is_not_read(others_folder: Path,
 @pytest.mark.usefixtures("acl_tools")
 @pytest.mark.parametrize(
     ("entries", "expected"),
-    [
-        (("u:4711:r",), ("user:4711:r--", "group::---")),
-        (("g:4712:rw", "m::r"), ("group::---", "group:4712:r--")),
-    ],
+    [(("u:4711:r",), ("user:4711:r--", "group::---")), (("g:4712:rw", "m::r"), ("group::---", "group:4712:r--"))],
 )
 def test_acl_of_a_key_is_read_after_its_mask(
     tmp_path: Path, entries: tuple[str, ...], expected: tuple[str, ...]

@@ -195,11 +195,7 @@ def test_link_local_address_is_not_requested_even_if_private_ones_are(address: s
     for proxy in (None, "http://127.0.0.1:9"):
         policy = FetchPolicy(allow_private=True, spared=frozenset({address}), proxy=proxy, deadline_s=2.0)
         kind, detail = fault(Fetcher(policy).get(f"http://{host}/latest/meta-data/"))
-        assert (kind, "no certificate may make" in detail, "allow_private" in detail) == (
-            "address",
-            True,
-            False,
-        )
+        assert (kind, "no certificate may make" in detail, "allow_private" in detail) == ("address", True, False)
 
 
 @pytest.mark.parametrize(

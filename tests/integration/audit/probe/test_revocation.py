@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import random
 import socket
-import stat
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -25,7 +23,7 @@ from audit.policy import Policy, load_profile
 from audit.probe.deadline import Deadline
 from audit.probe.fetch import Fetched, Fetcher, FetchPolicy, Unfetched
 from audit.probe.http_request import HttpRequest
-from audit.probe.revocation import Reply, RevocationContext, RevocationFetcher
+from audit.probe.revocation import RevocationContext, RevocationFetcher
 from audit.verdict import Judgement
 from audit.x509.path.served_chain import read_chain
 from audit.x509.path.trust_store import TrustAnchors
@@ -36,13 +34,12 @@ from tests.support.probe.tls_servers import closed_port
 from tests.support.verdicts import judged
 from tests.support.x509.certificates import DAY, NOW
 from tests.support.x509.crls import Entry, crl, pointing
-from tests.support.x509.ocsp_responses import CA, GOOD, HOUR, LEAF, REVOKED, ROOT, Answer, delegate, responders
+from tests.support.x509.ocsp_responses import CA, GOOD, LEAF, REVOKED, ROOT, Answer, delegate, responders
 from tests.support.x509.paths import Made, new_leaf
 
 ANCHORS = TrustAnchors({"corp.pem": [ROOT.der]})
 ANYWHERE = FetchPolicy(allow_private=True, deadline_s=30.0)
 GIVEN = RevocationContext(ANCHORS, lambda _: WEBPKI, lambda: NOW)
-QUESTION = HttpRequest("http://ca.example.com/ca.crl")
 
 
 def seen(leaf: Made, *, staple: bytes | None = None, name: str = "www.example.com") -> Observation:
@@ -207,77 +204,6 @@ def test_invalid_url_is_inconclusive(url: str) -> None:
     observation = seen(LEAF.having(pointing(url)))
     assert new_fetcher().place(observation) is not None
     assert text_of(verdict(new_fetcher().fetch(observation))).startswith("Inconclusive: ")
-
-
-def test_response_is_cached_until_its_next_update(tmp_path: Path) -> None:
-    folder = tmp_path / "state" / "revocation"
-    with conversing(answering(crl(CA))) as server:
-        here = LEAF.having(pointing(server.url("/ca.crl")))
-        first = new_fetcher(RevocationCache(folder)).fetch(seen(here))
-        assert new_fetcher(RevocationCache(folder)).fetch(seen(here)) == first
-        assert len(server.heads) == 1
-        later = replace(GIVEN, clock=lambda: NOW + 6 * DAY)
-        new_fetcher(RevocationCache(folder), given=later).fetch(seen(here))
-        assert len(server.heads) == 2
-    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
-    assert {stat.S_IMODE(file.stat().st_mode) for file in folder.iterdir()} == {0o600}
-
-
-@pytest.mark.parametrize(
-    "spoil",
-    [
-        lambda file: file.write_bytes(b"garbage"),
-        lambda file: file.write_bytes(b"2026-11-23T10:00:00Z\n<html>"),
-        lambda file: file.write_bytes(b"2026-11-23T10:00:00Z\n" + crl(CA, key=LEAF.private_key)),
-        lambda file: os.utime(file, (0, 0)),
-        lambda file: (file.unlink(), file.symlink_to("/dev/zero")),
-        lambda file: (file.unlink(), file.mkdir()),
-    ],
-    ids=["garbage", "page", "forged", "old", "link", "folder"],
-)
-def test_cached_response_is_verified_like_a_new_one(
-    spoil: Callable[[Path], object], tmp_path: Path, ca: Conversation
-) -> None:
-    leaf = LEAF.having(pointing(ca.url("/ca.crl")))
-    new_fetcher(RevocationCache(tmp_path)).fetch(seen(leaf))
-    (file,) = tmp_path.iterdir()
-    spoil(file)
-    if not file.is_symlink() and file.is_file() and file.stat().st_mtime:
-        os.utime(file, (NOW.timestamp() + 999_999, NOW.timestamp() + 999_999))
-    assert verdict(new_fetcher(RevocationCache(tmp_path)).fetch(seen(leaf))) is None
-    assert len(ca.heads) == 2
-
-
-def test_unwritable_cache_is_ignored(tmp_path: Path, ca: Conversation) -> None:
-    (tmp_path / "file").write_text("in the way")
-    leaf = LEAF.having(pointing(ca.url("/ca.crl")))
-    assert verdict(new_fetcher(RevocationCache(tmp_path / "file" / "revocation")).fetch(seen(leaf))) is None
-
-
-def test_response_is_kept_though_another_thread_moves_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    moved, directory = tmp_path / "moved.partial", tmp_path / "directory.answer"
-    directory.mkdir()
-    os.utime(directory, (1, 1))
-    monkeypatch.setattr(Path, "iterdir", lambda _: iter([moved, directory]))
-    cache = RevocationCache(tmp_path)
-    cache.keep(QUESTION, Reply(NOW, b"content"), NOW + HOUR)
-    assert cache.get(QUESTION, NOW) == Reply(NOW, b"content")
-
-
-def test_expired_and_incomplete_cache_files_are_removed(tmp_path: Path) -> None:
-    old, half, fresh, other = (tmp_path / name for name in ("a.answer", "b.partial", "c.answer", "notes"))
-    for file in (old, half, fresh, other):
-        file.touch()
-        os.utime(file, (1, 1))
-    os.utime(fresh, (NOW.timestamp() + 60, NOW.timestamp() + 60))
-    cache = RevocationCache(tmp_path)
-    cache.keep(QUESTION, Reply(NOW, b"content"), NOW + HOUR)
-    assert {file.name for file in tmp_path.iterdir()} - {"c.answer", "notes"} == {
-        next(file.name for file in tmp_path.iterdir() if file.stat().st_size)
-    }
-    assert cache.get(QUESTION, NOW) == Reply(NOW, b"content")
-    assert cache.get(QUESTION, NOW + HOUR) is None
-    assert cache.get(replace(QUESTION, body=b"x"), NOW) is None
 
 
 def test_revocation_of_an_intermediate_is_checked() -> None:

@@ -20,11 +20,7 @@ UPGRADES = {
         (b"a1 CAPABILITY\r\n", b"* CAPABILITY IMAP4rev1 STARTTLS LOGINDISABLED\r\na1 OK done\r\n"),
         (b"a2 STARTTLS\r\n", b"* 1 EXISTS\r\na2 OK begin\r\n"),
     ),
-    "pop3": dialog(
-        b"+OK ready\r\n",
-        (b"CAPA\r\n", b"+OK\r\nTOP\r\nSTLS\r\n.\r\n"),
-        (b"STLS\r\n", b"+OK begin\r\n"),
-    ),
+    "pop3": dialog(b"+OK ready\r\n", (b"CAPA\r\n", b"+OK\r\nTOP\r\nSTLS\r\n.\r\n"), (b"STLS\r\n", b"+OK begin\r\n")),
     "ftp": dialog(
         b"220---------- Welcome ----------\r\n free text\r\n220 ready\r\n",
         (b"FEAT\r\n", b"211-Extensions:\r\n AUTH TLS\r\n PBSZ\r\n211 End\r\n"),

@@ -194,6 +194,12 @@ def test_validity_limit_is_that_of_the_day_of_issue_to_the_second(start: datetim
     "limit of the private policy": (
         checks.test_validity_within_limit, of(GOOD.lasting(826 * DAY), PRIVATE, chain=under()), fail("825 days"),
     ),
+    "issued before any limit": (
+        checks.test_validity_within_limit, of(GOOD.starting(NOW - 9999 * DAY).lasting(9000 * DAY)), PASS,
+    ),
+    "a placeholder": (
+        checks.test_validity_within_limit, of(LONG, observation=SNAKEOIL), unsure(because="svc.certificate-missing"),
+    ),
     "an incomplete chain": (
         checks.test_validity_within_limit, of(LONG, chain=chain(LONG, leaf("else.example.com"))),
         unsure(because="chain.incomplete"),

@@ -15,16 +15,7 @@ import audit.checks
 from audit import check
 from audit.checks import Check, check_of
 from audit.checks.assertions import require_none
-from audit.verdict import (
-    Finding,
-    Inconclusive,
-    NotApplicable,
-    Remedy,
-    Severity,
-    inconclusive,
-    not_applicable,
-    require,
-)
+from audit.verdict import Finding, Inconclusive, NotApplicable, Remedy, Severity, inconclusive, not_applicable, require
 from tests.repository import documents
 from tests.support.endpoint_facts import observed, served
 

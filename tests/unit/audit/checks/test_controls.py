@@ -12,10 +12,7 @@ from audit.policy.controls import CONTROLS, Control, control_names
 from tests.repository import documents
 from tests.support.evidence import A, keep, rows, unreachable
 
-IDS = {
-    "NIST 800-53": re.compile(r"[A-Z]{2}-\d{1,2}(\(\d{1,2}\))?"),
-    "PCI DSS": re.compile(r"\d{1,2}(\.\d{1,2}){2,3}"),
-}
+IDS = {"NIST 800-53": re.compile(r"[A-Z]{2}-\d{1,2}(\(\d{1,2}\))?"), "PCI DSS": re.compile(r"\d{1,2}(\.\d{1,2}){2,3}")}
 DECLARED = {mark.id: mark.controls for mark, _ in documents.checks()}
 OF_THE_AUDIT_ITSELF = {"ops.waiver-expired", "ops.waiver-stale"}
 

@@ -111,7 +111,9 @@ def test_each_refused_listed_address_is_named() -> None:
 @pytest.mark.parametrize("version", [4, 6])
 def test_sampled_addresses_are_global_and_far_from_listed_ones(version: int) -> None:
     addresses = [ipaddress.ip_address(text) for text in sample_addresses(version)]
-    assert len(set(addresses)) == len(addresses) > (200 if version == 4 else 20)
+    assert len(set(addresses)) == len(addresses) == {4: 221, 6: 26}[version]
+    offsets = [(int(address) >> 96) - 0x35 * (place % 2 + 1) for place, address in enumerate(addresses)]
+    assert version == 4 or all(offset % 0x200 == 0 for offset in offsets)  # from the beginning of each block
     assert all(address.is_global and not address.is_multicast for address in addresses)
     near = {ipaddress.ip_network(f"{address}/16", strict=False) for address in LISTED}
     assert not any(address in network for address in addresses for network in near)

@@ -201,6 +201,7 @@ ACCOUNTS = replace(GROUP_READ, owner="mailnull", group="mail")
         ("the group of the service", replace(GROUP_READ, group="nginx"), PASS),
         ("every user reads", key_file(mode=0o644), fail("every user may read it: treat the key as compromised")),
         ("every user writes", key_file(mode=0o602), fail("every user may write it")),
+        ("others may only execute", key_file(mode=0o601), PASS),
         ("a group writes", key_file(mode=0o660), fail("the group root may write it")),
         ("a group reads", replace(GROUP_READ, group="users"), fail("the group users may read it", policy="webpki")),
         ("another owner", replace(key_file(), owner="alice"), fail("it belongs to alice")),

@@ -24,7 +24,7 @@ from audit.x509.public_keys import (
     weaknesses,
 )
 from tests.support.endpoint_facts import INTERMEDIATE, PRIVATE, WEBPKI, certificate
-from tests.support.verdicts import finding, passes
+from tests.support.verdicts import PASS, Row, fail, require_verdict, verdicts
 from tests.support.x509.certificates import PrivateKey, leaf, rsa_key
 from tests.support.x509.compromised_keys import with_factor
 
@@ -41,30 +41,33 @@ def judged(key: PrivateKey, policy: Policy) -> dict[str, object]:
     return {"certificate": certificate(leaf().with_key(key).by(INTERMEDIATE)), "policy": policy}
 
 
-@pytest.mark.parametrize("key", [ec.SECP256R1(), ec.SECP384R1(), ec.SECP521R1()], ids=lambda curve: curve.name)
-def test_nist_curves_are_allowed_by_every_profile(key: ec.EllipticCurve) -> None:
-    for policy in (WEBPKI, PRIVATE):
-        assert passes(is_strong, **judged(ec.generate_private_key(key), policy))
+WEAK_RSA = "RSA with 1024 bits; at least 2048 are required"
+BOTH = Policy((load_profile("private-pki"), load_profile("webpki")), is_named=True)
+EDWARDS = ed25519.Ed25519PrivateKey.generate()
 
 
-@pytest.mark.parametrize("curve", [ec.SECP224R1(), ec.SECP256K1()], ids=lambda curve: curve.name)
-def test_other_curves_are_allowed_by_no_profile(curve: ec.EllipticCurve) -> None:
-    for policy in (WEBPKI, PRIVATE):
-        assert "the curve" in finding(is_strong, **judged(ec.generate_private_key(curve), policy)).reason
+@verdicts({
+    **{f"{curve.name} by {policy.name}": (is_strong, judged(ec.generate_private_key(curve), policy), expected)
+       for policy in (WEBPKI, PRIVATE)
+       for curve, expected in (
+           (ec.SECP256R1(), PASS), (ec.SECP384R1(), PASS), (ec.SECP521R1(), PASS),
+           (ec.SECP224R1(), fail("the curve")), (ec.SECP256K1(), fail("the curve")),
+       )},
+    "RSA of 1024 bits, public": (is_strong, judged(rsa_key(1024), WEBPKI), fail(reason=WEAK_RSA)),
+    "RSA of 1024 bits, private": (is_strong, judged(rsa_key(1024), PRIVATE), fail(reason=WEAK_RSA)),
+    "Ed25519, public": (is_strong, judged(EDWARDS, WEBPKI), fail(
+        reason="the curve Ed25519 is not one of P-256, P-384, P-521",
+    )),
+    "Ed25519, private": (is_strong, judged(EDWARDS, PRIVATE), PASS),
+    "the stricter of two": (is_strong, judged(rsa_key(2048, 3), BOTH), fail(policy="webpki")),
+})  # fmt: skip
+def test_key_is_strong_by_curve_size_and_profile(row: Row) -> None:
+    require_verdict(row)
 
 
-def test_edwards_curves_are_allowed_by_the_private_profile_only() -> None:
-    key = ed25519.Ed25519PrivateKey.generate()
-    assert finding(is_strong, **judged(key, WEBPKI)).reason == "the curve Ed25519 is not one of P-256, P-384, P-521"
-    assert passes(is_strong, **judged(key, PRIVATE))
+def test_ed448_is_allowed_by_the_private_profile_only() -> None:
     assert weaknesses(KeyFacts("Ed448", 456, curve="Ed448"), PUBLIC)
     assert not weaknesses(KeyFacts("Ed448", 456, curve="Ed448"), OWN)
-
-
-def test_rsa_key_of_1024_bits_is_weak_in_every_profile() -> None:
-    for policy in (WEBPKI, PRIVATE):
-        found = finding(is_strong, **judged(rsa_key(1024), policy))
-        assert found.reason == "RSA with 1024 bits; at least 2048 are required"
 
 
 @pytest.mark.parametrize(
@@ -91,11 +94,6 @@ def test_rsa_exponent_is_odd_and_in_range(exponent: int, public: bool, own: bool
         public,
         own,
     )
-
-
-def test_strictest_profile_is_named() -> None:
-    both = Policy((load_profile("private-pki"), load_profile("webpki")), is_named=True)
-    assert finding(is_strong, **judged(rsa_key(2048, 3), both)).policy == "webpki"
 
 
 def test_unsupported_kind_of_key_is_weak() -> None:
@@ -204,16 +202,11 @@ def test_rsa_exponent_of_up_to_8192_bits_is_read() -> None:
         rsa_facts(1, 1 << 8192)
 
 
-@pytest.mark.parametrize("factor", [2, 3, 5, 23, 743, 751])
+@pytest.mark.parametrize("factor", [2, 3, 5, 23, 743, 751, 757, 761])
 def test_prime_factor_below_752_is_found(factor: int) -> None:
     key = rsa_facts(factor * MERSENNE_PRIME, 65537)
-    assert key.has_small_factor
-    assert small_factors(key) == ("the RSA modulus has a prime factor below 752",)
-
-
-@pytest.mark.parametrize("factor", [757, 761])
-def test_prime_factor_above_752_is_not_found(factor: int) -> None:
-    assert small_factors(rsa_facts(factor * MERSENNE_PRIME, 65537)) == ()
+    assert key.has_small_factor is (factor < 752)
+    assert small_factors(key) == (("the RSA modulus has a prime factor below 752",) if factor < 752 else ())
 
 
 def test_rsa_key_with_zeros_has_no_bits_and_an_even_exponent() -> None:

@@ -77,8 +77,7 @@ def test_hosts_behind_a_load_balancer_are_two_hosts() -> None:
 
 def test_host_seen_from_outside_and_inside_is_one_host() -> None:
     found = sharing(
-        seen("https://www.example.com", "192.0.2.1", host="web1"),
-        seen("https://shop.example.com", "192.0.2.1"),
+        seen("https://www.example.com", "192.0.2.1", host="web1"), seen("https://shop.example.com", "192.0.2.1")
     )
     assert len(found.hosts) == 1
 

@@ -158,6 +158,8 @@ def test_next_response_is_due_when_the_own_status_ends() -> None:
     other = Answer(about=LEAF, next_update=NOW + HOUR)
     assert holds_until("ocsp", Answer(edits=(status_added(other),)).der, SUBJECT) == NOW + 23 * HOUR
     assert holds_until("ocsp", other.der, SUBJECT) is None
+    assert holds_until("crl", crl(CA), SUBJECT) == NOW + 6 * DAY
+    assert holds_until("crl", b"<html>", SUBJECT) is None
 
 
 def test_http_sources_are_queried_in_the_order_of_the_policy() -> None:

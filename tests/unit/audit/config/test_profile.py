@@ -139,14 +139,8 @@ def test_profile_without_a_parent_sets_every_required_threshold(tmp_path: Path) 
         ('source="x"\n[thresholds]\nvalidity_max = [{ days = 3 }]\n', "write { issued_from = 2026-03-15, days = 200 }"),
         ('source="x"\n[severities]\n"chain.order" = "hihg"\n', "low, medium, high, critical; did you mean 'high'?"),
         ('extends = "webpki"\n[disabled]\n"cert.expired" = ""\n', "[disabled] cert.expired: it is empty"),
-        (
-            '[notes."cert.expired"]\nlegacy_rule = "a"\n',
-            "it has no current_practice, source; a note needs",
-        ),
-        (
-            '[notes."cert.expired"]\nlegacy_rules = "a"\n',
-            "unknown key 'legacy_rules'; did you mean 'legacy_rule'?",
-        ),
+        ('[notes."cert.expired"]\nlegacy_rule = "a"\n', "it has no current_practice, source; a note needs"),
+        ('[notes."cert.expired"]\nlegacy_rules = "a"\n', "unknown key 'legacy_rules'; did you mean 'legacy_rule'?"),
         (
             '[notes."cert.expired"]\nlegacy_rule = ""\ncurrent_practice = "b"\nsource = "c"\n',
             "cert.expired, legacy_rule: it is empty",
@@ -167,14 +161,8 @@ def test_error_in_a_profile_is_reported_with_its_place(tmp_path: Path, text: str
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (
-            '[severities]\n"chain.ordre" = "high"\n',
-            "[severities]: no check is called 'chain.ordre'; did you mean",
-        ),
-        (
-            '[disabled]\n"cert.expird" = "so"\n',
-            "corp, [disabled]: no check is called 'cert.expird'; did you mean",
-        ),
+        ('[severities]\n"chain.ordre" = "high"\n', "[severities]: no check is called 'chain.ordre'; did you mean"),
+        ('[disabled]\n"cert.expird" = "so"\n', "corp, [disabled]: no check is called 'cert.expird'; did you mean"),
         ('[disabled]\n"expired" = "so"\n', "no check is called 'expired'"),
         (
             '[notes."cert.expird"]\nlegacy_rule = "a"\ncurrent_practice = "b"\nsource = "c"\n',

@@ -75,8 +75,7 @@ def test_verdict_is_known_if_both_outcomes_of_a_condition_agree() -> None:
 
 
 @pytest.mark.parametrize(
-    "rule",
-    [PacketRule("elsewhere", text="queue"), PacketRule("jump", target="gone"), PacketRule("goto", target="in")],
+    "rule", [PacketRule("elsewhere", text="queue"), PacketRule("jump", target="gone"), PacketRule("goto", target="in")]
 )
 def test_verdict_is_unknown_after_queue_missing_chain_or_cycle(rule: PacketRule) -> None:
     assert judge_packet(Firewall((RuleChain("t", "in", (rule,), 0),)), packet("192.0.2.1", 80)).verdict == "unknown"
@@ -87,11 +86,7 @@ def test_chains_with_two_jumps_each_are_evaluated_in_linear_time() -> None:
         RuleChain("t", str(n), (PacketRule("jump", (MAYBE,), str(n + 1)), PacketRule("jump", target=str(n + 1))))
         for n in range(1, 15)
     ]
-    ladder = (
-        RuleChain("t", "in", (PacketRule("jump", target="1"),), 0),
-        *rungs,
-        RuleChain("t", "15", (REFUSE,)),
-    )
+    ladder = (RuleChain("t", "in", (PacketRule("jump", target="1"),), 0), *rungs, RuleChain("t", "15", (REFUSE,)))
     assert judge_packet(Firewall(ladder), packet("192.0.2.1", 80)).verdict == "refused"
 
 

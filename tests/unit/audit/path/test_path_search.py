@@ -13,17 +13,7 @@ from audit.x509.certificate import Certificate, read_certificate
 from audit.x509.path.builder import MAX_INTERMEDIATES, Search
 from audit.x509.path.validator import MAX_CHASED, validate_path
 from tests.support.x509.certificates import DAY, NOW, key_named
-from tests.support.x509.paths import (
-    Made,
-    clauses,
-    constraints,
-    new_ca,
-    new_leaf,
-    new_root,
-    rekeyed,
-    usage,
-    validated,
-)
+from tests.support.x509.paths import Made, clauses, constraints, new_ca, new_leaf, new_root, rekeyed, usage, validated
 
 ROOT, OTHER = new_root(), new_root("CN=Other Root")
 CA = new_ca(ROOT)

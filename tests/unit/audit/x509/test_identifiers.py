@@ -9,6 +9,7 @@ from cryptography import x509
 
 from audit.checks import test_names as checks
 from audit.endpoint import Endpoint, parse_endpoint
+from audit.observation import HostView
 from audit.policy import Policy
 from audit.x509.identifiers import (
     covers_name,
@@ -33,7 +34,7 @@ from tests.support.endpoint_facts import (
     observed,
     served,
 )
-from tests.support.verdicts import finding, inconclusive, passes
+from tests.support.verdicts import PASS, Row, fail, finding, passes, require_verdict, unsure, verdicts
 from tests.support.x509.certificates import Draft, leaf
 
 
@@ -48,56 +49,54 @@ def facts(draft: Draft, endpoint: Endpoint = ENDPOINT, policy: Policy = WEBPKI) 
 
 
 @pytest.mark.parametrize(
-    ("presented", "reference"),
+    ("presented", "reference", "is_match"),
     [
-        ("www.example.com", "www.example.com"),
-        ("WWW.Example.COM", "www.example.com"),
-        ("*.example.com", "www.example.com"),
-        ("*.example.com", "xn--bcher-kva.example.com"),
-        ("www.example.com", "www.example.com."),
+        ("www.example.com", "www.example.com", True),
+        ("WWW.Example.COM", "www.example.com", True),
+        ("*.example.com", "www.example.com", True),
+        ("*.example.com", "xn--bcher-kva.example.com", True),
+        ("www.example.com", "www.example.com.", True),
+        ("example.com", "www.example.com", False),
+        ("*.example.com", "example.com", False),
+        ("*.example.com", "a.b.example.com", False),
+        ("w*.example.com", "www.example.com", False),
+        ("*w.example.com", "www.example.com", False),
+        ("www.*.com", "www.example.com", False),
+        ("*.*.com", "www.example.com", False),
+        ("*", "localhost", False),
+        ("*.com", "example.com", False),
+        ("**.example.com", "www.example.com", False),
+        ("", "www.example.com", False),
+        ("*.example.com", ".example.com", False),
+        ("b\u00fccher.example.com", "xn--bcher-kva.example.com", False),  # only A-labels are presented identifiers
+        ("xn--*.example.com", "xn--bcher-kva.example.com", False),
+        ("www.example.com.", "www.example.com", False),
     ],
 )
-def test_presented_name_is_compared_label_by_label(presented: str, reference: str) -> None:
-    assert matches(presented, reference)
+def test_name_is_compared_by_label_and_a_wildcard_is_the_leftmost(
+    presented: str, reference: str, *, is_match: bool
+) -> None:
+    assert matches(presented, reference) is is_match
+
+
+ADDRESS_AS_NAME = x509.SubjectAlternativeName([x509.DNSName("192.0.2.7"), x509.DNSName("*.0.2.7")])
 
 
 @pytest.mark.parametrize(
-    ("presented", "reference"),
+    ("draft", "covered", "not_covered"),
     [
-        ("example.com", "www.example.com"),
-        ("*.example.com", "example.com"),
-        ("*.example.com", "a.b.example.com"),
-        ("w*.example.com", "www.example.com"),
-        ("*w.example.com", "www.example.com"),
-        ("www.*.com", "www.example.com"),
-        ("*.*.com", "www.example.com"),
-        ("*", "localhost"),
-        ("*.com", "example.com"),
-        ("**.example.com", "www.example.com"),
-        ("", "www.example.com"),
-        ("*.example.com", ".example.com"),
-        ("b\u00fccher.example.com", "xn--bcher-kva.example.com"),  # only A-labels are presented identifiers
-        ("xn--*.example.com", "xn--bcher-kva.example.com"),
-        ("www.example.com.", "www.example.com"),
+        (GOOD.named("192.0.2.7", "2001:db8::1"), ("192.0.2.7", "2001:0db8:0::1"), ("192.0.2.8",)),
+        (GOOD.named("mail.example.net", "*.example.com"), ("www.example.com", "mail.example.net"), ("example.com",)),
+        (GOOD.named("www.example.com"), (), ("*.example.com",)),
+        (replace(GOOD.named(), extra=(ADDRESS_AS_NAME,)), (), ("192.0.2.7",)),
     ],
+    ids=["addresses", "names", "wildcard as reference", "address as a name"],
 )
-def test_wildcard_is_the_whole_leftmost_label_only(presented: str, reference: str) -> None:
-    assert not matches(presented, reference)
-
-
-def test_address_matches_only_an_equal_address() -> None:
-    seen = certificate(GOOD.named("192.0.2.7", "2001:db8::1"))
-    assert covers_name(seen, "192.0.2.7")
-    assert covers_name(seen, "2001:0db8:0::1")
-    assert not covers_name(seen, "192.0.2.8")
-
-
-def test_certificate_covers_names_that_match_its_wildcard() -> None:
-    seen = certificate(GOOD.named("mail.example.net", "*.example.com"))
-    assert covers_name(seen, "www.example.com")
-    assert covers_name(seen, "mail.example.net")
-    assert not covers_name(seen, "example.com")
-    assert not covers_name(certificate(GOOD.named("www.example.com")), "*.example.com")
+def test_certificate_covers_equal_addresses_and_matching_names(
+    draft: Draft, covered: tuple[str, ...], not_covered: tuple[str, ...]
+) -> None:
+    assert [covers_name(certificate(draft), name) for name in covered] == [True] * len(covered)
+    assert [covers_name(certificate(draft), name) for name in not_covered] == [False] * len(not_covered)
 
 
 def test_certificate_covers_another_one_with_a_subset_of_its_names() -> None:
@@ -118,36 +117,20 @@ def test_presented_identifiers_are_names_followed_by_addresses() -> None:
 
 
 @pytest.mark.parametrize(
-    "name",
-    ["example", "www.EXAMPLE.com", "1.a", "a-b.example", "a" * 63 + ".example", "a." * 126 + "b"],
-)
-def test_name_in_preferred_syntax_is_valid_alone_and_after_a_wildcard(name: str) -> None:
-    assert is_dns_name(name)
-    assert is_presentable(name)
-    assert is_presentable(f"*.{name}")
-    assert not is_dns_name(f"*.{name}")
-
-
-@pytest.mark.parametrize(
-    "name",
+    ("name", "is_valid"),
     [
-        "",
-        "www.example.com.",
-        "a..example",
-        "a_b.example",
-        "-a.example",
-        "a-.example",
-        "b\u00fccher.example",
-        "192.0.2.7",
-        "example.1",
-        "a" * 64 + ".example",
-        "a." * 126 + "bc",
-        "*.*.example.com",
+        *((name, True) for name in ("example", "www.EXAMPLE.com", "1.a", "a-b.example", "a" * 63 + ".example",
+                                    "a." * 126 + "b")),
+        *((name, False) for name in ("", "www.example.com.", "a..example", "a_b.example", "-a.example", "a-.example",
+                                     "b\u00fccher.example", "192.0.2.7", "example.1", "a" * 64 + ".example",
+                                     "a." * 126 + "bc", "*.*.example.com")),
     ],
-)
-def test_name_in_another_syntax_is_not_a_dns_name(name: str) -> None:
-    assert not is_dns_name(name)
-    assert not is_presentable(name)
+)  # fmt: skip
+def test_only_name_in_preferred_syntax_is_valid_alone_and_after_a_wildcard(name: str, *, is_valid: bool) -> None:
+    assert is_dns_name(name) is is_valid
+    assert is_presentable(name) is is_valid
+    assert is_presentable(f"*.{name}") is is_valid
+    assert not is_dns_name(f"*.{name}")
 
 
 @pytest.mark.parametrize(
@@ -183,37 +166,38 @@ def test_wildcard_is_too_wide_for_a_service_other_than_a_website() -> None:
     assert wildcard_faults(certificate(GOOD), parse_endpoint("smtp://mx.example.com")) == ()
 
 
-def test_address_as_dns_name_covers_nothing() -> None:
-    san = x509.SubjectAlternativeName([x509.DNSName("192.0.2.7"), x509.DNSName("*.0.2.7")])
-    assert not covers_name(certificate(replace(GOOD.named(), extra=(san,))), "192.0.2.7")
+MATCHING = host(certificate_file(GOOD, path="/etc/tls/right.crt"))
+SNAKEOIL = replace(host(), snakeoil=True)
+NAMELESS = replace(host(), fqdn=None, missing_rights=("hostname is not on the host",))
+name_matches, is_qualified = checks.test_name_matches, checks.test_host_name_is_fully_qualified
 
 
-def test_certificate_for_the_name_passes() -> None:
-    assert passes(checks.test_name_matches, **facts(GOOD))
-    assert passes(checks.test_name_matches, **facts(GOOD.named("192.0.2.7"), parse_endpoint("tls://192.0.2.7:8443")))
+def on(server: HostView | None, draft: Draft) -> dict[str, object]:
+    """Return the facts of a certificate that is served on a host."""
+    return facts(draft) | {"observation": observed(served(), server=server)}
+
+
+@verdicts({
+    "the name": (name_matches, facts(GOOD), PASS),
+    "the address": (name_matches, facts(GOOD.named("192.0.2.7"), parse_endpoint("tls://192.0.2.7:8443")), PASS),
+    "a matching one is on the host": (name_matches, on(MATCHING, leaf("mail.example.com")), fail(
+        "/etc/tls/right.crt on the host is valid for it", remedy="configure",
+    )),
+    "no SAN": (name_matches, facts(GOOD.named()), unsure(because="cert.san-missing")),
+    "placeholder": (name_matches, on(SNAKEOIL, leaf("debian")), unsure(because="svc.certificate-missing")),
+    "unreadable host name": (
+        is_qualified, {"observation": observed(server=NAMELESS, endpoint=HOST)}, unsure("hostname is not on the host"),
+    ),
+    "no login": (is_qualified, {"observation": observed(endpoint=HOST)}, unsure(because="svc.unreachable")),
+})  # fmt: skip
+def test_name_of_certificate_and_host_is_judged(row: Row) -> None:
+    require_verdict(row)
 
 
 def test_finding_about_another_name_lists_the_names() -> None:
     found = finding(checks.test_name_matches, **facts(leaf("mail.example.com")))
     assert found.reason == "valid for mail.example.com, not for www.example.com"
     assert found.remedy == "reissue"
-
-
-def test_remedy_is_configure_if_the_host_has_a_matching_certificate() -> None:
-    seen = observed(served(), server=host(certificate_file(GOOD, path="/etc/tls/right.crt")))
-    found = finding(checks.test_name_matches, **facts(leaf("mail.example.com")) | {"observation": seen})
-    assert found.remedy == "configure"
-    assert "/etc/tls/right.crt on the host is valid for it" in found.reason
-
-
-def test_missing_san_makes_the_name_check_inconclusive() -> None:
-    assert inconclusive(checks.test_name_matches, **facts(GOOD.named())).because == "cert.san-missing"
-
-
-def test_placeholder_makes_the_name_check_inconclusive() -> None:
-    seen = observed(served(), server=replace(host(), snakeoil=True))
-    judgement = inconclusive(checks.test_name_matches, **facts(leaf("debian")) | {"observation": seen})
-    assert judgement.because == "svc.certificate-missing"
 
 
 @pytest.mark.parametrize(
@@ -266,16 +250,3 @@ def test_all_faults_of_a_host_name_are_reported() -> None:
         "its last label is a number",
     )
     assert host_name_faults("a." * 126 + "bc") == ("it is longer than 253 characters",)
-
-
-def test_unreadable_host_name_is_inconclusive() -> None:
-    unread = replace(host(), fqdn=None, missing_rights=("hostname is not on the host",))
-    seen = observed(server=unread, endpoint=HOST)
-    assert (
-        "hostname is not on the host" in inconclusive(checks.test_host_name_is_fully_qualified, observation=seen).reason
-    )
-
-
-def test_host_name_check_is_inconclusive_without_a_login() -> None:
-    judgement = inconclusive(checks.test_host_name_is_fully_qualified, observation=observed(endpoint=HOST))
-    assert judgement.because == "svc.unreachable"

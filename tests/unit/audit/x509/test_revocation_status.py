@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 
 import pytest
 from cryptography import x509
@@ -13,9 +14,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from audit.x509.certificate import Certificate, read_certificate
 from audit.x509.der import elements, encoded
-from audit.x509.loading import UnreadableField
-from audit.x509.revocation.crl import RevocationList, indexed, read_crl
-from audit.x509.revocation.ocsp import nonce_of, ocsp_request, read_ocsp
+from audit.x509.revocation.ocsp import nonce_of, ocsp_request
 from audit.x509.revocation.status import (
     OcspEvidence,
     SourceStatus,
@@ -27,7 +26,7 @@ from audit.x509.revocation.status import (
 )
 from tests.support.cpu_time import at_most_cpu_s
 from tests.support.x509.certificates import DAY, NOW, key_named, rsa_key
-from tests.support.x509.crls import Entry, crl, issuing_point
+from tests.support.x509.crls import crl, issuing_point
 from tests.support.x509.ocsp_responses import (
     ASKED,
     CA,
@@ -91,44 +90,122 @@ def test_revoked_status_has_date_and_reason() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("answer", "why"),
-    [
-        (Answer(status=UNKNOWN), "does not know the certificate"),
-        (Answer(about=new_leaf(CA)), "not about this certificate"),
-        (Answer(this_update=NOW + HOUR), "in the future"),
-        (Answer(this_update=NOW - 9 * DAY, next_update=NOW - HOUR), "the next response was due 2026-11-23 09:00"),
-        (Answer(this_update=NOW - 2 * DAY, next_update=None), "has no nextUpdate"),
-        (Answer(status=REVOKED, reason=x509.ReasonFlags.certificate_hold, this_update=NOW - 9 * DAY,
-                next_update=NOW - HOUR), "was due"),
-        (Answer(status=REVOKED, this_update=NOW + HOUR), "in the future"),
-        (Answer(key=key_named("CN=Other")), "not signed with the key of CN=Revocation CA"),
-        (Answer().by(delegate(), new_leaf(CA)), "neither the issuer nor sent with the response"),
-        (Answer().by(delegate(ROOT)), "not certified by the issuer itself"),
-        (Answer().by(delegate(new_ca(CA, "CN=Lower"))), "not certified by the issuer itself"),
-        (Answer().by(rekeyed(LEAF, key_named("CN=Leaf"))), "it has no OCSPSigning"),
-        (Answer().by(delegate().without(x509.ExtendedKeyUsage)), "it has no OCSPSigning"),
-        (Answer().by(delegate().having(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE]))),
-         "it has no OCSPSigning"),
-        (Answer().by(delegate().having(usage("key_agreement"), critical=True)), "is not for signatures"),
-        (Answer().by(delegate().edited(extension_added("1.2.3.4", b"\x05\0", critical=True))), "cannot be read"),
-        (Answer(extensions=((x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), b"\x05\0"), True),)),
-         "the response has an unknown critical extension"),
-    ],
-    ids=["unknown", "another", "future", "stale", "endless", "stale hold", "future revoked", "wrong key", "not sent",
-         "of the root", "of a lower CA", "a leaf", "no usage", "any usage", "no signatures", "critical in signer",
-         "critical"],
-)  # fmt: skip
-def test_response_that_is_not_trusted_gives_unknown(answer: Answer, why: str) -> None:
-    status = status_of(answer.der)
-    assert (status.word, why in status.why) == ("unknown", True), status
+def of_ca(ca: Made, named: ocsp.OCSPResponderEncoding = BY_KEY) -> SourceStatus:
+    """Return the status of a leaf of another CA by a response of that CA."""
+    leaf = new_leaf(ca)
+    evidence = OcspEvidence(Answer(about=leaf, issuer=ca, named=named).der, "the responder")
+    return status_from_ocsp(evidence, subject(leaf, ca, ROOT), NOW, TOLERANCE)
 
 
-def test_response_of_an_expired_responder_gives_unknown() -> None:
+def valid(start: datetime, end: datetime) -> Made:
+    """Return a responder that is valid in this period."""
     old = delegate()
-    for dates in ((NOW - 9 * DAY, NOW - DAY), (NOW + DAY, NOW + 9 * DAY)):
-        status = status_of(Answer().by(Made(old.subject, old.issuer, old.extensions, start=dates[0], end=dates[1])).der)
-        assert (status.word, "not valid at that time" in status.why) == ("unknown", True)
+    return Made(old.subject, old.issuer, old.extensions, start=start, end=end)
+
+
+def stated(version: int) -> bytes:
+    """Return a response with an explicit version."""
+    return Answer(edits=(lambda fields: [tlv(0xA0, tlv(0x02, bytes((version,)))), *fields],)).der
+
+
+OLD = Answer(this_update=NOW - 9 * DAY, next_update=NOW - HOUR)
+HOLD = x509.ReasonFlags.certificate_hold
+ANY_USAGE = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE])
+CRITICAL = ((x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), b"\x05\0"), True),)
+OWN, EXEMPT = delegate(), delegate(CA, x509.OCSPNoCheck())
+OTHERS = [new_leaf(CA) for _ in range(8)]
+RSA_CA = rekeyed(new_ca(ROOT, "CN=RSA CA"), rsa_key(2048))
+WEAK_CA = rekeyed(new_ca(ROOT, "CN=Weak CA"), rsa_key(1024))
+SHA1 = Answer().der.replace(bytes.fromhex("06082a8648ce3d040302"), bytes.fromhex("06072a8648ce3d0401") + b"\0")
+KEY_ALONE = frozenset({x509.ReasonFlags.key_compromise})
+REST = frozenset(x509.ReasonFlags) - KEY_ALONE - {x509.ReasonFlags.unspecified, x509.ReasonFlags.remove_from_crl}
+SUPERSEDED = frozenset({x509.ReasonFlags.superseded})
+NOT_COVERED = "no CRL that was given"
+
+
+def shard(*urls: str, **limits: object) -> bytes:
+    """Return a CRL with an issuingDistributionPoint."""
+    return crl(CA, extensions=(issuing_point(*urls, **limits),))
+
+
+RESPONSES = {
+    "current": (status_of(Answer(next_update=None).der), "good", ""),
+    "both updates at once": (status_of(Answer(this_update=NOW, next_update=NOW).der), "good", ""),
+    "status unknown": (status_of(Answer(status=UNKNOWN).der), "unknown", "does not know the certificate"),
+    "about another": (status_of(Answer(about=new_leaf(CA)).der), "unknown", "not about this certificate"),
+    "future": (status_of(Answer(this_update=NOW + HOUR).der), "unknown",
+               "the response is dated 2026-11-23 11:00, in the future (RFC 6960 4.2.2.1)"),
+    "stale": (status_of(OLD.der), "unknown",
+              "the next response was due 2026-11-23 09:00 (RFC 6960 4.2.2.1)"),
+    "endless": (status_of(Answer(this_update=NOW - 2 * DAY, next_update=None).der), "unknown",
+                "the response is of 2026-11-21 10:00 and has no nextUpdate (RFC 6960 3.2)"),
+    "backwards": (status_of(Answer(this_update=NOW, next_update=NOW - timedelta(minutes=1)).der), "unknown",
+                  "nextUpdate is before thisUpdate (RFC 6960 4.2.2.1)"),
+    "stale hold": (status_of(replace(OLD, status=REVOKED, reason=HOLD).der), "unknown", "was due"),
+    "stale revoked": (status_of(replace(OLD, status=REVOKED).der), "revoked", ""),
+    "future revoked": (status_of(Answer(status=REVOKED, this_update=NOW + HOUR).der), "unknown", "in the future"),
+    "wrong key": (status_of(Answer(key=key_named("CN=Other")).der), "unknown",
+                  "not signed with the key of CN=Revocation CA"),
+    "signer not sent": (status_of(Answer().by(delegate(), new_leaf(CA)).der), "unknown",
+                        "neither the issuer nor sent with the response"),
+    "signer of the root": (status_of(Answer().by(delegate(ROOT)).der), "unknown",
+                           "not certified by the issuer itself"),
+    "signer of a lower CA": (status_of(Answer().by(delegate(new_ca(CA, "CN=Lower"))).der), "unknown",
+                             "not certified by the issuer itself"),
+    "signer a leaf": (status_of(Answer().by(rekeyed(LEAF, key_named("CN=Leaf"))).der), "unknown",
+                      "it has no OCSPSigning"),
+    "signer without usage": (status_of(Answer().by(delegate().without(x509.ExtendedKeyUsage)).der), "unknown",
+                             "it has no OCSPSigning"),
+    "signer of any usage": (status_of(Answer().by(delegate().having(ANY_USAGE)).der), "unknown",
+                            "it has no OCSPSigning"),
+    "signer without signatures": (
+        status_of(Answer().by(delegate().having(usage("key_agreement"), critical=True)).der), "unknown",
+        "is not for signatures",
+    ),
+    "signer with a critical extension": (
+        status_of(Answer().by(delegate().edited(extension_added("1.2.3.4", b"\x05\0", critical=True))).der), "unknown",
+        "cannot be read",
+    ),
+    "signer has expired": (status_of(Answer().by(valid(NOW - 9 * DAY, NOW - DAY)).der), "unknown",
+                           "not valid at that time"),
+    "signer begins later": (status_of(Answer().by(valid(NOW + DAY, NOW + 9 * DAY)).der), "unknown",
+                            "not valid at that time"),
+    "signer is the eighth": (status_of(Answer().by(OWN, *OTHERS[:7], OWN).der), "good", ""),
+    "signer is the ninth": (status_of(Answer().by(OWN, *OTHERS, OWN).der), "unknown", ""),
+    "signer not revoked": (status_of(Answer().by(OWN).der, crls=(crl(CA),)), "good", ""),
+    "signer revoked": (status_of(Answer().by(OWN).der, crls=(crl(CA, OWN),)), "unknown", "is revoked itself"),
+    "signer revoked, nocheck": (status_of(Answer().by(EXEMPT).der, crls=(crl(CA, EXEMPT),)), "good", ""),
+    "critical extension": (status_of(Answer(extensions=CRITICAL).der), "unknown",
+                           "the response has an unknown critical extension"),
+    "SHA-1": (status_of(SHA1), "unknown", ""),
+    "RSA of 1024 bits": (of_ca(WEAK_CA), "unknown", ""),
+    **{f"RSA, named by {named.name}": (of_ca(RSA_CA, named=named), "good", "") for named in ocsp.OCSPResponderEncoding},
+    **{f"version {version}": (status_of(stated(version)), "unknown", "OCSPResponse: ") for version in (0, 1)},
+    **{f"unreadable {content[:6]!r}": (status_of(content), "unknown", "OCSPResponse: ")
+       for content in (b"", b"\x30", b"\x30\x80", b"<html>", b"\x30\x03\x0a\x01\x09", b"\0" * 300_000)},
+    "CRL, stale and listed": (status_by_crls(crl(CA, ASKED, this_update=NOW - 30 * DAY)), "revoked", ""),
+    "CRL, stale": (status_by_crls(crl(CA, this_update=NOW - 30 * DAY)), "unknown", "the next CRL was due"),
+    "CRL, future": (status_by_crls(crl(CA, this_update=NOW + DAY)), "unknown", "in the future"),
+    "CRL, wrong key": (status_by_crls(crl(CA, key=key_named("CN=Other"))), "unknown",
+                       "not signed by a key that may sign it"),
+    "CRL of another issuer": (status_by_crls(crl(ROOT)), "unknown", NOT_COVERED),
+    "delta CRL": (status_by_crls(crl(CA, extensions=((x509.DeltaCRLIndicator(6), True),))), "unknown", "delta CRL"),
+    "CRL, its shard": (status_by_crls(shard(CRL_URL)), "good", ""),
+    "CRL, another shard": (status_by_crls(shard("http://ca.example.com/another.crl")), "unknown", NOT_COVERED),
+    "CRL of CAs": (status_by_crls(shard(CRL_URL, only_contains_ca_certs=True)), "unknown", NOT_COVERED),
+    "CRL for some reasons": (status_by_crls(shard(CRL_URL, only_some_reasons=SUPERSEDED)), "unknown", NOT_COVERED),
+    "CRL for one reason": (status_by_crls(shard(CRL_URL, only_some_reasons=KEY_ALONE)), "unknown", NOT_COVERED),
+    "CRLs for all reasons": (
+        status_by_crls(*(shard(CRL_URL, only_some_reasons=some) for some in (KEY_ALONE, REST))), "good", "",
+    ),
+    "CRL, a page": (status_by_crls(b"<html>"), "unknown", "cannot be read"),
+    "CRL, nothing": (status_by_crls(b""), "unknown", "cannot be read"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("status", "word", "why"), RESPONSES.values(), ids=RESPONSES.keys())
+def test_only_current_response_of_an_authorized_signer_is_trusted(status: SourceStatus, word: str, why: str) -> None:
+    assert (status.word, why in status.why) == (word, True), status
 
 
 @pytest.mark.parametrize("refusal", [refusal for refusal in ocsp.OCSPResponseStatus if refusal.value])
@@ -155,36 +232,6 @@ def test_clock_difference_is_limited_to_the_second() -> None:
         assert status_of(Answer(this_update=NOW + late).der).word == word
         assert status_of(Answer(next_update=NOW - late).der).word == word
         assert status_of(Answer(this_update=NOW - DAY - late, next_update=None).der).word == word
-
-
-@pytest.mark.parametrize(
-    ("answer", "why"),
-    [
-        (Answer(this_update=NOW + HOUR), "the response is dated 2026-11-23 11:00, in the future (RFC 6960 4.2.2.1)"),
-        (Answer(this_update=NOW - 9 * DAY, next_update=NOW - HOUR),
-         "the next response was due 2026-11-23 09:00 (RFC 6960 4.2.2.1)"),
-        (Answer(this_update=NOW - 2 * DAY, next_update=None),
-         "the response is of 2026-11-21 10:00 and has no nextUpdate (RFC 6960 3.2)"),
-        (Answer(this_update=NOW, next_update=NOW - timedelta(minutes=1)),
-         "nextUpdate is before thisUpdate (RFC 6960 4.2.2.1)"),
-    ],
-    ids=["future", "stale", "endless", "backwards"],
-)  # fmt: skip
-def test_reason_why_a_response_is_not_current_names_the_clause(answer: Answer, why: str) -> None:
-    assert status_of(answer.der).why == why
-
-
-def test_response_with_next_update_equal_to_this_update_is_accepted() -> None:
-    assert status_of(Answer(this_update=NOW, next_update=NOW).der).word == "good"
-
-
-def test_old_response_or_crl_still_shows_revocation() -> None:
-    assert status_of(Answer(status=REVOKED, this_update=NOW - 9 * DAY, next_update=NOW - DAY).der).word == "revoked"
-    assert status_by_crls(crl(CA, ASKED, this_update=NOW - 30 * DAY)).word == "revoked"
-
-
-def test_response_without_next_update_is_valid_for_a_day() -> None:
-    assert status_of(Answer(next_update=None).der).word == "good"
 
 
 def test_nonce_is_compared_if_request_and_response_have_one() -> None:
@@ -227,13 +274,6 @@ def test_response_about_two_certificates_gives_the_status_of_each() -> None:
     assert status_of(answer, leaf=LEAF).word == "revoked"
 
 
-@pytest.mark.parametrize("version", [0, 1])
-def test_response_with_an_explicit_version_gives_unknown(version: int) -> None:
-    stated = tlv(0xA0, tlv(0x02, bytes((version,))))
-    status = status_of(Answer(edits=(lambda fields: [stated, *fields],)).der)
-    assert (status.word, status.why.startswith("OCSPResponse: ")) == ("unknown", True)
-
-
 @pytest.mark.parametrize(("number", "word"), [(256, "good"), (257, "unknown")])
 def test_response_about_more_than_256_certificates_is_refused(number: int, word: str) -> None:
     def repeated(fields: list[bytes]) -> list[bytes]:
@@ -242,43 +282,6 @@ def test_response_about_more_than_256_certificates_is_refused(number: int, word:
     status = status_of(Answer(edits=(repeated,)).der)
     assert status.word == word
     assert ("there are more than 256" in status.why) is (word == "unknown")
-
-
-def test_signer_is_found_among_the_first_eight_certificates_sent() -> None:
-    signer, others = delegate(), [new_leaf(CA) for _ in range(8)]
-    assert status_of(Answer().by(signer, *others[:7], signer).der).word == "good"
-    assert status_of(Answer().by(signer, *others, signer).der).word == "unknown"
-
-
-def test_revoked_responder_is_not_trusted_unless_it_has_ocsp_nocheck() -> None:
-    own, exempt = delegate(), delegate(CA, x509.OCSPNoCheck())
-    assert status_of(Answer().by(own).der, crls=(crl(CA),)).word == "good"
-    status = status_of(Answer().by(own).der, crls=(crl(CA, own),))
-    assert (status.word, "is revoked itself" in status.why) == ("unknown", True)
-    assert status_of(Answer().by(exempt).der, crls=(crl(CA, exempt),)).word == "good"
-
-
-def test_response_with_a_weak_signature_or_key_is_not_trusted() -> None:
-    sha1 = Answer().der.replace(bytes.fromhex("06082a8648ce3d040302"), bytes.fromhex("06072a8648ce3d0401") + b"\0")
-    assert status_of(sha1).word == "unknown"
-    weak = rekeyed(new_ca(ROOT, "CN=Weak CA"), rsa_key(1024))
-    leaf = new_leaf(weak)
-    evidence = OcspEvidence(Answer(about=leaf, issuer=weak).der, "the responder")
-    assert status_from_ocsp(evidence, subject(leaf, weak, ROOT), NOW, TOLERANCE).word == "unknown"
-
-
-def test_response_signed_with_rsa_is_trusted() -> None:
-    authority = rekeyed(new_ca(ROOT, "CN=RSA CA"), rsa_key(2048))
-    leaf = new_leaf(authority)
-    for named in ocsp.OCSPResponderEncoding:
-        evidence = OcspEvidence(Answer(about=leaf, issuer=authority, named=named).der, "the responder")
-        assert status_from_ocsp(evidence, subject(leaf, authority, ROOT), NOW, TOLERANCE).word == "good"
-
-
-@pytest.mark.parametrize("content", [b"", b"\x30", b"\x30\x80", b"<html>", b"\x30\x03\x0a\x01\x09", b"\0" * 300_000])
-def test_unreadable_response_gives_unknown(content: bytes) -> None:
-    status = status_of(content)
-    assert (status.word, status.why.startswith("OCSPResponse: ")) == ("unknown", True), status
 
 
 def test_mutated_response_never_gives_good_and_is_read_quickly() -> None:
@@ -292,71 +295,3 @@ def test_mutated_response_never_gives_good_and_is_read_quickly() -> None:
         with at_most_cpu_s(1):
             words.add(status_of(bytes(mutant)).word)
     assert "good" not in words
-
-
-def test_current_crl_without_the_certificate_gives_good() -> None:
-    assert status_by_crls(crl(CA)) == SourceStatus("good", f"the CRL {CRL_URL}")
-
-
-@pytest.mark.parametrize(
-    "reason", [reason for reason in x509.ReasonFlags if reason is not x509.ReasonFlags.unspecified]
-)
-def test_crl_with_the_certificate_gives_date_and_reason(reason: x509.ReasonFlags) -> None:
-    entry = Entry(ASKED.number, ((x509.CRLReason(reason), False),))
-    status = status_by_crls(crl(CA, entry))
-    assert (status.word, status.reason, status.since) == ("revoked", reason, NOW - 2 * DAY)
-    assert status.is_for_its_key is (reason is x509.ReasonFlags.key_compromise)
-
-
-@pytest.mark.parametrize(
-    ("content", "why"),
-    [
-        (crl(CA, this_update=NOW - 30 * DAY), "the next CRL was due"),
-        (crl(CA, this_update=NOW + DAY), "in the future"),
-        (crl(CA, key=key_named("CN=Other")), "not signed by a key that may sign it"),
-        (crl(ROOT), "no CRL that was given"),
-        (crl(CA, extensions=((x509.DeltaCRLIndicator(6), True),)), "delta CRL"),
-        (crl(CA, extensions=(issuing_point("http://ca.example.com/another.crl"),)), "no CRL that was given"),
-        (crl(CA, extensions=(issuing_point(CRL_URL, only_contains_ca_certs=True),)), "no CRL that was given"),
-        (crl(CA, extensions=(issuing_point(CRL_URL, only_some_reasons=frozenset({x509.ReasonFlags.superseded})),)),
-         "no CRL that was given"),
-        (b"<html>", "cannot be read"),
-        (b"", "cannot be read"),
-    ],
-    ids=["stale", "future", "wrong key", "another issuer", "delta", "another shard", "of CAs", "some reasons", "page",
-         "nothing"],
-)  # fmt: skip
-def test_crl_that_is_not_trusted_gives_unknown(content: bytes, why: str) -> None:
-    status = status_by_crls(content)
-    assert (status.word, why in status.why) == ("unknown", True), status
-
-
-def test_sharded_crl_applies_to_certificates_that_point_to_it() -> None:
-    assert status_by_crls(crl(CA, extensions=(issuing_point(CRL_URL),))).word == "good"
-
-
-def test_crls_that_cover_all_reasons_together_give_good() -> None:
-    key = frozenset({x509.ReasonFlags.key_compromise})
-    rest = frozenset(x509.ReasonFlags) - key - {x509.ReasonFlags.unspecified, x509.ReasonFlags.remove_from_crl}
-    halves = [crl(CA, extensions=(issuing_point(CRL_URL, only_some_reasons=some),)) for some in (key, rest)]
-    assert status_by_crls(halves[0]).word == "unknown"
-    assert status_by_crls(*halves).word == "good"
-
-
-def test_unreadable_response_is_a_value_and_status_is_printed() -> None:
-    assert isinstance(read_ocsp(b"x"), UnreadableField)
-    assert str(SourceStatus("good", "the CRL")) == "the CRL"
-
-
-def test_serial_number_lookup_agrees_with_the_library() -> None:
-    leaves = [new_leaf(CA) for _ in range(40)]
-    crl_of_some = read_crl(crl(CA, *leaves[:20]))
-    assert isinstance(crl_of_some, RevocationList)
-    quick = indexed(crl_of_some)
-    assert quick is indexed(crl_of_some)
-    for certificate in map(member, leaves):
-        slow = crl_of_some.entry_of(certificate)
-        fast = quick.entry_of(certificate)
-        assert (slow and slow.serial_number) == (fast and fast.serial_number)
-    assert [entry.serial_number for entry in quick.parsed] == [leaf.number for leaf in leaves[:20]]
-    assert quick.parsed.issuer == crl_of_some.parsed.issuer
