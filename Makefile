@@ -126,7 +126,8 @@ corpora: $(INSTALLED)
 clean:
 	rm -rf .lab $(VENV) .mypy_cache .pytest_cache .ruff_cache build dist *.egg-info report.html results.jsonl junit.xml
 
-# The versions and hashes of all packages stand in .ci/requirements.txt. A registry that is busy is asked three times.
+# The versions and hashes of all packages stand in .ci/requirements.txt. A request to a registry that is busy is sent
+# three times.
 REQUIREMENTS := .ci/requirements.txt
 
 $(INSTALLED): pyproject.toml $(REQUIREMENTS)

@@ -47,9 +47,9 @@ class RevocationSettings:
 
 @dataclass(frozen=True, slots=True)
 class AuditSettings:
-    """What an audit is made with.
+    """The inputs of an audit.
 
-    `now` is the instant as of which certificates are judged; None: when the audit starts. `profiles` are the policies
+    `now` is the time at which certificates are judged; None: the start of the audit. `profiles` are the policies
     for every endpoint; without one, the trust anchor or the host of an endpoint decides. `has_list_of_keys` says that
     this machine has the list of compromised keys that badkeys reads.
     """

@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 
 class BadRecord(ValueError):
-    """A JSON value that is not what the annotation says; its message names the type and the value."""
+    """A JSON value of another type than the annotation; the message names the type and the value."""
 
 
 def format_time(moment: datetime) -> str:

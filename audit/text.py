@@ -124,7 +124,7 @@ def _bounded(value: Any, room: int, depth: int) -> Any:  # noqa: ANN401 - any va
 
 
 def _fitting(pairs: Iterable[tuple[str, Any]], room: int, depth: int) -> list[tuple[str, Any]]:
-    """Return the first pairs that fit, the last of them cut."""
+    """Return the first pairs that fit, with the last one cut."""
     kept: list[tuple[str, Any]] = []
     for key, value in pairs:
         if room <= 0:

@@ -94,7 +94,7 @@ class Inconclusive(Judgement):
     """The requirement cannot be decided; `because` is the id of the endpoint's finding that is the cause, if any."""
 
     def __init__(self, reason: str, *, because: str | None = None) -> None:
-        """Keep the reason and the id of the finding behind it."""
+        """Store the reason, and the id of the finding that causes it."""
         super().__init__(reason)
         self.because = because
 

@@ -75,7 +75,7 @@ class Audited:
 
     case: Case
     failing: tuple[str, ...]
-    is_valid: bool  # without the depth limit of the case: an audit has no such limit
+    is_valid: bool  # without the depth limit of the case: an audit has no depth limit
     why: str  # why `validate_path` refuses it, or empty
 
     @property

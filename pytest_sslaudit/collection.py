@@ -175,7 +175,7 @@ def _errors_of_globs(globs: Sequence[str], known: Collection[str], *, matched: b
     unknown = [glob for glob in globs if not any(matches_glob(glob, check_id) for check_id in known)]
     groups = {f"{check_id.partition('.')[0]}.*" for check_id in known}
     for glob in unknown:
-        yield f"--audit-check {glob}: no check has such an id{nearest(glob, {*known, *groups})}"
+        yield f"--audit-check {glob}: no check has this id{nearest(glob, {*known, *groups})}"
     if not unknown and not matched:
         yield f"--audit-check {' '.join(globs)}: these checks do not apply to any host or endpoint of this run"
 
@@ -259,7 +259,7 @@ class UnusableHost:
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - any attribute of a host
         """Raise the reason."""
-        if name.startswith("_"):  # pytest reads such attributes of every parameter
+        if name.startswith("_"):  # pytest reads these attributes of every parameter
             raise AttributeError(name)
         raise self._error
 

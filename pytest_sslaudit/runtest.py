@@ -39,7 +39,7 @@ class Judging:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, None, None]:
-        """Keep the verdict that a fixture raises until the test itself is called."""
+        """Store the verdict that a fixture raises until the test itself is called."""
         if endpoint_of(item) is None:
             return (yield)
         try:

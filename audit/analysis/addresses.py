@@ -82,7 +82,7 @@ def resolved_name(observation: Observation) -> DnsView | Obstacle:
 
 
 def unknown_direction(observation: Observation, server: HostView) -> Uncertain | None:
-    """Return that it is not known whether the name leads to the host, and what the user can do; None if it is known."""
+    """Return why it is not known whether the name leads to the host, and what to do; None if it is known."""
     if observation.dns is None or direction(observation, server) != "unknown":
         return None
     resolved, own = join_limited(observation.dns.addresses), join_limited(own_addresses(server)) or "none"
@@ -91,13 +91,13 @@ def unknown_direction(observation: Observation, server: HostView) -> Uncertain |
 
 
 def one_address_only(observation: Observation) -> Exempt | None:
-    """Return that only one address of the endpoint was observed; None if there are more to compare."""
+    """Return a message if only one address of the endpoint was observed; None if there are more to compare."""
     seen = {*observation.addresses, *(handshake.address for handshake in observation.handshakes)}
     return Exempt("only one address was observed") if len(seen) < 2 else None
 
 
 def leads_elsewhere(observation: Observation) -> Uncertain | None:
-    """Return that the name leads to another host, which is a finding of its own; None if that is not known."""
+    """Return a message if the name leads to another host, which is a finding of its own; else None."""
     if observation.server is None or direction(observation, observation.server) != "elsewhere":
         return None
     return Uncertain("the name leads to another host than the one logged into", because="dns.not-this-host")

@@ -17,7 +17,7 @@ from audit.x509.public_keys import small_factors, weaknesses
 from audit.x509.signatures import ALGORITHMS
 
 MALFORMED: Final = "cert.malformed"
-"""The check that reports unreadable fields of a certificate. Checks that depend on such a field are inconclusive."""
+"""The check that reports unreadable fields of a certificate. Checks that depend on one of them are inconclusive."""
 
 
 def unreadable_message(error: UnreadableField) -> str:
@@ -85,19 +85,19 @@ def unreadable_field(certificate: Certificate, *names: str) -> Uncertain | None:
 
 
 def unreadable_names(chain: Chain) -> Uncertain | None:
-    """Return that subject or issuer of the leaf cannot be read, without which it has no path; None if both can."""
+    """Return a message if the subject or issuer of the leaf cannot be read, so that it has no path; else None."""
     return unreadable_field(chain.leaf, "canonical_subject", "canonical_issuer")
 
 
 def too_many_issuers(chain: Chain) -> Uncertain | None:
-    """Return that the search for a path was given up; None if it was completed."""
-    return Uncertain("there are too many candidates for issuers to verify them all") if chain.gave_up else None
+    """Return a message if the search for a path was given up; None if it was completed."""
+    return Uncertain("there are too many possible issuers to verify them all") if chain.gave_up else None
 
 
 def untrusted_reason(chain: Chain) -> str | Uncertain | None:
     """Return why no path by names and signatures leads from the leaf to a trust anchor; None if one does.
 
-    It is uncertain if a signature cannot be verified here, or if another finding reports the cause.
+    The result is uncertain if a signature cannot be verified here, or if another finding reports the cause.
     """
     if chain.is_anchored:
         return unreadable_names(chain) or _unverified_signature(chain)

@@ -48,7 +48,7 @@ def addresses_of(observation: Observation) -> tuple[str, ...]:
 
 
 def closed_by_firewall(firewall: Firewall, own: tuple[str, ...]) -> Uncertain | None:
-    """Return that the firewall closes port 80, so that a missing response is its finding; None if it does not."""
+    """Return a message if the firewall closes port 80, which explains a missing response; else None."""
     if shortcomings(firewall, own):
         return Uncertain("there is no response, because the firewall closes the port", because="dcv.firewall")
     if narrowness(firewall, own, (4, 6))[0]:
@@ -60,7 +60,7 @@ def closed_by_firewall(firewall: Firewall, own: tuple[str, ...]) -> Uncertain | 
 
 
 def closed_to_listed(firewall: Firewall, own: tuple[str, ...]) -> Uncertain | None:
-    """Return that the firewall refuses all listed addresses, which is a finding of its own; None if it does not."""
+    """Return a message if the firewall refuses all listed addresses, which is a finding of its own; else None."""
     if len(openness(firewall, LISTED, own).refused) < len(LISTED):
         return None
     return Uncertain("it is closed to the listed addresses too", because="dcv.firewall")
@@ -69,7 +69,7 @@ def closed_to_listed(firewall: Firewall, own: tuple[str, ...]) -> Uncertain | No
 def refused_internet(firewall: Firewall, observation: Observation) -> tuple[tuple[str, ...], Uncertain | None]:
     """Return one message per IP version for which too much of the Internet is refused, and why that is not certain.
 
-    IPv6 is judged if the host's name has such an address.
+    IPv6 is judged if the host's name has an IPv6 address.
     """
     has_ipv6 = observation.dns is not None and any(":" in address for address in observation.dns.addresses)
     faults, doubt = narrowness(firewall, addresses_of(observation), (4, 6) if has_ipv6 else (4,))

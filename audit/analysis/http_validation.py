@@ -50,7 +50,7 @@ def invalid_redirects(chains: Iterable[RedirectChain]) -> list[str]:
 
 
 def closed_because(faults: Sequence[ValidationFault], firewall: Firewall, own: tuple[str, ...]) -> Uncertain | None:
-    """Return that the firewall explains the faults: no address responds; None if it does not, or if one responds."""
+    """Return a message if the firewall explains why no address responds; None if it does not, or if one responds."""
     return closed_by_firewall(firewall, own) if faults and all(fault.is_silent for fault in faults) else None
 
 

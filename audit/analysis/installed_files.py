@@ -32,13 +32,13 @@ def files(server: HostView, *kinds: FileKind) -> tuple[InstalledFile, ...]:
 
 
 def installed_leaves(server: HostView) -> tuple[tuple[InstalledFile, Certificate], ...]:
-    """Return each certificate file that could be read, with its first certificate."""
+    """Return each certificate file that can be read, with its first certificate."""
     certificates = files(server, "certificate")
     return tuple((file, read_certificate(file.chain_der[0])) for file in certificates if file.chain_der)
 
 
 def unread_files(server: HostView, *kinds: FileKind) -> tuple[str, ...]:
-    """Return one message per file of these kinds that could not be read; without such a file the missing rights."""
+    """Return one message per file of these kinds that could not be read; without one the missing rights."""
     named = files(server, *kinds)
     denied = (file for file in named if file.fault is not None and file.fault not in BROKEN)
     messages = tuple(f"{file.path} cannot be read here: {file.detail or file.fault}" for file in denied)
@@ -139,7 +139,7 @@ def reload_obstacle(server: HostView, observation: Observation, now: datetime) -
     waiting = [leaf for _, leaf in unserved(observation)]
     if obstacle or not waiting or any(leaf.not_after >= now for leaf in waiting):
         return obstacle
-    return Uncertain("what is installed has expired, and a reload would serve it", because="cert.expired")
+    return Uncertain("the installed certificate has expired, and a reload would serve it", because="cert.expired")
 
 
 def described_difference(differing: Mapping[str, Certificate], server: HostView) -> str:

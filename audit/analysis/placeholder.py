@@ -1,6 +1,6 @@
 """Finds services without a certificate of their own: they have none, or a placeholder that came with the software.
 
-A placeholder lacks many things; all of them are one finding, `svc.certificate-missing`.
+A placeholder has many faults; all of them are one finding, `svc.certificate-missing`.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def missing_certificate(observation: Observation, policy: Policy) -> MissingCert
 
 
 def no_own_certificate(observation: Observation, policy: Policy) -> Uncertain | None:
-    """Return that the service has no certificate of its own, which is a finding of its own; None if it has one."""
+    """Return a message if the service has no certificate of its own, which is another finding; else None."""
     missing = missing_certificate(observation, policy)
     return Uncertain(missing.why, because=CERTIFICATE_MISSING) if missing else None
 

@@ -95,7 +95,7 @@ def subjects(chain: Chain, policy: Policy) -> tuple[StatusSubject, ...]:
 
 
 def is_exempt_from_revocation(certificate: Certificate, policy: Policy) -> bool:
-    """Return whether every profile says that a certificate is too short-lived to be revoked (BR 1.6.1, 4.9.1.1)."""
+    """Return whether a certificate is too short-lived to be revoked by every profile (BR 1.6.1, 4.9.1.1)."""
     return all(_lives_shortly(certificate, profile.thresholds) for profile in policy.profiles)
 
 
@@ -109,7 +109,7 @@ def places(certificate: Certificate, rules: Rules) -> tuple[tuple[RevocationSour
 
 
 def holds_until(source: RevocationSource, content: bytes, subject: StatusSubject) -> datetime | None:
-    """Return when the next response is due; None if the response does not say so or cannot be read."""
+    """Return when the next response is due; None if the response has no nextUpdate or cannot be read."""
     if source == "crl":
         crl = read_crl(content)
         return crl.next_update if isinstance(crl, RevocationList) else None
@@ -121,7 +121,7 @@ def holds_until(source: RevocationSource, content: bytes, subject: StatusSubject
 
 
 def statuses(chain: Chain, observation: Observation, policy: Policy, now: datetime) -> tuple[Status, ...]:
-    """Return the status of each certificate that needs one, and of a leaf whose stapled response says revoked."""
+    """Return the status of each certificate that needs one, and of a leaf whose stapled response is "revoked"."""
     rules, judged = rules_of(policy), subjects(chain, policy)
     of_path = tuple(_status(subject, chain, observation, rules, now=now) for subject in judged)
     leaf = next(iter(_path(chain)), None)
@@ -224,7 +224,7 @@ def statuses_from_responses(
 ) -> Iterator[SourceStatus]:
     """Yield the status in each response about a certificate, or why it could not be fetched.
 
-    A response that was fetched after `now` is judged as of when it was fetched.
+    A response that was fetched after `now` is judged at the time when it was fetched.
     """
     own = _about(subject, responses)
     crls = [

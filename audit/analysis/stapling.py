@@ -45,9 +45,9 @@ def unstapled_addresses(certificate: Certificate, observation: Observation) -> l
 
 
 def staple_faults(chain: Chain, observation: Observation, rules: Rules) -> tuple[str, ...] | Uncertain:
-    """Return one message per stapled response that clients cannot use, as of when it came (RFC 6960 3.2).
+    """Return one message per stapled response that clients could not use when it was sent (RFC 6960 3.2).
 
-    It is uncertain if the issuer, which must have signed the response, is not known.
+    The result is uncertain if the issuer is not known, because the issuer must have signed the response.
     """
     subject = _subject(chain)
     if isinstance(subject, Uncertain):

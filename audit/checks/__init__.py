@@ -23,8 +23,8 @@ _ID = re.compile(r"[a-z]+\.[a-z0-9-]+")
 class Check:
     """The declaration of a check.
 
-    `scopes` are the kinds of thing that it is evaluated for. `controls` are the names of the controls that a pass is
-    evidence for.
+    `scopes` are what it is evaluated for: the run, hosts, endpoints. `controls` are the names of the controls that a
+    pass is evidence for.
     """
 
     id: str

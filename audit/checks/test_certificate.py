@@ -173,7 +173,7 @@ def test_names_in_san(certificate: Certificate, observation: Observation, policy
     """
     end_if(no_own_certificate(observation, policy))
     required = "a subject alternative name with a dNSName or an iPAddress"
-    require(presents_names(certificate), f"{required} is missing, and clients look for names nowhere else",
+    require(presents_names(certificate), f"{required} is missing, and clients read names only from it",
             observed=f"subject {certificate.subject}", required=required)  # fmt: skip
 
 

@@ -91,7 +91,7 @@ class InstalledExtension:
 
 
 def _reason(error: BaseException, *, is_own: bool = False) -> str:
-    """Return an exception in one line; of a foreign one with its type and the line of code that raised it."""
+    """Return an exception in one line; if it is not ours, with its type and the line of code that raised it."""
     text = one_line(str(error), _MAX_REASON)
     if is_own and isinstance(error, ValueError | TypeError):
         return text

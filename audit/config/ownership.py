@@ -20,7 +20,7 @@ _WITH_KINDS: Final = ("issuer", "solver", "notify")
 def require_unchanged_by_others(file: Path, place: str, names: str = "") -> None:
     """Raise BadConfiguration if another user can change a file.
 
-    `place` is the file with its purpose, or the place that names it; `names` is the kind of things that it names.
+    `place` is the file with its purpose, or the place that names it; `names` is what it names.
     """
     try:
         require_own_file(file)
@@ -42,7 +42,7 @@ def require_own_configuration(configuration: Configuration) -> None:
 
 
 def _powers(configuration: Configuration) -> Iterator[str]:
-    """Yield the kinds of things in a configuration that give rights on hosts, or on files of the user of the run."""
+    """Yield the kinds of values in a configuration that give rights on hosts, or on files of the user of the run."""
     if configuration.hosts or configuration.host:
         yield "hosts"
     if configuration.service:

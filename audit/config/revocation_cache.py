@@ -1,7 +1,7 @@
 """Keeps CRLs and OCSP responses on disk until the next is due, each in a file of its own.
 
-A file appears whole or not at all. A response from the cache is verified like one from the network. If the folder
-cannot be read or written, no response is kept.
+Files are renamed into place when they are complete. A response from the cache is verified like one from the network. If
+the folder cannot be read or written, no response is kept.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from audit.probe.revocation import Reply
 _SUFFIX: Final = ".answer"
 _PARTIAL: Final = ".partial"
 _MAX_BYTES: Final = 32 * 1024 * 1024
-_ABANDONED_S: Final = 3600.0  # after which a half-written file belongs to a process that has died
+_ABANDONED_S: Final = 3600.0  # after which a half-written file belongs to a process that has ended
 
 
 class RevocationCache:

@@ -48,7 +48,7 @@ class HostSettings:
 
 @dataclass(frozen=True, slots=True)
 class ServiceSettings:
-    """`[[service]]`: a service that discovery does not know."""
+    """`[[service]]`: a service that discovery does not support."""
 
     host: str
     name: str

@@ -1,6 +1,6 @@
-"""The secrets that the configuration points to: environment variables, or files that no other user can read.
+"""Reads the secrets that the configuration names: environment variables, or files that no other user can read.
 
-A secret is read when it is needed. No message holds it.
+A secret is read when it is needed, and no message contains it.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ class Facts:
 
     @property
     def scope(self) -> Scope:
-        """The kind of thing that the facts are about."""
+        """The scope of the facts: the run, a host or an endpoint."""
         if self.endpoint == RUN:
             return "run"
         return "host" if self.endpoint.is_host else "endpoint"
@@ -98,7 +98,7 @@ class Facts:
     def server(self) -> HostView:
         """The view from inside the host."""
         if self.observation.server is None:
-            raise NotApplicable("seen from outside only: its host was not logged into")
+            raise NotApplicable("observed only from outside: its host was not logged into")
         return self.observation.server
 
 

@@ -19,8 +19,11 @@ PORT: Final = 80
 LISTED: Final = ("178.255.81.12", "178.255.81.13", "91.199.212.132", "199.66.201.132")
 """The addresses from which Sectigo fetches the token, by the documentation of the panel's script."""
 REFUSED_MAX: Final = 0.1
-"""The share of the world that may be refused: a CA looks from six places or more, and with a tenth of the Internet
-refused it loses one of them about as often as not. Blocklists of abusive networks refuse far less."""
+"""The share of the Internet that may be refused.
+
+A CA connects from six places or more. If a tenth of the Internet is refused, one of them fails about every second time.
+Blocklists of abusive networks refuse far less.
+"""
 CPANEL_RULE: Final = "cPanel's script: Sectigo fetches the token from four addresses, which the firewall must allow"
 CURRENT_PRACTICE: Final = (
     "current practice: a CA fetches it from several places that it does not publish (BR 3.2.2.9), so port 80 must be "

@@ -74,7 +74,7 @@ def _chain(entry: Mapping[str, Any], rules: Sequence[PacketRule]) -> RuleChain:
 
 
 def _rules(expression: Sequence[Mapping[str, Any]], table: Table) -> Iterator[PacketRule]:
-    """Yield the rule as a value of ours; a map of verdicts yields one for each of its elements."""
+    """Yield the rule as a value of ours; a map of verdicts yields one rule for each of its elements."""
     conditions: list[Condition] = []
     text = rule_text(expression)
     for part in expression:

@@ -1,4 +1,4 @@
-"""Turns hosts and endpoint URLs into targets: each host and each endpoint once, in a fixed order.
+"""Builds the targets of a run from hosts and endpoint URLs: each host and endpoint once, in a fixed order.
 
 This module does not depend on pytest.
 """

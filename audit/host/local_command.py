@@ -18,7 +18,7 @@ from typing import Final, Literal
 
 from audit.probe.deadline import Deadline
 
-MAX_BYTES: Final = 64_000_000  # of one answer; eight sections of the largest kind
+MAX_BYTES: Final = 64_000_000  # of one output; eight sections of the largest kind
 _CHUNK: Final = 65_536
 _TERMINATE_S: Final = 0.5
 Cut = Literal["timeout", "too-much", "stopped"]
@@ -117,7 +117,7 @@ def _finished(process: subprocess.Popen[bytes], stdin: bytes, bounds: _Bounds) -
 def _communicate(
     process: subprocess.Popen[bytes], stdin: bytes, bounds: _Bounds
 ) -> tuple[dict[str, bytes], Cut | None]:
-    """Write the input and read both outputs at the same time; return the outputs, and why they were cut short."""
+    """Write the input and read both outputs at the same time; return the outputs, and why they are incomplete."""
     outputs = {"stdout": bytearray(), "stderr": bytearray()}
     rest = memoryview(stdin)
     cut: Cut | None = None

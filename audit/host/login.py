@@ -33,7 +33,7 @@ _REASONS: Final[tuple[tuple[str, FailureKind, str], ...]] = (
     (r"Host key verification failed|HOST IDENTIFICATION HAS CHANGED|BadHostKey|not found in known_hosts", "host-key",
      "the host's key is unknown or has changed: compare it and put it into known_hosts"),
     (r"Permission denied|Authentication failed|AuthenticationException|Too many authentication|UNPROTECTED PRIVATE KEY",
-     "denied", "the login was refused: which key or user may log in?"),
+     "denied", "the login was refused: check its user and key"),
     (r"Could not resolve|Name or service not known|No address associated|Temporary failure in name resolution|gaierror",
      "unresolvable", "the host's name has no address"),
     (r"Connection refused|Unable to connect to port", "refused", "nothing responds at the login's port"),
@@ -43,7 +43,7 @@ _REASONS: Final[tuple[tuple[str, FailureKind, str], ...]] = (
     (r"ansible(-inventory)?: (command )?not found", "no-command", "install ansible to use its inventory"),
     (r"(sshpass|ssh|docker|podman|kubectl|oc|lxc|salt|chroot): (command )?not found|No module named", "no-command",
      "a program that this kind of login needs is not installed here"),
-    (r"No such (container|file)|NotFound|is not running|no such container", "unresolvable", "there is no such host"),
+    (r"No such (container|file)|NotFound|is not running|no such container", "unresolvable", "the host does not exist"),
     (r"Connection (to \S+ )?(closed|reset)|kex_exchange_identification|banner exchange", "closed",
      "the login's port closed the connection"),
 )  # fmt: skip
@@ -230,9 +230,11 @@ def hosts_of(hostspec: str, options: Mapping[str, Any], timeout_s: float) -> tup
         hosts = _expand(hostspec, given_options, timeout_s)
     except (RuntimeError, ValueError, OSError, ImportError, AssertionError) as error:
         error_text = " ".join(redacted(f"{type(error).__name__}: {error}").split())
-        unknown = ProbeFailure("login", "unresolvable", f"{without_password}: no such host ({error_text[:300]})")
+        unknown = ProbeFailure(
+            "login", "unresolvable", f"{without_password}: the host is not known ({error_text[:300]})"
+        )
         return explain(without_password, error_text) or unknown
-    return hosts or ProbeFailure("login", "unresolvable", f"{without_password}: the inventory names no such host")
+    return hosts or ProbeFailure("login", "unresolvable", f"{without_password}: the inventory does not name this host")
 
 
 def _expand(hostspec: str, options: dict[str, Any], timeout_s: float) -> tuple[Host, ...]:
@@ -269,7 +271,7 @@ def _host(hostspec: str, backend: Any, timeout_s: float) -> Host:  # noqa: ANN40
         public_spec = f"ansible://{label}{mark}{query}"
         backend = _direct(backend) or backend
     if str(backend.get_hostname()).startswith("-"):
-        raise ValueError("a host's name cannot begin with '-': ssh and docker would take it for an option")
+        raise ValueError("a host's name cannot begin with '-': ssh and docker would read it as an option")
     host = Host(label, public_spec, backend, timeout_s)
     _make_bounded(host)
     return host
@@ -332,7 +334,7 @@ def _local_command(backend: Any, stdin: bytes, command: str, arguments: Sequence
 
 def _make_silent(backend: Any) -> None:  # noqa: ANN401 - backends differ
     """Make ssh prompt for nothing and leave no master process behind; the user's options and configuration stay."""
-    batch = "" if backend.host.password else _BATCH  # with a password, sshpass answers the only prompt
+    batch = "" if backend.host.password else _BATCH  # with a password, sshpass replies to the only prompt
     extra_args = backend.ssh_extra_args or ""
     backend.ssh_extra_args = " ".join(filter(None, (_SSH_OPTIONS, batch, extra_args)))
     backend.controlpersist = 0

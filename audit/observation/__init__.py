@@ -160,7 +160,7 @@ class HostView:
     agent: str | None = None  # the agent that owns the certificate: certbot, acme.sh, lego, caddy, …
     panel_service: str | None = None  # the panel's own name for it, if the panel installs its certificate
     snakeoil: bool = False  # the distribution's own placeholder certificate
-    missing_rights: tuple[str, ...] = ()  # one message per thing that could not be read, with the missing right
+    missing_rights: tuple[str, ...] = ()  # one message per value that could not be read, with the missing right
     not_trusted: tuple[str, ...] = ()  # processes that root does not inspect; only of the host as a whole
     websites: tuple[Website, ...] = ()  # the sites of its web servers for plain HTTP; only of the host as a whole
     cpanel: CpanelState | None = None  # of a cPanel & WHM server; only of the host as a whole

@@ -44,5 +44,5 @@ class CpanelState:
     unread: tuple[Unread, ...] = ()
 
     def missing(self, matter: Matter) -> tuple[str, ...]:
-        """Return one message per thing that could not be read of a part of the state."""
+        """Return one message per value that could not be read in a part of the state."""
         return tuple(unread.why for unread in self.unread if unread.matter == matter)

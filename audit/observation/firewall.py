@@ -1,6 +1,6 @@
 """The firewall rules that a new TCP connection from outside meets, whichever program manages them.
 
-Conditions that such a connection never or always meets (established, loopback) were evaluated when the rules were read.
+Conditions that this connection never or always meets (established, loopback) were evaluated when the rules were read.
 """
 
 from __future__ import annotations

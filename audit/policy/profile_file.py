@@ -70,9 +70,9 @@ def policy_note(value: Any, place: str) -> PolicyNote:  # noqa: ANN401 - any TOM
     known = tuple(field.name for field in fields(PolicyNote))
     given = _of_kind(dict, value, place)
     _require_known(given, known, place)
-    unsaid = [name for name in known if name not in given]
-    if unsaid:
-        raise BadProfile(f"profile {place}: it has no {join_limited(unsaid)}; a note needs {join_limited(known)}")
+    absent = [name for name in known if name not in given]
+    if absent:
+        raise BadProfile(f"profile {place}: it has no {join_limited(absent)}; a note needs {join_limited(known)}")
     return PolicyNote(*(text(given[name], f"{place}, {name}") for name in known))
 
 
@@ -222,9 +222,9 @@ def _sourced(given: Mapping[str, Any], source: str | None, place: str) -> dict[s
 
 def _require_enough(profile: Profile, place: str) -> None:
     """Refuse a profile without a threshold whose default would allow nothing."""
-    unsaid = [key for key in NEEDED if key not in profile.sources]
-    if unsaid:
-        raise BadProfile(f'profile {place}: say {", ".join(unsaid)} in [thresholds], or extends = "webpki"')
+    absent = [key for key in NEEDED if key not in profile.sources]
+    if absent:
+        raise BadProfile(f'profile {place}: write {", ".join(absent)} in [thresholds], or extends = "webpki"')
 
 
 def _table(table: Mapping[str, Any], key: str, place: str) -> Mapping[str, Any]:

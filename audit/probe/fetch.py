@@ -92,7 +92,7 @@ class Fetcher:
         try:
             result = self._fetch(request, Deadline.after(deadline_s))
         except BaseException as error:
-            future.set_exception(error)  # a bug of ours: another thread that waits must not wait for ever
+            future.set_exception(error)  # our own bug: another thread must not wait for ever
             raise
         is_too_early = deadline_s < min(self._policy.deadline_s, _FAIR_S)
         if isinstance(result, Unfetched) and result.kind == "timeout" and is_too_early:

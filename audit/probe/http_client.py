@@ -79,7 +79,7 @@ class HttpResponse:
         self.headers = tuple((name, secrets.hide(value)) for name, value in self._response.headers.items())
 
     def header(self, name: str) -> str:
-        """Return the value of the first header field with a name; empty if the response has no such field."""
+        """Return the value of the first header field with a name; empty if the response has none."""
         return next((value for known, value in self.headers if known.lower() == name.lower()), "")
 
     def read(self) -> bytes:
@@ -92,7 +92,7 @@ class HttpResponse:
             while part := self._response.read(_PART):
                 content += part
                 if len(content) > self._max_bytes:
-                    raise FetchError("too-much", f"more than {self._max_bytes} bytes came")
+                    raise FetchError("too-much", f"more than {self._max_bytes} bytes were received")
             if self._response.length:
                 raise FetchError("broken", f"the response is cut short by {self._response.length} bytes")
             return bytes(content)

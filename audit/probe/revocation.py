@@ -169,8 +169,8 @@ class RevocationFetcher:
     ) -> Reply:  # fmt: skip
         request, deadline = bounded_request
         if deadline.has_passed:
-            limit = f"{self._context.deadline_s:g} s for the revocation of one endpoint"
-            return Reply(self._context.clock(), failure=f"not fetched: the {limit} were over")
+            limit = f"limit of {self._context.deadline_s:g} s for the revocation of one endpoint"
+            return Reply(self._context.clock(), failure=f"not fetched: the {limit} is over")
         fetched = self._fetcher.fetch(request, deadline)
         if not isinstance(fetched, Fetched):  # the fetcher keeps it if another try is useless
             return Reply(self._context.clock(), failure=fetched.detail)

@@ -143,7 +143,7 @@ class _Dialogue:
         early = self._rest + self._tcp.pending()
         if early:
             raise ProbeError(
-                "starttls", "injected", f"plain bytes follow the consent to {_verb(step)}: {excerpt(early)}"
+                "starttls", "injected", f"unencrypted bytes follow the consent to {_verb(step)}: {excerpt(early)}"
             )
 
     def _exchange(self, step: StarttlsStep, awaited: str) -> bytes:

@@ -36,7 +36,7 @@ class Limits:
 
     @property
     def starttls_s(self) -> float:
-        """The deadline up to the start of TLS: some mail servers delay their greeting by 6 s against spam."""
+        """The deadline up to the start of TLS: against spam, some mail servers delay their greeting by 6 s."""
         return 0.8 * self.timeout_s
 
     @property

@@ -131,7 +131,7 @@ class TcpConnection:
                 raise ProbeError(
                     self.stage,
                     "too-much",
-                    f"{self._received} bytes came without {self.awaiting} (limit {self._max_bytes})",
+                    f"{self._received} bytes were received without {self.awaiting} (limit {self._max_bytes})",
                 )
             return octets
 

@@ -78,7 +78,7 @@ def _context(newest: int, ciphers: bytes = _CIPHERS, signatures: bytes = b"") ->
     context = SSL.Context(SSL.TLS_CLIENT_METHOD)
     context.set_cipher_list(ciphers)
     if signatures and SSL._lib.SSL_CTX_set1_sigalgs_list(context._context, signatures) != 1:  # type: ignore[attr-defined]  # noqa: SLF001 - pyOpenSSL has no method for it
-        raise RuntimeError(f"OpenSSL does not take the signature algorithms {signatures!r}")
+        raise RuntimeError(f"OpenSSL does not support the signature algorithms {signatures!r}")
     context.set_min_proto_version(SSL.TLS1_VERSION)
     context.set_max_proto_version(newest)
     context.set_options(SSL.OP_LEGACY_SERVER_CONNECT)  # servers without RFC 5746 are observed too
@@ -234,7 +234,7 @@ def _is_observed(fault: ProbeError) -> bool:
 
 def _not_tls(octets: bytes, *, is_upgrade: bool) -> ProbeError:
     if is_upgrade:
-        return ProbeError("starttls", "injected", f"plain bytes come before the handshake: {excerpt(octets)}")
+        return ProbeError("starttls", "injected", f"unencrypted bytes come before the handshake: {excerpt(octets)}")
     if _PLAIN.match(octets):
         return ProbeError("handshake", "plaintext", f"the port responds in plain text: {excerpt(octets)}")
     return ProbeError("handshake", "garbage", f"the response is not TLS: {excerpt(octets)}")

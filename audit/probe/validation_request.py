@@ -1,6 +1,6 @@
 """Sends the request a CA would send for HTTP validation: a missing file on port 80, at every address of the host.
 
-It follows a redirect only under the same name, at the same address. A fault is a value.
+It follows a redirect only to the same name and address. Faults are returned as values.
 """
 
 from __future__ import annotations

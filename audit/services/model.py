@@ -62,7 +62,7 @@ class ConfigDump:
     ports: tuple[tuple[str, int], ...] = ()  # (address, port) of the visible sockets of its processes
 
     def text(self, name: str) -> str:
-        """Return the text of the section of that name; empty if there is no such section."""
+        """Return the text of the section of that name; empty if there is none."""
         section = self.sections.get(name)
         return section.text if section else ""
 
@@ -161,8 +161,9 @@ class Panel:
     """A row of the table of panels.
 
     `mark` is a file that exists only on a host with the panel and contains its version. `values` are the variables of
-    its script, as words. The script runs only on such a host; it is like that of a service, but without a program. The
-    functions are pure. Their dump has the sections of this script, and its `ports` are all sockets of the host.
+    its script, as words. The script runs only on a host with the panel; it is like that of a service, but without a
+    program. The functions are pure. Their dump has the sections of this script, and its `ports` are all sockets of the
+    host.
 
     `kept` returns the listeners of a found service that are not switched off and not the panel's own. `services`
     returns the panel's own services, and the expected services that were not found. `websites` returns the website for

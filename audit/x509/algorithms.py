@@ -163,7 +163,7 @@ def _is_made_by(signature: Signature, signer: Certificate) -> bool | None:
 
 
 def pairing_violations(certificate: Certificate, issuer: Certificate) -> Iterator[Violation]:
-    """Yield that a digest does not go with the issuer's curve (BR 7.1.3.2.2)."""
+    """Yield a message if the digest does not match the issuer's curve (BR 7.1.3.2.2)."""
     algorithm = algorithm_of(certificate.raw.inner_algorithm)
     if algorithm is None or not issuer.has_readable("key") or issuer.key.kind != "EC":
         return

@@ -98,5 +98,5 @@ def _at(contents: bytes, begin: int) -> Element:
         start += octets
     end = start + size
     if end > len(contents):
-        raise ValueError("an element is longer than what holds it")
+        raise ValueError("an element is longer than the element around it")
     return Element(contents[begin], contents[start:end], contents[begin:end])

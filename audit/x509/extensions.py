@@ -56,7 +56,7 @@ def _sequence(der: bytes) -> list[Element]:
 
 
 def _extension(der: bytes) -> bytes:
-    """Return an extension without such values; nothing if it is then empty and not critical."""
+    """Return an extension without values that the library refuses; nothing if it is then empty and not critical."""
     oid, *flag, value = _sequence(der)
     simplify = _SIMPLER.get(read_oid(oid))
     if simplify is None:

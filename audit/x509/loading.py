@@ -56,7 +56,7 @@ def reason_of(error: Exception) -> str:
     text = " ".join(str(error).split()) or type(error).__name__
     if text.startswith(_INVALID_DER):
         return f"{'.'.join(_FIELD.findall(text)) or 'it'} is not valid DER"
-    return f"the library does not know the value {text}" if isinstance(error, KeyError) else text
+    return f"the library does not support the value {text}" if isinstance(error, KeyError) else text
 
 
 @contextmanager

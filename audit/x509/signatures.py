@@ -174,7 +174,7 @@ def is_made_by(
 ) -> bool | None:
     """Return whether a key made a signature; None if this cannot be computed here.
 
-    `of_key` is the algorithm in the key's SubjectPublicKeyInfo if that is RSASSA-PSS: such a key makes no other
+    `of_key` is the algorithm in the key's SubjectPublicKeyInfo if that is RSASSA-PSS: this key makes no other
     signatures, and only those that its parameters allow (RFC 4055 1.2 and 3.3).
     """
     if of_key is not None and of_key.is_pss and not _admits(of_key, algorithm):

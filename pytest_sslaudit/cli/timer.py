@@ -1,6 +1,6 @@
 """`sslaudit install-timer | remove-timer | timer-status`: runs `checkallsslcerts` on this server every night.
 
-The texts of the files are in `timer_units`; `timer_files` writes and removes them.
+Module `timer_units` has the texts of the files; `timer_files` writes and removes them.
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ class Machine:
 
     @property
     def runs_systemd(self) -> bool:
-        """Whether it was started by systemd (sd_booted(3))."""
+        """Whether systemd is the init system (sd_booted(3))."""
         return self.place("/run/systemd/system").is_dir()
 
     @property

@@ -17,7 +17,7 @@ from pytest_sslaudit.runtest import RESULT_BEFORE
 
 
 class FirstPass:
-    """The reports of the first run of the tests with an endpoint, until they are taken."""
+    """The pytest reports of the first run of tests that use an endpoint, until `take` returns them."""
 
     def __init__(self) -> None:
         """Begin without reports."""

@@ -21,7 +21,7 @@ class RepairProgress:
     """Lines that stay, and one line that is rewritten while a repair runs."""
 
     def __init__(self, config: pytest.Config) -> None:
-        """Draw nothing yet."""
+        """Begin; nothing is drawn yet."""
         self._config, self._turn = config, Lock()
         self._line: OneLine | None = None
         self._places: dict[str, int] = {}

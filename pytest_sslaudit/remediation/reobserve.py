@@ -43,7 +43,7 @@ def observe_again(controller: Controller, ids: frozenset[str]) -> None:
 
 
 def _logins(discoveries: Iterable[Discovery], hosts: set[str]) -> tuple[Login, ...]:
-    """Return the logins of these hosts; of all hosts if a label depends on the other hosts."""
+    """Return the logins of these hosts. If a label depends on the other hosts, return the logins of all hosts."""
     labelled = [(discovery.login, str(discovery.host.endpoint.host)) for discovery in discoveries if discovery.login]
     is_numbered = any("+" in label for _, label in labelled)
     return tuple({login.hostspec: login for login, label in labelled if is_numbered or label in hosts}.values())

@@ -14,7 +14,7 @@ from remediate.hosts.workdir import HostWorkdir
 from remediate.model.authorization import Challenge
 
 SELF_TEST: Final = "sslaudit (self-test)"
-"""How the user agent of our own probes begins, so that a reader of an access log can distinguish them from the CA's."""
+"""How the user agent of our own probes begins, which distinguishes them from those of a CA in access logs."""
 
 Verdict = Literal[
     "good",
@@ -25,7 +25,7 @@ Verdict = Literal[
     "redirected",  # the CA does not follow
     "wrong-host",  # another host responds
     "broken",  # not a valid response
-    "unseen",  # this machine has no such network: says nothing of the server
+    "unseen",  # this machine has no network of that IP version: this does not depend on the server
 ]
 
 
@@ -60,7 +60,7 @@ class HttpHop:
 
 @dataclass(frozen=True, slots=True)
 class ProbeResult:
-    """What a CA would see of a challenge at one address, hop by hop, and what it means.
+    """What a CA would receive for a challenge at one address, hop by hop, and the verdict.
 
     `command` is the request as a person would type it.
     """

@@ -1,6 +1,6 @@
-"""The solver `command`: programs of the administrator's own that present a challenge and remove it.
+"""The solver `command`: the administrator's own programs that present a challenge and remove it.
 
-docs/issuers.md is their contract.
+docs/issuers.md defines their interface.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class CommandSolver:
     def self_test(
         self, challenge: Challenge, addresses: Sequence[str], settings: ProbeSettings
     ) -> tuple[ProbeResult, ...]:
-        """Return no result: the program ends with status 0 only when the challenge can be seen."""
+        """Return no result: the program ends with status 0 only after the challenge is published."""
         del challenge, addresses, settings
         return ()
 

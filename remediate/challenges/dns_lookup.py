@@ -123,7 +123,7 @@ class Roots:
 class LookUps:
     """What was looked up in a run, each name once; whether root servers can be reached is tried once too.
 
-    Threads may ask at the same time: they wait for one another only if they ask for the same name.
+    Threads may look up names at the same time, and wait for one another only for the same name.
     """
 
     def __init__(self, roots: Roots | None = None) -> None:
@@ -146,11 +146,11 @@ class LookUps:
             return self._known[name]
 
     def records(self, name: str, record_type: RecordType, limits: Limits, stop: threading.Event) -> RecordSet:
-        """Return the records of a name by the resolver, asked each time; raises Stopped."""
+        """Query the resolver for the records of a name, each time; raises Stopped."""
         return records_of(name, record_type, limits, stop)
 
     def has_dns(self, limits: Limits) -> bool:
-        """Return whether a resolver answers here. A configured one counts; the system's is tried once a run.
+        """Return whether a resolver responds here. A configured one counts; the system's is tried once a run.
 
         Without one, names come from a hosts file, and there are no records to read.
         """

@@ -57,7 +57,7 @@ class _Response:
     location: str  # of a redirect; else empty
     server: str
     content: bytes
-    proxy: str = ""  # the headers which show that a proxy answers
+    proxy: str = ""  # the headers which show that a proxy responds
 
     def __str__(self) -> str:
         by = f" by {self.server}" if self.server else ""

@@ -31,7 +31,7 @@ _KINDS: Final[tuple[FileKind, FileKind]] = ("certificate", "key")
 def is_of_panel(seen: ObservedEndpoint) -> bool:
     """Return whether an endpoint uses one of the panel's service certificates, or will when the panel installs one.
 
-    A web server may use such a file for the host's name. A link from the panel's directory to a file of another agent
+    A web server may use this file for the host's name. A link from the panel's directory to a file of another agent
     counts as that agent's file.
     """
     return seen.panel_service is not None or any(is_panel_file(file.real_path or file.path) for file in seen.files)

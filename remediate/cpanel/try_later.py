@@ -36,7 +36,7 @@ def try_later_command(host: str, action: str, path: str, home: str) -> Command:
     arguments = (PROGRAM, action, path, home, *ARGUMENTS)
     return Command(
         host,
-        "have the panel's try-later ask the issuer again in 60 minutes",
+        "have the panel's try-later contact the issuer again in 60 minutes",
         trusted_script("cpanel/try_later"),
         arguments,
     )

@@ -27,7 +27,7 @@ class SwitchEvent:
     """One event of a switch: the time of the host's clock, the version, its state and the reason.
 
     Besides the states, `gap` records that a service was restarted (its name and for how many seconds it did not
-    answer), and `note` a note for the user.
+    respond), and `note` a note for the user.
     """
 
     at: int  # seconds since 1970
@@ -66,7 +66,7 @@ class Progress:
 
     @property
     def gaps(self) -> tuple[tuple[str, float], ...]:
-        """The services that were restarted since the switch began, and for how many seconds each did not answer."""
+        """The services that were restarted since the switch began, and for how many seconds each did not respond."""
         recorded = (event.detail.split() for event in self._since_begun() if event.state == "gap")
         return tuple((words[0], float(words[1])) for words in recorded if len(words) > 1)
 

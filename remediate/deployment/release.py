@@ -22,7 +22,7 @@ def read_released(workdir: HostWorkdir, result: CommandResult, *, all_cases: boo
 
 
 def not_released(host: str, discoveries: Iterable[Discovery]) -> Released:
-    """Return that a host could not be worked on, and why."""
+    """Return the result for a host on which nothing could be released, with the reason."""
     observation = next((discovery.host for discovery in discoveries if discovery.host.endpoint.host == host), None)
     if observation is None:
         why = "it is not among the hosts that are named"

@@ -193,7 +193,7 @@ def _finish(context: CaseContext) -> CaseResult:
 
 
 def _installed_leaf(context: CaseContext) -> str | None:
-    """Return the SHA-256 of the leaf that was installed; None if no leaf was."""
+    """Return the SHA-256 of the leaf that was installed; None if nothing was installed."""
     details = (event.detail for event in context.run.journal.events(context.case.id) if event.state == "done")
     leaves = [detail.leaf_sha256 for detail in details if detail.leaf_sha256]
     return leaves[-1] if leaves else None

@@ -39,7 +39,7 @@ def rollback(case_id: str, run: RunContext) -> CaseResult:
     """Restore the versions before a case, one file set after another, and return the result.
 
     The caller holds the lock of the state directory. A file set that cannot be restored stays as the repair left it,
-    and the result reports it; another call resumes. Raises NotFoundOnHost if the journal has no such case.
+    and the result reports it; another call resumes. Raises NotFoundOnHost if the journal does not have the case.
     """
     case = run.journal.case(case_id)
     if case is None:

@@ -131,8 +131,8 @@ def _not_started(case: Case, run: RunContext) -> CaseResult | None:
 def postponed(case: Case, run: RunContext) -> CaseResult | None:
     """Return why a case is not run now; None if it is due.
 
-    Repairs are disabled on its host or on another host of its names, it failed recently, or its issuer asked for
-    a later retry.
+    Repairs are disabled on its host or on another host of its names, it failed recently, or its issuer requested a
+    later retry.
     """
     hosts = (case.host, *(host for validation in case.validated_on for host in validation.hosts))
     excluded = next((f"{host}: {why}" for host in hosts if (why := run.host(host).excluded)), None)
@@ -146,7 +146,7 @@ def postponed(case: Case, run: RunContext) -> CaseResult | None:
         return CaseResult(case, "waiting", last.step, Cause.RUN_NOT_DUE, note, next_at=last.next_at)
     busy = attempts.busy_until(run.issuer.name)
     if busy is not None and busy > now and needs_issuer(case):
-        note = f"{run.issuer.name} asked us to retry after {format_utc(busy)}"
+        note = f"{run.issuer.name} requests a retry after {format_utc(busy)}"
         return CaseResult(case, "waiting", "", Cause.ISSUER_BUSY, note, next_at=busy)
     return None
 

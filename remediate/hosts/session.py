@@ -33,7 +33,7 @@ class HostSession:
             return CommandResult(None, "", sections.detail)
         output, error = sections.get("output"), sections.get("error")
         if output is None or error is None or output.rc is None:
-            return CommandResult(None, "", "the output did not arrive whole")
+            return CommandResult(None, "", "the output is incomplete")
         return CommandResult(output.rc, output.text, error.text)
 
 

@@ -21,7 +21,7 @@ class Installer(Protocol):
     def reload(self, host: str) -> Command:
         """Return the command that makes the service load its files; it fails if the service stops because of that.
 
-        If the service has to be restarted, the command prints `gap` and for how many seconds it did not answer.
+        If the service has to be restarted, the command prints `gap` and for how many seconds it did not respond.
         """
 
     def start(self, host: str) -> Command:

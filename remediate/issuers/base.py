@@ -35,7 +35,7 @@ OrderStatus = Literal["pending", "ready", "processing", "valid", "invalid", "can
 FaultKind = Literal[
     "authentication",  # the token is missing, wrong, or has no permission
     "refused",  # the names or the request itself; the same request will be refused again
-    "unknown",  # there is no such order
+    "unknown",  # the order does not exist
     "conflict",  # the same idempotency key with other content, or an order that cannot be changed any more
     "busy",  # try later: too many requests, or out of service for a while
     "unreachable",  # no whole response
@@ -193,7 +193,7 @@ class PreviewsRequests(Protocol):
 
 
 class BadIssuer(ValueError):
-    """An issuer that cannot be used as it is configured; its message names the fix."""
+    """The configuration of an issuer is invalid; the message names the fix."""
 
 
 @dataclass(frozen=True, slots=True)

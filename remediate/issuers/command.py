@@ -118,7 +118,7 @@ def read_result(result: CommandResult, request: OrderRequest) -> Order | IssuerF
     if result.status is None:
         return IssuerFault("unreachable", f"the outcome is unknown: {result.error}")
     if result.status == TRY_LATER:
-        return IssuerFault("busy", result.error or "the program asked us to try later (exit status 75)")
+        return IssuerFault("busy", result.error or "the program requests a later retry (exit status 75)")
     if result.status != 0:
         return IssuerFault("refused", f"exit status {result.status}: {result.error or 'no reason on standard error'}")
     if not result.output.lstrip().startswith("{"):

@@ -63,11 +63,11 @@ class JsonResponse:
 
     @property
     def date(self) -> datetime | None:
-        """The time by the issuer's clock, if the response has one."""
+        """The time of the response by the issuer's clock; None if it has no date."""
         return http_date(self.headers.get("date", ""))
 
     def retry_after_s(self) -> int | None:
-        """Return in how many seconds to ask again, by the issuer's own clock; None if that is absent or malformed."""
+        """Return the seconds until the next request, by the issuer's clock; None if they are absent or malformed."""
         return retry_after_s(self.headers.get("retry-after", ""), self.headers.get("date", ""))
 
 
@@ -79,7 +79,7 @@ def send(endpoint: IssuerEndpoint, request: JsonRequest) -> JsonResponse | Issue
     """
     token = endpoint.token()
     if not _TOKEN.fullmatch(token):
-        return IssuerFault("authentication", "the token is empty, or holds what no header field can carry")
+        return IssuerFault("authentication", "the token is empty, or holds a character that a header field cannot have")
     limits = RequestLimits(Deadline.after(endpoint.deadline_s), MAX_RESPONSE_BYTES)
     try:
         route = _route(endpoint, token, limits)
@@ -139,15 +139,13 @@ def require_safe(endpoint: IssuerEndpoint) -> None:
     url = _split(endpoint.base_url)
     place = f"base_url {url.scheme}://{url.hostname}"  # the rest may hold a secret
     if url.username is not None or url.password is not None:
-        raise BadIssuer(f"{place}: there is a user in it; the token stands in the configuration as `token`")
+        raise BadIssuer(f"{place}: the URL holds a user; write the token in the key `token`")
     if url.scheme not in ("https", "http") or not url.hostname or url.query or url.fragment:
-        raise BadIssuer(
-            f"{place}: write a base URL such as https://store.example.com/api, with nothing behind the path"
-        )
+        raise BadIssuer(f"{place}: write a base URL such as https://store.example.com/api, with nothing after the path")
     if url.scheme == "http" and not is_loopback_host(url.hostname):
-        raise BadIssuer(f"{place}: the token would travel in the clear; write https:// (http:// is for loopback alone)")
+        raise BadIssuer(f"{place}: the token would be sent unencrypted; write https:// (http:// is only for loopback)")
     if url.scheme == "http" and endpoint.proxy is not None:
-        raise BadIssuer(f"{place}: the proxy would see the token in the clear; write https://, or leave the proxy out")
+        raise BadIssuer(f"{place}: the proxy would get the token unencrypted; write https://, or leave the proxy out")
 
 
 def _split(base_url: str) -> SplitResult:
@@ -156,5 +154,5 @@ def _split(base_url: str) -> SplitResult:
         url = urlsplit(base_url)
         _ = url.port
     except ValueError:  # whose message quotes what may be a password
-        raise BadIssuer("base_url: the host or the port in it is none; write https://store.example.com/api") from None
+        raise BadIssuer("base_url: its host or port is invalid; write https://store.example.com/api") from None
     return url

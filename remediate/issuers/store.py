@@ -109,7 +109,7 @@ class Store:
 
     def to_find(self, csr: Csr) -> Request:
         """Return the request that `find` makes."""
-        return self._request("look for an order of this request", _finding(csr))
+        return self._request("look for an order of this CSR", _finding(csr))
 
     def to_place(self, request: OrderRequest) -> Request:
         """Return the request that `place` makes."""
@@ -117,7 +117,7 @@ class Store:
 
     def to_fetch(self, ref: OrderRef) -> Request:
         """Return the request that `fetch` makes."""
-        return self._request("look at the order", JsonRequest("GET", _path(ref.id)))
+        return self._request("fetch the order", JsonRequest("GET", _path(ref.id)))
 
     def _request(self, why: str, request: JsonRequest) -> Request:
         url = self._endpoint.base_url.rstrip("/") + request.path
@@ -190,9 +190,9 @@ def _fault(response: JsonResponse) -> IssuerFault:
     elif 300 <= response.status < 400:
         kind, detail = "broken", f"a redirect to {_line(response.headers.get('location', 'nowhere'))}, not followed"
     elif response.status >= 500:
-        kind, detail = "unreachable", f"HTTP {response.status}: the Store, or what stands before it, failed"
+        kind, detail = "unreachable", f"HTTP {response.status}: the Store or a proxy in front of it failed"
     else:
-        kind, detail = "broken", f"HTTP {response.status} and no error of the Store's: is base_url right?"
+        kind, detail = "broken", f"HTTP {response.status} without an error of the Store: check base_url"
     words = _line(f": {error.get('message') or error.get('type') or 'no reason given'}") if error else ""
     return IssuerFault(
         kind,

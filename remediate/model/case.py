@@ -183,7 +183,7 @@ class Case:
     old_leaves: tuple[str, ...] = ()  # all of them, if there are several
 
     def kind_of(self, step_name: str) -> str:
-        """Return the kind of the step of that name, such as `reload`; the name itself if the case has no such step."""
+        """Return the kind of the step of that name, such as `reload`; the name itself if the case has none."""
         return next((step.kind for step in self.steps if step.name == step_name), step_name)
 
     @property

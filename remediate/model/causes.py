@@ -37,11 +37,11 @@ class Cause(StrEnum):
     )
     DCV_MISSING = (
         "dcv.missing",
-        "serve the name from its configured document root: another virtual host answers, or /.well-known/ is rewritten",
+        "serve the name from its configured document root: another virtual host has it, or /.well-known/ is rewritten",
     )
     DCV_ALTERED = (
         "dcv.altered",
-        "serve the files in /.well-known/pki-validation/ unchanged: an application, a cache or a proxy answers instead",
+        "serve the files in /.well-known/pki-validation/ unchanged: an application, cache or proxy responds instead",
     )
     DCV_REDIRECTED = (
         "dcv.redirected",
@@ -67,8 +67,8 @@ class Cause(StrEnum):
     DCV_HTTP_UNREACHABLE = (
         "dcv.http-unreachable",
         (
-            "make the host itself answer plain HTTP on port 80 at every address of its name, also below /.well- "
-            "known/pki-validation/"
+            "make the host itself respond to plain HTTP on port 80 at every address of its name, also below "
+            "/.well-known/pki-validation/"
         ),
     )
     DCV_REDIRECT_ILLEGAL = (
@@ -166,7 +166,7 @@ class Cause(StrEnum):
         "issuer.conflict",
         "check the order at the issuer: it differs from the present one, or can no longer be changed",
     )
-    ISSUER_BUSY = "issuer.busy", "nothing: the issuer asked us to retry later, and the next run after that does"
+    ISSUER_BUSY = "issuer.busy", "nothing: the issuer is busy; the next run after its retry time tries again"
     ISSUER_UNREACHABLE = (
         "issuer.unreachable",
         "nothing, if it is the first night; else check that this host can connect to the issuer (DNS, firewall, proxy)",
@@ -262,7 +262,7 @@ class Cause(StrEnum):
     # the agent that owns the certificate
     OWNER_NOT_RUN = (
         "owner.not-run",
-        "run the agent's renewal manually, or only report such findings: [remediate] foreign",
+        "run the agent's renewal manually, or only report its findings: [remediate] foreign",
     )
     OWNER_UNCHANGED = (
         "owner.unchanged",
@@ -310,14 +310,14 @@ class Cause(StrEnum):
     PROOF_FAILED = (
         "proof.failed",
         (
-            "check which program answers at the endpoint above: it is not the service that was reloaded (a proxy, "
+            "check which program responds at the endpoint above: it is not the service that was reloaded (a proxy, "
             "an old process)"
         ),
     )
     SERVICE_DOWN = (
         "service.down",
         (
-            "start the service manually now: its old files are in place again, but it did not come up with them; "
+            "start the service manually now: its old files are in place again, but it did not start with them; "
             "see its log"
         ),
     )
@@ -392,7 +392,7 @@ class Cause(StrEnum):
     PLAN_FOREIGN = "plan.foreign", 'check that the agent renews it, or run its renewal from here: foreign = "run-owner"'
     PLAN_NO_HELP = (
         "plan.no-help",
-        "look for another host or a proxy behind the same address: this host serves what is installed",
+        "look for another host or a proxy behind the same address: this host serves the installed certificate",
     )
     PLAN_NOTE = "plan.note", "nothing"
     PLAN_WAIVED = "plan.waived", "nothing, until the waiver ends"

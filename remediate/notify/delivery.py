@@ -86,7 +86,7 @@ def deliver(outbox: Outbox, key: str, channel: Channel, now: datetime) -> tuple[
     """Send every queued message of a channel that is due, and record its outcomes; return a report for each.
 
     `key` is that of the channel's section. Deferred recipients are tried again after 30 minutes, the pause doubling to
-    4 hours, or later if the other side asked for it, for 5 days.
+    4 hours, or longer if the server requests it, for 5 days.
     """
     deliveries = (_Delivery(queued, _progress(queued)) for queued in outbox.queued(key))
     return tuple(_deliver(outbox, channel, delivery, now) for delivery in deliveries if delivery.is_due(now))

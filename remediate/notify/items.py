@@ -129,7 +129,7 @@ def _verified(attempt: LastAttempt, report: RunReport) -> str:
 
 
 def _tried(attempt: LastAttempt, journal: Journal) -> str:
-    """Return what was tried, how far it came, and the order id for questions to the issuer."""
+    """Return what was tried, the step that was reached, and the order id for questions to the issuer."""
     begun = journal.case(attempt.case.id)
     if begun is None or (attempt.ended_as != "proven" and _was_repaired(begun, journal)):
         return ""

@@ -28,7 +28,7 @@ _LOCAL: Final = "local"  # the label of `local://`, which means nothing to a rec
 
 @dataclass(frozen=True, slots=True)
 class ReportItem:
-    """One thing about the endpoints of one certificate or service. Texts are lines for a person.
+    """One result about the endpoints of one certificate or service. Texts are lines for a person.
 
     `check` is the finding's id, `causes` are why it is not repaired. With host, endpoint and state they identify the
     problem, whatever the texts say. Without services it is about the host itself. An item that is `below_threshold`

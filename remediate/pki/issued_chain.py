@@ -101,7 +101,7 @@ def check_issued(
 def check_chain(
     leaf_der: bytes, candidates: Iterable[bytes], anchors: TrustAnchors, now: datetime
 ) -> InstallableChain | Rejection:
-    """Return an installed leaf with the intermediates to serve with it, from foreign candidates; else why not."""
+    """Return an installed leaf with the intermediates to serve with it, from untrusted candidates; else why not."""
     chain = read_chain((leaf_der, *dict.fromkeys(candidates)), anchors, now)
     leaf = chain.leaf
     reasons = [str(fault) for fault in leaf.faults]
@@ -202,7 +202,7 @@ def _refused_leaf(chain: Chain) -> Iterator[str]:
 
 
 def _unanchored_faults(leaf: Certificate, intermediates: tuple[Certificate, ...]) -> Iterator[str]:
-    """Yield that no intermediate came with the leaf; without anchors it is unknown whether that is enough."""
+    """Yield a fault if no intermediate came with the leaf; without anchors it is unknown whether that is enough."""
     if not intermediates and leaf.has_readable("issuer"):
         yield f"no usable certificate of the issuer {leaf.issuer} came with it"
 

@@ -28,7 +28,7 @@ _WITHOUT_CERTIFICATE: Final = ("svc.certificate-missing", "svc.config-missing-fi
 _NETWORK_STAGES: Final = frozenset({"resolve", "connect"})  # stages of a probe before the TLS handshake
 _VERIFIED_BY_HANDSHAKE: Final = frozenset(Repair) - {Repair.HOST}
 _PREVENTS: Final[tuple[tuple[str, frozenset[Repair]], ...]] = (
-    ("dns.not-this-host", _VERIFIED_BY_HANDSHAKE),  # another host answers there
+    ("dns.not-this-host", _VERIFIED_BY_HANDSHAKE),  # another host responds there
     (_RESOLUTION, _ORDERS),
     ("dcv.firewall-narrow", frozenset()),  # the CA is allowed; a report says that other addresses are not
     (_VALIDATION, _ORDERS),

@@ -48,7 +48,7 @@ class CaseDraft:
 def merge_panel_cases(drafts: Iterable[CaseDraft], is_held: Callable[[CaseDraft], bool]) -> Iterator[CaseDraft]:
     """Yield the drafts; those of a panel's services that need a new certificate are merged into one for each host.
 
-    Services whose repair has to wait (`is_held`) form a case of their own, so that they delay no other service.
+    Services whose repair has to wait (`is_held`) form a separate case, so that they do not delay other services.
     """
     panels: dict[str, list[CaseDraft]] = {}
     for draft in drafts:
@@ -126,7 +126,7 @@ def _owner_of(group: Group, evidence: AuditResults) -> str | None:
 
 
 def _requiring(draft: CaseDraft, repair: Repair) -> tuple[ObservedEndpoint, ...]:
-    """Return the members that have a finding that requires this repair."""
+    """Return the members with a finding that requires this repair."""
     endpoints = {result.endpoint for result in draft.findings if REPAIRS[result.remedy] is repair}
     return tuple(member for member in draft.group.members if member.endpoint in endpoints)
 

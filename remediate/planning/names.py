@@ -28,8 +28,8 @@ def names_to_certify(group: Group, evidence: AuditResults) -> tuple[tuple[str, .
     """Return the names to keep and the names to drop, of all SANs on disk and served and the names of the endpoints.
 
     A name is dropped only if no CA may certify it and none has, so no name is lost that a client could rely on. For a
-    panel's own services the names that no CA has certified, wildcards and earlier names of the host are dropped as
-    well: one name that fails would leave all of them without a certificate.
+    panel's own services, names that no CA has certified, wildcards and earlier names of the host are dropped too: if
+    one name fails, no service gets a certificate.
     """
     kept = {member.name for member in group.members}
     dropped: dict[str, str] = {}

@@ -64,7 +64,7 @@ def _of_remedy(result: Result) -> tuple[Kind, str] | None:
 def _of_place(result: Result, evidence: AuditResults, fleet: Fleet) -> tuple[Kind, str] | None:
     seen = evidence.seen.get(result.endpoint)
     if result.host is None or seen is None or seen.hostspec is None:
-        return "outside", "seen from outside only: there is no login to its host"
+        return "outside", "observed only from outside: there is no login to its host"
     if seen.is_host:
         return "host", "it concerns the host as a whole"
     excluded = fleet.excluded_hosts.get(str(seen.label))
@@ -74,5 +74,5 @@ def _of_place(result: Result, evidence: AuditResults, fleet: Fleet) -> tuple[Kin
         return "no-help", "the certificate is served at addresses that are not this host's"
     is_of_addresses = result.check == "svc.multi-address" and result.remedy is Remedy.RELOAD
     if is_of_addresses and evidence.verdict(result.endpoint, "svc.disk-vs-wire") is Verdict.PASS:
-        return "no-help", "this host serves what is installed: it would serve the same after a reload"
+        return "no-help", "this host serves the installed certificate, and a reload would not change that"
     return None

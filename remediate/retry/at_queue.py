@@ -184,7 +184,7 @@ def _kept_if_atd_runs(session: CommandRunner, host: str, job: Job, output: str) 
 
 
 def _with_note(queued: Queued | NotQueued, try_later: TryLaterResult | None) -> Queued | NotQueued:
-    """Add a note to a job of at: the panel's program did not queue it."""
+    """Add a note to a job that at queued because the panel's program did not."""
     if try_later is None or isinstance(queued, NotQueued):
         return queued
     return replace(queued, note=f"; queued by at, because {PROGRAM} did not queue it: {try_later.output}")

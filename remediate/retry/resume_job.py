@@ -62,7 +62,7 @@ def queue_if_pending(
         return ()
     due = [result.next_at or now for result in waiting]
     if min(due) > now + timedelta(minutes=DELAY_MIN):
-        return (str(NotQueued(f"the issuer asked us to retry after {format_utc(min(due))}")),)
+        return (str(NotQueued(f"the issuer requests a retry after {format_utc(min(due))}")),)
     if not allowed:
         return (str(NotQueued("--allow-retry was not given")),)
     session = (local or local_session)()

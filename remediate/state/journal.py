@@ -126,7 +126,7 @@ class Journal:
             return self._with_states(case)
 
     def record(self, case_id: str, event: Event) -> None:
-        """Record the new state of a step; raises ValueError if it cannot follow the present one."""
+        """Record the new state of a step; raises ValueError if the present state does not allow it."""
         with self._database.transaction():
             case = self.case(case_id)
             before = next((step.state for step in case.steps if step.name == event.step), None) if case else None

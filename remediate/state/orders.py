@@ -147,7 +147,7 @@ def _time(moment: datetime | None) -> str | None:
 
 
 def bounded(text: str, secrets: Secrets) -> str:
-    """Return the beginning of a foreign text without secrets, or which kind of secret it held."""
+    """Return the beginning of a text from outside without secrets, or which kind of secret it held."""
     hidden = secrets.hide(text).encode(errors="replace")
     found = find_secret(hidden, secrets)
     return withheld(found) if found else hidden.decode()[:_MAX_NOTE]

@@ -65,7 +65,7 @@ def compare(planted: Mapping[str, Sequence[str]], results: Iterable[Mapping[str,
 
 
 def _has_repair(row: Mapping[str, Any]) -> bool:
-    """Return whether a repair of ours is due: not of an endpoint that is seen from outside only, which has no host."""
+    """Return whether a repair of ours is due: not of an endpoint that is seen only from outside, which has no host."""
     is_inside = row.get("host", "") is not None
     return is_inside and row["remedy"] in REMEDIES and row.get("severity") != "info"
 

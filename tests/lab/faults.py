@@ -199,7 +199,7 @@ OUTSIDE: Final = (
             addresses=("127.0.0.10", "127.0.0.11")),
     Planted("rsa-expired", "https", ("cert.expired",), "rsa-expired-beside"),
 )  # fmt: skip
-"""Faults of the second chain of a service, which is seen from outside only."""
+"""Faults of the second chain of a service, which is observed only from outside."""
 
 FAULTY: Final = (*REPAIRABLE, *LEFT_ALONE, *OUTSIDE)
 

@@ -89,9 +89,9 @@ def test_globs_select_the_checks_that_one_of_them_matches(pytester: pytest.Pytes
     assert judged(pytester) == of_both("chain.order", "dns.not-this-host", "dns.unresolvable") | in_host
 
 
-MEANT = "--audit-check cert.selfsigned: no check has such an id; did you mean 'cert.self-signed'?"
-GROUP = "--audit-check certs.*: no check has such an id; did you mean 'cert.*'?"
-UNKNOWN = "--audit-check xyz: no check has such an id"
+MEANT = "--audit-check cert.selfsigned: no check has this id; did you mean 'cert.self-signed'?"
+GROUP = "--audit-check certs.*: no check has this id; did you mean 'cert.*'?"
+UNKNOWN = "--audit-check xyz: no check has this id"
 ELSEWHERE = "--audit-check ops.endpoint-unusable: these checks do not apply to any host or endpoint of this run"
 
 

@@ -22,9 +22,7 @@ from tests.support.evidence import rows
 LABEL: Final = "self-signed"
 WHY: Final = "cannot open <tls.key>"
 Night = tuple[subprocess.CompletedProcess[str], Path, EmailMessage]
-BEGINS: Final = (
-    f"SERVICE DOWN: local: {LABEL}: the old files are in place again, but a service did not come up with them"
-)
+BEGINS: Final = f"SERVICE DOWN: local: {LABEL}: the old files are in place again, but a service did not start with them"
 
 
 @pytest.fixture(scope="module")

@@ -85,7 +85,7 @@ CAUSES_HEAD: Final = """\
 Why a certificate is not repaired: {count} stable words, each with what to do now. Reports, notifications, the results
 file (`cause`), the plan as JSON (`blocked_by`) and the journal (`attempts.cause`) carry them; programs compare them, as
 the sentences beside them may change. The ids of [checks](checks.md) that make a repair wait are causes too. `dcv.other`
-and `dns.other` stand for checks of your own with such ids.
+and `dns.other` stand for checks of your own with these ids.
 
 | cause | what to do now |
 |---|---|

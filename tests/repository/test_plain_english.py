@@ -45,9 +45,26 @@ OF_MACHINES: Final = {
     r"(?<!here )(?:is|are|was|were) no(?! longer| more| less|t\b|ne\b)": "is not a",
 }
 """Phrases that no docstring, comment, message or page has, because a machine does not tell, know or believe."""
+OF_PRODUCT: Final = {
+    r"such(?! as\b| (?:file\b|container|\())": "this, of this kind",
+    r"worlds?": "the Internet",
+    r"asks|asked|asking": "requests, queries, prompts for",
+    r"said": "reported, gave the reason",
+    r"things?": "the noun: value, file, result, property",
+    r"answered|answering|answers?(?! only\b)": "response, output, value",
+}
+"""Phrases that the product and its documentation do not have either; the tests are not searched for them yet."""
+PRODUCT: Final = tuple(place for place in CLEAN if not place.startswith("tests/"))
+"""The files and directories of the product and its documentation."""
+PACKAGES: Final = ("audit", "bench", "pytest_sslaudit", "remediate", "conftest.py")
+"""The directories of the product with Python code."""
+VARIABLES: Final = frozenset({"one", "each", "said", "told", "asked", "there", "mine", "whole", "answer", "answers"})
+"""Names that no variable of the product has: a variable is named by the noun of its value, such as `certificate`."""
 LIST: Final = Path(__file__).resolve()
 """This file has the words in its tables."""
 EXCEPTIONS: Final = {
+    ("audit/observation/firewall.py", "asked"): "the name of a field of stored observations",
+    ("docs/causes.md", "answer"): "in the id of a cause",
     ("tests/repository/test_docs.py", "LETTER"): "the name of a character in Unicode",
     ("remediate/state/migrations/0002_causes.sql", "letters"): "the name of a table in journals of an earlier version",
     ("remediate/state/migrations/0003_notifications.sql", "letters"): "as above",
@@ -75,6 +92,7 @@ def words(table: dict[str, str]) -> re.Pattern[str]:
 
 WORDS: Final = words(INSTEAD)
 PHRASES: Final = words(INSTEAD | OF_MACHINES)
+PRODUCT_PHRASES: Final = words(OF_PRODUCT)
 
 
 def found_in(file: Path) -> Iterator[str]:
@@ -94,6 +112,44 @@ def test_files_have_no_forbidden_word_or_phrase(place: str) -> None:
     assert text_files
     found = [line for file in text_files for line in found_in(file)]
     assert found == [], f"{len(found)} lines; what to write instead: {INSTEAD | OF_MACHINES}"
+
+
+@pytest.mark.parametrize("place", PRODUCT)
+def test_product_has_no_forbidden_phrase(place: str) -> None:
+    found = [
+        f"{text.file}:{text.line}: {match[0]}: {text.text}"
+        for file in tracked_files(place)
+        for text in texts_of(file)
+        if (match := PRODUCT_PHRASES.search(text.text)) and (text.file, match[0]) not in EXCEPTIONS
+    ]
+    assert found == [], f"{len(found)} texts; what to write instead: {OF_PRODUCT}"
+
+
+def variables_of(source: str) -> Iterator[tuple[int, str]]:
+    """Yield the parameters and variables that a module defines, each with its line."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.lineno, node.id
+        elif isinstance(node, ast.arg):
+            yield node.lineno, node.arg
+
+
+@pytest.mark.parametrize("place", PACKAGES)
+def test_variables_of_the_product_are_nouns(place: str) -> None:
+    files = [file for file in tracked_files(place) if file.suffix == ".py"]
+    assert files
+    found = [
+        f"{file.relative_to(CHECKOUT)}:{line}: {name}"
+        for file in files
+        for line, name in variables_of(file.read_text(encoding="utf-8"))
+        if name in VARIABLES and (str(file.relative_to(CHECKOUT)), name) not in EXCEPTIONS
+    ]
+    assert found == []
+
+
+def test_variable_of_every_kind_is_found() -> None:
+    source = "def f(one, *mine, whole=0):\n    told: int = 0\n    for each in [said for said in (asked := [])]: ...\n"
+    assert {name for _, name in variables_of(source)} == {"one", "mine", "whole", "told", "each", "said", "asked"}
 
 
 def names_of(file: Path) -> Iterator[str]:
@@ -175,6 +231,11 @@ def test_help_of_pytest_options_has_no_forbidden_phrase() -> None:
 )
 def test_forbidden_phrase_is_found(text: str) -> None:
     assert PHRASES.search(text)
+
+
+@pytest.mark.parametrize("text", ["no such port", "the server asks", "as was said", "things", "no answer"])
+def test_forbidden_phrase_of_the_product_is_found(text: str) -> None:
+    assert PRODUCT_PHRASES.search(text)
 
 
 @pytest.mark.parametrize(

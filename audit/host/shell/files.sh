@@ -3,13 +3,13 @@
 #
 # Root reads a file only along a trusted path. A certificate below the directory of one other user is read with the rights
 # of that user, so root opens nothing that this user could put in the way. In all other cases the file is not read, and the
-# answer names the component and its owner. Owner and mode come from stat(1), which opens no file.
+# output names the component and its owner. Owner and mode come from stat(1), which opens no file.
 
 me=$(id -u)
 file_bytes=@FILE_BYTES@
 began=$(date +%s)
 trusted_path / # reads the list of mounts, once for all files
-# A user can delay each reading of its file until the limit, and all readings of such files together for 12 s.
+# A user can delay each reading of its file until the limit, and all readings of these files together for 12 s.
 case $limit in
 timeout*) limit="${limit% *} 3" ;;
 *) limit_s=3 ;;
@@ -115,7 +115,7 @@ find_reader() {
   done
   [ $(($(date +%s) - began)) -lt 12 ] || reader=none refusal="reading the files of other users took too long"
 }
-# look USES PATH: "k" in USES asks for the digest of a key, "c" for certificates.
+# look USES PATH: "k" in USES requests the digest of a key, "c" the certificates.
 look() {
   f=$2
   find_reader

@@ -76,7 +76,7 @@ s/\(^\|[^A-Za-z0-9_./]\)\([A-Za-z0-9_]*\([Pp][Aa][Ss][Ss]\(_*[Pp][Hh][Rr][Aa][Ss
 without_end() { sed "\$d" | without_keys | without_secrets; }
 
 # Runs a command and frames what it prints: at most @BYTES@ bytes, without private keys and secrets.
-# The status "cut" means that the answer was longer.
+# The status "cut" means that the output was longer.
 section() {
   name=$prefix$1
   shift

@@ -1,7 +1,7 @@
 # shellcheck shell=sh
 # Runs one command of a repair in a subshell, and frames its output and its errors.
-# The whole answer goes through the filter, with its frames. After a key without an end, the filter prints nothing, so the
-# frame is missing. Descriptor 3 is not the command's: a daemon that it starts would hold the answer open.
+# The output and its frames go through the filter. After a key without an end, the filter prints nothing, so the
+# frame is missing. Descriptor 3 is not the command's: a daemon that it starts would hold the output open.
 run_command() (
   set +u
   unset nonce only prefix

@@ -237,15 +237,15 @@ class IterativeResolver:
         if self._stop.is_set():
             raise Stopped
         if self._deadline.has_passed:
-            raise _ResolutionFailed("timeout", f"not at the end after {self._limits.timeout_s:g} s")
+            raise _ResolutionFailed("timeout", f"not finished after {self._limits.timeout_s:g} s")
         if max(len(self.steps), self._sought) >= self._limits.max_queries:
-            raise _ResolutionFailed("too-long", f"not at the end after {self._limits.max_queries} questions")
+            raise _ResolutionFailed("too-long", f"not finished after {self._limits.max_queries} queries")
 
     def _addresses_of_server(self, server: dns.name.Name) -> list[str]:
         self._check_limits()
         self._sought += 1  # servers that refer to each other in circles cause look-ups without a query
         if server in self._seeking:
-            raise _ResolutionFailed("loop", f"only {server} itself has its address")
+            raise _ResolutionFailed("loop", f"only {server} itself can send its address")
         if len(self._seeking) >= self._limits.max_depth:
             raise _ResolutionFailed("too-long", f"more than {self._limits.max_depth} nested look-ups of servers")
         self._seeking.append(server)
@@ -286,7 +286,7 @@ class IterativeResolver:
 def _no_server(zone: _Zone, faults: Collection[TraceFailure]) -> _ResolutionFailed:
     kinds = {fault.kind for fault in faults}
     worst: TraceFault = next((kind for kind in _WORST_FIRST if kind in kinds), "lame")
-    details = list(dict.fromkeys(fault.detail for fault in faults))[:_MAX_NAMED] or ["none has an address"]
+    details = list(dict.fromkeys(fault.detail for fault in faults))[:_MAX_NAMED] or ["none of them has an address"]
     return _ResolutionFailed(worst, f"no server of {zone.name} responds: {'; '.join(details)}")
 
 

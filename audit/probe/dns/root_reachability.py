@@ -20,7 +20,7 @@ from audit.probe.dns.query import DnsQuery, DnsResponse, Nameserver, send_query
 from audit.probe.dns.root_servers import RootServer
 
 REACH_S: Final = 4.0
-"""The deadline of a first response: a response from the other side of the world takes a third of a second."""
+"""The deadline of a first response: a response from another continent takes a third of a second."""
 
 _NEXT_S: Final = 0.1  # between two servers: a near one has responded by then, so few queries are sent
 _QUESTION: Final = DnsQuery(dns.name.root, dns.name.root, dns.rdatatype.NS)

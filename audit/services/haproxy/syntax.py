@@ -44,7 +44,7 @@ class ConfigLine:
     folder: str
 
     def after(self, *keywords: str) -> Iterator[str]:
-        """Yield the word after each of these keywords, but not if the keyword is itself such a value."""
+        """Yield the word after each of these keywords, but not if the keyword is itself that word."""
         index = 1
         while index < len(self.words) - 1:
             if self.words[index] in keywords:

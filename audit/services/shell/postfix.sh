@@ -44,7 +44,7 @@ unset IFS
 while [ $# -gt 400 ]; do shift; done
 trusted_files "$@"
 # A file of another user is read as files.sh does: by root if it lies in root's directory, else with the rights of the directory's
-# owner. That user can delay it until the limit, and all such files together for 12 s.
+# owner. That user can delay it until the limit, and all these files together for 12 s.
 read_other() {
   if trusted_entry "$1"; then [ "$kind" = file ] && head -c 1000000 "$real"; else owner_reads "$1" 1000000; fi
 }

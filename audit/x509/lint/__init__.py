@@ -53,7 +53,7 @@ class LintRule:
 
 @dataclass(frozen=True, slots=True)
 class Lint:
-    """The outcome for one certificate: broken rules, what could not be read, and how many rules apply."""
+    """The outcome for one certificate: violated rules, what could not be read, and how many rules apply."""
 
     violations: tuple[Violation, ...] = ()
     unread: tuple[str, ...] = ()

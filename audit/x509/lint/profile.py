@@ -110,7 +110,7 @@ def empty_sequence(raw: RawCertificate) -> str | None:
 
 
 def repeated_extension(raw: RawCertificate) -> str | None:
-    """Forbid that an extension occurs twice."""
+    """Forbid extensions that occur twice."""
     return f"the extension {', '.join(raw.repeated)} is there more than once" if raw.repeated else None
 
 

@@ -27,9 +27,9 @@ Links = Callable[[Certificate, Certificate], bool]
 
 
 def links_strictly(certificate: Certificate, issuer: Certificate) -> bool:
-    """Return False if the issuer's key did not make the signature; one that clients do not verify links all the same.
+    """Return False if the issuer's key did not make the signature; a signature that clients do not verify links too.
 
-    Such a path is found, so that its violations say why clients refuse it.
+    The path is found, so that its violations give the reason for which clients refuse it.
     """
     return is_signed_by(certificate, issuer) is not False
 
@@ -150,7 +150,7 @@ class Search:
         return tuple(dict.fromkeys((*anchors, *_likely_first(certificate, others))))
 
     def refused_issuers(self, certificate: Certificate) -> list[Certificate]:
-        """Return those that bear the issuer's name and whose key did not make the signature."""
+        """Return the certificates with the issuer's name whose key did not make the signature."""
         return [
             issuer
             for issuer in self.candidates(certificate)

@@ -50,7 +50,7 @@ def _is_within_its_reach(path: Path) -> bool:
         return False
     if any(certificate.is_critical(x509.OCSPNoCheck) for certificate in path):
         return False
-    # the library loads no such key
+    # the library cannot load this kind of key
     if any(ca.has_readable("key_algorithm") and ca.key_algorithm.name == RSA_OF_X509 for ca in path[1:]):
         return False
     if any(extension.critical for ca in path[1:] for extension in ca.unknown_extensions):

@@ -107,7 +107,7 @@ def _identifier(certificate: Certificate) -> Iterator[Violation]:
 
 
 def feature_violations(certificate: Certificate, issuer: Certificate) -> Iterator[Violation]:
-    """Yield that a certificate lacks TLS features of its issuer's (RFC 7633 4.2.2)."""
+    """Yield a message if a certificate lacks TLS features of its issuer (RFC 7633 4.2.2)."""
     lacking = _features(issuer) - _features(certificate)
     if lacking:
         listed = ", ".join(map(str, sorted(lacking)))

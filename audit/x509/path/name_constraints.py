@@ -38,7 +38,7 @@ class Name(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Subtrees:
-    """The bases of some subtrees; the ones of DNS names also as sets, since there may be thousands."""
+    """The bases of subtrees; those of DNS names also as sets, because there may be thousands."""
 
     bases: tuple[Name, ...]
     dns: frozenset[str]  # in lower case

@@ -1,6 +1,6 @@
 """Certificate policies along a path (RFC 5280 6.1), for a client that requires no policy of its own.
 
-Such a client refuses a path only if a CA requires an explicit policy and no policy is valid along the whole path.
+This client refuses a path only if a CA requires an explicit policy and no policy is valid along the whole path.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""The chain that a server sent: the path that `validate_path` finds in it, and in what order it was sent.
+"""Reads the chain that a server sent: the path that `validate_path` finds in it, and the order of its certificates.
 
-The path by names and signatures is separate from why clients refuse it: no host name and no policy is looked at here.
+The path depends only on names and signatures. Other reasons for which clients refuse it are judged elsewhere.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ class Chain:
 
 @lru_cache(maxsize=2048)
 def read_chain(chain_der: tuple[bytes, ...], anchors: TrustAnchors, at: datetime) -> Chain:
-    """Read a chain as sent, leaf first, as of a time; never raises. An unreadable certificate in it leads nowhere."""
+    """Read a chain as sent, leaf first, at a time; never raises. No path has a certificate that cannot be read."""
     certificates = tuple(map(read_certificate, chain_der))
     if not certificates or not certificates[0].has_readable(*LINKED):
         return Chain(certificates, anchors, at, Validation((), ()))
@@ -136,7 +136,7 @@ def _refused(search: Search, end: Certificate) -> list[Certificate]:
 
 
 def _forged(path: Path) -> Certificate | None:
-    """Return the issuer in a path whose key did not make the signature below it; None if there is no such issuer.
+    """Return the issuer in a path whose key did not make the signature below it; None if there is none.
 
     `validate_path` follows a signature that it does not verify, with an algorithm that no client accepts.
     """

@@ -1,6 +1,6 @@
-"""The trust anchors of a run, by name of their source and by subject.
+"""The trust anchors of a run, by the name of their source and by subject.
 
-No anchor is judged: the user who named a source trusts what is in it.
+Anchors are not judged: the user who named a source trusts its certificates.
 """
 
 from __future__ import annotations

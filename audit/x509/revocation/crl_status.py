@@ -55,7 +55,8 @@ def status_violations(
 ) -> tuple[tuple[int, Violation], ...]:
     """Return for each certificate of a path, by its index, why it is revoked or may be.
 
-    `strict`: a list that breaks a rule for CAs alone, such as one without a number, shows nothing good either.
+    `strict`: a CRL that violates a rule for CAs, such as one without a number, does not show that a certificate is
+    good.
     """
     places, lists = range(len(path) - 1) if crls else (), _Lists(crls, pool, at, strict)
     with unwarned():

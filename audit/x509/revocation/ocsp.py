@@ -1,4 +1,4 @@
-"""OCSP (RFC 6960): the request about a certificate, and what a response says of it, from bytes alone.
+"""OCSP (RFC 6960): the request about a certificate, and the status in a response, from bytes alone.
 
 A response counts only if it is about the certificate and an authorized responder signed it. Nothing here raises for any
 bytes.
@@ -33,7 +33,7 @@ _EXTENSIONS: Final = 0xA1  # [1]: of the response as a whole, and of each single
 _REQUEST_EXTENSIONS: Final = 0xA2  # [2] of a TBSRequest
 _DIGESTS: Final = ("sha1", "sha256", "sha384", "sha512")
 _STATUSES: Final = {
-    ocsp.OCSPResponseStatus.MALFORMED_REQUEST: "malformedRequest: the responder did not understand the request",
+    ocsp.OCSPResponseStatus.MALFORMED_REQUEST: "malformedRequest: the responder cannot parse the request",
     ocsp.OCSPResponseStatus.INTERNAL_ERROR: "internalError: the responder has an internal error",
     ocsp.OCSPResponseStatus.TRY_LATER: "tryLater: the responder has no response now",
     ocsp.OCSPResponseStatus.SIG_REQUIRED: "sigRequired: the responder requires signed requests",

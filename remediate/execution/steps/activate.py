@@ -27,20 +27,20 @@ from remediate.hosts.command import Command
 from remediate.hosts.workdir import BUSY
 from remediate.model.causes import Cause
 
-_CONDITION: Final = "only if it does not serve what is in its files by then"
+_CONDITION: Final = "only if it does not serve the certificate in its files by then"
 
 
 class Activate:
     """Switches to a new version; for the first service of a switch group it switches all services of the group."""
 
     def check(self, context: CaseContext, subject: str) -> Satisfied | None:
-        """Return that the new version is in use and every service has reloaded."""
+        """Return Satisfied if the new version is in use and every service has reloaded."""
         name = version_name(context, subject)
         progress = settled_progress(context, context.switch_group(subject))
         is_held = progress.last.state == "waiting" and progress.is_running
         if progress.live != name or not (is_held or progress.last.state == "confirmed"):
             return None
-        gaps = "".join(f"; {service} was away for {seconds:g} s" for service, seconds in progress.gaps)
+        gaps = "".join(f"; {service} did not respond for {seconds:g} s" for service, seconds in progress.gaps)
         return Satisfied(join_clauses((f"version {name} is in use{gaps}", *progress.notes)))
 
     def apply(self, context: CaseContext, subject: str) -> None:
@@ -84,10 +84,10 @@ def _not_taken_up(progress: Progress) -> StepBlocked:
 
 
 def service_down(progress: Progress) -> StepBlocked | None:
-    """Return that a service did not start again with its old files; None if all services did."""
+    """Return a message if a service did not start again with its old files; else None."""
     if progress.last.state != "broken":
         return None
-    why = f"the old files are in place again, but a service did not come up with them: {progress.last.detail}"
+    why = f"the old files are in place again, but a service did not start with them: {progress.last.detail}"
     return StepBlocked(Cause.SERVICE_DOWN, why, went_back=True)
 
 
@@ -95,8 +95,8 @@ class Reload:
     """Reloads a service that has the right files already."""
 
     def check(self, context: CaseContext, subject: str) -> Satisfied | None:
-        """Return that every endpoint of the service serves the certificate in its files."""
-        return None if _faults(context, subject) else Satisfied("it serves what is in its files")
+        """Return Satisfied if every endpoint of the service serves the certificate in its files."""
+        return None if _faults(context, subject) else Satisfied("it serves the certificate in its files")
 
     def apply(self, context: CaseContext, subject: str) -> None:
         """Check the configuration of the service and reload it; if the service has ended, start it."""

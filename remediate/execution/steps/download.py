@@ -49,7 +49,7 @@ class Download:
     """Keeps the certificate for the next steps; the next run downloads it again."""
 
     def check(self, context: CaseContext, subject: str) -> Satisfied | None:
-        """Return the leaf to install once it was downloaded."""
+        """Return the leaf that was downloaded."""
         del subject  # it is for the whole case
         if not context.is_collected:
             return None
@@ -113,7 +113,7 @@ def _rejected(context: CaseContext, order: Order, why: Rejection) -> StepBlocked
     abandoned = ""
     if _age(context, order) > TOO_OLD:
         require_success(context, discard_key_command(context.workdir))
-        abandoned = f"; after {duration(_age(context, order))} it is given up"
+        abandoned = f"; the order is given up after {duration(_age(context, order))}"
     return StepBlocked(Cause.ISSUER_ANSWER, f"what {context.issuer.name} sent is not installed: {why}{abandoned}")
 
 

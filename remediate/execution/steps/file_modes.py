@@ -28,7 +28,7 @@ class FileModes:
     """Restores the modes in the plan if necessary, so that a later run after a crash restores the same modes."""
 
     def check(self, context: CaseContext, subject: str) -> Satisfied | None:
-        """Return that no other user can read or write a key, and every endpoint responds."""
+        """Return Satisfied if no other user can read or write a key, and every endpoint responds."""
         del subject  # it is for the whole case
         command = context.workdir.read_only(
             "check who can read the keys", script("key/find_open_keys"), *_keys(context)
@@ -66,7 +66,7 @@ class AddressesRespond:
     """The step `proof` of a repair that changes no certificate: every address of the endpoint completes a handshake."""
 
     def check(self, context: CaseContext, subject: str) -> Satisfied | None:
-        """Return that every address completes a handshake."""
+        """Return Satisfied if every address completes a handshake."""
         return None if silences(context, subject) else Satisfied("every address responds")
 
     def apply(self, context: CaseContext, subject: str) -> None:

@@ -54,7 +54,8 @@ class PlaceOrder:
 def order_of(context: CaseContext) -> Order | None:
     """Return the order for the CSR of a case; None if there is no order; raises StepBlocked.
 
-    An issuer that finds no order by its CSR, such as a program, is not asked again for what it has just returned.
+    An issuer that finds no order by its CSR, such as a program, does not get a second request for what it has just
+    returned.
     """
     return context.order or current_order(context)
 

@@ -22,7 +22,7 @@ class Preconditions:
     """Reports what an administrator must fix. It makes only a key that needs a published TLSA record."""
 
     def check(self, context: CaseContext, subject: str) -> Satisfied | None:
-        """Return that nothing is missing, or None if a key must be made first; raises StepBlocked."""
+        """Return Satisfied if nothing is missing; None if a key must be made first; raises StepBlocked."""
         del subject  # it is for the whole case
         require_known(context)
         missing = tuple(dict.fromkeys(_lacks(context)))
@@ -59,7 +59,7 @@ def _lacks(context: CaseContext) -> Iterator[str]:
 
 
 def _check_tlsa(context: CaseContext) -> Satisfied | None:
-    """Return that no TLSA record blocks the repair, or None if a key must be made first; raises StepBlocked."""
+    """Return Satisfied if no TLSA record blocks the repair; None if a key must be made first; raises StepBlocked."""
     if not _needs_records(context):
         return Satisfied()
     bound = bound_records(context)

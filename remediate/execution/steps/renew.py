@@ -24,7 +24,7 @@ class Renew:
     """Fails if the renewal changed nothing, whatever the exit status of the agent."""
 
     def check(self, context: CaseContext, subject: str) -> Satisfied | None:
-        """Return that every file holds a new certificate that is valid now."""
+        """Return Satisfied if every file holds a new certificate that is valid now."""
         del subject  # it is for the whole case
         context.on_disk = None
         leaves = leaves_on_disk(context)

@@ -28,7 +28,7 @@ class SelfTest:
     """Tests the challenge file until an order is placed; after that only the validation of the CA counts."""
 
     def check(self, context: CaseContext, subject: str) -> Satisfied | None:
-        """Return that every address returned the file, or that an order exists."""
+        """Return Satisfied if every address returned the file, or an order exists."""
         del subject  # it is for the whole case
         if not isinstance(context.issuer.client, KnowsChallengesBefore):
             return Satisfied("the issuer sends its challenges with the order")
@@ -98,7 +98,7 @@ class _NameResult:
         return (*(f"{self.lookup.name}: {note}" for note in self.lookup.notes), *unseen, *self._other_addresses())
 
     def _other_addresses(self) -> Iterator[str]:
-        """Yield that the first address decides, and the results of the others, which some CAs request too."""
+        """Yield a line that the first address decides, and the results of the others, which some CAs request too."""
         if self.first and len(self.results) > 1:
             others = (result for result in self.results if result is not self.first)
             verdicts = [f"{result.address}: {result.verdict}: {result.detail}" for result in others]

@@ -28,7 +28,7 @@ class Verify:
     """Verifies an endpoint; after the last endpoint of a switch group was verified, it confirms the switch."""
 
     def check(self, context: CaseContext, subject: str) -> Satisfied | None:
-        """Return that the endpoint is verified and, for the last of its switch group, that the switch is confirmed."""
+        """Return Satisfied if the endpoint is verified and, for the last of its switch group, the switch confirmed."""
         if (
             confirms(context, subject)
             and settled_progress(context, context.switch_group(subject)).last.state != "confirmed"

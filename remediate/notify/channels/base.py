@@ -26,7 +26,7 @@ class Deferred:
     """The message was not accepted, and may be later: an unreachable server, a failed login, greylisting.
 
     A channel whose recipients recognize a repeat returns it as well if the message may have been accepted.
-    `retry_after_s` is for how long the other side asked us to wait.
+    `retry_after_s` is how long the server requests us to wait.
     """
 
     reason: str

@@ -1,6 +1,7 @@
 """Renders the two bodies of an email, plain text and HTML, from the same values and with the same words.
 
-The templates are `email.txt.j2` and `email.html.j2`. All foreign text is made printable before it reaches them.
+The templates are `email.txt.j2` and `email.html.j2`. All text from servers and hosts is made printable before it
+reaches them.
 """
 
 from __future__ import annotations

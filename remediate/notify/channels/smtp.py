@@ -42,7 +42,7 @@ _CHUNK: Final = 16_384  # bytes; of TLS at most one record
 
 
 class BadSmtpServer(ValueError):
-    """A mail server that cannot be used as configured; the message says what to write instead."""
+    """The configuration of a mail server is invalid; the message says what to write instead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,7 +281,7 @@ class _Session(smtplib.SMTP):
         return None if code in (250, 251, 252) else self._failure(code, text)
 
     def _send_content(self, message: bytes, commit: Callable[[], None]) -> DeliveryOutcome:
-        """Send the content; between its end and the response it is uncertain whether it was accepted."""
+        """Send the content. Until the response, it is unknown whether the message was accepted."""
         timeouts = self._server.timeouts
         with self._step("DATA", timeouts.response):
             code, text = self.docmd("DATA")

@@ -64,7 +64,7 @@ class Webhook:
 
     @property
     def target(self) -> str:
-        """The receiver's server."""
+        """The host and port of the receiver."""
         url = parse_url(self.url)
         return f"webhook to {url.scheme}://{url.authority}"
 

@@ -73,7 +73,7 @@ def test_reloads_fail_no_handshake_and_the_gap_of_a_restart_is_reported(nights: 
     assert {answers[-1] for answers in nights.seen.values()} == {last}
     steps = [step for row in rows(nights.first, "remediation") for step in row["steps"]]
     (note,) = {step["note"] for step in steps if step["step"] == "reload pure-ftpd" and step["state"] == "done"}
-    assert "pure-ftpd was away for " in note
+    assert "pure-ftpd did not respond for " in note
 
 
 def test_each_finding_is_recorded_before_and_after_the_repair(nights: Nights) -> None:

@@ -286,9 +286,9 @@ read_trusted() {
   cat <"$real"
 }
 
-# trusted_files FILE…: sets $good to the regular files that only root or the login can change, $folders to such directories, and
-# $bad to a sentence for each other; a line each. What does not exist is in none. One find(1) checks most of them, and one ls(1)
-# at the links, such as those of sites-enabled.
+# trusted_files FILE…: sets $good to the regular files that only root or the login can change, $folders to directories
+# of this kind, and $bad to a sentence for each other; a line each. What does not exist is in none. One find(1) checks
+# most of them, and one ls(1) at the links, such as those of sites-enabled.
 trusted_files() {
   good='' bad='' folders='' t_folder='' t_plain='' t_special='' t_linked=''
   for t_path in "$@"; do
@@ -325,7 +325,8 @@ trusted_files() {
   for t_path in "$@"; do t_look_closer "$t_path"; done
 }
 
-# Links of root in directories that root alone can change, to plain files in such directories. All others are checked one by one.
+# Links of root in directories that root alone can change, to plain files in directories of this kind. All others are
+# checked one by one.
 t_look_at_links() {
   IFS=$t_line
   # shellcheck disable=SC2086  # a name a line

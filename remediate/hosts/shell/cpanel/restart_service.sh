@@ -1,7 +1,7 @@
 # shellcheck shell=sh
 # shellcheck disable=SC2154,SC2034,SC2329 # variables and functions are shared with the scripts before and after this one
 # Has the panel restart a service by its scripts ($scripts); the first has to exist. The panel does not report for how
-# long the service did not answer, so the time of the restart is printed as the upper limit. The output of a script goes
+# long the service did not respond, so the time of the restart is printed as the upper limit. The output of a script goes
 # to a file, because a daemon that the script starts may keep the output open. Runs after the functions of trust/.
 now() { read -r up _ </proc/uptime; echo "$up"; }
 umask 022

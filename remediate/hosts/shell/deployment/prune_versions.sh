@@ -3,7 +3,7 @@
 # Replaces links of earlier versions of this program by files, then removes versions that no rollback needs. $1: days,
 # then the cases that are not touched. Of this case, the version in use and the last two verified versions stay. Another
 # case is removed if no configured path uses it: at once if this case now has its paths, otherwise after so many days
-# without a change. Only directories that this program made are removed, because the root may hold other things.
+# without a change. Only directories that this program made are removed, because the root may hold other files.
 # Runs after common/lock.sh, deployment/version_files.sh and deployment/restore_links.sh.
 days=$1
 shift

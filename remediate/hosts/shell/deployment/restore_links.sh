@@ -4,12 +4,12 @@
 # (mode 711). These functions replace the links by files. $folder is the directory of the files.
 # Runs after deployment/version_files.sh.
 
-# is_our_link PATH: returns whether the path is such a link.
+# is_our_link PATH: returns whether the path is a link of an earlier version.
 is_our_link() {
   [ -L "$1" ] || return 1
   case $(readlink "$1") in "$root"/*/*/live"$1") ;; *) return 1 ;; esac
 }
-# replace_links COUNT PATH PARTS …: replaces such links by copies of the files that they lead to.
+# replace_links COUNT PATH PARTS …: replaces these links by copies of the files that they lead to.
 replace_links() { for_each replace_link "$@" && close_versions; }
 replace_link() {
   is_our_link "$1" || return 0

@@ -7,7 +7,7 @@ folder=$root/$case/$1 name=$2 key=$3 leaf=$4 chain=$5
 shift 5
 [ -d "$folder" ] || make_directory 700 "$folder"
 [ ! -d "$folder/$name" ] || { echo "staged $name"; exit 0; }
-[ -r "$key" ] || fail 1 "the key $key is not there"
+[ -r "$key" ] || fail 1 "the key $key does not exist or cannot be read"
 for left in "$folder"/*.part; do [ ! -e "$left" ] || remove_tree "$left"; done
 new=$folder/$name.part
 make_directory 700 "$new"

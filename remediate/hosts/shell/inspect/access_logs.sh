@@ -68,9 +68,9 @@ named() {
   for log in "$@"; do
     case $log in
       *"$line_end"*) echo "!! a log whose name has a line break is not read" >&2 ;;
-      /*) [ -n "$(rotated "$log" 2>/dev/null)" ] || echo "!! $log is not there" >&2; rotated "$log" ;;
+      /*) [ -n "$(rotated "$log" 2>/dev/null)" ] || echo "!! $log does not exist" >&2; rotated "$log" ;;
       \?/*) rotated "${log#\?}" ;;
-      *) echo "!! it goes to $log, which is not a file" >&2 ;;
+      *) echo "!! the log is written to $log, which is not a file" >&2 ;;
     esac
   done | sort -u | head -n 200
 }
@@ -79,7 +79,7 @@ paths=$(named "$@" 2>&1)
 printf "%s\n" "$paths" | grep "^!! "
 printf "%s\n" "$paths" | grep "^/" | while IFS= read -r path; do
   [ ! -d "$path" ] || continue
-  [ -f "$path" ] || { echo "!! $path keeps nothing of what is logged" >&2; continue; }
+  [ -f "$path" ] || { echo "!! $path does not keep what is logged" >&2; continue; }
   printf "%s %s\n" "$(stat -L -c %Y -- "$path")" "$path"
 done 2>&1 | sort -rn | head -n 12 | while read -r when path; do
   case $when in "!!") echo "!! $path"; continue ;; esac
@@ -90,7 +90,7 @@ done 2>&1 | sort -rn | head -n 12 | while read -r when path; do
   fi
   newest=$path
   may_read "$path" || continue
-  [ $(($(date +%s) - began)) -lt 30 ] || { echo "!! $path was left out: it takes too long"; continue; }
+  [ $(($(date +%s) - began)) -lt 30 ] || { echo "!! $path was left out: it takes too long to read"; continue; }
   echo "== $path"
   lines "$path"
 done | head -c 400000

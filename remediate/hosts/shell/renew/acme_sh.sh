@@ -9,7 +9,7 @@ folder=$(places "$@" | sed -nE "s#^(.*/\.acme\.sh/[^/]+)/.*#\1#p" | sort -u)
     done
   done | sort -u
 )
-only "$folder" "acme.sh has none of the files on its lists"
+only "$folder" "acme.sh lists none of the files"
 home=${folder%/*} domain=${folder##*/}
 needs_trusted_tree "$home"
 case $domain in

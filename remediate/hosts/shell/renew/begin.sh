@@ -23,5 +23,5 @@ needs_trusted_tree() {
   needs_trust "$1"
   strange=$(find "$real" \( ! -user 0 ! -user "$(id -u)" \) -o \( ! -type l \( -perm -0002 -o -perm -0020 ! -group 0 \) \) |
     head -n 1)
-  [ -z "$strange" ] || fail 77 "$strange is not used as root: others than root own it or can write it"
+  [ -z "$strange" ] || fail 77 "$strange is not used as root: a user other than root owns it or can write to it"
 }

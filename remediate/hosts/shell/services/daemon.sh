@@ -1,7 +1,7 @@
 # shellcheck shell=sh
 # Finds the processes of a daemon, tests its configuration, and lets it read its files again.
 # $name: the service, $processes: what /proc/PID/comm says, with spaces around each. Only trusted processes count:
-# no other is signalled, restarted, or asked with its own words. A process in another network or root is a container's.
+# no other is signalled, restarted, or run with its own arguments. A process in another network or root is a container's.
 # shellcheck disable=SC2154,SC2034 # variables are shared with the scripts before and after this one
 LC_ALL=C
 export LC_ALL
@@ -104,7 +104,7 @@ init_of() {
 words_of() {
   trusted_process "$1" && trusted_words "$1" || return 1
   cwd=$(readlink -n -- "/proc/$1/cwd" && echo /) && trusted_path "${cwd%/}/" || return 1
-  why="the words of process $1 of $name are not those it was started with"
+  why="process $1 of $name has changed its command line"
   zeros=$(tr -cd "\000" <"/proc/$1/cmdline" | wc -c) by=$(tr "\000" "\n" <"/proc/$1/cmdline") started=$bin
   grep -q "^Uid:[[:space:]]*0[[:space:]]*0[[:space:]]*0[[:space:]]" "/proc/$1/status" || return 1
   case $by in *"("*) return 1 ;; esac
@@ -148,7 +148,7 @@ restart() {
     await 0.1 || :
     echo "gap $(echo "$began $(now)" | awk "{ printf \"%.2f\", \$2 - \$1 }")"
   done
-  [ -z "$before" ] || [ -n "$first" ] || { echo "$name does not come back$skipped"; exit 1; }
+  [ -z "$before" ] || [ -n "$first" ] || { echo "$name does not start again$skipped"; exit 1; }
 }
 # Whether it listens is what counts: some scripts report a daemon that puts itself into the background as failed.
 start() {
@@ -158,7 +158,7 @@ start() {
     [ -d /run/systemd/system ] && systemctl start "$each" </dev/null 2>/dev/null && exit 0
     [ -x "/etc/init.d/$each" ] && name=$each
   done
-  trusted_path "/etc/init.d/$name" && [ -x "$real" ] || { echo "how $known is started is not known here"; exit 1; }
+  trusted_path "/etc/init.d/$name" && [ -x "$real" ] || { echo "the command that starts $known is not known"; exit 1; }
   run_trusted "$real" start || :
   await 0.2 || exit 1
 }

@@ -4,7 +4,7 @@
 # and before it accepts the next connection. At SIGHUP it closes its sockets and starts anew in the same process: clients are
 # refused meanwhile. So it is signalled only if it does not serve by itself what is in its file of certificates.
 # Its daemon gives up root for the user that owns its spool directory. Without systemd no trace is left of who started
-# such a process: it counts if it runs the host's own program, it is never asked with its own words, and it is signalled
+# this process: it counts if it runs the host's own program, it is never run with its own arguments, and it is signalled
 # with that user's rights, by which the kernel lets it reach that user's processes alone.
 # shellcheck disable=SC2154,SC2034 # variables are shared with the scripts before and after this one
 accepts() {

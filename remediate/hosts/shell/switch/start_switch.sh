@@ -5,7 +5,7 @@
 daemon_sh=$2 detached=$3 folder=$root/$case/$4 name=$5 confirm_within_s=$6 returns=$7 files=$8
 shift 8
 cd "$folder" || fail 65 "no version is staged in $folder"
-case $name in proven | before) name=$(readlink "$name") || fail 65 "there is no such version" ;; esac
+case $name in proven | before) name=$(readlink "$name") || fail 65 "there is no version $name" ;; esac
 [ -d "$folder/$name" ] || fail 65 "version $name is not staged"
 replace_links "$files" "$@" || fail 1 "a link of an earlier version of this program cannot be replaced by a file: ${why:-}"
 reason=$(verify_key_matches "$folder/$name" "$files" "$@") || { recover "$files" "$@"; record_event refused "$reason"; fail 1 "$reason"; }

@@ -154,7 +154,7 @@ def test_silent_name_server_is_queried_twice_until_its_deadline(tree: Tree) -> N
 
 def test_whole_trace_ends_at_its_deadline(tree: Tree) -> None:
     found = traced(tree, "host.silent.test", TraceLimits(query_s=60, timeout_s=0.3))
-    assert failed(found, "timeout", "not at the end after 0.3 s"), found.failure
+    assert failed(found, "timeout", "not finished after 0.3 s"), found.failure
     assert found.elapsed_s < 30
 
 
@@ -255,7 +255,7 @@ def test_alias_synthesized_from_a_dname_is_followed() -> None:
     ("limits", "says"),
     [
         (TraceLimits(max_aliases=1), "more than 1 aliases in a row"),
-        (TraceLimits(max_queries=4), "not at the end after 4 questions"),
+        (TraceLimits(max_queries=4), "not finished after 4 queries"),
     ],
 )
 def test_trace_above_its_limits_is_abandoned(tree: Tree, limits: TraceLimits, says: str) -> None:

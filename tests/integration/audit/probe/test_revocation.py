@@ -175,7 +175,7 @@ def test_all_requests_of_one_endpoint_share_one_deadline() -> None:
         observation = new_fetcher(policy=patient, given=replace(GIVEN, deadline_s=0.7)).fetch(seen(leaf))
         assert time.monotonic() - began < 20
     failures = [status.failure for status in observation.revocation or ()]
-    assert failures[-1] == "not fetched: the 0.7 s for the revocation of one endpoint were over"
+    assert failures[-1] == "not fetched: the limit of 0.7 s for the revocation of one endpoint is over"
     assert len(failures) == 4
 
 

@@ -125,10 +125,10 @@ def test_unreadable_log_is_reported_and_an_optional_log_is_not(logs: Logs) -> No
     )
     assert addresses(noted) == ["192.0.2.1"]
     assert sorted(noted.faults) == [
-        "/nowhere/x y.log is not there",
-        f"{logs.folder}/stream keeps nothing of what is logged",
-        "it goes to syslog:user, which is not a file",
-        "it goes to |/usr/bin/logger -t x, which is not a file",
+        "/nowhere/x y.log does not exist",
+        f"{logs.folder}/stream does not keep what is logged",
+        "the log is written to syslog:user, which is not a file",
+        "the log is written to |/usr/bin/logger -t x, which is not a file",
     ]
 
 

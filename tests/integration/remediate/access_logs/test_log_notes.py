@@ -77,7 +77,7 @@ def test_rejected_order_notes_who_requested_the_file(store_host: StoreHost, jour
 
 def test_unreadable_log_fails_no_step(store_host: StoreHost, journal: Journal) -> None:
     ending = repaired(store_host, run_context(store_host, journal, access_logs_of=lambda _: ("/nowhere/access.log",)))
-    assert (ending.ended_as, ending.note) == ("proven", "access log: /nowhere/access.log is not there")
+    assert (ending.ended_as, ending.note) == ("proven", "access log: /nowhere/access.log does not exist")
 
 
 def test_failed_self_test_notes_file_addresses_and_requests(

@@ -207,7 +207,7 @@ def test_dry_run_of_a_pending_order_fetches_it_again(repair_setup: RepairSetup) 
 
 def test_dry_run_of_a_renewal_shows_when_the_service_is_reloaded(repair_setup: RepairSetup) -> None:
     text = printed(agent_that_renews(repair_setup), repair_setup.run)
-    assert "only if it does not serve what is in its files by then" in text
+    assert "only if it does not serve the certificate in its files by then" in text
 
 
 def test_dry_run_of_a_resumed_case_shows_what_is_left_to_do(repair_setup: RepairSetup) -> None:
@@ -217,7 +217,7 @@ def test_dry_run_of_a_resumed_case_shows_what_is_left_to_do(repair_setup: Repair
     (left,) = repair_setup.journal.unfinished()
     requests = [action.why for action in preview_actions(left, run) if isinstance(action, Request)]
     previewed, done = previewed_and_done(store_host, left, run, run_case)
-    assert (previewed, requests) == (done, ["look at the order until it is issued"])
+    assert (previewed, requests) == (done, ["fetch the order until it is issued"])
 
 
 def test_dry_run_touches_no_host_no_issuer_and_no_file(store_host: StoreHost, tmp_path: Path) -> None:

@@ -126,7 +126,7 @@ def test_acme_sh_renews_a_certificate_that_it_installed_elsewhere(
 
 @pytest.mark.parametrize(
     ("owner", "words"),
-    [("certbot", "none of the files is below /etc/letsencrypt"), ("acme.sh", "acme.sh has none of the files"),
+    [("certbot", "none of the files is below /etc/letsencrypt"), ("acme.sh", "acme.sh lists none of the files"),
      ("lego", "no systemd unit here runs lego renew")],
 )  # fmt: skip
 def test_unknown_renewal_is_not_guessed(

@@ -94,7 +94,7 @@ def test_program_gets_csr_and_environment_and_nothing_else(tmp_path: Path, monke
 @pytest.mark.parametrize(
     ("body", "kind", "detail"),
     [
-        ("exit 75", "busy", "try later"),
+        ("exit 75", "busy", "a later retry"),
         ("echo 'the queue is full' >&2; exit 75", "busy", "the queue is full"),
         ("exit 1", "refused", "exit status 1: no reason on standard error"),
         ("printf 'a\\nno such \\033[2Jname\\n\\n' >&2; exit 2", "refused", "exit status 2: no such \ufffd[2Jname"),

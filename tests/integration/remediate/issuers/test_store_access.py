@@ -27,16 +27,16 @@ class TestConnection:
     @pytest.mark.parametrize(
         ("url", "why"),
         [
-            ("http://store.example.com/api", "travel in the clear"),
-            ("http://127.0.0.1.example.com", "travel in the clear"),
-            ("http://[2001:db8::1]/api", "travel in the clear"),
+            ("http://store.example.com/api", "would be sent unencrypted"),
+            ("http://127.0.0.1.example.com", "would be sent unencrypted"),
+            ("http://[2001:db8::1]/api", "would be sent unencrypted"),
             ("ftp://store.example.com", "write a base URL such as https://store.example.com/api"),
             ("store.example.com", "write a base URL"),
             ("https://", "write a base URL"),
-            ("https://store.example.com/api?token=hush", "nothing behind the path"),
-            ("https://[store.example.com/api", "the host or the port in it is none"),
-            ("https://me:hush", "the host or the port in it is none"),
-            ("https://me:hush@store.example.com/api", "a user in it"),
+            ("https://store.example.com/api?token=hush", "nothing after the path"),
+            ("https://[store.example.com/api", "its host or port is invalid"),
+            ("https://me:hush", "its host or port is invalid"),
+            ("https://me:hush@store.example.com/api", "the URL holds a user"),
         ],
     )
     def test_unsafe_base_url_is_refused_with_its_fault(self, url: str, why: str) -> None:
@@ -51,7 +51,7 @@ class TestConnection:
         assert repr(Store(IssuerEndpoint(url, lambda: TOKEN))) == f"<Store {url}>"
 
     def test_plain_http_through_a_proxy_is_refused(self) -> None:
-        with pytest.raises(BadIssuer, match="the proxy would see the token"):
+        with pytest.raises(BadIssuer, match="the proxy would get the token"):
             Store(IssuerEndpoint("http://127.0.0.1:1", lambda: TOKEN, proxy="http://proxy.example"))
 
     def test_order_is_placed_over_https_with_the_configured_ca_file(self, strict: StrictStore) -> None:

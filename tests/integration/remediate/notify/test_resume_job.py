@@ -77,7 +77,7 @@ def test_without_allow_retry_no_command_runs_and_the_line_says_why() -> None:
 def test_retry_after_of_more_than_an_hour_queues_no_job() -> None:
     late = CaseResult(a_case(), "pending", "collect", Cause.ISSUER_PENDING, "later", next_at=NOW + timedelta(hours=8))
     lines, ran = continued(late)
-    assert "the issuer asked us to retry after 2026-11-23 11:00 UTC" in lines[0]
+    assert "the issuer requests a retry after 2026-11-23 11:00 UTC" in lines[0]
     assert ran == []
     assert continued(late, PENDING)[1], "another order is looked at sooner"
 

@@ -142,7 +142,7 @@ def endless_head(connection: Any) -> None:  # noqa: ANN401 - as above
         (saying(b"SSH-2.0-OpenSSH_9.9\r\n"), "no complete HTTP response"),
         (saying(HEAD, b"Content-Length: 10\r\n\r\nshort"), "responded 500"),
         (endless, "responded 500 xxxx"),
-        (endless_head, " bytes came without a complete "),
+        (endless_head, " bytes were received without a complete "),
     ],
 )
 def test_broken_response_is_deferred_and_bounded(say: Say, reason: str) -> None:

@@ -80,11 +80,11 @@ PANEL = replace(host(NOT_THERE, unreadable("key", "missing")), panel_service="do
     "one of two is served": (is_served, files(certificate_file(RSA, path="/rsa.crt"), certificate_file()), PASS),
     "replaced on disk": (is_served, files(certificate_file(RENEWED)), fail(": reload nginx", remedy=None)),
     "expired on disk": (is_served, files(certificate_file(OTHER.named("www.example.com"))), unsure(
-        reason="what is installed has expired, and a reload would serve it", because="cert.expired",
+        reason="the installed certificate has expired, and a reload would serve it", because="cert.expired",
     )),
     "last second on disk": (is_served, files(certificate_file(GOOD.ending(NOW))), fail(": reload nginx")),
     "a second later": (is_served, files(certificate_file(GOOD.ending(NOW)), now=NOW + SECOND), unsure(
-        reason="what is installed has expired, and a reload would serve it", because="cert.expired",
+        reason="the installed certificate has expired, and a reload would serve it", because="cert.expired",
     )),
     "address of another host": (is_served, files(
         certificate_file(), observation=observed(served(), served(RENEWED, address="198.51.100.1")),

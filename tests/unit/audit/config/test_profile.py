@@ -148,7 +148,7 @@ def test_profile_without_a_parent_sets_every_required_threshold(tmp_path: Path) 
         ('[notes]\n"cert.expired" = "so"\n', "[notes] cert.expired: 'so' is not a table"),
         ('extends = "webpky"\n', "no profile 'webpky'; did you mean 'webpki'?"),
         ('extends = "corp.toml"\n', "extends itself"),
-        ('title = "x"\n', "corp.toml: say signature_digests, curves,"),
+        ('title = "x"\n', "corp.toml: write signature_digests, curves,"),
         ("title =\nnot toml", "line 1: invalid value; in TOML a line is"),
     ],
 )

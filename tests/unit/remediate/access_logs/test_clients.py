@@ -85,7 +85,7 @@ def test_unread_logs_are_reported() -> None:
         "cannot parse 3 lines of the access log that name the file",
         f"access log: {LOG}.1 may not be read by www; it goes to syslog:user, which is not a file",
     )
-    assert client_lines(LogScan(faults=("/l is not there",))) == ("access log: /l is not there",)
+    assert client_lines(LogScan(faults=("/l does not exist",))) == ("access log: /l does not exist",)
     assert client_lines(LogScan()) == ()
 
 

@@ -35,7 +35,7 @@ def test_output_with_status_0_is_the_issued_chain() -> None:
     [
         (None, "it was killed", "unreachable", "the outcome is unknown: it was killed"),
         (75, "queue is full", "busy", "queue is full"),
-        (75, "", "busy", "the program asked us to try later (exit status 75)"),
+        (75, "", "busy", "the program requests a later retry (exit status 75)"),
         (1, "no such profile", "refused", "exit status 1: no such profile"),
         (126, "", "refused", "exit status 126: no reason on standard error"),
     ],

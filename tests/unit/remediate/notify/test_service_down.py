@@ -25,7 +25,7 @@ CASE = Case(
     "0123456789abcdef", "web1", "ssh://web1", Repair.REISSUE, ("www.example.org",), ("apache",), ("https://web1:443",),
     (), (), steps_of(Repair.REISSUE, ("apache",), ("https://web1:443",)),
 )  # fmt: skip
-NOTE = "the old files are in place again, but a service did not come up with them: apache: cannot open /etc/x"
+NOTE = "the old files are in place again, but a service did not start with them: apache: cannot open /etc/x"
 AT = datetime(2026, 7, 1, tzinfo=UTC)
 DOWN = Cause.SERVICE_DOWN
 MINOR = ReportItem("failed", ("nginx",), "a:443", "cert.expired", "it has expired", causes=(Cause.ISSUER_REFUSED,))
