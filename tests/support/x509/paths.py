@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, p
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
+from audit.x509.certificate import Certificate, read_certificate
 from audit.x509.der import elements
 from audit.x509.path.validator import Validation, validate_path
 from tests.support.x509.certificates import DAY, NOW, key_named
@@ -248,6 +249,13 @@ def validated(
     ders = [member if isinstance(member, bytes) else member.der for member in pool]
     first = leaf if isinstance(leaf, bytes) else leaf.der
     return validate_path(first, ders, [anchor.der for anchor in anchors], crls=crls, **arguments)
+
+
+def member(made: Made | bytes) -> Certificate:
+    """Return a certificate as a member of a path."""
+    found = read_certificate(made if isinstance(made, bytes) else made.der)
+    assert found.is_path_member
+    return found
 
 
 def clauses(found: Validation) -> set[str]:

@@ -76,30 +76,38 @@ def test_addresses_of_a_host_are_probed_beside_those_of_the_name(limits: Limits)
     assert [handshake.address for handshake in observation.handshakes] == ["127.0.0.9"]
 
 
-def test_pinned_address_is_not_resolved() -> None:
+@pytest.mark.parametrize(
+    ("name", "option", "status"), [("missing.example.test", "?address=127.0.0.1", "not-asked"), ("localhost", "", "ok")]
+)
+def test_pinned_address_is_not_resolved_and_localhost_is(name: str, option: str, status: str) -> None:
     with serving(tls(context())) as server:
-        observation = look_at(f"tls://missing.example.test:{server.port}?address=127.0.0.1")
+        observation = look_at(f"tls://{name}:{server.port}{option}")
     assert observation.dns is not None
-    assert observation.dns.status == "not-asked"
-    assert observation.addresses == ("127.0.0.1",)
-
-
-def test_system_resolver_finds_localhost() -> None:
-    with serving(tls(context())) as server:
-        observation = look_at(f"tls://localhost:{server.port}")
-    assert observation.dns is not None
-    assert "127.0.0.1" in observation.dns.addresses
+    assert (observation.dns.status, "127.0.0.1" in observation.addresses) == (status, True)
     assert observation.handshakes[0].address == "127.0.0.1"
+    assert option == "" or observation.addresses == ("127.0.0.1",)
 
 
-def test_name_that_the_system_resolver_refuses_does_not_exist(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object, **__: object) -> None:
-        raise UnicodeEncodeError("idna", "www.example.test", 0, 1, "label too long")
+@pytest.mark.parametrize(
+    ("error", "status", "detail"),
+    [
+        (UnicodeEncodeError("idna", "www.example.test", 0, 1, "label too long"), "nxdomain", "cannot be looked up"),
+        (socket.gaierror(socket.EAI_NONAME, "as it says"), "nxdomain", ""),
+        (socket.gaierror(socket.EAI_NODATA, "as it says"), "no-address", ""),
+        (socket.gaierror(socket.EAI_AGAIN, "as it says"), "servfail", ""),
+        (socket.gaierror(socket.EAI_FAIL, "as it says"), "servfail", ""),
+    ],
+)
+def test_faults_of_the_system_resolver_are_distinguished(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, status: str, detail: str
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise error
 
-    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", fail)
     observation = look_at("https://www.example.test")
     assert observation.dns is not None
-    assert (observation.dns.status, observation.dns.detail) == ("nxdomain", "www.example.test cannot be looked up")
+    assert (observation.dns.status, detail in observation.dns.detail) == (status, True)
 
 
 def test_hanging_system_resolver_costs_its_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,24 +122,3 @@ def test_hanging_system_resolver_costs_its_deadline(monkeypatch: pytest.MonkeyPa
     hanging.set()
     assert observation.dns is not None
     assert observation.dns.status == "timeout"
-
-
-@pytest.mark.parametrize(
-    ("number", "status"),
-    [
-        (socket.EAI_NONAME, "nxdomain"),
-        (socket.EAI_NODATA, "no-address"),
-        (socket.EAI_AGAIN, "servfail"),
-        (socket.EAI_FAIL, "servfail"),
-    ],
-)
-def test_faults_of_the_system_resolver_are_distinguished(
-    monkeypatch: pytest.MonkeyPatch, number: int, status: str
-) -> None:
-    def fail(*_: object, **__: object) -> None:
-        raise socket.gaierror(number, "as it says")
-
-    monkeypatch.setattr(socket, "getaddrinfo", fail)
-    observation = look_at("https://www.example.test")
-    assert observation.dns is not None
-    assert observation.dns.status == status

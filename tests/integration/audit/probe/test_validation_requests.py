@@ -97,20 +97,6 @@ def test_redirect_to_another_name_or_port_is_reported_and_not_followed(to: str) 
     assert (probe.status, probe.location, len(heads)) == (301, to, 1)
 
 
-def test_circular_redirect_ends() -> None:
-    with at_port(80, {"": redirecting("/b"), "/b": redirecting(URL)}) as heads:
-        assert [probe.status for probe in probed()] == [301, 301]
-    assert len(heads) == 2
-
-
-def test_endless_redirect_ends() -> None:
-    def on(connection: socket.socket) -> None:
-        redirecting(f"/{time.monotonic_ns()}")(connection)
-
-    with at_port(80, {"": on}):
-        assert len(probed()) == MAX_HOPS + 1
-
-
 def test_redirect_to_https_reports_the_fault_there() -> None:
     no_tls = {"": saying(b"no TLS at all\r\n\r\n")}
     with at_port(80, {"": redirecting("https://panel.test/")}), at_port(443, no_tls):
@@ -130,14 +116,32 @@ def test_data_that_is_not_http_has_no_status(say: Say, detail: str) -> None:
     assert probe.detail.startswith(detail)
 
 
-def test_closed_port_is_a_fault_of_the_server() -> None:
-    (probe,) = probed()
-    assert (probe.status, probe.detail, probe.can_tell) == (None, "127.0.0.1: connection refused", True)
+@pytest.mark.parametrize(
+    ("address", "detail", "can_tell"),
+    [
+        ("127.0.0.1", "127.0.0.1: connection refused", True),
+        ("2001:db8::1", "", False),
+        ("169.254.169.254", "is not probed", None),
+        ("fe80::1", "is not probed", None),
+        ("64:ff9b::169.254.169.254", "is not probed", None),
+    ],
+    ids=["closed port", "no route from here", "link-local", "link-local IPv6", "link-local behind a translator"],
+)
+def test_address_that_cannot_or_may_not_be_probed_has_no_status(address: str, detail: str, *, can_tell: bool | None) -> None:
+    (probe,) = probed(address=address)
+    assert (probe.status, detail in probe.detail) == (None, True)
+    assert can_tell is None or probe.can_tell is can_tell
 
 
-def test_address_without_a_route_from_here_is_inconclusive() -> None:
-    (probe,) = probed(address="2001:db8::1")
-    assert (probe.status, probe.can_tell) == (None, False)
+def test_circular_and_endless_redirects_end() -> None:
+    def endless(connection: socket.socket) -> None:
+        redirecting(f"/{time.monotonic_ns()}")(connection)
+
+    with at_port(80, {"": redirecting("/b"), "/b": redirecting(URL)}) as heads:
+        assert [probe.status for probe in probed()] == [301, 301]
+    assert len(heads) == 2
+    with at_port(80, {"": endless}):
+        assert len(probed()) == MAX_HOPS + 1
 
 
 def test_silent_server_costs_its_deadline() -> None:
@@ -189,9 +193,3 @@ def test_every_address_of_the_name_is_probed_for_an_unknown_file() -> None:
     assert path == third[0].split()[1]
     assert len(path) == len("/.well-known/pki-validation/") + 32 + len(".txt")
     assert from_json(Observation, to_json(seen)) == seen
-
-
-@pytest.mark.parametrize("address", ["169.254.169.254", "fe80::1", "64:ff9b::169.254.169.254"])
-def test_link_local_address_is_not_probed(address: str) -> None:
-    (probe,) = probe_validation_path(URL, address, LIMITS, threading.Event())
-    assert (probe.status, "is not probed" in probe.detail) == (None, True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from audit.x509.algorithms import Signed, is_signed_by
-from audit.x509.certificate import Certificate, path_members
 from audit.x509.path.builder import Search, links_leniently, links_strictly
 from audit.x509.revocation.crl import RevocationList, read_crl
 from audit.x509.revocation.ocsp import OcspResponse, read_ocsp
@@ -13,12 +12,7 @@ from tests.integration.audit.x509.conftest import Forge
 from tests.support.x509.certificates import ca, leaf, rsa_key
 from tests.support.x509.crls import crl
 from tests.support.x509.ocsp_responses import ASKED, CA, ROOT, Answer
-from tests.support.x509.paths import Made
-
-
-def member(made: Made | bytes) -> Certificate:
-    (found,) = path_members([made if isinstance(made, bytes) else made.der])
-    return found
+from tests.support.x509.paths import member
 
 
 def signed_by_ca(kind: str) -> Signed:

@@ -10,8 +10,8 @@ from audit.x509.revocation.status import SourceStatus
 from tests.support.x509.certificates import DAY, NOW
 from tests.support.x509.crls import Entry, crl
 from tests.support.x509.ocsp_responses import ASKED, CA, CRL_URL
-from tests.support.x509.paths import new_leaf
-from tests.unit.audit.x509.test_revocation_status import member, status_by_crls
+from tests.support.x509.paths import member, new_leaf
+from tests.unit.audit.x509.test_revocation_status import status_by_crls
 
 
 def test_current_crl_without_the_certificate_gives_good() -> None:

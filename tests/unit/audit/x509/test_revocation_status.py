@@ -12,7 +12,6 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.x509 import ocsp
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from audit.x509.certificate import Certificate, read_certificate
 from audit.x509.der import elements, encoded
 from audit.x509.revocation.ocsp import nonce_of, ocsp_request
 from audit.x509.revocation.status import (
@@ -41,16 +40,10 @@ from tests.support.x509.ocsp_responses import (
     refusing,
     rekeyed,
 )
-from tests.support.x509.paths import Made, extension_added, new_ca, new_leaf, tlv, usage
+from tests.support.x509.paths import Made, extension_added, member, new_ca, new_leaf, tlv, usage
 
 TOLERANCE = Tolerance(timedelta(minutes=5), DAY)
 BY_KEY = ocsp.OCSPResponderEncoding.HASH
-
-
-def member(made: Made) -> Certificate:
-    found = read_certificate(made.der)
-    assert found.is_path_member
-    return found
 
 
 def subject(leaf: Made = ASKED, *above: Made) -> StatusSubject:
