@@ -127,7 +127,7 @@ def test_data_that_is_not_http_has_no_status(say: Say, detail: str) -> None:
     ],
     ids=["closed port", "no route from here", "link-local", "link-local IPv6", "link-local behind a translator"],
 )
-def test_address_that_cannot_or_may_not_be_probed_has_no_status(address: str, detail: str, *, can_tell: bool | None) -> None:
+def test_address_that_may_not_be_probed_has_no_status(address: str, detail: str, *, can_tell: bool | None) -> None:
     (probe,) = probed(address=address)
     assert (probe.status, detail in probe.detail) == (None, True)
     assert can_tell is None or probe.can_tell is can_tell

@@ -148,7 +148,7 @@ def test_issuer_is_found_by_name_and_key(seen: Chain, *, is_anchored: bool) -> N
     assert seen.is_anchored is is_anchored
 
 
-def test_missing_issuer_is_named_and_a_chain_without_certificates_has_no_leaf() -> None:
+def test_missing_issuer_is_named_and_an_empty_chain_has_no_leaf() -> None:
     assert read(GOOD, NAMESAKE).missing_issuer == "CN=Intermediate"
     with pytest.raises(Exception, match="no certificate"):
         _ = read().leaf

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from audit.observation import InstalledFile
@@ -10,7 +12,7 @@ from audit.services import Listener, PanelService
 from audit.services.cpanel import INSTALLED, OWN, kept, own_file, services, websites, word
 from audit.services.model import ConfigDump, pair
 from audit.services.virtual_hosts import docroot_of
-from tests.support.config_dumps import brief, dump, paths
+from tests.support.config_dumps import dump, paths
 
 HOST = "server.example.com"
 EXIM = PanelService("exim", (Listener("smtp", 25), Listener("smtps", 465), Listener("smtp", 587)), is_running=True)
@@ -26,52 +28,83 @@ def at(*ports: int, **sections: str) -> ConfigDump:
     return dump(tuple(("0.0.0.0", port) for port in ports), **sections)
 
 
-def named(services_of: tuple[PanelService, ...]) -> dict[str, list[int]]:
-    """Return the ports of each service."""
-    return {service.service: [listener.port for listener in service.listeners] for service in services_of}
-
-
 def fingerprints(*, own: str = "AA", installed: str = "BB", served: str = "AA", began: int = 500) -> str:
     """Return the section about the two files; the installed file was written at 400."""
     return f"{OWN} {own} 100\n{INSTALLED} {installed} 400\nserved {served}\nbegan {began + 90}\nbegan {began}"
 
 
-def test_open_ports_of_panel_are_its_own_service() -> None:
-    (service,) = services(at(2087, 2083, 2080, 443, there=OWN), EVERYTHING)
-    assert (service.service, service.is_running) == ("cpanel", True)
-    assert brief(service.listeners) == [("https", 2083, ()), ("https", 2087, ()), ("https", 2080, ())]
-    assert paths(service.listeners[0]) == [("certificate", OWN), ("key", OWN)]
+def shown(service: PanelService) -> str:
+    """Return name, state, sockets and files of a service; all its listeners have the same files and addresses."""
+    (files,) = {tuple(path for _, path in paths(listener)) for listener in service.listeners}
+    (addresses,) = {listener.addresses for listener in service.listeners}
+    sockets = " ".join(f"{listener.scheme}:{listener.port}" for listener in service.listeners)
+    state = "runs" if service.is_running else "is down"
+    return f"{service.service} {state}: {sockets} at {' '.join(addresses)} with {' '.join(dict.fromkeys(files))}"
 
 
-def test_stopped_panel_is_expected_at_its_main_ports() -> None:
-    (service,) = services(at(443), EVERYTHING)
-    assert (service.is_running, named((service,))) == (False, {"cpanel": [2083, 2087, 2096]})
+HTTPS = Listener("https", 2083, files=pair("/etc/nginx/a.crt", "/etc/nginx/a.key"))
+PROXY = PanelService("nginx", (HTTPS,), is_running=True)
+FRONT = PanelService("nginx", (Listener("https", 2083, files=pair(OWN, OWN)), Listener("https", 443)), is_running=True)
+POSTFIX = PanelService("postfix", (Listener("smtp", 25),), is_running=True)
+ONE_ADDRESS = (("192.0.2.1", 2083), ("::1", 2083), ("192.0.2.1", 2083))
+MY_EXIM = "/var/cpanel/ssl/exim/myexim.crt\n/var/cpanel/ssl/exim/myexim.key"
+RUNS = f"cpanel runs: https:2087 at 0.0.0.0 with {OWN}"
+DOWN = f"cpanel is down: https:2083 https:2087 https:2096 at 0.0.0.0 :: with {OWN}"
+DOVECOT_FILES = "at 0.0.0.0 :: with /var/cpanel/ssl/dovecot/dovecot.crt /var/cpanel/ssl/dovecot/dovecot.key"
+EXIM_FILES = "at 0.0.0.0 :: with /var/cpanel/ssl/exim/{0}exim.crt /var/cpanel/ssl/exim/{0}exim.key"
 
 
-def test_stopped_daemon_is_listed_beside_running_daemon() -> None:
-    (running, down) = services(at(2078), EVERYTHING)
-    assert (running.is_running, named((running,))) == (True, {"cpanel": [2078]})
-    assert (down.is_running, named((down,))) == (False, {"cpanel": [2083, 2087, 2096]})
+@pytest.mark.parametrize(
+    ("config", "others", "expected"),
+    [
+        (at(2087, 2083, 2080, 443, there=OWN), EVERYTHING,
+         [f"cpanel runs: https:2083 https:2087 https:2080 at 0.0.0.0 with {OWN}"]),
+        (at(443), EVERYTHING, [DOWN]),
+        (at(2078), EVERYTHING, [f"cpanel runs: https:2078 at 0.0.0.0 with {OWN}", DOWN]),
+        (dump(ONE_ADDRESS, there=OWN), EVERYTHING, [f"cpanel runs: https:2083 at 192.0.2.1 ::1 with {OWN}"]),
+        (at(2083, 2087), (*EVERYTHING, PROXY), [RUNS]),
+        (at(2087, there=SWITCHES), (), [RUNS]),
+        (at(2087, there="/etc/popdisable"), (EXIM, FTP),
+         [RUNS, f"dovecot is down: imaps:993 imap:143 {DOVECOT_FILES}"]),
+        (at(2087, there=MY_EXIM), (), [
+            RUNS, f"dovecot is down: imaps:993 imap:143 pop3s:995 pop3:110 {DOVECOT_FILES}",
+            f"exim is down: smtps:465 smtp:25 smtp:587 {EXIM_FILES.format('my')}",
+            "pure-ftpd is down: ftp:21 at 0.0.0.0 :: with /var/cpanel/ssl/ftp/pure-ftpd.pem",
+        ]),
+        (at(2087, 25), (DOVECOT, FTP, POSTFIX), [RUNS, f"exim is down: smtps:465 smtp:587 {EXIM_FILES.format('')}"]),
+    ],
+    ids=["open ports", "stopped", "one daemon stopped", "one address", "another service at its port", "switched off",
+         "one protocol switched off", "nothing else runs", "port of another service"],
+)  # fmt: skip
+def test_services_of_panel_run_or_are_expected_with_ports_and_files(
+    config: ConfigDump, others: tuple[PanelService, ...], expected: list[str]
+) -> None:
+    assert list(map(shown, services(config, others))) == expected
 
 
-def test_socket_of_one_address_keeps_that_address() -> None:
-    sockets = (("192.0.2.1", 2083), ("::1", 2083), ("192.0.2.1", 2083))
-    (service,) = services(dump(sockets, there=OWN), EVERYTHING)
-    assert service.listeners[0].addresses == ("192.0.2.1", "::1")
+def test_either_ftp_server_is_the_panels() -> None:
+    proftpd = PanelService("proftpd", (Listener("ftp", 21),), is_running=True)
+    assert list(map(shown, services(at(2087), (EXIM, DOVECOT, proftpd)))) == [RUNS]
 
 
-def test_other_service_at_port_of_panel_is_kept() -> None:
-    listener = Listener("https", 2083, files=pair("/etc/nginx/a.crt", "/etc/nginx/a.key"))
-    proxy = PanelService("nginx", (listener,), is_running=True)
-    assert kept(at(2083, 2087), proxy) == (listener,)
-    assert named(services(at(2083, 2087), (*EVERYTHING, proxy))) == {"cpanel": [2087]}
-
-
-def test_server_with_file_of_panel_at_its_port_is_the_panel() -> None:
-    front = PanelService(
-        "nginx", (Listener("https", 2083, files=pair(OWN, OWN)), Listener("https", 443)), is_running=True
-    )
-    assert brief(kept(at(2083, 443), front)) == [("https", 443, ())]
+@pytest.mark.parametrize(
+    ("config", "service", "expected"),
+    [
+        (at(2083, 2087), PROXY, (HTTPS,)),
+        (at(2083, 443), FRONT, FRONT.listeners[1:]),
+        *((at(2087, there=SWITCHES), replace(service, is_running=False), ()) for service in EVERYTHING),
+        (at(25, 465, 587, there=SWITCHES), EXIM, EXIM.listeners),
+        (at(143, there="/etc/popdisable"), DOVECOT, DOVECOT.listeners[:1]),
+        (at(there=SWITCHES), replace(POSTFIX, is_running=False), POSTFIX.listeners),
+    ],
+    ids=["another service at a port of the panel", "server with the panel's file at its port", "exim switched off",
+         "dovecot switched off", "pure-ftpd switched off", "running though switched off", "one protocol switched off",
+         "switch of another service"],
+)  # fmt: skip
+def test_listener_is_kept_unless_it_is_the_panels_or_switched_off(
+    config: ConfigDump, service: PanelService, expected: tuple[Listener, ...]
+) -> None:
+    assert kept(config, service) == expected
 
 
 @pytest.mark.parametrize(
@@ -93,54 +126,6 @@ def test_own_file_is_the_one_that_panel_is_configured_with(there: str, served: s
     assert own_file(there.splitlines(), served) == file
     (service, *_) = services(at(2087, there=there, served=served), EVERYTHING)
     assert {path for _, path in paths(service.listeners[0])} == {file}
-
-
-def test_stopped_and_switched_off_service_is_dropped() -> None:
-    off = at(2087, there=SWITCHES)
-    for service in EVERYTHING:
-        stopped = PanelService(service.service, service.listeners, is_running=False)
-        assert kept(off, stopped) == ()
-    assert named(services(off, ())) == {"cpanel": [2087]}
-
-
-def test_running_service_is_kept_if_switched_off() -> None:
-    assert kept(at(25, 465, 587, there=SWITCHES), EXIM) == EXIM.listeners
-
-
-def test_only_switched_off_protocol_of_dovecot_is_dropped() -> None:
-    assert brief(kept(at(143, there="/etc/popdisable"), DOVECOT)) == [("imap", 143, ())]
-    added = services(at(2087, there="/etc/popdisable"), (EXIM, FTP))
-    assert named(added) == {"cpanel": [2087], "dovecot": [993, 143]}
-
-
-def test_switch_does_not_apply_to_other_service() -> None:
-    postfix = PanelService("postfix", (Listener("smtp", 25),), is_running=False)
-    assert kept(at(there=SWITCHES), postfix) == postfix.listeners
-
-
-def test_missing_services_are_expected_with_ports_and_files() -> None:
-    own, *expected = services(at(2087, there="/var/cpanel/ssl/exim/myexim.crt\n/var/cpanel/ssl/exim/myexim.key"), ())
-    assert own.is_running
-    assert not any(service.is_running for service in expected)
-    assert named(tuple(expected)) == {"dovecot": [993, 143, 995, 110], "exim": [465, 25, 587], "pure-ftpd": [21]}
-    assert [path for service in expected for _, path in paths(service.listeners[0])] == [
-        "/var/cpanel/ssl/dovecot/dovecot.crt",
-        "/var/cpanel/ssl/dovecot/dovecot.key",
-        "/var/cpanel/ssl/exim/myexim.crt",
-        "/var/cpanel/ssl/exim/myexim.key",
-        "/var/cpanel/ssl/ftp/pure-ftpd.pem",
-        "/var/cpanel/ssl/ftp/pure-ftpd.pem",
-    ]
-
-
-def test_either_ftp_server_is_the_panels() -> None:
-    proftpd = PanelService("proftpd", (Listener("ftp", 21),), is_running=True)
-    assert named(services(at(2087), (EXIM, DOVECOT, proftpd))) == {"cpanel": [2087]}
-
-
-def test_no_service_is_expected_at_port_of_another() -> None:
-    postfix = PanelService("postfix", (Listener("smtp", 25),), is_running=True)
-    assert named(services(at(2087, 25), (DOVECOT, FTP, postfix)))["exim"] == [465, 587]
 
 
 @pytest.mark.parametrize(
