@@ -119,11 +119,28 @@ def stage(tmp_path: Path, journal: Journal) -> Iterator[Stage]:
         yield Stage(a, b, websites, run, ca, said)
 
 
-def test_file_is_on_both_hosts_during_the_validation_and_removed_after(stage: Stage) -> None:
+def test_file_is_on_both_hosts_and_each_query_hop_and_fetch_is_printed(
+    stage: Stage, journal: Journal, tmp_path: Path
+) -> None:
     assert stage.repair().ended_as == "proven"
     assert (len(stage.ca.orders), stage.ca.faults_seen, stage.files()) == (1, [], [])
     ours = [(address, status) for address, name, agent, status in stage.websites.requests if "(self-test)" in agent]
     assert ours == [(A, 200), (B, 200)]
+    events = journal.events(stage.case().id)
+    notes = [event.note for event in events if event.step == "self-test" and event.state == "done"]
+    told = f"{SHARED}: only the authoritative servers gave {A}, {B}"
+    assert notes == [f"the file was found at every address; {told}"]
+    lines = "\n".join(stage.said).splitlines()
+    assert [line for line in lines if line.endswith(f"referral for {SHARED}. A")]
+    hop, typed = f"  http://{SHARED}/.well-known/", "curl --include --user-agent 'sslaudit (self-test) SECTIGO DCV'"
+    for label, address in ADDRESSES.items():
+        assert f";; {SHARED} has address {address}" in lines
+        assert f"{SHARED} at {address}: good: as written" in lines
+        assert [line for line in lines if line.startswith(hop) and f"at {address}: 200" in line]
+        fetched = f"{typed} --connect-to ::{address}:{stage.websites.port} http://{SHARED}/.well-known/"
+        assert [line for line in lines if line.startswith(fetched)]
+        folder = tmp_path / "www" / label / ".well-known" / "pki-validation"
+        assert [line for line in lines if line.startswith(f"the file is on {label} as {folder}/")]
 
 
 def test_wrong_directory_on_one_of_two_hosts_prevents_the_order(stage: Stage, tmp_path: Path) -> None:
@@ -158,29 +175,6 @@ def test_foreign_address_is_a_wrong_host_and_the_resolver_is_quoted(stage: Stage
     assert ending.cause == "dcv.wrong-host"
     assert f"{UNKNOWN} is not a known address of the host" in ending.note
     assert f"astray.example.test: only the authoritative servers gave {A}, {UNKNOWN}" in ending.note
-
-
-def test_different_result_of_the_resolver_is_noted_with_the_step(stage: Stage, journal: Journal) -> None:
-    stage.repair()
-    notes = [
-        event.note for event in journal.events(stage.case().id) if event.step == "self-test" and event.state == "done"
-    ]
-    told = f"{SHARED}: only the authoritative servers gave {A}, {B}"
-    assert notes == [f"the file was found at every address; {told}"]
-
-
-def test_every_query_and_every_hop_is_reported(stage: Stage) -> None:
-    stage.repair()
-    lines = "\n".join(stage.said).splitlines()
-    assert [line for line in lines if line.endswith(f"referral for {SHARED}. A")]
-    for address in (A, B):
-        assert f";; {SHARED} has address {address}" in lines
-        assert f"{SHARED} at {address}: good: as written" in lines
-        assert [
-            line
-            for line in lines
-            if line.startswith(f"  http://{SHARED}/.well-known/") and f"at {address}: 200" in line
-        ]
 
 
 @pytest.mark.parametrize(
@@ -250,14 +244,3 @@ def test_every_address_counts_if_a_host_without_the_panel_serves_the_name(
     _, other = in_order
     ending = stage.repair(run=host_changed(without(stage, other, tmp_path), "a", first_address_only=True))
     assert (ending.cause, "decides" in ending.note) == ("dcv.missing", False)
-
-
-def test_each_fetch_is_printed_as_a_command_with_the_path_of_the_file(stage: Stage, tmp_path: Path) -> None:
-    stage.repair()
-    lines = "\n".join(stage.said).splitlines()
-    port = stage.websites.port
-    for label, address in ADDRESSES.items():
-        typed = "curl --include --user-agent 'sslaudit (self-test) SECTIGO DCV' --connect-to"
-        assert [line for line in lines if line.startswith(f"{typed} ::{address}:{port} http://{SHARED}/.well-known/")]
-        folder = tmp_path / "www" / label / ".well-known" / "pki-validation"
-        assert [line for line in lines if line.startswith(f"the file is on {label} as {folder}/")]

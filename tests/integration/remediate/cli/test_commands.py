@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,8 +13,8 @@ from typing import Any, Final
 
 import pytest
 
+from remediate.cli.main import main
 from tests.lab.demo import served
-from tests.support.checkout import CHECKOUT
 from tests.support.evidence import rows
 
 NAME: Final = "expired-mail.lab.test"
@@ -24,6 +26,8 @@ class Lab:
 
     told: Any
     folder: Path
+    monkeypatch: pytest.MonkeyPatch
+    capsys: pytest.CaptureFixture[str]
 
     def audit(self) -> set[str]:
         """Return the checks that the service fails."""
@@ -35,12 +39,10 @@ class Lab:
     def remediate(self, command: str, *arguments: str, given: str = "") -> tuple[int, list[str]]:
         """Run a command and return its exit status and what it said."""
         beside = () if command in ("plan", "status") else ("--trust", self.told["trust"])
-        whole = [sys.executable, "-m", "remediate", command, *arguments, "--config", self.configuration, *beside]
-        ended = subprocess.run(
-            whole, cwd=CHECKOUT, input=given, capture_output=True, text=True, check=False, timeout=120
-        )
-        assert "Traceback" not in ended.stderr
-        return ended.returncode, [*ended.stdout.splitlines(), *ended.stderr.splitlines()]
+        self.monkeypatch.setattr(sys, "stdin", io.StringIO(given))
+        status = main([command, *arguments, "--config", self.configuration, *beside])
+        output, errors = self.capsys.readouterr()
+        return status, [*output.splitlines(), *errors.splitlines()]
 
     @property
     def configuration(self) -> str:
@@ -55,10 +57,13 @@ class Lab:
 
 
 @pytest.fixture
-def lab(tmp_path: Path) -> Iterator[Lab]:
+def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Lab]:
     """Serve one service with an expired certificate."""
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     with served(tmp_path / "lab", "expired-mail") as told:
-        yield Lab(told, tmp_path)
+        yield Lab(told, tmp_path, monkeypatch, capsys)
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
 
 
 def test_plan_is_applied_once_and_can_be_rolled_back(lab: Lab) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -33,7 +32,7 @@ from tests.support.probe.scripted_server import answering, conversing
 from tests.support.remediate.chain_services import INTERMEDIATE, fetcher, forms, plant_chain
 from tests.support.remediate.cpanel_host import NAME, PanelHost, lay, running_panel
 from tests.support.remediate.folder_hosts import Ca
-from tests.support.remediate.killed_database import Killed, Point, die, mortal_database
+from tests.support.remediate.killed_database import KilledRun, faults_after_each
 from tests.support.remediate.store_host import filled_in
 
 CONCURRENCY = Concurrency(chance=lambda: 0.0)
@@ -141,31 +140,30 @@ def test_chain_is_completed_by_the_api_and_the_key_stays(host: PanelHost, journa
     assert host.calls[-1] == "install_service_ssl_certificate exim input"
 
 
-def killed(folder: Path, at: Point | None) -> tuple[int, object]:
-    """Return the number of records of a run that ends at a record, and the result of the next run."""
-    ca = Ca()
-    with running_panel(folder / "panel") as host:
-        before = host.served
-        database = mortal_database(folder / "state", at, die)
-        with Journal(database) as journal, suppress(Killed):
-            repair([host.case()], host.run(journal, ca), CONCURRENCY)
-        with Journal(mortal_database(folder / "state", None, die)) as journal:
-            case = [host.case()] if host.served == before else []
-            ended = {(result.ended_as, result.note) for result in repair(case, host.run(journal, ca), CONCURRENCY)}
-            left = journal.unfinished()
+def killed_run(host: PanelHost, folder: Path) -> KilledRun:
+    """Return a repair that can be killed; the next run gets the case only if the audit would still find it."""
+    ca, before = Ca(), host.served
+
+    def begin(journal: Journal) -> None:
+        repair([host.case()], host.run(journal, ca), CONCURRENCY)
+
+    def complete(journal: Journal) -> object:
+        case = [host.case()] if host.served == before else []
+        ended = {(result.ended_as, result.note) for result in repair(case, host.run(journal, ca), CONCURRENCY)}
         renewed = all(host.served[service] != before[service] for service in before)
-        return database.records, (ended - {("proven", "")}, left, len(ca.orders), renewed)
+        return ended - {("proven", "")}, journal.unfinished(), len(ca.orders), renewed
+
+    def count() -> object:
+        return sum(command.changes for command in host.session.commands), len(ca.orders)
+
+    return KilledRun(folder, begin, complete, (set(), (), 1, True), count, ca.orders)
 
 
 def test_run_killed_at_any_record_is_continued_with_one_order(tmp_path: Path) -> None:
-    (tmp_path / "whole").mkdir()
-    records, _ = killed(tmp_path / "whole", None)
-    assert records > 20
-    points: list[Point] = [("after", number) for number in range(records - 2, 0, -STRIDE)]
-    for number, point in enumerate(points):
-        folder = tmp_path / str(number)
-        folder.mkdir()
-        assert killed(folder, point)[1] == (set(), (), 1, True), point
+    folder = tmp_path / "run"
+    folder.mkdir()
+    with running_panel(folder / "panel") as host:
+        assert faults_after_each(killed_run(host, folder), records_above=20, step=STRIDE) == []
 
 
 OWN = "/var/cpanel/ssl/dovecot/dovecot.crt"

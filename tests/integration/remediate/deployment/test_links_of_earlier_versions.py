@@ -21,6 +21,7 @@ from tests.support.remediate.folder_services import (
     waited_for,
 )
 from tests.support.remediate.local_commands import run
+from tests.support.remediate.saved_folder import SavedFolder
 
 
 @pytest.fixture(scope="module")
@@ -33,11 +34,20 @@ def of(pair: Pair) -> tuple[str, str]:
     return pair.certificate, pair.key
 
 
-@pytest.fixture
-def host(tmp_path: Path, pairs: tuple[Pair, Pair, Pair]) -> SwitchHost:
-    """Return a host that the earlier version has repaired: its paths are links, and the old files are kept."""
-    host = new_switch_host(tmp_path, pairs[0])
+@pytest.fixture(scope="module")
+def prepared(
+    tmp_path_factory: pytest.TempPathFactory, pairs: tuple[Pair, Pair, Pair]
+) -> tuple[SwitchHost, SavedFolder]:
+    host = new_switch_host(tmp_path_factory.mktemp("host"), pairs[0])
     leave_links(host, pairs[1])
+    return host, SavedFolder(host.folder, tmp_path_factory.mktemp("copy") / "host")
+
+
+@pytest.fixture
+def host(prepared: tuple[SwitchHost, SavedFolder]) -> SwitchHost:
+    """Return a host that the earlier version has repaired: its paths are links, and the old files are kept."""
+    host, saved = prepared
+    saved.restore()
     return host
 
 

@@ -17,6 +17,7 @@ from remediate.cli.main import main as repair_program
 from remediate.state.journal import open_journal
 from tests.support.remediate.folder_services import Pair, SwitchHost, leave_links, new_pair, new_switch_host
 from tests.support.remediate.journals import a_case
+from tests.support.remediate.saved_folder import SavedFolder
 
 CLOSED = "ssh://root@127.0.0.1:1"
 CASE = "c4f3"
@@ -71,17 +72,25 @@ class Left:
         return self.host.certificate.is_symlink(), self.host.key.is_symlink()
 
 
-@pytest.fixture
-def left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Left]:
-    pairs = new_pair(tmp_path, "old"), new_pair(tmp_path, "new")
-    host = new_switch_host(tmp_path, pairs[0])
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Left, SavedFolder]:
+    folder = tmp_path_factory.mktemp("left")
+    pairs = new_pair(folder, "old"), new_pair(folder, "new")
+    host = new_switch_host(folder, pairs[0])
     leave_links(host, pairs[1])
-    with open_journal(tmp_path / "state") as journal:
+    with open_journal(folder / "state") as journal:
         for case, label, spec in (CASE, "local", "local://"), (LATER, "127.0.0.1", CLOSED):
             journal.begin(replace(a_case(), id=case, host=label, hostspec=spec), datetime.now(UTC))
-    found = Left(tmp_path, host, pairs)
+    found = Left(folder, host, pairs)
     found.configure("local://")
-    monkeypatch.chdir(tmp_path)
+    return found, SavedFolder(folder, tmp_path_factory.mktemp("copy") / "left")
+
+
+@pytest.fixture
+def left(prepared: tuple[Left, SavedFolder], monkeypatch: pytest.MonkeyPatch) -> Iterator[Left]:
+    found, saved = prepared
+    saved.restore()
+    monkeypatch.chdir(found.folder)
     monkeypatch.setenv("COLUMNS", "200")
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     yield found

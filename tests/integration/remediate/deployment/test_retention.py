@@ -5,36 +5,80 @@ from __future__ import annotations
 import os
 import stat
 import time
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from remediate.deployment.replace import REPLACE
 from remediate.deployment.switch import UNUSED_DAYS
-from remediate.execution.context import RunContext
 from remediate.execution.rollback import rollback
 from remediate.execution.scheduler import repair
 from remediate.hosts.workdir import HostWorkdir
 from remediate.model.options import Concurrency
-from remediate.state.journal import Journal
-from tests.support.remediate.folder_hosts import Ca, FolderHost, run_context
+from remediate.state.journal import Journal, open_journal
+from tests.support.remediate.folder_hosts import Ca, FolderHost, run_context, running_host
 from tests.support.remediate.local_commands import run
+from tests.support.remediate.saved_folder import SavedFolder, wait_for_scripts
 
 CONCURRENCY = Concurrency(chance=lambda: 0.0)
 FIRST, SECOND, THIRD = (digit * 16 for digit in "abc")
 
 
+@dataclass(frozen=True)
+class RepairedHost:
+    """A host that was repaired once, as case FIRST: what it had before, and a copy of what it has since."""
+
+    host: FolderHost
+    served_before: str
+    key_before: str
+    saved: SavedFolder
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RepairedHost]:
+    folder = tmp_path_factory.mktemp("repaired")
+    with running_host(folder / "a", "a") as host:
+        (host.folder / "tls.key").chmod(0o640)
+        (host.folder / "tls.crt").chmod(0o644)
+        before = (host.served, (host.folder / "tls.key").read_text())
+        with open_journal(folder / "state") as journal:
+            repaired(host, journal, FIRST)
+        wait_for_scripts(folder)
+        yield RepairedHost(host, *before, SavedFolder(folder, tmp_path_factory.mktemp("copy") / "repaired"))
+
+
 @pytest.fixture
-def root(tmp_path: Path) -> Path:
+def repaired_host(prepared: RepairedHost) -> RepairedHost:
+    prepared.saved.restore()
+    return prepared
+
+
+@pytest.fixture
+def host(repaired_host: RepairedHost) -> FolderHost:
+    return repaired_host.host
+
+
+@pytest.fixture
+def journal(repaired_host: RepairedHost) -> Iterator[Journal]:
+    with open_journal(repaired_host.saved.folder / "state") as opened:
+        yield opened
+
+
+@pytest.fixture
+def root(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """Return the work directory: that of the repaired host, if the test has one."""
+    if "host" in request.fixturenames:
+        host: FolderHost = request.getfixturevalue("host")
+        return host.folder.parent / "sslaudit"
     return tmp_path / "sslaudit"
 
 
-def repaired(host: FolderHost, journal: Journal, case_id: str) -> RunContext:
+def repaired(host: FolderHost, journal: Journal, case_id: str) -> None:
     """Repair the certificate of the host as a case of that id."""
-    run = run_context(journal, Ca(), host)
-    (ending,) = repair([host.case(id=case_id)], run, CONCURRENCY)
+    (ending,) = repair([host.case(id=case_id)], run_context(journal, Ca(), host), CONCURRENCY)
     assert (ending.ended_as, ending.note) == ("proven", ""), ending
-    return run
 
 
 def versions(case: Path) -> list[str]:
@@ -58,10 +102,9 @@ def pruned(root: Path, case: str, *spared: str) -> set[str]:
 
 
 def test_previous_version_is_kept_for_root_until_the_next_success(
-    host: FolderHost, journal: Journal, root: Path
+    repaired_host: RepairedHost, host: FolderHost, journal: Journal, root: Path
 ) -> None:
-    old = (host.folder / "tls.key").read_text()
-    repaired(host, journal, FIRST)
+    old = repaired_host.key_before
     (before,) = (link for link in root.glob(f"{FIRST}/*/before"))
     kept = before.resolve()
     assert {stat.S_IMODE(directory.stat().st_mode) for directory in (kept, kept.parent)} == {0o700}
@@ -74,20 +117,18 @@ def test_previous_version_is_kept_for_root_until_the_next_success(
     assert (old in keys, first in keys, len(keys)) == (False, True, 2)
 
 
-def test_rollback_restores_the_modes_of_kept_files(host: FolderHost, journal: Journal, root: Path) -> None:
-    (host.folder / "tls.key").chmod(0o640)
-    (host.folder / "tls.crt").chmod(0o644)
-    before = host.served
-    run = repaired(host, journal, FIRST)
-    assert rollback(FIRST, run).ended_as == "undone"
-    assert host.served == before
+def test_rollback_restores_the_modes_of_kept_files(
+    repaired_host: RepairedHost, host: FolderHost, journal: Journal, root: Path
+) -> None:
+    assert rollback(FIRST, run_context(journal, Ca(), host)).ended_as == "undone"
+    assert host.served == repaired_host.served_before
     assert [stat.S_IMODE((host.folder / f"tls.{end}").stat().st_mode) for end in ("key", "crt")] == [0o640, 0o644]
     in_use = [live.readlink().name for live in root.rglob("live")]
     assert [put_away for put_away in root.rglob("*.modes") if put_away.stem in in_use] == []
 
 
 def test_only_versions_that_a_rollback_needs_are_kept(host: FolderHost, journal: Journal, root: Path) -> None:
-    for _ in range(3):
+    for _ in range(2):
         repaired(host, journal, FIRST)
         journal.end(FIRST, journal.outcome(FIRST) or pytest.fail("it has ended"))
     live = next(root.glob(f"{FIRST}/*/live"))
@@ -96,17 +137,13 @@ def test_only_versions_that_a_rollback_needs_are_kept(host: FolderHost, journal:
     assert host.served.strip() in (host.folder / "tls.crt").read_text()
 
 
-def test_old_case_with_a_version_in_use_is_kept(host: FolderHost, journal: Journal, root: Path) -> None:
-    repaired(host, journal, FIRST)
+def test_old_case_with_a_version_in_use_is_kept(host: FolderHost, root: Path) -> None:
     age(root / FIRST, 10 * UNUSED_DAYS)
     assert pruned(root, SECOND) == {FIRST, SECOND}
     assert (host.folder / "tls.crt").read_text()
 
 
-def test_unused_case_is_deleted_after_a_month_unless_it_is_spared(
-    host: FolderHost, journal: Journal, root: Path
-) -> None:
-    repaired(host, journal, FIRST)
+def test_unused_case_is_deleted_after_a_month_unless_it_is_spared(host: FolderHost, root: Path) -> None:
     for name in ("tls.crt", "tls.key"):
         (host.folder / name).write_text("of another program")
     assert FIRST in pruned(root, SECOND)

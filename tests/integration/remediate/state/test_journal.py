@@ -314,18 +314,24 @@ def written(folder: Path) -> list[str]:
         return [*names, *(["end"] if journal.outcome(CASE.id) else [])]
 
 
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a directory with a journal whose writer was killed after each number of records."""
+    folder = tmp_path_factory.mktemp("killed")
+    command = [sys.executable, "-m", "tests.support.remediate.journal_writer", str(folder), str(RECORDS)]
+    ended = subprocess.run(command, cwd=CHECKOUT, check=True, capture_output=True, text=True)
+    assert ended.stdout.split() == [str(-signal.SIGKILL)] * RECORDS
+    return folder
+
+
 @pytest.mark.parametrize("records", range(1, RECORDS + 1))
-def test_journal_is_complete_and_resumable_after_a_kill_at_any_record(folder: Path, records: int) -> None:
-    ended = subprocess.run(
-        [sys.executable, "-m", "tests.support.remediate.journal_writer", str(folder), str(records)],
-        cwd=CHECKOUT,
-        check=False,
-    )
-    assert ended.returncode == -signal.SIGKILL
-    with open_journal(folder.parent / "whole") as whole:
+def test_journal_is_complete_and_resumable_after_a_kill_at_any_record(
+    killed: Path, tmp_path: Path, records: int
+) -> None:
+    with open_journal(tmp_path / "whole") as whole:
         expected = [name for name, _ in zip(walk(whole, CASE), range(records), strict=False)]
-    assert sorted(written(folder)) == sorted(expected)
-    finish(folder)
+    assert sorted(written(killed / str(records))) == sorted(expected)
+    finish(killed / str(records))
 
 
 def finish(folder: Path) -> None:
