@@ -147,13 +147,13 @@ RUN: Final = Endpoint.of_host("run", None)
 
 def parse_id(text: str) -> Endpoint:
     """Return the endpoint that `str()` writes as this id; raises BadEndpoint. How its host is reached is unknown."""
-    found = _ID.fullmatch(text)
-    if not text or found is None:
+    match = _ID.fullmatch(text)
+    if not text or match is None:
         raise BadEndpoint(f"{text!r} is not the id of an endpoint, such as web1/https://www.example.com:443")
-    if found["scheme"] is None:
-        return Endpoint.of_host(found["host"], None)
-    name = found["name"].strip("[]")
-    return Endpoint(found["scheme"], name, int(found["port"]), found["address"], found["host"])
+    if match["scheme"] is None:
+        return Endpoint.of_host(match["host"], None)
+    name = match["name"].strip("[]")
+    return Endpoint(match["scheme"], name, int(match["port"]), match["address"], match["host"])
 
 
 def is_host_id(text: str) -> bool:
@@ -248,14 +248,14 @@ class UnusableLine:
 
 def parse_endpoints(text: str, source: str) -> tuple[tuple[Endpoint, ...], tuple[UnusableLine, ...]]:
     """Return the endpoints of a file, one a line with `#` comments, and the lines that name none."""
-    found: list[Endpoint] = []
+    endpoints: list[Endpoint] = []
     unusable: list[UnusableLine] = []
     for number, line in enumerate(text.removeprefix("\ufeff").splitlines(), start=1):
         url = line.partition("#")[0].strip()
         if not url:
             continue
         try:
-            found.append(parse_endpoint(url))
+            endpoints.append(parse_endpoint(url))
         except BadEndpoint as error:
             unusable.append(UnusableLine(source, number, url, str(error)))
-    return tuple(found), tuple(unusable)
+    return tuple(endpoints), tuple(unusable)

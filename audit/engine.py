@@ -152,13 +152,13 @@ def audit(
 
 def _observed(targets: tuple[Target, ...], observer: Observer) -> tuple[Observation, ...]:
     """Return the observations in the order of their targets."""
-    found = dict[Endpoint, Observation]()
+    observations = dict[Endpoint, Observation]()
 
     def keep(observation: Observation) -> None:
-        found[observation.endpoint] = observation
+        observations[observation.endpoint] = observation
 
     observer.observe(targets, keep)
-    return tuple(found[target.endpoint] for target in targets if target.endpoint in found)
+    return tuple(observations[target.endpoint] for target in targets if target.endpoint in observations)
 
 
 def _judged(

@@ -34,11 +34,11 @@ _BACKSLASHES: Final = rf"(?:{_BACKSLASH}(?:{_BREAK}{_BACKSLASH}){{0,15}})"
 
 
 def _entities() -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
+    entities: dict[str, list[str]] = {}
     for name, character in html.entities.html5.items():
         if len(character) == 1 and name.endswith(";"):
-            found.setdefault(character, []).append(name)
-    return found
+            entities.setdefault(character, []).append(name)
+    return entities
 
 
 _ENTITIES: Final = _entities()

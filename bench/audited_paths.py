@@ -195,8 +195,8 @@ def _failing_at_server(case: Case, folder: Path) -> tuple[str, ...]:
             status = pytest.main(arguments)
     if status not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
         raise RuntimeError(f"{case['id']}: the audit did not run\n{output.getvalue()}")
-    found = [json.loads(line) for line in results.read_text(encoding="utf-8").splitlines()]
-    failing = {row["check"] for row in found if row.get("verdict") == "fail"}
+    rows = [json.loads(line) for line in results.read_text(encoding="utf-8").splitlines()]
+    failing = {row["check"] for row in rows if row.get("verdict") == "fail"}
     return tuple(sorted(check for check in failing if _refuses(check, case)))
 
 

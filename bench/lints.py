@@ -196,8 +196,8 @@ def read_cases(file: Path) -> tuple[dict[str, Certificate], dict[tuple[str, str]
             if name == "expected.tsv":
                 rows = (line.split("\t") for line in text.splitlines() if line)
                 expected = {(row[0], row[1]): row[2] for row in rows}
-            elif found := certificates_in(text):
-                certificates[name] = read_certificate(found[0])
+            elif ders := certificates_in(text):
+                certificates[name] = read_certificate(ders[0])
     return certificates, expected
 
 

@@ -83,9 +83,9 @@ def read_table(file: Path, checkout: Path) -> list[Entry]:
     missing: list[str] = []
 
     def existing(*candidates: str) -> str:
-        found = [path for path in candidates if (checkout / path).exists()]
-        missing.extend([] if found else [" or ".join(candidates)])
-        return found[0] if found else candidates[0]
+        present = [path for path in candidates if (checkout / path).exists()]
+        missing.extend([] if present else [" or ".join(candidates)])
+        return present[0] if present else candidates[0]
 
     entries = [_entry(row, folders, existing) for row in table["file"]]
     if missing:

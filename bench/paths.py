@@ -96,7 +96,7 @@ def _run(judge: Callable[[Case], tuple[bool, str]], case: Case) -> Outcome:
 def here(case: Case, *, is_bounded: bool = True) -> tuple[bool, str]:
     """Return whether `validate_path` accepts a case, with or without its depth limit, and why not."""
     name = case["expected_peer_name"] or next(iter(case["expected_peer_names"]), None)
-    found = validate_path(
+    validation = validate_path(
         der_of(case["peer_certificate"]),
         [der_of(pem) for pem in case["untrusted_intermediates"]],
         [der_of(pem) for pem in case["trusted_certs"]],
@@ -107,7 +107,7 @@ def here(case: Case, *, is_bounded: bool = True) -> tuple[bool, str]:
         max_depth=case["max_chain_depth"] if is_bounded else None,
         crls=[der_of(pem.replace("X509 CRL", "CERTIFICATE")) for pem in case["crls"]],
     )
-    return found.ok, "; ".join(map(str, found.violations))
+    return validation.ok, "; ".join(map(str, validation.violations))
 
 
 def _library(case: Case) -> tuple[bool, str]:

@@ -182,10 +182,10 @@ class _Audits:
     def _require(self, endpoints: int, expected: Counter[str], status: int) -> None:
         rows = [json.loads(line) for line in (self.folder / "results.jsonl").read_text().splitlines()]
         results = [row for row in rows if row["kind"] == "result" and row["endpoint"] != "run/"]
-        found = Counter(row["check"] for row in results if row["verdict"] not in ("pass", "not-applicable"))
+        findings = Counter(row["check"] for row in results if row["verdict"] not in ("pass", "not-applicable"))
         self.checks = len(results) // endpoints
-        if found != expected or status != int(bool(expected)) or len(results) != self.checks * endpoints:
-            raise SystemExit(f"exit status {status}, {found}\n{(self.folder / 'output').read_text()[-2000:]}")
+        if findings != expected or status != int(bool(expected)) or len(results) != self.checks * endpoints:
+            raise SystemExit(f"exit status {status}, {findings}\n{(self.folder / 'output').read_text()[-2000:]}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,17 +114,17 @@ def _collect_audit(config: pytest.Config) -> None:
 def _added_checks(configuration: Configuration) -> Mapping[Path, tuple[CheckFunction, ...]]:
     """Return the checks that `[extensions]` names, by the file of their module; raises pytest.UsageError."""
     place = f"{configuration.file or 'configuration'}: [extensions] checks"
-    found = dict[Path, tuple[CheckFunction, ...]]()
+    checks = dict[Path, tuple[CheckFunction, ...]]()
     try:
         for name in configuration.extensions.checks:
             extension = find_extension(ExtensionKind.CHECK, name)
             if extension is not None and extension.entry_point.module not in sys.modules:
                 pytest.register_assert_rewrite(extension.entry_point.module)
             file, functions = find_member(ExtensionKind.CHECK, name, {}, _checks_of, place=place)
-            found[file] = functions
+            checks[file] = functions
     except BadConfiguration as error:
         raise pytest.UsageError(str(error)) from error
-    return found
+    return checks
 
 
 def _checks_of(module: object) -> tuple[Path, tuple[CheckFunction, ...]]:

@@ -56,9 +56,9 @@ def test_management_is_on(observation: Observation) -> None:
     finding.
     """
     state = known(cpanel_state(observation))
-    found = state.switched_off
+    files = state.switched_off
     require(
-        not found, f"certificates are not replaced on this host, because {join_limited(found)} exists", observed=found
+        not files, f"certificates are not replaced on this host, because {join_limited(files)} exists", observed=files
     )
     end_if(unreadable_part(state, "switches"))
 

@@ -78,9 +78,9 @@ def test_same_certificate_at_every_address(observation: Observation, chains: tup
     Fix: Install the newest certificate at every address, and reload the services there.
     """
     end_if(no_handshake(observation) or one_address_only(observation))
-    found = leaves_by_address(observation)
-    if len(found) > 1:
+    leaves = leaves_by_address(observation)
+    if len(leaves) > 1:
         end_if(leads_elsewhere(observation) or faulty_chain(chains, observation.endpoint, policy))
-    require(len(found) == 1, f"different certificates: {described_leaves(found)}", observed=found,
+    require(len(leaves) == 1, f"different certificates: {described_leaves(leaves)}", observed=leaves,
             required="one certificate")  # fmt: skip
     end_if(unreached_addresses(observation))

@@ -26,7 +26,12 @@ def test_not_revoked(chain: Chain, observation: Observation, policy: Policy, now
     Fix: Find out why the CA revoked it. Order a new certificate, with a new key if the old one was compromised, and
     install it.
     """
-    found = revocation_of(chain, observation, policy, now)
-    require(not found.revoked, join_clauses(found.revoked), observed=list(found.revoked), required="not revoked",
-            remedy="rekey" if found.is_leaf_key_compromised else "reissue")  # fmt: skip
-    end_if(found.obstacle)
+    revocation = revocation_of(chain, observation, policy, now)
+    require(
+        not revocation.revoked,
+        join_clauses(revocation.revoked),
+        observed=list(revocation.revoked),
+        required="not revoked",
+        remedy="rekey" if revocation.is_leaf_key_compromised else "reissue",
+    )
+    end_if(revocation.obstacle)

@@ -102,11 +102,11 @@ def _reason(error: BaseException, *, is_own: bool = False) -> str:
 
 def find_extension(kind: ExtensionKind, name: str) -> InstalledExtension | None:
     """Return the extension of that name, None if there is none; raises BadConfiguration if several provide it."""
-    found = [_extension(kind, entry) for entry in entry_points(group=kind.group, name=name)]
-    if len(found) > 1:
-        sources = " and ".join(sorted(extension.source for extension in found))
+    extensions = [_extension(kind, entry) for entry in entry_points(group=kind.group, name=name)]
+    if len(extensions) > 1:
+        sources = " and ".join(sorted(extension.source for extension in extensions))
         raise BadConfiguration(f"{kind.group}: {name!r} is provided by {sources}. Uninstall all of them but one.")
-    return found[0] if found else None
+    return extensions[0] if extensions else None
 
 
 def _extension(kind: ExtensionKind, entry: EntryPoint) -> InstalledExtension:
@@ -179,8 +179,8 @@ def subclass_of(member: type[T]) -> Callable[[Any], type[T]]:
 def used_extensions(configuration: Configuration, reports: Iterable[str] = ()) -> tuple[InstalledExtension, ...]:
     """Return the extensions whose names the configuration uses, or the command line for reports; imports none."""
     names = dict.fromkeys((*_names(configuration), *((ExtensionKind.REPORT, name) for name in reports)))
-    found = (find_extension(kind, name) for kind, name in names)
-    return tuple(extension for extension in found if extension is not None)
+    extensions = (find_extension(kind, name) for kind, name in names)
+    return tuple(extension for extension in extensions if extension is not None)
 
 
 def _names(configuration: Configuration) -> Iterator[tuple[ExtensionKind, str]]:

@@ -25,7 +25,7 @@ def logins(hosts: Iterable[str], configuration: Configuration, testinfra: Mappin
 def extension_services(configuration: Configuration) -> tuple[Service, ...]:
     """Return the services that `[extensions]` names; raises BadConfiguration, also for a process of two services."""
     place = f"{configuration.file or 'configuration'}: [extensions] services"
-    built_in, found = {service.name: service for service in SERVICES}, list[Service]()
+    built_in, services = {service.name: service for service in SERVICES}, list[Service]()
     owners = {process: service.name for service in SERVICES for process in service.processes}
     for name in dict.fromkeys(configuration.extensions.services):
         service = find_member(ExtensionKind.SERVICE, name, built_in, _with_shell(name), place=place)
@@ -35,8 +35,8 @@ def extension_services(configuration: Configuration) -> tuple[Service, ...]:
             owner = owners.setdefault(process, name)
             if owner != name:
                 raise BadConfiguration(f"{place}: the process {process!r} of {name} is also one of {owner}")
-        found.append(service)
-    return tuple(found)
+        services.append(service)
+    return tuple(services)
 
 
 def _with_shell(name: str) -> Callable[[Any], Service]:

@@ -51,8 +51,8 @@ class KeyIndex:
 
     def shared(self) -> SharedKeys:
         """Return the keys that are shared, for the worker processes."""
-        found = {digest: self.sharing(digest) for digest, uses in self._uses.items() if len(uses) > 1}
-        return SharedKeys({digest: sharing for digest, sharing in found.items() if sharing.is_shared})
+        shared = {digest: self.sharing(digest) for digest, uses in self._uses.items() if len(uses) > 1}
+        return SharedKeys({digest: sharing for digest, sharing in shared.items() if sharing.is_shared})
 
 
 def sharing_from(read: Callable[[], SharedKeys]) -> SharingOf:

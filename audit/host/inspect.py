@@ -197,12 +197,12 @@ def _by_certificate(
     accidents: list[Accident],
 ) -> Iterator[FoundService]:
     """Yield the services; the listeners of one that selects by certificate have the names in its certificates."""
-    for found in services:
-        if (found.name, found.pid) in readers:
-            read, dump = readers[(found.name, found.pid)]
-            yield replace(found, listeners=_guarded(accidents, read, dump))
+    for service in services:
+        if (service.name, service.pid) in readers:
+            read, dump = readers[(service.name, service.pid)]
+            yield replace(service, listeners=_guarded(accidents, read, dump))
         else:
-            yield found
+            yield service
 
 
 def _readers_by_certificate(

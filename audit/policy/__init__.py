@@ -41,11 +41,11 @@ class Policy:
 
     def faults(self, judge: Callable[[Thresholds], tuple[T, ...]]) -> tuple[tuple[T, str], ...]:
         """Return what each profile finds, with the name of the first profile that finds it."""
-        found: dict[T, str] = {}
+        faults: dict[T, str] = {}
         for profile in self.profiles:
             for fault in judge(profile.thresholds):
-                found.setdefault(fault, profile.name)
-        return tuple(found.items())
+                faults.setdefault(fault, profile.name)
+        return tuple(faults.items())
 
     def severity_of(self, check_id: str, default: Severity) -> tuple[Severity, str]:
         """Return the highest severity that a profile gives a check, and the name of that profile.

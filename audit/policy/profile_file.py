@@ -228,5 +228,5 @@ def _require_enough(profile: Profile, place: str) -> None:
 
 
 def _table(table: Mapping[str, Any], key: str, place: str) -> Mapping[str, Any]:
-    found: Mapping[str, Any] = _of_kind(dict, table.get(key, {}), f"{place}, [{key}]")
-    return found
+    section: Mapping[str, Any] = _of_kind(dict, table.get(key, {}), f"{place}, [{key}]")
+    return section

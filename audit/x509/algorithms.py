@@ -13,7 +13,7 @@ from typing import Final, Protocol
 from audit.x509.certificate import Certificate
 from audit.x509.loading import unwarned
 from audit.x509.public_keys import KeyFacts
-from audit.x509.signatures import Signature, SignatureAlgorithm, is_made_by, read_identifier
+from audit.x509.signatures import Signature, SignatureAlgorithm, VerificationKey, is_made_by, read_identifier
 from audit.x509.violation import PROFILE, Violation
 
 DIGEST_OF_CURVE: Final = {"P-256": "sha256", "P-384": "sha384", "P-521": "sha512"}
@@ -159,7 +159,7 @@ def _is_made_by(signature: Signature, signer: Certificate) -> bool | None:
         return None
     of_key = signer.key_algorithm if signer.has_readable("key_algorithm") else None
     with unwarned():
-        return is_made_by(signer.public_key, of_key, algorithm, signature.octets, signature.signed)
+        return is_made_by(VerificationKey(signer.public_key, of_key), algorithm, signature.octets, signature.signed)
 
 
 def pairing_violations(certificate: Certificate, issuer: Certificate) -> Iterator[Violation]:

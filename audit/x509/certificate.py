@@ -220,8 +220,8 @@ class Certificate:
     @cached_property
     def faults(self) -> tuple[UnreadableField, ...]:
         """Everything that the library refuses, once each."""
-        found = (self.fault_of(known.name) for known in FIELDS)
-        return tuple({str(fault): fault for fault in found if fault is not None}.values())
+        faults = (self.fault_of(known.name) for known in FIELDS)
+        return tuple({str(fault): fault for fault in faults if fault is not None}.values())
 
     def readable_fields(self) -> dict[str, object]:
         """Return by name the fields that can be read."""
@@ -254,8 +254,8 @@ class Certificate:
 
     def is_critical(self, kind: type[x509.ExtensionType]) -> bool | None:
         """Return whether an extension is critical; None as `extension` does."""
-        found = self._known.get(kind)
-        return None if found is None else found.critical
+        extension = self._known.get(kind)
+        return None if extension is None else extension.critical
 
     @cached_property
     def unknown_extensions(self) -> tuple[x509.Extension[x509.ExtensionType], ...]:

@@ -60,14 +60,14 @@ def flaws_of(key: KeyFacts, *, has_list: bool) -> Flaws:
 def _check_key(key: KeyFacts, *, has_list: bool) -> Flaws:
     """Check each key once."""
     library: Any = _library()
-    found = list(_broken(library, key)) if key.kind == "RSA" else []
+    flaws = list(_broken(library, key)) if key.kind == "RSA" else []
     try:
         known: Any = library.allchecks[_LIST]["function"](key.number) if has_list else False
     except _UNREADABLE as error:
-        return Flaws(tuple(found), f"{type(error).__name__}: {error}")
+        return Flaws(tuple(flaws), f"{type(error).__name__}: {error}")
     if known:
-        found.append(f"it is on the list of known keys, as {known.get('subtest', 'one of them')}")
-    return Flaws(tuple(found))
+        flaws.append(f"it is on the list of known keys, as {known.get('subtest', 'one of them')}")
+    return Flaws(tuple(flaws))
 
 
 def _broken(library: Any, key: KeyFacts) -> tuple[str, ...]:  # noqa: ANN401 - the library has no types

@@ -21,12 +21,12 @@ class Element(NamedTuple):
 
 def elements(contents: bytes) -> list[Element]:
     """Split contents into the elements they consist of; raises ValueError if they are malformed."""
-    found, start = [], 0
+    parsed, start = [], 0
     while start < len(contents):
         element = _at(contents, start)
-        found.append(element)
+        parsed.append(element)
         start += len(element.encoding)
-    return found
+    return parsed
 
 
 def spki_of(tbs_certificate: bytes) -> bytes:

@@ -79,8 +79,8 @@ def key(certificate: x509.Certificate, spki: bytes) -> KeyFacts:
 
 def extension(extensions: Extensions, kind: type[_Extension]) -> _Extension | None:
     """Return the value of an extension; None if it is absent."""
-    found = extensions.get(kind)
-    return found.value if found is not None and isinstance(found.value, kind) else None
+    present = extensions.get(kind)
+    return present.value if present is not None and isinstance(present.value, kind) else None
 
 
 def is_ca(extensions: Extensions) -> bool:

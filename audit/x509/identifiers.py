@@ -91,9 +91,9 @@ def wildcards(certificate: Certificate) -> tuple[str, ...]:
 
 def wildcard_faults(certificate: Certificate, endpoint: Endpoint) -> tuple[str, ...]:
     """Return one message per wildcard scope that is wider than one service needs."""
-    found = wildcards(certificate)
-    suffixes = [name for name in found if is_public_suffix(name.removeprefix("*."))]
+    names = wildcards(certificate)
+    suffixes = [name for name in names if is_public_suffix(name.removeprefix("*."))]
     faults = [f"{name} stands for every domain below a public suffix" for name in suffixes]
-    if found and endpoint.scheme not in _WEB:
-        faults.append(f"the key of this {endpoint.scheme} service is valid for every website of {', '.join(found)}")
+    if names and endpoint.scheme not in _WEB:
+        faults.append(f"the key of this {endpoint.scheme} service is valid for every website of {', '.join(names)}")
     return tuple(faults)

@@ -109,9 +109,9 @@ def _without_line_end(content: bytes, read: Callable[[bytes], tuple[bytes, ...]]
     raise ValueError("not DER")
 
 
-def _first(found: list[Element], tag: int) -> Element:
+def _first(candidates: list[Element], tag: int) -> Element:
     """Return the first element of a tag; raises ValueError if there is none."""
-    for element in found:
+    for element in candidates:
         if element.tag == tag:
             return element
     raise ValueError(f"no element of tag {tag:#x}")

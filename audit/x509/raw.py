@@ -159,8 +159,8 @@ class RawCertificate:
 
     def extension_value(self, oid: str) -> bytes | None:
         """Return the DER that an extension holds; None if it is absent."""
-        found = self.extensions.get(oid)
-        return None if found is None else found.value
+        extension = self.extensions.get(oid)
+        return None if extension is None else extension.value
 
     def holds_nothing(self, oid: str) -> bool:
         """Return whether an extension is present and is an empty SEQUENCE."""
@@ -200,17 +200,17 @@ def read_raw_certificate(der: bytes) -> RawCertificate:
 
 
 def _extensions(fields: list[Element]) -> tuple[dict[str, Extension], tuple[str, ...]]:
-    found, repeated = dict[str, Extension](), list[str]()
+    extensions, repeated = dict[str, Extension](), list[str]()
     for field in fields:
         for part in elements(_one(field.content).content) if field.tag == _EXTENSIONS else ():
             oid, *flag, value = elements(part.content)
             if value.tag != _OCTETS:
                 raise ValueError("the value of an extension is an OCTET STRING")
-            if (name := read_oid(oid)) in found:
+            if (name := read_oid(oid)) in extensions:
                 repeated.append(name)
             else:
-                found[name] = Extension(bool(flag) and flag[0].content != b"\0", value.content)
-    return found, tuple(repeated)
+                extensions[name] = Extension(bool(flag) and flag[0].content != b"\0", value.content)
+    return extensions, tuple(repeated)
 
 
 @lru_cache(maxsize=512)
@@ -229,10 +229,10 @@ def _contents(oid: str, der: bytes, tag: int) -> bytes:
 
 def _one(der: bytes, *, trailing: bool = False) -> Element:
     """Return the first element; raises ValueError if another follows, unless `trailing` elements are expected."""
-    found = elements(der)
-    if not found or (len(found) > 1 and not trailing):
-        raise ValueError(f"{len(found)} elements instead of one")
-    return found[0]
+    parts = elements(der)
+    if not parts or (len(parts) > 1 and not trailing):
+        raise ValueError(f"{len(parts)} elements instead of one")
+    return parts[0]
 
 
 @lru_cache(maxsize=512)
@@ -266,11 +266,11 @@ def _time(element: Element) -> datetime:
 
 def _prefixed(octets: bytes) -> list[bytes]:
     """Split a list whose parts each begin with a length of two octets (RFC 8446 3.4)."""
-    found, start = list[bytes](), 0
+    entries, start = list[bytes](), 0
     while start < len(octets):
         size = int.from_bytes(octets[start : start + 2])
         if len(octets) < start + 2 + size or len(octets) < start + 2:
             raise ValueError("a list of signed certificate timestamps is cut short")
-        found.append(octets[start + 2 : start + 2 + size])
+        entries.append(octets[start + 2 : start + 2 + size])
         start += 2 + size
-    return found
+    return entries

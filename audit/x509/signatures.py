@@ -92,6 +92,17 @@ class SignatureAlgorithm:
         return self.name == ALGORITHMS[_PSS][0]
 
 
+@dataclass(frozen=True, slots=True)
+class VerificationKey:
+    """A public key, with the algorithm in its SubjectPublicKeyInfo if that is RSASSA-PSS.
+
+    A key of RSASSA-PSS makes no other signatures, and only those that its parameters allow (RFC 4055 1.2 and 3.3).
+    """
+
+    key: CertificatePublicKeyTypes
+    algorithm: SignatureAlgorithm | None = None
+
+
 @lru_cache(maxsize=256)
 def read_identifier(identifier: bytes, *, of_key: bool = False) -> SignatureAlgorithm:
     """Read an AlgorithmIdentifier in DER, of a signature or a key; raises ValueError for one that cannot be read."""
@@ -156,7 +167,8 @@ def verifies(certificate: x509.Certificate, issuer: x509.Certificate) -> bool | 
             of_key = key_algorithm(spki_of(issuer.tbs_certificate_bytes))
     except _UNUSABLE:
         return None
-    return is_made_by(key, of_key, algorithm, certificate.signature, certificate.tbs_certificate_bytes)
+    signer = VerificationKey(key, of_key)
+    return is_made_by(signer, algorithm, certificate.signature, certificate.tbs_certificate_bytes)
 
 
 def key_algorithm(spki: bytes) -> SignatureAlgorithm:
@@ -165,22 +177,13 @@ def key_algorithm(spki: bytes) -> SignatureAlgorithm:
     return read_identifier(algorithm.encoding, of_key=True)
 
 
-def is_made_by(
-    key: CertificatePublicKeyTypes,
-    of_key: SignatureAlgorithm | None,
-    algorithm: SignatureAlgorithm,
-    signature: bytes,
-    signed: bytes,
-) -> bool | None:
-    """Return whether a key made a signature; None if this cannot be computed here.
-
-    `of_key` is the algorithm in the key's SubjectPublicKeyInfo if that is RSASSA-PSS: this key makes no other
-    signatures, and only those that its parameters allow (RFC 4055 1.2 and 3.3).
-    """
+def is_made_by(signer: VerificationKey, algorithm: SignatureAlgorithm, signature: bytes, signed: bytes) -> bool | None:
+    """Return whether a key made a signature over these octets; None if this cannot be computed here."""
+    of_key = signer.algorithm
     if of_key is not None and of_key.is_pss and not _admits(of_key, algorithm):
         return False
     try:
-        return _verify(key, algorithm, signature, signed)
+        return _verify(signer.key, algorithm, signature, signed)
     except InvalidSignature:
         return False
     except _UNUSABLE:

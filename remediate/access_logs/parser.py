@@ -120,7 +120,7 @@ def _from_tokens(tokens: tuple[_Token, ...], path: re.Pattern[str], zone: tzinfo
     address = _client(before, after)
     if address is None:
         raise UnparsedLine
-    forwarded = next((found for text in reversed(quoted) if (found := _address(text.partition(",")[0]))), "")
+    forwarded = next((client for text in reversed(quoted) if (client := _address(text.partition(",")[0]))), "")
     at, status = time_of(_frame(before, after), zone), next(filter(_STATUS.fullmatch, bare), None)
     return _cleaned(LoggedRequest(address, at, int(status) if status else None, _agent(quoted)), forwarded)
 
@@ -165,11 +165,11 @@ def _address(text: str) -> str:
     bare = re.sub(r"^\[?([0-9A-Fa-f:.]+?)(?:%\w+)?\]?(?:(?<=\]):\d+)?$", r"\1", text.strip())
     for candidate in (bare, bare.rpartition(":")[0]):
         try:
-            found = ipaddress.ip_address(candidate)
+            parsed = ipaddress.ip_address(candidate)
         except ValueError:
             continue
-        mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None
-        return str(mapped or found)
+        mapped = parsed.ipv4_mapped if isinstance(parsed, ipaddress.IPv6Address) else None
+        return str(mapped or parsed)
     return ""
 
 

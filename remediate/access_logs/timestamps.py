@@ -24,7 +24,7 @@ _EPOCH: Final = re.compile(r"(?<![\d.])(\d{10})(\d{3}|\d{6}|\d{9})?(?:\.\d+)?(?!
 
 def time_of(texts: Iterable[str], zone: tzinfo = UTC) -> datetime | None:
     """Return the first time in these texts, in UTC; `zone` applies to a time without one."""
-    return next((found for text in texts if (found := first_time(text, zone))), None)
+    return next((time for text in texts if (time := first_time(text, zone))), None)
 
 
 def first_time(text: str, zone: tzinfo = UTC) -> datetime | None:
@@ -49,9 +49,9 @@ def zone_of(text: str) -> tzinfo:
 
 
 def _written(match: re.Match[str], zone: tzinfo) -> datetime:
-    found = match.groupdict()
-    month = int(found["month"]) if found.get("month") else _MONTHS.index(found["name"].lower()) + 1
-    clock = (int(found[part]) for part in ("h", "m", "s"))
-    own = zone_of(found["zone"]) if found["zone"] else zone
+    groups = match.groupdict()
+    month = int(groups["month"]) if groups.get("month") else _MONTHS.index(groups["name"].lower()) + 1
+    clock = (int(groups[part]) for part in ("h", "m", "s"))
+    own = zone_of(groups["zone"]) if groups["zone"] else zone
     hour, minute, second = clock
-    return datetime(int(found["year"]), month, int(found["day"]), hour, minute, min(second, 59), tzinfo=own)
+    return datetime(int(groups["year"]), month, int(groups["day"]), hour, minute, min(second, 59), tzinfo=own)

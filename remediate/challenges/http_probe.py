@@ -172,5 +172,5 @@ def _reason(error: FetchError, settings: ProbeSettings) -> tuple[Verdict, str]:
 
 def _proxy(server: str, headers: Iterable[tuple[str, str]]) -> str:
     """Return the headers by which a proxy shows, the server's name among them."""
-    found = [f"{name}: {value[:40]}" for name, value in headers if _BY_PROXIES.fullmatch(name)]
-    return ", ".join([f"Server: {server[:40]}", *found] if _PROXIES.search(server) else found)
+    lines = [f"{name}: {value[:40]}" for name, value in headers if _BY_PROXIES.fullmatch(name)]
+    return ", ".join([f"Server: {server[:40]}", *lines] if _PROXIES.search(server) else lines)

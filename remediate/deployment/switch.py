@@ -107,10 +107,13 @@ class SwitchedDeployment:
         """Return the command that makes the script revert now, and waits for it; it marks a `rejected` version."""
         return self._decide(f"revert version {name}", file_set, name, "withdrawn", "rejected" if rejected else "")
 
-    def _decide(self, why: str, file_set: FileSet, name: str, decision: str, mark: str) -> Command:
-        """Return the command that needs no lock, because the script that waits for the decision holds it."""
+    def _decide(self, why: str, file_set: FileSet, *decision: str) -> Command:
+        """Return the command for a decision: the name of the version, the word for it, and a mark or nothing.
+
+        It needs no lock, because the script that waits for the decision holds it.
+        """
         workdir = file_set.workdir
-        arguments = (*workdir.leading_arguments, file_set.folder_name, name, decision, mark)
+        arguments = (*workdir.leading_arguments, file_set.folder_name, *decision)
         return Command(
             workdir.host, why, PROLOGUE + script("switch/record_state", "switch/confirm_or_revert"), arguments
         )

@@ -33,15 +33,16 @@ INSTALLERS: Final[Mapping[str, Installer]] = {
 def configured_installers(configuration: Configuration) -> Mapping[str, Installer]:
     """Return the built-in installers and those that `[extensions]` names, by service; raises BadConfiguration."""
     place = f"{configuration.file or 'configuration'}: [extensions] installers"
-    found = dict[str, Installer]()
+    installers = dict[str, Installer]()
     for name in configuration.extensions.installers:
-        found[name] = find_member(ExtensionKind.INSTALLER, name, INSTALLERS, _with_shell(name), place=place)
+        installers[name] = find_member(ExtensionKind.INSTALLER, name, INSTALLERS, _with_shell(name), place=place)
         if name in INSTALLERS:
             raise BadConfiguration(f"{place}: {name!r} is built in and always used. Remove it from the list.")
-    reloaded = next((service.name for service in configuration.service if service.reload and service.name in found), "")
+    with_reload = (service.name for service in configuration.service if service.reload)
+    reloaded = next((name for name in with_reload if name in installers), "")
     if reloaded:
         raise BadConfiguration(f"{place}: [[service]] {reloaded!r} has a reload command. Remove that or the installer.")
-    return {**INSTALLERS, **found}
+    return {**INSTALLERS, **installers}
 
 
 def _with_shell(name: str) -> Callable[[Any], Installer]:

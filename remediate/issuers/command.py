@@ -156,8 +156,8 @@ def _authorizations(challenges: Iterable[_WrittenChallenge], names: tuple[str, .
         for part in (challenge.type, challenge.token, challenge.content):
             if len(part) > _MAX_CONTENT or not part.replace("\n", " ").isprintable():
                 raise BadRecord(f"a challenge of {challenge.identifier} has a part that is too long or not printable")
-            if found := find_secret(part.encode(), Secrets()):
-                raise BadRecord(f"a challenge of {challenge.identifier} holds {found}, which must not be presented")
+            if secret := find_secret(part.encode(), Secrets()):
+                raise BadRecord(f"a challenge of {challenge.identifier} holds {secret}, which must not be presented")
         value = Challenge(challenge.type, challenge.identifier, challenge.token, challenge.content)
         yield Authorization(challenge.identifier, (value,))
 

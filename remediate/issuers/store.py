@@ -76,8 +76,8 @@ class Store:
 
     def find(self, csr: Csr) -> Order | IssuerFault | None:
         """Return the order that was placed with this CSR, None if there is none."""
-        found = self._send(_finding(csr), _orders)
-        return _preferred(found) if isinstance(found, tuple) else found
+        orders = self._send(_finding(csr), _orders)
+        return _preferred(orders) if isinstance(orders, tuple) else orders
 
     def place(self, request: OrderRequest) -> Order | IssuerFault:
         """Place an order, or return one with the same idempotency key or a certificate that is still valid."""
@@ -219,8 +219,8 @@ def _refused_fields(error: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _orders(response: JsonResponse) -> tuple[Order, ...]:
-    found = _member(_json(response), "orders", list)
-    return tuple(_to_order(item, response) for item in found)
+    items = _member(_json(response), "orders", list)
+    return tuple(_to_order(item, response) for item in items)
 
 
 def _order(response: JsonResponse) -> Order:
@@ -268,10 +268,10 @@ def _optional(value: Any, name: str, kind: type[T] | tuple[type[T], ...]) -> T |
     """Return a member that must exist and may be null."""
     if name not in value:
         raise BadRecord(f"no {name!r}")
-    found = value[name]
-    if found is not None and (not isinstance(found, kind) or isinstance(found, bool)):
-        raise BadRecord(f"{name!r} is {found!r:.60}")
-    return found
+    member = value[name]
+    if member is not None and (not isinstance(member, kind) or isinstance(member, bool)):
+        raise BadRecord(f"{name!r} is {member!r:.60}")
+    return member
 
 
 def _identifier(text: str) -> str:

@@ -110,10 +110,10 @@ class AuditResults:
     @cached_property
     def by_endpoint(self) -> Mapping[str, tuple[Result, ...]]:
         """The results of each endpoint, in the order of their checks."""
-        found: dict[str, list[Result]] = {}
+        by_endpoint: dict[str, list[Result]] = {}
         for result in self.results:
-            found.setdefault(result.endpoint, []).append(result)
-        return {endpoint: tuple(results) for endpoint, results in found.items()}
+            by_endpoint.setdefault(result.endpoint, []).append(result)
+        return {endpoint: tuple(results) for endpoint, results in by_endpoint.items()}
 
     def verdict(self, endpoint: str, check: str) -> Verdict | None:
         """Return the verdict of a check of an endpoint; None if it was not evaluated."""

@@ -90,16 +90,16 @@ def changes_since(
 
     A problem has recovered only if it was checked and is gone, or if its endpoint no longer exists.
     """
-    found = {finding for section in current for item in section.items for finding in item.findings}
+    current_findings = {finding for section in current for item in section.items for finding in item.findings}
     known = ((section.host, item) for section in (last.sections if last else ()) for item in section.items)
-    return by_host((host, new) for host, old in known for new in _split(old, found, report))
+    return by_host((host, new) for host, old in known for new in _split(old, current_findings, report))
 
 
-def _split(old: ReportItem, found: Collection[FindingKey], report: RunReport) -> Iterator[ReportItem]:
+def _split(old: ReportItem, current_findings: Collection[FindingKey], report: RunReport) -> Iterator[ReportItem]:
     """Yield an item for each way in which findings of the old one are gone."""
     ways: dict[str | None, list[FindingKey]] = {}
     for finding in old.findings:
-        if finding not in found:
+        if finding not in current_findings:
             ways.setdefault(_recovery(finding, report), []).append(finding)
     for way, findings in ways.items():
         same = replace(old, findings=tuple(findings))

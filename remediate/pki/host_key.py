@@ -71,9 +71,9 @@ def read_host_csr(done: CommandResult, names: Sequence[str], key_type: str) -> C
 
 
 def _faults(csr: Csr, names: Sequence[str], key_type: str) -> Iterator[str]:
-    expected, found = {to_address(name) or name.lower() for name in names}, set(csr.names)
-    if expected != found:
-        yield f"it is for {join_limited(sorted(found)) or 'no name'}, not for {join_limited(sorted(expected))}"
+    expected, actual = {to_address(name) or name.lower() for name in names}, set(csr.names)
+    if expected != actual:
+        yield f"it is for {join_limited(sorted(actual)) or 'no name'}, not for {join_limited(sorted(expected))}"
     public = x509.load_pem_x509_csr(csr.pem.encode("ascii")).public_key()
     key, _ = KEY_TYPES[key_type]
     if str(read_key(public)) != key:

@@ -45,7 +45,7 @@ def find_secret(content: bytes, secrets: Secrets) -> str | None:
     if any(form in content for form in _DER):
         return "a private key in DER"
     packed = re.sub(rb"\s|\\[nrt]", b"", content)  # PEM is wrapped in lines, which JSON writes as \n
-    found = (
+    kinds = (
         what for forms, text in ((_KEYS, packed), (_PASSWORDS, content)) for what, form in forms if form.search(text)
     )
-    return next(found, None)
+    return next(kinds, None)

@@ -207,8 +207,8 @@ class Journal:
         """Return a detail as JSON without secrets, its text cut to the limit of a note."""
         text, *lines = bounded_lines((detail.text, *detail.request_lines), self._secrets)
         stored = replace(detail, text=text, request_lines=tuple(lines))
-        if found := find_secret(stored.note.encode(), self._secrets):  # one that spans two lines
-            stored = replace(detail, text=withheld(found), request_lines=())
+        if secret := find_secret(stored.note.encode(), self._secrets):  # one that spans two lines
+            stored = replace(detail, text=withheld(secret), request_lines=())
         return json.dumps(to_json(stored))
 
     def _has_ended(self, case_id: str) -> bool:
@@ -222,9 +222,9 @@ class Journal:
     def _document(self, case: Case) -> str:
         """Return a case as JSON, its steps as planned; raises ValueError if a bug of ours put a secret in."""
         text = json.dumps(to_json(replace(case, steps=tuple(replace(step, state="planned") for step in case.steps))))
-        found = find_secret(text.encode(), self._secrets)
-        if found:
-            raise ValueError(f"the case is not stored in the journal, because it holds {found}")
+        secret = find_secret(text.encode(), self._secrets)
+        if secret:
+            raise ValueError(f"the case is not stored in the journal, because it holds {secret}")
         return text
 
 

@@ -149,8 +149,8 @@ def _time(moment: datetime | None) -> str | None:
 def bounded(text: str, secrets: Secrets) -> str:
     """Return the beginning of a text from outside without secrets, or which kind of secret it held."""
     hidden = secrets.hide(text).encode(errors="replace")
-    found = find_secret(hidden, secrets)
-    return withheld(found) if found else hidden.decode()[:_MAX_NOTE]
+    secret = find_secret(hidden, secrets)
+    return withheld(secret) if secret else hidden.decode()[:_MAX_NOTE]
 
 
 def bounded_lines(lines: Iterable[str], secrets: Secrets) -> Iterator[str]:
@@ -164,6 +164,6 @@ def bounded_lines(lines: Iterable[str], secrets: Secrets) -> Iterator[str]:
             return
 
 
-def withheld(found: str) -> str:
+def withheld(secret: str) -> str:
     """Return what is stored in place of a text that held a secret."""
-    return f"(withheld: it held {found})"
+    return f"(withheld: it held {secret})"

@@ -43,9 +43,9 @@ class Outbox:
 
         Raises ValueError if it holds a secret.
         """
-        found = find_secret(message or b"", self._secrets) or find_secret(state.encode(), self._secrets)
-        if found:
-            raise ValueError(f"the notification is not stored in the journal, because it holds {found}")
+        secret = find_secret(message or b"", self._secrets) or find_secret(state.encode(), self._secrets)
+        if secret:
+            raise ValueError(f"the notification is not stored in the journal, because it holds {secret}")
         return self._database.write(
             "INSERT INTO notifications (channel, state, message, queued_at, progress) VALUES (?, ?, ?, ?, ?)",
             channel,

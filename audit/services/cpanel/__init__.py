@@ -72,14 +72,15 @@ _VALUES: Final = {
 }  # fmt: skip
 
 
-def kept(dump: ConfigDump, found: PanelService) -> tuple[Listener, ...]:
+def kept(dump: ConfigDump, service: PanelService) -> tuple[Listener, ...]:
     """Return the listeners of a service, except those of the panel and those that are switched off and not running."""
     existing, open_ports = _existing_files(dump), {port for _, port in dump.ports}
     return tuple(
         listener
-        for listener in found.listeners
+        for listener in service.listeners
         if not (
-            _is_off(existing, found.service, listener.scheme) and not (found.is_running and listener.port in open_ports)
+            _is_off(existing, service.service, listener.scheme)
+            and not (service.is_running and listener.port in open_ports)
         )
         and not _is_own(listener)
     )
@@ -90,10 +91,10 @@ def _is_own(listener: Listener) -> bool:
     return listener.port in OWN_PORTS and bool(listener.files) and is_own_file
 
 
-def services(dump: ConfigDump, found: Sequence[PanelService]) -> tuple[PanelService, ...]:
+def services(dump: ConfigDump, known: Sequence[PanelService]) -> tuple[PanelService, ...]:
     """Return the panel's own service, and the services for mail and FTP that should run and were not found."""
-    used_ports = {listener.port for service in found for listener in service.listeners}
-    words = {_WORDS.get(service.service) for service in found}
+    used_ports = {listener.port for service in known for listener in service.listeners}
+    words = {_WORDS.get(service.service) for service in known}
     missing = [expected for expected in _EXPECTED if _WORDS[expected.service] not in words]
     added = [*_own_services(dump, used_ports), *(_expected_service(dump, expected, used_ports) for expected in missing)]
     return tuple(service for service in added if service.listeners)
@@ -160,10 +161,10 @@ def _existing_files(dump: ConfigDump) -> frozenset[str]:
     return frozenset(dump.text("there").splitlines())
 
 
-def websites(dump: ConfigDump, name: str, found: Sequence[Website]) -> tuple[Website, ...]:
+def websites(dump: ConfigDump, name: str, sites: Sequence[Website]) -> tuple[Website, ...]:
     """Return the website of the host's own name, if no web server was found at port 80."""
     existing = _existing_files(dump)
-    if any(site.port == 80 for site in found) or not any(port == 80 for _, port in dump.ports):
+    if any(site.port == 80 for site in sites) or not any(port == 80 for _, port in dump.ports):
         return ()
     folder = next((folder for file, folder in _WEB_ROOTS.items() if file in existing), None)
     folder = folder or next((folder for folder in _WEB_ROOTS.values() if folder in existing), None)

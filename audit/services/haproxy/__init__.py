@@ -41,8 +41,8 @@ def by_certificate(
 def read_websites(dump: ConfigDump) -> tuple[Website, ...]:
     """Return a website without a docroot for each socket of plain HTTP: haproxy serves no folder."""
     configuration = read_haproxy_configuration(dump)
-    found = _sites(configuration) if configuration else ()
-    return tuple(islice(found, _LIMIT))
+    sites = _sites(configuration) if configuration else ()
+    return tuple(islice(sites, _LIMIT))
 
 
 def _sites(configuration: HaproxyConfiguration) -> Iterator[Website]:
@@ -60,11 +60,11 @@ def _read(dump: ConfigDump, certificates: Mapping[str, CertificateFacts] | None,
     if configuration is None:
         return ()
     loader = certificate_loader(configuration, dump)
-    found = _listeners(configuration, loader, certificates, own_name)
-    listeners = tuple(islice(found, _LIMIT))
+    remaining = _listeners(configuration, loader, certificates, own_name)
+    listeners = tuple(islice(remaining, _LIMIT))
     rest = loader.on_host.rest
     unread = [*configuration.unread, *([f"not all directories of certificates were listed: {rest}"] if rest else [])]
-    if next(found, None):
+    if next(remaining, None):
         unread.append(f"haproxy has more than {_LIMIT} certificates and sockets: the rest is not read")
     if dump.text("since").strip() and not dump.words:
         unread.append("the command line of haproxy, which names its configuration, cannot be trusted")

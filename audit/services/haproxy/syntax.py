@@ -226,15 +226,15 @@ def _piece(match: re.Match[str], variables: Mapping[str, str], *, is_complete: b
     if match["weak"] is None:
         return _ESCAPE.sub(_escaped, match["bare"])
 
-    def value(found: re.Match[str]) -> str:
-        if found["escape"]:
-            return found[0]
-        name = found["braced"] or found["bare"]
-        if name in variables and not found["list"]:
+    def value(match: re.Match[str]) -> str:
+        if match["escape"]:
+            return match[0]
+        name = match["braced"] or match["bare"]
+        if name in variables and not match["list"]:
             return variables[name].replace("\\", "\\\\")
-        if found["default"] is not None and is_complete:
-            return found["default"]
-        is_empty = name.startswith(".") or (is_complete and not found["list"])
+        if match["default"] is not None and is_complete:
+            return match["default"]
+        is_empty = name.startswith(".") or (is_complete and not match["list"])
         return "" if is_empty else f"${{{name}}}"
 
     return _ESCAPE.sub(_escaped, _VARIABLE.sub(value, match["weak"]))

@@ -128,19 +128,19 @@ class Search:
 
     def reached_from(self, leaf: Certificate) -> tuple[Certificate, ...]:
         """Return the certificates of the pool to which a leaf leads, whether or not they lead to an anchor."""
-        sent, found = set(self.pool), {leaf: None}
+        sent, reached = set(self.pool), {leaf: None}
         waiting = [leaf]
         for certificate in waiting:  # grows while it is walked
-            new = [issuer for issuer in self.issuers(certificate) if issuer in sent and issuer not in found]
-            found |= dict.fromkeys(new)
+            new = [issuer for issuer in self.issuers(certificate) if issuer in sent and issuer not in reached]
+            reached |= dict.fromkeys(new)
             waiting += new
-        return tuple(found)
+        return tuple(reached)
 
     def issuers(self, certificate: Certificate) -> tuple[Certificate, ...]:
         """Return the certificates that issued one by name and signature, anchors first."""
         if certificate not in self._issuers:
-            found = self.candidates(certificate)
-            self._issuers[certificate] = tuple(issuer for issuer in found if self._is_linked(certificate, issuer))
+            candidates = self.candidates(certificate)
+            self._issuers[certificate] = tuple(issuer for issuer in candidates if self._is_linked(certificate, issuer))
         return self._issuers[certificate]
 
     def candidates(self, certificate: Certificate) -> tuple[Certificate, ...]:
@@ -189,5 +189,5 @@ def _likely_first(certificate: Certificate, issuers: Iterable[Certificate]) -> l
         key_id = _key_id(issuer)
         return (key_id != wanted, key_id is not None, -issuer.not_after.timestamp())
 
-    found = list(issuers)
-    return sorted(found, key=rank) if len(found) > 1 else found
+    sortable = list(issuers)
+    return sorted(sortable, key=rank) if len(sortable) > 1 else sortable

@@ -138,8 +138,8 @@ class PathJudge:
         if pair not in self._constrained:
             common = self.request.common_names and self.request.reference is None and not _is_ca(below)
             enough = self.search.work.spend("comparisons", comparisons(ca, below, common_names=common))
-            found = constraint_violations(ca, below, common_names=common) if enough else (_TOO_MANY,)
-            self._constrained[pair] = tuple(found)
+            violations = constraint_violations(ca, below, common_names=common) if enough else (_TOO_MANY,)
+            self._constrained[pair] = tuple(violations)
         return self._constrained[pair]
 
     def _times(self, certificate: Certificate) -> Iterator[Violation]:
@@ -169,8 +169,8 @@ class PathJudge:
                 violations += _at(path, index, (_UNVERIFIED,))
         violations += placed("path", policy_violations(path))
         strict = self.request.profile == "webpki"
-        found = status_violations(path, self.request.crls, self.search.pool, self.request.at, strict=strict)
-        for index, violation in found:
+        by_index = status_violations(path, self.request.crls, self.search.pool, self.request.at, strict=strict)
+        for index, violation in by_index:
             violations += _at(path, index, (violation,))
         return tuple(violations)
 

@@ -116,15 +116,15 @@ def _narrowed(valid: set[str], certificate: Certificate, *, admits_any: bool) ->
 
 def _mappings(certificate: Certificate) -> Mapping[str, frozenset[str]] | None:
     """Return the subject domain policies for each issuer domain policy (RFC 5280 4.2.1.5); None where unreadable."""
-    found = next(
+    value = next(
         (extension.value for extension in certificate.unknown_extensions if extension.oid.dotted_string == _MAPPINGS),
         None,
     )
-    if not isinstance(found, x509.UnrecognizedExtension):
+    if not isinstance(value, x509.UnrecognizedExtension):
         return {}
     mappings: dict[str, frozenset[str]] = {}
     try:
-        (pairs,) = elements(found.value)
+        (pairs,) = elements(value.value)
         for pair in elements(pairs.content):
             issuer, subject = map(read_oid, elements(pair.content))
             mappings[issuer] = mappings.get(issuer, frozenset()) | {subject}

@@ -44,13 +44,13 @@ def leaf_violations(leaf: Certificate, purpose: str, *, for_name: bool) -> tuple
     """
     if leaf.lacks_extensions:
         return tuple(_found(leaf, unread_violations, *_PLAIN, *_ISSUED))
-    found = list(_found(leaf, *_EVERY, *_PLAIN, *_ISSUED, *_LEAF))
-    found += _usage_violations(leaf, purpose)
+    violations = list(_found(leaf, *_EVERY, *_PLAIN, *_ISSUED, *_LEAF))
+    violations += _usage_violations(leaf, purpose)
     if purpose == SERVER_AUTH:
-        found += _found(leaf, *_SERVER)
+        violations += _found(leaf, *_SERVER)
         if for_name:
-            found += name_violations(leaf)
-    return tuple(found)
+            violations += name_violations(leaf)
+    return tuple(violations)
 
 
 @lru_cache(maxsize=2048)
@@ -58,9 +58,9 @@ def intermediate_violations(ca: Certificate, purpose: str) -> tuple[Violation, .
     """Return what is wrong with an intermediate CA's certificate for a purpose."""
     if ca.lacks_extensions:
         return tuple(_found(ca, unread_violations, *_PLAIN, *_ISSUED))
-    found = list(_found(ca, *_EVERY, *_PLAIN, *_ISSUED, *_CA))
-    found += _usage_violations(ca, purpose)
-    return tuple(found)
+    violations = list(_found(ca, *_EVERY, *_PLAIN, *_ISSUED, *_CA))
+    violations += _usage_violations(ca, purpose)
+    return tuple(violations)
 
 
 @lru_cache(maxsize=2048)
@@ -74,11 +74,11 @@ def anchor_violations(anchor: Certificate, purpose: str) -> tuple[Violation, ...
     if anchor.version is x509.Version.v1 and not anchor.extensions and not anchor.unknown_extensions:
         old = Violation("RFC 5280 4.1.2.1", "it is not of version 3", PROFILE)
         return (*_found(anchor, unread_violations, *_PLAIN), old)
-    found = list(_found(anchor, *_EVERY, *_PLAIN, *_CA))
-    found += _usage_violations(anchor, purpose)
+    violations = list(_found(anchor, *_EVERY, *_PLAIN, *_CA))
+    violations += _usage_violations(anchor, purpose)
     if anchor.is_self_issued:
-        found += _root(anchor)
-    return tuple(found)
+        violations += _root(anchor)
+    return tuple(violations)
 
 
 def _found(certificate: Certificate, *rules: _Rule) -> Iterator[Violation]:

@@ -88,14 +88,14 @@ def validate_path(  # noqa: PLR0913 - the inputs of RFC 5280 6.1.1, by name
     if certificate.path_fault is not None:
         reason = f"it cannot be read: {certificate.path_fault}"
         return Validation((), (PathViolation("RFC 5280 4.1", "leaf", reason, position=0),), skipped=skipped)
-    path, found = PathJudge(request, Search(sent, trusted, depth, Work())).best(certificate)
-    if chase is not None and any(map(request.refuses, found)):
+    path, violations = PathJudge(request, Search(sent, trusted, depth, Work())).best(certificate)
+    if chase is not None and any(map(request.refuses, violations)):
         more = (*sent, *_chased((certificate, *sent), chase))
-        path, found = PathJudge(request, Search(more, trusted, depth, Work())).best(certificate)
+        path, violations = PathJudge(request, Search(more, trusted, depth, Work())).best(certificate)
     return Validation(
         tuple(certificate.der for certificate in path),
-        tuple(filter(request.refuses, found)),
-        tuple(violation for violation in found if not request.refuses(violation)),
+        tuple(filter(request.refuses, violations)),
+        tuple(violation for violation in violations if not request.refuses(violation)),
         first_expiry(path),
         first_expiry((certificate, *sent)),
         skipped,
@@ -123,9 +123,9 @@ def _chased(certificates: Sequence[Certificate], chase: Chase) -> Iterator[Certi
             if url in fetched or len(fetched) == MAX_CHASED:
                 continue
             fetched.add(url)
-            found, _ = _members(_bounded(chase(url)), url)
-            waiting += found
-            yield from found
+            members, _ = _members(_bounded(chase(url)), url)
+            waiting += members
+            yield from members
 
 
 def _issuer_urls(certificate: Certificate) -> tuple[str, ...]:

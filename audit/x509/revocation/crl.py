@@ -42,8 +42,8 @@ class RevocationList:
 
     def get(self, kind: type[_Extension]) -> _Extension | None:
         """Return the value of an extension, or None."""
-        found = self.extensions.get(kind)
-        return found.value if found is not None and isinstance(found.value, kind) else None
+        extension = self.extensions.get(kind)
+        return extension.value if extension is not None and isinstance(extension.value, kind) else None
 
     @property
     def signature(self) -> Signature:

@@ -180,14 +180,14 @@ def _reasons(crl: RevocationList, certificate: Certificate) -> frozenset[x509.Re
     if scope.only_contains_attribute_certs:
         return frozenset()
     own = EVERY & (scope.only_some_reasons or EVERY)
-    found = [
+    reasons = [
         own & (point.reasons or EVERY) for point in _points(certificate) if _admits(crl, scope, point, certificate)
     ]
     if crl.issuer == certificate.canonical_issuer and (
         _is_for_all(scope) or certificate.canonical_issuer in _scope_names(crl, scope)
     ):
-        found.append(own)  # the default distribution point: the issuer's own, for every reason
-    return frozenset().union(*found)
+        reasons.append(own)  # the default distribution point: the issuer's own, for every reason
+    return frozenset().union(*reasons)
 
 
 def _is_for_all(scope: x509.IssuingDistributionPoint) -> bool:

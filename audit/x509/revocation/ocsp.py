@@ -206,8 +206,8 @@ def _critical(fields: Sequence[Element]) -> Iterator[Violation]:
 
 
 def _nonce(fields: Sequence[Element], tag: int = _EXTENSIONS) -> bytes | None:
-    found = next((content for name, _, content in _extensions(fields, tag) if name == _NONCE), None)
-    if found is None:
+    nonce = next((content for name, _, content in _extensions(fields, tag) if name == _NONCE), None)
+    if nonce is None:
         return None
-    inner = elements(found)
-    return inner[0].content if len(inner) == 1 and inner[0].tag == 0x04 else found
+    inner = elements(nonce)
+    return inner[0].content if len(inner) == 1 and inner[0].tag == 0x04 else nonce

@@ -25,13 +25,13 @@ def signer_violations(
     )
     if refused is not None:
         return (refused,)
-    found: list[Violation] = []
+    refusals: list[Violation] = []
     for signer in _named(response, issuer):
         violations = tuple(_violations(response, signer, issuer, (at, tolerance)))
         if not violations:
             return ()
-        found += violations
-    return tuple(found) or (
+        refusals += violations
+    return tuple(refusals) or (
         Violation("RFC 6960 4.2.2.2", "the signer is neither the issuer nor sent with the response"),
     )
 

@@ -158,12 +158,12 @@ def _read(der: bytes) -> RevocationList | UnreadableField:
 def _own_violations(
     lists: Sequence[RevocationList | UnreadableField], subject: StatusSubject, at: datetime
 ) -> list[Violation]:
-    found: list[Violation] = []
+    violations: list[Violation] = []
     for index, violation in status_violations((subject.certificate, *subject.above), lists, subject.pool, at):
         if index:
             break
-        found.append(violation)
-    return found
+        violations.append(violation)
+    return violations
 
 
 def _listed(lists: Sequence[RevocationList | UnreadableField], certificate: Certificate, source: str) -> SourceStatus:

@@ -32,9 +32,9 @@ def present_challenges(context: CaseContext, order: Order) -> None:
 
 def _solvable(context: CaseContext, authorization: Authorization) -> tuple[Challenge, Solver]:
     solvers = context.run.solvers
-    found = next((challenge for challenge in authorization.challenges if challenge.type in solvers), None)
-    if found:
-        return found, solvers[found.type]
+    challenge = next((challenge for challenge in authorization.challenges if challenge.type in solvers), None)
+    if challenge:
+        return challenge, solvers[challenge.type]
     issuer, types = context.issuer.name, ", ".join(challenge.type for challenge in authorization.challenges)
     if not types:
         raise StepBlocked(Cause.SOLVER_NONE, f"{issuer} offers no challenge for {authorization.identifier}")

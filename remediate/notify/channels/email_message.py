@@ -92,5 +92,5 @@ def _require_no_secret(notification: Notification, text: str, secrets: Secrets) 
     places = {"the message": f"{subject(notification)}\n{text}".encode()}
     places |= {one_line(file.name, 100): file.content for file in notification.attachments}
     for place, content in places.items():
-        if found := find_secret(content, secrets):
-            raise HoldsSecret(f"not sent: {found} is in {place}")
+        if secret := find_secret(content, secrets):
+            raise HoldsSecret(f"not sent: {secret} is in {place}")

@@ -73,8 +73,8 @@ class Webhook:
         del recipients  # the body does not depend on them
         body = render_body(notification)
         uncut = json.dumps(to_json(replace(notification, attachments=()))).encode("ascii")
-        if found := find_secret(body, self.secrets) or find_secret(uncut, self.secrets):
-            raise HoldsSecret(f"not sent: {found} is in the message")
+        if secret := find_secret(body, self.secrets) or find_secret(uncut, self.secrets):
+            raise HoldsSecret(f"not sent: {secret} is in the message")
         return body
 
     def send(

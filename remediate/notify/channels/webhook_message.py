@@ -66,7 +66,7 @@ def _item(host: str, item: ReportItem) -> Mapping[str, Any]:
         "next_attempt": format_time(item.next_try) if item.next_try else None,
         "below_threshold": item.below_threshold,
         "findings": [
-            {"endpoint": one_line(found.endpoint, 300), "check": one_line(found.check, 60)} for found in findings
+            {"endpoint": one_line(finding.endpoint, 300), "check": one_line(finding.check, 60)} for finding in findings
         ],
         "omitted_findings": len(item.findings) - len(findings),
     }
