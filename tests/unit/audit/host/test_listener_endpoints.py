@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 import ssl
+from dataclasses import replace
 
 import pytest
 
@@ -12,7 +12,7 @@ from audit.host.endpoints import PlacedEndpoint, ServiceListener, endpoints_of, 
 from audit.host.system import HostFacts
 from audit.host.unknown_sockets import places_to_try, read_unknown_sockets, script_for_unknown_sockets
 from audit.observation import HostView, InstalledFile
-from audit.services.model import Listener, Section, pair
+from audit.services.model import ANY, Listener, Section, pair
 from tests.support.local_files import certificate
 
 FACTS = HostFacts(
@@ -23,61 +23,50 @@ VIEW = HostView("web1", "ssh://root@web1", "web1.example.com", FACTS.addresses)
 NO_PROCESSES: frozenset[int] = frozenset()
 
 
-def placed(*listeners: Listener, facts: HostFacts = FACTS, view: HostView = VIEW) -> list[PlacedEndpoint]:
+def shown(placement: PlacedEndpoint) -> str:
+    """Return the id of an endpoint, its addresses, and those that are reached on the host only."""
+    inside = f" inside {' '.join(placement.inside_addresses)}" if placement.inside_addresses else ""
+    return f"{placement.endpoint} {' '.join(placement.addresses)}{inside}"
+
+
+def https(*addresses: str, names: tuple[str, ...] = (), file: str = "") -> Listener:
+    files = pair(f"/{file}.crt", f"/{file}.key") if file else ()
+    return Listener("https", 443, addresses or ANY, names, files)
+
+
+A = ("a.example.com",)
+OWN, BOTH = "web1/https://web1.example.com:443", "192.0.2.1 2001:db8::1"
+ALL_OPEN, ONE_OPEN = ((("0.0.0.0", 443, NO_PROCESSES),), (("192.0.2.1", 443, NO_PROCESSES),))
+
+
+@pytest.mark.parametrize(
+    ("listeners", "facts", "view", "expected"),
+    [
+        ((https(), https(names=("b.example.com", *A))), FACTS, VIEW,
+         [f"web1/https://a.example.com:443 {BOTH}", f"web1/https://b.example.com:443 {BOTH}", f"{OWN} {BOTH}"]),
+        ((https(),), FACTS, replace(VIEW, addresses=()), [f"{OWN}  inside 127.0.0.1 ::1"]),
+        ((Listener("imaps", 993, ("127.0.0.1",)),), FACTS, VIEW,
+         ["web1/imaps://web1.example.com:993  inside 127.0.0.1"]),
+        ((Listener("imaps", 993, ("127.0.0.1",)),), replace(FACTS, shares_network=True), VIEW,
+         ["web1/imaps://web1.example.com:993 127.0.0.1"]),
+        ((https(),), replace(FACTS, sockets=ALL_OPEN), VIEW, [f"{OWN} 192.0.2.1"]),
+        ((https(),), replace(FACTS, sockets=ONE_OPEN), replace(VIEW, configured_addresses=("203.0.113.10",)),
+         [f"{OWN} 203.0.113.10"]),
+        ((https("192.0.2.1", names=A, file="1"), https("192.0.2.2", names=A, file="2")), FACTS, VIEW,
+         ["web1/https://a.example.com:443+192.0.2.1 192.0.2.1", "web1/https://a.example.com:443+192.0.2.2 192.0.2.2"]),
+        ((https("0.0.0.0"), https("::")), FACTS, VIEW, [f"{OWN} {BOTH}"]),
+        ((https(names=("a b",)),), FACTS, VIEW, [f"{OWN} {BOTH}"]),
+    ],
+    ids=["names", "host without addresses", "loopback", "loopback in a shared network", "not listening at IPv6",
+         "behind NAT", "two certificates of one name", "two sockets of one certificate", "invalid name"],
+)  # fmt: skip
+def test_listener_is_an_endpoint_per_name_with_its_addresses(
+    listeners: tuple[Listener, ...], facts: HostFacts, view: HostView, expected: list[str]
+) -> None:
     sources = [ServiceListener("nginx", 7, listener) for listener in listeners]
-    return list(endpoints_of(sources, host_name(view), facts, view))
-
-
-def test_listener_is_one_endpoint_per_name_or_has_the_host_name() -> None:
-    found = placed(Listener("https", 443), Listener("https", 443, names=("b.example.com", "a.example.com")))
-    assert [str(placement.endpoint) for placement in found] == [
-        "web1/https://a.example.com:443",
-        "web1/https://b.example.com:443",
-        "web1/https://web1.example.com:443",
-    ]
-    assert found[0].endpoint.service == "nginx"
-
-
-def test_wildcard_socket_has_the_addresses_of_the_host_or_loopback() -> None:
-    assert placed(Listener("https", 443))[0].addresses == ("192.0.2.1", "2001:db8::1")
-    alone = dataclasses.replace(VIEW, addresses=())
-    (placement,) = placed(Listener("https", 443), view=alone)
-    assert (placement.addresses, placement.inside_addresses) == ((), ("127.0.0.1", "::1"))
-
-
-def test_loopback_is_reachable_from_outside_only_in_a_shared_network() -> None:
-    listener = Listener("imaps", 993, ("127.0.0.1",))
-    assert placed(listener)[0].inside_addresses == ("127.0.0.1",)
-    shared = dataclasses.replace(FACTS, shares_network=True)
-    assert placed(listener, facts=shared)[0].addresses == ("127.0.0.1",)
-
-
-def test_address_without_a_listening_socket_is_left_out() -> None:
-    facts = dataclasses.replace(FACTS, sockets=(("0.0.0.0", 443, NO_PROCESSES),))
-    assert placed(Listener("https", 443), facts=facts)[0].addresses == ("192.0.2.1",)
-
-
-def test_configured_address_is_used_behind_nat() -> None:
-    view = dataclasses.replace(VIEW, configured_addresses=("203.0.113.10",))
-    facts = dataclasses.replace(FACTS, sockets=(("192.0.2.1", 443, NO_PROCESSES),))
-    assert placed(Listener("https", 443), facts=facts, view=view)[0].addresses == ("203.0.113.10",)
-
-
-def test_one_name_with_two_certificates_is_pinned_to_its_addresses() -> None:
-    found = placed(
-        Listener("https", 443, ("192.0.2.1",), ("a.example.com",), pair("/1.crt", "/1.key")),
-        Listener("https", 443, ("192.0.2.2",), ("a.example.com",), pair("/2.crt", "/2.key")),
-    )
-    assert [str(placement.endpoint) for placement in found] == [
-        "web1/https://a.example.com:443+192.0.2.1",
-        "web1/https://a.example.com:443+192.0.2.2",
-    ]
-    assert [placement.addresses for placement in found] == [("192.0.2.1",), ("192.0.2.2",)]
-
-
-def test_two_sockets_of_one_certificate_are_one_endpoint() -> None:
-    (placement,) = placed(Listener("https", 443, ("0.0.0.0",)), Listener("https", 443, ("::",)))
-    assert placement.addresses == FACTS.addresses
+    found = list(endpoints_of(sources, host_name(view), facts, view))
+    assert list(map(shown, found)) == expected
+    assert {placement.endpoint.service for placement in found} == {"nginx"}
 
 
 @pytest.mark.parametrize(
@@ -92,10 +81,6 @@ def test_two_sockets_of_one_certificate_are_one_endpoint() -> None:
 )
 def test_host_without_a_valid_name_has_its_label_as_name(fqdn: str | None, label: str, name: str) -> None:
     assert host_name(HostView(label, "ssh://x", fqdn)) == name
-
-
-def test_invalid_name_is_not_an_endpoint() -> None:
-    assert str(placed(Listener("https", 443, names=("a b",)))[0].endpoint) == "web1/https://web1.example.com:443"
 
 
 def test_unknown_sockets_are_tried_unless_their_port_has_no_tls() -> None:
