@@ -33,53 +33,52 @@ NAMES = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [
-        ("www.a.example", "/exact"),
-        ("WWW.A.example.", "/exact"),
-        ("dot.example", "/exact"),
-        ("x.dot.example", "/exact"),
-        ("x.a.example", "/long"),
-        ("x.y.a.example", "/long"),
-        ("a.example", "/short"),
-        ("www.b.test", "/longtail"),
-        ("www.c.test", "/tail"),
-        ("www.b.example", "/short"),
-    ],
-)
-def test_nginx_prefers_exact_name_then_leading_then_trailing_wildcard(name: str, expected: str) -> None:
-    assert folder(NAMES, name) == expected
-
-
-def test_regular_expression_is_not_guessed_and_default_serves_otherwise() -> None:
-    assert "by the name '^shop' is known only at run time" in folder(NAMES, "other.test")
-    assert folder([website for website in NAMES if website.docroot != Docroot("/regex")], "other.test") == "/default"
-
-
-def test_first_website_with_the_name_serves() -> None:
-    assert folder([site("/a", "a.example"), site("/b", "a.example")], "a.example") == "/a"
-
-
 APACHE = [
     site("/first", "a.example", default=True, rule="first"),
     site("/wild", "*.example", "w?w.test", rule="first"),
     site("/late", "b.example", "[a].test", rule="first"),
 ]
+DECLARED = Website("gateway", "declared", 0, names=("a.example",), docroot=Docroot("/declared"))
+BESIDE = [site("/a", "a.example", default=True), DECLARED]
 
 
 @pytest.mark.parametrize(
-    ("name", "expected"),
+    ("websites", "name", "expected"),
     [
-        ("b.example", "/wild"),
-        ("wxw.test", "/wild"),
-        ("other.test", "/first"),
-        ("a.test", "/first"),
-        ("x.y.example", "/wild"),
+        (NAMES, "www.a.example", "/exact"),
+        (NAMES, "WWW.A.example.", "/exact"),
+        (NAMES, "dot.example", "/exact"),
+        (NAMES, "x.dot.example", "/exact"),
+        (NAMES, "x.a.example", "/long"),
+        (NAMES, "x.y.a.example", "/long"),
+        (NAMES, "a.example", "/short"),
+        (NAMES, "www.b.test", "/longtail"),
+        (NAMES, "www.c.test", "/tail"),
+        (NAMES, "www.b.example", "/short"),
+        ([site("/a", "a.example"), site("/b", "a.example")], "a.example", "/a"),
+        (APACHE, "b.example", "/wild"),
+        (APACHE, "wxw.test", "/wild"),
+        (APACHE, "other.test", "/first"),
+        (APACHE, "a.test", "/first"),
+        (APACHE, "x.y.example", "/wild"),
+        (BESIDE, "A.example", "/declared"),
+        (BESIDE, "b.example", "/a"),
+        ([site("/a", "a.example"), site("/b", "a.example", rule="first")], "a.example",
+         "nginx, apache are configured for one address and port"),
+        ([], "a.example", "no known web server listens on port 80"),
     ],
-)
-def test_apache_uses_first_website_with_the_name_else_the_first_website(name: str, expected: str) -> None:
-    assert folder(APACHE, name) == expected
+)  # fmt: skip
+def test_website_is_selected_by_the_rule_of_its_server(websites: list[Website], name: str, expected: str) -> None:
+    assert folder(websites, name) == expected
+
+
+def test_websites_at_other_ports_are_ignored() -> None:
+    assert docroot_of([site("/a", "a.example")], "a.example", 8080) == "no known web server listens on port 8080"
+
+
+def test_regular_expression_is_not_guessed_and_default_serves_otherwise() -> None:
+    assert "by the name '^shop' is known only at run time" in folder(NAMES, "other.test")
+    assert folder([website for website in NAMES if website.docroot != Docroot("/regex")], "other.test") == "/default"
 
 
 def test_website_with_unknown_name_makes_only_later_websites_unknown() -> None:
@@ -117,22 +116,6 @@ def test_different_folders_by_address_are_reported() -> None:
         "nginx", "best", 80, V6, ("a.example",), why="nginx handles it by `return 301`, not from a directory"
     )
     assert folder([sites[0], away], "a.example") == away.why
-
-
-def test_declared_website_serves_its_names_at_every_port() -> None:
-    declared = Website("gateway", "declared", 0, names=("a.example",), docroot=Docroot("/declared"))
-    assert folder([site("/a", "a.example", default=True), declared], "A.example") == "/declared"
-    assert folder([site("/a", "a.example", default=True), declared], "b.example") == "/a"
-
-
-def test_websites_at_other_ports_are_ignored() -> None:
-    assert docroot_of([site("/a", "a.example")], "a.example", 8080) == "no known web server listens on port 8080"
-    assert docroot_of([], "a.example") == "no known web server listens on port 80"
-
-
-def test_two_services_at_one_socket_are_reported() -> None:
-    both = [site("/a", "a.example"), site("/b", "a.example", rule="first")]
-    assert folder(both, "a.example") == "nginx, apache are configured for one address and port"
 
 
 def test_pattern_of_many_wildcards_is_compared_quickly() -> None:
