@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from audit.analysis.key_reuse import Sharing, key_uses, reuse_faults, sharing_of
 from audit.checks.test_key import test_key_is_of_one_service as is_of_one_service
 from audit.endpoint import parse_endpoint
 from audit.observation import Handshake, HostView, InstalledFile, Observation
 from audit.policy import Policy, load_profile
 from audit.policy.thresholds import Thresholds
-from tests.support.endpoint_facts import INTERMEDIATE, WEBPKI, certificate, served
+from tests.support.endpoint_facts import INTERMEDIATE, WEBPKI, certificate, observed, served
 from tests.support.verdicts import finding, passes
 from tests.support.x509.certificates import NOW, Draft, key_named, leaf
 
@@ -38,20 +40,45 @@ def sharing(*observations: Observation) -> Sharing:
     return sharing_of(use for observation in observations for use in key_uses(observation) if use.spki_sha256 == digest)
 
 
-def test_services_of_one_host_may_share_a_key() -> None:
-    shared = draft("www.example.com", "mail.example.com")
-    found = sharing(
-        seen("https://www.example.com", "192.0.2.1", of=shared),
-        seen("imaps://mail.example.com", "192.0.2.1", of=shared),
-        seen("smtp://mx.example.com", "192.0.2.9", "192.0.2.1", of=shared),
-    )
-    assert not found.is_shared
-    assert passes(is_of_one_service, key_sharing=found, policy=WEBPKI)
+def balanced(host: str, url: str) -> Observation:
+    """Return the observation of an endpoint that is reached by the address of a load balancer."""
+    view = HostView(host, f"ssh://{host}", addresses=("10.0.0.1",))
+    shown = served(draft("*.example.com"), INTERMEDIATE, address="203.0.113.1")
+    return Observation(parse_endpoint(url), NOW, ("203.0.113.1",), (shown,), server=view)
 
 
-def test_hosts_of_one_name_may_share_a_key() -> None:
-    replicas = (seen("https://www.example.com", f"192.0.2.{n}", host=f"web{n}") for n in range(1, 9))
-    assert not sharing(*replicas).is_shared
+WWW = "https://www.example.com"
+TWO_NAMES, TWO_DOMAINS = draft("www.example.com", "mail.example.com"), draft("www.example.com", "www.example.net")
+DIGEST = certificate(draft("www.example.com")).spki_sha256
+COPY = HostView("backup", "ssh://backup", addresses=("192.0.2.9",),
+                files=(InstalledFile("/root/old.key", "key", spki_sha256=DIGEST),))  # fmt: skip
+BACKUP = Observation(parse_endpoint("https://backup.example.org"), NOW, ("192.0.2.9",), server=COPY)
+BROKEN = Handshake("192.0.2.1", "TLSv1.3", "x", None, None, (b"\x30\x03junk",), None, 0.1)
+
+
+@pytest.mark.parametrize(
+    ("observations", "hosts", "subscribers"),
+    [
+        ((seen(WWW, "192.0.2.1", of=TWO_NAMES), seen("imaps://mail.example.com", "192.0.2.1", of=TWO_NAMES),
+          seen("smtp://mx.example.com", "192.0.2.9", "192.0.2.1", of=TWO_NAMES)), 1, ("example.com",)),
+        (tuple(seen(WWW, f"192.0.2.{n}", host=f"web{n}") for n in range(1, 9)), 1, ("example.com",)),
+        ((balanced("web1", WWW), balanced("web2", "https://api.example.com")), 2, ("example.com",)),
+        ((seen(WWW, "192.0.2.1", host="web1"), seen("https://shop.example.com", "192.0.2.1")), 1, ("example.com",)),
+        ((seen("https://a.example.com", "192.0.2.1"), seen("https://b.example.net", "192.0.2.1"),
+          seen("https://www.example.net", "192.0.2.1", of=TWO_DOMAINS)), 1, ("example.com",)),
+        ((seen(WWW, "192.0.2.1", host="web1"), BACKUP), 2, ("example.com",)),  # a file alone has no subscriber
+        ((observed(BROKEN), observed()), 0, ()),
+    ],
+    ids=["services of one host", "hosts of one name", "behind a load balancer", "from outside and inside",
+         "certificate for both domains", "copy of the key", "unreadable and unreachable"],
+)  # fmt: skip
+def test_hosts_and_subscribers_of_a_shared_key_are_counted(
+    observations: tuple[Observation, ...], hosts: int, subscribers: tuple[str, ...]
+) -> None:
+    found = sharing(*observations)
+    assert (len(found.hosts), found.subscribers) == (hosts, subscribers)
+    assert found.is_shared is (hosts > 1)
+    assert passes(is_of_one_service, key_sharing=found, policy=WEBPKI) is (hosts <= 1)
 
 
 def test_hosts_of_different_names_may_not_share_a_key() -> None:
@@ -66,37 +93,11 @@ def test_hosts_of_different_names_may_not_share_a_key() -> None:
     assert found.subscribers == ("example.com",)
 
 
-def test_hosts_behind_a_load_balancer_are_two_hosts() -> None:
-    observations = []
-    for host, url in (("web1", "https://www.example.com"), ("web2", "https://api.example.com")):
-        view = HostView(host, f"ssh://{host}", addresses=("10.0.0.1",))
-        shown = served(draft("*.example.com"), INTERMEDIATE, address="203.0.113.1")
-        observations.append(Observation(parse_endpoint(url), NOW, ("203.0.113.1",), (shown,), server=view))
-    assert len(sharing(*observations).hosts) == 2
-
-
-def test_host_seen_from_outside_and_inside_is_one_host() -> None:
-    found = sharing(
-        seen("https://www.example.com", "192.0.2.1", host="web1"), seen("https://shop.example.com", "192.0.2.1")
-    )
-    assert len(found.hosts) == 1
-
-
 def test_certificates_without_a_common_domain_have_two_subscribers() -> None:
     found = sharing(seen("https://a.example.com", "192.0.2.1"), seen("https://b.example.net", "192.0.2.1"))
     assert found == Sharing(("https://a.example.com:443",), ("example.com", "example.net"))
     reason = finding(is_of_one_service, key_sharing=found, policy=WEBPKI).reason
     assert "certificates of 2 subscribers (example.com, example.net)" in reason
-
-
-def test_certificate_for_both_domains_makes_them_one_subscriber() -> None:
-    both = draft("www.example.com", "www.example.net")
-    found = sharing(
-        seen("https://a.example.com", "192.0.2.1"),
-        seen("https://b.example.net", "192.0.2.1"),
-        seen("https://www.example.net", "192.0.2.1", of=both),
-    )
-    assert found.subscribers == ("example.com",)
 
 
 def test_renewed_certificate_with_the_old_key_has_the_same_subscriber() -> None:
@@ -108,23 +109,6 @@ def test_renewed_certificate_with_the_old_key_has_the_same_subscriber() -> None:
     both = Observation(parse_endpoint("https://www.example.com"), NOW, ("192.0.2.1", "192.0.2.2"), handshakes)
     assert len(key_uses(both)) == 1
     assert not sharing(both).is_shared
-
-
-def test_copy_of_the_key_on_another_host_is_found() -> None:
-    digest = certificate(draft("www.example.com")).spki_sha256
-    file = InstalledFile("/root/old.key", "key", spki_sha256=digest)
-    view = HostView("backup", "ssh://backup", addresses=("192.0.2.9",), files=(file,))
-    copy = Observation(parse_endpoint("https://backup.example.org"), NOW, ("192.0.2.9",), server=view)
-    found = sharing(seen("https://www.example.com", "192.0.2.1", host="web1"), copy)
-    assert len(found.hosts) == 2
-    assert found.subscribers == ("example.com",)  # a file alone has no subscriber
-
-
-def test_unreadable_and_unreachable_endpoints_are_ignored() -> None:
-    broken = Handshake("192.0.2.1", "TLSv1.3", "x", None, None, (b"\x30\x03junk",), None, 0.1)
-    endpoint = parse_endpoint("https://www.example.com")
-    assert key_uses(Observation(endpoint, NOW, ("192.0.2.1",), (broken,))) == ()
-    assert key_uses(Observation(endpoint, NOW)) == ()
 
 
 def test_limits_of_sharing_come_from_the_policy() -> None:
