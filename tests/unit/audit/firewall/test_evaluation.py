@@ -33,61 +33,52 @@ def test_verdict_on_random_rules_agrees_with_the_second_evaluator(part: int) -> 
     assert known > 1000
 
 
-def test_packet_is_accepted_without_rules() -> None:
-    assert judge_packet(Firewall(), packet("192.0.2.1", 80)) == ConnectionVerdict("accepted")
+def chain(*rules: PacketRule, name: str = "in", stage: int | None = 0) -> RuleChain:
+    return RuleChain("t", name, rules, stage)
 
 
-def test_refusing_rule_is_named_with_its_chain() -> None:
-    chains = (
-        RuleChain("table t", "in", (PacketRule("pass"), PacketRule("jump", target="deny", text="jump deny")), 0),
-        RuleChain("table t", "deny", (REFUSE,)),
-    )
-    assert judge_packet(Firewall(chains), packet("192.0.2.1", 80)) == ConnectionVerdict(
-        "refused", "table t, chain deny, rule 3: drop"
-    )
-
-
-def test_refusing_default_policy_is_named() -> None:
-    found = judge_packet(Firewall((RuleChain("t", "in", (), 0, "refuse"),)), packet("192.0.2.1", 80))
-    assert found == ConnectionVerdict("refused", "t, chain in: no rule accepts it, and the default policy refuses it")
-
-
-def test_chain_of_another_ip_version_is_ignored() -> None:
-    firewall = Firewall((RuleChain("t", "in", (), 0, "refuse", version=6),))
-    assert judge_packet(firewall, packet("192.0.2.1", 80)).verdict == "accepted"
-    assert judge_packet(firewall, packet("2001:db8::1", 80)).verdict == "refused"
-
-
-def test_packet_accepted_by_one_chain_may_be_refused_by_a_later_chain() -> None:
-    late, early = RuleChain("t", "late", (REFUSE,), 5), RuleChain("t", "early", (ACCEPT,), -5)
-    assert judge_packet(Firewall((late, early)), packet("192.0.2.1", 80)).verdict == "refused"
-
-
-def test_rule_that_makes_the_verdict_unknown_is_named() -> None:
-    rules = (PacketRule("accept", (MAYBE,), text="@geo accept", number=1), REFUSE)
-    found = judge_packet(Firewall((RuleChain("t", "in", rules, 0),)), packet("192.0.2.1", 80))
-    assert found == ConnectionVerdict("unknown", "t, chain in, rule 1: @geo accept")
-
-
-def test_verdict_is_known_if_both_outcomes_of_a_condition_agree() -> None:
-    rules = (PacketRule("refuse", (MAYBE,), text="maybe", number=1), REFUSE)
-    assert judge_packet(Firewall((RuleChain("t", "in", rules, 0),)), packet("192.0.2.1", 80)).verdict == "refused"
+TO_DENY = PacketRule("jump", target="deny", text="jump deny")
+NAMED = (chain(PacketRule("pass"), TO_DENY), chain(REFUSE, name="deny", stage=None))
+CLOSED, CLOSED_TO_6 = RuleChain("t", "in", (), 0, "refuse"), RuleChain("t", "in", (), 0, "refuse", version=6)
+RUNGS = [
+    chain(PacketRule("jump", (MAYBE,), str(n + 1)), PacketRule("jump", target=str(n + 1)), name=str(n), stage=None)
+    for n in range(1, 15)
+]
+LADDER = (chain(PacketRule("jump", target="1")), *RUNGS, chain(REFUSE, name="15", stage=None))
+GEO = PacketRule("accept", (MAYBE,), text="@geo accept", number=1)
+MAYBE_REFUSED = PacketRule("refuse", (MAYBE,), text="maybe", number=1)
 
 
 @pytest.mark.parametrize(
-    "rule", [PacketRule("elsewhere", text="queue"), PacketRule("jump", target="gone"), PacketRule("goto", target="in")]
-)
-def test_verdict_is_unknown_after_queue_missing_chain_or_cycle(rule: PacketRule) -> None:
-    assert judge_packet(Firewall((RuleChain("t", "in", (rule,), 0),)), packet("192.0.2.1", 80)).verdict == "unknown"
+    ("chains", "source", "verdict", "because"),
+    [
+        ((), "192.0.2.1", "accepted", ""),
+        ((CLOSED,), "192.0.2.1", "refused",
+         "t, chain in: no rule accepts it, and the default policy refuses it"),
+        ((CLOSED_TO_6,), "192.0.2.1", "accepted", None),
+        ((CLOSED_TO_6,), "2001:db8::1", "refused", None),
+        ((chain(REFUSE, name="late", stage=5), chain(ACCEPT, name="early", stage=-5)), "192.0.2.1", "refused", None),
+        ((chain(GEO, REFUSE),), "192.0.2.1", "unknown", "t, chain in, rule 1: @geo accept"),
+        ((chain(MAYBE_REFUSED, REFUSE),), "192.0.2.1", "refused", None),
+        ((chain(PacketRule("elsewhere", text="queue")),), "192.0.2.1", "unknown", None),
+        ((chain(PacketRule("jump", target="gone")),), "192.0.2.1", "unknown", None),
+        ((chain(PacketRule("goto", target="in")),), "192.0.2.1", "unknown", None),
+        (LADDER, "192.0.2.1", "refused", None),
+    ],
+    ids=["no rules", "default policy", "another IP version", "its IP version", "later chain", "unknown condition",
+         "both outcomes agree", "queue", "missing chain", "cycle", "two jumps in each chain"],
+)  # fmt: skip
+def test_verdict_names_the_rule_that_decides(
+    chains: tuple[RuleChain, ...], source: str, verdict: str, because: str | None
+) -> None:
+    found = judge_packet(Firewall(chains), packet(source, 80))
+    assert found.verdict == verdict
+    assert because is None or found.because == because
 
 
-def test_chains_with_two_jumps_each_are_evaluated_in_linear_time() -> None:
-    rungs = [
-        RuleChain("t", str(n), (PacketRule("jump", (MAYBE,), str(n + 1)), PacketRule("jump", target=str(n + 1))))
-        for n in range(1, 15)
-    ]
-    ladder = (RuleChain("t", "in", (PacketRule("jump", target="1"),), 0), *rungs, RuleChain("t", "15", (REFUSE,)))
-    assert judge_packet(Firewall(ladder), packet("192.0.2.1", 80)).verdict == "refused"
+def test_refusing_rule_is_named_with_its_chain() -> None:
+    expected = ConnectionVerdict("refused", "t, chain deny, rule 3: drop")
+    assert judge_packet(Firewall(NAMED), packet("192.0.2.1", 80)) == expected
 
 
 def test_adjacent_spans_are_merged() -> None:
