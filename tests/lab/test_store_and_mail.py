@@ -18,7 +18,7 @@ from remediate.issuers import Issuer, IssuerEndpoint, Order, OrderRef, OrderRequ
 from remediate.issuers.store import Store, StoreConfig
 from tests.lab.description import Lab
 from tests.lab.lab import running
-from tests.support.http.validation_website import challenge_of
+from tests.support.http.websites import challenge_of
 from tests.support.store.order_requests import request
 
 

@@ -6,13 +6,14 @@ import base64
 import contextlib
 import hashlib
 import json
+import socket
 import ssl
-import threading
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
+
+from tests.support.http.scripted_server import answering, conversing, read_request
 
 SECRET: Final = "whsec_" + base64.b64encode(bytes(range(32))).decode("ascii")
 
@@ -21,8 +22,8 @@ SECRET: Final = "whsec_" + base64.b64encode(bytes(range(32))).decode("ascii")
 class Receiver:
     """Where it listens, the status that it responds, and what came: fields and bodies, and verified messages by id."""
 
-    port: int
     scheme: str
+    port: int = 0
     status: int = 204
     requests: list[tuple[Mapping[str, str], bytes]] = field(default_factory=list)
     messages: dict[str, Any] = field(default_factory=dict)
@@ -30,6 +31,13 @@ class Receiver:
     def url(self, path: str = "/hooks/ops?team=tls") -> str:
         """Return the URL of a path there."""
         return f"{self.scheme}://localhost:{self.port}{path}"
+
+    def respond(self, connection: socket.socket, head: str) -> None:
+        """Keep and verify a request."""
+        request = read_request(connection, head)
+        self.requests.append((request.fields, request.body))
+        self.verify(request.fields, request.body)
+        answering(b"", "Connection: close", status=f"{self.status} Status")(connection)
 
     def verify(self, fields: Mapping[str, str], body: bytes) -> None:
         """Keep a message whose signature and time are right, HMAC (RFC 2104) being computed from SHA-256 alone."""
@@ -47,27 +55,7 @@ class Receiver:
 @contextlib.contextmanager
 def receiving(context: ssl.SSLContext | None = None) -> Iterator[Receiver]:
     """Serve as long as the context lasts, over TLS if there is a context."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            fields = {name.lower(): value for name, value in self.headers.items()}
-            body = self.rfile.read(int(fields["content-length"]))
-            receiver.requests.append((fields, body))
-            receiver.verify(fields, body)
-            self.send_response(receiver.status)
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            """Print nothing."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        receiver = Receiver(server.server_port, "https" if context else "http")
-        if context:
-            server.socket = context.wrap_socket(server.socket, server_side=True)
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-        thread.start()
-        try:
-            yield receiver
-        finally:
-            server.shutdown()
-            thread.join()
+    receiver = Receiver("https" if context else "http")
+    with conversing(respond=receiver.respond, context=context) as server:
+        receiver.port = server.port
+        yield receiver

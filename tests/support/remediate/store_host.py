@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import socket
 import threading
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +33,9 @@ from remediate.issuers.store import Store
 from remediate.model.case import Case, Repair, Validation, steps_of
 from remediate.model.plan import Plan
 from remediate.state.journal import Journal
+from tests.support.http.scripted_server import Request as WebRequest
+from tests.support.http.scripted_server import conversing
+from tests.support.http.websites import Note, files_of
 from tests.support.remediate.folder_hosts import (
     AUTHORITY,
     FolderHost,
@@ -199,38 +200,24 @@ def printed(case: Case, run: RunContext, *, verbose: bool = False) -> str:
 def running_store_host(folder: Path) -> Iterator[StoreHost]:
     """Run the host, its website and the Store as long as the context lasts."""
     (folder / "docroot").mkdir()
-    handler = partial(_LoggingHandler, folder / "access.log", directory=str(folder / "docroot"))
-    site = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    port = site.server_port
     (folder / "store").mkdir()
     with (
-        site,
-        ThreadPoolExecutor(1) as pool,
+        conversing(respond=files_of(folder / "docroot", _log_to(folder / "access.log"))) as site,
         running_host(folder / "a", "a") as host,
-        serving(folder / "store", lambda _: [("127.0.0.1", port)], authority=AUTHORITY) as store,
+        serving(folder / "store", lambda _: [("127.0.0.1", site.port)], authority=AUTHORITY) as store,
     ):
-        pool.submit(site.serve_forever, 0.02)
         actions: list[Any] = []
         store.requests = actions
-        try:
-            yield StoreHost(replace(host, session=LocalSession(actions)), store, port, actions)
-        finally:
-            site.shutdown()
+        yield StoreHost(replace(host, session=LocalSession(actions)), store, site.port, actions)
 
 
-class _LoggingHandler(SimpleHTTPRequestHandler):
-    """A request to the website, logged in the combined format before the response."""
+def _log_to(file: Path) -> Note:
+    """Return what writes a request in the combined format."""
 
-    def __init__(self, log: Path, *given: Any, **named: Any) -> None:  # noqa: ANN401 - as in http.server
-        self._log = log
-        super().__init__(*given, **named)
-
-    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        """Note the request."""
+    def note(connection: socket.socket, request: WebRequest, status: int) -> None:
         when = datetime.now(UTC).strftime("%d/%b/%Y:%H:%M:%S +0000")
-        line = f'{self.client_address[0]} - - [{when}] "{self.requestline}" {int(code)} {size} "-"'
-        with self._log.open("a") as log:
-            log.write(f'{line} "{self.headers["User-Agent"]}"\n')
+        with file.open("a") as log:
+            log.write(f'{connection.getpeername()[0]} - - [{when}] "{request.line}" {status} - "-" ')
+            log.write(f'"{request.fields["user-agent"]}"\n')
 
-    def log_message(self, *_: object) -> None:
-        """Print nothing."""
+    return note

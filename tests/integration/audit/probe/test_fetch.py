@@ -14,7 +14,7 @@ import pytest
 from audit.probe.fetch import Fetched, Fetcher, FetchPolicy, Unfetched, may_be_called
 from audit.probe.http_request import HttpRequest
 from audit.redaction import Secrets
-from tests.support.probe.scripted_server import Say, answering, conversing, localhost_over_tls, saying
+from tests.support.http.scripted_server import Say, answering, conversing, localhost_over_tls, saying
 from tests.support.probe.tls_servers import closed_port
 
 ANYWHERE = FetchPolicy(allow_private=True, deadline_s=40.0, max_bytes=1000)

@@ -13,8 +13,7 @@ import pytest
 from audit.probe.deadline import Deadline, Stopped
 from audit.probe.http_client import HttpResponse, RequestLimits, Route, exchange
 from audit.probe.http_request import FetchError, HttpRequest
-from tests.support.http.canned_server import tunnel
-from tests.support.probe.scripted_server import Say, answering, conversing, localhost_over_tls, saying
+from tests.support.http.scripted_server import Say, answering, conversing, localhost_over_tls, saying, tunnel
 
 HERE = ("127.0.0.1",)
 HEAD = b"HTTP/1.1 200 OK\r\n"
@@ -112,7 +111,7 @@ def test_proxy_over_https_gets_the_request_through_tls(anchor_and_server: tuple[
 def test_tls_runs_within_the_tls_of_a_proxy(anchor_and_server: tuple[str, ssl.SSLContext]) -> None:
     anchor, context = anchor_and_server
     with conversing(answering(b"content"), context=context) as server:
-        pass_on = partial(tunnel, head=f"CONNECT 127.0.0.1:{server.port} HTTP/1.1".encode())
+        pass_on = partial(tunnel, head=f"CONNECT 127.0.0.1:{server.port} HTTP/1.1")
         with conversing(pass_on, context=context) as proxy:
             route = by(anchor, f"https://localhost:{proxy.port}")
             assert content(f"https://localhost:{server.port}/", route) == b"content"

@@ -29,7 +29,7 @@ from audit.x509.path.served_chain import read_chain
 from audit.x509.path.trust_store import TrustAnchors
 from tests.support.cpu_time import at_most_cpu_s
 from tests.support.endpoint_facts import WEBPKI, observed, served
-from tests.support.probe.scripted_server import Conversation, answering, conversing, silent
+from tests.support.http.scripted_server import Conversation, answering, conversing, silent
 from tests.support.probe.tls_servers import closed_port
 from tests.support.verdicts import judged
 from tests.support.x509.certificates import DAY, NOW

@@ -14,7 +14,7 @@ from audit.config.revocation_cache import RevocationCache
 from audit.probe.http_request import HttpRequest
 from audit.probe.revocation import Reply
 from tests.integration.audit.probe.test_revocation import GIVEN, ca, new_fetcher, seen, verdict
-from tests.support.probe.scripted_server import Conversation, answering, conversing
+from tests.support.http.scripted_server import Conversation, answering, conversing
 from tests.support.x509.certificates import DAY, NOW
 from tests.support.x509.crls import crl, pointing
 from tests.support.x509.ocsp_responses import CA, HOUR, LEAF

@@ -6,7 +6,7 @@ import contextlib
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -19,41 +19,24 @@ from audit.probe.target import Limits
 from audit.probe.validation_request import MAX_HOPS, probe_validation_path, probe_validation_paths
 from tests.support.endpoint_facts import HOST
 from tests.support.evidence import NOW
+from tests.support.http.scripted_server import Say, answering, by_path, conversing, saying, silent
 from tests.support.own_network import own_network
 from tests.support.probe.name_server import name_server
-from tests.support.probe.scripted_server import answering, saying, silent
 
 __all__ = ["own_network"]
 pytestmark = pytest.mark.usefixtures("own_network")
 
 LIMITS = Limits(timeout_s=20.0)
 URL = "http://panel.test/.well-known/pki-validation/X.txt"
-Say = Callable[[socket.socket], None]
 
 
 @contextlib.contextmanager
 def at_port(port: int, say: dict[str, Say], address: str = "127.0.0.1") -> Iterator[list[str]]:
     """Respond at a port by the requested path, and yield the heads of the requests."""
-    heads: list[str] = []
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    with socket.create_server((address, port), family=family) as server:
-        thread = threading.Thread(target=_serve, args=(server, say, heads))
-        thread.start()
-        try:
-            yield heads
-        finally:
-            server.shutdown(socket.SHUT_RDWR)
-            thread.join()
-
-
-def _serve(server: socket.socket, say: dict[str, Say], heads: list[str]) -> None:
-    with contextlib.suppress(OSError):
-        while True:
-            client, _ = server.accept()
-            with client, contextlib.suppress(OSError):
-                client.settimeout(60)
-                heads.append(client.recv(4096).decode("latin-1"))
-                say.get([*heads[-1].split(), ""][1], say[""])(client)
+    bound = socket.create_server((address, port), family=family)
+    with conversing(respond=by_path(say), bound=bound) as server:
+        yield server.heads
 
 
 def redirecting(to: str, status: str = "301 Moved") -> Say:

@@ -91,7 +91,7 @@ def test_failed_self_test_notes_file_addresses_and_requests(
         "dcv.missing",
         "a.example at 127.0.0.1: missing: the server returns 404: it serves another directory",
     )
-    assert " at 127.0.0.1: 404 by SimpleHTTP/" in hop
+    assert " at 127.0.0.1: 404 by website/" in hop
     assert file.startswith(f"the file is on a as {tmp_path}/elsewhere/.well-known/pki-validation/")
     assert file.endswith(".txt")
     assert leads == "a.example leads to 127.0.0.1, according to the resolver"

@@ -5,15 +5,15 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from remediate.challenges import ProbeSettings
 from remediate.hosts.workdir import HostWorkdir
-from tests.support.http.validation_website import Website, serving_website
+from tests.support.http.scripted_server import Say, conversing, saying
+from tests.support.http.websites import Website, serving_website
 from tests.support.remediate.challenge_files import ChallengeFile
 
 HERE = "127.0.0.1"
@@ -123,7 +123,7 @@ def test_no_address_is_probed_after_the_stop(website: Website, challenge: Challe
     assert website.requests == []
 
 
-def test_stop_ends_a_running_request(speaking: Callable[[Speak], int], challenge: ChallengeFile) -> None:
+def test_stop_ends_a_running_request(challenge: ChallengeFile) -> None:
     stop = threading.Event()
 
     def stop_and_hang(connection: socket.socket) -> None:
@@ -131,36 +131,9 @@ def test_stop_ends_a_running_request(speaking: Callable[[Speak], int], challenge
         connection.recv(1)
 
     begun = time.monotonic()
-    assert challenge.self_test((HERE,), ProbeSettings(speaking(stop_and_hang), deadline_s=100, stop=stop)) == ()
+    with conversing(stop_and_hang) as server:
+        assert challenge.self_test((HERE,), ProbeSettings(server.port, deadline_s=100, stop=stop)) == ()
     assert time.monotonic() - begun < 30
-
-
-Speak = Callable[[socket.socket], None]
-
-
-@pytest.fixture
-def speaking() -> Iterator[Callable[[Speak], int]]:
-    """Serve one connection by a function; return the port."""
-    with ExitStack() as stack:
-
-        def serve(speak: Speak) -> int:
-            listener = stack.enter_context(closing(socket.create_server((HERE, 0))))
-
-            def answer() -> None:
-                connection, _ = listener.accept()
-                with closing(connection):
-                    connection.recv(4096)
-                    try:
-                        speak(connection)
-                    except OSError:  # the client has had enough
-                        return
-
-            thread = threading.Thread(target=answer)
-            thread.start()
-            stack.callback(thread.join)
-            return int(listener.getsockname()[1])
-
-        yield serve
 
 
 def drip(connection: socket.socket) -> None:
@@ -176,13 +149,13 @@ def flood(connection: socket.socket) -> None:
 
 
 @pytest.mark.parametrize(
-    ("speak", "verdict", "said"),
+    ("say", "verdict", "said"),
     [
-        (lambda connection: connection.sendall(b"HTTP/1.1 403 Forbidden\r\nServer: waf\r\n\r\n"), "forbidden", "403"),
-        (lambda connection: connection.sendall(b"HTTP/1.1 503 Busy\r\n\r\n"), "broken", "503"),
-        (lambda connection: connection.sendall(b"220 mail.example ESMTP\r\n"), "broken", "220 mail"),
+        (saying(b"HTTP/1.1 403 Forbidden\r\nServer: waf\r\n\r\n"), "forbidden", "403"),
+        (saying(b"HTTP/1.1 503 Busy\r\n\r\n"), "broken", "503"),
+        (saying(b"220 mail.example ESMTP\r\n"), "broken", "220 mail"),
         (
-            lambda connection: connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nxy"),
+            saying(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nxy"),
             "broken",
             "cut short by 7 bytes; the response begins 'HTTP/1.1 200 OK",
         ),
@@ -194,15 +167,16 @@ def flood(connection: socket.socket) -> None:
     ids=["denied", "busy", "mail", "cut", "closed", "silent", "drip", "flood"],
 )
 def test_faulty_responses_are_distinguished_and_end_in_time(
-    speaking: Callable[[Speak], int], challenge: ChallengeFile, speak: Speak, verdict: str, said: str
+    challenge: ChallengeFile, say: Say, verdict: str, said: str
 ) -> None:
     begun = time.monotonic()
-    (look,) = challenge.self_test((HERE,), ProbeSettings(speaking(speak), deadline_s=1.5))
+    with conversing(say) as server:
+        (look,) = challenge.self_test((HERE,), ProbeSettings(server.port, deadline_s=1.5))
     assert (look.verdict, said in look.detail) == (verdict, True), look
     assert time.monotonic() - begun < 20
 
 
-def test_connection_kept_open_is_not_waited_for(speaking: Callable[[Speak], int], challenge: ChallengeFile) -> None:
+def test_connection_kept_open_is_not_waited_for(challenge: ChallengeFile) -> None:
     body = challenge.body.encode()
 
     def keep(connection: socket.socket) -> None:
@@ -210,7 +184,8 @@ def test_connection_kept_open_is_not_waited_for(speaking: Callable[[Speak], int]
         connection.recv(1)
 
     begun = time.monotonic()
-    (look,) = challenge.self_test((HERE,), ProbeSettings(speaking(keep), deadline_s=60))
+    with conversing(keep) as server:
+        (look,) = challenge.self_test((HERE,), ProbeSettings(server.port, deadline_s=60))
     assert (look.verdict, time.monotonic() - begun < 40) == ("good", True)
 
 

@@ -2,45 +2,23 @@
 
 from __future__ import annotations
 
-import socket
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
-
 import pytest
 
 from remediate.challenges import ProbeResult, ProbeSettings
 from remediate.hosts.workdir import HostWorkdir
+from tests.support.http.scripted_server import conversing, saying
 from tests.support.remediate.challenge_files import ChallengeFile
 
 HERE = "127.0.0.1"
 CHALLENGE = ChallengeFile(HostWorkdir("web1", "c", "test"), "/srv/www/")
 ADVICE = "let it pass /.well-known/pki-validation on as it is, or let the CA validate by DNS"
 
-Ask = Callable[[bytes], ProbeResult]
 
-
-@pytest.fixture
-def ask() -> Iterator[Ask]:
-    """Return what is seen of one answer."""
-    with ExitStack() as stack:
-
-        def look(answer: bytes) -> ProbeResult:
-            listener = stack.enter_context(closing(socket.create_server((HERE, 0))))
-
-            def speak() -> None:
-                connection, _ = listener.accept()
-                with closing(connection):
-                    connection.recv(4096)
-                    connection.sendall(answer)
-
-            thread = threading.Thread(target=speak)
-            thread.start()
-            stack.callback(thread.join)
-            (seen,) = CHALLENGE.self_test((HERE,), ProbeSettings(listener.getsockname()[1]))
-            return seen
-
-        yield look
+def ask(response: bytes) -> ProbeResult:
+    """Return what the self-test finds at a server with this response."""
+    with conversing(saying(response)) as server:
+        (seen,) = CHALLENGE.self_test((HERE,), ProbeSettings(server.port))
+    return seen
 
 
 @pytest.mark.parametrize(
@@ -57,14 +35,14 @@ def ask() -> Iterator[Ask]:
     ("first", "verdict"),
     [(b"403 Forbidden", "forbidden"), (b"404 Not Found", "missing"), (b"521 Down", "broken"), (b"200 OK", "altered")],
 )
-def test_proxy_with_another_response_is_named(ask: Ask, head: bytes, shows: str, first: bytes, verdict: str) -> None:
+def test_proxy_with_another_response_is_named(head: bytes, shows: str, first: bytes, verdict: str) -> None:
     look = ask(b"HTTP/1.1 " + first + b"\r\n" + head + b"\r\nContent-Length: 4\r\n\r\nnope")
     assert (look.verdict, look.detail.endswith(f"; a proxy responds there ({shows}): {ADVICE}")) == (verdict, True), (
         look
     )
 
 
-def test_redirect_made_by_a_proxy_is_attributed_to_it(ask: Ask) -> None:
+def test_redirect_made_by_a_proxy_is_attributed_to_it() -> None:
     look = ask(b"HTTP/1.1 301 Moved\r\nLocation: https://www.shop.example/\r\nServer: cloudflare\r\n\r\n")
     assert look.detail == (
         "the CA follows no redirect: it is sent to https://www.shop.example/; "
@@ -72,7 +50,7 @@ def test_redirect_made_by_a_proxy_is_attributed_to_it(ask: Ask) -> None:
     )
 
 
-def test_transparent_proxy_and_own_server_are_not_mentioned(ask: Ask) -> None:
+def test_transparent_proxy_and_own_server_are_not_mentioned() -> None:
     body = CHALLENGE.body.encode()
     good = ask(
         b"HTTP/1.1 200 OK\r\nServer: cloudflare\r\nVia: 1.1 x\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)

@@ -23,8 +23,7 @@ from remediate.model.outcome import CaseResult
 from remediate.state.journal import Journal
 from tests.support.dns.servers import Tree, authoritative, running
 from tests.support.dns.tree import HINTS, MAIN, MAIN_ZONE, servers_of_tree
-from tests.support.http.folder_websites import Websites, serving
-from tests.support.http.validation_website import challenge_of
+from tests.support.http.websites import Websites, challenge_of, serving_directories
 from tests.support.probe.name_server import name_server
 from tests.support.remediate.folder_hosts import Ca, FolderHost, changed, host_changed, run_context, running_host
 from tests.support.store.validator import Validator
@@ -98,7 +97,7 @@ def stage(tmp_path: Path, journal: Journal) -> Iterator[Stage]:
         folders = {A: tmp_path / "www/a", B: tmp_path / "www/b", UNKNOWN: tmp_path / "unknown"}
         for folder in folders.values():
             folder.mkdir(parents=True)
-        websites = stack.enter_context(serving(folders))
+        websites = stack.enter_context(serving_directories(folders))
         tree: Tree = stack.enter_context(running(servers_of_tree() | {MAIN: authoritative(ZONE)}))
         limits = Limits(timeout_s=2.0, resolver=(stack.enter_context(name_server()),))
         said: list[str] = []

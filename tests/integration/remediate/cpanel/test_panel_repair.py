@@ -28,7 +28,7 @@ from remediate.model.outcome import CaseResult
 from remediate.state.journal import Journal
 from remediate.wiring.run_context import run_context
 from tests.support.crash_points import STRIDE
-from tests.support.probe.scripted_server import answering, conversing
+from tests.support.http.scripted_server import answering, conversing
 from tests.support.remediate.chain_services import INTERMEDIATE, fetcher, forms, plant_chain
 from tests.support.remediate.cpanel_host import NAME, PanelHost, lay, running_panel
 from tests.support.remediate.folder_hosts import Ca

@@ -13,7 +13,7 @@ from remediate.model.case import Repair
 from remediate.model.options import Concurrency
 from remediate.model.outcome import CaseResult
 from remediate.state.journal import Journal
-from tests.support.probe.scripted_server import Conversation, answering, conversing
+from tests.support.http.scripted_server import Conversation, answering, conversing
 from tests.support.remediate.chain_services import (
     INTERMEDIATE,
     ROOT,

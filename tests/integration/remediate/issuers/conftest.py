@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.http.validation_website import serving_website
+from tests.support.http.websites import serving_website
 from tests.support.store.clients import TOKEN
 from tests.support.store.server import Store as StrictStore
 from tests.support.store.server import serving

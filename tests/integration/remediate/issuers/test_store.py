@@ -13,7 +13,7 @@ from audit.probe.http_request import MAX_RETRY_AFTER_S
 from remediate.issuers import IssuerEndpoint, IssuerFault, Order, OrderRef, OrderRequest
 from remediate.issuers.http import JsonResponse
 from remediate.issuers.store import Store
-from tests.support.http.canned_server import Hold, answering, listening
+from tests.support.http.scripted_server import Say, answering, conversing, saying
 from tests.support.store.clients import TOKEN, client, fault
 from tests.support.store.order_requests import csr, request
 from tests.support.store.server import Store as StrictStore
@@ -29,9 +29,9 @@ ORDER: dict[str, Any] = {
 }
 
 
-def collected(hold: Hold) -> Order | IssuerFault:
+def collected(say: Say) -> Order | IssuerFault:
     """Return the result of the client for a response about the order `o-1`."""
-    with listening(hold) as listener:
+    with conversing(say) as listener:
         store = Store(IssuerEndpoint(f"http://127.0.0.1:{listener.port}", lambda: TOKEN, deadline_s=5.0))
         return store.fetch(OrderRef("o-1", request()))
 
@@ -41,7 +41,7 @@ class TestResponses:
 
     def test_order_is_read_field_by_field(self) -> None:
         fields = ("Date: Mon, 23 Nov 2026 10:00:05 GMT",)
-        order = collected(answering(json.dumps(ORDER | {"status_message": "in\nwork\x1b[2J"}), "200 OK", *fields))
+        order = collected(answering(json.dumps(ORDER | {"status_message": "in\nwork\x1b[2J"}), *fields))
         assert isinstance(order, Order)
         assert (order.id, order.status, order.word, order.message, order.retry_after_s) == (
             "o-1",
@@ -128,19 +128,22 @@ class TestResponses:
         ],
     )
     def test_http_status_decides_the_kind_of_fault(self, status: str, body: str, kind: str) -> None:
-        assert fault(collected(answering(body, status))).kind == kind
+        assert fault(collected(answering(body, status=status))).kind == kind
 
     def test_response_that_is_not_http_is_unreachable(self) -> None:
-        assert fault(collected(lambda socket, _: socket.sendall(b"220 lab ESMTP\r\n"))).kind == "unreachable"
+        assert fault(collected(saying(b"220 lab ESMTP\r\n"))).kind == "unreachable"
 
     def test_refused_fields_are_reported_with_their_reasons(self) -> None:
         error = {"error": {"type": "names-refused", "message": "no", "fields": {"names[a]": "is\nreserved"}}}
-        answer = fault(collected(answering(json.dumps(error), "422 Unprocessable Content")))
+        answer = fault(collected(answering(json.dumps(error), status="422 Unprocessable Content")))
         assert str(answer) == "refused: HTTP 422: no (names[a]: is reserved)"
 
     def test_refused_fields_may_have_no_reasons(self) -> None:
         error = {"error": {"type": "names-refused", "message": "no", "fields": ["names", "csr"]}}
-        assert fault(collected(answering(json.dumps(error), "422 Unprocessable Content"))).fields == ("names", "csr")
+        assert fault(collected(answering(json.dumps(error), status="422 Unprocessable Content"))).fields == (
+            "names",
+            "csr",
+        )
 
     def test_huge_response_is_read_up_to_the_limit(self, strict: StrictStore) -> None:
         strict.misbehave("huge")
@@ -150,14 +153,14 @@ class TestResponses:
 
     def test_huge_redirect_is_not_read_to_its_end(self) -> None:
         began = time.monotonic()
-        hold = answering(b"x" * 3_000_000, "302 Found", "Location: https://store.example.com/")
-        assert fault(collected(hold)).kind == "broken"
+        say = answering(b"x" * 3_000_000, "Location: https://store.example.com/", status="302 Found")
+        assert fault(collected(say)).kind == "broken"
         assert time.monotonic() - began < 20
 
     def test_most_advanced_of_several_orders_is_found(self) -> None:
         statuses = {"o-1": "canceled", "o-2": "pending-review", "o-3": "rejected"}
         orders = [ORDER | {"id": order_id, "status": status} for order_id, status in statuses.items()]
-        with listening(answering(json.dumps({"orders": orders}))) as listener:
+        with conversing(answering(json.dumps({"orders": orders}))) as listener:
             found = Store(IssuerEndpoint(f"http://127.0.0.1:{listener.port}", lambda: TOKEN)).find(csr())
         assert isinstance(found, Order)
         assert found.id == "o-2"

@@ -14,7 +14,7 @@ import pytest
 from audit.redaction import Secrets
 from remediate.issuers import BadIssuer, IssuerEndpoint, Order, OrderRef
 from remediate.issuers.store import Store
-from tests.support.http.canned_server import Hold, answering, listening, tunnel
+from tests.support.http.scripted_server import Say, answering, conversing, tunnel
 from tests.support.secret_encodings import SLASHED, encodings
 from tests.support.store.clients import TOKEN, client, fault
 from tests.support.store.order_requests import csr, request
@@ -78,19 +78,19 @@ class TestConnection:
         assert client(strict).find(csr()) is None
 
     def test_configured_proxy_is_used(self, strict: StrictStore) -> None:
-        with listening(tunnel) as proxy:
+        with conversing(respond=tunnel) as proxy:
             assert client(strict, proxy=f"http://127.0.0.1:{proxy.port}").find(csr()) is None
         (head,) = proxy.heads
-        assert head.startswith(b"CONNECT 127.0.0.1:")
-        assert TOKEN.encode() not in head
+        assert head.startswith("CONNECT 127.0.0.1:")
+        assert TOKEN not in head
 
     def test_slow_proxy_is_dropped_at_the_deadline(self, strict: StrictStore) -> None:
-        def dribble(connection: Any, _head: bytes) -> None:  # noqa: ANN401 - a socket
+        def dribble(connection: Any) -> None:  # noqa: ANN401 - a socket
             for octet in b"HTTP/1.1 200 " + b"x" * 600:
                 connection.sendall(bytes([octet]))
                 time.sleep(0.1)
 
-        with listening(dribble) as proxy:
+        with conversing(dribble) as proxy:
             began = time.monotonic()
             answer = fault(client(strict, proxy=f"http://127.0.0.1:{proxy.port}", deadline_s=0.5).find(csr()))
         assert time.monotonic() - began < 30
@@ -104,20 +104,20 @@ class TestConnection:
         assert (answer.kind, answer.detail) == ("unreachable", "no complete response within 1.5 s")
 
 
-def refusing(error: dict[str, object] | str) -> Hold:
+def refusing(error: dict[str, object] | str) -> Say:
     """Return a Store that refuses everything; text goes into the JSON as it is, escapes included."""
     words = json.dumps(error) if isinstance(error, dict) else error
     return answering(f'{{"error": {words}}}', "422 Unprocessable")
 
 
-def ordered(**members: object) -> Hold:
+def ordered(**members: object) -> Say:
     """Return a Store that answers with an order."""
     order = {"id": "order-1", "status": "issued", "status_message": "", "created": "2026-11-23T10:00:00Z",
              "retry_after_s": None, "certificate": "none", "ca_bundle": None}  # fmt: skip
     return answering(json.dumps(order | members))
 
 
-RESPONSES: Final[Mapping[str, Callable[[str], Hold]]] = {
+RESPONSES: Final[Mapping[str, Callable[[str], Say]]] = {
     "the message": lambda text: refusing({"message": f"no {text} here"}),
     "the message, unparsed": lambda text: refusing(f'{{"message": "{re.sub(chr(34), "", " ".join(text.split()))}"}}'),
     "the end of what is passed on": lambda text: refusing({"message": f"{'x' * 490} {text}"}),
@@ -125,8 +125,8 @@ RESPONSES: Final[Mapping[str, Callable[[str], Hold]]] = {
     "why a field is refused": lambda text: refusing({"message": "no", "fields": {"names": text}}),
     "a body that is not JSON": lambda text: answering(f"<p>{text}"),
     "the end of a body that is not JSON": lambda text: answering(f"{'x' * 50} {text}"),
-    "a redirect": lambda text: answering("", "302 Found", f"Location: /login?token={' '.join(text.split())}"),
-    "the content type": lambda text: answering("<p>", "200 OK", f"Content-Type: {' '.join(text.split())}"),
+    "a redirect": lambda text: answering("", f"Location: /login?token={' '.join(text.split())}", status="302 Found"),
+    "the content type": lambda text: answering("<p>", f"Content-Type: {' '.join(text.split())}"),
     "the words of an order": lambda text: ordered(status_message=text),
     "the id of an order": lambda text: ordered(id=text),
     "the status of an order": lambda text: ordered(status=text),
@@ -155,10 +155,10 @@ class TestToken:
     @pytest.mark.parametrize("form", encodings(SLASHED))
     @pytest.mark.parametrize("response", RESPONSES)
     def test_token_is_hidden_wherever_and_however_the_store_repeats_it(self, response: str, form: str) -> None:
-        with listening(RESPONSES[response](encodings(SLASHED)[form])) as store:
+        with conversing(RESPONSES[response](encodings(SLASHED)[form])) as store:
             issuer = Store(IssuerEndpoint(f"http://127.0.0.1:{store.port}", lambda: SLASHED, deadline_s=5.0))
             answer = issuer.fetch(OrderRef("order-1", request()))
-        assert store.heads[0].count(f"Authorization: Bearer {SLASHED}\r\n".encode()) == 1
+        assert store.heads[0].count(f"Authorization: Bearer {SLASHED}\r\n") == 1
         text = f"{answer} {answer!r} {getattr(answer, 'issued', '')}"
         assert answer is not None
         assert not Secrets((SLASHED,)).are_in(text.encode())
@@ -166,7 +166,7 @@ class TestToken:
         assert SLASHED[-12:] not in text
 
     def test_password_that_the_proxy_repeats_is_hidden(self) -> None:
-        with listening(answering("", "407 me:pass word is wrong, bWU6cGFzcyB3b3Jk")) as proxy:
+        with conversing(answering("", status="407 me:pass word is wrong, bWU6cGFzcyB3b3Jk")) as proxy:
             access = IssuerEndpoint(
                 "https://store.invalid",
                 lambda: TOKEN,
@@ -174,7 +174,7 @@ class TestToken:
                 deadline_s=5.0,
             )
             answer = fault(Store(access).find(csr()))
-        assert b"Proxy-Authorization: Basic bWU6cGFzcyB3b3Jk" in proxy.heads[0]
+        assert "Proxy-Authorization: Basic bWU6cGFzcyB3b3Jk" in proxy.heads[0]
         assert "407" in answer.detail
         assert not Secrets(("pass word",)).are_in(answer.detail.encode())
 

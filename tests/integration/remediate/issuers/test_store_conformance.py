@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from audit.x509.path.trust_store import TrustAnchors
 from remediate.issuers import IssuerEndpoint, OrderRequest
 from remediate.issuers.store import Store as Client
-from tests.support.http.validation_website import Website, serving_website
+from tests.support.http.websites import Website, serving_website
 from tests.support.sockets import bind
 from tests.support.store.conformance import DEADLINE_S, Conformance, FindingIssuer
 from tests.support.store.server import Store, serving

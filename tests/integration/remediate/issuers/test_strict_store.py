@@ -18,7 +18,7 @@ from cryptography.x509.verification import PolicyBuilder
 from cryptography.x509.verification import Store as TrustAnchors
 
 from remediate.issuers import OrderRequest
-from tests.support.http.validation_website import Website, challenge_of, serving_website
+from tests.support.http.websites import Website, challenge_of, serving_website
 from tests.support.store.order_requests import NAME, csr_pem, request
 from tests.support.store.server import Store, serving
 from tests.support.store.validator import SOURCES, Validator

@@ -16,11 +16,10 @@ from remediate.notify.channels import read_channel, webhook
 from remediate.notify.channels.base import Deferred, Delivered, DeliveryOutcome, Refused
 from remediate.notify.channels.webhook import Webhook
 from remediate.notify.channels.webhook_message import message_id, render_body
-from tests.support.http.canned_server import listening, tunnel
+from tests.support.http.scripted_server import Say, answering, conversing, localhost_over_tls, saying, silent, tunnel
 from tests.support.notify.notifications import notification
 from tests.support.notify.smtp_servers import certify
 from tests.support.notify.webhook_receiver import SECRET, receiving
-from tests.support.probe.scripted_server import Say, answering, conversing, localhost_over_tls, saying, silent
 
 BODY = render_body(notification())
 HEAD = b"HTTP/1.1 500 Oops\r\n"
@@ -223,13 +222,13 @@ def test_proxy_is_used_except_for_this_machine(
     monkeypatch: pytest.MonkeyPatch, anchor_and_server: tuple[str, ssl.SSLContext]
 ) -> None:
     anchor, context = anchor_and_server
-    with listening(tunnel) as proxy, receiving(context) as receiver:
+    with conversing(respond=tunnel) as proxy, receiving(context) as receiver:
         through = {"ca_file": anchor, "proxy": f"http://127.0.0.1:{proxy.port}"}
         assert isinstance(outcome(hook(receiver.url(), **through)), Delivered)
         assert proxy.heads == []
         monkeypatch.setattr(webhook, "is_loopback_host", lambda _: False)
         assert isinstance(outcome(hook(receiver.url(), **through)), Delivered)
-    assert proxy.heads[0].startswith(b"CONNECT localhost:")
+    assert proxy.heads[0].startswith("CONNECT localhost:")
     assert len(receiver.requests) == 2
 
 
