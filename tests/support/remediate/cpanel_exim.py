@@ -5,7 +5,6 @@ It has one service and one certificate; it starts no daemon.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -21,8 +20,8 @@ from remediate.execution.context import RunContext
 from remediate.model.case import Case, Repair, UsedFile, steps_of
 from remediate.model.options import Timeouts
 from remediate.state.journal import Journal
-from tests.support import whmapi1
 from tests.support.remediate.folder_hosts import AUTHORITY, DAY, NOW, Ca, FolderHost, run_context, running_host
+from tests.support.remediate.whm_folder import write_whmapi1
 from tests.support.store.issuance import to_pem
 from tests.support.x509.ca import Leaf, issue
 
@@ -98,7 +97,7 @@ def running_exim(root: Path) -> Iterator[Exim]:
     """Let it serve a certificate that has expired, as long as the context lasts."""
     for folder in ("usr/local/cpanel/bin", "scripts", "var/cpanel/ssl/exim"):
         (root / folder).mkdir(parents=True)
-    shutil.copy(whmapi1.__file__, root / "usr/local/cpanel/bin/whmapi1")
+    write_whmapi1(root / "usr/local/cpanel/bin/whmapi1")
     with running_host(root / "a", "a") as host:
         script = root / "scripts/restartsrv_exim"
         script.write_text(RESTART.format(root=root, served=host.folder / "served"))

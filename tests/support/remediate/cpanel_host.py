@@ -5,7 +5,6 @@ It has the paths of the panel, and each service serves the files that it copied;
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -25,6 +24,7 @@ from remediate.model.options import Timeouts
 from remediate.state.journal import Journal
 from tests.support import whmapi1
 from tests.support.remediate.folder_hosts import Ca, FolderHost, LocalSession, run_context, running_host
+from tests.support.remediate.whm_folder import write_whmapi1
 
 LABEL: Final = "server"
 NAME: Final = "server.example"
@@ -128,7 +128,7 @@ def running_panel(root: Path) -> Iterator[PanelHost]:
         service_hosts = {service: running.enter_context(running_host(root / service, "server")) for service in SERVICES}
         host = PanelHost(root, service_hosts, LocalSession())
         host.program.parent.mkdir(parents=True)
-        shutil.copy(whmapi1.__file__, host.program)
+        write_whmapi1(host.program)
         for service, service_host in service_hosts.items():
             lay(host, service)
             files = " ".join(dict.fromkeys(path for path, _ in _KINDS[service]))

@@ -15,14 +15,16 @@ _RELEASED_S: Final = 60.0
 
 
 class SavedFolder:
-    """What a directory held when this was made; no script on the host may run then."""
+    """What a directory held when this was made."""
 
     def __init__(self, folder: Path, copy: Path) -> None:
+        wait_for_scripts(folder)
         self.folder, self._copy = folder, copy
         shutil.copytree(folder, copy, symlinks=True, ignore=shutil.ignore_patterns("*-shm"))
 
     def restore(self) -> None:
-        """Put everything back."""
+        """Put everything back, when no script runs any more."""
+        wait_for_scripts(self.folder)
         for entry in self.folder.iterdir():
             shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
         shutil.copytree(self._copy, self.folder, symlinks=True, dirs_exist_ok=True)

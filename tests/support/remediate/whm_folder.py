@@ -5,7 +5,7 @@ It has the paths of the panel; it starts no daemon.
 
 from __future__ import annotations
 
-import shutil
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -137,12 +137,19 @@ class PanelServiceHost:
         return waited_for(self.progress, condition)
 
 
+def write_whmapi1(file: Path) -> None:
+    """Write the double of `whmapi1`, which starts without looking for an interpreter and its packages."""
+    _, _, program = Path(whmapi1.__file__).read_text(encoding="utf-8").partition("\n")
+    file.write_text(f"#!{sys.executable} -IS\n{program}", encoding="utf-8")
+    file.chmod(0o755)
+
+
 def new_panel_host(root: Path, service: str, old: Pair | None, **changes: int) -> PanelServiceHost:
     """Return a folder in which a panel serves a certificate, or none."""
     host = PanelServiceHost(root, service, **changes)
     for folder in (host.program.parent, root / "scripts", root / "var/cpanel/ssl"):
         folder.mkdir(parents=True)
-    shutil.copy(whmapi1.__file__, host.program)
+    write_whmapi1(host.program)
     for name, script in (("cpanel", "cpsrvd"), ("cpanel", "cpdavd"), ("exim", "exim")):
         certificate, key = SERVED[name]
         file = root / "scripts" / f"restartsrv_{script}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,9 +18,11 @@ from tests.integration.remediate.deployment.test_switch_killed import killed_aft
 from tests.support.crash_points import STRIDE
 from tests.support.remediate.folder_services import Pair, new_pair
 from tests.support.remediate.local_commands import ask, run
-from tests.support.remediate.whm_folder import PanelServiceHost, new_panel_host
+from tests.support.remediate.saved_folder import SavedFolder
+from tests.support.remediate.whm_folder import SERVED, PanelServiceHost, new_panel_host
 
 Pairs = tuple[Pair, Pair, Pair]
+Prepared = Mapping[str, tuple[PanelServiceHost, SavedFolder]]
 ANSWERS = "#!/bin/sh\ncase $1 in --help) echo --input --output; exit ;; esac\n"
 """The first lines of a program that replaces `whmapi1`: it prints its usage."""
 
@@ -31,9 +33,29 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> Pairs:
     return new_pair(folder, "old"), new_pair(folder, "new"), new_pair(folder, "other")
 
 
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory, pairs: Pairs) -> Prepared:
+    """Return a host for each service, which serves the old certificate and has the new one staged."""
+
+    def new(service: str) -> tuple[PanelServiceHost, SavedFolder]:
+        host = new_panel_host(tmp_path_factory.mktemp(service) / "host", service, pairs[0])
+        host.stage(pairs[1])
+        return host, SavedFolder(host.root, tmp_path_factory.mktemp("copy") / service)
+
+    return {service: new(service) for service in SERVED}
+
+
 @pytest.fixture
-def host(tmp_path: Path, pairs: Pairs) -> PanelServiceHost:
-    return new_panel_host(tmp_path / "host", "exim", pairs[0])
+def host(
+    request: pytest.FixtureRequest, prepared: Mapping[str, tuple[PanelServiceHost, SavedFolder]]
+) -> PanelServiceHost:
+    """Return the prepared host of a service, Exim if the test names none."""
+    host, saved = prepared[getattr(request, "param", "exim")]
+    saved.restore()
+    return host
+
+
+EACH_SERVICE = pytest.mark.parametrize("host", SERVED, indirect=True)
 
 
 def of(pair: Pair) -> tuple[str, str]:
@@ -79,27 +101,23 @@ def watching(secrets: list[str]) -> Iterator[list[str]]:
         thread.join()
 
 
-@pytest.mark.parametrize("service", ["exim", "cpanel"])
-def test_certificate_installed_by_the_panel_stays_after_confirmation(
-    tmp_path: Path, pairs: Pairs, service: str
-) -> None:
-    host = new_panel_host(tmp_path / "host", service, pairs[0])
+@EACH_SERVICE
+def test_certificate_installed_by_the_panel_stays_after_confirmation(host: PanelServiceHost, pairs: Pairs) -> None:
     name = host.stage(pairs[1])
     assert host.served == of(pairs[0])
     assert host.start(name).ok
     waiting = host.wait_for("waiting")
     assert (waiting.live, waiting.proven, waiting.notes) == (name, "0", ())
-    assert [each for each, _ in waiting.gaps] == [service]
+    assert [each for each, _ in waiting.gaps] == [host.service]
     assert host.served == of(pairs[1])
     progress = host.confirm(name)
     assert (progress.last.state, progress.live, progress.proven, progress.before) == ("confirmed", name, name, "0")
-    assert host.calls == [f"install_service_ssl_certificate {service} input"]
+    assert host.calls == [f"install_service_ssl_certificate {host.service} input"]
     assert not [path for path in (host.root / "var/cpanel/ssl").rglob("*") if path.is_symlink()]
 
 
-@pytest.mark.parametrize("service", ["exim", "cpanel"])
-def test_unconfirmed_certificate_is_reverted(tmp_path: Path, pairs: Pairs, service: str) -> None:
-    host = new_panel_host(tmp_path / "host", service, pairs[0])
+@EACH_SERVICE
+def test_unconfirmed_certificate_is_reverted(host: PanelServiceHost, pairs: Pairs) -> None:
     host.start(host.stage(pairs[1]), confirm_within_s=1)
     progress = host.wait_for("returned")
     assert (progress.live, progress.proven, progress.last.detail) == ("0", "0", "not confirmed within 1 s")
@@ -265,19 +283,8 @@ def signed_by(folder: Path, issuer: Pair) -> Pair:
     key, request, certificate = (folder / f"signed.{end}" for end in ("key", "csr", "crt"))
     authority = folder / "authority.crt"
     authority.write_text(issuer.certificate)
-    asking: list[str | Path] = [
-        "openssl",
-        "req",
-        "-newkey",
-        "rsa:2048",
-        "-nodes",
-        "-subj",
-        "/CN=signed",
-        "-keyout",
-        key,
-        "-out",
-        request,
-    ]
+    new_key: list[str | Path] = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", key]
+    asking: list[str | Path] = ["openssl", "req", *new_key, "-subj", "/CN=signed", "-out", request]
     signing: list[str | Path] = ["openssl", "x509", "-req", "-in", request, "-CA", authority, "-CAkey", issuer.key_path]
     for argv in (asking, [*signing, "-set_serial", "7", "-days", "1", "-out", certificate]):
         subprocess.run(argv, check=True, capture_output=True)

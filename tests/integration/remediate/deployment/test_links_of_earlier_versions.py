@@ -23,9 +23,11 @@ from tests.support.remediate.folder_services import (
 from tests.support.remediate.local_commands import run
 from tests.support.remediate.saved_folder import SavedFolder
 
+Pairs = tuple[Pair, Pair, Pair]
+
 
 @pytest.fixture(scope="module")
-def pairs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Pair, Pair, Pair]:
+def pairs(tmp_path_factory: pytest.TempPathFactory) -> Pairs:
     folder = tmp_path_factory.mktemp("pairs")
     return new_pair(folder, "old"), new_pair(folder, "new"), new_pair(folder, "newer")
 
@@ -35,9 +37,7 @@ def of(pair: Pair) -> tuple[str, str]:
 
 
 @pytest.fixture(scope="module")
-def prepared(
-    tmp_path_factory: pytest.TempPathFactory, pairs: tuple[Pair, Pair, Pair]
-) -> tuple[SwitchHost, SavedFolder]:
+def prepared(tmp_path_factory: pytest.TempPathFactory, pairs: Pairs) -> tuple[SwitchHost, SavedFolder]:
     host = new_switch_host(tmp_path_factory.mktemp("host"), pairs[0])
     leave_links(host, pairs[1])
     return host, SavedFolder(host.folder, tmp_path_factory.mktemp("copy") / "host")
@@ -57,7 +57,7 @@ def is_as_configured(host: SwitchHost, key_mode: int = 0o640) -> bool:
     return all(kinds) and stat.S_IMODE(host.key.stat().st_mode) == key_mode
 
 
-def test_next_repair_makes_links_files_again(host: SwitchHost, pairs: tuple[Pair, Pair, Pair]) -> None:
+def test_next_repair_makes_links_files_again(host: SwitchHost, pairs: Pairs) -> None:
     again = FileSet(replace(host.file_set.workdir, case="ab12"), host.file_set.targets)
     later = replace(host, file_set=again)
     name = staged(again, pairs[2])
@@ -71,14 +71,14 @@ def test_next_repair_makes_links_files_again(host: SwitchHost, pairs: tuple[Pair
     assert later.configured == of(pairs[2])
 
 
-def test_failed_repair_leaves_files_and_no_links(host: SwitchHost, pairs: tuple[Pair, Pair, Pair]) -> None:
+def test_failed_repair_leaves_files_and_no_links(host: SwitchHost, pairs: Pairs) -> None:
     host.start(host.stage(pairs[2]), confirm_within_s=1)
     host.wait_for("returned")
     assert is_as_configured(host)
     assert host.served == host.configured == of(pairs[1])
 
 
-def test_rollback_restores_files_kept_by_an_earlier_version(host: SwitchHost, pairs: tuple[Pair, Pair, Pair]) -> None:
+def test_rollback_restores_files_kept_by_an_earlier_version(host: SwitchHost, pairs: Pairs) -> None:
     assert host.start("before", confirm_within_s=0).ok
     host.wait_until(lambda progress: progress.last.state == "confirmed" and progress.holder is None)
     assert is_as_configured(host)
@@ -88,9 +88,7 @@ def test_rollback_restores_files_kept_by_an_earlier_version(host: SwitchHost, pa
 
 
 @pytest.mark.parametrize("cases", [("c4f3",), ()], ids=["one case", "all"])
-def test_release_makes_links_files_again(
-    host: SwitchHost, pairs: tuple[Pair, Pair, Pair], cases: tuple[str, ...]
-) -> None:
+def test_release_makes_links_files_again(host: SwitchHost, pairs: Pairs, cases: tuple[str, ...]) -> None:
     for released in (sorted(map(str, (host.certificate, host.key))), []):
         done = run(REPLACE.release(replace(host.file_set.workdir, case="release"), *cases).command)
         assert done.ok, done
@@ -107,7 +105,7 @@ def test_versions_are_for_root_alone_after_release(host: SwitchHost) -> None:
     assert {stat.S_IMODE(path.stat().st_mode) for path in directories} == {0o700}
 
 
-def test_success_of_another_case_makes_links_files_again(host: SwitchHost, pairs: tuple[Pair, Pair, Pair]) -> None:
+def test_success_of_another_case_makes_links_files_again(host: SwitchHost, pairs: Pairs) -> None:
     assert run(REPLACE.prune(replace(host.file_set.workdir, case="b" * 16), ())).ok
     assert is_as_configured(host)
     assert host.configured == of(pairs[1])

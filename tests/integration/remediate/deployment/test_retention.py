@@ -20,7 +20,7 @@ from remediate.model.options import Concurrency
 from remediate.state.journal import Journal, open_journal
 from tests.support.remediate.folder_hosts import Ca, FolderHost, run_context, running_host
 from tests.support.remediate.local_commands import run
-from tests.support.remediate.saved_folder import SavedFolder, wait_for_scripts
+from tests.support.remediate.saved_folder import SavedFolder
 
 CONCURRENCY = Concurrency(chance=lambda: 0.0)
 FIRST, SECOND, THIRD = (digit * 16 for digit in "abc")
@@ -45,7 +45,6 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RepairedHost]
         before = (host.served, (host.folder / "tls.key").read_text())
         with open_journal(folder / "state") as journal:
             repaired(host, journal, FIRST)
-        wait_for_scripts(folder)
         yield RepairedHost(host, *before, SavedFolder(folder, tmp_path_factory.mktemp("copy") / "repaired"))
 
 

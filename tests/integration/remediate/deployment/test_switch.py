@@ -20,17 +20,30 @@ from remediate.deployment.versions import Version
 from remediate.hosts.workdir import BUSY
 from tests.support.remediate.folder_services import Pair, SwitchHost, new_pair, new_switch_host, was_interrupted
 from tests.support.remediate.local_commands import run
+from tests.support.remediate.saved_folder import SavedFolder
+
+Pairs = tuple[Pair, Pair, Pair]
 
 
 @pytest.fixture(scope="module")
-def pairs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Pair, Pair, Pair]:
+def pairs(tmp_path_factory: pytest.TempPathFactory) -> Pairs:
     folder = tmp_path_factory.mktemp("pairs")
     return new_pair(folder, "old"), new_pair(folder, "new"), new_pair(folder, "newer")
 
 
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory, pairs: Pairs) -> tuple[SwitchHost, SavedFolder]:
+    host = new_switch_host(tmp_path_factory.mktemp("host"), pairs[0])
+    host.stage(pairs[1])
+    return host, SavedFolder(host.folder, tmp_path_factory.mktemp("copy") / "host")
+
+
 @pytest.fixture
-def host(tmp_path: Path, pairs: tuple[Pair, Pair, Pair]) -> SwitchHost:
-    return new_switch_host(tmp_path, pairs[0])
+def host(prepared: tuple[SwitchHost, SavedFolder]) -> SwitchHost:
+    """Return a host that serves the old certificate and has the new one staged."""
+    host, saved = prepared
+    saved.restore()
+    return host
 
 
 WINDOW_S = 1.0
@@ -48,14 +61,16 @@ def pid_of(host: SwitchHost) -> int:
     return min(map(int, listed.stdout.split()))
 
 
-def test_staged_version_changes_no_configured_file(host: SwitchHost, pairs: tuple[Pair, Pair, Pair]) -> None:
+def test_staged_version_changes_no_configured_file(tmp_path: Path, pairs: Pairs) -> None:
+    host = new_switch_host(tmp_path, pairs[0])
     name = host.stage(pairs[1])
     assert host.configured == of(pairs[0])
     assert not host.certificate.is_symlink()
     assert host.stage(pairs[1]) == name
 
 
-def test_dh_parameters_stay_in_their_file(host: SwitchHost, pairs: tuple[Pair, Pair, Pair]) -> None:
+def test_dh_parameters_stay_in_their_file(tmp_path: Path, pairs: Pairs) -> None:
+    host = new_switch_host(tmp_path, pairs[0])
     parameters = "-----BEGIN DH PARAMETERS-----\nMAYCAQUCAQI=\n-----END DH PARAMETERS-----\n"
     host.key.write_text(host.key.read_text() + parameters)
     name = host.stage(pairs[1])
@@ -65,7 +80,7 @@ def test_dh_parameters_stay_in_their_file(host: SwitchHost, pairs: tuple[Pair, P
     host.confirm(name)
 
 
-def test_confirmed_switch_stays(host: SwitchHost, pairs: tuple[Pair, Pair, Pair]) -> None:
+def test_confirmed_switch_stays(host: SwitchHost, pairs: Pairs) -> None:
     name = host.stage(pairs[1])
     assert host.start(name).ok
     assert host.wait_for("waiting").is_running
@@ -75,7 +90,7 @@ def test_confirmed_switch_stays(host: SwitchHost, pairs: tuple[Pair, Pair, Pair]
     assert host.wait_until(lambda progress: progress.holder is None).live == name
 
 
-def test_unconfirmed_switch_is_reverted(host: SwitchHost, pairs: tuple[Pair, Pair, Pair]) -> None:
+def test_unconfirmed_switch_is_reverted(host: SwitchHost, pairs: Pairs) -> None:
     name = host.stage(pairs[1])
     assert host.start(name, confirm_within_s=1).ok
     progress = host.wait_for("returned")
@@ -86,7 +101,7 @@ def test_unconfirmed_switch_is_reverted(host: SwitchHost, pairs: tuple[Pair, Pai
     assert late.last.state == "returned"
 
 
-def test_switch_is_reverted_on_request(host: SwitchHost, pairs: tuple[Pair, Pair, Pair]) -> None:
+def test_switch_is_reverted_on_request(host: SwitchHost, pairs: Pairs) -> None:
     name = host.stage(pairs[1])
     host.start(name)
     host.wait_for("waiting")
@@ -94,7 +109,7 @@ def test_switch_is_reverted_on_request(host: SwitchHost, pairs: tuple[Pair, Pair
     assert host.served == of(pairs[0])
 
 
-def test_switch_survives_the_end_of_the_login(host: SwitchHost, pairs: tuple[Pair, Pair, Pair]) -> None:
+def test_switch_survives_the_end_of_the_login(host: SwitchHost, pairs: Pairs) -> None:
     name = host.stage(pairs[1])
     host.start(name)
     host.wait_for("waiting")
@@ -105,7 +120,7 @@ def test_switch_survives_the_end_of_the_login(host: SwitchHost, pairs: tuple[Pai
     assert host.wait_for("returned").live == "0"
 
 
-def test_second_start_reports_the_running_switch(host: SwitchHost, pairs: tuple[Pair, Pair, Pair]) -> None:
+def test_second_start_reports_the_running_switch(host: SwitchHost, pairs: Pairs) -> None:
     name = host.stage(pairs[1])
     host.start(name)
     host.wait_for("waiting")
@@ -116,7 +131,8 @@ def test_second_start_reports_the_running_switch(host: SwitchHost, pairs: tuple[
     host.revert(name)
 
 
-def test_mismatched_key_is_refused_before_any_change(host: SwitchHost, pairs: tuple[Pair, Pair, Pair]) -> None:
+def test_mismatched_key_is_refused_before_any_change(tmp_path: Path, pairs: Pairs) -> None:
+    host = new_switch_host(tmp_path, pairs[0])
     done = run(REPLACE.stage(host.file_set, Version(pairs[1].certificate, "", str(pairs[2].key_path))))
     assert (done.ok, "the key does not belong to the certificate" in done.error) == (False, True)
     name = host.stage(pairs[1])
@@ -129,9 +145,7 @@ def test_mismatched_key_is_refused_before_any_change(host: SwitchHost, pairs: tu
 
 
 @pytest.mark.parametrize("broken", ["test", "reload"])
-def test_service_that_rejects_the_new_files_gets_the_old_ones(
-    tmp_path: Path, pairs: tuple[Pair, Pair, Pair], broken: str
-) -> None:
+def test_service_that_rejects_the_new_files_gets_the_old_ones(tmp_path: Path, pairs: Pairs, broken: str) -> None:
     refuse = "cmp -s etc/tls.crt new.crt && { echo unknown directive; exit 1; }; "
     refuse += "cp etc/tls.crt served.crt; cp etc/private/tls.key served.key"
     (tmp_path / "new.crt").write_text(pairs[1].certificate)
@@ -142,7 +156,7 @@ def test_service_that_rejects_the_new_files_gets_the_old_ones(
     assert host.served == host.configured == of(pairs[0])
 
 
-def test_switch_never_returns_to_a_compromised_key(host: SwitchHost, pairs: tuple[Pair, Pair, Pair]) -> None:
+def test_switch_never_returns_to_a_compromised_key(host: SwitchHost, pairs: Pairs) -> None:
     name = host.stage(pairs[1])
     host.start(name, confirm_within_s=1, returns=False)
     assert host.wait_for("kept").live == name
@@ -155,7 +169,7 @@ def test_switch_never_returns_to_a_compromised_key(host: SwitchHost, pairs: tupl
     assert host.configured == of(pairs[1])
 
 
-def test_later_rollback_restores_the_last_verified_version(host: SwitchHost, pairs: tuple[Pair, Pair, Pair]) -> None:
+def test_later_rollback_restores_the_last_verified_version(host: SwitchHost, pairs: Pairs) -> None:
     for pair in pairs[1:]:
         host.wait_until(lambda progress: progress.holder is None)
         host.start(host.stage(pair), confirm_within_s=0)
@@ -166,7 +180,7 @@ def test_later_rollback_restores_the_last_verified_version(host: SwitchHost, pai
     assert host.served == host.configured == of(pairs[1])
 
 
-def test_modes_of_files_and_directories_are_kept(host: SwitchHost, pairs: tuple[Pair, Pair, Pair]) -> None:
+def test_modes_of_files_and_directories_are_kept(host: SwitchHost, pairs: Pairs) -> None:
     host.start(host.stage(pairs[1]), confirm_within_s=0)
     host.wait_for("confirmed")
     real = host.key.resolve()
@@ -174,7 +188,7 @@ def test_modes_of_files_and_directories_are_kept(host: SwitchHost, pairs: tuple[
     assert stat.S_IMODE(host.certificate.resolve().stat().st_mode) == 0o644
 
 
-def test_files_of_another_program_are_restored_by_a_return(host: SwitchHost, pairs: tuple[Pair, Pair, Pair]) -> None:
+def test_files_of_another_program_are_restored_by_a_return(host: SwitchHost, pairs: Pairs) -> None:
     host.start(host.stage(pairs[1]), confirm_within_s=0)
     host.wait_until(lambda progress: progress.last.state == "confirmed" and progress.holder is None)
     for path, content in ((host.certificate, pairs[2].certificate), (host.key, pairs[2].key)):
@@ -185,7 +199,7 @@ def test_files_of_another_program_are_restored_by_a_return(host: SwitchHost, pai
     assert host.served == host.configured == of(pairs[2])
 
 
-def test_released_paths_are_regular_files(host: SwitchHost, pairs: tuple[Pair, Pair, Pair]) -> None:
+def test_released_paths_are_regular_files(host: SwitchHost, pairs: Pairs) -> None:
     host.start(host.stage(pairs[1]), confirm_within_s=1)
     host.wait_until(lambda progress: progress.last.state == "returned" and progress.holder is None)
     for _ in range(2):
@@ -195,7 +209,7 @@ def test_released_paths_are_regular_files(host: SwitchHost, pairs: tuple[Pair, P
     assert stat.S_IMODE(host.key.stat().st_mode) == 0o640
 
 
-def test_key_is_in_no_output_and_no_other_file(host: SwitchHost, pairs: tuple[Pair, Pair, Pair]) -> None:
+def test_key_is_in_no_output_and_no_other_file(host: SwitchHost, pairs: Pairs) -> None:
     version = Version(pairs[1].certificate, "", str(pairs[1].key_path))
     name = version.name
     done = [run(REPLACE.stage(host.file_set, version)), host.start(name, confirm_within_s=1)]
@@ -239,7 +253,7 @@ class Reader:
 
 
 @pytest.fixture
-def reader(host: SwitchHost, pairs: tuple[Pair, Pair, Pair]) -> Iterator[Reader]:
+def reader(host: SwitchHost, pairs: Pairs) -> Iterator[Reader]:
     looking = Reader(host, (of(pairs[0]), of(pairs[1])))
     thread = threading.Thread(target=looking.look_on)
     thread.start()
@@ -248,9 +262,7 @@ def reader(host: SwitchHost, pairs: tuple[Pair, Pair, Pair]) -> Iterator[Reader]
     thread.join()
 
 
-def test_mismatched_pairs_exist_only_between_two_renames(
-    host: SwitchHost, pairs: tuple[Pair, Pair, Pair], reader: Reader
-) -> None:
+def test_mismatched_pairs_exist_only_between_two_renames(host: SwitchHost, pairs: Pairs, reader: Reader) -> None:
     name = host.stage(pairs[1])
     host.start(name, confirm_within_s=1)
     host.wait_for("returned")
@@ -260,9 +272,7 @@ def test_mismatched_pairs_exist_only_between_two_renames(
     assert reader.unrecorded == 0
 
 
-def test_service_that_fails_with_its_old_files_is_reported_as_broken(
-    tmp_path: Path, pairs: tuple[Pair, Pair, Pair]
-) -> None:
+def test_service_that_fails_with_its_old_files_is_reported_as_broken(tmp_path: Path, pairs: Pairs) -> None:
     host = new_switch_host(tmp_path, pairs[0], reload="echo it is gone; exit 1")
     host.start(host.stage(pairs[1]))
     progress = host.wait_for("broken")

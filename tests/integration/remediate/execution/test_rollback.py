@@ -18,7 +18,7 @@ from remediate.model.options import Concurrency
 from remediate.state.journal import Journal, open_journal
 from tests.support.remediate.folder_hosts import Ca, FolderHost, plant, run_context, running_host
 from tests.support.remediate.killed_database import Killed, KilledRun, Point, die, faults_after_each, watched_database
-from tests.support.remediate.saved_folder import SavedFolder, wait_for_scripts
+from tests.support.remediate.saved_folder import SavedFolder
 
 CONCURRENCY = Concurrency(chance=lambda: 0.0)
 CASE: Final = case_id("a", ("a.example",), None)
@@ -41,7 +41,6 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RepairedHost]
         before = (host.served, (host.folder / "tls.key").read_text())
         with open_journal(folder / "state") as journal:
             repaired(host, journal)
-        wait_for_scripts(folder)
         yield RepairedHost(host, *before, SavedFolder(folder, tmp_path_factory.mktemp("copy") / "saved"))
 
 

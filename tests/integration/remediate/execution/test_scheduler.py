@@ -21,11 +21,12 @@ from remediate.model.options import Concurrency
 from remediate.state.journal import Journal
 from tests.support.remediate.folder_hosts import NOW, Ca, FolderHost, changed, plant, run_context, running_host
 
+Hosts = tuple[FolderHost, FolderHost, FolderHost]
 CONCURRENCY = Concurrency(hosts_at_once=1, chance=lambda: 0.0)  # these hosts are folders of one machine, with one lock
 
 
 @pytest.fixture
-def hosts(tmp_path: Path) -> Iterator[tuple[FolderHost, FolderHost, FolderHost]]:
+def hosts(tmp_path: Path) -> Iterator[Hosts]:
     with ExitStack() as stack:
         a, b, c = (stack.enter_context(running_host(tmp_path / label, label)) for label in "abc")
         yield a, b, c
@@ -54,9 +55,7 @@ def kinds(
     return [(ending.ended_as, ending.cause) for ending in repair([host.case() for host in hosts], run, concurrency)]
 
 
-def test_all_hosts_are_repaired_and_a_second_run_does_nothing(
-    hosts: tuple[FolderHost, FolderHost, FolderHost], journal: Journal
-) -> None:
+def test_all_hosts_are_repaired_and_a_second_run_does_nothing(hosts: Hosts, journal: Journal) -> None:
     ca, before = Ca(), [host.served for host in hosts]
     assert kinds(run_context(journal, ca, *hosts), *hosts) == [("proven", None)] * 3
     assert not set(before) & {host.served for host in hosts}
@@ -67,9 +66,7 @@ def test_all_hosts_are_repaired_and_a_second_run_does_nothing(
     )
 
 
-def test_failed_canary_keeps_all_other_cases_from_beginning(
-    hosts: tuple[FolderHost, FolderHost, FolderHost], journal: Journal
-) -> None:
+def test_failed_canary_keeps_all_other_cases_from_beginning(hosts: Hosts, journal: Journal) -> None:
     ca, (a, b, c) = Ca(), hosts
     before = [host.served for host in hosts]
     run = never_taken_up(run_context(journal, ca, *hosts), a)
@@ -77,50 +74,42 @@ def test_failed_canary_keeps_all_other_cases_from_beginning(
     assert ([host.served for host in hosts], b.session.commands, c.session.commands) == (before, [], [])
 
 
-def test_failed_host_stops_no_other_host(hosts: tuple[FolderHost, FolderHost, FolderHost], journal: Journal) -> None:
+def test_failed_host_stops_no_other_host(hosts: Hosts, journal: Journal) -> None:
     run = never_taken_up(run_context(journal, Ca(), *hosts), hosts[1])
     assert [kind for kind, _ in kinds(run, *hosts)] == ["proven", "failed", "proven"]
 
 
-def test_no_case_is_begun_after_the_maximum_of_failures(
-    hosts: tuple[FolderHost, FolderHost, FolderHost], journal: Journal
-) -> None:
+def test_no_case_is_begun_after_the_maximum_of_failures(hosts: Hosts, journal: Journal) -> None:
     run = never_taken_up(run_context(journal, Ca(), *hosts), *hosts[1:])
     ended = kinds(run, *hosts, concurrency=replace(CONCURRENCY, max_failures=1))
     assert ended == [("proven", None), ("failed", "proof.failed"), ("waiting", "run.failures")]
 
 
-def test_failed_verification_restores_and_is_retried_without_a_new_order(
-    hosts: tuple[FolderHost, FolderHost, FolderHost], journal: Journal
-) -> None:
-    ca, a = Ca(), hosts[0]
-    before, certificate = a.served, (a.folder / "tls.crt").read_text()
-    run = run_context(journal, ca, a)
-    (ending,) = repair([a.case()], never_taken_up(run, a), CONCURRENCY)
+def test_failed_verification_restores_and_is_retried_without_a_new_order(host: FolderHost, journal: Journal) -> None:
+    ca = Ca()
+    before, certificate = host.served, (host.folder / "tls.crt").read_text()
+    run = run_context(journal, ca, host)
+    (ending,) = repair([host.case()], never_taken_up(run, host), CONCURRENCY)
     assert (ending.ended_as, "failed verification" in ending.note, "the switch is returned" in ending.note) == (
         "failed",
         True,
         True,
     )
-    assert (a.served, (a.folder / "tls.crt").read_text()) == (before, certificate)
+    assert (host.served, (host.folder / "tls.crt").read_text()) == (before, certificate)
     states = {step.kind: step.state for step in journal.unfinished()[0].steps}
     assert (states["collect"], states["reload"], states["proof"]) == ("done", "undone", "failed")
-    assert kinds(run, a) == [("waiting", "run.not-due")]
-    assert kinds(later(run), a) == [("proven", None)]
-    assert (len(ca.orders), a.served == before) == (1, False)
+    assert kinds(run, host) == [("waiting", "run.not-due")]
+    assert kinds(later(run), host) == [("proven", None)]
+    assert (len(ca.orders), host.served == before) == (1, False)
 
 
-def test_order_with_a_lost_response_is_found_and_not_placed_again(
-    hosts: tuple[FolderHost, FolderHost, FolderHost], journal: Journal
-) -> None:
+def test_order_with_a_lost_response_is_found_and_not_placed_again(host: FolderHost, journal: Journal) -> None:
     ca = Ca(faults=[IssuerFault("unreachable", "the connection was cut")])
-    assert kinds(run_context(journal, ca, hosts[0]), hosts[0]) == [("proven", None)]
+    assert kinds(run_context(journal, ca, host), host) == [("proven", None)]
     assert len(ca.orders) == 1
 
 
-def test_busy_issuer_makes_every_case_wait_until_its_retry_after(
-    hosts: tuple[FolderHost, FolderHost, FolderHost], journal: Journal
-) -> None:
+def test_busy_issuer_makes_every_case_wait_until_its_retry_after(hosts: Hosts, journal: Journal) -> None:
     ca = Ca(faults=[IssuerFault("busy", "HTTP 429", retry_after_s=3600)])
     run = run_context(journal, ca, *hosts)
     assert kinds(run, hosts[0]) == [("pending", "issuer.busy")]
@@ -129,18 +118,13 @@ def test_busy_issuer_makes_every_case_wait_until_its_retry_after(
 
 
 @pytest.mark.parametrize("offset_s", [-301.0, 301.0])
-def test_clock_skew_prevents_every_command(
-    hosts: tuple[FolderHost, FolderHost, FolderHost], journal: Journal, offset_s: float
-) -> None:
-    a = hosts[0]
-    run = run_context(journal, Ca(), a, targets={str(a.endpoint): a.target(offset_s)})
-    assert kinds(run, a) == [("interrupted", "ops.clock-skew")]
-    assert a.session.commands == []
+def test_clock_skew_prevents_every_command(host: FolderHost, journal: Journal, offset_s: float) -> None:
+    run = run_context(journal, Ca(), host, targets={str(host.endpoint): host.target(offset_s)})
+    assert kinds(run, host) == [("interrupted", "ops.clock-skew")]
+    assert host.session.commands == []
 
 
-def test_bug_ends_one_case_with_its_traceback(
-    hosts: tuple[FolderHost, FolderHost, FolderHost], journal: Journal
-) -> None:
+def test_bug_ends_one_case_with_its_traceback(hosts: Hosts, journal: Journal) -> None:
     a, b, _ = hosts
     run = run_context(journal, Ca(), a, b)
     (first, other) = repair([a.case(), replace(b.case(), names=("no name",))], run, CONCURRENCY)
@@ -148,85 +132,71 @@ def test_bug_ends_one_case_with_its_traceback(
     assert "ValueError" in other.note
 
 
-def test_compromised_key_is_never_restored_and_is_destroyed(
-    hosts: tuple[FolderHost, FolderHost, FolderHost], journal: Journal
-) -> None:
-    a = hosts[0]
-    old = (a.folder / "tls.key").read_text()
-    case = a.case(Repair.REKEY, is_compromised=True)
-    run = run_context(journal, Ca(), a)
-    (ending,) = repair([case], never_taken_up(run, a), CONCURRENCY)
+def test_compromised_key_is_never_restored_and_is_destroyed(host: FolderHost, journal: Journal) -> None:
+    old = (host.folder / "tls.key").read_text()
+    case = host.case(Repair.REKEY, is_compromised=True)
+    run = run_context(journal, Ca(), host)
+    (ending,) = repair([case], never_taken_up(run, host), CONCURRENCY)
     assert (ending.ended_as, "the switch is kept" in ending.note) == ("failed", True)
-    assert (a.folder / "tls.key").read_text() != old
+    assert (host.folder / "tls.key").read_text() != old
     assert [result.ended_as for result in repair([case], later(run), CONCURRENCY)] == ["proven"]
     kept = [file for file in Path(run.host("a").workdir_root).rglob("*") if file.is_file() and old in file.read_text()]
     assert kept == []
 
 
-def test_open_case_without_a_finding_or_order_is_dropped(
-    hosts: tuple[FolderHost, FolderHost, FolderHost], journal: Journal
-) -> None:
-    a = hosts[0]
-    journal.begin(a.case(), datetime.now(UTC))
-    assert repair((), run_context(journal, Ca(), a), CONCURRENCY) == ()
-    outcome = journal.outcome(a.case().id)
-    assert (journal.unfinished(), outcome and outcome.kind, a.session.commands) == ((), "dropped", [])
+def test_open_case_without_a_finding_or_order_is_dropped(host: FolderHost, journal: Journal) -> None:
+    journal.begin(host.case(), datetime.now(UTC))
+    assert repair((), run_context(journal, Ca(), host), CONCURRENCY) == ()
+    outcome = journal.outcome(host.case().id)
+    assert (journal.unfinished(), outcome and outcome.kind, host.session.commands) == ((), "dropped", [])
 
 
-def test_service_with_a_new_certificate_on_disk_is_reloaded(
-    hosts: tuple[FolderHost, FolderHost, FolderHost], journal: Journal
-) -> None:
-    a, ca = hosts[0], Ca()
-    assert kinds(run_context(journal, ca, a), a) == [("proven", None)]
-    ready = a.served
-    installed = (a.folder / "tls.crt").read_text(), (a.folder / "tls.key").read_text()
-    plant(a.folder, "a.example")
-    (a.folder / "tls.crt").write_text(installed[0])
-    (a.folder / "tls.key").write_text(installed[1])
-    assert a.served != ready
-    case = a.case(Repair.RELOAD, id="reload")
-    assert [result.ended_as for result in repair([case], run_context(journal, ca, a), CONCURRENCY)] == ["proven"]
-    assert (a.served, len(ca.orders)) == (ready, 1)
+def test_service_with_a_new_certificate_on_disk_is_reloaded(host: FolderHost, journal: Journal) -> None:
+    ca = Ca()
+    assert kinds(run_context(journal, ca, host), host) == [("proven", None)]
+    ready = host.served
+    installed = (host.folder / "tls.crt").read_text(), (host.folder / "tls.key").read_text()
+    plant(host.folder, "a.example")
+    (host.folder / "tls.crt").write_text(installed[0])
+    (host.folder / "tls.key").write_text(installed[1])
+    assert host.served != ready
+    case = host.case(Repair.RELOAD, id="reload")
+    assert [result.ended_as for result in repair([case], run_context(journal, ca, host), CONCURRENCY)] == ["proven"]
+    assert (host.served, len(ca.orders)) == (ready, 1)
 
 
-def test_world_readable_key_is_closed_to_others(
-    hosts: tuple[FolderHost, FolderHost, FolderHost], journal: Journal
-) -> None:
-    a, ca = hosts[0], Ca()
-    before = a.served
-    case = a.case(Repair.HOST, id="modes")
-    assert mode(a) == 0o644
-    assert [result.ended_as for result in repair([case], run_context(journal, ca, a), CONCURRENCY)] == ["proven"]
-    assert (mode(a), a.served, ca.orders) == (0o640, before, {})
+def test_world_readable_key_is_closed_to_others(host: FolderHost, journal: Journal) -> None:
+    ca = Ca()
+    before = host.served
+    case = host.case(Repair.HOST, id="modes")
+    assert mode(host) == 0o644
+    assert [result.ended_as for result in repair([case], run_context(journal, ca, host), CONCURRENCY)] == ["proven"]
+    assert (mode(host), host.served, ca.orders) == (0o640, before, {})
 
 
-def test_new_key_of_a_reissue_is_closed_to_others(
-    hosts: tuple[FolderHost, FolderHost, FolderHost], journal: Journal
-) -> None:
-    a = hosts[0]
-    case = a.case(steps=steps_of(Repair.REISSUE, (a.service,), (str(a.endpoint),), fix_modes=True))
-    assert [result.ended_as for result in repair([case], run_context(journal, Ca(), a), CONCURRENCY)] == ["proven"]
-    assert mode(a) == 0o640
+def test_new_key_of_a_reissue_is_closed_to_others(host: FolderHost, journal: Journal) -> None:
+    case = host.case(steps=steps_of(Repair.REISSUE, (host.service,), (str(host.endpoint),), fix_modes=True))
+    assert [result.ended_as for result in repair([case], run_context(journal, Ca(), host), CONCURRENCY)] == ["proven"]
+    assert mode(host) == 0o640
 
 
-def test_mode_of_a_key_is_restored_if_its_service_does_not_answer(
-    hosts: tuple[FolderHost, FolderHost, FolderHost], journal: Journal
-) -> None:
-    a = replace(hosts[0], port=1)  # no server listens on it
+def test_mode_of_a_key_is_restored_if_its_service_does_not_answer(host: FolderHost, journal: Journal) -> None:
+    a = replace(host, port=1)  # no server listens on it
     (ending,) = repair([a.case(Repair.HOST, id="modes")], run_context(journal, Ca(), a), CONCURRENCY)
     assert (ending.ended_as, ending.cause, mode(a)) == ("failed", "modes.needed", 0o644)
 
 
-def test_key_of_another_user_is_reported_and_delays_no_certificate(
-    hosts: tuple[FolderHost, FolderHost, FolderHost], journal: Journal
-) -> None:
-    a = hosts[0]
-    before = a.served
+def test_key_of_another_user_is_reported_and_delays_no_certificate(host: FolderHost, journal: Journal) -> None:
+    before = host.served
 
-    files = tuple(replace(file, owner="bob", group="root") for file in a.case().files)
-    case = a.case(files=files, steps=steps_of(Repair.REISSUE, (a.service,), (str(a.endpoint),), fix_modes=True))
-    (ending,) = repair([case], run_context(journal, Ca(), a), CONCURRENCY)
-    assert (ending.ended_as, "it belongs to bob" in ending.note, a.served == before) == ("proven", True, False), ending
+    files = tuple(replace(file, owner="bob", group="root") for file in host.case().files)
+    case = host.case(
+        files=files, steps=steps_of(Repair.REISSUE, (host.service,), (str(host.endpoint),), fix_modes=True)
+    )
+    (ending,) = repair([case], run_context(journal, Ca(), host), CONCURRENCY)
+    assert (ending.ended_as, "it belongs to bob" in ending.note, host.served == before) == ("proven", True, False), (
+        ending
+    )
     outcome, states = journal.outcome(case.id), journal.case(case.id)
     assert outcome
     assert (outcome.kind, "it belongs to bob" in outcome.note) == ("repaired", True)
@@ -234,57 +204,45 @@ def test_key_of_another_user_is_reported_and_delays_no_certificate(
     assert next(step.state for step in states.steps if step.kind == "modes") == "failed"
 
 
-def test_key_of_another_user_is_reported_and_closed_to_others(
-    hosts: tuple[FolderHost, FolderHost, FolderHost], journal: Journal
-) -> None:
-    a = hosts[0]
-    files = tuple(replace(file, owner="bob", group="users", mode="0644") for file in a.case().files)
-    (ending,) = repair([a.case(Repair.HOST, id="modes", files=files)], run_context(journal, Ca(), a), CONCURRENCY)
-    assert (ending.ended_as, ending.cause, mode(a)) == ("failed", "modes.owner", 0o640)
+def test_key_of_another_user_is_reported_and_closed_to_others(host: FolderHost, journal: Journal) -> None:
+    files = tuple(replace(file, owner="bob", group="users", mode="0644") for file in host.case().files)
+    (ending,) = repair([host.case(Repair.HOST, id="modes", files=files)], run_context(journal, Ca(), host), CONCURRENCY)
+    assert (ending.ended_as, ending.cause, mode(host)) == ("failed", "modes.owner", 0o640)
     assert "it belongs to bob" in ending.note
     assert "the group users may read it" in ending.note
 
 
-def test_open_case_goes_before_a_new_case_of_its_endpoints(
-    hosts: tuple[FolderHost, FolderHost, FolderHost], journal: Journal
-) -> None:
-    a, ca = hosts[0], Ca()
-    run = run_context(journal, ca, a)
-    (ending,) = repair([a.case()], never_taken_up(run, a), CONCURRENCY)
+def test_open_case_goes_before_a_new_case_of_its_endpoints(host: FolderHost, journal: Journal) -> None:
+    ca = Ca()
+    run = run_context(journal, ca, host)
+    (ending,) = repair([host.case()], never_taken_up(run, host), CONCURRENCY)
     assert ending.cause == "proof.failed"
-    anew = a.case(id="anew")
+    anew = host.case(id="anew")
     first, second = repair([anew], later(run), CONCURRENCY)
-    assert (first.case.id, first.ended_as) == (a.case().id, "proven")
+    assert (first.case.id, first.ended_as) == (host.case().id, "proven")
     assert (second.case.id, second.ended_as, second.cause) == ("anew", "waiting", "run.overlap")
     assert (len(ca.orders), journal.unfinished(), journal.case("anew")) == (1, (), None)
 
 
-def test_open_case_without_its_target_ends_and_a_new_case_begins(
-    hosts: tuple[FolderHost, FolderHost, FolderHost], journal: Journal
-) -> None:
-    a, ca = hosts[0], Ca()
-    run = run_context(journal, ca, a)
-    (ending,) = repair([a.case()], never_taken_up(run, a), CONCURRENCY)
+def test_open_case_without_its_target_ends_and_a_new_case_begins(host: FolderHost, journal: Journal) -> None:
+    ca = Ca()
+    run = run_context(journal, ca, host)
+    (ending,) = repair([host.case()], never_taken_up(run, host), CONCURRENCY)
     gone = changed(later(run), targets={})
     (ending,) = repair((), gone, CONCURRENCY)
     assert (ending.ended_as, ending.cause, journal.unfinished()) == ("failed", "case.unknown", ())
-    assert [result.ended_as for result in repair([a.case(id="anew")], run, CONCURRENCY)] == ["proven"]
+    assert [result.ended_as for result in repair([host.case(id="anew")], run, CONCURRENCY)] == ["proven"]
 
 
-def test_unstaged_chain_repair_without_a_finding_is_dropped(
-    hosts: tuple[FolderHost, FolderHost, FolderHost], journal: Journal
-) -> None:
-    a = hosts[0]
-    journal.begin(a.case(Repair.RECHAIN, id="rechain"), datetime.now(UTC))
-    assert repair((), run_context(journal, Ca(), a), CONCURRENCY) == ()
+def test_unstaged_chain_repair_without_a_finding_is_dropped(host: FolderHost, journal: Journal) -> None:
+    journal.begin(host.case(Repair.RECHAIN, id="rechain"), datetime.now(UTC))
+    assert repair((), run_context(journal, Ca(), host), CONCURRENCY) == ()
     outcome = journal.outcome("rechain")
-    assert (outcome and outcome.kind, a.session.commands) == ("dropped", [])
+    assert (outcome and outcome.kind, host.session.commands) == ("dropped", [])
 
 
-def test_certificate_replaced_since_the_audit_is_not_ordered_again(
-    hosts: tuple[FolderHost, FolderHost, FolderHost], journal: Journal
-) -> None:
-    host, ca = hosts[0], Ca()
+def test_certificate_replaced_since_the_audit_is_not_ordered_again(host: FolderHost, journal: Journal) -> None:
+    ca = Ca()
     case = host.case(old_leaf_sha256="0" * 64)  # what the audit saw, and is not served any more
     run = run_context(journal, ca, host)
     [ending] = repair([case], run, CONCURRENCY)
@@ -294,10 +252,8 @@ def test_certificate_replaced_since_the_audit_is_not_ordered_again(
 
 
 @pytest.mark.parametrize("age", [timedelta(0), timedelta(days=9)])
-def test_certificate_rejected_for_days_is_discarded(
-    hosts: tuple[FolderHost, FolderHost, FolderHost], journal: Journal, age: timedelta
-) -> None:
-    host, ca = hosts[0], Ca(placed=NOW - age)
+def test_certificate_rejected_for_days_is_discarded(host: FolderHost, journal: Journal, age: timedelta) -> None:
+    ca = Ca(placed=NOW - age)
     [ending] = repair([host.case()], run_context(journal, ca, host, anchors=TrustAnchors({"other": []})), CONCURRENCY)
     assert ending.cause == "issuer.answer"
     pending = host.folder.parent / "sslaudit" / host.case().id / "pending"
