@@ -165,7 +165,7 @@ def test_lost_datagram_is_sent_again() -> None:
         return next(first, honest)(query)
 
     with running(servers_of_tree() | {MAIN: losing}) as tree:
-        assert traced(tree, "four.example.test", TraceLimits(query_s=1)).addresses == ("198.18.0.7",)
+        assert traced(tree, "four.example.test", TraceLimits(query_s=0.5)).addresses == ("198.18.0.7",)
 
 
 def test_truncated_response_is_queried_again_over_tcp() -> None:
@@ -204,7 +204,7 @@ def test_ipv4_and_servers_without_failures_are_queried_first() -> None:
 
 def test_dead_root_server_is_skipped(tree: Tree) -> None:
     hints = (RootServer("dead.test.", (DEAD, "::1")), RootServer("silent.test.", (SILENT,)), *HINTS)
-    found = trace("four.example.test", hints=hints, limits=TraceLimits(query_s=1, port=tree.port))
+    found = trace("four.example.test", hints=hints, limits=TraceLimits(query_s=0.5, port=tree.port))
     assert found.addresses == ("198.18.0.7",)
     assert [step.kind for step in found.steps[:3]] == ["unreachable", "silent", "referral"]
 

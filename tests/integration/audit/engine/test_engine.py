@@ -10,6 +10,7 @@ from datetime import date
 import pytest
 
 from audit import Finding, check
+from audit.checks import test_key
 from audit.endpoint import RUN, parse_endpoint
 from audit.engine import AuditSettings, EndpointAudit, RevocationSettings, audit, built_in_checks, probe_limits
 from audit.evaluation.key_index import KeyIndex
@@ -66,8 +67,8 @@ def test_key_of_two_endpoints_is_compared_before_judging() -> None:
     sharing = [observed(served(draft, INTERMEDIATE, address=f"192.0.2.{number}"),
                         endpoint=parse_endpoint(f"https://{name}.example"))
                for number, (name, draft) in enumerate(zip(("one", "two"), drafts, strict=True), 1)]  # fmt: skip
-    first, _ = audit((), settings, observed=sharing)
-    (alone,) = audit((), settings, observed=sharing[:1])
+    first, _ = audit((), settings, [test_key.test_key_is_of_one_service], observed=sharing)
+    (alone,) = audit((), settings, [test_key.test_key_is_of_one_service], observed=sharing[:1])
     messages = [result.message for report in (first, alone) for result in report.results if result.check == "key.reuse"]
     assert messages[0] != messages[1]
     assert "two.example" in messages[0]

@@ -137,19 +137,17 @@ def test_key_on_the_list_of_the_user_is_found_whatever_its_type(tmp_path: Path) 
     assert looked_up(*((tmp_path, kind, number) for kind, number in numbers)) == [*[known] * 4, "True"]
 
 
-def test_unconfigured_list_is_not_read(tmp_path: Path) -> None:
-    assert looked_up((tmp_path, "RSA", rsa_key(2048).public_key().public_numbers().n)) == ["False"]
-    assert list(tmp_path.iterdir()) == []  # and no list is fetched
-
-
-def test_unreadable_list_passes_no_key(tmp_path: Path) -> None:
+def test_missing_list_is_not_read_and_an_unreadable_one_passes_no_key(tmp_path: Path) -> None:
     broken = (("blocklist.dat", b""), ("badkeysdata.json", b"{"), ("badkeysdata.json", b"[]"))
     folders = [tmp_path / str(number) for number in range(len(broken))]
     for folder, (name, content) in zip(folders, broken, strict=True):
         write_list(folder, 1 << 255)
         (folder / "badkeys" / name).write_bytes(content)
-    found = looked_up(*((folder, "EC", 1 << 254) for folder in folders))
-    assert [text.startswith("True|unread|") for text in found] == [True] * len(broken), found
+    (empty := tmp_path / "empty").mkdir()
+    modulus = rsa_key(2048).public_key().public_numbers().n
+    missing, *unread = looked_up((empty, "RSA", modulus), *((folder, "EC", 1 << 254) for folder in folders))
+    assert (missing, list(empty.iterdir())) == ("False", [])  # and no list is fetched
+    assert [text.startswith("True|unread|") for text in unread] == [True] * len(broken), unread
 
 
 def test_key_is_inconclusive_if_the_list_cannot_be_read(monkeypatch: pytest.MonkeyPatch) -> None:

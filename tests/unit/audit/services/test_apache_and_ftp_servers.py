@@ -95,6 +95,7 @@ GATEWAY = DeclaredService("gateway", ("https://api.example.com:8443",), "/g.crt"
          "ftp 127.0.0.1 10021 | unread: pure-ftpd hides its command line, which names its certificate\n"),
         (pure_ftpd.read(dump(words="pure-ftpd\n-B")), "ftp 0.0.0.0,:: 21\n"),
         (vsftpd.read(dump(files=VSFTPD)), "ftp 0.0.0.0 21 | /c.pem key:/c.pem\n"),
+        (vsftpd.read(dump(files=f"{VSFTPD}listen_port=x\n")), "ftp 0.0.0.0 21 | /c.pem key:/c.pem\n"),
         (vsftpd.read(dump(files=f"{VSFTPD}implicit_ssl=YES\nlisten_port=990\nlisten_ipv6=YES\n")),
          "ftps :: 990 | /c.pem key:/c.pem\n"),
         (proftpd.read(dump(files=PROFTPD)),
@@ -105,8 +106,8 @@ GATEWAY = DeclaredService("gateway", ("https://api.example.com:8443",), "/g.crt"
          "https 0.0.0.0,:: 8443 | api.example.com | /g.crt key:/g.key chain:/g.chain\n"),
     ],
     ids=["apache", "apache, IfDefine", "pure-ftpd, command line", "pure-ftpd of Debian", "pure-ftpd, configuration",
-         "pure-ftpd, another port", "pure-ftpd without TLS", "vsftpd", "vsftpd, implicit", "proftpd",
-         "proftpd, another port", "declared by the user"],
+         "pure-ftpd, another port", "pure-ftpd without TLS", "vsftpd", "vsftpd, invalid port", "vsftpd, implicit",
+         "proftpd", "proftpd, another port", "declared by the user"],
 )  # fmt: skip
 def test_server_is_read_with_sockets_names_and_files(listeners: tuple[Listener, ...], expected: str) -> None:
     assert described(listeners) == expected

@@ -130,7 +130,7 @@ def test_bind_has_addresses_and_ports(address: str, expected: list[tuple[str, in
         ("192.0.2.1", "not an address and a port"),
         (":0", "not an address and a port"),
         (":1-70000", "not an address and a port"),
-        (":1000-2000", "1001 ports"),
+        (":1000-1064", "65 ports"),
         (":443 accept-proxy", "the PROXY protocol at port 443"),
     ],
 )
@@ -139,6 +139,10 @@ def test_socket_that_is_not_audited_is_unread_and_keeps_its_file(address: str, r
     assert reason in unread(listeners)
     assert {path for listener in listeners for _, path in paths(listener)} == {"/c/a.pem"}
     assert listeners[-1].port == 0
+
+
+def test_64_ports_of_a_range_are_read() -> None:
+    assert len(haproxy.read(frontend(":1000-1063 ssl crt /c/a.pem"))) == 64
 
 
 def test_variable_outside_of_double_quotes_is_text() -> None:

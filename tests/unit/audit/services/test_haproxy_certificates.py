@@ -61,13 +61,15 @@ REST = "unread: not all directories of certificates were listed: more than 400 p
          "https 0.0.0.0 443 | /c/web/site3.crt key:/c/web/site3.crt\n"
          "https 0.0.0.0 443 | /c/web/site4.crt key:/k/web/site4.key\nhttps 0.0.0.0 443 | unread:"
          " haproxy takes a certificate from @web/none, which no crt-store of its configuration has\n")),
+        (frontend(":443 ssl crt @/s", before="crt-store\n load crt a.crt key /k/a.key alias s"),
+         "https 0.0.0.0 443 | unread: haproxy takes a certificate from 'a.crt': " + UNPLACED + "\n"),
         (frontend(":443 ssl crt /c/a.pem default-crt /c/d.pem"),
          "https 0.0.0.0 443 | /c/d.pem key:/c/d.pem\nhttps 0.0.0.0 443 | /c/a.pem key:/c/a.pem\n"),
         (dump(files=f"{MAIN}frontend web\n ssl-f-use crt /c/f.pem\n bind :443 ssl\n"),
          "tls 0.0.0.0 443 | /c/f.pem key:/c/f.pem\n"),
     ],
     ids=["unknown variable", "relative without a base", "directory", "directory that was not listed",
-         "list that was not read", "stores", "default first", "of the frontend"],
+         "list that was not read", "stores", "store with a relative path", "default first", "of the frontend"],
 )  # fmt: skip
 def test_certificate_is_read_or_named_as_unread(config: ConfigDump, expected: str) -> None:
     assert described(haproxy.read(config)) == expected

@@ -124,6 +124,9 @@ PORTS = "tls_on_connect_ports = 465\nlocal_interfaces = 0.0.0.0"
         (dovecot.read(dump(dump="protocols = imap\nssl_cert = </c\nssl_key = secret\n"))[1:],
          "imaps 0.0.0.0,:: 993 | /c | unread: dovecot has the value of ssl_key in its configuration, not in a file\n"),
         (exim.read(dump(dump=EXIM, **BY_NAME)), EXIM_READ),
+        (exim.read(dump(dump=EXIM, **BY_NAME | {"tls_certificate:b.example.com": "/t/a.crt",
+                                                "tls_privatekey:b.example.com": "/t/a.key"}))[1:2],
+         "smtps 192.0.2.1 465 | /t/a.crt key:/t/a.key\n"),
         (exim.read(dump(dump=PORTS, words="exim4\n-bd")), "smtp 0.0.0.0 25\n"),
         (exim.read(dump(dump=PORTS, words="exim\n-bd\n-oX\n587:465")), "smtp 0.0.0.0 587\nsmtps 0.0.0.0 465\n"),
         (exim.read(dump(dump=PORTS, words="exim\n-bd\n-tls-on-connect\n-oX465")), "smtps 0.0.0.0 465\n"),
@@ -133,7 +136,8 @@ PORTS = "tls_on_connect_ports = 465\nlocal_interfaces = 0.0.0.0"
         (postfix.read(dump(**{**POSTFIX, "main": TWO_KEYS}))[:1],
          "smtp 0.0.0.0,:: 25 | /rsa.crt key:/rsa.key /ec.crt key:/ec.key\n"),
     ],
-    ids=["dovecot", "dovecot 2.4", "dovecot without TLS", "inline key of dovecot", "exim with names", "exim, its ports",
+    ids=["dovecot", "dovecot 2.4", "dovecot without TLS", "inline key of dovecot", "exim with names",
+         "exim, same files for a name", "exim, its ports",
          "exim, ports of the command line", "exim, TLS on connect", "exim, one file", "postfix", "postfix, two keys"],
 )  # fmt: skip
 def test_mail_server_is_read_with_sockets_names_and_files(listeners: tuple[Listener, ...], expected: str) -> None:
