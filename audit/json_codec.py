@@ -111,7 +111,7 @@ _KINDS: typing.Final[Mapping[type, str]] = {
     dict: "a table",
     date: "a date",
 }
-"""What a user calls the types of TOML."""
+"""The names of the types of TOML in messages."""
 
 
 def of_kind(kind: type[T], value: Any) -> T:  # noqa: ANN401 - as above

@@ -56,7 +56,7 @@ class Judgement(Exception):
     """The end of a check that did not pass; `reason` is one line for a person."""
 
     def __init__(self, reason: str) -> None:
-        """Keep the reason, on one line."""
+        """Store the reason, on one line."""
         super().__init__(reason)
         self.reason = one_line(reason)
 
@@ -77,7 +77,7 @@ class Finding(Judgement, AssertionError):
         policy: str | None = None,
         facts: Mapping[str, Any] | None = None,
     ) -> None:
-        """Keep the message, what was seen and what is required, and further facts for the detail (JSON values)."""
+        """Store the message, the observed and required values, and more facts for the detail (JSON values)."""
         super().__init__(reason)
         self.observed = observed
         self.required = required

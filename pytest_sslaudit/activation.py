@@ -123,11 +123,11 @@ def is_restricted(config: pytest.Config) -> bool:
     """Return whether the command line itself leaves tests out."""
     given = command_line(config)
     places: list[str] = getattr(given, "file_or_dir", None) or []
-    has_all = any(names_audit(config, [place]) and is_whole(place) for place in places)
+    has_all = any(names_audit(config, [place]) and is_full_audit(place) for place in places)
     return bool(options_given(given, NARROWING)) or (bool(places) and not has_all)
 
 
-def is_whole(place: str) -> bool:
+def is_full_audit(place: str) -> bool:
     """Return whether an argument names the whole audit: the package, or its folder."""
     return place == audit_folder().name or Path(place).absolute() == audit_folder()
 

@@ -116,7 +116,7 @@ class Parametrize:
             raise pytest.UsageError(*dict.fromkeys(run.usage_errors))
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Note which checks run for which endpoints, after everything that deselects tests."""
+        """Record which checks run for which endpoints, after everything that deselects tests."""
         run = current_run(session.config)
         for item in session.items:
             check, endpoint = judged(item)
@@ -254,7 +254,7 @@ class UnusableHost:
     """A stand-in for a host that testinfra cannot log into: its first use raises the reason."""
 
     def __init__(self, error: Exception) -> None:
-        """Keep the reason."""
+        """Store the reason."""
         self._error = error
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - any attribute of a host
@@ -272,7 +272,7 @@ class Worker:
         self._deselected: list[tuple[str, str]] = []
 
     def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
-        """Note which checks are deselected, by pytest's own options or by a plugin."""
+        """Record which checks are deselected, by pytest's own options or by a plugin."""
         self._deselected += deselected_checks(items)
 
     @pytest.hookimpl(tryfirst=True)  # xdist reports to the controller in the same hook

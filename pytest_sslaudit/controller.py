@@ -174,7 +174,7 @@ class Controller:
             self.observer.observe(targets, keep)
 
     def keep(self, observation: Observation, phase: Phase = "before") -> None:
-        """Keep the observation of an endpoint or host."""
+        """Store the observation of an endpoint or host."""
         self.store.keep(observation)
         self._write_observation(observation, phase)
 
@@ -207,15 +207,15 @@ class Controller:
             self.results.result(report)
 
     def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
-        """Note which checks were deselected, by pytest's options or by a plugin."""
+        """Record which checks were deselected, by pytest's options or by a plugin."""
         self.totals.deselected.update(deselected_checks(items))
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        """Note that a module could not be collected: that is a bug in a check, not an interruption."""
+        """Record that a module could not be collected: that is a bug in a check, not an interruption."""
         self.broken_collection = self.broken_collection or report.failed
 
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
-        """Note that the user or a signal ended the run."""
+        """Record that the user or a signal ended the run."""
         self.interrupted = self.interrupted or excinfo.type is KeyboardInterrupt
 
     @pytest.hookimpl(trylast=True)

@@ -216,7 +216,7 @@ def _read_once(file: Path) -> bytes:
 
 
 def _digest(value: Mapping[str, Any]) -> str:
-    """Return the digest of an observation as it is kept, without the key that holds it."""
+    """Return the digest of a stored observation, without the key for the digest itself."""
     text = json.dumps({key: item for key, item in value.items() if key != DIGEST}, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 

@@ -22,7 +22,7 @@ from pytest_sslaudit.activation import (
     ADDED_CHECKS,
     audit_folder,
     follow_moved_checks,
-    is_whole,
+    is_full_audit,
     names_audit,
     names_tests,
 )
@@ -107,7 +107,7 @@ def _collect_audit(config: pytest.Config) -> None:
     """
     if not names_tests(config) and not names_audit(config, config.args):
         config.args.append(str(audit_folder()))
-    if any(map(is_whole, config.args)):
+    if any(map(is_full_audit, config.args)):
         config.args += [str(file) for file in config.stash[ADDED_CHECKS] if str(file) not in config.args]
 
 

@@ -26,7 +26,7 @@ def unreadable_message(error: UnreadableField) -> str:
 
 
 def chain_faults(chain: Chain) -> tuple[str, ...]:
-    """Return one message per unreadable field of the certificates sent; a trust anchor is trusted as it is."""
+    """Return one message per unreadable field of the certificates sent; trust anchors are not checked."""
     return tuple(
         f"the leaf's {fault}" if index == 0 else f"certificate {index + 1}, {fault}"
         for index, certificate in enumerate(chain.certificates)

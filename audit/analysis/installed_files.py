@@ -23,7 +23,7 @@ BROKEN: Final[dict[FileFault, str]] = {
     "empty": "is empty",
     "not-regular": "is not a regular file",
 }
-"""Faults with which a service cannot start again, so without files that only the login cannot read."""
+"""Faults that prevent a restart of the service; a file that only the login cannot read is not one of them."""
 
 
 def files(server: HostView, *kinds: FileKind) -> tuple[InstalledFile, ...]:

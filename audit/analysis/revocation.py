@@ -45,7 +45,7 @@ class Status:
     subject: StatusSubject
     is_leaf: bool
     statuses: tuple[SourceStatus, ...]
-    is_disabled: bool = False  # by the configuration: no source was used
+    is_disabled: bool = False  # disabled by the configuration: no source was used
 
     @property
     def verdict(self) -> SourceStatus:

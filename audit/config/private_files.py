@@ -29,7 +29,7 @@ class UnsafePath(OSError):
     """A path that another local user could redirect; its message names the component and its owner."""
 
     def __init__(self, reason: str) -> None:
-        """Keep the reason."""
+        """Store the reason."""
         super().__init__(0, reason)
 
 

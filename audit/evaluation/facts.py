@@ -23,7 +23,7 @@ class Facts:
     """The facts of one endpoint, of one of the chains that it serves. What was not observed raises Inconclusive."""
 
     def __init__(self, observation: Observation, run: EvaluationRun, served: ServedChain | None = None) -> None:
-        """Keep the observation; each fact is derived when it is first read. Without a chain, the first one is meant."""
+        """Store the observation; each fact is derived when it is first read. Without a chain, the first one is used."""
         self.endpoint: Endpoint = observation.endpoint
         self.observation = observation
         self._run = run

@@ -28,7 +28,7 @@ class KeyIndex:
     """The keys of a run, as its endpoints were last seen."""
 
     def __init__(self) -> None:
-        """Begin with none."""
+        """Begin without keys."""
         self._uses: dict[str, dict[str, KeyUse]] = {}  # by digest and endpoint
         self._digests: dict[str, tuple[str, ...]] = {}  # by endpoint
         self._known: dict[str, Sharing] = {}

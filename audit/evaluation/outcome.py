@@ -25,7 +25,7 @@ class BrokenObservation(Exception):
     """An exception of ours that ended the observation of an endpoint, perhaps in another process."""
 
     def __init__(self, accident: Accident) -> None:
-        """Keep the accident with its trace."""
+        """Store the accident with its trace."""
         super().__init__(accident.reason)
         self.accident = accident
 

@@ -17,7 +17,7 @@ from typing import Final
 
 from audit.host.files import file_functions
 from audit.host.login import Collector
-from audit.host.script import COMMAND_LIMIT_S, SECTION_BYTES, filled, shell_text, whole_script
+from audit.host.script import COMMAND_LIMIT_S, SECTION_BYTES, filled, inspection_script, shell_text
 from audit.host.trust import TRUST
 from audit.host.unknown_sockets import TRY
 from audit.services import LAYOUTS, SERVICES, Service
@@ -28,7 +28,7 @@ PATH: Final = "/usr/local/sbin/sslaudit-collector"
 
 @cache
 def _body(extensions: tuple[Service, ...]) -> str:
-    collect = whole_script((*SERVICES, *extensions), LAYOUTS).body
+    collect = inspection_script((*SERVICES, *extensions), LAYOUTS).body
     known = next(iter(re.findall(r"services='([^']*)'", collect)))
     chosen = collect.replace(f"services='{known}'", "services=$wanted")
     parts = (

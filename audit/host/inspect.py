@@ -28,7 +28,7 @@ from audit.host.files import (
 from audit.host.handshake import HostInside
 from audit.host.login import Host
 from audit.host.panels import FoundPanel, FoundService, panel_of, unread_marks
-from audit.host.script import COMMAND_LIMIT_S, cut_sections, instances, script_of, whole_script
+from audit.host.script import COMMAND_LIMIT_S, cut_sections, inspection_script, instances, script_of
 from audit.host.system import HostFacts, read_facts
 from audit.host.trust import listening, messages, read_untrusted
 from audit.host.unknown_sockets import TRY, places_to_try, read_unknown_sockets, script_for_unknown_sockets, untried
@@ -73,7 +73,7 @@ def inspect(host: Host, options: HostOptions, clock: Clock) -> tuple[Observation
     """Return the observation of a host, which holds a fault of the host if there is one, and the endpoints on it."""
     host_endpoint = Endpoint.of_host(host.label, host.hostspec)
     sent = clock()
-    output = host.run(whole_script(options.known_services, LAYOUTS))
+    output = host.run(inspection_script(options.known_services, LAYOUTS))
     received = clock()
     if isinstance(output, ProbeFailure):
         return Observation(host_endpoint, received, failures=(output,), elapsed_s=(received - sent).total_seconds()), ()
@@ -100,10 +100,10 @@ def inspect(host: Host, options: HostOptions, clock: Clock) -> tuple[Observation
     view = _view(host, facts, options, missing=tuple(dict.fromkeys((*unread, *_missing_rights(services, files)))))
     websites = _websites(output, facts, options, accidents)
     websites += panel.websites(host_name(view), websites) if panel else ()
-    whole_view = replace(view, websites=websites, cpanel=read_cpanel_state(output), not_trusted=messages(output))
+    complete_view = replace(view, websites=websites, cpanel=read_cpanel_state(output), not_trusted=messages(output))
     elapsed = (clock() - sent).total_seconds()
     observation = Observation(
-        host_endpoint, received, server=whole_view, connections=host.commands, elapsed_s=elapsed,
+        host_endpoint, received, server=complete_view, connections=host.commands, elapsed_s=elapsed,
         accident=next(iter(accidents), None),
     )  # fmt: skip
     return observation, tuple(_targets(host, view, facts, _Inspection(services, files, panel)))

@@ -168,7 +168,7 @@ def cut_sections(sections: Mapping[str, Section]) -> tuple[str, ...]:
     )
 
 
-def whole_script(services: Sequence[Service], layouts: Sequence[Panel]) -> Script:
+def inspection_script(services: Sequence[Service], layouts: Sequence[Panel]) -> Script:
     """Return the script that reports the host, all services in the table, and the installed panel."""
     functions = "".join(map(_functions_of, services))
     cases = "".join(f"  {' | '.join(service.processes)}) s={service.identifier} ;;\n" for service in services)

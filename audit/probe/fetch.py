@@ -67,7 +67,7 @@ class Fetcher:
     """The resources of a run. Threads may call it at the same time: the same request is sent once."""
 
     def __init__(self, policy: FetchPolicy | None = None, stop: threading.Event | None = None) -> None:
-        """Begin with nothing fetched."""
+        """Begin; nothing is fetched yet."""
         self._policy = policy or FetchPolicy()
         self._stop = stop or threading.Event()
         self._turn = threading.Lock()
@@ -136,7 +136,7 @@ def _content(request: HttpRequest, policy: FetchPolicy, limits: RequestLimits) -
         with exchange(replace(request, url=url), _route(parse_url(url), policy, limits), limits) as response:
             location = response.header("Location") if response.status in REDIRECTS and not request.body else ""
             if not location:
-                return _whole(response)
+                return _complete_content(response)
         try:
             url = urljoin(url, location)
         except ValueError as error:
@@ -144,7 +144,7 @@ def _content(request: HttpRequest, policy: FetchPolicy, limits: RequestLimits) -
     raise FetchError("redirects", f"more than {MAX_REDIRECTS} redirects, the last one to {url!a}")
 
 
-def _whole(response: HttpResponse) -> bytes:
+def _complete_content(response: HttpResponse) -> bytes:
     if response.status != http.client.OK:
         raise FetchError("status", f"the server returns {response.status}")
     if response.header("Content-Encoding") not in ("", "identity"):

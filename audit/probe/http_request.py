@@ -38,7 +38,7 @@ class FetchError(Exception):
     """Why there is no response: a stable word and a sentence; `beginning` has the first bytes of a response, if any."""
 
     def __init__(self, kind: FetchFault, detail: str, address: str = "") -> None:
-        """Keep the kind and the sentence, which names the address if the host has several."""
+        """Store the kind and the sentence, which names the address if the host has several."""
         self.kind: FetchFault = kind
         self.detail = one_line(detail, _MAX_DETAIL)
         self.beginning = b""

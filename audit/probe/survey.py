@@ -39,13 +39,13 @@ class PartialObservation:
     accident: Accident | None = None  # the first one
 
     def record(self, error: Exception) -> Accident:
-        """Keep an exception of ours as the accident of this endpoint."""
+        """Store an exception of ours as the accident of this endpoint."""
         accident = Accident.of(error)
         self.accident = self.accident or accident
         return accident
 
     def note(self, result: AddressResult) -> None:
-        """Keep the result of an address."""
+        """Store the result of an address."""
         self.connections += result.connections
         self.elapsed_s += result.elapsed_s
         self.results[result.address] = result.result

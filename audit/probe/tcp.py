@@ -30,7 +30,7 @@ class ProbeError(Exception):
     """A fault at an address: the stage, the kind, and one line for people."""
 
     def __init__(self, stage: Stage, kind: FailureKind, detail: str) -> None:
-        """Keep the stage, the kind and the line."""
+        """Store the stage, the kind and the line."""
         super().__init__(detail)
         self.stage = stage
         self.kind = kind
@@ -49,7 +49,7 @@ class TcpConnection:
         self.stage: Stage = "connect"
         self.received = bytearray()
         self.local_address = ""
-        self._whole = deadline
+        self._total = deadline
         self._stop = stop
         self.awaiting = "a response"  # named in the message of a timeout
         self._max_bytes = max_bytes
@@ -79,7 +79,7 @@ class TcpConnection:
         self.stage = stage
         self.received.clear()
         self._began = time.monotonic()
-        self._deadline = self._whole.within(seconds)
+        self._deadline = self._total.within(seconds)
         self.awaiting = awaiting
 
     def connect(self, address: str, port: int, seconds: float) -> None:

@@ -63,7 +63,7 @@ class Field(Generic[_Value]):
         self._warns = warns
 
     def __set_name__(self, owner: type, name: str) -> None:
-        """Keep the attribute's name."""
+        """Store the name of the attribute."""
         self.name = name
 
     @overload

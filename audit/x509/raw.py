@@ -81,7 +81,7 @@ class RawCertificate:
     @property
     def algorithm_oid(self) -> str:
         """The OID of the algorithm by which it is signed."""
-        return read_oid(_one(_one(self.outer_algorithm).content, trailing=True))
+        return read_oid(_first_element(_first_element(self.outer_algorithm).content, trailing=True))
 
     @property
     def serial_number(self) -> int:
@@ -130,7 +130,7 @@ class RawCertificate:
     @property
     def policies(self) -> tuple[str, ...]:
         """The OIDs of the certificate policies."""
-        return tuple(read_oid(_one(part.content, trailing=True)) for part in self._sequence(POLICIES) or ())
+        return tuple(read_oid(_first_element(part.content, trailing=True)) for part in self._sequence(POLICIES) or ())
 
     @property
     def authority_key_id(self) -> bytes | None:
@@ -175,7 +175,7 @@ class RawCertificate:
 
 def read_raw_certificate(der: bytes) -> RawCertificate:
     """Read the elements of a certificate; raises ValueError if even those cannot be read."""
-    certificate = elements(_one(der, trailing=True).content)
+    certificate = elements(_first_element(der, trailing=True).content)
     if len(certificate) < 2:
         raise ValueError("a Certificate has a TBSCertificate and an algorithm")
     fields = elements(certificate[0].content)
@@ -202,7 +202,7 @@ def read_raw_certificate(der: bytes) -> RawCertificate:
 def _extensions(fields: list[Element]) -> tuple[dict[str, Extension], tuple[str, ...]]:
     extensions, repeated = dict[str, Extension](), list[str]()
     for field in fields:
-        for part in elements(_one(field.content).content) if field.tag == _EXTENSIONS else ():
+        for part in elements(_first_element(field.content).content) if field.tag == _EXTENSIONS else ():
             oid, *flag, value = elements(part.content)
             if value.tag != _OCTETS:
                 raise ValueError("the value of an extension is an OCTET STRING")
@@ -221,13 +221,13 @@ def _parts(oid: str, der: bytes) -> tuple[Element, ...]:
 
 def _contents(oid: str, der: bytes, tag: int) -> bytes:
     """Return the contents of an extension that is one element of that kind."""
-    element = _one(der)
+    element = _first_element(der)
     if element.tag != tag:
         raise ValueError(f"the extension {oid} is not a {_KINDS[tag]}")
     return element.content
 
 
-def _one(der: bytes, *, trailing: bool = False) -> Element:
+def _first_element(der: bytes, *, trailing: bool = False) -> Element:
     """Return the first element; raises ValueError if another follows, unless `trailing` elements are expected."""
     parts = elements(der)
     if not parts or (len(parts) > 1 and not trailing):

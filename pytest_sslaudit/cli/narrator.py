@@ -226,13 +226,13 @@ class Narrator:
         self._console.say(line, is_detail=is_detail)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Keep the trace of an error."""
+        """Store the trace of an error."""
         result = result_of(report)
         if result and result.verdict is Verdict.ERROR:
             self._traces.append(report.longreprtext)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        """Keep why checks could not be collected."""
+        """Store why checks could not be collected."""
         if report.failed:
             self._traces.append(report.longreprtext)
 

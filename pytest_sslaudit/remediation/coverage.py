@@ -25,7 +25,7 @@ class Coverage:
         self._left_out: set[str] = set()
 
     def leave_out(self, items: Sequence[pytest.Item]) -> None:
-        """Note tests that were collected and are not run."""
+        """Record tests that were collected and are not run."""
         self._left_out.update(_endpoints(items))
 
     def unfinished(

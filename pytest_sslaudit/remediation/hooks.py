@@ -62,7 +62,7 @@ class Remediation:
             raise pytest.UsageError(str(error)) from error
 
     def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
-        """Note the endpoints of tests that do not run: they are not repaired."""
+        """Record the endpoints of tests that do not run: they are not repaired."""
         self._coverage.leave_out(items)
 
     @pytest.hookimpl(wrapper=True)
@@ -92,7 +92,7 @@ class Remediation:
         return True
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Keep the rows of the tests that run again."""
+        """Store the rows of the tests that run again."""
         row = row_of(report) if self._controller.writes_results else None
         if row is not None:
             self._rows.append(row)

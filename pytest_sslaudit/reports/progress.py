@@ -40,7 +40,7 @@ class Progress:
     """The line of a probe; it is removed at the end."""
 
     def __init__(self, config: pytest.Config, total: int) -> None:
-        """Begin with nothing probed."""
+        """Begin; nothing is probed yet."""
         self._line = OneLine(config)
         self._total, self._done = total, 0
         self._slowest: tuple[float, str] = (0.0, "")

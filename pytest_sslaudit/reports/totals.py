@@ -29,7 +29,7 @@ class JudgedChecks:
         self._of_endpoint: dict[str, int] = {}
 
     def add(self, check: str, endpoint: str) -> None:
-        """Note a result."""
+        """Record a result."""
         bit = self._bits.setdefault(check, 1 << len(self._bits))
         self._of_endpoint[endpoint] = self._of_endpoint.get(endpoint, 0) | bit
 

@@ -103,11 +103,11 @@ class LookUp:
             yield f"the resolver fails: {self.resolved.detail}"
         if self.trace.addresses:
             yield from (f"there may be more addresses: {failure.detail}" for failure in self.trace.failures)
-            faults = dict.fromkeys(_told(step) for step in self.trace.steps if step.kind in _SERVER_FAULTS)
+            faults = dict.fromkeys(_fault_line(step) for step in self.trace.steps if step.kind in _SERVER_FAULTS)
             yield from (f"a name server fails: {fault}" for fault in faults)
 
 
-def _told(step: ResolutionStep) -> str:
+def _fault_line(step: ResolutionStep) -> str:
     return f"{step.server} ({step.address}) of {step.zone}: {step.detail}"
 
 

@@ -77,7 +77,7 @@ def _step_lines(step: StepPreview, case: Case, run: RunContext, *, verbose: bool
             entries.append((part.text, ()))
             continue
         actor = part.host if isinstance(part, Command) else run.issuer.name
-        entries.append((f"{actor}: {part.why}", _whole(part) if verbose else _short(part, case, run)))
+        entries.append((f"{actor}: {part.why}", _all_lines(part) if verbose else _short(part, case, run)))
     if step.blocked_by:
         entries.append((f"the repair would stop here: {step.blocked_by}", ()))
     for number, (entry, details) in enumerate(entries):
@@ -118,7 +118,7 @@ def _quoted(argument: str) -> str:
     return f"{shlex.quote(text[:_BEGINNING].strip() + '…')} ({len(argument)} characters)"
 
 
-def _whole(action: Action) -> Iterator[str]:
+def _all_lines(action: Action) -> Iterator[str]:
     """Yield the lines of a whole command, as a user could type it, or of a whole request."""
     further = action.body if isinstance(action, Request) else ""
     further = _input_of(action) if isinstance(action, LocalCommand) else further

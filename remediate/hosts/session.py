@@ -23,7 +23,7 @@ class HostSession:
     host: Host
 
     def run(self, command: Command) -> CommandResult:
-        """Run a command until it ends or its deadline passes; its output counts only if it arrived whole."""
+        """Run a command until it ends or its deadline passes; its output counts only if it is complete."""
         default_s, self.host.timeout_s = self.host.timeout_s, command.timeout_s
         try:
             sections = self.host.run(_framed(command))

@@ -243,5 +243,5 @@ def _replaces(used: Certificate, other: Certificate) -> bool:
 
 def _to_pem(certificate: Certificate) -> str:
     if not certificate.has_readable("parsed"):
-        raise ValueError(f"{certificate!r} was never judged: it cannot be read")
+        raise ValueError(f"{certificate!r} cannot be converted to PEM, because it cannot be read")
     return certificate.parsed.public_bytes(Encoding.PEM).decode("ascii")

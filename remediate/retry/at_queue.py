@@ -169,7 +169,7 @@ def read_queue(text: str) -> tuple[Job, ...]:
 
 
 def _read_queued(session: CommandRunner, host: str, done: CommandResult) -> Queued | NotQueued:
-    """Return the job that at queued; a job that no atd would start is removed."""
+    """Return the job that at queued; the job is removed if atd does not run."""
     queued = _QUEUED.search(done.output)
     if not done.ok or queued is None:
         return NotQueued(_why_at_failed(done))
@@ -178,7 +178,9 @@ def _read_queued(session: CommandRunner, host: str, done: CommandResult) -> Queu
 
 def _kept_if_atd_runs(session: CommandRunner, host: str, job: Job, output: str) -> Queued | NotQueued:
     if "signal atd" in output:  # "Can't open /run/atd.pid to signal atd. No atd running?"
-        session.run(Command(host, "remove a job that no atd would start", script("at/remove_job"), (str(job.number),)))
+        session.run(
+            Command(host, "remove the job, because atd does not run", script("at/remove_job"), (str(job.number),))
+        )
         return NotQueued("atd does not run here, so no job would start: systemctl enable --now atd")
     return Queued(job)
 

@@ -194,7 +194,7 @@ class IterativeResolver:
                 zone.failed[address] = "unreachable"
                 faults.append(TraceFailure("lame", f"{server} ({address}): a link-local address is not queried"))
                 continue
-            response = self._ask(DnsQuery(zone.name, name, rdtype), server, address)
+            response = self._query(DnsQuery(zone.name, name, rdtype), server, address)
             if response.kind not in _FAULT_OF:
                 return response
             zone.failed[address] = response.kind
@@ -257,7 +257,7 @@ class IterativeResolver:
             raise _ResolutionFailed("no-address", f"{server} has neither A nor AAAA")
         return addresses
 
-    def _ask(self, query: DnsQuery, server: str, address: str) -> DnsResponse:
+    def _query(self, query: DnsQuery, server: str, address: str) -> DnsResponse:
         """Send a query to one server and record the step; raises _ResolutionFailed at a limit of the trace."""
         self._check_limits()
         began = time.monotonic()

@@ -87,13 +87,13 @@ class _Broken(Exception):
 
 def send_query(query: DnsQuery, nameserver: Nameserver) -> DnsResponse:
     """Send a query, over TCP if the response does not fit into a datagram; return within the deadline."""
-    response = _ask_once(query, nameserver, dns.message.make_query(query.name, query.rdtype, payload=_PAYLOAD))
+    response = _exchange(query, nameserver, dns.message.make_query(query.name, query.rdtype, payload=_PAYLOAD))
     if response.rcode in _WITHOUT_EDNS:
-        return _ask_once(query, nameserver, dns.message.make_query(query.name, query.rdtype, use_edns=False))
+        return _exchange(query, nameserver, dns.message.make_query(query.name, query.rdtype, use_edns=False))
     return response
 
 
-def _ask_once(query: DnsQuery, nameserver: Nameserver, message: dns.message.Message) -> DnsResponse:
+def _exchange(query: DnsQuery, nameserver: Nameserver, message: dns.message.Message) -> DnsResponse:
     message.flags &= ~dns.flags.RD  # only the server's own data
     over_tcp = False
     try:

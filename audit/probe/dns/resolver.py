@@ -48,12 +48,12 @@ def resolve(name: str, limits: Limits, stop: threading.Event) -> DnsView:
 
 def _resolve_into(views: queue.SimpleQueue[DnsView | Exception], name: str, limits: Limits) -> None:
     try:
-        views.put(_ask_servers(name, limits) if limits.resolver else _ask_system(name))
+        views.put(_resolve_by_servers(name, limits) if limits.resolver else _resolve_by_system(name))
     except Exception as error:  # noqa: BLE001 - our own bug, raised in the thread that waits
         views.put(error)
 
 
-def _ask_system(name: str) -> DnsView:
+def _resolve_by_system(name: str) -> DnsView:
     try:
         infos = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
     except socket.gaierror as error:
@@ -64,12 +64,12 @@ def _ask_system(name: str) -> DnsView:
     return DnsView("ok", _in_order(str(address[0]) for *_, address in infos))
 
 
-def _ask_servers(name: str, limits: Limits) -> DnsView:
+def _resolve_by_servers(name: str, limits: Limits) -> DnsView:
     resolver = dns.resolver.Resolver(configure=False)
     resolver.nameservers = [nameserver(text) for text in limits.resolver]
     resolver.lifetime = _TYPE_SHARE * limits.resolve_s
     resolver.timeout = resolver.lifetime / 2  # so that a second server gets its turn
-    views = [_ask_type(resolver, name, kind) for kind in (dns.rdatatype.A, dns.rdatatype.AAAA)]
+    views = [_resolve_type(resolver, name, kind) for kind in (dns.rdatatype.A, dns.rdatatype.AAAA)]
     addresses = _in_order(address for view in views for address in view.addresses)
     faults = [view for view in views if view.status not in ("ok", "no-address")]
     if addresses:
@@ -77,7 +77,7 @@ def _ask_servers(name: str, limits: Limits) -> DnsView:
     return (faults or views)[0]
 
 
-def _ask_type(resolver: dns.resolver.Resolver, name: str, kind: dns.rdatatype.RdataType) -> DnsView:
+def _resolve_type(resolver: dns.resolver.Resolver, name: str, kind: dns.rdatatype.RdataType) -> DnsView:
     try:
         response = resolver.resolve(name, kind, search=False)
     except dns.resolver.NXDOMAIN:

@@ -43,7 +43,7 @@ def why_unreached(
             break
         if begun < len(roots):
             nameserver = Nameserver(roots[begun], limits.port, deadline, limits.max_bytes)
-            threading.Thread(target=_ask_into, args=(responses, nameserver), daemon=True).start()
+            threading.Thread(target=_query_into, args=(responses, nameserver), daemon=True).start()
             begun += 1
         try:
             response = responses.get(timeout=wait_s)
@@ -55,7 +55,7 @@ def why_unreached(
     return _unreached(faults, len(roots))
 
 
-def _ask_into(responses: queue.SimpleQueue[DnsResponse], nameserver: Nameserver) -> None:
+def _query_into(responses: queue.SimpleQueue[DnsResponse], nameserver: Nameserver) -> None:
     try:
         responses.put(send_query(_QUESTION, nameserver))
     except OSError as error:  # out of sockets or memory: no query can be sent either

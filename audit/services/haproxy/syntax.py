@@ -245,7 +245,7 @@ def _escaped(match: re.Match[str]) -> str:
 
 
 def _sections(lines: Iterator[ConfigLine]) -> Iterator[HaproxySection]:
-    """Yield each section at its end. Defaults without a name are those before it, others those it names."""
+    """Yield each section at its end. It has the defaults that it names, else those before it."""
     modes = {"": "tcp"}
     header, body = ConfigLine((), ""), list[ConfigLine]()
     for line in lines:

@@ -58,7 +58,7 @@ def reserved_address(raw: RawCertificate) -> str | None:
 
 
 def _first(raw: RawCertificate, is_wrong: Callable[[str], bool], fault: str) -> str | None:
-    """Return the fault of the first wrong name, or None."""
+    """Return the fault of the first invalid name, or None."""
     wrong = next((name for name in _names(raw) if is_wrong(name)), None)
     return None if wrong is None else f"the name {wrong!r} {fault}"
 

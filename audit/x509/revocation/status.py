@@ -33,7 +33,7 @@ RevocationState = Literal["good", "revoked", "unknown"]
 
 @dataclass(frozen=True, slots=True)
 class StatusSubject:
-    """A certificate whose status is wanted, the CAs above it up to the anchor, and what else was sent."""
+    """A certificate to check, the CAs above it up to the anchor, and the other certificates that were sent."""
 
     certificate: Certificate
     above: tuple[Certificate, ...]

@@ -7,7 +7,7 @@ from typing import Final
 
 import pytest
 
-from audit.host.script import composed, read_sections, whole_script
+from audit.host.script import composed, inspection_script, read_sections
 from audit.services import LAYOUTS, SERVICES
 from tests.support.hosts.pki import Authority
 from tests.support.hosts.real_lab import NAMES, running_lab, sound
@@ -30,7 +30,7 @@ def test_value_on_the_next_line_does_not_leave_the_host(authority: Authority) ->
     with running_lab(authority, sound(authority), "main") as lab:
         host = lab.hosts["main"]
         host.shell(PLANTED)
-        result = host.do("sh", "-c", composed(whole_script(SERVICES, LAYOUTS), "WORD"))
+        result = host.do("sh", "-c", composed(inspection_script(SERVICES, LAYOUTS), "WORD"))
     assert SECRET not in result
     named = {name: one.text for name, one in read_sections("WORD", result).items()}
     for service, setting in (("nginx", "Authorization"), ("apache", "DB_PASSWORD")):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from audit.host.script import composed, read_sections, whole_script
+from audit.host.script import composed, inspection_script, read_sections
 from audit.host.trust import messages
 from audit.services import LAYOUTS, SERVICES, Section
 from tests.support.hosts import attacker
@@ -60,7 +60,7 @@ class Looked:
 
 
 def look(host: Host) -> Looked:
-    script = composed(whole_script(SERVICES, LAYOUTS), "WORD")
+    script = composed(inspection_script(SERVICES, LAYOUTS), "WORD")
     return Looked(read_sections("WORD", host.do("sh", "-c", script)))
 
 

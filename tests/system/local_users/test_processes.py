@@ -8,7 +8,7 @@ from typing import Final
 
 import pytest
 
-from audit.host.script import MAX_PROCESSES, composed, read_sections, whole_script
+from audit.host.script import MAX_PROCESSES, composed, inspection_script, read_sections
 from audit.host.trust import messages
 from audit.services import LAYOUTS, SERVICES
 from tests.support.hosts import attacker
@@ -155,7 +155,7 @@ def test_limit_of_inspected_processes_is_reported() -> None:
     with running_host("third", "files3.example.test") as host:
         host.shell("cp /usr/bin/sleep /usr/local/sbin/vsftpd")
         host.shell("n=0; while [ $n -lt 20 ]; do n=$((n + 1)); setsid vsftpd 1000 >/dev/null 2>&1 & done")
-        script = composed(whole_script(SERVICES, LAYOUTS), "WORD")
+        script = composed(inspection_script(SERVICES, LAYOUTS), "WORD")
         sections = read_sections("WORD", host.do("sh", "-c", script))
     reported = messages(sections)
     assert len(reported) == 20 - MAX_PROCESSES

@@ -191,7 +191,7 @@ def test_addresses_are_those_of_the_host_and_not_of_its_containers(text: str) ->
 
 
 def test_script_is_plain_posix_shell() -> None:
-    script = composed(collect.whole_script(SERVICES, LAYOUTS), None)
+    script = composed(collect.inspection_script(SERVICES, LAYOUTS), None)
     assert subprocess.run(["dash", "-n", "-c", script], check=False).returncode == 0
     quoted = shlex.quote(shlex.quote(script))
     assert len(quoted) < 100_000, "one argument of a command line holds 128 KiB, and it is quoted twice"
