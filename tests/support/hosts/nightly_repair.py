@@ -11,6 +11,7 @@ from email.policy import SMTP
 from typing import Any, Final
 
 from tests.support.checkout import CHECKOUT
+from tests.support.hosts import exim_relay
 from tests.support.hosts.audit_run import ANCHOR, AuditRun
 from tests.support.hosts.fleet import STORE, Fleet
 from tests.support.hosts.host import Host, HostFile
@@ -43,39 +44,6 @@ _BY_RELAY: Final = f"""smtp = "smtp://{RELAY}"
 user = "sslaudit"
 password = {{ file = "password" }}
 ca_file = "{ANCHOR}"
-"""
-_EXIM: Final = f"""primary_hostname = {RELAY}
-local_interfaces = 127.0.1.1
-daemon_smtp_ports = 587
-tls_advertise_hosts = *
-tls_certificate = /etc/ssl/relay.crt
-tls_privatekey = /etc/ssl/relay.key
-auth_advertise_hosts = ${{if eq{{$tls_in_cipher}}{{}}{{}}{{*}}}}
-host_lookup =
-rfc1413_query_timeout = 0s
-never_users = root
-keep_environment =
-acl_smtp_rcpt = known
-begin acl
-known:
-  accept authenticated = *
-  deny message = relay not permitted
-begin routers
-all:
-  driver = manualroute
-  route_list = * 127.0.0.1 byname
-  self = send
-  transport = on
-begin transports
-on:
-  driver = smtp
-  port = 10026
-begin authenticators
-plain:
-  driver = plaintext
-  public_name = PLAIN
-  server_condition = ${{if and{{{{eq{{$auth2}}{{sslaudit}}}}{{eq{{$auth3}}{{{PASSWORD}}}}}}}}}
-  server_set_id = $auth2
 """
 
 
@@ -117,7 +85,7 @@ def prepare(fleet: Fleet, authority: Authority, *, by_relay: bool) -> Night:
     near.wait_for(10026)
     if by_relay:
         near.write(
-            HostFile("/etc/exim4/exim4.conf", _EXIM),
+            HostFile(exim_relay.FILE, exim_relay.relay(RELAY, PASSWORD, files="/etc/ssl/relay")),
             *authority.issue(RELAY).at("/etc/ssl/relay", group="Debian-exim", mode=0o640),
         )
         near.shell("exim4 -bd -q1m")

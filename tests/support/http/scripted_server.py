@@ -119,16 +119,18 @@ def conversing(
     respond: Respond | None = None,
     context: ssl.SSLContext | None = None,
     bound: socket.socket | None = None,
+    speaks_first: bool = False,
 ) -> Iterator[Conversation]:
     """Serve each connection by the next function and all later ones by the last, or all by `respond`.
 
-    It is done over TLS if there is a context, and at a bound socket if there is one.
+    It is done over TLS if there is a context, and at a bound socket if there is one. A server that speaks first, as
+    those of mail do, does not wait for a request.
     """
     with bound or socket.create_server(("127.0.0.1", 0)) as server:
         server.listen(64)
         conversation = Conversation(server.getsockname()[1])
         script = respond or _in_turn(say, conversation)
-        thread = threading.Thread(target=_serve, args=(server, script, conversation, context))
+        thread = threading.Thread(target=_serve, args=(server, script, None if speaks_first else conversation, context))
         thread.start()
         try:
             yield conversation
@@ -141,14 +143,18 @@ def _in_turn(say: tuple[Say, ...], conversation: Conversation) -> Respond:
     return lambda connection, _: say[min(len(conversation.heads), len(say)) - 1](connection)
 
 
-def _serve(server: socket.socket, respond: Respond, conversation: Conversation, context: ssl.SSLContext | None) -> None:
+def _serve(
+    server: socket.socket, respond: Respond, recorded: Conversation | None, context: ssl.SSLContext | None
+) -> None:
     with contextlib.suppress(OSError):
         while True:
             plain, _ = server.accept()
             plain.settimeout(5)
             with plain, contextlib.suppress(OSError), _secured(plain, context) as client:
-                conversation.heads.append(_head(client))
-                respond(client, conversation.heads[-1])
+                head = _head(client) if recorded else ""
+                if recorded:
+                    recorded.heads.append(head)
+                respond(client, head)
 
 
 def _secured(plain: socket.socket, context: ssl.SSLContext | None) -> socket.socket:

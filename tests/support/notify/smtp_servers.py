@@ -19,6 +19,7 @@ from typing import Any, Final
 from aiosmtpd.smtp import SMTP, AuthResult, LoginPassword
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from tests.support.http.scripted_server import conversing
 from tests.support.x509.ca import Leaf, issue, new_intermediate, new_root
 
 USER: Final = "sslaudit"
@@ -134,24 +135,8 @@ Conversation = Callable[[socket.socket], None]
 @contextlib.contextmanager
 def misbehaving(conversation: Conversation) -> Iterator[int]:
     """Hold the given conversation with every client, one after the other; yield the port."""
-    with socket.create_server(("127.0.0.1", 0)) as bound:
-
-        def serve() -> None:
-            with contextlib.suppress(OSError):
-                while True:
-                    client, _ = bound.accept()
-                    with client, contextlib.suppress(OSError):
-                        client.settimeout(10)
-                        conversation(client)
-
-        thread = threading.Thread(target=serve, daemon=True)
-        thread.start()
-        try:
-            yield bound.getsockname()[1]
-        finally:
-            with contextlib.suppress(OSError):
-                bound.shutdown(socket.SHUT_RDWR)
-            thread.join(11)
+    with conversing(conversation, speaks_first=True) as server:
+        yield server.port
 
 
 def answering(**changed: str | None) -> Conversation:

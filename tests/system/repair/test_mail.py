@@ -16,6 +16,7 @@ import pytest
 from remediate.notify.channels.email_message import compose
 from remediate.notify.notification import Attachment
 from tests.support.checkout import CHECKOUT
+from tests.support.hosts import exim_relay
 from tests.support.hosts.host import Host, HostFile, running_host
 from tests.support.hosts.openssl_client import wait_until
 from tests.support.hosts.pki import Authority
@@ -27,53 +28,19 @@ NAME: Final = "ctl.example.test"
 SENDER: Final = "sslaudit@example.com"
 READER: Final = "admin@example.com"
 PASSWORD: Final = "pass w0rd"
-_EXIM: Final = f"""primary_hostname = {NAME}
-local_interfaces = 127.0.1.1
-daemon_smtp_ports = 25 : 587
-tls_advertise_hosts = *
-tls_certificate = /etc/ssl/exim.crt
-tls_privatekey = /etc/ssl/exim.key
-auth_advertise_hosts = ${{if eq{{$tls_in_cipher}}{{}}{{}}{{*}}}}
-host_lookup =
-rfc1413_query_timeout = 0s
-never_users = root
-keep_environment =
-acl_smtp_rcpt = readers
-acl_smtp_data = taken
-begin acl
-readers:
-  deny local_parts = gone
+RULES: Final = """  deny local_parts = gone
     message = no such user
   defer local_parts = grey
     message = come back later
-  accept authenticated = *
-  deny message = relay not permitted
-taken:
-  accept
-begin routers
-all:
-  driver = manualroute
-  route_list = * 127.0.0.1 byname
-  self = send
-  transport = on
-begin transports
-on:
-  driver = smtp
-  port = 10026
-begin authenticators
-plain:
-  driver = plaintext
-  public_name = PLAIN
-  server_condition = ${{if and{{{{eq{{$auth2}}{{sslaudit}}}}{{eq{{$auth3}}{{{PASSWORD}}}}}}}}}
-  server_set_id = $auth2
 """
 
 
 @pytest.fixture(scope="module")
 def host(overlays: None, authority: Authority) -> Iterator[Host]:  # noqa: ARG001 - asked for to skip before it starts
+    configuration = exim_relay.relay(NAME, PASSWORD, files="/etc/ssl/exim", ports="25 : 587", rules=RULES)
     with running_host("controller", NAME) as running:
         running.write(
-            HostFile("/etc/exim4/exim4.conf", _EXIM),
+            HostFile(exim_relay.FILE, configuration),
             *authority.issue(NAME).at("/etc/ssl/exim", group="Debian-exim", mode=0o640),
             HostFile("/etc/ssl/lab.pem", authority.anchor),
         )
