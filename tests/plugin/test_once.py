@@ -76,7 +76,7 @@ def connections(pytester: pytest.Pytester) -> int:
     return int(row["connections"])
 
 
-@pytest.mark.parametrize("workers", [(), ("-n2",), ("-n2", "--dist=loadscope")])
+@pytest.mark.parametrize("workers", [(), ("-n2", "--dist=loadscope")])
 def test_all_checks_judge_one_probe(pytester: pytest.Pytester, listener: Listener, workers: tuple[str, ...]) -> None:
     assert audit(pytester, listener, *workers).ret == 1
     assert listener.count == connections(pytester)
@@ -98,7 +98,9 @@ def test_only_endpoints_of_selected_tests_are_probed(
 ) -> None:
     other = f"--audit-endpoint=https://127.0.0.1:{silent.port}"
     assert audit(pytester, listener, other, "-k", f"127.0.0.1:{listener.port}", *workers).ret == 1
-    assert (listener.count > 0, silent.count) == (True, 0)
+    assert (listener.count, silent.count) == (connections(pytester), 0)
+    assert listener.count > 0
+    assert set(Counter(row["check"] for row in rows(pytester.path / "results.jsonl")).values()) == {1}
 
 
 def test_last_failed_probes_only_the_failed_endpoints(pytester: pytest.Pytester, listener: Listener) -> None:

@@ -38,7 +38,7 @@ def audited(pytester: pytest.Pytester, lab: Any, *arguments: str) -> dict[str, s
 EXPECTED = {"www": "pass", "ocsp": "pass", "revoked": "fail"}
 
 
-@pytest.mark.parametrize("workers", [(), ("-n2",)], ids=["alone", "two workers"])
+@pytest.mark.parametrize("workers", [(), ("-n1",)], ids=["alone", "worker"])
 def test_evidence_yields_the_revocation_result_without_a_responder(
     pytester: pytest.Pytester, lab: Any, workers: tuple[str, ...]  # noqa: ANN401 - JSON
 ) -> None:  # fmt: skip
