@@ -5,7 +5,7 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 INSTALLED := $(VENV)/installed
 JOBS ?= 3
-PEERS := tests.system.daemons.test_other_scanners.py
+PEERS := tests/system/daemons/test_other_scanners.py
 
 # Tests start hundreds of processes that import the checkout: compiled once, whatever the caller's environment says.
 export PYTHONDONTWRITEBYTECODE :=

@@ -1,0 +1,32 @@
+"""What the Makefile starts exists."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+
+import pytest
+
+from tests.support.checkout import CHECKOUT
+
+
+def words_of(*arguments: str) -> list[str]:
+    """Return the words of the commands that `make` would run."""
+    command = ["make", "--dry-run", "--always-make", *arguments]
+    return subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=True).stdout.split()
+
+
+def parts_of_the_matrix() -> list[str]:
+    (line,) = re.findall(r"^MATRIX := (.*)$", (CHECKOUT / "Makefile").read_text(), re.MULTILINE)
+    return str(line).split()
+
+
+@pytest.mark.parametrize("part", ["", *parts_of_the_matrix()])
+def test_every_part_starts_files_and_modules_that_exist(part: str) -> None:
+    words = words_of("test-matrix", f"PART={part}") if part else words_of("test", "bench", "test-unit")
+    names = [word.rpartition("=")[2] for word in words]
+    files = {name for name in names if name.startswith("tests")} - {"tests"}
+    modules = {f"{name.replace('.', '/')}.py" for name in names if re.fullmatch(r"(tests|bench)(\.\w+)+", name)}
+    started = {file for file in files if "/" in file or file.endswith(".py")} | modules
+    assert started
+    assert {file for file in started if not (CHECKOUT / file).exists()} == set()
