@@ -217,7 +217,7 @@ def test_option_that_leaves_a_repair_unproven_is_refused(
         ('[issuer.store]\nkind = "stroe"\nbase_url = "https://x"\ntoken = { file = "token" }', "the name 'stroe'"),
         ('[issuer.store]\nkind = "store"\ntoken = { file = "token" }', r"store\]: the key 'base_url' is missing"),
         ('[issuer.store]\nkind = "store"\nbase_url = "https://x/api"', r"\[issuer.store\]: the key 'token' is missing"),
-        ('[issuer.store]\nkind = "store"\nbase_url = "http://x/api"\ntoken = { file = "token" }', "in the clear"),
+        ('[issuer.store]\nkind = "store"\nbase_url = "http://x/api"\ntoken = { file = "token" }', "sent unencrypted"),
         ('[issuer.store]\nkind = "store"\nbase_url = "https://x/api"\ntoken = { file = "none" }', "none: No such file"),
         ('[probe]\nroot_hints = "none"', "probe.root_hints: .*No such file"),
         ('[mail]\nsmtp = "gopher://x"', r"\[mail\]: "),
