@@ -20,6 +20,7 @@ from remediate.challenges.base import (
 )
 from remediate.challenges.command import CommandSolverConfig
 from remediate.challenges.http_csr_hash import HttpCsrHash
+from remediate.challenges.self_tests import SELF_TESTS, self_test
 from remediate.hosts.command import Command
 from remediate.hosts.local_command import LocalCommand
 from remediate.model.authorization import Challenge
@@ -39,6 +40,7 @@ def read_solver(section: ConfigSection) -> SolverConfig:
 
 
 __all__ = [
+    "SELF_TESTS",
     "SOLVERS",
     "BadSolver",
     "Challenge",
@@ -54,4 +56,5 @@ __all__ = [
     "SolverConfig",
     "Verdict",
     "read_solver",
+    "self_test",
 ]

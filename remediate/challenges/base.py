@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal, Protocol, TypeAlias
 
 from audit.config import ConfigSection
+from audit.probe.dns.texts import ServerTexts
 from remediate.hosts.command import Command
 from remediate.hosts.local_command import LocalCommand
 from remediate.hosts.workdir import HostWorkdir
@@ -25,7 +26,7 @@ Verdict = Literal[
     "redirected",  # the CA does not follow
     "wrong-host",  # another host responds
     "broken",  # not a valid response
-    "unseen",  # this machine has no network of that IP version: this does not depend on the server
+    "unseen",  # inconclusive: this machine has no network of that IP version, or the name server sends no response
 ]
 
 
@@ -39,6 +40,11 @@ class ChallengeDirectory:
     workdir: HostWorkdir
     docroot: str
     below: str = ".well-known/pki-validation"
+
+
+def _no_texts(_name: str) -> tuple[ServerTexts, ...]:
+    """Return no records: the caller looks at no name server."""
+    return ()
 
 
 SolverAction: TypeAlias = Command | LocalCommand
@@ -82,13 +88,15 @@ class ProbeResult:
 class ProbeSettings:
     """How the self-test probes: at which port, for how long, and which addresses are known to be the host's own.
 
-    Once `stop` is set the probe ends.
+    `texts` returns the TXT records of a name at each server where a CA looks for them. Once `stop` is set the probe
+    ends.
     """
 
     port: int = 80  # the CA's port (Baseline Requirements 3.2.2.4.18)
     deadline_s: float = 10.0  # for one request from first to last byte
     own_addresses: frozenset[str] = frozenset()
     stop: threading.Event = field(default_factory=threading.Event)
+    texts: Callable[[str], tuple[ServerTexts, ...]] = _no_texts
 
 
 class Solver(Protocol):
@@ -106,7 +114,11 @@ class Solver(Protocol):
     def self_test(
         self, challenge: Challenge, addresses: Sequence[str], settings: ProbeSettings
     ) -> tuple[ProbeResult, ...]:
-        """Probe every address as the CA will."""
+        """Look at what was presented as the CA will; return no result if this solver cannot.
+
+        `addresses` are those of the name. A result that is neither `good` nor `unseen` stops the order before the CA
+        validates.
+        """
 
 
 class BadSolver(ValueError):

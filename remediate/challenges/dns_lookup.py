@@ -16,6 +16,7 @@ from audit.probe.dns.records import RecordSet, RecordType, records_of, resolver_
 from audit.probe.dns.resolver import resolve
 from audit.probe.dns.root_reachability import REACH_S, why_unreached
 from audit.probe.dns.root_servers import ROOT_SERVERS, RootServer
+from audit.probe.dns.texts import ServerTexts, resolved_texts, traced_texts
 from audit.probe.dns.trace import (
     Difference,
     ResolutionStep,
@@ -148,6 +149,16 @@ class LookUps:
     def records(self, name: str, record_type: RecordType, limits: Limits, stop: threading.Event) -> RecordSet:
         """Query the resolver for the records of a name, each time; raises Stopped."""
         return records_of(name, record_type, limits, stop)
+
+    def texts(self, name: str, limits: Limits, stop: threading.Event) -> tuple[ServerTexts, ...]:
+        """Return the TXT records of a name where a CA looks for them, queried each time; raises Stopped.
+
+        These are the servers of its zone; the resolver, if it is configured or if no trace can begin.
+        """
+        roots = self._roots
+        if (limits.resolver and not roots.hints) or self._why_untraced(stop):
+            return (resolved_texts(name, limits, stop),)
+        return traced_texts(name, _hints(roots), roots.limits, stop)
 
     def has_dns(self, limits: Limits) -> bool:
         """Return whether a resolver responds here. A configured one counts; the system's is tried once a run.

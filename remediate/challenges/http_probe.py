@@ -19,7 +19,7 @@ from audit.text import one_line
 from remediate.challenges.base import SELF_TEST, HttpHop, ProbeResult, ProbeSettings, Verdict
 
 _MAX_BYTES: Final = 16_384  # of a response; the file has about 100
-_MAX_HOPS: Final = 5  # shown; the CA follows no redirect
+_MAX_HOPS: Final = 5  # shown
 _MOST_DETAIL: Final = 400
 _CA_PORTS: Final = (None, 80)  # those in a URL that mean the port that is probed
 _AGENT: Final = f"{SELF_TEST} SECTIGO DCV"
@@ -44,11 +44,15 @@ class _NoResponse(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ExpectedFile:
-    """The expected file: its host name, its path, and its content without the last line end."""
+    """The expected file: its host name, its path, and its content without the last line end.
+
+    `follows` is whether the CA follows redirects. This probe follows them within the same website only.
+    """
 
     name: str
     path: str
     body: str
+    follows: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +83,9 @@ def probe_file(expected: ExpectedFile, address: str, settings: ProbeSettings) ->
         verdict, detail = _judge(response, expected.body)
         if response.proxy and (verdict != "good" or len(hops) > 1):
             detail = f"{detail}; {_PROXIED.format(response.proxy, expected.path.rpartition('/')[0])}"
-    if len(hops) > 1 or verdict == "redirected":
+    if expected.follows and verdict == "redirected":
+        verdict, detail = "unseen", f"the CA follows the redirect, and this test does not: {detail}"
+    elif not expected.follows and (len(hops) > 1 or verdict == "redirected"):
         verdict, detail = "redirected", f"the CA follows no redirect: {detail}"
     if verdict != "good" and settings.own_addresses and address not in settings.own_addresses:
         verdict = "wrong-host" if verdict in ("missing", "altered") else verdict
@@ -129,7 +135,7 @@ def _judge(response: _Response, body: str) -> tuple[Verdict, str]:
     if response.location:
         return "redirected", f"it is sent to {response.location}"
     if response.status == http.client.OK:
-        right = body.encode("ascii")
+        right = body.encode()
         if response.content in (right, right + b"\n"):
             return "good", "as written"
         return "altered", f"the body is not the file's, it begins {response.beginning}"

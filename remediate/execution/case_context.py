@@ -64,10 +64,10 @@ class CaseContext:
     on_disk: Mapping[str, Certificate] | None = None  # the leaf in each file, as last read
     order: Order | None = None  # as last returned by an issuer that cannot find it by its CSR
     is_published: bool = False
-    presented: set[Challenge] = field(default_factory=set)  # in this run, of those that came with the order
+    presented: set[Challenge] = field(default_factory=set)  # in this run, and accepted; they came with the order
     is_collected: bool = False
     left_behind: tuple[str, ...] = ()
-    seen: tuple[str, ...] = ()  # notes of the self-test that are not part of its results
+    seen: tuple[str, ...] = ()  # notes of self-tests that are not part of their results
     request_lines: tuple[str, ...] = ()  # requests for the challenge file, from access logs
     _switch_groups: tuple[SwitchGroup, ...] | None = None
 
@@ -152,18 +152,19 @@ class CaseContext:
             raise NotFoundOnHost(f"no installer for service {service}. Declare its reload command in [[service]]")
         return installer
 
-    def wait_until(self, condition: Callable[[], bool], seconds: float) -> bool:
+    def wait_until(self, condition: Callable[[], bool], seconds: float, pause_s: float | None = None) -> bool:
         """Wait until a condition is true and return True; return False at the timeout, or if the run is stopped.
 
         Between two observations passes at least as long as the last one took: a busy host is not kept busy by us.
         """
         deadline = Deadline.after(seconds)
+        least_s = self.run.timeouts.look_s if pause_s is None else pause_s
         while True:
             began = time.monotonic()
             if condition():
                 return True
             took_s = time.monotonic() - began
-            if deadline.has_passed or self.run.stop.wait(max(self.run.timeouts.look_s, took_s)):
+            if deadline.has_passed or self.run.stop.wait(max(least_s, took_s)):
                 return False
 
 

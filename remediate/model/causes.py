@@ -187,6 +187,13 @@ class Cause(StrEnum):
         "solver.failed",
         "fix what the program of the solver reports above: [solver.NAME] present",
     )
+    SOLVER_NOT_VISIBLE = (
+        "solver.not-visible",
+        (
+            "make the challenge visible at every server above: fix the program of [solver.NAME], or let it wait "
+            "until the challenge is published"
+        ),
+    )
     ISSUER_NONE = "issuer.none", "choose an issuer: [remediate] issuer, and its section [issuer.NAME]"
     ISSUER_PANEL_ONLY = (
         "issuer.panel-only",

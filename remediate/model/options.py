@@ -53,6 +53,7 @@ class Timeouts:
     proof_s: float = 120.0  # old workers of a busy web server still respond for a while
     taken_up_s: float = 150.0  # a test and a reload, which the host limits to 60 s each
     issuance_s: float = 600.0  # in this run; the next one checks the same order
+    visible_s: float = 60.0  # until a presented challenge is on every name server (as lego waits by default)
     look_s: float = 0.25  # between two observations
 
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Collection, Iterator
@@ -92,6 +93,10 @@ class _ResolutionFailed(Exception):
         self.failure = TraceFailure(kind, detail)
 
 
+class _NameMissing(_ResolutionFailed):
+    """A server of the zone says that the name does not exist."""
+
+
 @dataclass(slots=True)
 class _Zone:
     """A zone and its servers: with their addresses, or by name alone if no glue came."""
@@ -146,8 +151,37 @@ class IterativeResolver:
             chain.append(name := target)
         return chain
 
+    def query_every_server(
+        self, name: dns.name.Name, rdtype: dns.rdatatype.RdataType
+    ) -> tuple[list[tuple[str, str, DnsResponse]], TraceFailure | None]:
+        """Return the name, address and response of every server of the zone that has the records of a name.
+
+        Aliases are followed. The failure is why there are no responses, or why some are missing.
+        """
+        responses: list[tuple[str, str, DnsResponse]] = []
+        try:
+            with contextlib.suppress(_NameMissing):  # one server's word, so all of them are queried
+                self._final_response(name, rdtype)
+            owner = [name, *self.aliases_of(name)][-1]
+            zone = self._closest_zone(owner)
+            for server, address in self._every_server(zone):
+                responses.append((server, address, self._query(DnsQuery(zone.name, owner, rdtype), server, address)))
+        except _ResolutionFailed as error:
+            return responses, error.failure
+        return responses, None
+
+    def _every_server(self, zone: _Zone) -> list[tuple[str, str]]:
+        """Return the servers of a zone at all their addresses but link-local ones; raises _ResolutionFailed."""
+        for name in [*zone.nameonly]:
+            self._find(zone, name, [])
+        return [server for server in dict.fromkeys(zone.servers) if not is_link_local(server[1])]
+
     def _look_up(self, name: dns.name.Name, rdtype: dns.rdatatype.RdataType) -> list[str]:
         """Return the addresses of one type, which may be none; raises _ResolutionFailed."""
+        return [record.address for record in self._final_response(name, rdtype).records or ()]
+
+    def _final_response(self, name: dns.name.Name, rdtype: dns.rdatatype.RdataType) -> DnsResponse:
+        """Follow aliases and return the response about the last name; raises _ResolutionFailed."""
         names: list[dns.name.Name] = []
         while name not in names:
             if len(names) > self._limits.max_aliases:
@@ -158,7 +192,7 @@ class IterativeResolver:
             if name not in self._aliases:
                 response = self._descend(name, rdtype)
                 if response.kind != "alias":
-                    return [record.address for record in response.records or ()]
+                    return response
                 self._aliases[name] = next(iter(response.records or ())).target
             name = self._aliases[name]
         raise _ResolutionFailed("loop", f"the aliases of {names[0]} lead back to {name}")
@@ -174,7 +208,7 @@ class IterativeResolver:
                 return response
             else:
                 zone = self._zones[response.records.name] = _delegated(response.records, response.glue)
-        raise _ResolutionFailed("nxdomain", f"{name} does not exist, according to {self._missing[name]}")
+        raise _NameMissing("nxdomain", f"{name} does not exist, according to {self._missing[name]}")
 
     @property
     def _last_server(self) -> str:

@@ -13,14 +13,16 @@ import dns.exception
 import dns.message
 import dns.nameserver
 import dns.query
+import dns.rdata
 import dns.rdatatype
+import dns.rdtypes.txtbase
 import dns.resolver
 
 from audit.probe.deadline import Stopped
 from audit.probe.dns.resolver import nameserver
 from audit.probe.target import Limits
 
-RecordType = Literal["CNAME", "MX", "TLSA"]
+RecordType = Literal["CNAME", "MX", "TLSA", "TXT"]
 RecordStatus = Literal["ok", "none", "servfail", "timeout"]
 _REACH_S: Final = 1.5  # for any response from one name server of the system
 
@@ -29,6 +31,7 @@ _REACH_S: Final = 1.5  # for any response from one name server of the system
 class RecordSet:
     """The records of one type of a name, in presentation form and sorted; `none` covers NXDOMAIN and NODATA.
 
+    The strings of a TXT record are joined, without quotes.
     `ttl_s` is how long a resolver may keep the set from now on.
     """
 
@@ -58,8 +61,15 @@ def records_of(name: str, record_type: RecordType, limits: Limits, stop: threadi
     except dns.exception.DNSException as error:
         reason = " ".join(str(error).split())[:120]
         return RecordSet(name, record_type, "servfail", detail=f"{name} {record_type}: {reason}")
-    records = tuple(sorted(record.to_text() for record in response))
+    records = tuple(sorted(record_text(record) for record in response))
     return RecordSet(name, record_type, "ok", records, int(response.rrset.ttl) if response.rrset else 0)
+
+
+def record_text(record: dns.rdata.Rdata) -> str:
+    """Return a record in presentation form; of a TXT record its strings, joined and without quotes."""
+    if isinstance(record, dns.rdtypes.txtbase.TXTBase):
+        return b"".join(record.strings).decode("utf-8", "replace")
+    return record.to_text()
 
 
 def resolver_responds(limits: Limits) -> bool:

@@ -132,7 +132,9 @@ def _issued(context: CaseContext) -> Order:
         if not context.is_published:
             publish(context)
         present_challenges(context, order)
-        delay_s = poll_delay_s(polls, order.retry_after_s)
+        delay_s = max(
+            poll_delay_s(polls, order.retry_after_s), context.run.timeouts.look_s
+        )  # also after a Retry-After of 0 s
         if waited + delay_s > context.run.timeouts.issuance_s or context.run.stop.wait(delay_s):
             why = "\n".join((_order_status(context, order), *_requests_or_unknown(context)))
             raise StepBlocked(Cause.ISSUER_PENDING, why, ended="pending", retry_after_s=order.retry_after_s)
@@ -160,9 +162,12 @@ def _order_status(context: CaseContext, order: Order) -> str:
 
 
 def _requests_or_unknown(context: CaseContext) -> tuple[str, ...]:
-    """Return lines about who requested the challenge file, or a line that says why this is unknown."""
+    """Return lines about who requested the challenge file, or a line that says why this is unknown.
+
+    Of challenges that came with the order, return those that could not be looked at.
+    """
     if not isinstance(context.issuer.client, KnowsChallengesBefore):
-        return ()
+        return context.seen
     requests = request_notes(context, _files(context), is_ordered=True)
     if requests or context.run.stop.is_set():
         return requests

@@ -44,7 +44,7 @@ class SelfTest:
     def apply(self, context: CaseContext, subject: str) -> None:
         """Publish the file and fetch it at every address of every name; publish nothing if a name has no address."""
         del subject
-        lookups = [(name, _look_up(context, name)) for name in context.case.validated_on]
+        lookups = [(name, lookup_of(context, name.name)) for name in context.case.validated_on]
         publish(context)
         names = [
             _NameResult(name, lookup, _probe_addresses(context, name, lookup), _first_address_only(context, name))
@@ -190,16 +190,16 @@ def _directory(context: CaseContext, name: str, host: str) -> ChallengeDirectory
     return ChallengeDirectory(context.workdir_on(host), docroot.folder, docroot.below)
 
 
-def _look_up(context: CaseContext, name: Validation) -> LookUp:
+def lookup_of(context: CaseContext, name: str) -> LookUp:
     """Return the addresses of a name; raises StepBlocked if it has no address, for this run or for the CA."""
     run = context.run
     try:
-        lookup = run.network.lookups.of(name.name, run.network.limits, run.stop)
+        lookup = run.network.lookups.of(name, run.network.limits, run.stop)
     except Stopped:
-        raise StepBlocked(Cause.RUN_STOPPED, f"stopped while {name.name} was looked up", ended="interrupted") from None
+        raise StepBlocked(Cause.RUN_STOPPED, f"stopped while {name} was looked up", ended="interrupted") from None
     run.log("\n".join(lookup.lines()))
     if lookup.failure:
-        why = join_clauses((f"{name.name}: {lookup.failure.detail}", *lookup.notes))
+        why = join_clauses((f"{name}: {lookup.failure.detail}", *lookup.notes))
         raise StepBlocked(Cause(f"dns.{lookup.failure.kind}"), why)
     return lookup
 

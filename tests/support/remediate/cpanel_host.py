@@ -115,7 +115,7 @@ class PanelHost:
         given = {
             "session": self.session, "targets": self.targets, "workdir_root": str(self.root / "sslaudit"),
             "panel": Panel(str(self.root), 20),
-            "timeouts": Timeouts(confirmation_s=20, proof_s=0.5, issuance_s=2.0, look_s=0.2),
+            "timeouts": Timeouts(confirmation_s=20, proof_s=0.5, issuance_s=2.0, visible_s=0.2, look_s=0.2),
         }  # fmt: skip
         return run_context(journal, ca or Ca(), service_host, **(given | changes))
 

@@ -22,6 +22,7 @@ from audit.endpoint import Endpoint
 from audit.observation import HostView, InstalledFile
 from audit.probe import Limits, Target
 from audit.probe.dns.records import RecordSet, RecordType
+from audit.probe.dns.texts import ServerTexts
 from audit.x509.path.trust_store import TrustAnchors
 from remediate.challenges.dns_lookup import LookUps
 from remediate.execution.context import ConfiguredIssuer, Network, RunContext
@@ -221,11 +222,15 @@ def _serve(server: socket.socket, folder: Path) -> None:
 
 
 class NoRecords(LookUps):
-    """A zone in which no name has TLSA or MX records."""
+    """A zone in which no name has TLSA, MX or TXT records."""
 
     def records(self, name: str, record_type: RecordType, limits: Limits, stop: threading.Event) -> RecordSet:
         del limits, stop
         return RecordSet(name, record_type, "none")
+
+    def texts(self, name: str, limits: Limits, stop: threading.Event) -> tuple[ServerTexts, ...]:
+        del name, limits, stop
+        return (ServerTexts("ns1", "192.0.2.1"),)
 
     def has_dns(self, limits: Limits) -> bool:
         del limits
@@ -253,7 +258,7 @@ def run_context(journal: Journal, ca: Any, *hosts: FolderHost, **changes: Any) -
         clock=lambda: datetime.now(UTC),
         lock_holder="a test",
         network=Network(NoRecords()),
-        timeouts=Timeouts(confirmation_s=20, proof_s=0.5, issuance_s=2.0, look_s=0.05),
+        timeouts=Timeouts(confirmation_s=20, proof_s=0.5, issuance_s=2.0, visible_s=0.2, look_s=0.05),
     )
     return changed(run, **changes)
 

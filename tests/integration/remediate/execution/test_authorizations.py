@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -10,17 +11,19 @@ from typing import Any
 import pytest
 from cryptography import x509
 
-from remediate.challenges import ChallengeDirectory, ProbeResult
+from remediate.challenges import ChallengeDirectory, ProbeResult, ProbeSettings
 from remediate.execution.executor import run_case
 from remediate.hosts.command import CommandResult
 from remediate.hosts.local_command import LocalCommand
 from remediate.issuers import IssuerFault, Order, OrderRef, OrderRequest, OrderStatus
 from remediate.model.authorization import Authorization, Challenge
 from remediate.model.causes import Cause
+from remediate.model.options import Timeouts
 from remediate.pki.csr import Csr
 from remediate.pki.issued_chain import IssuedPem
 from remediate.state.journal import Journal, open_journal
 from tests.support.remediate.folder_hosts import AUTHORITY, DAY, NOW, FolderHost, delivered, run_context, running_host
+from tests.support.remediate.store_host import Near
 from tests.support.store.issuance import Commission, deliver, found_authority
 
 URL = "https://ca.example/order/1"
@@ -38,6 +41,7 @@ class AcmeLikeCa:
     calls: list[str] = field(default_factory=list)
     order: Order | None = None
     request: OrderRequest | None = None
+    others: tuple[Authorization, ...] = ()
     fails: str = ""
     chains: tuple[str, ...] = ("trusted",)
 
@@ -47,7 +51,7 @@ class AcmeLikeCa:
         self.calls.append("place")
         self.request = request
         status: OrderStatus = "ready" if self.authorization.status == "valid" else "pending"
-        self.order = Order(URL, status, retry_after_s=0, authorizations=(self.authorization,))
+        self.order = Order(URL, status, retry_after_s=0, authorizations=(self.authorization, *self.others))
         return self.order
 
     def fetch(self, ref: OrderRef) -> Order | IssuerFault:
@@ -66,6 +70,8 @@ class AcmeLikeCa:
         self.calls.append(f"accept {challenge.type}")
         if self.fails == "accept":
             return IssuerFault("refused", "the account is deactivated")
+        if self.fails == "validation":
+            return None
         valid = replace(self.authorization, status="valid")
         self.order = replace(self.order, status="ready", authorizations=(valid,))
         return None
@@ -97,7 +103,12 @@ class AcmeLikeCa:
 
 @dataclass(frozen=True, slots=True)
 class Recorder:
-    """A solver whose programs are recorded and not run."""
+    """A solver whose programs are recorded and not run. Its self-tests have these results, and are recorded too."""
+
+    results: tuple[ProbeResult, ...] = ()
+    type: str = "dns-01"
+    calls: list[str] = field(default_factory=list)
+    stop: threading.Event | None = None  # set during the self-test
 
     def present(self, challenge: Challenge, where: ChallengeDirectory | None) -> LocalCommand:
         assert where is None
@@ -111,8 +122,14 @@ class Recorder:
         del where
         return f"the zone of {challenge.identifier}"
 
-    def self_test(self, *_: object) -> tuple[ProbeResult, ...]:
-        return ()
+    def self_test(
+        self, challenge: Challenge, addresses: Sequence[str], settings: ProbeSettings
+    ) -> tuple[ProbeResult, ...]:
+        del settings
+        self.calls.append(" ".join(("look at", challenge.type, *addresses)))
+        if self.stop:
+            self.stop.set()
+        return self.results
 
 
 @dataclass(frozen=True)
@@ -122,14 +139,15 @@ class RepairSetup:
     host: FolderHost
     journal: Journal
 
-    def repaired(self, ca: AcmeLikeCa) -> Any:  # noqa: ANN401 - what `run_case` returns
-        """Repair with this CA, whose log also gets the programs of the solver."""
+    def repaired(self, ca: AcmeLikeCa, *solvers: Recorder, **changes: Any) -> Any:  # noqa: ANN401 - any field; what `run_case` returns
+        """Repair with this CA, whose log also gets the programs of the solvers and what they look at."""
 
         def recorded(command: LocalCommand, _stop: object) -> CommandResult:
             ca.calls.append(" ".join(command.arguments))
             return CommandResult(0, "")
 
-        run = run_context(self.journal, ca, self.host, solvers={"dns-01": Recorder()}, run_local=recorded)
+        table = {solver.type: replace(solver, calls=ca.calls) for solver in solvers or (Recorder(),)}
+        run = run_context(self.journal, ca, self.host, **{"solvers": table, "run_local": recorded, **changes})
         return run_case(self.host.case(), run)
 
 
@@ -147,7 +165,8 @@ def test_order_goes_through_every_stage_of_rfc_8555(repair_setup: RepairSetup) -
     ca = AcmeLikeCa(with_both())
     assert repair_setup.repaired(ca).ended_as == "proven"
     assert ca.calls == [
-        "place", "/present dns-01", "accept dns-01", "fetch", "finalize", "fetch", "download", "/clean-up dns-01",
+        "place", "/present dns-01", "look at dns-01", "accept dns-01", "fetch", "finalize", "fetch", "download",
+        "/clean-up dns-01",
     ]  # fmt: skip
     (order,) = repair_setup.journal.orders.of_case(repair_setup.host.case().id)
     assert (order.order_id, order.status) == (URL, "valid")
@@ -192,3 +211,67 @@ def test_authorization_without_a_solvable_challenge_is_named(repair_setup: Repai
 def test_authorization_without_any_challenge_is_named(repair_setup: RepairSetup) -> None:
     result = repair_setup.repaired(AcmeLikeCa(Authorization("a.example")))
     assert "offers no challenge for a.example" in result.note
+
+
+GOOD = ProbeResult("a.example", "ns1", "good", "as written")
+UNSEEN = ProbeResult("a.example", "ns2", "unseen", "no response in time")
+MISSING = ProbeResult("a.example", "ns3", "missing", "there is no TXT record")
+BLOCKED = ProbeResult("a.example", "192.0.2.1", "blocked", "no response")
+
+
+@pytest.mark.parametrize(
+    ("results", "cause"),
+    [
+        ((GOOD,), Cause.ISSUER_REFUSED),
+        ((GOOD, UNSEEN), Cause.ISSUER_REFUSED),
+        ((UNSEEN,), Cause.ISSUER_REFUSED),  # the CA decides
+        ((), Cause.ISSUER_REFUSED),  # there is no self-test for the type
+        ((GOOD, MISSING), Cause.SOLVER_NOT_VISIBLE),
+        ((UNSEEN, BLOCKED), Cause.SOLVER_NOT_VISIBLE),
+    ],
+)
+def test_ca_is_asked_to_validate_unless_a_self_test_fails(
+    repair_setup: RepairSetup, results: tuple[ProbeResult, ...], cause: Cause
+) -> None:
+    ca = AcmeLikeCa(with_both(), fails="accept")  # which ends the repair
+    assert repair_setup.repaired(ca, Recorder(results)).cause == cause
+    asked = ["accept dns-01"] if cause == Cause.ISSUER_REFUSED else []
+    calls = [*dict.fromkeys(ca.calls)]  # it is looked at until it is visible
+    assert calls == ["place", "/present dns-01", "look at dns-01", *asked, "/clean-up dns-01"]
+
+
+def test_no_challenge_is_accepted_if_one_is_not_visible(repair_setup: RepairSetup) -> None:
+    other = Authorization("a.example", (challenge("dns-02"),))
+    ca = AcmeLikeCa(with_both(), others=(other,))
+    result = repair_setup.repaired(ca, Recorder((GOOD,)), Recorder((MISSING,), "dns-02"))
+    assert result.cause == Cause.SOLVER_NOT_VISIBLE
+    assert "has presented dns-02 of a.example" in result.note
+    assert "at ns3: missing: there is no TXT record" in result.note
+    assert [call for call in ca.calls if call.startswith(("accept", "/clean-up"))] == [
+        "/clean-up dns-01",
+        "/clean-up dns-02",
+    ]
+
+
+def test_addresses_are_looked_up_for_a_challenge_that_needs_them(repair_setup: RepairSetup) -> None:
+    ca = AcmeLikeCa(with_both(), fails="accept")
+    repair_setup.repaired(ca, Recorder((GOOD,), "http-01"), lookups=Near())
+    assert ca.calls[:4] == ["place", "/present http-01", "look at http-01 127.0.0.1", "accept http-01"]
+
+
+def test_run_stopped_during_a_self_test_does_not_ask_the_ca(repair_setup: RepairSetup) -> None:
+    ca, stop = AcmeLikeCa(with_both()), threading.Event()
+    result = repair_setup.repaired(ca, Recorder((MISSING,), stop=stop), stop=stop)
+    assert (result.ended_as, result.cause) == ("interrupted", Cause.RUN_STOPPED)
+    assert ca.calls == ["place", "/present dns-01", "look at dns-01"]
+    assert [left.type for left in repair_setup.journal.challenges.presented(result.case.id)] == ["dns-01"]
+
+
+def test_challenge_that_was_not_seen_is_named_while_the_order_is_pending(repair_setup: RepairSetup) -> None:
+    ca = AcmeLikeCa(with_both(), fails="validation")
+    timeouts = Timeouts(confirmation_s=20, proof_s=0.5, issuance_s=0.0)
+    result = repair_setup.repaired(ca, Recorder((UNSEEN,)), timeouts=timeouts)
+    assert (result.ended_as, result.cause) == ("pending", Cause.ISSUER_PENDING)
+    assert result.note.splitlines()[1:] == [
+        f"dns-01 of a.example could not be looked at before the validation: {UNSEEN}"
+    ]

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from audit.config import ConfigSection, Configuration
+from audit.probe.dns.texts import ServerTexts
 from remediate.challenges import read_solver
 from remediate.execution.context import ConfiguredIssuer, RunContext
 from remediate.execution.dry_run import preview_actions
@@ -21,15 +22,43 @@ from remediate.hosts.local_command import LocalCommand, run_local
 from remediate.issuers import IssuerRun, read_issuer
 from remediate.model.authorization import Challenge
 from remediate.model.causes import Cause
-from remediate.model.options import Concurrency
+from remediate.model.options import Concurrency, Timeouts
 from remediate.state.journal import CaseOutcome, Journal, open_journal
-from tests.support.remediate.folder_hosts import AUTHORITY, NOW, FolderHost, run_context, running_host
+from tests.support.remediate.folder_hosts import (
+    AUTHORITY,
+    NOW,
+    FolderHost,
+    NoRecords,
+    run_context,
+    running_host,
+)
 from tests.support.remediate.killed_database import KilledRun, faults_after_each
 from tests.support.remediate.own_programs import internal_ca, program
 from tests.support.remediate.store_host import printed
 
 CONCURRENCY = Concurrency(chance=lambda: 0.0)
 CHALLENGE = '{"type": "dns-01", "identifier": "a.example", "token": "_acme-challenge", "content": "line 1\\nline 2"}'
+WAITED = "after 0 s, so no validation by internal was"
+
+
+@dataclass(frozen=True)
+class Zone(NoRecords):
+    """The zone of the solver at two name servers: a directory with the texts, each in a file named by its token.
+
+    The second server has them only after as many queries as `delay` says.
+    """
+
+    folder: Path
+    delay: int = 0
+    queries: list[str] = field(default_factory=list)
+
+    def texts(self, name: str, limits: Any, stop: Any) -> tuple[ServerTexts, ...]:  # noqa: ANN401 - as in LookUps
+        """Return the texts at both servers."""
+        del limits, stop
+        self.queries.append(name)
+        found = tuple(file.read_text() for file in self.folder.iterdir() if f"{file.name}.a.example" == name)
+        second = found if len(self.queries) > self.delay else ()
+        return ServerTexts("ns1", "192.0.2.1", found), ServerTexts("ns2", "192.0.2.2", second)
 
 
 @dataclass(frozen=True)
@@ -81,7 +110,7 @@ class RepairSetup:
             self.calls.append(command)
             return run_local(command, stop)
 
-        return run_context(journal, None, self.host, **{"run_local": recorded, **changes})
+        return run_context(journal, None, self.host, **{"run_local": recorded, "lookups": Zone(self.zone), **changes})
 
     @property
     def issued(self) -> int:
@@ -215,6 +244,38 @@ def test_challenge_is_presented_until_the_certificate_is_issued(repair_setup: Re
     }
     assert clean_up.variables == present.variables
     assert journal.challenges.presented(repair_setup.host.case().id) == ()
+
+
+def test_ca_is_called_again_only_after_every_server_has_the_challenge(
+    repair_setup: RepairSetup, journal: Journal
+) -> None:
+    zone, lines = Zone(repair_setup.zone, delay=1), list[str]()
+    changes = {"lookups": zone, "log": lines.append, "timeouts": Timeouts(20, 0.5, issuance_s=2.0, visible_s=20.0)}
+    run = repair_setup.run(journal, issuer=repair_setup.challenging(), solvers=repair_setup.solvers(), **changes)
+    assert run_case(repair_setup.host.case(), run).ended_as == "proven"
+    assert (zone.queries, len(repair_setup.cases)) == (["_acme-challenge.a.example"] * 2, 2)
+    shown = [line for line in lines if line.startswith("dig ")]
+    assert shown[0].splitlines() == [
+        "dig @192.0.2.1 _acme-challenge.a.example TXT",
+        "_acme-challenge.a.example at ns1 (192.0.2.1): good: as written",
+    ]
+
+
+def test_challenge_that_is_not_visible_stops_the_order_until_it_is(repair_setup: RepairSetup, journal: Journal) -> None:
+    case, issuer = repair_setup.host.case(), repair_setup.challenging()
+    run = repair_setup.run(journal, issuer=issuer, solvers=repair_setup.solvers(present="exit 0"))
+    result = run_case(case, run)
+    assert (result.ended_as, result.step, result.cause) == ("failed", "collect", Cause.SOLVER_NOT_VISIBLE)
+    assert result.note.splitlines() == [
+        f"[solver.dns] has presented dns-01 of a.example, but it is not visible {WAITED} requested:",
+        *(f"_acme-challenge.a.example at ns{n} (192.0.2.{n}): missing: there is no TXT record" for n in (1, 2)),
+    ]
+    assert (len(repair_setup.cases), repair_setup.issued) == (1, 0)
+    assert [call.arguments[-1] for call in repair_setup.calls] == ["add", "delete"]
+    assert journal.challenges.left_over() == ()
+    run = repair_setup.run(journal, issuer=issuer, solvers=repair_setup.solvers())
+    assert run_case(case, run).ended_as == "proven"
+    assert (repair_setup.issued, repair_setup.presented) == (1, [])
 
 
 def test_challenge_without_a_solver_is_named_and_nothing_is_presented(

@@ -1,0 +1,1 @@
+"""Self-tests of challenge types, as functions of what was seen."""
