@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+import dns.exception
 import dns.flags
 import dns.message
 import dns.name
@@ -194,7 +195,7 @@ def _bind(servers: Mapping[str, Answering]) -> tuple[Tree, list[socket.socket]]:
 def _serve(tree: Tree, server: socket.socket, answering: Answering, ended: threading.Event) -> None:
     converse = _by_stream if server.type == socket.SOCK_STREAM else _by_datagram
     while not ended.is_set():
-        with contextlib.suppress(TimeoutError, ConnectionError):
+        with contextlib.suppress(TimeoutError, ConnectionError, dns.exception.DNSException):  # not a DNS message
             converse(tree, server, answering)
 
 
