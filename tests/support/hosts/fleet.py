@@ -36,7 +36,7 @@ _SITE: Final = "server { listen 80; listen [::]:80; root /var/www/html; access_l
 _WEBSITE: Final = rf"""
 sed -i 's|^http {{|http {{ {_SITE}|' /etc/nginx/nginx.conf
 cp -a /etc/nginx /etc/apache2 /root
-nginx -s reload
+if pidof -s nginx; then nginx -s reload; else rm -f /etc/nginx/sites-enabled/default; nginx; fi
 """
 _AGAIN: Final = r"""
 for pid in $(pgrep -f '^sh.* sslaudit-[s]witch' || :); do kill -KILL "$pid" || :; done
