@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from remediate.execution.scheduler import repair
 from remediate.model.case import Case, Repair
 from remediate.model.options import Concurrency
-from remediate.state.journal import Journal
-from tests.support.http.scripted_server import answering, conversing
+from remediate.state.journal import Journal, open_journal
+from tests.support.probe.scripted_server import answering, conversing
 from tests.support.remediate.chain_services import INTERMEDIATE, fetcher, forms, installed, plant_chain, rechaining
 from tests.support.remediate.folder_hosts import Ca, FolderHost, run_context, running_host
-from tests.support.remediate.killed_database import KilledRun, faults_after_each
+from tests.support.remediate.killed_database import Killed, KilledRun, Point, die, faults_after_each, watched_database
 
 CONCURRENCY: Final = Concurrency(chance=lambda: 0.0)
 
@@ -53,3 +54,20 @@ def new_folder(tmp_path: Path) -> Path:
     folder = tmp_path / "run"
     folder.mkdir()
     return folder
+
+
+def test_step_that_a_killed_run_began_is_recorded_as_uncertain(tmp_path: Path) -> None:
+    with running_host(tmp_path / "a", "a") as host:
+        for last in ("intended", "uncertain"):
+
+            def see(_: Point, last: str = last) -> None:
+                """End the run once the last step has this state."""
+                if last in {event.state for event in journal.events(host.case().id)}:
+                    die()
+
+            with Journal(watched_database(tmp_path / "state", see)) as journal, suppress(Killed):
+                repair([host.case()], run_context(journal, Ca(), host), CONCURRENCY)
+        with open_journal(tmp_path / "state") as journal:
+            assert [(event.step, event.state) for event in journal.events(host.case().id)] == [
+                ("preconditions", "intended"), ("preconditions", "uncertain"),
+            ]  # fmt: skip
