@@ -67,6 +67,9 @@ def test_staged_version_changes_no_configured_file(tmp_path: Path, pairs: Pairs)
     assert host.configured == of(pairs[0])
     assert not host.certificate.is_symlink()
     assert host.stage(pairs[1]) == name
+    (Path(host.file_set.folder) / "killed.part").mkdir()  # of a run that was killed
+    host.stage(pairs[2])
+    assert list(Path(host.file_set.folder).glob("*.part")) == []
 
 
 def test_dh_parameters_stay_in_their_file(tmp_path: Path, pairs: Pairs) -> None:
