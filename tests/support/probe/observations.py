@@ -15,7 +15,7 @@ NOW = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
 PATIENT = Limits(timeout_s=40, farewell_s=5, retry_after_s=0)
 """For servers that respond: a slow machine must not make them fail."""
 
-HASTY = Limits(timeout_s=1, retry_after_s=0, farewell_s=0.5)
+HASTY = Limits(timeout_s=2, retry_after_s=0, farewell_s=0.5)
 """For servers that never respond."""
 
 

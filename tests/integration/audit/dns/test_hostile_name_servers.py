@@ -179,7 +179,7 @@ def test_response_above_the_size_limit_is_not_read() -> None:
         changed(servers[MAIN], lambda response: response.answer.append(records("four.example.test.", "A", *many)))
     )
     with running(servers) as tree:
-        found = traced(tree, "four.example.test", HASTY)
+        found = traced(tree, "four.example.test", TraceLimits(query_s=20, timeout_s=60))
     assert failed(found, "servfail", "octets, more than 16384"), found.failure
 
 

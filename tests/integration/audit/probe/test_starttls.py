@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from tests.support.probe.observations import HASTY, failure, failure_of, handshake, look_at
+from tests.support.probe.observations import HASTY, PATIENT, failure, failure_of, handshake, look_at
 from tests.support.probe.tls_servers import Script, context, dialog, hold, in_turn, say, serving, then, tls
 
 UPGRADES = {
@@ -74,7 +74,7 @@ def test_server_that_does_not_announce_starttls_does_not_offer_it(
 ) -> None:
     left: list[bytes] = []
     script = then(dialog(GREETINGS[scheme], capabilities), lambda connected: left.append(connected.recv(100)))
-    assert failure_of(script, HASTY, scheme).kind == "not-offered"
+    assert failure_of(script, PATIENT, scheme).kind == "not-offered"
     assert left == [b"a3 LOGOUT\r\n" if scheme == "imap" else b"QUIT\r\n"]
 
 
@@ -122,14 +122,14 @@ FTP_FEATURES = (b"FEAT", b"211-\r\n UTF8\r\n211 End\r\n")
          "injected late", "unanswered", "SSH", "binary"],
 )  # fmt: skip
 def test_upgrade_that_fails_is_named(scheme: str, script: Script, kind: str, detail: str) -> None:
-    shown = failure_of(then(script, hold), HASTY, scheme)
+    shown = failure_of(then(script, hold), HASTY if kind == "timeout" else PATIENT, scheme)
     assert (shown.stage, shown.kind, detail in shown.detail) == ("starttls", kind, True)
     assert shown.detail.isprintable()
 
 
 def test_server_that_closes_the_connection_is_closed() -> None:
     for script in (say(b""), dialog(GREETINGS["pop3"], (b"CAPA", b"+OK\r\nTO"))):
-        shown = failure_of(script, HASTY, "pop3")
+        shown = failure_of(script, PATIENT, "pop3")
         assert (shown.stage, shown.kind) == ("starttls", "closed")
 
 
