@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -15,7 +16,6 @@ from remediate.hosts.command import Command
 from tests.support.crash_points import STRIDE
 from tests.support.remediate.folder_services import Pair, SwitchHost, new_pair, new_switch_host, was_interrupted
 from tests.support.remediate.local_commands import run
-from tests.support.remediate.saved_folder import SavedFolder
 
 _VERBS = ("mv", "cp", "ln", "rm", "mkdir", "chmod", "exec", "cat", "flock", "record_event", "run_shell", "durable")
 _ACTS = " | ".join(f"'{verb} '*" for verb in _VERBS)
@@ -72,13 +72,17 @@ def survived(host: SwitchHost, pair: tuple[Pair, Pair], command: Command) -> boo
 
 def kill_everywhere(folder: Path, pair: tuple[Pair, Pair], kill: Kill, reload: str | None = None) -> int:
     """Kill before one command in STRIDE, then run all again, until none is left; return about how many there were."""
-    host = new_switch_host(folder / "host", pair[0])
-    name = host.stage(pair[1])
-    saved = SavedFolder(host.folder, folder / "saved")
-    for number in count(1, STRIDE):
-        saved.restore()
-        if survived(host, pair, kill(starting(host, name, reload), number)):
-            return number
+
+    def once(number: int) -> bool:
+        host = new_switch_host(folder / str(number), pair[0])
+        name = host.stage(pair[1])
+        command = kill(starting(host, name, reload), number)
+        return survived(host, pair, command)
+
+    with ThreadPoolExecutor(4) as pool:
+        for first in count(1, 4 * STRIDE):
+            if all(pool.map(once, range(first, first + 4 * STRIDE, STRIDE))):
+                return first
     raise AssertionError
 
 
