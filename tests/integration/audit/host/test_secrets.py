@@ -94,6 +94,38 @@ def test_text_without_secrets_stays_as_it_is(tmp_path: Path, how: str, shell: st
     assert printed(tmp_path, how, PLAIN[how], shell) == PLAIN[how]
 
 
+@pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.parametrize("size", [0, 4000], ids=["short", "long"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "DbPassWord",
+        "passphrase",
+        "pass",
+        "db_pwd",
+        "Client_Secret",
+        "ToKeN",
+        "credential",
+        "apikey",
+        "API__Key",
+        "Authorization",
+    ],
+)
+def test_value_is_hidden_in_a_text_of_any_size(tmp_path: Path, name: str, size: int, shell: str) -> None:
+    filler = "listen 443\n" * (size // 11)
+    text = printed(tmp_path, "", f"{filler}{name}: {SECRET}\n{filler}", shell)
+    assert (SECRET in text, name in text) == (name == "pass", True)
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.parametrize("size", [0, 4000], ids=["short", "long"])
+def test_private_key_is_removed_from_a_text_of_any_size(tmp_path: Path, size: int, shell: str) -> None:
+    filler = "listen 443\n" * (size // 11)
+    key = f"-----BEGIN EC PRIVATE KEY-----\n{SECRET}\n-----END EC PRIVATE KEY-----\n"
+    text = printed(tmp_path, "", f"{filler}before\n{key}after\n{filler}", shell)
+    assert text.splitlines() == [*filler.splitlines(), "before", "after", *filler.splitlines()]
+
+
 def test_control_character_in_a_text_starts_no_new_line(tmp_path: Path) -> None:
     for how in ("''", *PLAIN):
         assert "\nforged" not in printed(tmp_path, how, "a\fforged\vforged;\n", "dash")
