@@ -11,7 +11,6 @@ be parsed, and its path not be built, more often than for two endpoints. Exits w
 
 from __future__ import annotations
 
-import gc
 import inspect
 import sys
 import tempfile
@@ -166,9 +165,9 @@ def _kept(endpoints: int, *, distinct: bool) -> Iterator[Evidence]:
 
 def _forget() -> None:
     """Clear the caches of certificates; loaded libraries and lists stay."""
-    caches = (found for found in gc.get_objects() if isinstance(found, _lru_cache_wrapper))
-    for cache in caches:
-        if cache.__module__.startswith("audit.") and cache.cache_parameters()["maxsize"] is not None:
+    modules = [module for name, module in sys.modules.items() if name.startswith("audit.")]
+    for cache in (value for module in modules for value in vars(module).values()):
+        if isinstance(cache, _lru_cache_wrapper) and cache.cache_parameters()["maxsize"] is not None:
             cache.cache_clear()
 
 
