@@ -5,7 +5,14 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 INSTALLED := $(VENV)/installed
 JOBS ?= 3
+
+# Files of tests that take half a minute and more, and of which the other tests cover the main path: they are parts of the matrix.
+ATTACK := tests/system/local_users/test_attack.py
+CRASHES := tests/system/repair/test_interrupted.py
+HOSTS := $(addprefix tests/system/,hosts/test_logins.py names/test_twin_hosts.py repair/test_several_hosts.py)
 PEERS := tests/system/daemons/test_other_scanners.py
+REPAIRS := $(addprefix tests/system/repair/,test_failure_reports.py test_other_repairs.py test_pending_order.py)
+LATER := $(ATTACK) $(CRASHES) $(HOSTS) $(PEERS) $(REPAIRS)
 
 # Tests start hundreds of processes that import the checkout: compiled once, whatever the caller's environment says.
 export PYTHONDONTWRITEBYTECODE :=
@@ -19,7 +26,8 @@ demo: $(INSTALLED)
 # time keep two cores busy. A file's tests stay together, because they share what they have started; the longest come first.
 test:
 	@$(MAKE) --no-print-directory --jobs=3 --output-sync=target lint overlays compiled
-	$(PYTHON) -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder --durations=25 --ignore=$(PEERS) $(PYTEST_ARGUMENTS)
+	$(PYTHON) -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder --durations=25 $(addprefix --ignore=,$(LATER)) \
+	    $(PYTEST_ARGUMENTS)
 	@$(PYTHON) -m tests.support.hosts.overlay left-out
 
 # Tests without a socket and without a process, in less than a minute.
@@ -28,7 +36,7 @@ test-unit: compiled
 
 # Longer tests in named parts: all of them, or some by `make test-matrix PART="attack crash"`. Each part takes at most 15
 # minutes. CI runs one part after each `make test`, with SIZE=small in at most two minutes; the commit decides which.
-MATRIX := attack crash debian fuzz lowest peers pythons
+MATRIX := attack crash debian fuzz hosts lowest peers pythons repairs
 PART ?= $(MATRIX)
 SIZE ?= full
 BUILD_OVERLAYS := $(PYTHON) -m tests.support.hosts.overlay build
@@ -43,17 +51,16 @@ matrix-of-commit:
 # A user of the host who attacks during repairs.
 matrix-attack: $(INSTALLED)
 	@$(BUILD_OVERLAYS)
-	SSLAUDIT_TEST_ATTACK_S=$(call OF_SIZE,45,120) $(PYTHON) -m pytest tests/system/local_users/test_attack.py
+	SSLAUDIT_TEST_ATTACK_S=$(call OF_SIZE,45,120) $(PYTHON) -m pytest $(ATTACK)
 
 # Runs that are killed at each record and before each command, and not only at some.
-CRASHES := tests/integration/remediate/deployment/test_switch_killed.py
 ALL_CRASHES := $(addprefix tests/integration/remediate/,cpanel/test_whm_deployment.py cpanel/test_panel_repair.py \
-    execution/test_run_killed.py execution/test_rollback.py) \
-    tests/system/repair/test_repair_killed.py tests/system/repair/test_interrupted.py
+    deployment/test_switch_killed.py execution/test_run_killed.py execution/test_rollback.py) \
+    tests/system/repair/test_repair_killed.py
 
 matrix-crash: $(INSTALLED)
 	@$(BUILD_OVERLAYS)
-	SSLAUDIT_TEST_STRIDE=$(call OF_SIZE,5,1) $(PYTHON) -m pytest -n 2 $(CRASHES) $(call OF_SIZE,,$(ALL_CRASHES))
+	$(call OF_SIZE,,SSLAUDIT_TEST_STRIDE=1) $(PYTHON) -m pytest -n 2 $(CRASHES) $(call OF_SIZE,,$(ALL_CRASHES))
 
 # A newer Debian than the machine's: its systemd, OpenSSH, nginx, apache and shell.
 matrix-debian: $(INSTALLED)
@@ -64,6 +71,11 @@ matrix-debian: $(INSTALLED)
 # Mutants of certificates, CRLs and OCSP responses.
 matrix-fuzz: $(INSTALLED)
 	$(PYTHON) -m bench.fuzz $(call OF_SIZE,2000,10000) $(SEED)
+
+# Several hosts, and the ways to log in to one.
+matrix-hosts: $(INSTALLED)
+	@$(BUILD_OVERLAYS)
+	$(PYTHON) -m pytest -n 2 --dist loadfile $(HOSTS)
 
 # The lowest version of each dependency that pyproject.toml allows. One process: the lowest pytest names some tests by random
 # bytes, and the processes of xdist would have other names.
@@ -83,6 +95,11 @@ matrix-peers: $(INSTALLED)
 matrix-pythons: $(INSTALLED)
 	$(PYTHON) -m tests.support.hosts.other_python debian13 -n 2 -p no:cacheprovider tests/unit $(call OF_SIZE,,tests/plugin)
 	$(call OF_SIZE,,$(PYTHON) -m tests.support.hosts.other_python sid -n 2 -p no:cacheprovider tests/unit)
+
+# Repairs that end otherwise than by one order and one switch.
+matrix-repairs: $(INSTALLED)
+	@$(BUILD_OVERLAYS)
+	$(PYTHON) -m pytest -n 2 --dist loadfile $(REPAIRS)
 
 lint: $(INSTALLED)
 	$(VENV)/bin/ruff check .

@@ -6,9 +6,11 @@ variable PYTEST_ADDOPTS does, because the next user who starts the audit sees ne
 
 from __future__ import annotations
 
+import gc
 import re
 from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -122,6 +124,16 @@ class Parametrize:
             check, endpoint = judged(item)
             if check is not None and endpoint is not None:
                 run.selected.setdefault(check.id, set()).add(str(endpoint))
+        _keep_from_garbage_collector()
+
+
+@cache
+def _keep_from_garbage_collector() -> None:
+    """Leave the modules and tests of a run, which stay to its end, out of the collector's searches; once in a process.
+
+    They take a tenth of the CPU time of a short audit.
+    """
+    gc.freeze()
 
 
 class Selection:

@@ -30,3 +30,9 @@ def test_every_part_starts_files_and_modules_that_exist(part: str) -> None:
     started = {file for file in files if "/" in file or file.endswith(".py")} | modules
     assert started
     assert {file for file in started if not (CHECKOUT / file).exists()} == set()
+
+
+def test_each_file_that_the_normal_run_leaves_out_is_in_a_part() -> None:
+    left_out = {word.removeprefix("--ignore=") for word in words_of("test") if word.startswith("--ignore=")}
+    assert left_out
+    assert left_out - set(words_of("test-matrix")) == set()

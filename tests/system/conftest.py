@@ -20,13 +20,11 @@ from tests.support.hosts.trust_functions import EVE, give
 LONGEST: Final = (
     "system/cpanel/test_acceptance",
     "lab/test_demo",
-    "system/repair/test_interrupted",
-    "system/daemons/test_other_scanners",
     "system/repair/test_nightly",
     "system/repair/test_repair_killed",
     "system/repair/test_failures",
-    "system/repair/test_other_repairs",
-    "system/names/test_twin_hosts",
+    "system/daemons/test_files",
+    "system/daemons/test_postfix_files",
     "system/deployment/test_switch",
     "system/cpanel/test_whm_switch",
 )
