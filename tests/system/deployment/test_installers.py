@@ -29,8 +29,8 @@ pytestmark = [pytest.mark.system, pytest.mark.usefixtures("overlays")]
 NAMES = Names("web1.example.test", "www.example.test")
 OTHERS = [daemon for daemon in DAEMONS if daemon.name not in ("nginx", "dovecot", "exim")]
 RESTARTED = ("pure-ftpd", "vsftpd")
-RESTART = {"ConnectionRefusedError", "ConnectionResetError", "EOFError"}
-"""What a client sees of a service that is restarted."""
+RESTART = {"BrokenPipeError", "ConnectionRefusedError", "ConnectionResetError", "EOFError", "SSLEOFError"}
+"""What a client sees of a service that is restarted: the restart may end a handshake at any point."""
 
 
 @pytest.fixture(params=OTHERS, ids=lambda daemon: daemon.name)
