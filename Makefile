@@ -12,7 +12,8 @@ CRASHES := tests/system/repair/test_interrupted.py
 HOSTS := $(addprefix tests/system/,hosts/test_logins.py names/test_twin_hosts.py repair/test_several_hosts.py)
 PEERS := tests/system/daemons/test_other_scanners.py
 REPAIRS := $(addprefix tests/system/repair/,test_failure_reports.py test_other_repairs.py test_pending_order.py)
-LATER := $(ATTACK) $(CRASHES) $(HOSTS) $(PEERS) $(REPAIRS)
+SERVICES := $(addprefix tests/system/,daemons/test_host_session.py daemons/test_postfix_files.py repair/test_dead_service.py)
+LATER := $(ATTACK) $(CRASHES) $(HOSTS) $(PEERS) $(REPAIRS) $(SERVICES)
 
 # Tests start hundreds of processes that import the checkout: compiled once, whatever the caller's environment says.
 export PYTHONDONTWRITEBYTECODE :=
@@ -36,7 +37,7 @@ test-unit: compiled
 
 # Longer tests in named parts: all of them, or some by `make test-matrix PART="attack crash"`. Each part takes at most 15
 # minutes. CI runs one part after each `make test`, with SIZE=small in at most two minutes; the commit decides which.
-MATRIX := attack crash debian fuzz hosts lowest peers pythons repairs
+MATRIX := attack crash debian fuzz hosts lowest peers pythons repairs services
 PART ?= $(MATRIX)
 SIZE ?= full
 BUILD_OVERLAYS := $(PYTHON) -m tests.support.hosts.overlay build
@@ -100,6 +101,11 @@ matrix-pythons: $(INSTALLED)
 matrix-repairs: $(INSTALLED)
 	@$(BUILD_OVERLAYS)
 	$(PYTHON) -m pytest -n 2 --dist loadfile $(REPAIRS)
+
+# Services with files or settings of rare kinds, and services that do not run.
+matrix-services: $(INSTALLED)
+	@$(BUILD_OVERLAYS)
+	$(PYTHON) -m pytest -n 2 --dist loadfile $(SERVICES)
 
 lint: $(INSTALLED)
 	$(VENV)/bin/ruff check .

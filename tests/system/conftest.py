@@ -24,7 +24,6 @@ LONGEST: Final = (
     "system/repair/test_repair_killed",
     "system/repair/test_failures",
     "system/daemons/test_files",
-    "system/daemons/test_postfix_files",
     "system/deployment/test_switch",
     "system/cpanel/test_whm_switch",
 )
