@@ -132,9 +132,8 @@ def _issued(context: CaseContext) -> Order:
         if not context.is_published:
             publish(context)
         present_challenges(context, order)
-        delay_s = max(
-            poll_delay_s(polls, order.retry_after_s), context.run.timeouts.look_s
-        )  # also after a Retry-After of 0 s
+        # the issuer may send a Retry-After of 0 s
+        delay_s = max(poll_delay_s(polls, order.retry_after_s), context.run.timeouts.look_s)
         if waited + delay_s > context.run.timeouts.issuance_s or context.run.stop.wait(delay_s):
             why = "\n".join((_order_status(context, order), *_requests_or_unknown(context)))
             raise StepBlocked(Cause.ISSUER_PENDING, why, ended="pending", retry_after_s=order.retry_after_s)

@@ -32,7 +32,7 @@ from remediate.installers import CustomInstaller
 from remediate.issuers import IssuerFault, Order, OrderRef, OrderRequest
 from remediate.model.authorization import Challenge
 from remediate.model.case import Case, Repair, UsedFile, case_id, steps_of
-from remediate.model.options import Timeouts
+from remediate.model.options import Concurrency, Timeouts
 from remediate.pki.csr import Csr, csr_hash_challenge
 from remediate.pki.issued_chain import IssuedPem
 from remediate.state.journal import Journal
@@ -40,6 +40,8 @@ from tests.support.remediate.local_commands import run
 from tests.support.store.issuance import Commission, Delivery, deliver, found_authority, to_pem
 from tests.support.x509.ca import Leaf, PrivateKey, issue
 
+CONCURRENCY: Final = Concurrency(chance=lambda: 0.0)
+"""Runs without a random part in their waits."""
 NOW = datetime.now(UTC).replace(microsecond=0)
 AUTHORITY = found_authority(NOW)
 DAY = timedelta(days=1)

@@ -11,14 +11,11 @@ import pytest
 from remediate.execution.scheduler import repair
 from remediate.installers import CustomInstaller
 from remediate.model.case import Repair
-from remediate.model.options import Concurrency
 from remediate.model.outcome import CaseResult
 from remediate.state.journal import Journal
 from tests.support.remediate.cpanel_folder import Panel
-from tests.support.remediate.folder_hosts import running_host
+from tests.support.remediate.folder_hosts import CONCURRENCY, running_host
 from tests.support.remediate.renewal_agents import successor
-
-CONCURRENCY = Concurrency(chance=lambda: 0.0)
 
 
 @pytest.fixture

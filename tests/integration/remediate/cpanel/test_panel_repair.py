@@ -23,7 +23,7 @@ from remediate.execution.rollback import rollback
 from remediate.execution.scheduler import repair
 from remediate.installers import INSTALLERS
 from remediate.model.case import Case, Reason, Repair, UsedFile
-from remediate.model.options import Concurrency, RunOptions
+from remediate.model.options import RunOptions
 from remediate.model.outcome import CaseResult
 from remediate.state.journal import Journal
 from remediate.wiring.run_context import run_context
@@ -31,11 +31,9 @@ from tests.support.crash_points import STRIDE
 from tests.support.http.scripted_server import answering, conversing
 from tests.support.remediate.chain_services import INTERMEDIATE, fetcher, forms, plant_chain
 from tests.support.remediate.cpanel_host import NAME, PanelHost, lay, running_panel
-from tests.support.remediate.folder_hosts import Ca
+from tests.support.remediate.folder_hosts import CONCURRENCY, Ca
 from tests.support.remediate.killed_database import KilledRun, faults_after_each
 from tests.support.remediate.store_host import filled_in
-
-CONCURRENCY = Concurrency(chance=lambda: 0.0)
 
 
 @pytest.fixture

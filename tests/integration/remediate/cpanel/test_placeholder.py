@@ -8,14 +8,12 @@ from typing import Any
 from remediate.execution.scheduler import repair
 from remediate.issuers import IssuerFault, Order, OrderRequest
 from remediate.model.case import Repair
-from remediate.model.options import Concurrency
 from remediate.model.outcome import CaseResult
 from remediate.state.journal import Journal
 from tests.support.remediate.cpanel_exim import Exim
-from tests.support.remediate.folder_hosts import Ca
+from tests.support.remediate.folder_hosts import CONCURRENCY, Ca
 from tests.support.remediate.store_host import printed
 
-CONCURRENCY = Concurrency(chance=lambda: 0.0)
 REFUSED = IssuerFault("refused", "the account is closed")
 
 

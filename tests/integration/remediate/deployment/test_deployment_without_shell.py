@@ -12,13 +12,10 @@ from remediate.execution.rollback import rollback
 from remediate.execution.scheduler import repair
 from remediate.hosts.command import Command
 from remediate.model.case import Case
-from remediate.model.options import Concurrency
 from remediate.model.outcome import CaseResult
 from remediate.state.journal import Journal
-from tests.support.remediate.folder_hosts import Ca, FolderHost, host_changed, run_context
+from tests.support.remediate.folder_hosts import CONCURRENCY, Ca, FolderHost, host_changed, run_context
 from tests.support.remediate.secret_store import STORE, ProgramSession, SecretStore
-
-CONCURRENCY = Concurrency(chance=lambda: 0.0)
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import os
 import stat
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -14,38 +13,20 @@ import pytest
 from remediate.deployment.replace import REPLACE
 from remediate.deployment.switch import UNUSED_DAYS
 from remediate.execution.rollback import rollback
-from remediate.execution.scheduler import repair
 from remediate.hosts.workdir import HostWorkdir
-from remediate.model.options import Concurrency
-from remediate.state.journal import Journal, open_journal
-from tests.support.remediate.folder_hosts import Ca, FolderHost, run_context, running_host
+from remediate.state.journal import Journal
+from tests.support.remediate.folder_hosts import Ca, FolderHost, run_context
 from tests.support.remediate.local_commands import run
-from tests.support.remediate.saved_folder import SavedFolder
+from tests.support.remediate.repaired_host import RepairedHost, repaired, repaired_host_in
 
-CONCURRENCY = Concurrency(chance=lambda: 0.0)
 FIRST, SECOND, THIRD = (digit * 16 for digit in "abc")
-
-
-@dataclass(frozen=True)
-class RepairedHost:
-    """A host that was repaired once, as case FIRST: what it had before, and a copy of what it has since."""
-
-    host: FolderHost
-    served_before: str
-    key_before: str
-    saved: SavedFolder
 
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RepairedHost]:
-    folder = tmp_path_factory.mktemp("repaired")
-    with running_host(folder / "a", "a") as host:
-        (host.folder / "tls.key").chmod(0o640)
-        (host.folder / "tls.crt").chmod(0o644)
-        before = (host.served, (host.folder / "tls.key").read_text())
-        with open_journal(folder / "state") as journal:
-            repaired(host, journal, FIRST)
-        yield RepairedHost(host, *before, SavedFolder(folder, tmp_path_factory.mktemp("copy") / "repaired"))
+    folder, copy = tmp_path_factory.mktemp("repaired"), tmp_path_factory.mktemp("copy") / "repaired"
+    with repaired_host_in(folder, copy, id=FIRST) as once:
+        yield once
 
 
 @pytest.fixture
@@ -61,7 +42,7 @@ def host(repaired_host: RepairedHost) -> FolderHost:
 
 @pytest.fixture
 def journal(repaired_host: RepairedHost) -> Iterator[Journal]:
-    with open_journal(repaired_host.saved.folder / "state") as opened:
+    with repaired_host.journal() as opened:
         yield opened
 
 
@@ -72,12 +53,6 @@ def root(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
         host: FolderHost = request.getfixturevalue("host")
         return host.folder.parent / "sslaudit"
     return tmp_path / "sslaudit"
-
-
-def repaired(host: FolderHost, journal: Journal, case_id: str) -> None:
-    """Repair the certificate of the host as a case of that id."""
-    (ending,) = repair([host.case(id=case_id)], run_context(journal, Ca(), host), CONCURRENCY)
-    assert (ending.ended_as, ending.note) == ("proven", ""), ending
 
 
 def versions(case: Path) -> list[str]:
@@ -110,7 +85,7 @@ def test_previous_version_is_kept_for_root_until_the_next_success(
     assert old in {path.read_text() for path in kept.rglob("*.key")}
     assert not (root / FIRST / "pending").exists()
     first = (host.folder / "tls.key").read_text()
-    repaired(host, journal, SECOND)
+    repaired(host, journal, id=SECOND)
     assert {entry.name for entry in root.iterdir() if entry.is_dir()} == {SECOND}
     keys = {path.read_text() for path in root.rglob("*.key") if path.is_file()}
     assert (old in keys, first in keys, len(keys)) == (False, True, 2)
@@ -128,7 +103,7 @@ def test_rollback_restores_the_modes_of_kept_files(
 
 def test_only_versions_that_a_rollback_needs_are_kept(host: FolderHost, journal: Journal, root: Path) -> None:
     for _ in range(2):
-        repaired(host, journal, FIRST)
+        repaired(host, journal, id=FIRST)
         journal.end(FIRST, journal.outcome(FIRST) or pytest.fail("it has ended"))
     live = next(root.glob(f"{FIRST}/*/live"))
     assert len(versions(root / FIRST)) == 2

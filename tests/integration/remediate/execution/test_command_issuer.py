@@ -22,10 +22,11 @@ from remediate.hosts.local_command import LocalCommand, run_local
 from remediate.issuers import IssuerRun, read_issuer
 from remediate.model.authorization import Challenge
 from remediate.model.causes import Cause
-from remediate.model.options import Concurrency, Timeouts
+from remediate.model.options import Timeouts
 from remediate.state.journal import CaseOutcome, Journal, open_journal
 from tests.support.remediate.folder_hosts import (
     AUTHORITY,
+    CONCURRENCY,
     NOW,
     FolderHost,
     NoRecords,
@@ -36,7 +37,6 @@ from tests.support.remediate.killed_database import KilledRun, faults_after_each
 from tests.support.remediate.own_programs import internal_ca, program
 from tests.support.remediate.store_host import printed
 
-CONCURRENCY = Concurrency(chance=lambda: 0.0)
 CHALLENGE = '{"type": "dns-01", "identifier": "a.example", "token": "_acme-challenge", "content": "line 1\\nline 2"}'
 WAITED = "after 0 s, so no validation by internal was"
 

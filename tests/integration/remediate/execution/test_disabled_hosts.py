@@ -9,12 +9,10 @@ import pytest
 from remediate.execution.context import RunContext
 from remediate.execution.scheduler import repair
 from remediate.model.case import Repair, Validation
-from remediate.model.options import Concurrency
 from remediate.state.journal import Journal
-from tests.support.remediate.folder_hosts import Ca, FolderHost, host_changed, run_context
+from tests.support.remediate.folder_hosts import CONCURRENCY, Ca, FolderHost, host_changed, run_context
 from tests.support.remediate.store_host import printed
 
-CONCURRENCY = Concurrency(chance=lambda: 0.0)
 WHY = "repairs are disabled on the host itself: /var/cpanel/ssl/disable_auto_hostname_certificate is there"
 
 

@@ -26,15 +26,12 @@ from remediate.hosts.command import Command
 from remediate.hosts.local_command import LocalCommand
 from remediate.issuers import Order, OrderRef, OrderRequest, Request
 from remediate.model.case import Case, Repair, Validation, steps_of
-from remediate.model.options import Concurrency
 from remediate.model.outcome import CaseResult
 from remediate.pki.csr import csr_hash_challenge
 from remediate.state.journal import Journal, journal_snapshot, open_journal
 from tests.support.remediate.chain_services import INTERMEDIATE, plant_chain, write_kept
-from tests.support.remediate.folder_hosts import changed, plant
+from tests.support.remediate.folder_hosts import CONCURRENCY, changed, plant
 from tests.support.remediate.store_host import SECOND, StoreHost, digests, filled_in, printed
-
-CONCURRENCY = Concurrency(chance=lambda: 0.0)
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,6 @@ from remediate.issuers import IssuerFault, Order, OrderRequest
 from remediate.model.audit_results import AuditResults, audit_results_of
 from remediate.model.case import Case, Reason
 from remediate.model.causes import Cause
-from remediate.model.options import Concurrency
 from remediate.model.outcome import CaseResult
 from remediate.model.plan import Plan
 from remediate.notify.channels.mail import Mail
@@ -31,6 +30,7 @@ from remediate.state.journal import Journal, open_journal
 from tests.support.notify.nightly_runs import ADMIN, CONTROLLER, Mailbox, settings_of
 from tests.support.remediate.folder_hosts import (
     AUTHORITY,
+    CONCURRENCY,
     DAY,
     NOW,
     Ca,
@@ -43,7 +43,6 @@ from tests.support.remediate.older_journal import A, B, older_journal
 from tests.support.remediate.result_rows import SUMMARY, found, seen
 from tests.support.store.issuance import Commission, deliver
 
-CONCURRENCY = Concurrency(chance=lambda: 0.0)
 HOUR = timedelta(hours=1)
 REFUSED = IssuerFault("refused", "the account has no funds left")
 

@@ -6,9 +6,8 @@ from pathlib import Path
 
 from remediate.execution.scheduler import repair
 from remediate.model.case import Case, Step, StepState
-from remediate.model.options import Concurrency
 from remediate.state.journal import open_journal
-from tests.support.remediate.folder_hosts import Ca, run_context, running_host
+from tests.support.remediate.folder_hosts import CONCURRENCY, Ca, run_context, running_host
 
 
 def test_callback_gets_every_record_after_it_is_on_disk(tmp_path: Path) -> None:
@@ -20,9 +19,7 @@ def test_callback_gets_every_record_after_it_is_on_disk(tmp_path: Path) -> None:
             assert (last.step, last.state, last.note) == (step.name, state, note)
             records.append((step.name, state, note))
 
-        (ending,) = repair(
-            [host.case()], run_context(journal, Ca(), host, on_step=on_step), Concurrency(chance=lambda: 0.0)
-        )
+        (ending,) = repair([host.case()], run_context(journal, Ca(), host, on_step=on_step), CONCURRENCY)
         assert (ending.ended_as, ending.note) == ("proven", "")
         assert records == [(event.step, event.state, event.note) for event in journal.events(host.case().id)]
     assert len(records) > 10

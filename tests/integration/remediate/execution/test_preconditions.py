@@ -16,12 +16,10 @@ import pytest
 from remediate.execution.context import RunContext
 from remediate.execution.scheduler import repair
 from remediate.hosts.command import Command, CommandResult
-from remediate.model.options import Concurrency
 from remediate.model.outcome import CaseResult
 from remediate.state.journal import Journal
-from tests.support.remediate.folder_hosts import Ca, FolderHost, LocalSession, run_context, running_host
+from tests.support.remediate.folder_hosts import CONCURRENCY, Ca, FolderHost, LocalSession, run_context, running_host
 
-CONCURRENCY = Concurrency(chance=lambda: 0.0)
 NOBODY = pwd.getpwnam("nobody")
 
 

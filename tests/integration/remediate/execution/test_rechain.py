@@ -10,7 +10,6 @@ import pytest
 from audit.x509.path.trust_store import TrustAnchors
 from remediate.execution.scheduler import repair
 from remediate.model.case import Repair
-from remediate.model.options import Concurrency
 from remediate.model.outcome import CaseResult
 from remediate.state.journal import Journal
 from tests.support.http.scripted_server import Conversation, answering, conversing
@@ -25,11 +24,19 @@ from tests.support.remediate.chain_services import (
     rechaining,
     write_kept,
 )
-from tests.support.remediate.folder_hosts import AUTHORITY, DAY, NOW, Ca, FolderHost, run_context, running_host
+from tests.support.remediate.folder_hosts import (
+    AUTHORITY,
+    CONCURRENCY,
+    DAY,
+    NOW,
+    Ca,
+    FolderHost,
+    run_context,
+    running_host,
+)
 from tests.support.store.issuance import found_authority
 from tests.support.x509.ca import new_intermediate
 
-CONCURRENCY = Concurrency(chance=lambda: 0.0)
 OTHER = found_authority(NOW)
 
 

@@ -12,13 +12,10 @@ import pytest
 from audit.x509.path.trust_store import TrustAnchors
 from remediate.execution.scheduler import repair
 from remediate.model.case import Case
-from remediate.model.options import Concurrency
 from remediate.model.outcome import CaseResult
 from remediate.state.journal import Journal
-from tests.support.remediate.folder_hosts import Ca, FolderHost, run_context, running_host
+from tests.support.remediate.folder_hosts import CONCURRENCY, Ca, FolderHost, run_context, running_host
 from tests.support.remediate.renewal_agents import owned, successor, write_agent
-
-CONCURRENCY = Concurrency(chance=lambda: 0.0)
 
 
 @pytest.fixture

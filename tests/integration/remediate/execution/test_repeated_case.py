@@ -9,12 +9,9 @@ import pytest
 from remediate.execution.context import RunContext
 from remediate.execution.dry_run import preview_state
 from remediate.execution.scheduler import repair
-from remediate.model.options import Concurrency
 from remediate.state.journal import Journal
 from remediate.state.orders import PlacedOrder
-from tests.support.remediate.folder_hosts import Ca, FolderHost, plant, run_context
-
-CONCURRENCY = Concurrency(chance=lambda: 0.0)
+from tests.support.remediate.folder_hosts import CONCURRENCY, Ca, FolderHost, plant, run_context
 
 
 @pytest.fixture

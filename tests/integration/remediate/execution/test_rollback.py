@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -14,34 +13,18 @@ from remediate.execution.case_context import NotFoundOnHost
 from remediate.execution.rollback import rollback
 from remediate.execution.scheduler import repair
 from remediate.model.case import Repair, case_id
-from remediate.model.options import Concurrency
 from remediate.state.journal import Journal, open_journal
-from tests.support.remediate.folder_hosts import Ca, FolderHost, plant, run_context, running_host
+from tests.support.remediate.folder_hosts import CONCURRENCY, Ca, FolderHost, plant, run_context, running_host
 from tests.support.remediate.killed_database import Killed, KilledRun, Point, die, faults_after_each, watched_database
-from tests.support.remediate.saved_folder import SavedFolder
+from tests.support.remediate.repaired_host import RepairedHost, repaired, repaired_host_in
 
-CONCURRENCY = Concurrency(chance=lambda: 0.0)
 CASE: Final = case_id("a", ("a.example",), None)
-
-
-@dataclass(frozen=True)
-class RepairedHost:
-    """A host whose certificate was reissued, with the journal of that run; each test gets it as it was then."""
-
-    host: FolderHost
-    before: str
-    key_before: str
-    saved: SavedFolder
 
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RepairedHost]:
-    folder = tmp_path_factory.mktemp("repaired")
-    with running_host(folder / "a", "a") as host:
-        before = (host.served, (host.folder / "tls.key").read_text())
-        with open_journal(folder / "state") as journal:
-            repaired(host, journal)
-        yield RepairedHost(host, *before, SavedFolder(folder, tmp_path_factory.mktemp("copy") / "saved"))
+    with repaired_host_in(tmp_path_factory.mktemp("repaired"), tmp_path_factory.mktemp("copy") / "saved") as once:
+        yield once
 
 
 @pytest.fixture
@@ -52,21 +35,13 @@ def repaired_host(prepared: RepairedHost) -> RepairedHost:
 
 @pytest.fixture
 def journal(repaired_host: RepairedHost) -> Iterator[Journal]:
-    with open_journal(repaired_host.saved.folder / "state") as opened:
+    with repaired_host.journal() as opened:
         yield opened
 
 
 @pytest.fixture
 def host(repaired_host: RepairedHost) -> FolderHost:
     return repaired_host.host
-
-
-def repaired(host: FolderHost, journal: Journal, by: Repair = Repair.REISSUE, *, is_compromised: bool = False) -> str:
-    """Repair the case of the host and return its id."""
-    case = host.case(by, is_compromised=is_compromised)
-    (ending,) = repair([case], run_context(journal, Ca(), host), CONCURRENCY)
-    assert ending.ended_as == "proven", ending
-    return case.id
 
 
 def states(journal: Journal, case_id: str) -> dict[str, str]:
@@ -78,7 +53,7 @@ def states(journal: Journal, case_id: str) -> dict[str, str]:
 def test_rollback_serves_the_previous_certificate_and_is_recorded(
     repaired_host: RepairedHost, host: FolderHost, journal: Journal
 ) -> None:
-    before, new = (repaired_host.before, repaired_host.key_before), host.served
+    before, new = (repaired_host.served_before, repaired_host.key_before), host.served
     assert new != before[0]
     ending = rollback(CASE, run_context(journal, Ca(), host))
     assert (ending.ended_as, "The next run repairs the finding again" in ending.note) == ("undone", True), ending
@@ -95,7 +70,7 @@ def test_rollback_serves_the_previous_certificate_and_is_recorded(
 
 def test_rollback_to_a_compromised_key_is_refused(tmp_path: Path) -> None:
     with running_host(tmp_path / "a", "a") as host, open_journal(tmp_path / "state") as journal:
-        case_id = repaired(host, journal, Repair.REKEY, is_compromised=True)
+        case_id = repaired(host, journal, repair=Repair.REKEY, is_compromised=True)
         served = host.served
         ending = rollback(case_id, run_context(journal, Ca(), host))
         assert (ending.cause, "never used again" in ending.note, host.served) == ("rollback.compromised", True, served)
@@ -160,7 +135,7 @@ def test_rollback_killed_at_any_record_is_completed_by_the_next_one(repaired_hos
         outcome = journal.outcome(CASE)
         return host.served, outcome and outcome.kind
 
-    expected = (repaired_host.before, "rolled-back")
+    expected = (repaired_host.served_before, "rolled-back")
     run = KilledRun(repaired_host.saved.folder, begin, complete, expected, lambda: host.changes)
     assert faults_after_each(run, records_above=2) == []
 

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
 
 from remediate.execution.scheduler import repair
 from remediate.model.case import Case, Repair
-from remediate.model.options import Concurrency
 from remediate.state.journal import Journal, open_journal
 from tests.support.http.scripted_server import answering, conversing
 from tests.support.remediate.chain_services import INTERMEDIATE, fetcher, forms, installed, plant_chain, rechaining
-from tests.support.remediate.folder_hosts import Ca, FolderHost, run_context, running_host
+from tests.support.remediate.folder_hosts import CONCURRENCY, Ca, FolderHost, run_context, running_host
 from tests.support.remediate.killed_database import Killed, KilledRun, Point, die, faults_after_each, watched_database
-
-CONCURRENCY: Final = Concurrency(chance=lambda: 0.0)
 
 
 def killed_run(host: FolderHost, case: Case, ca: Ca) -> KilledRun:

@@ -18,12 +18,10 @@ from remediate.challenges.dns_lookup import LookUp, LookUps
 from remediate.execution.scheduler import repair
 from remediate.model.case import Case, Repair
 from remediate.model.causes import Cause
-from remediate.model.options import Concurrency
 from remediate.model.outcome import CaseResult
 from remediate.state.journal import Event, Journal
-from tests.support.remediate.folder_hosts import Ca, FolderHost, run_context
+from tests.support.remediate.folder_hosts import CONCURRENCY, Ca, FolderHost, run_context
 
-CONCURRENCY = Concurrency(chance=lambda: 0.0)
 NAME = "www.shop.example"
 TTL_S = 60  # clocks of host and controller may be further apart
 

@@ -14,13 +14,21 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from remediate.execution.context import RunContext
 from remediate.execution.scheduler import repair
-from remediate.model.options import Concurrency
 from remediate.state.journal import Journal
 from tests.support.probe.observations import look_at
-from tests.support.remediate.folder_hosts import DAY, NOW, Ca, FolderHost, changed, pems_of, plant, run_context
+from tests.support.remediate.folder_hosts import (
+    CONCURRENCY,
+    DAY,
+    NOW,
+    Ca,
+    FolderHost,
+    changed,
+    pems_of,
+    plant,
+    run_context,
+)
 from tests.support.x509.ca import Leaf, PrivateKey, new_key, new_rsa_key
 
-CONCURRENCY = Concurrency(chance=lambda: 0.0)
 NEW_KEYS: dict[str, Callable[[], PrivateKey]] = {"rsa-2048": lambda: new_rsa_key(2048), "ecdsa-p256": new_key}
 KINDS = {"rsa-2048": rsa.RSAPublicKey, "ecdsa-p256": ec.EllipticCurvePublicKey}
 REPAIRED = pytest.mark.parametrize("repaired", NEW_KEYS)
