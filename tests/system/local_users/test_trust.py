@@ -65,7 +65,9 @@ def test_trusted_directory_is_looked_at_once(root: Path, shell: str) -> None:
 
 
 @BOTH
-@pytest.mark.parametrize("change", ["change_owner", "run_trusted /bin/chown", "change_mode 777"])
+@pytest.mark.parametrize(
+    "change", ["change_owner", "run_trusted /bin/chown", "output_to $PWD/log chown", "change_mode 777"]
+)
 def test_directory_is_looked_at_again_after_a_change(root: Path, change: str, shell: str) -> None:
     (root / "d").mkdir()
     (root / "d/f").write_text("x")

@@ -99,7 +99,7 @@ append_file() {
 # no pipe: what the command leaves running would hold a pipe open.
 output_to() {
   write_file 600 "$1" </dev/null || return
-  t_output=$t_at
+  t_output=$t_at t_sound=$t_line # the command may give a directory to another user
   shift
   "$@" >>"$t_output" 2>&1
 }

@@ -59,7 +59,8 @@ t_refuse() {
 
 # t_walk PATH JUDGE: follows each component and each symbolic link of PATH from / by itself, and lets JUDGE see it. Sets
 # $real, $missing, $kind (directory, file, other), and $size. One stat(1) for each symbolic link, and one.
-# A directory in $t_sound is not looked at again: only root and the login can change it, or what is above it.
+# A directory in $t_sound is not looked at again: only root and the login can change it, or what is above it. A verb that runs
+# a program of the host, or changes a mode or an owner, empties it.
 t_walk() {
   why='' real='' missing='' kind=directory size=0 t_judge=$2 t_rest=$1 t_hops=0 t_open=''
   case $1 in

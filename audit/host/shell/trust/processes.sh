@@ -241,6 +241,7 @@ start_trusted() {
     return 77
   }
   [ "$missing" != yes ] || return 127
+  t_sound=$t_line
   # A login may kill our session when we end, so the daemon is in a session of its own before that.
   # shellcheck disable=SC2016  # the inner shell expands it
   setsid env -i LC_ALL=C "PATH=$PATH" HOME=/root sh -c '"$@" &' sh "$@" </dev/null >/dev/null 2>&1 9>&-
