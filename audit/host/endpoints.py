@@ -76,10 +76,12 @@ def _names(listener: Listener, own_name: str) -> Iterator[str]:
 
 
 def _resolved(group: Sequence[PlacedEndpoint]) -> Iterator[PlacedEndpoint]:
-    """Join the listeners of one service with one certificate; pin all others to their addresses."""
-    kinds: dict[tuple[str, int, object], list[PlacedEndpoint]] = {}
+    """Join the listeners of one service with one certificate and one protocol; pin all others to their addresses."""
+    kinds: dict[tuple[object, ...], list[PlacedEndpoint]] = {}
     for placed in group:
-        kinds.setdefault((placed.source.service, placed.source.pid, placed.source.listener.files), []).append(placed)
+        source, listener = placed.source, placed.source.listener
+        kind = (source.service, source.pid, listener.files, listener.proxy_protocol)
+        kinds.setdefault(kind, []).append(placed)
     joined = [_joined(placements) for placements in kinds.values()]
     if len(joined) == 1:
         yield from joined

@@ -55,6 +55,8 @@ FileKind = Literal["certificate", "key", "chain"]
 FileFault = Literal[
     "missing", "denied", "directory", "encrypted", "unparseable", "empty", "not-regular", "too-large"
 ]  # fmt: skip
+ProxyProtocol = Literal["never", "always", "some-clients"]
+"""Which clients must send the header of the PROXY protocol first; of some, the configuration lists the addresses."""
 RevocationSource = Literal["crl", "ocsp"]
 DnsStatus = Literal["ok", "nxdomain", "no-address", "servfail", "timeout", "not-asked"]
 
@@ -164,6 +166,7 @@ class HostView:
     not_trusted: tuple[str, ...] = ()  # processes that root does not inspect; only of the host as a whole
     websites: tuple[Website, ...] = ()  # the sites of its web servers for plain HTTP; only of the host as a whole
     cpanel: CpanelState | None = None  # of a cPanel & WHM server; only of the host as a whole
+    proxy_protocol: ProxyProtocol = "never"  # of the service's listener: it expects a load balancer before it
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Final
 
-from audit.observation import FileKind, InstalledFile
+from audit.observation import FileKind, InstalledFile, ProxyProtocol
 from audit.observation.website import ANY_IPV4, ANY_IPV6, Website
 
 ANY: Final = (ANY_IPV4, ANY_IPV6)
@@ -33,7 +33,8 @@ class Listener:
 
     `addresses` are as bound (`0.0.0.0` and `::` for all addresses of a family). `names` are concrete names; without
     one, the listener has the name of the host. `files` are in pairs as configured: certificate, key, certificate, key.
-    `unread` has a message for each value that the configuration leaves to run time or hides.
+    `unread` has a message for each value that the configuration leaves to run time or hides. `proxy_protocol` is which
+    clients must send the header of the PROXY protocol before anything else.
     """
 
     scheme: str
@@ -42,6 +43,7 @@ class Listener:
     names: tuple[str, ...] = ()
     files: tuple[NamedFile, ...] = ()
     unread: tuple[str, ...] = ()
+    proxy_protocol: ProxyProtocol = "never"
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,10 +55,13 @@ ALL_OPEN, ONE_OPEN = ((("0.0.0.0", 443, NO_PROCESSES),), (("192.0.2.1", 443, NO_
         ((https("192.0.2.1", names=A, file="1"), https("192.0.2.2", names=A, file="2")), FACTS, VIEW,
          ["web1/https://a.example.com:443+192.0.2.1 192.0.2.1", "web1/https://a.example.com:443+192.0.2.2 192.0.2.2"]),
         ((https("0.0.0.0"), https("::")), FACTS, VIEW, [f"{OWN} {BOTH}"]),
+        ((https("192.0.2.1"), replace(https("192.0.2.2"), proxy_protocol="always")), FACTS, VIEW,
+         [f"{OWN}+192.0.2.1 192.0.2.1", f"{OWN}+192.0.2.2 192.0.2.2"]),
         ((https(names=("a b",)),), FACTS, VIEW, [f"{OWN} {BOTH}"]),
     ],
     ids=["names", "host without addresses", "loopback", "loopback in a shared network", "not listening at IPv6",
-         "behind NAT", "two certificates of one name", "two sockets of one certificate", "invalid name"],
+         "behind NAT", "two certificates of one name", "two sockets of one certificate",
+         "one socket with the PROXY protocol", "invalid name"],
 )  # fmt: skip
 def test_listener_is_an_endpoint_per_name_with_its_addresses(
     listeners: tuple[Listener, ...], facts: HostFacts, view: HostView, expected: list[str]
