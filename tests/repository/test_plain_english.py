@@ -78,9 +78,6 @@ EXCEPTIONS: Final = {
     ("tests/integration/remediate/execution/test_preconditions.py", "NOBODY"): "as above",
     ("tests/support/remediate/journal_of_version_1.sql", "letters"): "the table in these journals",
     ("tests/support/remediate/journal_of_version_1.sql", "tell"): "the name of a command in that version",
-    ("tests/support/remediate/link_deployment.py", "somebody"): "the unchanged shell of an earlier version",
-    ("tests/support/remediate/link_deployment.py", "nobody"): "as above",
-    ("tests/support/remediate/link_deployment.py", "told"): "as above",
     ("tests/unit/remediate/test_migrations.py", "letters"): "the table in these journals",
 }
 """Uses that have to stay, each with the reason."""

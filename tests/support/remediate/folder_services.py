@@ -5,6 +5,8 @@ It uses openssl and directories; it starts no daemon.
 
 from __future__ import annotations
 
+import shutil
+import stat
 import subprocess
 import time
 from collections.abc import Callable
@@ -18,7 +20,6 @@ from remediate.deployment.versions import FileSet, FileTarget, Part, Version
 from remediate.hosts.command import Command, CommandResult
 from remediate.hosts.workdir import HostWorkdir
 from remediate.installers import CustomInstaller
-from tests.support.remediate.link_deployment import prune_then, stage_then, start_then
 from tests.support.remediate.local_commands import ask, run
 
 
@@ -155,12 +156,24 @@ def new_switch_host(folder: Path, old: Pair, *, test: str = ":", reload: str | N
 
 
 def leave_links(host: SwitchHost, new: Pair) -> None:
-    """Repair a host as the earlier version did: its paths become links, and the old files are kept."""
-    version = Version(new.certificate, "", str(new.key_path))
-    assert run(stage_then(host.file_set, version)).ok
-    service = (host.service.name, ":", host.service.reload_command or ":", ":")
-    assert run(start_then(host.file_set, version.name, service)).ok
-    host.wait_until(lambda progress: progress.last.state == "confirmed" and progress.holder is None)
-    assert run(prune_then(host.file_set)).ok
-    assert (host.certificate.is_symlink(), host.key.is_symlink()) == (True, True)
-    assert Path(f"{host.file_set.folder}/0.modes").exists()
+    """Leave a host as the earlier version left it: its paths are links to a version, and the old files are kept."""
+    folder = Path(host.file_set.folder)
+    name = Version(new.certificate, "", str(new.key_path)).name
+    contents = {host.certificate: new.certificate, host.key: new.key}
+    modes = [(stat.S_IMODE(path.stat().st_mode), path) for path in contents]
+    for path, text in contents.items():
+        for version in ("0", name):
+            shutil.copytree(path.parent, f"{folder}/{version}{path.parent}", dirs_exist_ok=True)
+        Path(f"{folder}/0{path}").chmod(0o600)
+        Path(f"{folder}/{name}{path}").write_text(text)
+        path.unlink()
+        path.symlink_to(f"{folder}/live{path}")
+    for directory in (folder.parent.parent, folder.parent, folder, folder / "0", folder / name):
+        directory.chmod(0o711)
+    for link, version in {"live": name, "proven": name, "before": "0"}.items():
+        (folder / link).symlink_to(version)
+    (folder / "0.modes").write_text("".join(f"{mode:o} 0{path}\n" for mode, path in modes))
+    states = ("begun test", "switching from 0", "switched ", "taken-up ", "confirmed without a confirmation")
+    (folder / "state").write_text("".join(f"{time.time():.0f} {name} {state}\n" for state in states))
+    (folder.parent.parent / "lock").write_text(f"{time.time():.0f} c4f3 test\n")
+    assert run(host.service.reload("web1")).ok
