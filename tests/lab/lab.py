@@ -31,7 +31,7 @@ from tests.lab.revocation import Responder
 from tests.lab.servers import Current, listening, make_context, tell_names_apart
 from tests.lab.watch import Watched, watching
 from tests.lab.website import website
-from tests.support.notify.mail_folder import serve_mail_folder
+from tests.support.notify import smtp_sink
 from tests.support.sockets import bind
 from tests.support.store.issuance import Authority
 from tests.support.store.server import serving
@@ -95,11 +95,12 @@ async def serve(path: Path, *labels: str) -> AsyncIterator[Lab]:
 
         store = stack.enter_context(serving(folder.store, lead, token=token, authority=authority))
         store.record.touch()
+        folder.mail.mkdir()
         around = Surroundings(
             resolver=f"{LOCAL}:{await stack.enter_async_context(name_server(zone, LOCAL))}",
             website_port=website_port,
             control_port=await stack.enter_async_context(control({service.name: service for service in services})),
-            mail_port=await stack.enter_async_context(serve_mail_folder(folder.mail)),
+            mail_port=stack.enter_context(smtp_sink.serving(folder=folder.mail)).port,
             store_url=store.base_url,
             token=token,
         )

@@ -89,6 +89,6 @@ def _founded(address: str) -> Authority:
 
 def _take_mail(store: Host, address: str) -> None:
     store.shell(
-        f"cd {CHECKOUT}; {sys.executable} -m tests.support.notify.mail_folder 25 {MAILBOX} {address} >/dev/null 2>&1 &"
+        f"cd {CHECKOUT}; {sys.executable} -m tests.support.notify.smtp_sink 25 {MAILBOX} {address} >/dev/null 2>&1 &"
     )
     store.wait_for(25)

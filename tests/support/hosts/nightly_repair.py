@@ -81,7 +81,7 @@ def prepare(fleet: Fleet, authority: Authority, *, by_relay: bool) -> Night:
         HostFile(f"{FOLDER}/token", fleet.access["token"] + "\n", 0o600),
         HostFile(f"{FOLDER}/password", PASSWORD + "\n", 0o600),
     )
-    near.shell(f"cd {CHECKOUT}; {sys.executable} -m tests.support.notify.mail_folder 10026 {MAILBOX} >/dev/null 2>&1 &")
+    near.shell(f"cd {CHECKOUT}; {sys.executable} -m tests.support.notify.smtp_sink 10026 {MAILBOX} >/dev/null 2>&1 &")
     near.wait_for(10026)
     if by_relay:
         near.write(

@@ -12,12 +12,6 @@ import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
-
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-
-from tests.support.x509.ca import Leaf, issue, new_root
 
 Say = Callable[[socket.socket], None]
 Respond = Callable[[socket.socket, str], None]
@@ -34,19 +28,6 @@ class Conversation:
     def url(self, path: str = "/ca.crt", host: str = "127.0.0.1") -> str:
         """Return the URL of a path on the server."""
         return f"http://{host}:{self.port}{path}"
-
-
-def localhost_over_tls(folder: Path) -> tuple[str, ssl.SSLContext]:
-    """Return a file with a root, and the context of a server `localhost` with a certificate of that root."""
-    now = datetime.now(UTC).replace(microsecond=0)
-    root = new_root("Root", now=now)
-    identity = issue(Leaf("localhost", ("localhost",), now - timedelta(days=1)), root)
-    key = identity.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    (folder / "server.pem").write_bytes(key + identity.certificate.public_bytes(Encoding.PEM))
-    (folder / "root.pem").write_bytes(root.certificate.public_bytes(Encoding.PEM))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(folder / "server.pem")
-    return str(folder / "root.pem"), context
 
 
 def saying(*octets: bytes) -> Say:

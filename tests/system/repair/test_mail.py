@@ -45,7 +45,7 @@ def host(overlays: None, authority: Authority) -> Iterator[Host]:  # noqa: ARG00
             HostFile("/etc/ssl/lab.pem", authority.anchor),
         )
         running.shell(
-            f"cd {CHECKOUT}; {sys.executable} -m tests.support.notify.mail_folder 10026 /var/mailbox > /dev/null 2>&1 &"
+            f"cd {CHECKOUT}; {sys.executable} -m tests.support.notify.smtp_sink 10026 /var/mailbox > /dev/null 2>&1 &"
         )
         running.shell("exim4 -bd -q1m")
         running.wait_for(25, 587, 10026)

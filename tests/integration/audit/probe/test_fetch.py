@@ -14,8 +14,9 @@ import pytest
 from audit.probe.fetch import Fetched, Fetcher, FetchPolicy, Unfetched, may_be_called
 from audit.probe.http_request import HttpRequest
 from audit.redaction import Secrets
-from tests.support.http.scripted_server import Say, answering, conversing, localhost_over_tls, saying
+from tests.support.http.scripted_server import Say, answering, conversing, saying
 from tests.support.probe.tls_servers import closed_port
+from tests.support.x509.server_tls import server_tls
 
 ANYWHERE = FetchPolicy(allow_private=True, deadline_s=40.0, max_bytes=1000)
 HEAD = b"HTTP/1.1 200 OK\r\n"
@@ -261,10 +262,10 @@ def test_refused_connection_and_unknown_name_are_values() -> None:
 
 
 def test_https_requires_a_trusted_certificate_of_the_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    root, context = localhost_over_tls(tmp_path)
-    with conversing(answering(b"content"), context=context) as server:
+    tls = server_tls(tmp_path, "localhost")
+    with conversing(answering(b"content"), context=tls.context) as server:
         url = f"https://localhost:{server.port}/"
         assert fault(Fetcher(ANYWHERE).get(url))[0] == "tls"
-        monkeypatch.setenv("SSL_CERT_FILE", root)
+        monkeypatch.setenv("SSL_CERT_FILE", tls.ca_file)
         assert Fetcher(ANYWHERE).get(url) == Fetched(url, b"content")
         assert fault(Fetcher(ANYWHERE).get(f"https://127.0.0.1:{server.port}/"))[0] == "tls"

@@ -13,7 +13,8 @@ import pytest
 from audit.probe.deadline import Deadline, Stopped
 from audit.probe.http_client import HttpResponse, RequestLimits, Route, exchange
 from audit.probe.http_request import FetchError, HttpRequest
-from tests.support.http.scripted_server import Say, answering, conversing, localhost_over_tls, saying, tunnel
+from tests.support.http.scripted_server import Say, answering, conversing, saying, tunnel
+from tests.support.x509.server_tls import ServerTls, server_tls
 
 HERE = ("127.0.0.1",)
 HEAD = b"HTTP/1.1 200 OK\r\n"
@@ -35,9 +36,8 @@ def fault(url: str, route: Route, bounds: RequestLimits | None = None) -> FetchE
 
 
 @pytest.fixture(scope="module")
-def anchor_and_server(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, ssl.SSLContext]:
-    """Return a file with a root, and the context of a server `localhost` with a certificate of it."""
-    return localhost_over_tls(tmp_path_factory.mktemp("tls"))
+def localhost(tmp_path_factory: pytest.TempPathFactory) -> ServerTls:
+    return server_tls(tmp_path_factory.mktemp("tls"), "localhost")
 
 
 def by(anchor: str, proxy: str = "") -> Route:
@@ -85,35 +85,29 @@ def test_endless_framing_is_not_read_to_its_end(say: Say, kind: str) -> None:
         assert fault(server.url(), Route(HERE)).kind == kind
 
 
-def test_content_that_ends_without_close_notify_is_whole(anchor_and_server: tuple[str, ssl.SSLContext]) -> None:
-    anchor, context = anchor_and_server
-    with conversing(saying(HEAD, b"\r\ncontent"), context=context) as server:
-        assert content(f"https://localhost:{server.port}/", by(anchor)) == b"content"
+def test_content_that_ends_without_close_notify_is_whole(localhost: ServerTls) -> None:
+    with conversing(saying(HEAD, b"\r\ncontent"), context=localhost.context) as server:
+        assert content(f"https://localhost:{server.port}/", by(localhost.ca_file)) == b"content"
 
 
-def test_certificate_of_another_name_is_refused_before_the_request(
-    anchor_and_server: tuple[str, ssl.SSLContext],
-) -> None:
-    anchor, context = anchor_and_server
-    with conversing(answering(b"content"), context=context) as server:
-        error = fault(f"https://127.0.0.1:{server.port}/", by(anchor))
+def test_certificate_of_another_name_is_refused_before_the_request(localhost: ServerTls) -> None:
+    with conversing(answering(b"content"), context=localhost.context) as server:
+        error = fault(f"https://127.0.0.1:{server.port}/", by(localhost.ca_file))
     assert (error.kind, "IP address mismatch" in error.detail, server.heads) == ("tls", True, [])
 
 
-def test_proxy_over_https_gets_the_request_through_tls(anchor_and_server: tuple[str, ssl.SSLContext]) -> None:
-    anchor, context = anchor_and_server
-    with conversing(answering(b"content"), context=context) as proxy:
-        route = by(anchor, f"https://localhost:{proxy.port}")
+def test_proxy_over_https_gets_the_request_through_tls(localhost: ServerTls) -> None:
+    with conversing(answering(b"content"), context=localhost.context) as proxy:
+        route = by(localhost.ca_file, f"https://localhost:{proxy.port}")
         assert content("http://ca.invalid/a.crt", route) == b"content"
     assert proxy.heads[0].startswith("GET http://ca.invalid/a.crt HTTP/1.1\r\n")
 
 
-def test_tls_runs_within_the_tls_of_a_proxy(anchor_and_server: tuple[str, ssl.SSLContext]) -> None:
-    anchor, context = anchor_and_server
-    with conversing(answering(b"content"), context=context) as server:
+def test_tls_runs_within_the_tls_of_a_proxy(localhost: ServerTls) -> None:
+    with conversing(answering(b"content"), context=localhost.context) as server:
         pass_on = partial(tunnel, head=f"CONNECT 127.0.0.1:{server.port} HTTP/1.1")
-        with conversing(pass_on, context=context) as proxy:
-            route = by(anchor, f"https://localhost:{proxy.port}")
+        with conversing(pass_on, context=localhost.context) as proxy:
+            route = by(localhost.ca_file, f"https://localhost:{proxy.port}")
             assert content(f"https://localhost:{server.port}/", route) == b"content"
     assert proxy.heads[0].startswith(f"CONNECT localhost:{server.port} HTTP/1.1\r\n")
 

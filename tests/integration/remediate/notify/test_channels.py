@@ -12,7 +12,8 @@ from remediate.notify.channels import read_mail
 from remediate.notify.channels.base import Deferred, Delivered, Envelope, MailSystem
 from remediate.notify.channels.sendmail import Sendmail
 from remediate.notify.channels.smtp import Smtp
-from tests.support.notify.smtp_servers import PASSWORD, USER, certify, serving
+from tests.support.notify.smtp_sink import PASSWORD, USER, serving
+from tests.support.x509.server_tls import server_tls
 
 MESSAGE = Envelope("sslaudit@example.com", ("admin@example.com",), b"Subject: x\r\n\r\nwell\r\n")
 
@@ -58,14 +59,14 @@ def test_email_goes_to_the_configured_server_with_ca_file_and_login(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SMTP_PASSWORD", PASSWORD)
-    certified = certify(tmp_path, "localhost")
-    with serving(starttls=certified.context, login=True) as sink:
+    server = server_tls(tmp_path, "localhost")
+    with serving(starttls=server.context, login=True) as sink:
         login = {"user": USER, "password": {"env": "SMTP_PASSWORD"}}
-        smtp = channel(smtp=f"smtps://localhost:{sink.port}", ca_file=certified.ca_file, **login)
+        smtp = channel(smtp=f"smtps://localhost:{sink.port}", ca_file=server.ca_file, **login)
         outcome = smtp.send(MESSAGE, lambda: None)["admin@example.com"]
         assert isinstance(outcome, Deferred), "the server does not offer implicit TLS there"
-    with serving(tls=certified.context) as sink:
-        known = channel(smtp=f"smtps://localhost:{sink.port}", ca_file=certified.ca_file)
+    with serving(tls=server.context) as sink:
+        known = channel(smtp=f"smtps://localhost:{sink.port}", ca_file=server.ca_file)
         assert isinstance(known.send(MESSAGE, lambda: None)["admin@example.com"], Delivered)
         outcome = channel(smtp=f"smtps://localhost:{sink.port}").send(MESSAGE, lambda: None)["admin@example.com"]
     assert isinstance(outcome, Deferred)

@@ -26,7 +26,7 @@ from remediate.state.database import open_database
 from remediate.state.outbox import MAIL, Outbox
 from tests.integration.remediate.notify.test_smtp import smtp
 from tests.support.notify.notifications import AT, notification
-from tests.support.notify.smtp_servers import answering, misbehaving, serving
+from tests.support.notify.smtp_sink import answering, misbehaving, serving
 
 ONE, TWO = "one@example.com", "two@example.com"
 RAW = compose(notification(), "sslaudit@example.com", [ONE, TWO]).as_bytes()
@@ -210,9 +210,9 @@ def test_message_is_not_sent_again_if_the_server_cuts_after_the_content(box: Box
 
 def test_server_that_greylists_gets_the_message_the_second_time(box: Box) -> None:
     with serving() as sink:
-        sink.answers = {ONE: "451 4.7.1 greylisted", TWO: "451 4.7.1 greylisted"}
+        sink.responses = dict.fromkeys((ONE, TWO), "451 4.7.1 greylisted")
         deliver_mail(box, smtp(sink.port), AT)
-        sink.answers = {}
+        sink.responses.clear()
         deliver_mail(box, smtp(sink.port), AT + timedelta(hours=1))
         deliver_mail(box, smtp(sink.port), AT + timedelta(hours=2))
     assert [recipients for _, recipients, _ in sink.taken] == [(ONE, TWO)]

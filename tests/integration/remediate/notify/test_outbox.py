@@ -13,7 +13,7 @@ from remediate.notify.channels.base import Deferred, DeliveryOutcome, Envelope, 
 from remediate.notify.channels.smtp import Smtp, parse_smtp_url
 from tests.support.notify.nightly_runs import ADMIN, Contacts, Mailbox, NightlyRuns
 from tests.support.notify.run_findings import OTHER, blocked, expired, logged_in
-from tests.support.notify.smtp_servers import serving
+from tests.support.notify.smtp_sink import serving
 from tests.support.remediate.result_rows import found, seen
 
 

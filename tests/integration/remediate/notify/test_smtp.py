@@ -7,14 +7,18 @@ import socket
 import time
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
-from remediate.notify.channels.base import Deferred, Delivered, Envelope, Refused, Uncertain
+from remediate.notify.channels.base import Deferred, Delivered, DeliveryOutcome, Envelope, Refused, Uncertain
 from remediate.notify.channels.email_message import compose
 from remediate.notify.channels.smtp import BadSmtpServer, Security, Smtp, SmtpServer, SmtpTimeouts, parse_smtp_url
+from tests.support.http.scripted_server import Say, silent
 from tests.support.notify.notifications import notification
-from tests.support.notify.smtp_servers import PASSWORD, USER, Certified, answering, certify, misbehaving, serving
+from tests.support.notify.smtp_sink import PASSWORD, USER, answering, misbehaving, serving
+from tests.support.probe.tls_servers import closed_port
+from tests.support.x509.server_tls import ServerTls, server_tls
 
 HASTY = SmtpTimeouts(connect=2, response=0.3, content=0.5, delivery=0.4)
 PATIENT = SmtpTimeouts(connect=20, response=20, content=20, delivery=20)
@@ -22,13 +26,13 @@ TO = "admin@example.com"
 
 
 @pytest.fixture(scope="module")
-def certified(tmp_path_factory: pytest.TempPathFactory) -> Certified:
-    return certify(tmp_path_factory.mktemp("tls"), "localhost", "127.0.0.1")
+def certified(tmp_path_factory: pytest.TempPathFactory) -> ServerTls:
+    return server_tls(tmp_path_factory.mktemp("tls"), "localhost", "127.0.0.1")
 
 
 @pytest.fixture(scope="module")
-def other(tmp_path_factory: pytest.TempPathFactory) -> Certified:
-    return certify(tmp_path_factory.mktemp("other"), "other.example.com")
+def other(tmp_path_factory: pytest.TempPathFactory) -> ServerTls:
+    return server_tls(tmp_path_factory.mktemp("other"), "other.example.com")
 
 
 def envelope(*recipients: str) -> Envelope:
@@ -40,22 +44,13 @@ def smtp(port: int, security: Security = "plain", **differing: Any) -> Smtp:  # 
     return Smtp(SmtpServer("localhost", port, security, **({"timeouts": PATIENT} | differing)))
 
 
-class Commits:
-    """Counts how often a message was about to be accepted."""
-
-    def __init__(self) -> None:
-        self.count = 0
-
-    def __call__(self) -> None:
-        self.count += 1
-
-
 @pytest.fixture
-def commit() -> Commits:
-    return Commits()
+def commit() -> Mock:
+    """Return what is called before a message may be accepted."""
+    return Mock()
 
 
-def test_message_arrives_whole_with_leading_dots(commit: Commits) -> None:
+def test_message_arrives_whole_with_leading_dots(commit: Mock) -> None:
     sent = Envelope("a@example.com", (TO, "root"), b"Subject: x\r\n\r\n.one\n..two\r.three\r\n.\r\nend")
     with serving() as sink:
         outcomes = smtp(sink.port).send(sent, commit)
@@ -63,17 +58,17 @@ def test_message_arrives_whole_with_leading_dots(commit: Commits) -> None:
     assert sink.taken == [
         ("a@example.com", (TO, "root"), b"Subject: x\r\n\r\n.one\r\n..two\r\n.three\r\n.\r\nend\r\n"),
     ]
-    assert commit.count == 1
+    assert commit.call_count == 1
 
 
-def test_login_follows_starttls(certified: Certified, commit: Commits) -> None:
+def test_login_follows_starttls(certified: ServerTls, commit: Mock) -> None:
     with serving(starttls=certified.context, login=True) as sink:
         channel = smtp(sink.port, "starttls", ca_file=certified.ca_file, user=USER, password=lambda: PASSWORD)
         assert isinstance(channel.send(envelope(), commit)[TO], Delivered)
     assert (sink.was_secure, sink.logins) == ([True], [True])
 
 
-def test_implicit_tls_and_login_without_plain_work(certified: Certified, commit: Commits) -> None:
+def test_implicit_tls_and_login_without_plain_work(certified: ServerTls, commit: Mock) -> None:
     with serving(tls=certified.context) as sink:
         channel = smtp(sink.port, "tls", ca_file=certified.ca_file)
         assert isinstance(channel.send(envelope(), commit)[TO], Delivered)
@@ -85,7 +80,7 @@ def test_implicit_tls_and_login_without_plain_work(certified: Certified, commit:
 
 @pytest.mark.parametrize("security", ["starttls", "tls"])
 def test_server_with_another_certificate_gets_nothing(
-    security: Security, certified: Certified, other: Certified, commit: Commits
+    security: Security, certified: ServerTls, other: ServerTls, commit: Mock
 ) -> None:
     for context, ca_file in ((other.context, other.ca_file), (other.context, certified.ca_file)):
         options: dict[str, Any] = {"starttls": context, "login": True} if security == "starttls" else {"tls": context}
@@ -94,17 +89,17 @@ def test_server_with_another_certificate_gets_nothing(
             outcome = channel.send(envelope(), commit)[TO]
         assert isinstance(outcome, Deferred)
         assert "its certificate is not trusted" in outcome.reason
-        assert (sink.taken, sink.logins, commit.count) == ([], [], 0)
+        assert (sink.taken, sink.logins, commit.call_count) == ([], [], 0)
 
 
-def test_server_without_starttls_gets_nothing(commit: Commits) -> None:
+def test_server_without_starttls_gets_nothing(commit: Mock) -> None:
     with serving() as sink:
         outcome = smtp(sink.port, "starttls", user=USER, password=lambda: PASSWORD).send(envelope(), commit)[TO]
     assert outcome == Deferred("localhost offers no STARTTLS; mail is never sent unencrypted")
     assert sink.taken == []
 
 
-def test_wrong_login_is_deferred_without_showing_the_password(certified: Certified, commit: Commits) -> None:
+def test_wrong_login_is_deferred_without_showing_the_password(certified: ServerTls, commit: Mock) -> None:
     wrong = "wröng-pass"
     with serving(starttls=certified.context, login=True) as sink:
         channel = smtp(sink.port, "starttls", ca_file=certified.ca_file, user=USER, password=lambda: wrong)
@@ -114,7 +109,7 @@ def test_wrong_login_is_deferred_without_showing_the_password(certified: Certifi
     assert outcome.reason.startswith("localhost responded 535 ")
 
 
-def test_password_that_a_server_repeats_is_hidden(commit: Commits) -> None:
+def test_password_that_a_server_repeats_is_hidden(commit: Mock) -> None:
     hello = "250-mx\r\n250 AUTH PLAIN"
     for echo in ("s3cret-word", "AHNzbGF1ZGl0AHMzY3JldC13b3Jk", "czNjcmV0LXdvcmQ="):
         with misbehaving(answering(ehlo=hello, auth=f"535 no: {echo} is wrong")) as port:
@@ -122,7 +117,7 @@ def test_password_that_a_server_repeats_is_hidden(commit: Commits) -> None:
         assert outcome == Deferred("localhost responded 535 no: [password] is wrong")
 
 
-def test_unreadable_password_is_deferred(commit: Commits) -> None:
+def test_unreadable_password_is_deferred(commit: Mock) -> None:
     def unreadable() -> str:
         return Path("/nonexistent/secret").read_text(encoding="utf-8")
 
@@ -132,9 +127,9 @@ def test_unreadable_password_is_deferred(commit: Commits) -> None:
     assert outcome.reason.endswith("password: No such file or directory")
 
 
-def test_each_recipient_has_its_own_outcome(commit: Commits) -> None:
+def test_each_recipient_has_its_own_outcome(commit: Mock) -> None:
     with serving() as sink:
-        sink.answers = {"gone@example.com": "550 5.1.1 no such user", "grey@example.com": "451 4.7.1 come back later"}
+        sink.responses = {"gone@example.com": "550 5.1.1 no such user", "grey@example.com": "451 4.7.1 come back later"}
         outcomes = smtp(sink.port).send(envelope(TO, "gone@example.com", "grey@example.com"), commit)
     assert isinstance(outcomes[TO], Delivered)
     assert outcomes["gone@example.com"] == Refused("localhost responded 550 5.1.1 no such user")
@@ -142,64 +137,47 @@ def test_each_recipient_has_its_own_outcome(commit: Commits) -> None:
     assert [recipients for _, recipients, _ in sink.taken] == [(TO,)]
 
 
-def test_response_about_sender_or_content_decides_the_outcome(commit: Commits) -> None:
-    with serving() as sink:
-        sink.sender_answer = "550 5.7.1 not from you"
-        assert smtp(sink.port).send(envelope(), commit)[TO] == Refused(
-            "the sender was refused: localhost responded 550 5.7.1 not from you"
-        )
-        assert commit.count == 0
-        sink.sender_answer, sink.content_answer = None, "554 5.7.1 this is spam"
-        assert smtp(sink.port).send(envelope(), commit)[TO] == Refused("localhost responded 554 5.7.1 this is spam")
-        sink.content_answer = "452 4.3.1 disk full"
-        assert smtp(sink.port).send(envelope(), commit)[TO] == Deferred("localhost responded 452 4.3.1 disk full")
+def sending_half_a_response(client: socket.socket) -> None:
+    answering(content=None)(client)
+    client.sendall(b"250 OK queue")
 
 
 @pytest.mark.parametrize(
-    ("answers", "reason"),
+    ("script", "kind", "reason", "commits"),
     [
-        ({"greeting": "554 no service here"}, "localhost responded 554 no service here"),
-        ({"greeting": "421 too busy"}, "localhost responded 421 too busy"),
-        ({"greeting": "\x00\xff\x1b[2Jgarbage"}, "localhost responded -1"),
-        ({"greeting": None}, "greeting: Connection unexpectedly closed"),
-        ({"ehlo": "502 what?"}, "localhost responded 502 what?"),
-        ({"mail": None}, "MAIL FROM: Connection unexpectedly closed"),
-        ({"rcpt": None}, "RCPT TO: Connection unexpectedly closed"),
-        ({"data": "451 not now"}, "localhost responded 451 not now"),
-        ({"data": None}, "DATA: Connection unexpectedly closed"),
+        (answering(greeting="554 no service here"), Deferred, "localhost responded 554 no service here", 0),
+        (answering(greeting="421 too busy"), Deferred, "localhost responded 421 too busy", 0),
+        (answering(greeting="\x00\xff\x1b[2Jgarbage"), Deferred, "localhost responded -1", 0),
+        (answering(greeting=None), Deferred, "greeting: Connection unexpectedly closed", 0),
+        (answering(ehlo="502 what?"), Deferred, "localhost responded 502 what?", 0),
+        (answering(mail="550 5.7.1 not you"), Refused, "the sender was refused: localhost responded 550 5", 0),
+        (answering(mail=None), Deferred, "MAIL FROM: Connection unexpectedly closed", 0),
+        (answering(rcpt=None), Deferred, "RCPT TO: Connection unexpectedly closed", 0),
+        (answering(data="451 not now"), Deferred, "localhost responded 451 not now", 0),
+        (answering(data=None), Deferred, "DATA: Connection unexpectedly closed", 0),
+        (answering(content="554 5.7.1 this is spam"), Refused, "localhost responded 554 5.7.1 this is spam", 1),
+        (answering(content="452 4.3.1 disk full"), Deferred, "localhost responded 452 4.3.1 disk full", 1),
+        (answering(content=None), Uncertain, "response to the content: Connection unexpectedly closed", 1),
+        (sending_half_a_response, Uncertain, "the connection ended within a response", 1),
+        (answering(quit=None), Delivered, "localhost responded 250 OK", 1),
     ],
-    ids=lambda value: next(iter(value)) if isinstance(value, dict) else None,
+    ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_fault_before_the_content_is_deferred(answers: dict[str, str | None], reason: str, commit: Commits) -> None:
-    with misbehaving(answering(**answers)) as port:
+def test_response_or_its_absence_decides_the_outcome(
+    script: Say, kind: type[DeliveryOutcome], reason: str, commits: int, commit: Mock
+) -> None:
+    with misbehaving(script) as port:
         outcome = smtp(port).send(envelope(), commit)[TO]
-    assert isinstance(outcome, Deferred)
-    assert reason in outcome.reason
-    assert outcome.reason.isprintable()
-    assert commit.count == 0
-
-
-def test_connection_cut_after_the_content_is_uncertain(commit: Commits) -> None:
-    with misbehaving(answering(content=None)) as port:
-        outcome = smtp(port).send(envelope(), commit)[TO]
-    assert isinstance(outcome, Uncertain)
-    assert "response to the content: Connection unexpectedly closed" in outcome.reason
-    assert commit.count == 1
-
-
-def test_accepted_message_is_delivered_even_if_quit_fails(commit: Commits) -> None:
-    with misbehaving(answering(quit=None)) as port:
-        assert isinstance(smtp(port).send(envelope(), commit)[TO], Delivered)
+    text = outcome.response if isinstance(outcome, Delivered) else outcome.reason
+    assert (type(outcome), commit.call_count) == (kind, commits)
+    assert reason in text
+    assert text.isprintable()
 
 
 def dripping(client: socket.socket) -> None:
     for byte in b"220 mx.example.com is slow today" * 20:
         client.sendall(bytes([byte]))
         time.sleep(0.05)
-
-
-def silent(client: socket.socket) -> None:
-    client.recv(1)
 
 
 def endless(client: socket.socket) -> None:
@@ -212,23 +190,19 @@ def one_line(client: socket.socket) -> None:
         client.sendall(b"2" * 100_000)
 
 
-@pytest.mark.parametrize("conversation", [dripping, silent, endless, one_line])
+@pytest.mark.parametrize("script", [dripping, silent, endless, one_line])
 @pytest.mark.parametrize("security", ["plain", "tls"])
-def test_slow_flooding_or_silent_server_is_deferred_in_time(
-    conversation: Any,  # noqa: ANN401 - one of those above
-    security: Security,
-    commit: Commits,
-) -> None:
+def test_slow_flooding_or_silent_server_is_deferred_in_time(script: Say, security: Security, commit: Mock) -> None:
     began = time.monotonic()
-    with misbehaving(conversation) as port:
+    with misbehaving(script) as port:
         outcome = smtp(port, security, timeouts=HASTY).send(envelope(), commit)[TO]
         assert time.monotonic() - began < 30
     assert isinstance(outcome, Deferred)
     assert re.search(r"(greeting|TLS): \S", outcome.reason)
-    assert commit.count == 0
+    assert commit.call_count == 0
 
 
-def test_responses_that_arrive_together_are_all_read(commit: Commits) -> None:
+def test_responses_that_arrive_together_are_all_read(commit: Mock) -> None:
     def early(client: socket.socket) -> None:
         lines = client.makefile("rb")
         client.sendall(b"220 mx\r\n250 mx\r\n")  # the response to EHLO arrives with the greeting
@@ -244,7 +218,7 @@ def test_responses_that_arrive_together_are_all_read(commit: Commits) -> None:
         assert isinstance(smtp(port).send(envelope(), commit)[TO], Delivered)
 
 
-def test_limit_of_bytes_is_for_all_responses_of_a_session(commit: Commits) -> None:
+def test_limit_of_bytes_is_for_all_responses_of_a_session(commit: Mock) -> None:
     long = "\r\n".join(["250-" + "x" * 900] * 60 + ["250 OK"])  # one of them is below the limit
     with misbehaving(answering(ehlo=long, mail=long)) as port:
         outcome = smtp(port).send(envelope(), commit)[TO]
@@ -253,7 +227,7 @@ def test_limit_of_bytes_is_for_all_responses_of_a_session(commit: Commits) -> No
     assert outcome.reason.endswith("the server sent more than 100000 bytes")
 
 
-def test_session_that_exceeds_its_whole_time_is_deferred(commit: Commits) -> None:
+def test_session_that_exceeds_its_whole_time_is_deferred(commit: Mock) -> None:
     recipients = tuple(f"user{number}@example.com" for number in range(40))
 
     def slow(client: socket.socket) -> None:
@@ -267,10 +241,10 @@ def test_session_that_exceeds_its_whole_time_is_deferred(commit: Commits) -> Non
         outcomes = smtp(port, timeouts=limits).send(envelope(*recipients), commit)
     assert {type(outcome) for outcome in outcomes.values()} == {Deferred}
     assert re.search(r"RCPT TO: no response within [01]\.?\d* s", str(outcomes[recipients[-1]]))
-    assert commit.count == 0
+    assert commit.call_count == 0
 
 
-def test_server_that_stops_reading_the_content_is_deferred(commit: Commits) -> None:
+def test_server_that_stops_reading_the_content_is_deferred(commit: Mock) -> None:
     def stuck(client: socket.socket) -> None:
         client.sendall(b"220 mx\r\n")
         while (line := client.recv(4096)) and not line.startswith(b"DATA"):
@@ -283,24 +257,12 @@ def test_server_that_stops_reading_the_content_is_deferred(commit: Commits) -> N
     with misbehaving(stuck) as port:
         outcome = smtp(port, timeouts=limits).send(long, commit)[TO]
     assert outcome == Deferred(f"localhost:{port}, content: no response within 0.5 s")
-    assert commit.count == 0
+    assert commit.call_count == 0
 
 
-def test_partial_response_to_the_content_is_uncertain(commit: Commits) -> None:
-    def cut(client: socket.socket) -> None:
-        answering(content=None)(client)
-        client.sendall(b"250 OK queue")
-
-    with misbehaving(cut) as port:
+def test_server_that_does_not_listen_is_deferred(commit: Mock) -> None:
+    with closed_port() as port:
         outcome = smtp(port).send(envelope(), commit)[TO]
-    assert isinstance(outcome, Uncertain)
-    assert "the connection ended within a response" in outcome.reason
-
-
-def test_server_that_does_not_listen_is_deferred(commit: Commits) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as bound:
-        port = bound.getsockname()[1]
-    outcome = smtp(port).send(envelope(), commit)[TO]
     assert outcome == Deferred(f"localhost:{port}, connect: Connection refused")
 
 

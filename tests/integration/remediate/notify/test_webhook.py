@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,10 +15,10 @@ from remediate.notify.channels import read_channel, webhook
 from remediate.notify.channels.base import Deferred, Delivered, DeliveryOutcome, Refused
 from remediate.notify.channels.webhook import Webhook
 from remediate.notify.channels.webhook_message import message_id, render_body
-from tests.support.http.scripted_server import Say, answering, conversing, localhost_over_tls, saying, silent, tunnel
+from tests.support.http.scripted_server import Say, answering, conversing, saying, silent, tunnel
 from tests.support.notify.notifications import notification
-from tests.support.notify.smtp_servers import certify
 from tests.support.notify.webhook_receiver import SECRET, receiving
+from tests.support.x509.server_tls import ServerTls, server_tls
 
 BODY = render_body(notification())
 HEAD = b"HTTP/1.1 500 Oops\r\n"
@@ -42,14 +41,13 @@ def outcome(channel: Webhook) -> DeliveryOutcome:
 
 
 @pytest.fixture(scope="module")
-def anchor_and_server(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, ssl.SSLContext]:
-    return localhost_over_tls(tmp_path_factory.mktemp("tls"))
+def localhost(tmp_path_factory: pytest.TempPathFactory) -> ServerTls:
+    return server_tls(tmp_path_factory.mktemp("tls"), "localhost")
 
 
-def test_message_arrives_signed_over_tls(anchor_and_server: tuple[str, ssl.SSLContext]) -> None:
-    anchor, context = anchor_and_server
-    with receiving(context) as receiver:
-        channel = hook(receiver.url(), ca_file=anchor)
+def test_message_arrives_signed_over_tls(localhost: ServerTls) -> None:
+    with receiving(localhost.context) as receiver:
+        channel = hook(receiver.url(), ca_file=localhost.ca_file)
         assert outcome(channel) == Delivered(f"localhost:{receiver.port} responded 204")
         assert list(receiver.messages) == [message_id(BODY)]
         outcome(channel)
@@ -58,12 +56,13 @@ def test_message_arrives_signed_over_tls(anchor_and_server: tuple[str, ssl.SSLCo
     assert receiver.messages[message_id(BODY)]["data"]["state"] == "failed"
 
 
-def test_receiver_with_another_certificate_gets_no_message(
-    anchor_and_server: tuple[str, ssl.SSLContext], tmp_path: Path
-) -> None:
-    anchor, context = anchor_and_server
-    other = certify(tmp_path, "other.example.com")
-    for server, trusted in ((context, None), (context, other.ca_file), (other.context, other.ca_file)):
+def test_receiver_with_another_certificate_gets_no_message(localhost: ServerTls, tmp_path: Path) -> None:
+    other = server_tls(tmp_path, "other.example.com")
+    for server, trusted in (
+        (localhost.context, None),
+        (localhost.context, other.ca_file),
+        (other.context, other.ca_file),
+    ):
         with receiving(server) as receiver:
             sent = outcome(hook(receiver.url(), ca_file=trusted))
         assert isinstance(sent, Deferred)
@@ -71,7 +70,6 @@ def test_receiver_with_another_certificate_gets_no_message(
         assert receiver.requests == []
     sent = outcome(hook("https://localhost:1/", ca_file=str(tmp_path / "missing.pem")))
     assert isinstance(sent, Deferred)
-    del anchor
 
 
 @pytest.mark.parametrize(
@@ -218,12 +216,9 @@ def test_name_that_leads_to_a_forbidden_address_is_not_connected_to(
     assert sent.reason.endswith(f" leads to {address}, to which no webhook is sent")
 
 
-def test_proxy_is_used_except_for_this_machine(
-    monkeypatch: pytest.MonkeyPatch, anchor_and_server: tuple[str, ssl.SSLContext]
-) -> None:
-    anchor, context = anchor_and_server
-    with conversing(respond=tunnel) as proxy, receiving(context) as receiver:
-        through = {"ca_file": anchor, "proxy": f"http://127.0.0.1:{proxy.port}"}
+def test_proxy_is_used_except_for_this_machine(monkeypatch: pytest.MonkeyPatch, localhost: ServerTls) -> None:
+    with conversing(respond=tunnel) as proxy, receiving(localhost.context) as receiver:
+        through = {"ca_file": localhost.ca_file, "proxy": f"http://127.0.0.1:{proxy.port}"}
         assert isinstance(outcome(hook(receiver.url(), **through)), Delivered)
         assert proxy.heads == []
         monkeypatch.setattr(webhook, "is_loopback_host", lambda _: False)
