@@ -82,9 +82,7 @@ def port(pytester: pytest.Pytester, own_network: None) -> Iterator[int]:
     folder = pytester.mkdir("gateway")
     plant(folder, NAME)
     (folder / "tls.key").chmod(0o600)
-    with socket.create_server(("127.0.0.1", 0)) as unused:
-        number: int = unused.getsockname()[1]
-    with running_gateway(folder, NAME, number):
+    with running_gateway(folder, NAME) as (number, _):
         yield number
 
 

@@ -4,69 +4,35 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
 from tests.support.evidence import rows
-
-
-@dataclass
-class Listener:
-    """Counts connections, and answers none of them: closes at once, or keeps them waiting."""
-
-    silent: bool = False
-    count: int = 0
-    kept: list[socket.socket] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.socket = socket.create_server(("127.0.0.1", 0))
-        self.port = self.socket.getsockname()[1]
-        self._thread = threading.Thread(target=self._serve, daemon=True)
-        self._thread.start()
-
-    def _serve(self) -> None:
-        with suppress(OSError):
-            while True:
-                connection, _ = self.socket.accept()
-                self.count += 1
-                if self.silent:
-                    self.kept.append(connection)
-                else:
-                    connection.close()
-
-    def close(self) -> None:
-        self.socket.shutdown(socket.SHUT_RDWR)  # wakes the thread, which closing does not
-        self._thread.join()
-        self.socket.close()
-        for connection in self.kept:
-            connection.close()
+from tests.support.probe.tls_servers import Count, hold, serving
 
 
 @pytest.fixture
-def listener() -> Iterator[Listener]:
-    server = Listener()
-    yield server
-    server.close()
+def listener() -> Iterator[Count]:
+    """Close each connection at once."""
+    with serving(lambda _: None) as server:
+        yield server
 
 
 @pytest.fixture
-def silent() -> Iterator[Listener]:
-    server = Listener(silent=True)
-    yield server
-    server.close()
+def silent() -> Iterator[Count]:
+    """Send nothing on any connection."""
+    with serving(hold) as server:
+        yield server
 
 
-def audit(pytester: pytest.Pytester, listener: Listener, *arguments: str) -> pytest.RunResult:
+def audit(pytester: pytest.Pytester, listener: Count, *arguments: str) -> pytest.RunResult:
     given = (f"--audit-endpoint=https://127.0.0.1:{listener.port}", "--audit-results=results.jsonl")
     return pytester.runpytest("--pyargs", "audit", *given, *arguments)
 
@@ -77,44 +43,44 @@ def connections(pytester: pytest.Pytester) -> int:
 
 
 @pytest.mark.parametrize("workers", [(), ("-n2", "--dist=loadscope")])
-def test_all_checks_judge_one_probe(pytester: pytest.Pytester, listener: Listener, workers: tuple[str, ...]) -> None:
+def test_all_checks_judge_one_probe(pytester: pytest.Pytester, listener: Count, workers: tuple[str, ...]) -> None:
     assert audit(pytester, listener, *workers).ret == 1
-    assert listener.count == connections(pytester)
+    assert listener.connections == connections(pytester)
     verdicts = Counter(row["check"] for row in rows(pytester.path / "results.jsonl"))
     assert set(verdicts.values()) == {1}
 
 
 @pytest.mark.parametrize("arguments", [("-k", "no_such_test"), ("--collect-only",)])
 def test_deselected_endpoint_is_not_probed(
-    pytester: pytest.Pytester, listener: Listener, arguments: tuple[str, ...]
+    pytester: pytest.Pytester, listener: Count, arguments: tuple[str, ...]
 ) -> None:
     audit(pytester, listener, *arguments)
-    assert listener.count == 0
+    assert listener.connections == 0
 
 
 @pytest.mark.parametrize("workers", [(), ("-n2",)])
 def test_only_endpoints_of_selected_tests_are_probed(
-    pytester: pytest.Pytester, listener: Listener, silent: Listener, workers: tuple[str, ...]
+    pytester: pytest.Pytester, listener: Count, silent: Count, workers: tuple[str, ...]
 ) -> None:
     other = f"--audit-endpoint=https://127.0.0.1:{silent.port}"
     assert audit(pytester, listener, other, "-k", f"127.0.0.1:{listener.port}", *workers).ret == 1
-    assert (listener.count, silent.count) == (connections(pytester), 0)
-    assert listener.count > 0
+    assert (listener.connections, silent.connections) == (connections(pytester), 0)
+    assert listener.connections > 0
     assert set(Counter(row["check"] for row in rows(pytester.path / "results.jsonl")).values()) == {1}
 
 
-def test_last_failed_probes_only_the_failed_endpoints(pytester: pytest.Pytester, listener: Listener) -> None:
+def test_last_failed_probes_only_the_failed_endpoints(pytester: pytest.Pytester, listener: Count) -> None:
     audit(pytester, listener)
-    before = listener.count
+    before = listener.connections
     audit(pytester, listener, "--lf")
-    assert listener.count == 2 * before
+    assert listener.connections == 2 * before
     assert {row["check"] for row in rows(pytester.path / "results.jsonl")} == {"svc.unreachable"}
 
 
 @pytest.mark.parametrize("workers", [(), ("-n2",)])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_signal_ends_the_run_cleanly(
-    pytester: pytest.Pytester, silent: Listener, number: signal.Signals, workers: tuple[str, ...]
+    pytester: pytest.Pytester, silent: Count, number: signal.Signals, workers: tuple[str, ...]
 ) -> None:
     endpoint = f"--audit-endpoint=https://127.0.0.1:{silent.port}"
     arguments = ["--audit-timeout=60", "--audit-results=results.jsonl", "--junitxml=junit.xml", "--html=report.html"]
@@ -126,7 +92,7 @@ def test_signal_ends_the_run_cleanly(
         text=True,
     )
     deadline, results = time.monotonic() + 120, pytester.path / "results.jsonl"
-    while not (silent.count and results.exists() and results.stat().st_size) and time.monotonic() < deadline:
+    while not (silent.connections and results.exists() and results.stat().st_size) and time.monotonic() < deadline:
         time.sleep(0.05)  # another process may connect to the port before the run has begun
     process.send_signal(number)
     said, _ = process.communicate(timeout=120)

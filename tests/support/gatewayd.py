@@ -42,15 +42,17 @@ def _context(settings: dict[str, str]) -> ssl.SSLContext:
 
 
 @contextlib.contextmanager
-def running_gateway(folder: Path, name: str, port: int) -> Iterator[int]:
-    """Run the daemon with `tls.crt` and `tls.key` of a directory; yields the id of its process."""
+def running_gateway(folder: Path, name: str) -> Iterator[tuple[int, int]]:
+    """Run the daemon with `tls.crt` and `tls.key` of a directory; yields its port and the id of its process."""
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        port: int = unused.getsockname()[1]
     settings = {"port": port, "name": name, "certificate": folder / "tls.crt", "key": folder / "tls.key"}
     file = folder / "gateway.conf"
     file.write_text("".join(f"{key} = {value}\n" for key, value in settings.items()), "utf-8")
     process = subprocess.Popen([sys.executable, "-P", __file__, "-c", str(file)])
     try:
         _await(process, port)
-        yield process.pid
+        yield port, process.pid
     finally:
         process.kill()
         process.wait()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import sys
 import threading
@@ -75,9 +74,7 @@ def gateway(tmp_path: Path, own_network: None) -> Iterator[Gateway]:
     folder = tmp_path / "gateway"
     folder.mkdir()
     plant(folder, NAME)
-    with socket.create_server(("127.0.0.1", 0)) as unused:
-        port = unused.getsockname()[1]
-    with running_gateway(folder, NAME, port) as pid:
+    with running_gateway(folder, NAME) as (port, pid):
         yield Gateway(folder, port, pid)
 
 

@@ -13,9 +13,11 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-Say = Callable[[socket.socket], None]
-Respond = Callable[[socket.socket, str], None]
+Say = Callable[[socket.socket], object]
+Respond = Callable[[socket.socket, str], object]
 """A script that needs the head of the request."""
+Context = Callable[[], ssl.SSLContext] | ssl.SSLContext | None
+"""No TLS, the TLS of all connections, or a function that returns it for each connection."""
 
 
 @dataclass(slots=True)
@@ -98,7 +100,7 @@ def read_request(connection: socket.socket, head: str) -> Request:
 def conversing(
     *say: Say,
     respond: Respond | None = None,
-    context: ssl.SSLContext | None = None,
+    context: Context = None,
     bound: socket.socket | None = None,
     speaks_first: bool = False,
 ) -> Iterator[Conversation]:
@@ -124,9 +126,7 @@ def _in_turn(say: tuple[Say, ...], conversation: Conversation) -> Respond:
     return lambda connection, _: say[min(len(conversation.heads), len(say)) - 1](connection)
 
 
-def _serve(
-    server: socket.socket, respond: Respond, recorded: Conversation | None, context: ssl.SSLContext | None
-) -> None:
+def _serve(server: socket.socket, respond: Respond, recorded: Conversation | None, context: Context) -> None:
     with contextlib.suppress(OSError):
         while True:
             plain, _ = server.accept()
@@ -138,8 +138,9 @@ def _serve(
                 respond(client, head)
 
 
-def _secured(plain: socket.socket, context: ssl.SSLContext | None) -> socket.socket:
-    return context.wrap_socket(plain, server_side=True) if context else plain
+def _secured(plain: socket.socket, context: Context) -> socket.socket:
+    current = context() if callable(context) else context
+    return current.wrap_socket(plain, server_side=True) if current else plain
 
 
 def _head(client: socket.socket) -> str:

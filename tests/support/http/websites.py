@@ -13,7 +13,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from remediate.issuers import OrderRequest
-from tests.support.http.scripted_server import Request, Respond, answering, conversing, read_request
+from tests.support.http.scripted_server import Request, Respond, Say, answering, conversing, read_request
 from tests.support.sockets import bind
 from tests.support.store.validator import Challenge
 
@@ -61,7 +61,7 @@ def serving_website() -> Iterator[Website]:
         yield website
 
 
-def _file(content: bytes | None) -> Callable[[socket.socket], None]:
+def _file(content: bytes | None) -> Say:
     status = "404 Not Found" if content is None else "200 OK"
     return answering(content or b"", "Server: website/1.0", "Connection: close", status=status)
 

@@ -36,6 +36,7 @@ from remediate.model.options import Concurrency, Timeouts
 from remediate.pki.csr import Csr, csr_hash_challenge
 from remediate.pki.issued_chain import IssuedPem
 from remediate.state.journal import Journal
+from tests.support.http.scripted_server import conversing
 from tests.support.remediate.local_commands import run
 from tests.support.store.issuance import Commission, Delivery, deliver, found_authority, to_pem
 from tests.support.x509.ca import Leaf, PrivateKey, issue
@@ -201,26 +202,15 @@ def running_host(folder: Path, label: str) -> Iterator[FolderHost]:
     """Serve an expired certificate as long as the context lasts."""
     folder.mkdir()
     plant(folder, f"{label}.example")
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        thread = threading.Thread(target=_serve, args=(server, folder))
-        thread.start()
-        try:
-            yield FolderHost(label, folder, server.getsockname()[1])
-        finally:
-            server.shutdown(socket.SHUT_RDWR)  # ends the wait in accept
-            thread.join()
+    with conversing(lambda tls: tls.recv(1), context=lambda: _context(folder), speaks_first=True) as server:
+        yield FolderHost(label, folder, server.port)
 
 
-def _serve(server: socket.socket, folder: Path) -> None:
-    with contextlib.suppress(OSError):
-        while True:
-            client, _ = server.accept()
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            for served in (folder / "served", *folder.glob("beside")):
-                context.load_cert_chain(served)
-            client.settimeout(5)
-            with client, contextlib.suppress(OSError), context.wrap_socket(client, server_side=True) as tls:
-                tls.recv(1)
+def _context(folder: Path) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    for served in (folder / "served", *folder.glob("beside")):
+        context.load_cert_chain(served)
+    return context
 
 
 class NoRecords(LookUps):

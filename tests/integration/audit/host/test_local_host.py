@@ -8,7 +8,6 @@ import shlex
 import socket
 import ssl
 import subprocess
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,6 +26,7 @@ from audit.services import LAYOUTS, SERVICES
 from audit.services.declared import DeclaredService
 from audit.services.model import Section
 from tests.support.failing_logins import look, now
+from tests.support.http.scripted_server import conversing, saying
 from tests.support.local_files import certificate, key_pem, local
 from tests.support.probe.tls_servers import both, serving, tls
 from tests.support.x509.certificates import leaf, rsa_key
@@ -46,29 +46,8 @@ def tls_port(own_network: None, tmp_path: Path) -> Iterator[int]:  # noqa: ARG00
     (tmp_path / "server.pem").write_bytes(key_pem() + certificate())
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(tmp_path / "server.pem")
-    with _free_port() as server:
-        thread = threading.Thread(target=_accept, args=(server, context))
-        thread.start()
-        yield server.getsockname()[1]
-        server.shutdown(socket.SHUT_RDWR)
-        thread.join()
-
-
-def _accept(server: socket.socket, context: ssl.SSLContext) -> None:
-    while True:
-        try:
-            connection, _ = server.accept()
-        except OSError:  # shut down
-            return
-        with contextlib.suppress(OSError):  # a client that leaves in the middle
-            connection.settimeout(5)
-            context.wrap_socket(connection, server_side=True).close()
-        connection.close()
-
-
-def _refuse(server: socket.socket) -> None:
-    """Take one connection and close it, as a server does that does not speak TLS."""
-    server.accept()[0].close()
+    with conversing(saying(b""), context=context, bound=_free_port(), speaks_first=True) as server:
+        yield server.port
 
 
 def target_at(targets: tuple[Target, ...], port: int) -> Target | None:
@@ -76,15 +55,13 @@ def target_at(targets: tuple[Target, ...], port: int) -> Target | None:
 
 
 def test_tls_port_of_an_unknown_service_is_found_and_a_plain_port_is_not(tls_port: int) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as plain:
-        threading.Thread(target=_refuse, args=(plain,), daemon=True).start()
-        plain_port = plain.getsockname()[1]
+    with conversing(saying(b""), speaks_first=True) as plain:
         (found,) = look(Login("local://"))
     target = target_at(found.targets, tls_port)
     assert target is not None
     assert (target.endpoint.scheme, target.endpoint.service, target.endpoint.host) == ("tls", "unknown", "local")
     assert target.addresses == ("127.0.0.1",)
-    assert target_at(found.targets, plain_port) is None
+    assert target_at(found.targets, plain.port) is None
 
 
 @pytest.mark.usefixtures("own_network")

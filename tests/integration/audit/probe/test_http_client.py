@@ -14,6 +14,7 @@ from audit.probe.deadline import Deadline, Stopped
 from audit.probe.http_client import HttpResponse, RequestLimits, Route, exchange
 from audit.probe.http_request import FetchError, HttpRequest
 from tests.support.http.scripted_server import Say, answering, conversing, saying, tunnel
+from tests.support.probe.tls_servers import closed_port
 from tests.support.x509.server_tls import ServerTls, server_tls
 
 HERE = ("127.0.0.1",)
@@ -62,9 +63,8 @@ def test_next_address_is_tried_where_one_refuses_the_connection() -> None:
 
 
 def test_fault_of_the_last_address_is_reported() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-    error = fault(f"http://localhost:{port}/", Route(("127.0.0.98", "127.0.0.99")))
+    with closed_port() as port:
+        error = fault(f"http://localhost:{port}/", Route(("127.0.0.98", "127.0.0.99")))
     assert (error.kind, str(error), error.detail) == (
         "connect", "127.0.0.99: connection refused", "connection refused"
     )  # fmt: skip
