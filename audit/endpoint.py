@@ -59,6 +59,15 @@ def is_loopback_host(host: str) -> bool:
     return host == "localhost" or address == "::1" or address.startswith("127.")
 
 
+WILDCARD_LABEL: Final = "any-label"
+"""The first label of the name that is requested of a server that has only a wildcard: no name of it is known."""
+
+
+def wildcard_or_name(name: str) -> str:
+    """Return the wildcard for which a name was requested, such as `*.example.com`; else the name itself."""
+    return f"*{name.removeprefix(WILDCARD_LABEL)}" if name.startswith(f"{WILDCARD_LABEL}.") else name
+
+
 def to_name(text: str) -> str:
     """Return a DNS name as lower-case A-labels without a trailing dot, or an address in its canonical form.
 

@@ -46,6 +46,11 @@ class Listener:
     proxy_protocol: ProxyProtocol = "never"
 
 
+def nowhere(*unread: str) -> Listener:
+    """Return a listener that is not an endpoint, for files that are not read or that no handshake can show."""
+    return Listener("tls", 0, (), unread=unread)
+
+
 @dataclass(frozen=True, slots=True)
 class Section:
     """The output of one command on the host; `rc` is None if the end is missing, for example if `is_cut`."""

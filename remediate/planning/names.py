@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Final
 
 from audit.analysis.addresses import is_public
-from audit.endpoint import to_address
+from audit.endpoint import to_address, wildcard_or_name
 from audit.text import join_clauses
 from audit.verdict import Verdict
 from audit.x509.identifiers import host_name_faults
@@ -31,7 +31,7 @@ def names_to_certify(group: Group, evidence: AuditResults) -> tuple[tuple[str, .
     panel's own services, names that no CA has certified, wildcards and earlier names of the host are dropped too: if
     one name fails, no service gets a certificate.
     """
-    kept = {member.name for member in group.members}
+    kept = {wildcard_or_name(member.name) for member in group.members}
     dropped: dict[str, str] = {}
     for member in group.members:
         if member.names is None:

@@ -16,7 +16,7 @@ from audit.services.haproxy.certificates import CertificateLoader, Loaded, certi
 from audit.services.haproxy.selection import KnownNames, selections
 from audit.services.haproxy.sockets import BoundSocket, sockets
 from audit.services.haproxy.syntax import ConfigLine, HaproxyConfiguration, HaproxySection, read_haproxy_configuration
-from audit.services.model import CertificateFacts, ConfigDump, Listener, Service
+from audit.services.model import CertificateFacts, ConfigDump, Listener, Service, nowhere
 
 _WITH_BIND: Final = ("frontend", "listen", "log-forward", "peers")
 _LIMIT: Final = 20_000  # listeners of a configuration, and certificates of one `bind`
@@ -70,7 +70,7 @@ def _read(dump: ConfigDump, certificates: Mapping[str, CertificateFacts] | None,
         unread.append("the command line of haproxy, which names its configuration, cannot be trusted")
     if not unread:
         return listeners
-    return (*(replace(listener, unread=(*listener.unread, *unread)) for listener in listeners), _nowhere(*unread))
+    return (*(replace(listener, unread=(*listener.unread, *unread)) for listener in listeners), nowhere(*unread))
 
 
 def _listeners(
@@ -89,9 +89,7 @@ def _listeners(
             loaded = loaded_by_line[line]
             listener = Listener(scheme, socket.port, socket.addresses, unread=(socket.why,) if socket.why else ())
             if "accept-proxy" in line.words and socket.port:
-                listener = _nowhere(
-                    f"haproxy expects the PROXY protocol at port {socket.port}: it is not audited there"
-                )
+                listener = nowhere(f"haproxy expects the PROXY protocol at port {socket.port}: it is not audited there")
             if certificates is None or not listener.port or not loaded:
                 yield from _by_file(listener, loaded)
             else:
@@ -118,13 +116,8 @@ def _by_name(
     for selection in selections(loaded, certificates, known, is_strict=is_strict):
         unread = (*listener.unread, selection.why) if selection.why else listener.unread
         is_endpoint = selection.names or not selection.why
-        chosen = listener if is_endpoint else _nowhere()
+        chosen = listener if is_endpoint else nowhere()
         yield replace(chosen, names=selection.names, files=selection.files, unread=unread)
-
-
-def _nowhere(*unread: str) -> Listener:
-    """Return a listener that is not an endpoint, for files that are not read or that no handshake can show."""
-    return Listener("tls", 0, (), unread=unread)
 
 
 def _sockets(section: HaproxySection, *, is_tls: bool) -> Iterator[tuple[ConfigLine, BoundSocket]]:

@@ -7,23 +7,42 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
+from audit.endpoint import WILDCARD_LABEL
 from audit.services.config_files import absolute
-from audit.services.model import ConfigDump, Listener, NamedFile, Service, pair
+from audit.services.model import ConfigDump, Listener, NamedFile, Service, nowhere, pair
 from audit.services.nginx import sites
+from audit.services.nginx.sockets import Listen, listen_sockets, quic_ports
 from audit.services.nginx.syntax import (
     Directive,
-    Listen,
-    listens,
     read_nginx_configuration,
     server_names,
-    tls_sockets,
     values,
+    without_servers,
 )
 
 _MAIL: Final = {"imap": ("imaps", "imap"), "pop3": ("pop3s", "pop3"), "smtp": ("smtps", "smtp")}
+
+
+@dataclass(frozen=True, slots=True)
+class _Server:
+    """A server, what it inherits, and the default server of its socket, whose certificate it may serve."""
+
+    own: Directive
+    outer: Directive
+    default: Directive
+    base: str
+
+    @property
+    def certificates(self) -> tuple[list[str], list[str]]:
+        """The certificates and keys: without a certificate, nginx keeps that of the default server."""
+        for server in (self.own, self.default):
+            certificates = values((server, self.outer), "ssl_certificate")
+            if certificates:
+                return certificates, values((server, self.outer), "ssl_certificate_key")
+        return [], []
 
 
 def read(dump: ConfigDump) -> tuple[Listener, ...]:
@@ -41,19 +60,22 @@ def read(dump: ConfigDump) -> tuple[Listener, ...]:
 
 
 def _context_listeners(kind: str, context: Directive, base: str) -> Iterator[Listener]:
-    servers = context.all("server")
-    sockets = {id(server): tuple(listens(server)) for server in servers}
-    tls = tls_sockets(sockets)
-    outer = replace(context, block=tuple(directive for directive in context.block if directive.name != "server"))
+    servers, outer = context.all("server"), without_servers(context)
+    sockets = listen_sockets(servers)
+    defaults = {socket.place: server for server in servers for socket in sockets[id(server)] if socket.is_default}
     for server in servers:
         if _last(server, outer, "ssl_reject_handshake") == "on":
             continue
         has_ssl_on = _last(server, outer, "ssl") == "on"  # until nginx 1.25
+        served = set()
         for socket in sockets[id(server)]:
-            is_tls = has_ssl_on or (socket.addresses, socket.port) in tls
-            scheme = _scheme(kind, server, outer, is_tls=is_tls)
+            scheme = _scheme(kind, server, outer, is_tls=has_ssl_on or socket.is_tls)
             if scheme:
-                yield from _listeners(scheme, socket, (server, outer), base)
+                served.add(socket.port)
+                yield from _listeners(scheme, socket, _Server(server, outer, defaults[socket.place], base))
+        for port in quic_ports(server):
+            if port not in served:
+                yield nowhere(f"nginx serves QUIC alone at port {port}: it is not audited there")
 
 
 def _scheme(kind: str, server: Directive, context: Directive, *, is_tls: bool) -> str | None:
@@ -65,18 +87,41 @@ def _scheme(kind: str, server: Directive, context: Directive, *, is_tls: bool) -
     return ("https" if kind == "http" else "tls") if is_tls else None
 
 
-def _listeners(scheme: str, socket: Listen, blocks: tuple[Directive, Directive], base: str) -> Iterator[Listener]:
+def _listeners(scheme: str, socket: Listen, server: _Server) -> Iterator[Listener]:
+    """Yield the listeners of a server at one socket.
+
+    A server without a concrete name has the host's own name if it is the default there: clients that request an
+    unknown name reach it. Of a wildcard any name is requested.
+    """
+    names = server_names(server.own)
     # ".example.com" is short for "example.com *.example.com"
-    names = tuple(name.removeprefix(".") for name in server_names(blocks[0]) if _is_concrete(name))
-    certificates = values(blocks, "ssl_certificate")
-    keys = values(blocks, "ssl_certificate_key")
-    if any("$ssl_server_name" in path for path in certificates) and names:
-        for name in names:  # one file for each name: nginx inserts the name that the client sends
-            files, unread = _files(certificates, keys, base, name)
-            yield Listener(scheme, socket.port, socket.addresses, (name,), files, unread)
+    concrete = tuple(name.removeprefix(".") for name in names if _is_concrete(name))
+    wildcards = tuple(name.replace("*", WILDCARD_LABEL, 1) for name in names if re.fullmatch(r"\*\.[^*$]+", name))
+    listener = Listener(
+        scheme, socket.port, socket.addresses, proxy_protocol="always" if socket.expects_proxy else "never"
+    )
+    if concrete:
+        yield from _named(listener, concrete, server)
         return
-    files, unread = _files(certificates, keys, base, None)
-    yield Listener(scheme, socket.port, socket.addresses, names, files, unread)
+    files, unread = _files(*server.certificates, server.base, None)
+    if wildcards:
+        yield replace(listener, names=wildcards, files=files, unread=unread)
+    if socket.is_default or "$hostname" in names:
+        yield replace(listener, files=files, unread=unread)
+    elif not wildcards and (patterns := [name for name in names if re.search(r"[*~$]", name)]):
+        why = f"nginx serves the names that match {patterns[0]!r} at port {socket.port}, and none of them is known"
+        yield replace(nowhere(*unread, why), files=files)
+
+
+def _named(listener: Listener, names: tuple[str, ...], server: _Server) -> Iterator[Listener]:
+    certificates, keys = server.certificates
+    if any("$ssl_server_name" in path for path in certificates):
+        for name in names:  # one file for each name: nginx inserts the name that the client sends
+            files, unread = _files(certificates, keys, server.base, name)
+            yield replace(listener, names=(name,), files=files, unread=unread)
+        return
+    files, unread = _files(certificates, keys, server.base, None)
+    yield replace(listener, names=names, files=files, unread=unread)
 
 
 def _files(

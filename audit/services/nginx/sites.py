@@ -16,7 +16,8 @@ from audit.observation.website import Docroot, Website
 from audit.services.challenge_path import SAMPLES, alias_docroot, expression_matches
 from audit.services.config_files import absolute
 from audit.services.model import ConfigDump
-from audit.services.nginx.syntax import Directive, listens, read_nginx_configuration, server_names, tls_sockets, values
+from audit.services.nginx.sockets import listen_sockets
+from audit.services.nginx.syntax import Directive, read_nginx_configuration, server_names, values, without_servers
 
 _NO_FILE: Final = re.compile(r".+_pass|internal|stub_status|empty_gif|perl|js_content|(rewrite|content)_by_lua.*")
 _OTHER_FOLDER: Final = re.compile(r"root|alias|.+_pass")
@@ -57,27 +58,15 @@ def _prefix(dump: ConfigDump) -> str | None:
 
 
 def _websites(http: Directive, dump: ConfigDump, prefix: str | None, unread: str) -> Iterator[Website]:
-    servers = http.all("server")
-    listen_sockets = {id(server): tuple(listens(server)) for server in servers}
-    tls = tls_sockets(listen_sockets)
+    servers, outer = http.all("server"), without_servers(http)
     # `ssl on` (until nginx 1.25) makes all sockets of its server TLS
-    with_ssl_on = {id(server) for server in servers if values((server, http), "ssl")[-1:] == ["on"]}
-    outer = Directive("http", (), tuple(directive for directive in http.block if directive.name != "server"))
-    plain = [
-        (server, address, socket.port, socket.is_default)
-        for server in servers
-        for socket in listen_sockets[id(server)]
-        if (socket.addresses, socket.port) not in tls and id(server) not in with_ssl_on
-        for address in socket.addresses
-    ]
-    defaults: dict[tuple[str, int], int] = {}
-    for server, address, port, _ in sorted(plain, key=lambda entry: not entry[3]):  # `default_server`, else the first
-        defaults.setdefault((address, port), id(server))
+    plain_servers = {id(server): server for server in servers if values((server, http), "ssl")[-1:] != ["on"]}
+    listen_on = listen_sockets(servers)
     sockets: dict[tuple[int, int, bool], list[str]] = {}
-    for server, address, port, _ in plain:
-        is_default = defaults[address, port] == id(server)
-        sockets.setdefault((id(server), port, is_default), []).append(address)
-    plain_servers = {id(server): server for server, *_ in plain}
+    for key in plain_servers:
+        for socket in (socket for socket in listen_on[key] if not socket.is_tls):
+            sockets.setdefault((key, socket.port, socket.is_default), []).extend(socket.addresses)
+    plain_servers = {key: plain_servers[key] for key, _, _ in sockets}
     docroots = {key: unread or _docroot(server, outer, prefix) for key, server in plain_servers.items()}
     logs = {key: nginx_logs(_validation_blocks(server, outer), prefix, dump) for key, server in plain_servers.items()}
     for (key, port, is_default), addresses in sockets.items():

@@ -1,6 +1,6 @@
 """Reads nginx's configuration into a tree of directives, from `nginx -T` or from its files with includes.
 
-It also reads `listen` and `server_name`.
+It also reads `server_name`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Final
 
-from audit.observation.website import ANY_IPV4, ANY_IPV6
 from audit.services.config_files import INCLUDE_DEPTH, included, split_files, unreadable
 from audit.services.model import ConfigDump
 
@@ -45,16 +44,6 @@ class Directive:
 
 
 @dataclass(frozen=True, slots=True)
-class Listen:
-    """One `listen`: the addresses and port, whether it has `ssl`, and whether its server is the default there."""
-
-    addresses: tuple[str, ...]
-    port: int
-    is_tls: bool
-    is_default: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class NginxConfiguration:
     """A configuration: `base` is the directory of its main file, `unread` has a message for each unreadable file."""
 
@@ -74,34 +63,14 @@ def read_nginx_configuration(dump: ConfigDump) -> NginxConfiguration | None:
     return NginxConfiguration(Directive("", (), tuple(_parse(files, base, main, 0))), base, unreadable(text))
 
 
-def listens(server: Directive) -> Iterator[Listen]:
-    """Yield the TCP sockets of a server."""
-    directives = [directive.arguments for directive in server.all("listen") if directive.arguments]
-    for socket, *options in directives or [("80",)]:
-        if socket.startswith("unix:") or "quic" in options:  # not TCP
-            continue
-        match = re.fullmatch(r"(?:(?P<host>\[[^\]]*\]|[^:]*):)?(?P<port>[0-9]{1,5})", socket)
-        host, port = (match["host"], int(match["port"])) if match else (socket, 80)
-        is_default = "default_server" in options or "default" in options
-        yield Listen(_addresses(host, options), port, "ssl" in options, is_default)
-
-
-def _addresses(host: str | None, options: list[str]) -> tuple[str, ...]:
-    if host in (None, "", "*", ANY_IPV4):
-        return (ANY_IPV4,)
-    if host == f"[{ANY_IPV6}]":
-        return (ANY_IPV4, ANY_IPV6) if "ipv6only=off" in options else (ANY_IPV6,)
-    return (host.strip("[]"),) if host and host != "localhost" else ("127.0.0.1",)
-
-
-def tls_sockets(servers: Mapping[int, Iterable[Listen]]) -> set[tuple[tuple[str, ...], int]]:
-    """Return the TLS sockets: `ssl` in the `listen` of one server applies to every server on that socket."""
-    return {(socket.addresses, socket.port) for sockets in servers.values() for socket in sockets if socket.is_tls}
-
-
 def server_names(server: Directive) -> list[str]:
     """Return the names of a server as in the configuration."""
     return [name for directive in server.all("server_name") for name in directive.arguments]
+
+
+def without_servers(context: Directive) -> Directive:
+    """Return a context with the directives that its servers inherit."""
+    return Directive(context.name, (), tuple(directive for directive in context.block if directive.name != "server"))
 
 
 def values(blocks: Iterable[Directive], name: str) -> list[str]:

@@ -90,3 +90,12 @@ def test_host_view_is_kept_in_the_observation() -> None:
     view = HostView("web1", "ssh://root@web1")
     (observation,) = look([Target(endpoint(), addresses=(CLOSED,), server=view)])
     assert observation.server is view
+
+
+def test_sample_name_of_a_wildcard_is_requested_and_not_resolved() -> None:
+    with serving(tls(context())) as server:
+        target = Target(endpoint(server.port, "any-label.example.test"), addresses=("127.0.0.1",))
+        (observation,) = look([target])
+    assert [handshake.address for handshake in observation.handshakes] == ["127.0.0.1"]
+    assert observation.dns is not None
+    assert observation.dns.status == "not-asked"

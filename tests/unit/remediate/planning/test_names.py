@@ -162,3 +162,9 @@ def test_unreadable_names_are_recorded_as_dropped() -> None:
 def test_time_of_planning_does_not_change_the_cases() -> None:
     rows = (seen(WEB), found(WEB, "cert.expired"))
     assert cases_of(planned(*rows)) == cases_of(planned(*rows, now=NOW.replace(year=2030)))
+
+
+def test_wildcard_is_ordered_instead_of_the_name_requested_for_it() -> None:
+    endpoint = "web1/https://any-label.example.com:443"
+    case = only(seen(endpoint, ["a.example.com"]), found(endpoint, "cert.expired"))
+    assert case.names == ("*.example.com", "a.example.com")

@@ -1,0 +1,77 @@
+"""Tests of the reader of nginx: forms of servers, names and sockets that are met on hosts."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import pytest
+
+from audit.services import Listener, nginx
+from tests.support.config_dumps import described, dump
+
+BY_NAME: Final = "ssl_certificate /$ssl_server_name.crt; ssl_certificate_key /$ssl_server_name.key;"
+REFUSED: Final = "ssl_reject_handshake on;"
+
+
+def server(listen: str, names: str = "", files: str = "") -> str:
+    """Return a server; `files` is the stem of its certificate and key, or directives."""
+    pair = f"ssl_certificate {files}.crt; ssl_certificate_key {files}.key;" if files.startswith("/") else files
+    return f"server {{ listen {listen}; {f'server_name {names};' if names else ''} {pair} }}"
+
+
+def read(*servers: str) -> tuple[Listener, ...]:
+    text = f"# configuration file /etc/nginx/nginx.conf:\nevents {{}}\nhttp {{ {' '.join(servers)} }}\n"
+    return nginx.read(dump(dump=text))
+
+
+PATTERN: Final = r"nginx serves the names that match '~^b\\d\\.test$' at port 443, and none of them is known"
+UNKNOWN_FILE: Final = "nginx takes the certificate from '/$ssl_server_name.crt', known only at run time"
+
+
+@pytest.mark.parametrize(
+    ("servers", "expected"),
+    [
+        ([server("443 ssl", "*.apps.test", "/a"), server("443 ssl default_server", "_", "/d")],
+         ["https 0.0.0.0 443 | any-label.apps.test | /a.crt key:/a.key", "https 0.0.0.0 443 | /d.crt key:/d.key"]),
+        ([server("443 ssl", "*.a.test *.b.test", "/a")],
+         ["https 0.0.0.0 443 | any-label.a.test any-label.b.test | /a.crt key:/a.key",
+          "https 0.0.0.0 443 | /a.crt key:/a.key"]),
+        ([server("443 ssl", "a.test *.a.test", "/a")], ["https 0.0.0.0 443 | a.test | /a.crt key:/a.key"]),
+        ([server("443 ssl", "a.test", "/a"), server("443 ssl", "_", "/d")],
+         ["https 0.0.0.0 443 | a.test | /a.crt key:/a.key"]),
+        ([server("443 ssl", "a.test", "/a"), server("443 ssl", "$hostname", "/d")],
+         ["https 0.0.0.0 443 | a.test | /a.crt key:/a.key", "https 0.0.0.0 443 | /d.crt key:/d.key"]),
+        ([server("443 ssl", "a.test", "/a"), server("443 ssl", r"~^b\d\.test$", "/b")],
+         ["https 0.0.0.0 443 | a.test | /a.crt key:/a.key", f"tls  0 | /b.crt key:/b.key | unread: {PATTERN}"]),
+        ([server("443 ssl", "www.*", "/a")], ["https 0.0.0.0 443 | /a.crt key:/a.key"]),
+        ([server("443 ssl; listen 8443 ssl", "_", "/a"), server("443 default_server", "b.test", "/b")],
+         ["https 0.0.0.0 8443 | /a.crt key:/a.key", "https 0.0.0.0 443 | b.test | /b.crt key:/b.key"]),
+        ([server("443 ssl", "", "/a"), server("443 ssl", "b.test")],
+         ["https 0.0.0.0 443 | /a.crt key:/a.key", "https 0.0.0.0 443 | b.test | /a.crt key:/a.key"]),
+        ([server("[::]:443 ssl ipv6only=off", "a.test", "/a"), server("[::]:443", "b.test", "/b")],
+         ["https 0.0.0.0,:: 443 | a.test | /a.crt key:/a.key", "https 0.0.0.0,:: 443 | b.test | /b.crt key:/b.key"]),
+        ([server("127.0.0.1:8000-8001 ssl", "a.test", "/a")],
+         ["https 127.0.0.1 8000 | a.test | /a.crt key:/a.key", "https 127.0.0.1 8001 | a.test | /a.crt key:/a.key"]),
+        ([server("443 ssl", "*.a.test", BY_NAME), server("443 ssl default_server", "", REFUSED)],
+         [f"https 0.0.0.0 443 | any-label.a.test | unread: {UNKNOWN_FILE}"]),
+        ([server("443 quic; listen 443 ssl", "a.test", "/a"), server("8443 quic", "b.test", "/b")],
+         ["https 0.0.0.0 443 | a.test | /a.crt key:/a.key",
+          "tls  0 | unread: nginx serves QUIC alone at port 8443: it is not audited there"]),
+    ],
+    ids=["wildcard before default", "wildcard as default", "wildcard and name", "nameless and not default",
+         "name of the host", "expression and not default", "pattern as default", "default by socket",
+         "certificate of default", "options of socket", "range of ports", "file by unknown name", "QUIC"],
+)  # fmt: skip
+def test_server_is_read_with_names_and_certificate_that_it_serves(servers: list[str], expected: list[str]) -> None:
+    assert described(read(*servers)).splitlines() == expected
+
+
+def test_proxy_protocol_of_one_server_applies_to_its_socket() -> None:
+    listeners = read(
+        server("9443 ssl proxy_protocol", "a.test", "/a"),
+        server("9443 ssl", "b.test", "/b"),
+        server("443 ssl", "", "/d"),
+    )
+    assert [(listener.port, listener.proxy_protocol) for listener in listeners] == [
+        (9443, "always"), (9443, "always"), (443, "never"),
+    ]  # fmt: skip
