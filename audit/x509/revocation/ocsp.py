@@ -31,6 +31,7 @@ _MAX_RESPONSES: Final = 256
 _NONCE: Final = "1.3.6.1.5.5.7.48.1.2"  # id-pkix-ocsp-nonce (RFC 9654)
 _EXTENSIONS: Final = 0xA1  # [1]: of the response as a whole, and of each single response
 _REQUEST_EXTENSIONS: Final = 0xA2  # [2] of a TBSRequest
+_OCTET_STRING: Final = 0x04
 _DIGESTS: Final = ("sha1", "sha256", "sha384", "sha512")
 _STATUSES: Final = {
     ocsp.OCSPResponseStatus.MALFORMED_REQUEST: "malformedRequest: the responder cannot parse the request",
@@ -209,5 +210,8 @@ def _nonce(fields: Sequence[Element], tag: int = _EXTENSIONS) -> bytes | None:
     nonce = next((content for name, _, content in _extensions(fields, tag) if name == _NONCE), None)
     if nonce is None:
         return None
-    inner = elements(nonce)
-    return inner[0].content if len(inner) == 1 and inner[0].tag == 0x04 else nonce
+    try:
+        inner = elements(nonce)
+    except ValueError:  # RFC 2560 did not say that it is an OCTET STRING
+        return nonce
+    return inner[0].content if len(inner) == 1 and inner[0].tag == _OCTET_STRING else nonce

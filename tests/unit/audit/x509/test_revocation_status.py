@@ -13,7 +13,7 @@ from cryptography.x509 import ocsp
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from audit.x509.der import elements, encoded
-from audit.x509.revocation.ocsp import nonce_of, ocsp_request
+from audit.x509.revocation.ocsp import OcspResponse, nonce_of, ocsp_request, read_ocsp
 from audit.x509.revocation.status import (
     OcspEvidence,
     SourceStatus,
@@ -101,6 +101,19 @@ def stated(version: int) -> bytes:
     return Answer(edits=(lambda fields: [tlv(0xA0, tlv(0x02, bytes((version,)))), *fields],)).der
 
 
+def extended(next_update: datetime | None) -> bytes:
+    """Return a response with an unknown critical extension of its only status."""
+    unknown = tlv(0x30, bytes.fromhex("06032a0304"), b"\x01\x01\xff", tlv(0x04, b"\x05\x00"))
+
+    def edit(fields: list[bytes]) -> list[bytes]:
+        (responses,) = [part for part in fields if part[0] == 0x30]
+        (single,) = elements(elements(responses)[0].content)
+        changed = tlv(0x30, tlv(0x30, single.content, tlv(0xA1, tlv(0x30, unknown))))
+        return [changed if part == responses else part for part in fields]
+
+    return Answer(next_update=next_update, edits=(edit,)).der
+
+
 OLD = Answer(this_update=NOW - 9 * DAY, next_update=NOW - HOUR)
 HOLD = x509.ReasonFlags.certificate_hold
 ANY_USAGE = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE])
@@ -170,6 +183,10 @@ RESPONSES = {
     "signer revoked, nocheck": (status_of(Answer().by(EXEMPT).der, crls=(crl(CA, EXEMPT),)), "good", ""),
     "critical extension": (status_of(Answer(extensions=CRITICAL).der), "unknown",
                            "the response has an unknown critical extension"),
+    "critical extension of the status": (status_of(extended(NOW + HOUR)), "unknown",
+                                         "the response has an unknown critical extension (1.2.3.4)"),
+    "critical extension of a status without nextUpdate": (status_of(extended(None)), "unknown",
+                                                          "the response has an unknown critical extension (1.2.3.4)"),
     "SHA-1": (status_of(SHA1), "unknown", ""),
     "RSA of 1024 bits": (of_ca(WEAK_CA), "unknown", ""),
     **{f"RSA, named by {named.name}": (of_ca(RSA_CA, named=named), "good", "") for named in ocsp.OCSPResponderEncoding},
@@ -231,7 +248,9 @@ def test_nonce_is_compared_if_request_and_response_have_one() -> None:
     request = ocsp_request(member(ASKED), member(CA))
     assert request is not None
     parsed = ocsp.load_der_ocsp_request(request)
+    about = ocsp.load_der_ocsp_response(Answer().der)
     assert (parsed.serial_number, parsed.hash_algorithm.name) == (ASKED.number, "sha1")
+    assert (parsed.issuer_name_hash, parsed.issuer_key_hash) == (about.issuer_name_hash, about.issuer_key_hash)
     assert status_of(Answer().der, request=request).word == "good"
     with_nonce = ocsp_request(member(ASKED), member(CA), nonce=b"n" * 32) or b""
     assert (nonce_of(with_nonce), nonce_of(request), nonce_of(b"\x30")) == (b"n" * 32, None, None)
@@ -241,6 +260,18 @@ def test_nonce_is_compared_if_request_and_response_have_one() -> None:
     assert status_of(Answer(extensions=theirs).der, request=request).word == "good"  # kept from another request
     status = status_of(Answer(extensions=theirs).der, request=with_nonce)
     assert (status.word, "its nonce differs" in status.why) == ("unknown", True)
+
+
+@pytest.mark.parametrize(
+    ("content", "nonce"),
+    [(tlv(0x04, b"n" * 32), b"n" * 32), (b"n" * 32, b"n" * 32), (tlv(0x05), tlv(0x05)), (tlv(0x04) * 2, tlv(0x04) * 2)],
+    ids=["OCTET STRING", "bare octets", "another element", "two elements"],
+)
+def test_nonce_is_an_octet_string_else_the_bare_octets_of_rfc_2560(content: bytes, nonce: bytes) -> None:
+    kind = x509.UnrecognizedExtension(x509.OCSPNonce.oid, content)
+    response = read_ocsp(Answer(extensions=((kind, False),)).der)
+    assert isinstance(response, OcspResponse)
+    assert response.nonce == nonce
 
 
 def test_nonce_of_a_request_about_two_certificates_is_read() -> None:
