@@ -64,11 +64,10 @@ class Subtrees:
         if name.kind is not x509.DNSName:
             return self.hold(name)
         value = name.value.lower()
-        if value.startswith("*."):
-            parent = value[2:]
-            if parent in self.parents or parent in self.dotted or self.hold(Name(name.kind, parent)):
-                return True
-        return self.hold(name) or not self.dotted.isdisjoint(_domains(value.partition(".")[2]))
+        parent = value.partition(".")[2]
+        if value.startswith("*.") and parent in self.parents:
+            return True
+        return self.hold(name) or not self.dotted.isdisjoint(_domains(parent))
 
 
 def own_violations(certificate: Certificate) -> Iterator[Violation]:

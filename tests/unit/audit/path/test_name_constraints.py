@@ -8,6 +8,7 @@ import pytest
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
+from audit.x509.path.name_constraints import comparisons
 from tests.support.x509.certificates import key_named
 from tests.support.x509.paths import (
     Made,
@@ -15,6 +16,7 @@ from tests.support.x509.paths import (
     constraints,
     directory,
     extension_added,
+    member,
     new_ca,
     new_leaf,
     new_root,
@@ -124,6 +126,22 @@ def test_malformed_constraint_refuses_every_leaf(base: str | x509.GeneralName) -
     assert CLAUSE in refused(limited(excluded=[kind]), "www.example.net")
 
 
+@pytest.mark.parametrize(
+    ("name", "is_excluded"),
+    [
+        ("www.example.com", True),
+        ("a.b.example.com", True),
+        ("*.example.com", True),
+        ("example.com", False),
+        ("www.notexample.com", False),
+    ],
+)
+def test_constraint_that_begins_with_a_dot_excludes_the_subdomains(name: str, *, is_excluded: bool) -> None:
+    ca = limited(excluded=[".example.com"])
+    reasons = [violation.reason for violation in validated(new_leaf(ca, name), ca, reference=None).violations]
+    assert (f"the name {name} is excluded by CN=Path CA" in reasons) is is_excluded
+
+
 @pytest.mark.parametrize("bound", [b"\x80\x01\x01", b"\x81\x01\x05"])
 def test_subtree_with_a_minimum_or_maximum_is_refused(bound: bytes) -> None:
     subtree = tlv(0x30, tlv(0x82, b"example.com"), bound)
@@ -162,6 +180,12 @@ def test_too_many_names_and_constraints_are_refused() -> None:
     found = validated(new_leaf(ca, "www.example.com", *many), ca)
     assert clauses(found) == {CLAUSE}
     assert "too many" in found.violations[0].reason
+
+
+def test_comparison_of_a_name_other_than_dns_counts_as_four() -> None:
+    ca = member(limited(["example.com", "192.0.2.0/24"], [MAIL("example.com")]))
+    below = member(new_leaf(new_ca(ROOT), "www.example.com"))  # with its subject two names
+    assert comparisons(ca, below) == 2 * (1 + 4 + 4)
 
 
 @pytest.mark.parametrize(

@@ -111,6 +111,7 @@ def test_leaf_issued_by_an_anchor_needs_no_bundle() -> None:
         (GOOD.used_for(ExtendedKeyUsageOID.CLIENT_AUTH), "serverAuth"),
         (GOOD.used_for(), "serverAuth"),
         (replace(GOOD, is_ca=True), "is a CA certificate"),
+        (replace(GOOD, extra=(OUTSIDE,)), "leaf: it is not a CA's and has name constraints"),
         (leaf(NAME), "self-signed"),
     ],
 )
@@ -153,6 +154,12 @@ def test_equivalent_names_and_addresses_are_equal() -> None:
 )
 def test_bundle_without_a_path_to_an_anchor_is_refused(bundle: Draft | str | None, why: str) -> None:
     assert why in refusal(GOOD, bundle)
+
+
+def test_newer_certificate_of_a_ca_on_the_path_replaces_the_older_one() -> None:
+    older = INTERMEDIATE.ending(NOW + DAY)
+    made = installable(GOOD, pem(older, INTERMEDIATE))
+    assert [each.der for each in made.intermediates] == [INTERMEDIATE.der]
 
 
 def test_without_anchors_the_bundle_needs_the_issuer_of_the_leaf() -> None:
