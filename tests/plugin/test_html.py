@@ -6,7 +6,7 @@ import json
 from dataclasses import replace
 from datetime import UTC, datetime
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -14,7 +14,7 @@ from audit.evaluation.result import Result, WaiverNote
 from audit.observation import Observation, ProbeFailure
 from audit.verdict import Remedy, Severity, Verdict
 from pytest_sslaudit.reports.html import MOST_GOOD_ROWS, HtmlReport
-from pytest_sslaudit.reports.results_file import as_properties
+from pytest_sslaudit.reports.results_file import ROW, as_properties
 from pytest_sslaudit.reports.totals import RunTotals
 from pytest_sslaudit.run_state import KEY
 from tests.support.evidence import NOW, A, B, keep, unreachable
@@ -296,6 +296,62 @@ def test_row_of_an_error_and_of_a_plain_test_keeps_its_log() -> None:
     for report in (report_of(replace(FOUND, verdict=Verdict.ERROR)), report_of(None)):
         HtmlReport(RunTotals(), "TLS audit").pytest_html_results_table_html(report, data := ["the log"])
         assert data == ["the log"]
+
+
+@pytest.mark.parametrize(
+    ("when", "outcome", "log", "is_drawn"),
+    [
+        ("setup", "passed", "", False),
+        ("teardown", "passed", "", False),
+        ("setup", "passed", "said", True),
+        ("teardown", "passed", "said", True),
+        ("setup", "failed", "", True),
+        ("teardown", "failed", "", True),
+        ("call", "passed", "", True),
+    ],
+)
+def test_row_of_a_set_up_or_clean_up_is_drawn_if_it_failed_or_has_a_log(
+    when: Literal["setup", "call", "teardown"], outcome: Literal["passed", "failed"], log: str, *, is_drawn: bool
+) -> None:
+    sections = [("Captured log", log)] if log else []
+    report = pytest.TestReport("t", ("", 0, ""), {}, outcome, None, when, sections=sections)
+    HtmlReport(RunTotals(), "TLS audit").pytest_html_results_table_row(report, cells := ["<td>Result</td>", ""])
+    assert bool(cells) is is_drawn
+
+
+def test_row_that_cannot_be_drawn_says_so_and_the_first_one_is_an_accident() -> None:
+    html = HtmlReport(totals := RunTotals(), "TLS audit")
+    for name in ("first", "second"):
+        broken = unreadable_report(name)
+        html.pytest_html_results_table_row(broken, cells := ["<td>Failed</td>", ""])
+        assert f'<td class="col-endpoint">{name}</td>' in cells
+        finding = "this row could not be drawn: see the end of the output of the run"
+        assert f'<td class="col-finding">{finding}</td>' in cells
+    (accident,) = totals.accidents
+    assert accident.startswith("HTML report, first: ")
+    assert "JSONDecodeError" in accident
+
+
+def unreadable_report(name: str) -> Any:  # noqa: ANN401 - a report of pytest
+    """Return pytest's report about a test, whose result cannot be read."""
+    return pytest.TestReport(name, ("", 0, ""), {}, "failed", None, "call", user_properties=[(ROW, "{")])
+
+
+def test_row_that_cannot_be_explained_is_an_accident() -> None:
+    report = unreadable_report("broken")
+    HtmlReport(totals := RunTotals(), "TLS audit").pytest_html_results_table_html(report, data := ["the log"])
+    assert data == ["the log"]
+    (accident,) = totals.accidents
+    assert accident.startswith("HTML report, broken: ")
+
+
+def test_row_that_cannot_be_drawn_is_among_the_errors() -> None:
+    error = report_of(replace(FOUND, verdict=Verdict.ERROR), name="error")
+    assert order_of(report_of(FOUND, name="finding"), error, unreadable_report("broken")) == [
+        "broken",
+        "error",
+        "finding",
+    ]
 
 
 def test_row_of_a_finding_or_a_repair_is_drawn_beyond_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -53,6 +53,12 @@ def test_waiver_is_valid_to_the_end_of_its_last_day() -> None:
     assert waiver.has_expired(datetime(2026, 11, 24, tzinfo=UTC))
 
 
+@pytest.mark.parametrize("written", ["2026-11-23", '"2026-11-23"'])
+def test_last_day_is_a_date_or_a_text_that_names_one(tmp_path: Path, written: str) -> None:
+    (file := tmp_path / "waivers.toml").write_text(text(expires=written))
+    assert [waiver.expires for waiver in read_waivers(file)] == [LAST_DAY]
+
+
 def a_waiver(check: str = "cert.expired", *, owner: str = "ops", expires: date = LAST_DAY) -> Waiver:
     return Waiver(check, "https://a.*", "moves", owner, expires)
 
@@ -98,6 +104,7 @@ def test_note_of_a_result_has_reason_owner_and_last_day() -> None:
         ('[[waiver]]\ncheck = "x"', "number 1: it has no 'endpoint'"),
         (text() + "ticket = 5", "number 1: it has an unknown key 'ticket'"),
         (text(expires='"soon"'), "expires = 'soon' is not a date"),
+        (text(expires="2026-12-31T10:00:00Z"), "2026, 12, 31, 10, 0, tzinfo=datetime.timezone.utc) is not a date"),
         (text(check=""), "check = '' is not a text, or empty"),
         (text().replace('"ops@example.com"', "7"), "owner = 7 is not a text, or empty"),
         (text().replace("expires", "expire"), "number 1: it has an unknown key 'expire'; did you mean 'expires'?"),

@@ -10,6 +10,7 @@ from audit.endpoint import (
     Endpoint,
     UnusableLine,
     is_host_id,
+    is_loopback_host,
     parse_endpoint,
     parse_endpoints,
     parse_id,
@@ -104,6 +105,11 @@ def test_invalid_url_is_refused_with_the_reason(url: str, message: str) -> None:
     assert "secret" not in str(raised.value)
 
 
+def test_refused_url_is_named_without_its_user() -> None:
+    with pytest.raises(BadEndpoint, match=r"^'https://…@x\.example/path' has a path"):
+        parse_endpoint("https://user:secret@x.example/path")
+
+
 @pytest.mark.parametrize(
     "endpoint",
     [
@@ -176,8 +182,28 @@ def test_pinned_address_precedes_the_host_of_another_name() -> None:
     assert Endpoint("https", "www.example.com", 443, "192.0.2.7", host="cdn.example.net").connect_to == "192.0.2.7"
 
 
+@pytest.mark.parametrize(
+    ("host", "is_loopback"),
+    [
+        ("localhost", True),
+        ("127.0.0.1", True),
+        ("127.255.255.254", True),  # all of 127.0.0.0/8
+        ("::1", True),
+        ("[0:0::1]", True),
+        ("192.0.2.1", False),
+        ("12.7.0.1", False),
+        ("::2", False),
+        ("127.example.com", False),  # a name
+        ("localhost.example", False),
+    ],
+)
+def test_this_machine_is_localhost_or_a_loopback_address(host: str, *, is_loopback: bool) -> None:
+    assert is_loopback_host(host) is is_loopback
+
+
 def test_host_and_run_have_ids_of_their_own() -> None:
     assert str(RUN) == "run/"
+    assert RUN.order == ("run", "", "", 0, "")
     assert Endpoint.of_host("web1", "ssh://root@web1").is_host
     assert not parse_endpoint("https://www.example.com").is_host
 

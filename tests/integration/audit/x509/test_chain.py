@@ -123,6 +123,27 @@ def test_anchor_in_both_sources_is_public() -> None:
     assert chain(GOOD, anchors=both).anchor_source == "system"
 
 
+@pytest.mark.parametrize(
+    ("seen", "is_private"),
+    [(chain(GOOD, anchors=private()), True), (chain(GOOD), False), (ALONE, False)],
+    ids=["own anchor", "public anchor", "no anchor"],
+)
+def test_chain_is_of_a_private_pki_if_only_the_user_trusts_it(seen: Chain, *, is_private: bool) -> None:
+    assert seen.is_of_private_pki is is_private
+
+
+def test_intermediates_are_those_between_leaf_and_root() -> None:
+    known = chain(GOOD, INTERMEDIATE, ROOT)
+    assert [str(issuer) for issuer in known.intermediates] == ["CN=Intermediate"]
+    assert [str(issuer) for issuer in UNKNOWN_ROOT.intermediates] == ["CN=Foreign Intermediate"]
+
+
+def test_leaf_alone_may_be_the_anchor() -> None:
+    assert read(GOOD, anchors=private(GOOD)).leaf_is_anchor
+    assert not chain(GOOD, anchors=private(INTERMEDIATE)).leaf_is_anchor
+    assert not ALONE.leaf_is_anchor
+
+
 ONE, OTHER = ca("CN=One"), ca("CN=Other")
 SPACED = ca("CN=Example  ca")
 SHOUTED = replace(SPACED, subject="CN=EXAMPLE CA", key=SPACED.private_key)

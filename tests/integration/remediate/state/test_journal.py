@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from remediate.model.authorization import Challenge
 from remediate.model.case import Case, StepDetail, StepState
 from remediate.model.causes import Cause
 from remediate.model.outcome import Attempt
@@ -187,6 +188,15 @@ def test_retry_time_of_an_issuer_applies_to_every_case(journal: Journal) -> None
     assert journal.attempts.of_case(CASE.id) == (attempt, Attempt(NOW, "interrupted", issuer="store"))
     assert journal.attempts.busy_until("store") == until
     assert journal.attempts.busy_until("another") is None
+
+
+def test_challenge_is_in_the_journal_until_it_is_removed(journal: Journal) -> None:
+    journal.begin(CASE, NOW)
+    first, second = (Challenge("http-01", name, "token", "content") for name in ("a.example", "b.example"))
+    for challenge in (first, second):
+        journal.challenges.present(CASE.id, challenge, NOW)
+    journal.challenges.remove(CASE.id, first, NOW)
+    assert journal.challenges.presented(CASE.id) == (second,)
 
 
 def test_message_is_queued_until_it_is_sent(journal: Journal) -> None:

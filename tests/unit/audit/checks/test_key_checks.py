@@ -7,6 +7,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, x25519
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
@@ -18,6 +20,7 @@ from audit.x509.public_keys import (
     KeyFacts,
     key_of_spki,
     leaf_weaknesses,
+    public_key_of,
     read_key,
     rsa_facts,
     small_factors,
@@ -188,6 +191,26 @@ def of_numbers(modulus: bytes, exponent: bytes) -> bytes:
 def test_rsa_key_that_the_library_refuses_is_read() -> None:
     assert key_of_spki(of_numbers(b"\x23", b"\x02")) == KeyFacts("RSA", 6, exponent=2, has_small_factor=True, number=35)
     assert key_of_spki(of_numbers(b"\x01", b"\xfd")).exponent == -3
+
+
+def test_only_rsa_has_a_second_name_by_which_it_is_read() -> None:
+    key = rsa_key(2048)
+    spki = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    named = leaf().with_key(key).by(INTERMEDIATE).der
+    old_name, unknown = (
+        x509.load_der_x509_certificate(named.replace(spki, with_algorithm(spki, algorithm)))
+        for algorithm in (b"\x06\x04\x55\x08\x01\x01", b"\x06\x04\x55\x08\x01\x02")
+    )
+    assert public_key_of(old_name) == key.public_key()
+    with pytest.raises(UnsupportedAlgorithm):
+        public_key_of(unknown)
+
+
+def with_algorithm(spki: bytes, name: bytes) -> bytes:
+    """Return a SubjectPublicKeyInfo of the same length with an algorithm of a shorter name."""
+    algorithm, key = elements(elements(spki)[0].content)
+    padding = encoded(0x04, bytes(len(algorithm.content) - len(name) - 2))
+    return encoded(0x30, encoded(0x30, name, padding), key.encoding)
 
 
 def test_other_key_that_the_library_refuses_is_unreadable() -> None:

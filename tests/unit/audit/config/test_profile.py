@@ -108,6 +108,7 @@ def test_profile_without_a_parent_sets_every_required_threshold(tmp_path: Path) 
     """
     own = load_profile(written(tmp_path, text)).thresholds
     assert own.curves == ("P-384",)
+    assert (own.key_owners, own.key_groups) == (("root",), ())
     assert [limit.days for limit in own.revocation_exempt] == [10, 7]  # by date, however they are written
 
 
@@ -134,6 +135,7 @@ def test_profile_without_a_parent_sets_every_required_threshold(tmp_path: Path) 
         ('source="x"\n[thresholds]\nrenewal_fraction = 3\n', "not between 0 and 1"),
         ('source="x"\n[thresholds]\nrenewal_fraction = "1/0"\n', "is not a fraction"),
         ('source="x"\n[thresholds]\ncurves = "P-256"\n', "curves: 'P-256' is not a list"),
+        ('source="x"\n[thresholds]\nkey_owners = [" "]\n', "[thresholds] key_owners: it is empty"),
         ('source="x"\n[thresholds]\ncurves = ["P256"]\n', "did you mean 'P-256'?"),
         ('source="x"\n[thresholds]\nprotocols_forbidden = ["TLSv1.0"]\n', "did you mean 'TLSv1"),
         ('source="x"\n[thresholds]\nvalidity_max = [{ days = 3 }]\n', "write { issued_from = 2026-03-15, days = 200 }"),

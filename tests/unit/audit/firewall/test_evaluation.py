@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from ipaddress import ip_address
 
 import pytest
 
@@ -58,15 +59,17 @@ MAYBE_REFUSED = PacketRule("refuse", (MAYBE,), text="maybe", number=1)
         ((CLOSED_TO_6,), "192.0.2.1", "accepted", None),
         ((CLOSED_TO_6,), "2001:db8::1", "refused", None),
         ((chain(REFUSE, name="late", stage=5), chain(ACCEPT, name="early", stage=-5)), "192.0.2.1", "refused", None),
+        ((chain(REFUSE, name="late", stage=1), chain(REFUSE, name="early", stage=0)), "192.0.2.1", "refused",
+         "t, chain early, rule 3: drop"),
         ((chain(GEO, REFUSE),), "192.0.2.1", "unknown", "t, chain in, rule 1: @geo accept"),
         ((chain(MAYBE_REFUSED, REFUSE),), "192.0.2.1", "refused", None),
         ((chain(PacketRule("elsewhere", text="queue")),), "192.0.2.1", "unknown", None),
         ((chain(PacketRule("jump", target="gone")),), "192.0.2.1", "unknown", None),
-        ((chain(PacketRule("goto", target="in")),), "192.0.2.1", "unknown", None),
+        ((chain(PacketRule("goto", target="in")),), "192.0.2.1", "unknown", "t, chain in jumps in a loop"),
         (LADDER, "192.0.2.1", "refused", None),
     ],
-    ids=["no rules", "default policy", "another IP version", "its IP version", "later chain", "unknown condition",
-         "both outcomes agree", "queue", "missing chain", "cycle", "two jumps in each chain"],
+    ids=["no rules", "default policy", "another IP version", "its IP version", "later chain", "two chains that refuse",
+         "unknown condition", "both outcomes agree", "queue", "missing chain", "cycle", "two jumps in each chain"],
 )  # fmt: skip
 def test_verdict_names_the_rule_that_decides(
     chains: tuple[RuleChain, ...], source: str, verdict: str, because: str | None
@@ -74,6 +77,12 @@ def test_verdict_names_the_rule_that_decides(
     found = judge_packet(Firewall(chains), packet(source, 80))
     assert found.verdict == verdict
     assert because is None or found.because == because
+
+
+def test_packet_is_sent_to_addresses_of_its_ip_version_only() -> None:
+    own = ("192.0.2.9", "2001:db8::9")
+    assert packet("192.0.2.1", 80, own).destinations == (int(ip_address("192.0.2.9")),)
+    assert packet("2001:db8::1", 80, own).destinations == (int(ip_address("2001:db8::9")),)
 
 
 def test_refusing_rule_is_named_with_its_chain() -> None:

@@ -9,6 +9,7 @@ import pytest
 from audit.firewall.csf import read_countries, read_csf
 from audit.firewall.evaluate import judge_packet, packet
 from audit.firewall.iptables import read_iptables
+from audit.firewall.nftables import HOOKS
 from audit.observation.firewall import Firewall
 from tests.unit.audit.firewall.test_nftables import CA, OTHER, SIX, verdicts
 
@@ -81,6 +82,24 @@ def test_jumps_of_iptables_are_followed_and_log_rules_are_ignored() -> None:
     chains = read_iptables(text, 4)
     assert verdicts(chains, CA, OTHER, SIX) == ["accepted", "refused", "accepted"]
     assert verdicts(read_iptables(saved("INPUT -g own", "own -j DROP", policy="ACCEPT"), 4), CA) == ["refused"]
+
+
+@pytest.mark.parametrize(
+    ("table", "hook", "priority"),
+    [
+        ("raw", "PREROUTING", -300),
+        ("mangle", "PREROUTING", -150),
+        ("nat", "PREROUTING", -100),
+        ("mangle", "INPUT", -150),
+        ("filter", "INPUT", 0),
+        ("security", "INPUT", 50),
+        ("nat", "INPUT", 100),
+    ],
+)
+def test_table_of_iptables_has_the_priority_of_the_kernel(table: str, hook: str, priority: int) -> None:
+    """The chains of nftables are called among them, by the priorities of `nf_ip_hook_priorities`."""
+    chains = read_iptables(saved(table=table).replace(":INPUT", f":{hook}"), 4)
+    assert [chain.stage for chain in chains] == [HOOKS[hook.lower()] + priority, None]
 
 
 def test_redirect_of_iptables_makes_the_verdict_unknown() -> None:

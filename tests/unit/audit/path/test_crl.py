@@ -237,6 +237,7 @@ CHANGED = indirect(Entry(1, (OF_CA,)), Entry(2, (OF_OTHER,)), Entry(INDIRECT.num
     "number of the CRL issuer": ((indirect(Entry(INDIRECT.number)),), GOOD, INDIRECT, BOTH),
     "leaf that points to none": ((indirect(),), UNDETERMINED, LEAF, BOTH),
     "leaf that names no issuer": ((indirect(),), UNDETERMINED, SHARD, BOTH),
+    "listed, and the leaf names no issuer": ((indirect(Entry(SHARD.number, (OF_CA,))), crl(CA)), GOOD, SHARD, BOTH),
     "no indirect flag": ((shard(URL, of=CRL_ISSUER),), UNDETERMINED, INDIRECT, BOTH),
     "issuer without a path": ((indirect(),), UNSIGNED, INDIRECT, (CA, replace(CRL_ISSUER, issuer=None))),
     "unknown issuer": ((indirect(),), UNSIGNED, INDIRECT, (CA,)),

@@ -37,6 +37,7 @@ PROOF = "/.well-known/pki-validation"
         ("root site;", "/usr/share/nginx/site" + PROOF),
         ("root /w; location / { root /l; }", "/l" + PROOF),
         ("root /w; location / { try_files $uri $uri/ /index.php?$args; }", "/w" + PROOF),
+        ("root /w; location / { try_files $uri =404; }", "/w" + PROOF),
         ("root /w; location /.well-known/ { root /d; } location / { return 301 https://x/; }", "/d" + PROOF),
         ("root /w; location = / { return 301 /x; }", "/w" + PROOF),
         (r"root /w; location ~ \.php$ { fastcgi_pass x; }", "/w" + PROOF),
@@ -78,6 +79,7 @@ def test_folder_is_that_of_selected_location(server: str, folder: str) -> None:
         (r"root /w; location ~ /\. { deny all; }", "by `deny all`"),
         ("root /w; location /.well-known { internal; }", "by `internal`"),
         ("root /w; location / { try_files /index.html =404; }", "by `try_files /index.html =404`"),
+        ("root /w; location / { try_files /x $uri; }", "by `try_files /x $uri`"),  # the last one is a redirect
         ("root /w; location / { content_by_lua_file x; }", "by `content_by_lua_file x`"),
         ("root /var/www/$host;", "derives the folder from 'root /var/www/$host'"),
         ("location ~ ^/(.*)$ { alias /d/$1; }", "derives the folder from 'alias /d/$1'"),

@@ -15,7 +15,7 @@ from audit.x509.lint import LintRule, day, extended_key_usage, is_of_ca, lint, p
 from audit.x509.lint import names as rules_names
 from audit.x509.raw import ACCESS, POISON, SCTS, Extension, RawCertificate
 from tests.support.endpoint_facts import GOOD, INTERMEDIATE, ROOT
-from tests.support.x509.certificates import DAY, NOW, Draft
+from tests.support.x509.certificates import DAY, NOW, Draft, key_named
 from tests.support.x509.paths import tlv
 
 ALL = (
@@ -130,6 +130,11 @@ def test_root_needs_no_authority_key_identifier() -> None:
     assert broken(ROOT.without_key_ids(), as_leaf=False) == set()
 
 
+def test_ca_with_the_name_of_its_issuer_needs_its_key_identifier() -> None:
+    other_key = replace(ROOT, issuer=ROOT, key=key_named("another")).without_key_ids()
+    assert broken(other_key, as_leaf=False) == {"authority-key"}
+
+
 @pytest.mark.parametrize(
     ("draft", "rule"),
     [
@@ -155,6 +160,21 @@ def test_root_needs_no_authority_key_identifier() -> None:
 )
 def test_single_fault_breaks_one_rule(draft: Draft, rule: str) -> None:
     assert broken(draft) == {rule}
+
+
+@pytest.mark.parametrize(
+    ("name", "presented", "is_presented"),
+    [
+        ("WWW.Example.com", "www.example.com", True),
+        ("other.example.com", "www.example.com", False),
+        ("2600:0::1", "2600::1", True),
+        ("2600::2", "2600::1", False),
+    ],
+)
+def test_common_name_could_be_in_another_form_until_2021(name: str, presented: str, *, is_presented: bool) -> None:
+    draft = replace(SOUND.named(presented), subject=f"CN={name}").starting(SC47 - DAY)
+    assert broken(draft) == (set() if is_presented else {"common-name"})
+    assert broken(draft.starting(SC47)) == {"common-name-copy"}
 
 
 def test_name_with_a_trailing_dot_breaks_the_rules_of_names() -> None:

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from remediate.model.case import DroppedName
 from remediate.notify.changes import NotifiedState, last_notified, superseded
+from remediate.notify.items import by_host
 from remediate.notify.notification import HostSection, ReportItem
 from remediate.state.journal import CaseOutcome
 from tests.support.notify.nightly_runs import NightlyRuns, text_of
@@ -156,6 +157,12 @@ def test_notified_repair_is_not_notified_by_the_next_run(runs: NightlyRuns) -> N
 def state_of(*to: str, check: str = "cert.expired") -> NotifiedState:
     """Return a state of these recipients with one problem."""
     return NotifiedState(to, (HostSection("web1", (ReportItem("failed", ("nginx",), WEB, check, "it is so"),)),))
+
+
+def test_long_reason_is_stored_with_300_characters() -> None:
+    long = NotifiedState((), by_host([("web1", replace(state_of().sections[0].items[0], reason="x" * 400))]))
+    (stored,) = last_notified([str(long)]).values()
+    assert len(stored.sections[0].items[0].reason) == 300
 
 
 def test_notification_is_superseded_by_a_later_one_to_its_recipients() -> None:
