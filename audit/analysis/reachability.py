@@ -18,8 +18,8 @@ UNRESOLVABLE: Final = "dns.unresolvable"
 
 NOT_RESOLVED: Final[tuple[DnsStatus, ...]] = ("nxdomain", "no-address", "servfail", "timeout")
 _WITHOUT_TLS: Final = ("not-offered", "plaintext")
-_NOT_OF_SERVER: Final = ("no-family", "busy")
-"""Faults of this machine or of the moment, which are not faults of the server."""
+_NOT_OF_SERVER: Final = ("no-family", "busy", "proxy-protocol")
+"""Faults of this machine, of the moment, or of the way past a load balancer, which are not faults of the server."""
 
 
 def is_plaintext(failure: ProbeFailure) -> bool:

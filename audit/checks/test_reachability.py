@@ -36,7 +36,8 @@ def test_reachable(observation: Observation) -> None:
     """Every address of the endpoint must complete a TLS handshake (RFC 9110 4.2.2; RFC 8314 3).
 
     A name that does not resolve and a service without TLS are findings of their own. If this machine has no address
-    family or no login, or the server says that it is busy, the result is inconclusive.
+    family or no login, if the server says that it is busy, or if it accepts connections of its load balancer alone
+    (PROXY protocol), the result is inconclusive.
 
     Fix: Start the service, open its port in the firewall, or remove the address that it does not listen on from the
     DNS. For a host: make its login work.

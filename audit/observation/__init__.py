@@ -43,6 +43,7 @@ FailureKind = Literal[
     "plaintext",  # the port speaks the protocol without TLS
     "garbage",  # not the protocol at all
     "too-much",  # more bytes than the limit
+    "proxy-protocol",  # the service expects the PROXY protocol, and accepts no header from here
     "alert",  # a TLS alert; the detail names it
     "no-shared",  # no version or cipher in common
     "denied",  # login or right refused

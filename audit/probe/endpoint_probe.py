@@ -16,8 +16,9 @@ from OpenSSL import SSL
 
 from audit.analysis.served_chains import key_type
 from audit.endpoint import Endpoint
-from audit.observation import Handshake, ProbeFailure
+from audit.observation import Handshake, ProbeFailure, ProxyProtocol
 from audit.probe.deadline import Deadline
+from audit.probe.proxy_protocol import HEADERS, header_fault, is_about_header
 from audit.probe.starttls import UPGRADES, WITHIN, negotiate
 from audit.probe.target import Limits
 from audit.probe.tcp import ProbeError, TcpConnection
@@ -47,29 +48,55 @@ class AddressResult:
     other_key: Handshake | ProbeFailure | None = None  # with a second certificate, or why unknown; None: only one
 
 
-def probe_address(endpoint: Endpoint, address: str, context: ProbeContext) -> AddressResult:
-    """Probe an endpoint at one address; raises Stopped if `stop` is set meanwhile."""
-    return _Probe(endpoint, address, context).run()
+def probe_address(
+    endpoint: Endpoint, address: str, context: ProbeContext, proxy_protocol: ProxyProtocol = "never"
+) -> AddressResult:
+    """Probe an endpoint at one address; raises Stopped if `stop` is set meanwhile.
+
+    `proxy_protocol` is which clients of the service must send the header of the PROXY protocol.
+    """
+    return _Probe(endpoint, address, context, proxy_protocol).run()
 
 
 class _Probe:
-    def __init__(self, endpoint: Endpoint, address: str, context: ProbeContext) -> None:
+    def __init__(self, endpoint: Endpoint, address: str, context: ProbeContext, proxy_protocol: ProxyProtocol) -> None:
         self._endpoint = endpoint
         self._address = address
         self._context = context
         self._limits = context.limits
+        self._proxy_protocol: ProxyProtocol = proxy_protocol
+        self._header = b""  # that this service accepts before anything else
+        self._share = 1.0  # of the time of the probe that may have passed
         self._began = time.monotonic()
         self._connections = 0
 
     def run(self) -> AddressResult:
         try:
-            handshake = self._observe()
+            handshake = self._first_handshake()
         except ProbeError as fault:
             return self._observation(fault.at(self._address))
         version = handshake.version
         tls12 = self._has_tls12(version) if self._limits.tries_tls12 else None
         result = replace(handshake, old_protocols=self._old_protocols(version), tls12=tls12)
         return self._observation(result, self._other_key(result))
+
+    def _first_handshake(self) -> Handshake:
+        """Return the first handshake, with the first header that the service accepts."""
+        *headers, last = HEADERS[self._proxy_protocol]
+        for number, header in enumerate(headers, start=1):
+            self._header, self._share = header, number / (len(headers) + 1)
+            try:
+                return self._observe()
+            except ProbeError as fault:
+                if not is_about_header(fault, header):
+                    raise
+            finally:
+                self._share = 1.0
+        self._header = last
+        try:
+            return self._observe()
+        except ProbeError as fault:
+            raise header_fault(fault, self._proxy_protocol) from fault
 
     def _observation(
         self, result: Handshake | ProbeFailure, other_key: Handshake | ProbeFailure | None = None
@@ -134,19 +161,26 @@ class _Probe:
     def _connection(self, context: SSL.Context) -> Iterator[TlsConnection]:
         """Open a connection up to the start of TLS, and end it in the server's own protocol."""
         limits, protocol = self._limits, UPGRADES.get(self._endpoint.scheme)
-        deadline = Deadline(self._began + limits.timeout_s)
+        deadline = Deadline(self._began + limits.timeout_s * self._share)
         with TcpConnection(deadline=deadline, stop=self._context.stop, max_bytes=limits.max_bytes) as tcp:
             self._connections += 1
             tcp.connect(self._address, self._endpoint.port, limits.connect_s)
             if protocol:
                 tcp.begin("starttls", limits.starttls_s, "a greeting")
+                self._send_header(tcp)
                 negotiate(tcp, protocol)
             tcp.begin("handshake", limits.handshake_s, "a TLS handshake")
+            if not protocol:
+                self._send_header(tcp)
             tls = TlsConnection(tcp, context, self._endpoint, is_upgrade=protocol is not None)
             yield tls
             if tls.is_open:
                 with contextlib.suppress(ProbeError):
                     self._say_goodbye(tcp, tls)
+
+    def _send_header(self, tcp: TcpConnection) -> None:
+        if self._header:
+            tcp.send(self._header)
 
     def _say_goodbye(self, tcp: TcpConnection, tls: TlsConnection) -> None:
         """Send the closing command, so that the server logs no abuse, and wait briefly until it closes."""

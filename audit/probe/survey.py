@@ -16,6 +16,7 @@ from audit.endpoint import Endpoint, to_address, wildcard_or_name
 from audit.observation import Accident, DnsView, FailureKind, Handshake, Observation, ProbeFailure
 from audit.probe.dns.resolver import resolve
 from audit.probe.endpoint_probe import AddressResult, ProbeContext, probe_address
+from audit.probe.proxy_protocol import HOST_SENDS_NO_HEADER, needs_header_on_host
 from audit.probe.target import Inside, Target
 from audit.probe.thread_pool import BoundedThreadPool, Job
 
@@ -135,7 +136,8 @@ class ObservationScheduler:
             self._settle(partial)
 
     def _probe(self, partial: PartialObservation, address: str, *, after_s: float = 0.0) -> None:
-        work = functools.partial(probe_address, partial.target.endpoint, address, self._context)
+        target = partial.target
+        work = functools.partial(probe_address, target.endpoint, address, self._context, target.proxy_protocol)
 
         def failed(error: Exception) -> None:
             reason = partial.record(error).reason
@@ -167,7 +169,12 @@ class ObservationScheduler:
             self._probe_inside(inside, self._settled[id(inside)])
 
     def _probe_inside(self, inside: Inside, partials: list[PartialObservation]) -> None:
-        places = [(partial.target.endpoint, address) for partial in partials for address in partial.addresses_inside()]
+        places = [
+            (partial.target.endpoint, address)
+            for partial in partials
+            if partial.target.proxy_protocol != "always"  # the client on a host cannot send the header
+            for address in partial.addresses_inside()
+        ]
 
         def then(results: _InsideResults) -> None:
             for partial in partials:
@@ -178,7 +185,10 @@ class ObservationScheduler:
                 partial.record(error)
             then({})
 
-        self._pool.submit(Job(None, lambda: inside.observe_handshakes(places), then, failed))
+        if places:
+            self._pool.submit(Job(None, lambda: inside.observe_handshakes(places), then, failed))
+        else:
+            then({})
 
     def _finish(self, partial: PartialObservation, addresses: tuple[str, ...], results: _InsideResults) -> None:
         for address in addresses:
@@ -189,6 +199,8 @@ class ObservationScheduler:
 def _note_inside_results(partial: PartialObservation, address: str, results: tuple[_Result, ...]) -> None:
     """Keep the results of the host itself; if it has none, keep the result from here."""
     first = results[0] if results else None
+    if not isinstance(first, Handshake) and needs_header_on_host(partial.target, first):
+        first = ProbeFailure("handshake", "proxy-protocol", HOST_SENDS_NO_HEADER, address)
     for second in results[1:]:
         if isinstance(second, Handshake):
             partial.other_keys[address] = replace(second, address=address, from_host=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from audit.endpoint import Endpoint
-from audit.observation import Handshake, HostView, ProbeFailure
+from audit.observation import Handshake, HostView, ProbeFailure, ProxyProtocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +58,11 @@ class Target:
     inside_addresses: tuple[str, ...] = ()
     server: HostView | None = None
     inside: Inside | None = None
+
+    @property
+    def proxy_protocol(self) -> ProxyProtocol:
+        """Which clients of the service must send the header of the PROXY protocol."""
+        return self.server.proxy_protocol if self.server else "never"
 
 
 class Inside(Protocol):

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
+from audit.observation import ProxyProtocol
 from audit.services.config_files import to_port
 from audit.services.model import ANY, ConfigDump, Listener, NamedFile, Service, pair
 
@@ -82,12 +83,20 @@ def _listeners_by_name(
     dump: ConfigDump, options: dict[str, str], scheme: str, socket: tuple[int, tuple[str, ...]]
 ) -> Iterator[Listener]:
     port, addresses = socket
+    proxy_protocol = _proxy_protocol(options.get("hosts_proxy", ""))
     default_files, default_unread = _files(dump, options, "")
-    yield Listener(scheme, port, addresses, (), default_files, default_unread)
+    yield Listener(scheme, port, addresses, (), default_files, default_unread, proxy_protocol)
     for name in sorted({section.partition(":")[2] for section in dump.sections if section.startswith("tls_")} - {""}):
         files, unread = _files(dump, options, name)
         if files and files != default_files:
-            yield Listener(scheme, port, addresses, (name,), files, unread)
+            yield Listener(scheme, port, addresses, (name,), files, unread, proxy_protocol)
+
+
+def _proxy_protocol(hosts: str) -> ProxyProtocol:
+    """Return which clients exim lists as load balancers."""
+    if not hosts:
+        return "never"
+    return "always" if hosts == "*" else "some-clients"
 
 
 def _files(dump: ConfigDump, options: dict[str, str], name: str) -> tuple[tuple[NamedFile, ...], tuple[str, ...]]:

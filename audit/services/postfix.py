@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+from audit.observation import ProxyProtocol
 from audit.observation.website import ANY_IPV4, ANY_IPV6
 from audit.services.config_files import to_port
 from audit.services.model import ANY, ConfigDump, Listener, NamedFile, Section, Service, pair
@@ -32,7 +33,7 @@ def read(dump: ConfigDump) -> tuple[Listener, ...]:
             continue
         prefix = f"{fields[0]}/{fields[1]}/"
         own_settings = {key.removeprefix(prefix): value for key, value in overrides.items() if key.startswith(prefix)}
-        listeners += _listeners(dump, fields[0], main | own_settings)
+        listeners += _listeners(dump, fields[0], fields[7], main | own_settings)
     return tuple(listeners)
 
 
@@ -43,7 +44,7 @@ def _settings(text: str) -> Iterator[tuple[str, str]]:
             yield key.strip(), value.strip()
 
 
-def _listeners(dump: ConfigDump, service: str, settings: Mapping[str, str]) -> Iterator[Listener]:
+def _listeners(dump: ConfigDump, service: str, program: str, settings: Mapping[str, str]) -> Iterator[Listener]:
     match = re.fullmatch(r"(?:(?P<host>\[[^\]]+\]|[^:\[\]]+):)?(?P<port>[\w-]+)", service)
     port = match["port"] if match else ""
     number = to_port(port) or _PORTS.get(port)
@@ -53,9 +54,10 @@ def _listeners(dump: ConfigDump, service: str, settings: Mapping[str, str]) -> I
     tables = _words(settings.get("tls_server_sni_maps", ""))
     unread = tuple(message for table in tables for message in _unread(dump, table))
     addresses = _addresses(match["host"], settings)
-    yield Listener(scheme, number, addresses, (), _files(dump, settings), unread)
+    proxy_protocol: ProxyProtocol = "always" if settings.get(f"{program}_upstream_proxy_protocol") else "never"
+    yield Listener(scheme, number, addresses, (), _files(dump, settings), unread, proxy_protocol)
     for name, files in _files_by_name(dump, tables).items():
-        yield Listener(scheme, number, addresses, (name,), files)
+        yield Listener(scheme, number, addresses, (name,), files, (), proxy_protocol)
 
 
 def _unread(dump: ConfigDump, table: str) -> Iterator[str]:

@@ -21,13 +21,14 @@ def brief(listeners: tuple[Listener, ...]) -> list[tuple[str, int, tuple[str, ..
 
 
 def described(listeners: tuple[Listener, ...]) -> str:
-    """Return a line for each listener: scheme, addresses, port, names, files and what is unread, if it has them."""
+    """Return a line for each listener: scheme, addresses, port, names, files, what is unread and PROXY protocol."""
     return "".join(f"{_line(listener)}\n" for listener in listeners)
 
 
 def _line(listener: Listener) -> str:
     marks = {"certificate": "", "key": "key:", "chain": "chain:"}
     files = [f"{marks[kind]}{path}" for kind, path in paths(listener)]
-    parts = (listener.names, files, [f"unread: {reason}" for reason in listener.unread])
+    proxy_protocol = [] if listener.proxy_protocol == "never" else [f"PROXY protocol: {listener.proxy_protocol}"]
+    parts = (listener.names, files, [f"unread: {reason}" for reason in listener.unread], proxy_protocol)
     words = [" ".join(part) for part in parts if part]
     return " | ".join([f"{listener.scheme} {','.join(listener.addresses)} {listener.port}", *words])

@@ -88,8 +88,10 @@ def _listeners(
                 loaded_by_line[line] = tuple(dict.fromkeys(islice(_loaded(section, line, loader), _LIMIT)))
             loaded = loaded_by_line[line]
             listener = Listener(scheme, socket.port, socket.addresses, unread=(socket.why,) if socket.why else ())
-            if "accept-proxy" in line.words and socket.port:
-                listener = nowhere(f"haproxy expects the PROXY protocol at port {socket.port}: it is not audited there")
+            if "accept-proxy" in _options(line):
+                listener = replace(listener, proxy_protocol="always")
+            elif any(rule.words[1:3] == ("connection", "expect-proxy") for rule in section.all("tcp-request")):
+                listener = replace(listener, proxy_protocol="some-clients")
             if certificates is None or not listener.port or not loaded:
                 yield from _by_file(listener, loaded)
             else:

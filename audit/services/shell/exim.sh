@@ -20,7 +20,7 @@ case $conf in
 esac
 section test silent "$@" -bV
 section dump "$@" -bP local_interfaces daemon_smtp_ports tls_on_connect_ports tls_advertise_hosts primary_hostname \
-  tls_certificate tls_privatekey
+  tls_certificate tls_privatekey hosts_proxy
 for o in tls_certificate tls_privatekey; do
   raw=$("$@" -bP $o | sed 's/^[a-z_]* *= *//')
   case $raw in

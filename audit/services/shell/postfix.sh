@@ -24,7 +24,8 @@ set -- run_trusted "$program" ${c:+-c "$c"}
 section test silent "$@" -n
 section main "$@" -x smtpd_tls_cert_file smtpd_tls_key_file smtpd_tls_eccert_file smtpd_tls_eckey_file \
   smtpd_tls_dcert_file smtpd_tls_dkey_file smtpd_tls_chain_files smtpd_tls_security_level smtpd_use_tls \
-  smtpd_tls_wrappermode inet_interfaces inet_protocols tls_server_sni_maps
+  smtpd_tls_wrappermode inet_interfaces inet_protocols tls_server_sni_maps smtpd_upstream_proxy_protocol \
+  postscreen_upstream_proxy_protocol
 section master "$@" -M
 section overrides "$@" -P
 maps=$("$@" -hx tls_server_sni_maps | tr ',' ' ' | tr -s '[:blank:]' '\n' | awk 'NF && !seen[$0]++')

@@ -72,7 +72,8 @@ NO_RESPONSE = unresolved(DnsView("timeout", detail="after 5 s"), kind="timeout")
     "a handshake over TLS": (speaks_tls, at(served()), PASS),
     **{f"{kind}": (reachable, without(failed(kind)), fail(reason=f"192.0.2.7, connect: {kind} it was"))
        for kind in ("refused", "timeout", "unreachable", "closed", "rejected", "garbage", "alert")},
-    **{f"{kind}, of this machine": (reachable, without(failed(kind)), unsure()) for kind in ("no-family", "busy")},
+    **{f"{kind}, of this machine": (reachable, without(failed(kind)), unsure())
+       for kind in ("no-family", "busy", "proxy-protocol")},
     "one address of two": (
         reachable, of(observed(served(), failures=(failed("refused", address=THERE),))), fail("; 192.0.2.7 answered"),
     ),

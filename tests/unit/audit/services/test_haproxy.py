@@ -131,7 +131,6 @@ def test_bind_has_addresses_and_ports(address: str, expected: list[tuple[str, in
         (":0", "not an address and a port"),
         (":1-70000", "not an address and a port"),
         (":1000-1064", "65 ports"),
-        (":443 accept-proxy", "the PROXY protocol at port 443"),
     ],
 )
 def test_socket_that_is_not_audited_is_unread_and_keeps_its_file(address: str, reason: str) -> None:
@@ -139,6 +138,20 @@ def test_socket_that_is_not_audited_is_unread_and_keeps_its_file(address: str, r
     assert reason in unread(listeners)
     assert {path for listener in listeners for _, path in paths(listener)} == {"/c/a.pem"}
     assert listeners[-1].port == 0
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        (" bind :443 ssl crt /c/a.pem accept-proxy\n", "always"),
+        (" tcp-request connection expect-proxy layer4 if { src 192.0.2.1 }\n bind :443 ssl crt /c/a.pem\n",
+         "some-clients"),
+        (" bind :443 ssl crt /c/a.pem\n", "never"),
+    ],
+)  # fmt: skip
+def test_bind_names_the_clients_that_send_the_proxy_protocol(lines: str, expected: str) -> None:
+    (listener,) = haproxy.read(dump(files=f"{MAIN}frontend f\n{lines}"))
+    assert (listener.proxy_protocol, unread((listener,))) == (expected, "")
 
 
 def test_64_ports_of_a_range_are_read() -> None:

@@ -112,6 +112,13 @@ TWO_KEYS = (
     "smtpd_tls_cert_file = /rsa.crt\nsmtpd_tls_key_file = /rsa.key\n"
     "smtpd_tls_eccert_file = /ec.crt\nsmtpd_tls_eckey_file = /ec.key\n"
 )
+PROXIED = "smtpd_upstream_proxy_protocol = haproxy\npostscreen_upstream_proxy_protocol =\n"
+POSTFIX_PROXIED_READ = """\
+smtp 0.0.0.0,:: 25 | PROXY protocol: always
+smtps 0.0.0.0,:: 465 | /k.pem key:/k.pem /e.pem key:/e.pem | PROXY protocol: always
+smtp 127.0.0.1 10026 | PROXY protocol: always
+smtp 0.0.0.0,:: 2525
+"""
 PORTS = "tls_on_connect_ports = 465\nlocal_interfaces = 0.0.0.0"
 
 
@@ -137,12 +144,18 @@ PORTS = "tls_on_connect_ports = 465\nlocal_interfaces = 0.0.0.0"
         (postfix.read(dump(**POSTFIX)), POSTFIX_READ),
         (postfix.read(dump(**{**POSTFIX, "main": TWO_KEYS}))[:1],
          "smtp 0.0.0.0,:: 25 | /rsa.crt key:/rsa.key /ec.crt key:/ec.key\n"),
+        (exim.read(dump(dump=f"{PORTS}\nhosts_proxy = *\n"))[:1],
+         "smtp 0.0.0.0 25 | PROXY protocol: always\n"),
+        (exim.read(dump(dump=f"{PORTS}\nhosts_proxy = 192.0.2.0/24\n"))[:1],
+         "smtp 0.0.0.0 25 | PROXY protocol: some-clients\n"),
+        (postfix.read(dump(**POSTFIX | {"main": PROXIED})), POSTFIX_PROXIED_READ),
     ],
     ids=["dovecot", "dovecot 2.4", "dovecot without TLS", "dovecot, a line without a value",
          "dovecot, a bracket too many",
          "inline key of dovecot", "exim with names",
          "exim, same files for a name", "exim, its ports",
-         "exim, ports of the command line", "exim, TLS on connect", "exim, one file", "postfix", "postfix, two keys"],
+         "exim, ports of the command line", "exim, TLS on connect", "exim, one file", "postfix", "postfix, two keys",
+         "exim behind a load balancer", "exim, load balancer and others", "postfix behind a load balancer"],
 )  # fmt: skip
 def test_mail_server_is_read_with_sockets_names_and_files(listeners: tuple[Listener, ...], expected: str) -> None:
     assert described(listeners) == expected

@@ -1,0 +1,53 @@
+"""The header of the PROXY protocol, which a service behind a load balancer may require before anything else.
+
+It is that of version 2 with the command LOCAL: the connection is the sender's own, such as that of a health check. So
+the service keeps the address that it sees, and no address is claimed. Postfix refuses the same in version 1
+(`PROXY UNKNOWN`). Each service that supports version 2 accepts it.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from audit.observation import FailureKind, ProbeFailure, ProxyProtocol
+from audit.probe.target import Target
+from audit.probe.tcp import ProbeError
+
+LOCAL_HEADER: Final = b"\r\n\r\n\x00\r\nQUIT\n" + b"\x20\x00\x00\x00"
+"""The signature; version 2 with the command LOCAL; no address family; no bytes that follow (section 2.2)."""
+
+HEADERS: Final[dict[ProxyProtocol, tuple[bytes, ...]]] = {
+    "never": (b"",),
+    "always": (LOCAL_HEADER, b""),  # the service may run with an older configuration
+    "some-clients": (b"", LOCAL_HEADER),
+}
+"""The headers to try in turn."""
+
+HOST_SENDS_NO_HEADER: Final = (
+    "it expects the PROXY protocol from its load balancer, which the client on the host itself cannot send"
+)
+_AFTER_CONNECT: Final = ("starttls", "handshake")
+_FAULTS_OF_TLS: Final[tuple[FailureKind, ...]] = ("not-offered", "injected", "no-shared", "too-much", "busy")
+
+
+def is_about_header(fault: ProbeError, header: bytes) -> bool:
+    """Return whether a service that got this header may have ended the connection because of it."""
+    if fault.stage not in _AFTER_CONNECT or fault.kind in _FAULTS_OF_TLS:
+        return False
+    return not (header and fault.kind == "alert")
+
+
+def needs_header_on_host(target: Target, failure: ProbeFailure | None) -> bool:
+    """Return whether a service that was not reached on its host itself may have waited for the header."""
+    if target.server is None or target.server.service_running is False:
+        return False
+    is_past_connect = failure is not None and failure.stage in _AFTER_CONNECT
+    return target.proxy_protocol == "always" or (target.proxy_protocol == "some-clients" and is_past_connect)
+
+
+def header_fault(fault: ProbeError, service: ProxyProtocol) -> ProbeError:
+    """Return the fault of a service that accepted no header of ours; other faults are returned as they are."""
+    if service == "never" or not is_about_header(fault, b""):
+        return fault
+    detail = f"it expects the PROXY protocol from its load balancer, and accepts no header from here: {fault.detail}"
+    return ProbeError(fault.stage, "proxy-protocol", detail)
