@@ -111,9 +111,10 @@ def misbehaving(script: Say) -> Iterator[int]:
 
 
 def answering(**changed: str | None) -> Say:
-    """Return a script that sends these responses to the commands; None cuts the connection instead.
+    """Return a script that sends these responses to the commands, and to all others a response that accepts them.
 
-    `greeting` is sent first, and `content` after the content. The other responses accept everything.
+    `greeting` is sent first, and `content` after the content. An empty response is not sent, and None cuts the
+    connection instead.
     """
     usual: dict[str, str | None] = {"greeting": "220 mx", "ehlo": "250 mx", "data": "354 go on", "quit": "221 bye"}
     responses = usual | changed
@@ -121,7 +122,7 @@ def answering(**changed: str | None) -> Say:
     def script(client: socket.socket) -> None:
         lines, word = client.makefile("rb"), "greeting"
         while word and (response := responses.get(word, "250 OK")) is not None:
-            client.sendall(response.encode() + b"\r\n")
+            client.sendall(f"{response}\r\n".encode() if response else b"")
             if word == "data" and response.startswith("354"):
                 while lines.readline() not in (b".\r\n", b""):
                     pass

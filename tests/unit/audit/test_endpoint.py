@@ -18,13 +18,18 @@ from audit.endpoint import (
     to_name,
 )
 
+FOUND = Endpoint("imaps", "mail.example.com", 993, host="web1", hostspec="ssh://root@web1", service="dovecot")
 NAME_OF_253 = "a." * 126 + "b"
+ASSIGNED = {
+    "https": 443, "smtp": 25, "smtps": 465, "imap": 143, "imaps": 993, "pop3": 110, "pop3s": 995, "ftp": 21,
+    "ftps": 990,
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(
     ("url", "printed"),
     [
-        ("https://www.example.com", "https://www.example.com:443"),
+        *((f"{scheme}://x.example", f"{scheme}://x.example:{port}") for scheme, port in ASSIGNED.items()),
         ("HTTPS://WWW.Example.com.", "https://www.example.com:443"),
         ("  smtp://mx.example.com  ", "smtp://mx.example.com:25"),
         ("tls://h.example.com:8443", "tls://h.example.com:8443"),
@@ -135,51 +140,46 @@ def test_text_that_is_not_an_id_is_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("scheme", "port"),
+    ("text", "address"),
     [
-        ("https", 443),
-        ("smtp", 25),
-        ("smtps", 465),
-        ("imap", 143),
-        ("imaps", 993),
-        ("pop3", 110),
-        ("pop3s", 995),
-        ("ftp", 21),
-        ("ftps", 990),
+        ("192.0.2.7", "192.0.2.7"), ("[::1]", "::1"), ("[::1", None), ("::1]", None), ("www.example.com", None),
+        ("fe80::1%eth0", None),
     ],
-)
-def test_scheme_has_its_assigned_port(scheme: str, port: int) -> None:
-    assert parse_endpoint(f"{scheme}://x.example") == Endpoint(scheme, "x.example", port)
+)  # fmt: skip
+def test_text_is_an_address_or_not(text: str, address: str | None) -> None:
+    assert to_address(text) == address
 
 
-def test_names_and_addresses_are_distinguished() -> None:
-    assert to_address("[::1]") == "::1"
-    assert to_address("www.example.com") is None
-    assert to_address("192.0.2.7") == to_name("[192.0.2.7]") == "192.0.2.7"
-    assert to_address("[::1") is None
-    assert to_address("::1]") is None
+def test_name_is_printed_in_its_canonical_form() -> None:
+    assert to_name("[192.0.2.7]") == "192.0.2.7"
     assert to_name("_dmarc.Example.COM.") == "_dmarc.example.com"
 
 
-def test_address_with_a_zone_id_is_refused() -> None:
-    assert to_address("fe80::1%eth0") is None
-    with pytest.raises(BadEndpoint, match="has a zone id"):
-        to_name("fe80::1%eth0")
-    for text in ("100%", "100%:1"):
-        with pytest.raises(BadEndpoint, match="is not a host name"):
-            to_name(text)
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("fe80::1%eth0", "has a zone id"), ("100%", "is not a host name"), ("100%:1", "is not a host name")],
+)
+def test_text_with_a_zone_id_is_not_a_name(text: str, message: str) -> None:
+    with pytest.raises(BadEndpoint, match=message):
+        to_name(text)
 
 
-def test_endpoint_connects_to_its_address_else_to_its_name() -> None:
-    assert parse_endpoint("https://cdn.example.net?sni=www.example.com").connect_to == "cdn.example.net"
-    assert parse_endpoint("https://www.example.com?address=192.0.2.7").connect_to == "192.0.2.7"
-    found = Endpoint("imaps", "mail.example.com", 993, host="web1", hostspec="ssh://root@web1", service="dovecot")
-    assert found.connect_to == found.reference == "mail.example.com"
-    assert str(found) == "web1/imaps://mail.example.com:993"
+@pytest.mark.parametrize(
+    ("endpoint", "address"),
+    [
+        (parse_endpoint("https://cdn.example.net?sni=www.example.com"), "cdn.example.net"),
+        (parse_endpoint("https://www.example.com?address=192.0.2.7"), "192.0.2.7"),
+        (FOUND, "mail.example.com"),
+        (Endpoint("https", "www.example.com", 443, "192.0.2.7", host="cdn.example.net"), "192.0.2.7"),
+    ],
+    ids=str,
+)
+def test_endpoint_connects_to_its_address_else_to_its_name(endpoint: Endpoint, address: str) -> None:
+    assert endpoint.connect_to == address
 
 
-def test_pinned_address_precedes_the_host_of_another_name() -> None:
-    assert Endpoint("https", "www.example.com", 443, "192.0.2.7", host="cdn.example.net").connect_to == "192.0.2.7"
+def test_endpoint_of_a_host_keeps_its_name_as_reference() -> None:
+    assert (FOUND.reference, str(FOUND)) == ("mail.example.com", "web1/imaps://mail.example.com:993")
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,6 @@ from audit.endpoint import Endpoint
 from audit.evaluation.result import Result, WaiverNote
 from audit.json_codec import (
     BadRecord,
-    as_written,
     format_time,
     from_json,
     from_table,
@@ -47,21 +46,10 @@ FULL = replace(
     elapsed_s=0.25,
 )
 RESULT = Result(
-    endpoint="https://www.example.com:443",
-    host=None,
-    service=None,
-    check="cert.expired",
-    verdict=Verdict.WAIVED,
-    severity=Severity.CRITICAL,
-    message="expired",
-    detail={"observed": ["a"], "required": None},
-    remedy=Remedy.REISSUE,
-    source="RFC 5280 4.1.2.5",
-    controls=("NIST 800-53 SC-17",),
-    policy="webpki",
-    waiver=WaiverNote("lab", "ops", "2026-12-31"),
-    observed_at=datetime(2026, 11, 23, 10, tzinfo=UTC),
-)
+    "https://www.example.com:443", None, None, "cert.expired", Verdict.WAIVED, Severity.CRITICAL, "expired",
+    {"observed": ["a"], "required": None}, Remedy.REISSUE, "RFC 5280 4.1.2.5", ("NIST 800-53 SC-17",), "webpki",
+    waiver=WaiverNote("lab", "ops", "2026-12-31"), observed_at=datetime(2026, 11, 23, 10, tzinfo=UTC),
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("record", [FULL, RESULT, Observation(Endpoint.of_host("web1", None), FULL.observed_at)])
@@ -77,26 +65,20 @@ def test_times_are_rfc_3339_in_utc() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "message"), [("yesterday", "is not an RFC 3339 time"), ("2026-11-23", "no time zone")]
-)
-def test_invalid_time_is_refused_with_the_reason(text: str, message: str) -> None:
-    with pytest.raises(BadRecord, match=message):
-        parse_time(text)
-
-
-@pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"endpoint": None}, "endpoint: None is not a dict"),
+        ({"endpoint": None}, "None is not a dict"),
         ({"addresses": "192.0.2.7"}, "is not a list"),
         ({"connections": True}, "is not a int"),
         ({"elapsed_s": "long"}, "is not a float"),
+        ({"observed_at": "yesterday"}, "'yesterday' is not an RFC 3339 time"),
+        ({"observed_at": "2026-11-23"}, "no time zone"),
         ({"failures": [{"stage": "dream", "kind": "refused", "detail": ""}]}, "'dream' is not one of"),
         ({"failures": [{"stage": "connect"}]}, "has no 'kind'"),
     ],
 )
-def test_value_of_a_wrong_type_is_refused_with_its_key(change: dict[str, Any], message: str) -> None:
-    with pytest.raises(BadRecord, match=message):
+def test_invalid_value_is_refused_with_its_key(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(BadRecord, match=f"{next(iter(change))}: .*{message}"):
         from_json(Observation, {**to_json(FULL), **change})
 
 
@@ -161,16 +143,9 @@ def test_table_is_decoded_to_a_record() -> None:
         severity = "critical"
         """
     )
+    rules = (Rule("a", 2.0), Rule("b"))
     assert from_table(Settings, table) == Settings(
-        "all",
-        1,
-        "high",
-        (Rule("a", 2.0), Rule("b")),
-        {"c": Rule("c", 0.5)},
-        Port(443),
-        "new",
-        [1, "x"],
-        Severity.CRITICAL,
+        "all", 1, "high", rules, {"c": Rule("c", 0.5)}, Port(443), "new", [1, "x"], Severity.CRITICAL
     )
     assert from_table(Settings, LEAST) == Settings("all", 1)
 
@@ -212,13 +187,10 @@ def test_a_key_of_a_later_version_is_ignored_in_json_only() -> None:
         from_table(Rule, {"name": "a", "added": 1})
 
 
-def test_first_unknown_key_is_named() -> None:
+def test_first_unknown_key_is_named_with_the_nearest_known_one() -> None:
     require_known(["b", "a"], ("a", "b", "c"))
     with pytest.raises(BadRecord, match=r"^unknown key 'xyz'; known are a, b, c$"):
         require_known(["b", "xyz", "uvw"], ("c", "b", "a"))
-
-
-def test_similar_key_is_suggested() -> None:
     assert nearest("tilte", ["level", "title"]) == "; did you mean 'title'?"
     assert nearest("xyz", ["level", "title"]) == ""
 
@@ -233,27 +205,17 @@ def test_value_of_the_right_type_is_returned(kind: type, value: object) -> None:
 @pytest.mark.parametrize(
     ("kind", "value", "message"),
     [
-        (bool, 1, "1 is not true or false"),
-        (int, True, "true is not a whole number"),
-        (float, 1, "1 is not a number"),
-        (str, False, "false is not a text"),
-        (list, "x", "'x' is not a list"),
-        (dict, [], "[] is not a table"),
-        (date, "2026-11-23", "'2026-11-23' is not a date"),
-        (bytes, "x", "'x' is not a bytes"),
+        (bool, 1, "1 is not true or false"), (int, True, "true is not a whole number"), (float, 1, "1 is not a number"),
+        (str, False, "false is not a text"), (list, "x", "'x' is not a list"), (dict, [], "[] is not a table"),
+        (date, "2026-11-23", "'2026-11-23' is not a date"), (bytes, "x", "'x' is not a bytes"),
+        (str, 10**57, f"{10**57} is not a text"), (int, "x" * 58, f"'{'x' * 58}' is not a whole number"),
+        (int, "x" * 59, f"'{'x' * 59}… is not a whole number"),
     ],
-)
-def test_value_of_a_wrong_type_is_reported_in_terms_of_toml(kind: type, value: object, message: str) -> None:
+)  # fmt: skip
+def test_value_of_a_wrong_type_is_quoted_up_to_60_characters(kind: type, value: object, message: str) -> None:
     with pytest.raises(BadRecord) as raised:
         of_kind(kind, value)
     assert str(raised.value) == message
-
-
-def test_value_is_quoted_up_to_60_characters() -> None:
-    assert as_written(True) == "true"
-    assert as_written(1) == "1"
-    assert as_written("x" * 58) == f"'{'x' * 58}'"
-    assert as_written("x" * 59) == f"'{'x' * 59}…"
 
 
 @pytest.mark.parametrize(

@@ -142,8 +142,7 @@ def test_stop_ends_a_handshake_and_a_wait_for_a_response(scheme: str) -> None:
 
 def test_error_keeps_the_beginning_of_the_response() -> None:
     with conversing(saying(b"SSH-2.0-OpenSSH_9.2\r\n")) as server:
-        error = fault(server.url(), Route(HERE))
-    assert error.beginning == b"SSH-2.0-OpenSSH_9.2\r\n"
+        assert fault(server.url(), Route(HERE)).beginning == b"SSH-2.0-OpenSSH_9.2\r\n"
 
 
 def test_beginning_of_a_response_is_read_whatever_follows() -> None:

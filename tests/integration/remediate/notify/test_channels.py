@@ -11,7 +11,6 @@ from audit.config import BadConfiguration, ConfigSection, Configuration
 from remediate.notify.channels import read_mail
 from remediate.notify.channels.base import Deferred, Delivered, Envelope, MailSystem
 from remediate.notify.channels.sendmail import Sendmail
-from remediate.notify.channels.smtp import Smtp
 from tests.support.notify.smtp_sink import PASSWORD, USER, serving
 from tests.support.x509.server_tls import server_tls
 
@@ -41,20 +40,6 @@ def test_local_mail_system_is_the_default(table: dict[str, Any]) -> None:
     assert channel(**table) == Sendmail()
 
 
-@pytest.mark.parametrize(
-    ("url", "security", "port"),
-    [
-        ("smtp://relay.example.com:587", "starttls", 587),
-        ("smtps://relay.example.com", "tls", 465),
-        ("smtp://localhost:2525", "plain", 2525),
-    ],
-)
-def test_url_of_a_server_gives_its_security_and_port(url: str, security: str, port: int) -> None:
-    smtp = channel(smtp=url)
-    assert isinstance(smtp, Smtp)
-    assert (smtp.server.security, smtp.server.port) == (security, port)
-
-
 def test_email_goes_to_the_configured_server_with_ca_file_and_login(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -76,15 +61,9 @@ def test_email_goes_to_the_configured_server_with_ca_file_and_login(
 
 @pytest.mark.parametrize(
     "table",
-    [
-        {"smtp": "relay.example.com"},
-        {"smtp": "smtp://u:hunter2@relay.example.com"},
-        {"user": "u", "smtp": "smtp://r"},
-    ],
+    [{"smtp": "relay.example.com"}, {"smtp": "smtp://u:hunter2@relay.example.com"}, {"user": "u", "smtp": "smtp://r"}],
 )
-def test_unusable_server_is_refused_in_the_configuration(
-    table: dict[str, Any],
-) -> None:
+def test_unusable_server_is_refused_in_the_configuration(table: dict[str, Any]) -> None:
     with pytest.raises(BadConfiguration, match=r"\[mail\]: ") as refused:
         channel(**table)
     assert "hunter2" not in str(refused.value)

@@ -52,9 +52,8 @@ def test_contact_of_the_panel_precedes_forward_of_root(tmp_path: Path) -> None:
 
 
 def test_forward_of_root_is_the_contact_without_a_panel(tmp_path: Path) -> None:
-    found = permitted_contacts(["web1"], {"web1": host(tmp_path, forward="one@example.com, \\root\n")}, HERE)[
-        "web1"
-    ].used
+    sessions = {"web1": host(tmp_path, forward="one@example.com, \\root\n")}
+    found = permitted_contacts(["web1"], sessions, HERE)["web1"].used
     assert found[0] == "one@example.com"
     assert re.fullmatch(r"root@\S+", found[1])
 

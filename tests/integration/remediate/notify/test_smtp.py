@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import socket
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
@@ -23,6 +24,7 @@ from tests.support.x509.server_tls import ServerTls, server_tls
 HASTY = SmtpTimeouts(connect=2, response=0.3, content=0.5, delivery=0.4)
 PATIENT = SmtpTimeouts(connect=20, response=20, content=20, delivery=20)
 TO = "admin@example.com"
+LOGIN = {"user": USER, "password": lambda: PASSWORD}
 
 
 @pytest.fixture(scope="module")
@@ -55,27 +57,21 @@ def test_message_arrives_whole_with_leading_dots(commit: Mock) -> None:
     with serving() as sink:
         outcomes = smtp(sink.port).send(sent, commit)
     assert outcomes == dict.fromkeys((TO, "root"), Delivered("localhost responded 250 OK queued as 4711"))
-    assert sink.taken == [
-        ("a@example.com", (TO, "root"), b"Subject: x\r\n\r\n.one\r\n..two\r\n.three\r\n.\r\nend\r\n"),
-    ]
+    assert sink.taken == [("a@example.com", (TO, "root"), b"Subject: x\r\n\r\n.one\r\n..two\r\n.three\r\n.\r\nend\r\n")]
     assert commit.call_count == 1
 
 
-def test_login_follows_starttls(certified: ServerTls, commit: Mock) -> None:
-    with serving(starttls=certified.context, login=True) as sink:
-        channel = smtp(sink.port, "starttls", ca_file=certified.ca_file, user=USER, password=lambda: PASSWORD)
+@pytest.mark.parametrize("exclude", [(), ("PLAIN",)])
+def test_login_follows_starttls(certified: ServerTls, commit: Mock, exclude: tuple[str, ...]) -> None:
+    with serving(starttls=certified.context, login=True, exclude=exclude) as sink:
+        channel = smtp(sink.port, "starttls", ca_file=certified.ca_file, **LOGIN)
         assert isinstance(channel.send(envelope(), commit)[TO], Delivered)
     assert (sink.was_secure, sink.logins) == ([True], [True])
 
 
-def test_implicit_tls_and_login_without_plain_work(certified: ServerTls, commit: Mock) -> None:
+def test_message_is_delivered_over_implicit_tls(certified: ServerTls, commit: Mock) -> None:
     with serving(tls=certified.context) as sink:
-        channel = smtp(sink.port, "tls", ca_file=certified.ca_file)
-        assert isinstance(channel.send(envelope(), commit)[TO], Delivered)
-    with serving(starttls=certified.context, login=True, exclude=("PLAIN",)) as sink:
-        channel = smtp(sink.port, "starttls", ca_file=certified.ca_file, user=USER, password=lambda: PASSWORD)
-        assert isinstance(channel.send(envelope(), commit)[TO], Delivered)
-    assert sink.logins == [True]
+        assert isinstance(smtp(sink.port, "tls", ca_file=certified.ca_file).send(envelope(), commit)[TO], Delivered)
 
 
 @pytest.mark.parametrize("security", ["starttls", "tls"])
@@ -85,7 +81,7 @@ def test_server_with_another_certificate_gets_nothing(
     for context, ca_file in ((other.context, other.ca_file), (other.context, certified.ca_file)):
         options: dict[str, Any] = {"starttls": context, "login": True} if security == "starttls" else {"tls": context}
         with serving(**options) as sink:
-            channel = smtp(sink.port, security, ca_file=ca_file, user=USER, password=lambda: PASSWORD)
+            channel = smtp(sink.port, security, ca_file=ca_file, **LOGIN)
             outcome = channel.send(envelope(), commit)[TO]
         assert isinstance(outcome, Deferred)
         assert "its certificate is not trusted" in outcome.reason
@@ -94,7 +90,7 @@ def test_server_with_another_certificate_gets_nothing(
 
 def test_server_without_starttls_gets_nothing(commit: Mock) -> None:
     with serving() as sink:
-        outcome = smtp(sink.port, "starttls", user=USER, password=lambda: PASSWORD).send(envelope(), commit)[TO]
+        outcome = smtp(sink.port, "starttls", **LOGIN).send(envelope(), commit)[TO]
     assert outcome == Deferred("localhost offers no STARTTLS; mail is never sent unencrypted")
     assert sink.taken == []
 
@@ -109,20 +105,17 @@ def test_wrong_login_is_deferred_without_showing_the_password(certified: ServerT
     assert outcome.reason.startswith("localhost responded 535 ")
 
 
-def test_password_that_a_server_repeats_is_hidden(commit: Mock) -> None:
-    hello = "250-mx\r\n250 AUTH PLAIN"
-    for echo in ("s3cret-word", "AHNzbGF1ZGl0AHMzY3JldC13b3Jk", "czNjcmV0LXdvcmQ="):
-        with misbehaving(answering(ehlo=hello, auth=f"535 no: {echo} is wrong")) as port:
-            outcome = smtp(port, user=USER, password=lambda: "s3cret-word").send(envelope(), commit)[TO]
-        assert outcome == Deferred("localhost responded 535 no: [password] is wrong")
+@pytest.mark.parametrize("echo", ["s3cret-word", "AHNzbGF1ZGl0AHMzY3JldC13b3Jk", "czNjcmV0LXdvcmQ="])
+def test_password_that_a_server_repeats_is_hidden(echo: str, commit: Mock) -> None:
+    with misbehaving(answering(ehlo="250-mx\r\n250 AUTH PLAIN", auth=f"535 no: {echo} is wrong")) as port:
+        outcome = smtp(port, user=USER, password=lambda: "s3cret-word").send(envelope(), commit)[TO]
+    assert outcome == Deferred("localhost responded 535 no: [password] is wrong")
 
 
 def test_unreadable_password_is_deferred(commit: Mock) -> None:
-    def unreadable() -> str:
-        return Path("/nonexistent/secret").read_text(encoding="utf-8")
-
+    password = partial(Path("/nonexistent/secret").read_text, encoding="utf-8")
     with misbehaving(answering()) as port:
-        outcome = smtp(port, user=USER, password=unreadable).send(envelope(), commit)[TO]
+        outcome = smtp(port, user=USER, password=password).send(envelope(), commit)[TO]
     assert isinstance(outcome, Deferred)
     assert outcome.reason.endswith("password: No such file or directory")
 
@@ -203,18 +196,7 @@ def test_slow_flooding_or_silent_server_is_deferred_in_time(script: Say, securit
 
 
 def test_responses_that_arrive_together_are_all_read(commit: Mock) -> None:
-    def early(client: socket.socket) -> None:
-        lines = client.makefile("rb")
-        client.sendall(b"220 mx\r\n250 mx\r\n")  # the response to EHLO arrives with the greeting
-        lines.readline()
-        for response in (b"250 OK", b"250 OK", b"354 go on"):
-            lines.readline()
-            client.sendall(response + b"\r\n")
-        while lines.readline() not in (b".\r\n", b""):
-            pass
-        client.sendall(b"250 OK\r\n")
-
-    with misbehaving(early) as port:
+    with misbehaving(answering(greeting="220 mx\r\n250 mx", ehlo="")) as port:  # the response to EHLO comes with it
         assert isinstance(smtp(port).send(envelope(), commit)[TO], Delivered)
 
 
@@ -270,6 +252,8 @@ def test_server_that_does_not_listen_is_deferred(commit: Mock) -> None:
     ("url", "expected"),
     [
         ("smtp://relay.example.com", ("relay.example.com", 587, "starttls")),
+        ("smtp://relay.example.com:587", ("relay.example.com", 587, "starttls")),
+        ("smtp://localhost:2525", ("localhost", 2525, "plain")),
         ("smtp://relay.example.com:25", ("relay.example.com", 25, "starttls")),
         ("smtps://relay.example.com", ("relay.example.com", 465, "tls")),
         ("smtp://localhost", ("localhost", 25, "plain")),
