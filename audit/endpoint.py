@@ -21,6 +21,8 @@ SCHEME_PORTS: Final[dict[str, int]] = {
     "pop3s": 995,
     "ftp": 21,
     "ftps": 990,
+    "sieve": 4190,
+    "lmtp": 24,  # no port is assigned to LMTP (RFC 2033 5): this one is for any private mail system
 }
 """Default port of each scheme (IANA service names and port numbers)."""
 

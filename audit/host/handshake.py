@@ -18,7 +18,9 @@ from audit.observation import FailureKind, Handshake, ProbeFailure, Stage
 from audit.services.model import Section
 from audit.x509.pem import certificates_in
 
-_STARTTLS: Final = {"smtp": "smtp", "imap": "imap", "pop3": "pop3", "ftp": "ftp"}
+_STARTTLS: Final = {
+    "smtp": "smtp", "imap": "imap", "pop3": "pop3", "ftp": "ftp", "sieve": "sieve", "lmtp": "lmtp",
+}  # fmt: skip
 _MAX_HANDSHAKES: Final = 200  # handshakes in one command; the rest are not made
 _OFFERS: Final = ("", "rsa", "ecdsa")
 """The types of key that a client offers to verify: all, RSA alone, and ECDSA alone."""

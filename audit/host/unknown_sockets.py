@@ -1,6 +1,7 @@
 """Finds the TLS sockets that belong to no known service, by one handshake each from the host itself.
 
-Well-known ports come first. Ports of protocols without TLS are not tried.
+Well-known ports come first. Ports of protocols without TLS are not tried. At the ports of ManageSieve and LMTP,
+STARTTLS is tried, because other services use these ports too.
 """
 
 from __future__ import annotations
@@ -16,11 +17,13 @@ from audit.services.model import Listener, Section
 Socket = tuple[str, int, frozenset[int]]
 _PLAIN: Final = frozenset({22, 53, 80, 111, 631, 1433, 1521, 2049, 3306, 5432, 6379, 9100, 11211, 27017})
 _STARTTLS: Final = {21: "ftp", 25: "smtp", 110: "pop3", 143: "imap", 587: "smtp"}
+_TRIED_STARTTLS: Final = {4190: "sieve", 24: "lmtp"}
 _IMPLICIT: Final = {
     443: "https", 8443: "https", 9443: "https", 2083: "https", 2087: "https", 2096: "https",
     465: "smtps", 993: "imaps", 995: "pop3s", 990: "ftps",
     636: "tls", 853: "tls", 5061: "tls", 5671: "tls", 6514: "tls", 6697: "tls", 8883: "tls",
 }  # fmt: skip
+_SCHEMES: Final = _STARTTLS | _TRIED_STARTTLS | _IMPLICIT
 _MAX_SOCKETS: Final = 64  # sockets tried on one host, well-known ports first; 32 at once, four seconds each at most
 
 TRY: Final = load_shell("audit.host", "unknown_sockets")
@@ -29,7 +32,7 @@ TRY: Final = load_shell("audit.host", "unknown_sockets")
 def _unclaimed(sockets: Sequence[Socket], claims: Collection[tuple[str, int]]) -> list[tuple[str, int]]:
     places = {(address, port) for address, port, _ in sockets} - set(claims)
     candidates = (place for place in places if place[1] not in _PLAIN)
-    return sorted(candidates, key=lambda place: (place[1] not in _IMPLICIT, place))
+    return sorted(candidates, key=lambda place: (place[1] not in _IMPLICIT and place[1] not in _TRIED_STARTTLS, place))
 
 
 def places_to_try(sockets: Sequence[Socket], claims: Collection[tuple[str, int]]) -> tuple[str, ...]:
@@ -55,10 +58,12 @@ def untried(sockets: Sequence[Socket], claims: Collection[tuple[str, int]]) -> t
 
 
 def _place(place: tuple[str, int]) -> str:
+    """Return where a socket is reached on its host, and after a slash the protocol that begins in plain text."""
     address, port = place
     if ipaddress.ip_address(address).is_unspecified:
         address = "127.0.0.1" if "." in address else "::1"
-    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+    protocol = f"/{_TRIED_STARTTLS[port]}" if port in _TRIED_STARTTLS else ""
+    return f"[{address}]:{port}{protocol}" if ":" in address else f"{address}:{port}{protocol}"
 
 
 def read_unknown_sockets(
@@ -70,5 +75,5 @@ def read_unknown_sockets(
     for address, port in _unclaimed(sockets, claims):
         is_tls = _place((address, port)) in words or ("no-openssl" in words and port in _IMPLICIT)
         if port in _STARTTLS or is_tls:
-            listeners.append(Listener(_STARTTLS.get(port) or _IMPLICIT.get(port, "tls"), port, (address,)))
+            listeners.append(Listener(_SCHEMES.get(port, "tls"), port, (address,)))
     return tuple(listeners)

@@ -1,12 +1,13 @@
 """Negotiates STARTTLS: takes a protocol from plain text to the start of the TLS handshake; one table row each.
 
-RFC 3207 (SMTP), RFC 9051 and 2595 (IMAP), RFC 2595 (POP3) and RFC 4217 (FTP).
+RFC 3207 (SMTP and, with RFC 2033, LMTP), RFC 9051 and 2595 (IMAP), RFC 2595 (POP3), RFC 4217 (FTP) and RFC 5804
+(ManageSieve).
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from audit.probe.tcp import ProbeError, TcpConnection
@@ -89,7 +90,27 @@ _FTP: Final = StarttlsProtocol(
     must_announce=False,  # FEAT (RFC 2389) is younger than many servers
 )
 
-UPGRADES: Final[dict[str, StarttlsProtocol]] = {"smtp": _SMTP, "imap": _IMAP, "pop3": _POP3, "ftp": _FTP}
+_LMTP: Final = replace(_SMTP, capabilities=StarttlsStep(b"LHLO %s\r\n", _line(_CODE), _line(b"250")))
+_SIEVE_LAST: Final = rb"(?:OK|NO|BYE)\b"
+_SIEVE: Final = StarttlsProtocol(
+    speaks=_line(rb'"|' + _SIEVE_LAST),  # the greeting has the capabilities
+    greeting=StarttlsStep(b"", _line(_SIEVE_LAST), _line(rb"OK\b")),
+    capabilities=StarttlsStep(b"CAPABILITY\r\n", _line(_SIEVE_LAST), _line(rb"OK\b")),
+    offered=_line(b'"STARTTLS"'),
+    starttls=StarttlsStep(b"STARTTLS\r\n", _line(_SIEVE_LAST), _line(rb"OK\b")),
+    busy=_line(rb"BYE\b|NO \(TRYLATER"),
+    unknown=_line(rb"NO\b"),
+    farewell=b"LOGOUT\r\n",
+)
+
+UPGRADES: Final[dict[str, StarttlsProtocol]] = {
+    "smtp": _SMTP,
+    "imap": _IMAP,
+    "pop3": _POP3,
+    "ftp": _FTP,
+    "sieve": _SIEVE,
+    "lmtp": _LMTP,
+}
 """The schemes that begin in plain text."""
 
 WITHIN: Final[dict[str, StarttlsProtocol]] = {"smtps": _SMTP, "imaps": _IMAP, "pop3s": _POP3, "ftps": _FTP}

@@ -41,7 +41,10 @@ verify() {
   split_line
   case $kind in
   host | services) [ "$line" = "$kind" ] ;;
-  tls) [ -z "$rest" ] && is_place "$first" ;;
+  tls)
+    case $first in */sieve | */lmtp) first=${first%/*} ;; esac
+    [ -z "$rest" ] && is_place "$first"
+    ;;
   file)
     case $first in "" | *[!0-9a-f]*) return 1 ;; esac
     case $rest in "k /"* | "c /"* | "ck /"*) ;; *) return 1 ;; esac
@@ -51,7 +54,7 @@ verify() {
     [ $# = 4 ] && is_place "$1" || return 1
     case $first in "" | *[!0-9a-z]*) return 1 ;; esac
     case $2 in -) ;; -* | *[!A-Za-z0-9._*-]*) return 1 ;; esac
-    case $3 in - | smtp | imap | pop3 | ftp) ;; *) return 1 ;; esac
+    case $3 in - | smtp | imap | pop3 | ftp | sieve | lmtp) ;; *) return 1 ;; esac
     case $4 in - | rsa | ecdsa) ;; *) return 1 ;; esac
     ;;
   *) return 1 ;;

@@ -1,5 +1,6 @@
 # shellcheck shell=sh disable=SC2154
-# Tries which sockets of no known service speak TLS: 32 at once, four seconds each. Nothing is verified: openssl need not read
+# Tries which sockets of no known service speak TLS: 32 at once, four seconds each. A protocol that begins in plain text follows
+# the place after a slash. Nothing is verified: openssl need not read
 # the CA certificates of the host.
 tls_at() {
   case $limit in
@@ -8,7 +9,11 @@ tls_at() {
   esac
   place=$1
   shift
-  SSL_CERT_FILE=/dev/null "$@" openssl s_client -connect "$place" </dev/null 2>/dev/null | grep -q 'BEGIN CERTIFICATE' && echo "$place"
+  set -- "$@" openssl s_client -connect "${place%/*}"
+  case $place in
+  */*) set -- "$@" -starttls "${place##*/}" ;;
+  esac
+  SSL_CERT_FILE=/dev/null "$@" </dev/null 2>/dev/null | grep -q 'BEGIN CERTIFICATE' && echo "$place"
 }
 
 try_sockets() {

@@ -54,16 +54,17 @@ def test_file_is_inspected_whatever_its_name_contains(program: Path, tmp_path: P
 
 
 def test_handshakes_are_made_with_the_requested_addresses(program: Path) -> None:
-    script = _script(["0 127.0.0.1:1 www.example.com - -", "0rsa [::1]:1 - smtp rsa"])
-    found = sections(program, "".join(f"{line}\n" for line in script.request or ()))
-    assert {"0", "0rsa", "done"} == set(found)
+    script = _script(["0 127.0.0.1:1 www.example.com - -", "0rsa [::1]:1 - smtp rsa", "1 127.0.0.1:1 - sieve -"])
+    found = sections(program, "".join(f"{line}\n" for line in ("tls 127.0.0.1:1/lmtp", *(script.request or ()))))
+    assert {"unknown_sockets", "0", "0rsa", "1", "done"} == set(found)
     assert "refused" in found["0"].text
 
 
 @pytest.mark.parametrize(
     "line",
     [
-        "run id", "host; id", "host id", "tls 127.0.0.1:1;id", "tls $(id):1", "tls -x", "file ab c etc/passwd",
+        "run id", "host; id", "host id", "tls 127.0.0.1:1;id", "tls $(id):1", "tls -x", "tls 127.0.0.1:1/imap",
+        "file ab c etc/passwd",
         "file ab cx /etc/passwd", "file a$b c /x", "handshake 0 127.0.0.1:1 -proxy - -",
         "handshake 0 127.0.0.1:1 a.example.com ldap -", "handshake 0 127.0.0.1:1 a$(id) - -",
         "handshake ../x 127.0.0.1:1 - - -", "handshake 0 127.0.0.1:1 - - - -", "section x id", "\x1b[2J",

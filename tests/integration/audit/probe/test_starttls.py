@@ -26,8 +26,21 @@ UPGRADES = {
         (b"FEAT\r\n", b"211-Extensions:\r\n AUTH TLS\r\n PBSZ\r\n211 End\r\n"),
         (b"AUTH TLS\r\n", b"234 begin\r\n"),
     ),
+    "sieve": dialog(
+        b'"IMPLEMENTATION" "x"\r\n"STARTTLS"\r\nOK "ready"\r\n',
+        (b"CAPABILITY\r\n", b'"IMPLEMENTATION" "x"\r\n"STARTTLS"\r\nOK\r\n'),
+        (b"STARTTLS\r\n", b'OK "begin"\r\n'),
+    ),
+    "lmtp": dialog(
+        b"220 ready\r\n",
+        (b"LHLO [127.0.0.1]\r\n", b"250-mail\r\n250 STARTTLS\r\n"),
+        (b"STARTTLS\r\n", b"220 go ahead\r\n"),
+    ),
 }
-GREETINGS = {"smtp": b"220 ready\r\n", "imap": b"* OK ready\r\n", "pop3": b"+OK ready\r\n", "ftp": b"220 ready\r\n"}
+GREETINGS = {
+    "smtp": b"220 ready\r\n", "imap": b"* OK ready\r\n", "pop3": b"+OK ready\r\n", "ftp": b"220 ready\r\n",
+    "sieve": b'"VERSION" "1.0"\r\nOK\r\n', "lmtp": b"220 ready\r\n",
+}  # fmt: skip
 BARE_SMTP = (b"EHLO", b"250 mail.example.test\r\n")
 OFFERING_SMTP = (b"EHLO", b"250-mail.example.test\r\n250 starttls\r\n")
 
@@ -67,6 +80,8 @@ def test_connection_ends_with_the_quit_command_of_the_protocol(scheme: str) -> N
         ("smtp", BARE_SMTP),
         ("imap", (b"a1 CAPABILITY", b"* CAPABILITY IMAP4rev1\r\na1 OK\r\n")),
         ("pop3", (b"CAPA", b"+OK\r\nTOP\r\n.\r\n")),
+        ("sieve", (b"CAPABILITY", b'"VERSION" "1.0"\r\nOK\r\n')),
+        ("lmtp", (b"LHLO", b"250 mail.example.test\r\n")),
     ],
 )
 def test_server_that_does_not_announce_starttls_does_not_offer_it(
@@ -75,7 +90,7 @@ def test_server_that_does_not_announce_starttls_does_not_offer_it(
     left: list[bytes] = []
     script = then(dialog(GREETINGS[scheme], capabilities), lambda connected: left.append(connected.recv(100)))
     assert failure_of(script, PATIENT, scheme).kind == "not-offered"
-    assert left == [b"a3 LOGOUT\r\n" if scheme == "imap" else b"QUIT\r\n"]
+    assert left == [{"imap": b"a3 LOGOUT\r\n", "sieve": b"LOGOUT\r\n"}.get(scheme, b"QUIT\r\n")]
 
 
 @pytest.mark.parametrize(
@@ -85,6 +100,7 @@ def test_server_that_does_not_announce_starttls_does_not_offer_it(
         ("imap", b"* BYE too many connections\r\n"),
         ("pop3", b"-ERR [SYS/TEMP] try again\r\n"),
         ("ftp", b"421 too many connections\r\n"),
+        ("sieve", b'BYE (TRYLATER) "too many connections"\r\n'),
     ],
 )
 def test_temporary_refusal_is_busy_and_retried_once(scheme: str, greeting: bytes) -> None:

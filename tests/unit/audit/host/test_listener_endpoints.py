@@ -87,11 +87,14 @@ def test_host_without_a_valid_name_has_its_label_as_name(fqdn: str | None, label
 
 
 def test_unknown_sockets_are_tried_unless_their_port_has_no_tls() -> None:
-    sockets = [("0.0.0.0", port, NO_PROCESSES) for port in (22, 25, 443, 5000)] + [("::1", 6000, NO_PROCESSES)]
+    sockets = [("0.0.0.0", port, NO_PROCESSES) for port in (22, 24, 25, 443, 4190, 5000)]
+    sockets.append(("::1", 6000, NO_PROCESSES))
     (line,) = script_for_unknown_sockets(places_to_try(sockets, {("0.0.0.0", 443)}))
-    assert line == "section unknown_sockets try_sockets 127.0.0.1:5000 '[::1]:6000'\n"
-    found = read_unknown_sockets(sockets, {("0.0.0.0", 443)}, Section("[::1]:6000"))
+    places = "127.0.0.1:24/lmtp 127.0.0.1:4190/sieve 127.0.0.1:5000 '[::1]:6000'"
+    assert line == f"section unknown_sockets try_sockets {places}\n"
+    found = read_unknown_sockets(sockets, {("0.0.0.0", 443)}, Section("[::1]:6000\n127.0.0.1:4190/sieve"))
     assert [(listener.scheme, listener.port, listener.addresses) for listener in found] == [
+        ("sieve", 4190, ("0.0.0.0",)),
         ("smtp", 25, ("0.0.0.0",)),
         ("tls", 6000, ("::1",)),
     ]
