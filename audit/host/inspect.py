@@ -5,12 +5,11 @@
 
 from __future__ import annotations
 
-import re
 import shlex
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final, TypeVar
+from typing import TypeVar
 
 from audit.endpoint import Endpoint
 from audit.host.certificate_owner import is_snakeoil, owner_of
@@ -28,11 +27,19 @@ from audit.host.files import (
 from audit.host.handshake import HostInside
 from audit.host.login import Host
 from audit.host.panels import FoundPanel, FoundService, panel_of, unread_marks
-from audit.host.script import COMMAND_LIMIT_S, cut_sections, inspection_script, instances, script_of
+from audit.host.script import config_test, cut_sections, denied_test, inspection_script, instances, script_of
 from audit.host.system import HostFacts, read_facts
 from audit.host.trust import listening, messages, read_untrusted
-from audit.host.unknown_sockets import TRY, places_to_try, read_unknown_sockets, script_for_unknown_sockets, untried
-from audit.observation import Accident, ConfigTest, HostView, InstalledFile, Observation, ProbeFailure
+from audit.host.unknown_sockets import (
+    TRY,
+    Socket,
+    known_sockets,
+    places_to_try,
+    read_unknown_sockets,
+    script_for_unknown_sockets,
+    untried,
+)
+from audit.observation import Accident, HostView, InstalledFile, Observation, ProbeFailure
 from audit.observation.website import Website
 from audit.probe.target import Target
 from audit.services import LAYOUTS, SERVICES
@@ -49,8 +56,6 @@ from audit.services.model import (
 )
 
 Clock = Callable[[], datetime]
-_TIMED_OUT: Final = (124, 137)  # the status of timeout(1)
-_DETAIL: Final = 400  # characters of a failed configuration test that are kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,22 +88,27 @@ def inspect(host: Host, options: HostOptions, clock: Clock) -> tuple[Observation
     inspected = tuple(_instances(output, facts, options.known_services, accidents))
     services = [*_arranged(panel, inspected, tuple(_declared(options.services, facts)))]
     untrusted = dict(listening(read_untrusted(output), facts))
-    second_output = _second_command(host, services, facts, options)
+    websites = _websites(output, facts, options, accidents)
+    known = known_sockets(services, websites, facts)
+    host_sockets = _HostSockets(
+        facts.sockets if options.discover else (), known.claimed, {**known.unlisted, **untrusted}
+    )
+    second_output = _second_command(host, services, host_sockets, options)
     if isinstance(second_output, ProbeFailure):
         return Observation(host_endpoint, received, failures=(second_output,), server=_view(host, facts, options)), ()
-    services += _services_of_second_command(services, second_output, options, _HostSockets(facts, untrusted))
+    services += _services_of_second_command(services, second_output, options, host_sockets)
     files = {file: read_file(file, second_output) for file in _named_files(services)}
     sections = tuple(_sections_of_services(output, options.known_services))
     name = host_name(_view(host, facts, options))
     services = list(_by_certificate(services, _readers_by_certificate(sections, files, name), accidents))
     unread = (
         *unread_marks(output, facts),
+        *_failures_of_no_endpoint(sections, services, facts.user),
         *cut_sections({**output, **second_output}),
         *_unread_configurations(output, options.known_services),
         *untrusted.values(),
     )
     view = _view(host, facts, options, missing=tuple(dict.fromkeys((*unread, *_missing_rights(services, files)))))
-    websites = _websites(output, facts, options, accidents)
     websites += panel.websites(host_name(view), websites) if panel else ()
     complete_view = replace(view, websites=websites, cpanel=read_cpanel_state(output), not_trusted=messages(output))
     elapsed = (clock() - sent).total_seconds()
@@ -140,12 +150,33 @@ def _instances(
             test = sections.get("test")
             if all(listener.unread and not listener.files for listener in listeners):
                 test = None  # the tested configuration may not be the one that runs
-            denied = bool(test and test.rc and facts.user != "root" and "ermission denied" in test.text)
+            denied = denied_test(test, facts.user) if test else ""
             yield FoundService(
                 service.name, pid, facts.since(dump.text("since").strip()),
-                None if denied or test is None else _config_test(test), listeners,
-                (f"{facts.user} may not test the configuration: {_error_lines(test.text)}",) if denied and test else (),
+                None if denied or test is None else config_test(test), listeners,
+                (denied,) if denied else (),
             )  # fmt: skip
+
+
+def _failures_of_no_endpoint(
+    instances: Iterable[tuple[Service, int, Mapping[str, Section]]], services: Iterable[FoundService], user: str
+) -> Iterator[str]:
+    """Yield a message for each failed test that the checks of an endpoint's files do not report.
+
+    A daemon whose configuration is broken may have no endpoint, or none with a file.
+    """
+    reported = {
+        (service.name, service.pid)
+        for service in services
+        if service.test and any(listener.port and listener.files for listener in service.listeners)
+    }
+    for service, pid, sections in instances:
+        section = sections.get("test")
+        if section is None or (service.name, pid) in reported or denied_test(section, user):
+            continue
+        test = config_test(section)
+        if not test.ok:
+            yield f"{service.name}: {test.command} fails: {test.detail}"
 
 
 def _unread_configurations(output: Mapping[str, Section], known: Sequence[Service]) -> Iterator[str]:
@@ -176,19 +207,6 @@ def _sections_of_services(
     for (name, pid), sections in instances(output).items():
         if name in by_name:
             yield by_name[name], pid, sections
-
-
-def _config_test(section: Section) -> ConfigTest:
-    if section.rc in _TIMED_OUT:
-        return ConfigTest(section.command, ok=False, detail=f"it did not finish within {COMMAND_LIMIT_S} s")
-    return ConfigTest(section.command, section.rc == 0, "" if section.rc == 0 else _error_lines(section.text))
-
-
-def _error_lines(text: str) -> str:
-    """Return the lines of a program's output that name errors, else the end of the output, on one line."""
-    lines = [line.strip() for line in text.splitlines()]
-    errors = [line for line in lines if re.search(r"emerg|alert|error|fatal|denied|invalid|AH\d+", line, re.IGNORECASE)]
-    return " ".join(errors or lines)[-_DETAIL:]
 
 
 def _by_certificate(
@@ -234,14 +252,14 @@ def _declared(services: tuple[DeclaredService, ...], facts: HostFacts) -> Iterat
 
 
 def _second_command(
-    host: Host, services: Sequence[FoundService], facts: HostFacts, options: HostOptions
+    host: Host, services: Sequence[FoundService], host_sockets: _HostSockets, options: HostOptions
 ) -> dict[str, Section] | ProbeFailure:
     """Inspect all named files, try unknown sockets and run the declared tests, all by one command.
 
     A host with more than 300 files takes one more command for each 300.
     """
     files = list(_named_files(services))
-    places = places_to_try(facts.sockets if options.discover else (), _claims(services, facts))
+    places = places_to_try(host_sockets.sockets, host_sockets.claimed)
     rest = TRY + "".join(script_for_unknown_sockets(places)) + "".join(_declared_tests(options))
     requests = tuple(f"tls {place}" for place in places)
     output: dict[str, Section] = {}
@@ -261,19 +279,13 @@ def _declared_tests(options: HostOptions) -> Iterator[str]:
             yield f"section test.{index} sh -c {shlex.quote(service.test)}\n"
 
 
-def _claims(services: Sequence[FoundService], facts: HostFacts) -> set[tuple[str, int]]:
-    """Return the (address, port) that known services hold or are configured to hold."""
-    held = {place for service in services if service.pid > 0 for place in facts.ports_of(service.pid)}
-    ports = {listener.port for service in services for listener in service.listeners}
-    return held | {(address, port) for address, port, _ in facts.sockets if port in ports}
-
-
 @dataclass(frozen=True, slots=True)
 class _HostSockets:
-    """The sockets of a host, and by address and port why an untrusted service was not inspected."""
+    """The sockets of a host that may be of unknown services, and by address and port what is known about them."""
 
-    facts: HostFacts
-    untrusted: Mapping[tuple[str, int], str]
+    sockets: Sequence[Socket]
+    claimed: Collection[tuple[str, int]]
+    reasons: Mapping[tuple[str, int], str]
 
 
 def _services_of_second_command(
@@ -284,19 +296,17 @@ def _services_of_second_command(
     tests = {service.name: output[f"test.{index}"] for index, service in declared if f"test.{index}" in output}
     for index, service in enumerate(list(services)):
         if service.name in tests and service.pid <= 0:
-            test = _config_test(tests[service.name])
+            test = config_test(tests[service.name])
             services[index] = FoundService(service.name, service.pid, service.since, test, service.listeners)
-    sockets = host_sockets.facts.sockets if options.discover else ()
-    claims = _claims(services, host_sockets.facts)
-    unknown = read_unknown_sockets(sockets, claims, output.get("unknown_sockets"))
-    limits = untried(sockets, claims)
+    unknown = read_unknown_sockets(host_sockets.sockets, host_sockets.claimed, output.get("unknown_sockets"))
+    limits = untried(host_sockets.sockets, host_sockets.claimed)
     if unknown or limits:
-        marked = tuple(_with_reason(listener, host_sockets.untrusted) for listener in unknown)
+        marked = tuple(_with_reason(listener, host_sockets.reasons) for listener in unknown)
         yield FoundService("unknown", -1, None, None, marked, limits)
 
 
-def _with_reason(listener: Listener, untrusted: Mapping[tuple[str, int], str]) -> Listener:
-    reasons = (untrusted.get((address, listener.port)) for address in listener.addresses)
+def _with_reason(listener: Listener, known_reasons: Mapping[tuple[str, int], str]) -> Listener:
+    reasons = (known_reasons.get((address, listener.port)) for address in listener.addresses)
     return replace(listener, unread=(*listener.unread, *(reason for reason in reasons if reason)))
 
 

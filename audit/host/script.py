@@ -10,6 +10,7 @@ from typing import Final
 
 from audit.host.cpanel import CPANEL_SCRIPT
 from audit.host.trust import TRUST, load_shell
+from audit.observation import ConfigTest
 from audit.services.model import Panel, Section, Service
 
 COMMAND_LIMIT_S: Final = 10  # for each program of a script; the login's deadline is for the whole script
@@ -17,6 +18,8 @@ SECTION_BYTES: Final = 8_000_000  # a panel with 3,000 virtual hosts writes some
 CUT: Final = "cut"
 """Stands for the exit status of a section if its command printed more than is kept."""
 
+_TIMED_OUT: Final = (124, 137)  # the status of timeout(1)
+_DETAIL: Final = 400  # characters of a failed configuration test that are kept
 _FRAME: Final = "sslaudit-nonce "
 _NONCE_SCRIPT: Final = r"""nonce=$(od -An -N16 -tx1 /dev/urandom | tr -d " \n")
 case $nonce in "" | *[!0-9a-f]*) exit 126 ;; esac
@@ -166,6 +169,27 @@ def cut_sections(sections: Mapping[str, Section]) -> tuple[str, ...]:
         for name, section in sections.items()
         if section.is_cut
     )
+
+
+def config_test(section: Section) -> ConfigTest:
+    """Return the result of a daemon's own test of its configuration."""
+    if section.rc in _TIMED_OUT:
+        return ConfigTest(section.command, ok=False, detail=f"it did not finish within {COMMAND_LIMIT_S} s")
+    return ConfigTest(section.command, section.rc == 0, "" if section.rc == 0 else _error_lines(section.text))
+
+
+def denied_test(section: Section, user: str) -> str:
+    """Return the message that a login may not test a configuration; an empty text if it may."""
+    if not section.rc or user == "root" or "ermission denied" not in section.text:
+        return ""
+    return f"{user} may not test the configuration: {_error_lines(section.text)}"
+
+
+def _error_lines(text: str) -> str:
+    """Return the lines of a program's output that name errors, else the end of the output, on one line."""
+    lines = [line.strip() for line in text.splitlines()]
+    errors = [line for line in lines if re.search(r"emerg|alert|error|fatal|denied|invalid|AH\d+", line, re.IGNORECASE)]
+    return " ".join(errors or lines)[-_DETAIL:]
 
 
 def inspection_script(services: Sequence[Service], layouts: Sequence[Panel]) -> Script:

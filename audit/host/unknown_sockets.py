@@ -1,17 +1,22 @@
 """Finds the TLS sockets that belong to no known service, by one handshake each from the host itself.
 
 Well-known ports come first. Ports of protocols without TLS are not tried. At the ports of ManageSieve and LMTP,
-STARTTLS is tried, because other services use these ports too.
+STARTTLS is tried, because other services use these ports too. A known service can have TLS that is not read from its
+configuration: of a module, or passed through to another server.
 """
 
 from __future__ import annotations
 
 import ipaddress
 import shlex
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
+from audit.host.panels import FoundService
+from audit.host.system import HostFacts
 from audit.host.trust import load_shell
+from audit.observation.website import Website
 from audit.services.model import Listener, Section
 
 Socket = tuple[str, int, frozenset[int]]
@@ -27,6 +32,37 @@ _SCHEMES: Final = _STARTTLS | _TRIED_STARTTLS | _IMPLICIT
 _MAX_SOCKETS: Final = 64  # sockets tried on one host, well-known ports first; 32 at once, four seconds each at most
 
 TRY: Final = load_shell("audit.host", "unknown_sockets")
+
+
+@dataclass(frozen=True, slots=True)
+class KnownSockets:
+    """The sockets that need no handshake, and by address and port a message for each other one of a known service."""
+
+    claimed: frozenset[tuple[str, int]]
+    unlisted: Mapping[tuple[str, int], str]
+
+
+def known_sockets(services: Sequence[FoundService], websites: Collection[Website], facts: HostFacts) -> KnownSockets:
+    """Return the sockets of known services: those at the ports of their listeners and of plain HTTP are claimed."""
+    ports = {listener.port for service in services for listener in service.listeners}
+    claimed = {(address, port) for address, port, _ in facts.sockets if port in ports}
+    plain = {site.port for site in websites}
+    unlisted: dict[tuple[str, int], str] = {}
+    for service in services:
+        for place in facts.ports_of(service.pid) if service.pid > 0 else ():
+            if place in claimed or _needs_no_handshake(place[1], is_plain=place[1] in plain):
+                claimed.add(place)
+            else:
+                unlisted[place] = f"the configuration of {service.name}, as it was read, has no TLS at port {place[1]}"
+    return KnownSockets(frozenset(claimed), unlisted)
+
+
+def _needs_no_handshake(port: int, *, is_plain: bool) -> bool:
+    """Return whether a socket of a known service is not tried: its port, or the service itself, has plain text.
+
+    A port of HTTPS is tried even if the service seems to speak plain HTTP there.
+    """
+    return port in _PLAIN or port in _STARTTLS or (is_plain and port not in _IMPLICIT)
 
 
 def _unclaimed(sockets: Sequence[Socket], claims: Collection[tuple[str, int]]) -> list[tuple[str, int]]:

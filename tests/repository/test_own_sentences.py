@@ -69,7 +69,7 @@ NOT_OURS: Final = {
     "_METHOD.match(token.text)": "a part of a line of an access log",
     "token.text.partition(',')": "as above",
     "section.text.partition('-----BEGIN')": "what a host printed",
-    "'ermission denied' in test.text": "as above",
+    "'ermission denied' not in section.text": "as above",
     "re.search(pattern, section.text)": "as above",
     "re.findall('^\\\\*(\\\\S+)$', section.text, re.MULTILINE)": "as above",
     "(plain or section).text.split()": "as above",
