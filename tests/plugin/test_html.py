@@ -13,7 +13,7 @@ import pytest
 from audit.evaluation.result import Result, WaiverNote
 from audit.observation import Observation, ProbeFailure
 from audit.verdict import Remedy, Severity, Verdict
-from pytest_sslaudit.reports.html import MOST_GOOD_ROWS, HtmlReport
+from pytest_sslaudit.reports.html import COLUMNS, MOST_GOOD_ROWS, HtmlReport
 from pytest_sslaudit.reports.results_file import ROW, as_properties
 from pytest_sslaudit.reports.totals import RunTotals
 from pytest_sslaudit.run_state import KEY
@@ -324,6 +324,7 @@ def test_row_that_cannot_be_drawn_says_so_and_the_first_one_is_an_accident() -> 
     for name in ("first", "second"):
         broken = unreadable_report(name)
         html.pytest_html_results_table_row(broken, cells := ["<td>Failed</td>", ""])
+        assert [cells[0], len(cells)] == ["<td>Failed</td>", 1 + len(COLUMNS)]
         assert f'<td class="col-endpoint">{name}</td>' in cells
         finding = "this row could not be drawn: see the end of the output of the run"
         assert f'<td class="col-finding">{finding}</td>' in cells

@@ -190,6 +190,13 @@ def test_retry_time_of_an_issuer_applies_to_every_case(journal: Journal) -> None
     assert journal.attempts.busy_until("another") is None
 
 
+def test_journal_is_closed_after_its_block(folder: Path) -> None:
+    with open_journal(folder) as journal:
+        journal.begin(CASE, NOW)
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        journal.case(CASE.id)
+
+
 def test_challenge_is_in_the_journal_until_it_is_removed(journal: Journal) -> None:
     journal.begin(CASE, NOW)
     first, second = (Challenge("http-01", name, "token", "content") for name in ("a.example", "b.example"))

@@ -37,6 +37,7 @@ def saved(*rules: str, policy: str = "DROP", table: str = "filter") -> str:
         ("-i lo", False),
         ("! -i lo", True),
         ("-i eth+", True),
+        ("-i em+", False),
         ("-i eth1", False),
         ("-m conntrack --ctstate RELATED,ESTABLISHED", False),
         ("-m conntrack --ctstate INVALID,NEW", True),

@@ -136,6 +136,20 @@ def test_policy_is_inhibited_and_mapped_as_the_cas_say(
     assert found(leaf, *pool) == expected
 
 
+@pytest.mark.parametrize(
+    ("extension", "clause", "reason"),
+    [
+        (x509.PolicyConstraints(9, None), "RFC 5280 4.2.1.11", "policyConstraints are not critical"),
+        (x509.InhibitAnyPolicy(9), "RFC 5280 4.2.1.14", "inhibitAnyPolicy is not critical"),
+    ],
+)
+def test_constraint_on_policies_has_to_be_critical(extension: x509.ExtensionType, clause: str, reason: str) -> None:
+    ca = new_ca(ROOT).having(extension)
+    found = validated(new_leaf(ca), ca).violations
+    assert [(violation.clause, violation.reason) for violation in found] == [(clause, reason)]
+    assert validated(new_leaf(ca), new_ca(ROOT).having(extension, critical=True)).ok
+
+
 def test_immediate_requirement_in_the_leaf_applies() -> None:
     leaf = with_policies(new_leaf(FREE), B)
     assert clauses(validated(requiring(leaf), FREE)) == EXPLICIT

@@ -250,6 +250,10 @@ CHANGED = indirect(Entry(1, (OF_CA,)), Entry(2, (OF_OTHER,)), Entry(INDIRECT.num
     "ninth namesake": ((indirect(),), UNSIGNED, INDIRECT, (CA, *NAMESAKES, CRL_ISSUER)),
     "revoked issuer": ((indirect(), crl(ROOT, CRL_ISSUER)), UNSIGNED, INDIRECT, BOTH),
     "good issuer": ((indirect(), crl(ROOT)), GOOD, INDIRECT, BOTH),
+    "another CA revoked its number": (
+        (indirect(), shard(OTHER_URL, listed=(Entry(CRL_ISSUER.number),))), GOOD, INDIRECT, BOTH,
+    ),
+    "garbage beside it": ((indirect(), b"garbage"), GOOD, INDIRECT, BOTH),
     "another key": ((indirect(key="another"),), UNSIGNED, INDIRECT, BOTH),
 })  # fmt: skip
 def test_indirect_crl_covers_certificates_that_name_its_issuer(

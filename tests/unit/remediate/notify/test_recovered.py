@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any
 
 from remediate.model.case import DroppedName
-from remediate.notify.changes import NotifiedState, last_notified, superseded
+from remediate.notify.changes import NotifiedState, last_notified, superseded, without_silenced
 from remediate.notify.items import by_host
 from remediate.notify.notification import HostSection, ReportItem
 from remediate.state.journal import CaseOutcome
@@ -163,6 +165,15 @@ def test_long_reason_is_stored_with_300_characters() -> None:
     long = NotifiedState((), by_host([("web1", replace(state_of().sections[0].items[0], reason="x" * 400))]))
     (stored,) = last_notified([str(long)]).values()
     assert len(stored.sections[0].items[0].reason) == 300
+
+
+def test_problem_without_findings_is_never_silenced() -> None:
+    state = state_of("ann@example.com")
+    (item,) = state.sections[0].items
+    assert item.findings == ()
+    audited: Any = SimpleNamespace(before=SimpleNamespace(seen={}))
+    assert without_silenced(state, audited) == state
+    assert without_silenced(None, audited) is None
 
 
 def test_notification_is_superseded_by_a_later_one_to_its_recipients() -> None:
