@@ -216,6 +216,7 @@ INDIRECT = LEAF.having(pointing(URL, issuer="CN=CRL Issuer"))
 OF_CA, OF_OTHER = ((x509.CertificateIssuer([directory(f"CN={name}")]), True) for name in ("Path CA", "Other"))
 BOTH = (CA, CRL_ISSUER)
 SECOND = timedelta(seconds=1)
+OF_THE_CA = CRL_ISSUER.by(CA)
 NAMESAKES = [replace(CRL_ISSUER, key=key_named(f"namesake {number}")) for number in range(8)]
 
 
@@ -254,6 +255,13 @@ CHANGED = indirect(Entry(1, (OF_CA,)), Entry(2, (OF_OTHER,)), Entry(INDIRECT.num
         (indirect(), shard(OTHER_URL, listed=(Entry(CRL_ISSUER.number),))), GOOD, INDIRECT, BOTH,
     ),
     "garbage beside it": ((indirect(), b"garbage"), GOOD, INDIRECT, BOTH),
+    "issuer certified by the CA": ((indirect(),), GOOD, INDIRECT, (CA, OF_THE_CA)),
+    "revoked with another key": ((indirect(), crl(CA, OF_THE_CA, key=ANOTHER)), GOOD, INDIRECT, (CA, OF_THE_CA)),
+    "issuer with the name of a CA that did not sign it": (
+        (indirect(),), UNSIGNED, INDIRECT, (CA, CRL_ISSUER.by(rekeyed(ROOT, ANOTHER))),
+    ),
+    "CRL of the CA where the leaf names another issuer": ((shard(URL, indirect_crl=True),), UNDETERMINED, INDIRECT),
+    "CRL of the CA with the key of another issuer": ((crl(CA, key=CRL_ISSUER.private_key),), UNSIGNED, LEAF, BOTH),
     "another key": ((indirect(key="another"),), UNSIGNED, INDIRECT, BOTH),
 })  # fmt: skip
 def test_indirect_crl_covers_certificates_that_name_its_issuer(

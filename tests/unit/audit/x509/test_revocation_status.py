@@ -183,6 +183,8 @@ RESPONSES = {
     "signer revoked, nocheck": (status_of(Answer().by(EXEMPT).der, crls=(crl(CA, EXEMPT),)), "good", ""),
     "critical extension": (status_of(Answer(extensions=CRITICAL).der), "unknown",
                            "the response has an unknown critical extension"),
+    "extension that is not critical": (status_of(Answer(extensions=((CRITICAL[0][0], False),)).der), "good", ""),
+    "critical nonce": (status_of(Answer(extensions=((x509.OCSPNonce(b"n" * 32), True),)).der), "good", ""),
     "critical extension of the status": (status_of(extended(NOW + HOUR)), "unknown",
                                          "the response has an unknown critical extension (1.2.3.4)"),
     "critical extension of a status without nextUpdate": (status_of(extended(None)), "unknown",
