@@ -28,6 +28,7 @@ from audit.probe.fetch import Fetcher, FetchPolicy
 from audit.probe.revocation import ReplyCache, RevocationContext
 from audit.verdict import Verdict
 from audit.x509.path.trust_store import TrustAnchors
+from audit.x509.transparency.log_list import LogList
 
 __all__ = ["AuditSettings", "EndpointAudit", "RevocationSettings", "audit", "built_in_checks"]
 
@@ -51,7 +52,7 @@ class AuditSettings:
 
     `now` is the time at which certificates are judged; None: the start of the audit. `profiles` are the policies
     for every endpoint; without one, the trust anchor or the host of an endpoint decides. `has_list_of_keys` says that
-    this machine has the list of compromised keys that badkeys reads.
+    this machine has the list of compromised keys that badkeys reads. SCTs are verified against `log_list`.
     """
 
     anchors: TrustAnchors
@@ -61,6 +62,7 @@ class AuditSettings:
     limits: Limits = field(default_factory=Limits)
     revocation: RevocationSettings = field(default_factory=RevocationSettings)
     has_list_of_keys: bool = False
+    log_list: LogList | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,7 @@ def make_run(settings: AuditSettings, sharing_of: SharingOf) -> EvaluationRun:
         waivers=settings.waivers,
         sharing_of=sharing_of,
         has_list_of_keys=settings.has_list_of_keys,
+        log_list=settings.log_list,
     )
 
 

@@ -53,7 +53,7 @@ class Verdict(StrEnum):
 
 
 class Judgement(Exception):
-    """The end of a check that did not pass; `reason` is one line for a person."""
+    """The end of a check; `reason` is one line for a person."""
 
     def __init__(self, reason: str) -> None:
         """Store the reason, on one line."""
@@ -86,6 +86,10 @@ class Finding(Judgement, AssertionError):
         self.policy = policy
 
 
+class Passed(Judgement):
+    """The requirement is met, as far as the message says. A check that meets it without more to say just returns."""
+
+
 class NotApplicable(Judgement):
     """The requirement does not concern this endpoint."""
 
@@ -115,6 +119,11 @@ def require(  # noqa: PLR0913 - all but two by keyword
     """
     if not holds:
         raise Finding(reason, observed=observed, required=required, remedy=remedy, policy=policy, facts=facts)
+
+
+def passed(reason: str) -> NoReturn:
+    """End a check that passes, with a message that says what was and was not judged."""
+    raise Passed(reason)
 
 
 def not_applicable(reason: str) -> NoReturn:

@@ -25,14 +25,16 @@ from audit.analysis.chains import forgeable
 from audit.analysis.validity import validity_excess
 from audit.policy import load_profile
 from audit.x509.certificate import Certificate, read_certificate
-from audit.x509.lint import LintRule, day, is_of_ca, lint
+from audit.x509.lint import LintRule, day, is_of_ca, lint, read_raw
 from audit.x509.lint.extended_key_usage import CLIENT_AUTH_RULES, eku_faults, presents_names
 from audit.x509.lint.names import NAME_RULES
 from audit.x509.lint.profile import PROFILE_RULES
-from audit.x509.lint.revocation_and_sct import BY_DAYS, REVOCATION, TRANSPARENCY
+from audit.x509.lint.revocation import REVOCATION
 from audit.x509.loading import UnreadableField
 from audit.x509.pem import certificates_in
 from audit.x509.public_keys import weaknesses
+from audit.x509.transparency.requirements import BY_DAYS, embedded_required
+from audit.x509.transparency.sct import SctOrigin, read_scts
 from bench.library import figures, reads
 
 RECALL_MIN: Final = 0.98
@@ -101,8 +103,19 @@ def superseded(since: datetime) -> Reason:
 def other_table(certificate: Certificate) -> str | None:
     """Return why a certificate with two SCTs is left out: Apple counts days now, and the lint counts months."""
     reading = certificate.raw
-    is_between = reading.not_before >= BY_DAYS and len(reading.log_ids) == 2
+    is_between = reading.not_before >= BY_DAYS and _logs(certificate) == 2
     return f"days count, not months, from {BY_DAYS:%Y-%m-%d} on" if is_between else None
+
+
+def _logs(certificate: Certificate) -> int:
+    """Return of how many logs SCTs are embedded."""
+    octets = read_raw(certificate, lambda raw: raw.sct_list)
+    return len({sct.log_id for sct in read_scts(octets, SctOrigin.CERTIFICATE).scts})
+
+
+def _few_scts(certificate: Certificate) -> tuple[str, ...]:
+    required = read_raw(certificate, embedded_required)
+    return () if required is None or _logs(certificate) >= required else ("logs",)
 
 
 def _algorithm(certificate: Certificate) -> str:
@@ -119,10 +132,10 @@ BOOKS: Final[dict[str, tuple[LintRule, ...]]] = {
     "cert.profile-br": PROFILE_RULES,
     "cert.internal-name": NAME_RULES,
     "cert.no-revocation-info": REVOCATION,
-    "cert.sct-insufficient": TRANSPARENCY,
     "cert.eku-clientauth": CLIENT_AUTH_RULES,
 }
 OWN: Final[dict[str, Callable[[Certificate], tuple[str, ...]]]] = {
+    "cert.sct-insufficient": _few_scts,
     "cert.san-missing": lambda certificate: () if presents_names(certificate) else ("san",),
     USAGE: lambda certificate: eku_faults(certificate, LIMITS),
     SIGNATURE: lambda certificate: forgeable(certificate, LIMITS) and (_algorithm(certificate),),

@@ -109,6 +109,7 @@ class Controller:
                 started=format_time(self._started),
                 policy=[profile.name for profile in run.profiles],
                 trust=list(self.settings.trust),
+                ct_log_list=run.log_list.row if run.log_list else None,
                 extensions=[extension.row for extension in self.settings.extensions],
             )
 

@@ -17,6 +17,7 @@ from audit.observation import Handshake, HostView, Observation
 from audit.policy import Policy
 from audit.x509.certificate import Certificate
 from audit.x509.path.served_chain import Chain
+from audit.x509.transparency.log_list import LogList
 from pytest_sslaudit.run_state import current_run
 
 OURS = "endpoint"
@@ -34,6 +35,7 @@ FACTS = (
     "audit_run",
     "key_sharing",
     "has_list_of_keys",
+    "log_list",
 )
 
 
@@ -108,6 +110,12 @@ def key_sharing(certificate: Certificate, request: pytest.FixtureRequest) -> Sha
 def has_list_of_keys(request: pytest.FixtureRequest) -> bool:
     """Return whether this machine has a list of compromised keys."""
     return current_run(request.config).evaluation.has_list_of_keys
+
+
+@pytest.fixture(scope="session")
+def log_list(request: pytest.FixtureRequest) -> LogList | None:
+    """Return the certificate transparency logs; None if the configuration names no list."""
+    return current_run(request.config).evaluation.log_list
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from typing import Final
 import pytest
 
 from audit.checks import Scope
-from audit.config import BadConfiguration, read_anchors
+from audit.config import BadConfiguration, read_anchors, read_ct_logs
 from audit.endpoint import RUN, Endpoint
 from audit.engine import AuditSettings, make_run
 from audit.evaluation.facts import Facts
@@ -19,6 +19,7 @@ from audit.evaluation.run import AuditRun, EvaluationRun
 from audit.evaluation.waivers import expired_waivers
 from audit.observation import Observation
 from audit.x509.path.trust_store import TrustAnchors
+from audit.x509.transparency.log_list import LogList
 from pytest_sslaudit.evidence import EvidenceStore, Manifest
 from pytest_sslaudit.settings import Settings
 
@@ -50,6 +51,14 @@ class Run:
             raise pytest.UsageError(str(error)) from error
 
     @cached_property
+    def log_list(self) -> LogList | None:
+        """The certificate transparency logs; read once, when they are first needed."""
+        try:
+            return read_ct_logs(self.settings.configuration)
+        except BadConfiguration as error:
+            raise pytest.UsageError(str(error)) from error
+
+    @cached_property
     def evaluation(self) -> EvaluationRun:
         """The values that every check is evaluated with; made again when one of them changes."""
         return replace(
@@ -62,7 +71,7 @@ class Run:
     @property
     def for_engine(self) -> AuditSettings:
         """The settings of the run, as `audit.engine` takes them."""
-        return self.settings.for_engine(self.anchors, self.now)
+        return self.settings.for_engine(self.anchors, self.log_list, self.now)
 
     def observation_of(self, endpoint: Endpoint) -> Observation:
         """Return the observation of an endpoint or host; the observation of the run itself is empty."""

@@ -77,7 +77,8 @@ class Judging:
         decision = _decision(item, call)
         if decision and decision.result:
             item.user_properties.extend(as_properties(decision.result, finding_before(item)))
-        if decision and decision.outcome != "error" and not item.config.getoption("usepdb", default=False):
+        is_for_debugger = item.config.getoption("usepdb", default=False) and decision and decision.outcome != "passed"
+        if decision and decision.outcome != "error" and not is_for_debugger:
             call.excinfo = None  # else pytest formats a stack trace for each, at ten times the cost of the judgement
         report = yield
         if decision:

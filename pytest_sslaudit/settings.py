@@ -29,6 +29,7 @@ from audit.policy import BadProfile, Profile
 from audit.probe import Limits
 from audit.verdict import Severity
 from audit.x509.path.trust_store import TrustAnchors
+from audit.x509.transparency.log_list import LogList
 
 LEVELS = ("low", "medium", "high", "critical")
 TESTINFRA = ("connection", "ssh_config", "ssh_identity_file", "ssh_extra_args", "sudo", "sudo_user")
@@ -77,8 +78,8 @@ class Settings:
     invocation: Invocation
     extensions: tuple[InstalledExtension, ...]
 
-    def for_engine(self, anchors: TrustAnchors, now: datetime) -> AuditSettings:
-        """Return the settings that `audit.engine` takes, with these trust anchors, as of that instant."""
+    def for_engine(self, anchors: TrustAnchors, log_list: LogList | None, now: datetime) -> AuditSettings:
+        """Return the settings that `audit.engine` takes, with these anchors and logs, as of that instant."""
         fetch, cache = self.configuration.fetch, RevocationCache(self.state / "revocation")
         return AuditSettings(
             anchors=anchors,
@@ -88,6 +89,7 @@ class Settings:
             limits=self.limits,
             revocation=RevocationSettings(fetch.revocation, fetch.allow_private, fetch.proxy, cache),
             has_list_of_keys=has_key_list(),
+            log_list=log_list,
         )
 
 

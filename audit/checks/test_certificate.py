@@ -6,19 +6,20 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from audit.analysis.chains import chain_faults, forgeable_signatures
-from audit.analysis.host_facts import clock_is_off
-from audit.analysis.installed_files import early_unserved, expired_unserved, successor
-from audit.analysis.lint_scope import not_publicly_trusted, pkilint_errors, rule_faults, unbound_issuer
-from audit.analysis.path_faults import profile_violations
-from audit.analysis.placeholder import no_own_certificate
-from audit.analysis.revocation import rules_of
-from audit.analysis.stapling import (
+from audit.analysis.delivery.stapling import (
     has_responder,
     must_staple,
     staple_faults,
     stapled_handshakes,
     unstapled_addresses,
 )
+from audit.analysis.delivery.transparency import SOURCE, logging_of
+from audit.analysis.host_facts import clock_is_off
+from audit.analysis.installed_files import early_unserved, expired_unserved, successor
+from audit.analysis.lint_scope import not_publicly_trusted, pkilint_errors, rule_faults, unbound_issuer
+from audit.analysis.path_faults import profile_violations
+from audit.analysis.placeholder import no_own_certificate
+from audit.analysis.revocation import rules_of
 from audit.analysis.validity import (
     clock_tolerance,
     expires,
@@ -34,12 +35,13 @@ from audit.observation import Observation
 from audit.policy import Policy
 from audit.policy.controls import CERTIFICATE, HOST, LIFECYCLE, NAMING
 from audit.text import duration, format_utc, join_clauses, join_limited
-from audit.verdict import not_applicable, require
+from audit.verdict import not_applicable, passed, require
 from audit.x509.certificate import Certificate
 from audit.x509.lint.extended_key_usage import CLIENT_AUTH_RULES, eku_faults, presents_names
 from audit.x509.lint.profile import PROFILE_RULES
-from audit.x509.lint.revocation_and_sct import REVOCATION, TRANSPARENCY
+from audit.x509.lint.revocation import REVOCATION
 from audit.x509.path.served_chain import Chain
+from audit.x509.transparency.log_list import LogList
 
 _EXPIRED: Final = "it has expired, which cert.expired reports"
 
@@ -289,19 +291,26 @@ def test_revocable(certificate: Certificate, chain: Chain, observation: Observat
     "cert.sct-insufficient",
     severity="high",
     remedy="reissue",
-    source="https://support.apple.com/103214; RFC 6962 3.3",
+    source="https://support.apple.com/103214; Chrome CT policy; RFC 6962 3.3",
     controls=CERTIFICATE,
 )
-def test_logged_enough(certificate: Certificate, chain: Chain, observation: Observation, policy: Policy) -> None:
+def test_logged_enough(
+    chain: Chain, observation: Observation, policy: Policy, log_list: LogList | None, now: datetime
+) -> None:
     """A publicly trusted certificate must have as many SCTs as browsers require (RFC 6962 3.3).
 
-    This applies whatever the policy.
+    This applies whatever the policy. With a log list (`[ct] log_list`) the signature of each SCT, the state of its log
+    and the operators of the logs are judged. Without one only counts, versions, times and log ids are, and a forged SCT
+    counts. SCTs in the certificate, in the TLS handshake and in the stapled OCSP response count.
 
     Fix: Order a new certificate from a CA that logs what it issues. Apple's and Google's clients reject a certificate
     without enough SCTs.
     """
     end_if(unbound_issuer(chain, observation, policy) or not_publicly_trusted(chain))
-    require_rules(rule_faults(certificate, TRANSPARENCY))
+    logging = known(logging_of(chain, observation, log_list, now))
+    require(not logging.faults, join_clauses(logging.faults), observed=logging.faults, required=(SOURCE,))
+    if logging.note:
+        passed(logging.note)
 
 
 @check("cert.must-staple-no-staple", severity="high", remedy="configure", source="RFC 7633 4.2.3", controls=CERTIFICATE)

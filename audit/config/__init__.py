@@ -5,6 +5,7 @@ This package reads files. It opens no connection and logs into no host.
 
 from __future__ import annotations
 
+from audit.config.ct_logs import read_ct_logs
 from audit.config.loader import profile_named, read_configuration, read_waivers
 from audit.config.logins import extension_services, host_of, logins
 from audit.config.private_files import state_folder
@@ -25,6 +26,7 @@ __all__ = [
     "profile_named",
     "read_anchors",
     "read_configuration",
+    "read_ct_logs",
     "read_secret",
     "read_waivers",
     "require_private_secrets",

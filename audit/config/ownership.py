@@ -65,5 +65,6 @@ def _files(configuration: Configuration) -> Iterator[tuple[str, str]]:
         "waivers": configuration.waivers,
         "endpoints_file": configuration.endpoints_file,
         "probe.root_hints": configuration.probe.root_hints,
+        "ct.log_list": configuration.ct.log_list,
     }
     yield from ((key, name) for key, name in named.items() if name and name != "-")

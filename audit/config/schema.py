@@ -35,6 +35,13 @@ class Fetch:
 
 
 @dataclass(frozen=True, slots=True)
+class CertificateTransparency:
+    """`[ct]`: how SCTs are verified."""
+
+    log_list: str | None = None  # the file of the logs, in version 3 of Chrome's format
+
+
+@dataclass(frozen=True, slots=True)
 class HostSettings:
     """`[host."GLOB"]`: settings of hosts that are logged into."""
 
@@ -119,6 +126,7 @@ class Configuration:
     state: str | None = None
     probe: Probe = field(default_factory=Probe)
     fetch: Fetch = field(default_factory=Fetch)
+    ct: CertificateTransparency = field(default_factory=CertificateTransparency)
     host: Mapping[str, HostSettings] = field(default_factory=dict)
     service: tuple[ServiceSettings, ...] = ()
     extensions: ExtensionNames = field(default_factory=ExtensionNames)

@@ -115,6 +115,7 @@ FACTS: Final[Mapping[str, Callable[[Facts, EvaluationRun], object]]] = {
     "audit_run": lambda _, run: run.itself,
     "key_sharing": lambda facts, run: run.sharing_of(facts.certificate.spki_sha256),
     "has_list_of_keys": lambda _, run: run.has_list_of_keys,
+    "log_list": lambda _, run: run.log_list,
 }
 """What a check may name as a parameter. The plugin has a fixture of the same name for each."""
 

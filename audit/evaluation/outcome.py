@@ -12,7 +12,7 @@ from audit.analysis.placeholder import CERTIFICATE_MISSING
 from audit.evaluation.facts import Facts
 from audit.observation import Accident
 from audit.text import MAX_DETAIL, bounded_detail, bounded_message, one_line, strings_in
-from audit.verdict import Finding, Inconclusive, NotApplicable, Remedy, Verdict
+from audit.verdict import Finding, Inconclusive, NotApplicable, Passed, Remedy, Verdict
 from audit.x509.loading import UnreadableField
 from audit.x509.path.served_chain import EmptyChain
 
@@ -51,6 +51,8 @@ def outcome_of(error: BaseException | None, explanation: str | None = None) -> C
     match error:
         case None:
             return CheckOutcome(Verdict.PASS)
+        case Passed():
+            return CheckOutcome(Verdict.PASS, error.reason)
         case Finding():
             return CheckOutcome(Verdict.FAIL, error.reason, _compared(error), error.remedy, error.policy)
         case NotApplicable():

@@ -12,6 +12,7 @@ from audit.evaluation.key_index import SharingOf
 from audit.evaluation.waivers import Waiver
 from audit.policy import Profile
 from audit.x509.path.trust_store import TrustAnchors
+from audit.x509.transparency.log_list import LogList
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,7 @@ class EvaluationRun:
     waivers: tuple[Waiver, ...] = ()
     sharing_of: SharingOf = _not_shared
     has_list_of_keys: bool = False
+    log_list: LogList | None = None  # the certificate transparency logs against which SCTs are verified
     itself: AuditRun = AuditRun()
     is_judged: Callable[[str, Endpoint], bool] = _not_judged
     judged_again: frozenset[str] = frozenset()

@@ -87,6 +87,7 @@ class Handshake:
     old_protocols: tuple[str, ...] | None = None  # of TLSv1 and TLSv1.1 those accepted; None: not known
     from_host: bool = False  # observed from the host itself, not from here
     tls12: bool | None = None  # whether TLS 1.2 is accepted; None: not tried, or not known
+    sct_list: bytes | None = None  # the list of SCTs in the handshake, empty if there is none; None: not requested
 
 
 @dataclass(frozen=True, slots=True)

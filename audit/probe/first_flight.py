@@ -1,4 +1,6 @@
-"""Takes the certificates out of the first flight of a TLS server, from the bytes it sent, if OpenSSL refuses them.
+"""Takes certificates and SCTs out of the first flight of a TLS server, from the bytes it sent.
+
+The certificates are needed if OpenSSL refuses them. The SCTs (RFC 6962 3.3.1) OpenSSL does not give to its callers.
 
 It reads records and handshake messages of TLS 1.0 to 1.3 (RFC 5246 6.2 and 7.4, RFC 8446 5 and 7.3). The certificates
 stay bytes, so a certificate that cannot be parsed is returned too.
@@ -19,6 +21,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 _CHANGE_CIPHER_SPEC, _HANDSHAKE = 20, 22  # record types
 _APPLICATION_DATA = 23  # the record type under which TLS 1.3 encrypts the handshake
 _SERVER_HELLO, _CERTIFICATE = 2, 11  # handshake messages
+_SCTS: Final = 18  # the extension signed_certificate_timestamp
 _SUITE_OFFSET: Final = 2 + 32  # of a ServerHello, after version and random and before the session id's length
 _SUITES: Final[dict[int, tuple[str, type[AESGCM | ChaCha20Poly1305], int, type[HashAlgorithm]]]] = {
     0x1301: ("TLS_AES_128_GCM_SHA256", AESGCM, 16, SHA256),
@@ -30,10 +33,14 @@ _SUITES: Final[dict[int, tuple[str, type[AESGCM | ChaCha20Poly1305], int, type[H
 
 @dataclass(frozen=True, slots=True)
 class ServerFlight:
-    """A server's first flight: its cipher suite (its number if it is one of TLS 1.2) and its certificates."""
+    """A server's first flight: its cipher suite (its number if it is one of TLS 1.2) and its certificates.
+
+    `sct_list` is the list of SCTs as sent, empty if there is none.
+    """
 
     cipher: str
     chain_der: tuple[bytes, ...]
+    sct_list: bytes = b""
 
 
 def read_flight(received: bytes, key_log: Sequence[bytes]) -> ServerFlight | None:
@@ -41,7 +48,8 @@ def read_flight(received: bytes, key_log: Sequence[bytes]) -> ServerFlight | Non
     records = tuple(_records(received))
     readable = itertools.takewhile(lambda record: record[1] != _CHANGE_CIPHER_SPEC, records)
     plain = b"".join(body for _, kind, body in readable if kind == _HANDSHAKE)
-    suite = _suite(plain)
+    hello = _hello(plain)
+    suite = _suite(hello)
     secret = _server_secret(key_log)
     is_tls13 = suite in _SUITES and secret is not None
     if is_tls13 and secret is not None:
@@ -49,7 +57,9 @@ def read_flight(received: bytes, key_log: Sequence[bytes]) -> ServerFlight | Non
     for kind, body in _messages(plain):
         if kind == _CERTIFICATE:
             name = _SUITES[suite][0] if suite in _SUITES else f"0x{suite:04X}"
-            return ServerFlight(name, tuple(_entries(body, is_tls13=is_tls13)))
+            entries = tuple(_entries(body, is_tls13=is_tls13))
+            extensions = entries[0][1] if is_tls13 and entries else hello[_after_session(hello) + 3 :]
+            return ServerFlight(name, tuple(der for der, _ in entries), _extension(extensions, _SCTS))
     return None
 
 
@@ -70,23 +80,46 @@ def _messages(stream: bytes) -> Iterator[tuple[int, bytes]]:
         position += 4 + length
 
 
-def _suite(plain: bytes) -> int:
-    """Return the cipher suite of the ServerHello (or HelloRetryRequest, which names the same one), or 0."""
-    for kind, body in _messages(plain):
-        if kind == _SERVER_HELLO and len(body) > _SUITE_OFFSET:
-            after_session = _SUITE_OFFSET + 1 + body[_SUITE_OFFSET]
-            return int.from_bytes(body[after_session : after_session + 2], "big")
-    return 0
+def _hello(plain: bytes) -> bytes:
+    """Return the ServerHello (or HelloRetryRequest, which names the same suite), or nothing."""
+    hellos = (body for kind, body in _messages(plain) if kind == _SERVER_HELLO and len(body) > _SUITE_OFFSET)
+    return next(hellos, b"")
 
 
-def _entries(body: bytes, *, is_tls13: bool) -> Iterator[bytes]:
-    """Yield the certificates of a Certificate message; in TLS 1.3 a context comes first and extensions after each."""
+def _suite(hello: bytes) -> int:
+    """Return the cipher suite of a ServerHello, or 0."""
+    after_session = _after_session(hello)
+    return int.from_bytes(hello[after_session : after_session + 2], "big")
+
+
+def _after_session(hello: bytes) -> int:
+    """Return where the suite of a ServerHello begins: suite, compression and extensions follow the session id."""
+    return _SUITE_OFFSET + 1 + hello[_SUITE_OFFSET] if hello else 0
+
+
+def _extension(extensions: bytes, wanted: int) -> bytes:
+    """Return the content of an extension in a list that begins with its length; nothing if it is absent."""
+    position, end = 2, 2 + int.from_bytes(extensions[:2], "big")
+    while position + 4 <= min(end, len(extensions)):
+        kind, length = (int.from_bytes(extensions[at : at + 2], "big") for at in (position, position + 2))
+        if kind == wanted:
+            return extensions[position + 4 : position + 4 + length]
+        position += 4 + length
+    return b""
+
+
+def _entries(body: bytes, *, is_tls13: bool) -> Iterator[tuple[bytes, bytes]]:
+    """Yield the certificates of a Certificate message, each with its extensions, which only TLS 1.3 has.
+
+    In TLS 1.3 a context comes before the first.
+    """
     position = 3 + (1 + body[0] if is_tls13 and body else 0)
     while position + 3 <= len(body):
         start = position + 3
         end = start + int.from_bytes(body[position:start], "big")
-        yield body[start:end]
-        position = end + (2 + int.from_bytes(body[end : end + 2], "big") if is_tls13 else 0)
+        after = end + (2 + int.from_bytes(body[end : end + 2], "big") if is_tls13 else 0)
+        yield body[start:end], body[end:after]
+        position = after
 
 
 def _server_secret(key_log: Sequence[bytes]) -> bytes | None:

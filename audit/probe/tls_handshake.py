@@ -15,7 +15,7 @@ from OpenSSL import SSL, crypto
 
 from audit.endpoint import Endpoint, to_address
 from audit.observation import Handshake
-from audit.probe.first_flight import read_flight
+from audit.probe.first_flight import ServerFlight, read_flight
 from audit.probe.starttls import excerpt
 from audit.probe.tcp import ProbeError, TcpConnection
 
@@ -32,6 +32,7 @@ _ECDSA: Final = (b"aECDSA:@SECLEVEL=0", b"ECDSA+SHA256:ECDSA+SHA384:ECDSA+SHA512
 _ALPN: Final[dict[str, list[bytes]]] = {
     "https": [b"h2", b"http/1.1"]
 }  # the other schemes are probed without ALPN (RFC 7301)
+_SCTS: Final = 18  # the extension signed_certificate_timestamp (RFC 6962 3.3.1)
 _READ_BYTES: Final = 4096
 _FLIGHT: Final = 65_536  # more than any flight of ours
 _HEADER: Final = 5  # type, version and length of a TLS record (RFC 8446 5.1)
@@ -82,9 +83,17 @@ def _context(newest: int, ciphers: bytes = _CIPHERS, signatures: bytes = b"") ->
     context.set_min_proto_version(SSL.TLS1_VERSION)
     context.set_max_proto_version(newest)
     context.set_options(SSL.OP_LEGACY_SERVER_CONNECT)  # servers without RFC 5746 are observed too
+    _ask_for_scts(context)
     context.set_ocsp_client_callback(_note_ocsp)
     context.set_keylog_callback(_note_secret)
     return context
+
+
+def _ask_for_scts(context: SSL.Context) -> None:
+    """Add the request for SCTs to the ClientHello; OpenSSL passes on no reply, so `read_flight` reads it."""
+    null = SSL._ffi.NULL  # type: ignore[attr-defined]  # noqa: SLF001 - pyOpenSSL has no method for it
+    if SSL._lib.SSL_CTX_add_client_custom_ext(context._context, _SCTS, *[null] * 5) != 1:  # type: ignore[attr-defined]  # noqa: SLF001 - as above
+        raise RuntimeError("OpenSSL cannot ask for signed certificate timestamps")
 
 
 def _note_ocsp(connection: SSL.Connection, ocsp_der: bytes, _: object) -> bool:
@@ -133,10 +142,10 @@ class TlsConnection:
             flight = read_flight(bytes(self._tcp.received), self._notes.key_log)
             if flight is None or not _is_observed(fault):
                 raise
-            return self._facts(address, began, flight.chain_der, cipher=flight.cipher)
+            return self._facts(address, began, flight.chain_der, flight, cipher=flight.cipher)
         chain = self._tls.get_peer_cert_chain() or ()
         der = tuple(crypto.dump_certificate(crypto.FILETYPE_ASN1, certificate) for certificate in chain)
-        return self._facts(address, began, der)
+        return self._facts(address, began, der, read_flight(bytes(self._tcp.received), self._notes.key_log))
 
     def complete(self) -> None:
         """Complete the handshake; raises ProbeError."""
@@ -174,7 +183,9 @@ class TlsConnection:
             self._tls.shutdown()
         self._flush()
 
-    def _facts(self, address: str, began: float, chain_der: tuple[bytes, ...], *, cipher: str = "") -> Handshake:
+    def _facts(
+        self, address: str, began: float, chain_der: tuple[bytes, ...], flight: ServerFlight | None, *, cipher: str = ""
+    ) -> Handshake:
         alpn = self._tls.get_alpn_proto_negotiated()
         return Handshake(
             address=address,
@@ -185,6 +196,7 @@ class TlsConnection:
             chain_der=chain_der,
             ocsp_der=self._notes.ocsp_der,
             elapsed_s=time.monotonic() - began,
+            sct_list=flight.sct_list if flight else None,
         )
 
     def _advance(self) -> bool:

@@ -20,9 +20,15 @@ from cryptography.x509.oid import NameOID
 
 from audit.x509 import fields
 from audit.x509.der import spki_of
-from audit.x509.extensions import extensions_of
 from audit.x509.fields import CanonicalName, Extensions
-from audit.x509.loading import LIBRARY_ERRORS, UnreadableField, as_unreadable_field, load_certificate, unwarned
+from audit.x509.loading import (
+    LIBRARY_ERRORS,
+    UnreadableField,
+    as_unreadable_field,
+    extensions_of,
+    load_certificate,
+    unwarned,
+)
 from audit.x509.public_keys import KeyFacts, key_of_spki, public_key_of, read_key
 from audit.x509.raw import RawCertificate, read_raw_certificate
 from audit.x509.signatures import Signature, SignatureAlgorithm, key_algorithm, read_algorithm, verifies

@@ -150,12 +150,9 @@ class RawCertificate:
         return tuple(int.from_bytes(part.content) for part in self._sequence(TLS_FEATURE) or ())
 
     @property
-    def log_ids(self) -> frozenset[bytes]:
-        """The ids of the logs whose timestamps are embedded (RFC 6962 3.3)."""
-        if SCTS not in self.extensions:
-            return frozenset()
-        lists = _prefixed(_contents(SCTS, self.extensions[SCTS].value, _OCTETS))
-        return frozenset(sct[1:33] for listed in lists for sct in _prefixed(listed) if len(sct) > 33)
+    def sct_list(self) -> bytes:
+        """The list of SCTs that is embedded (RFC 6962 3.3); empty if the extension is absent."""
+        return octets_in(SCTS, self.extensions[SCTS].value) if SCTS in self.extensions else b""
 
     def extension_value(self, oid: str) -> bytes | None:
         """Return the DER that an extension holds; None if it is absent."""
@@ -227,6 +224,11 @@ def _contents(oid: str, der: bytes, tag: int) -> bytes:
     return element.content
 
 
+def octets_in(oid: str, der: bytes) -> bytes:
+    """Return the octets of an extension that is an OCTET STRING; raises ValueError."""
+    return _contents(oid, der, _OCTETS)
+
+
 def _first_element(der: bytes, *, trailing: bool = False) -> Element:
     """Return the first element; raises ValueError if another follows, unless `trailing` elements are expected."""
     parts = elements(der)
@@ -264,8 +266,8 @@ def _time(element: Element) -> datetime:
         raise ValueError(f"{element.content!r} is out of range") from error
 
 
-def _prefixed(octets: bytes) -> list[bytes]:
-    """Split a list whose parts each begin with a length of two octets (RFC 8446 3.4)."""
+def split_prefixed(octets: bytes) -> list[bytes]:
+    """Split a list whose parts each begin with a length of two octets (RFC 8446 3.4); raises ValueError."""
     entries, start = list[bytes](), 0
     while start < len(octets):
         size = int.from_bytes(octets[start : start + 2])

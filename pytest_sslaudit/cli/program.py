@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from audit.config import BadConfiguration, Configuration, extension_services, read_configuration
 from audit.config.arguments import USAGE_ERROR, Parser
+from audit.config.ct_logs import install_ct_logs
 from audit.host.collector import PATH, collector_text
 from pytest_sslaudit.cli.timer import add_timer
 from pytest_sslaudit.cli.timer_files import Machine
@@ -21,6 +22,10 @@ _COLLECTOR: Final = f"""\
 Print one program without arguments that makes all observations of an audit on a host. Write it to {PATH} as
 root (owner root, mode 0755), allow a login to run it with a line in sudoers, LOGIN ALL=(root) NOPASSWD: {PATH} "",
 and set collector = "{PATH}" in [host."GLOB"] of the configuration file."""
+
+_UPDATE_CT_LOGS: Final = """\
+Check a list of certificate transparency logs in version 3 of Chrome's format, and install it as the file that
+log_list in [ct] of the configuration names. Download it from https://www.gstatic.com/ct/log_list/v3/log_list.json."""
 
 
 def main(arguments: Sequence[str] | None = None, machine: Machine | None = None) -> int:
@@ -40,6 +45,7 @@ def _parser(machine: Machine) -> Parser:
     add_timer(commands, machine)
     commands.add_parser(REPAIR, add_help=False, help="plan, apply, resume, roll back or release repairs")
     _add_collector(commands)
+    _add_update_ct_logs(commands)
     return parser
 
 
@@ -66,6 +72,26 @@ def _print_collector(options: argparse.Namespace) -> int:
     except BadConfiguration as error:
         sys.stderr.write(f"{PROGRAM} collector: {error}\n")
         return USAGE_ERROR
+    return 0
+
+
+def _add_update_ct_logs(commands: argparse._SubParsersAction[Any]) -> None:
+    parser = commands.add_parser(
+        "update-ct-logs", allow_abbrev=False, description=_UPDATE_CT_LOGS, help="check and install a list of CT logs"
+    )
+    parser.add_argument("file", metavar="FILE", type=Path, help="the downloaded list")
+    parser.add_argument("--config", metavar="FILE", help="the configuration file, if not the one in this folder")
+    parser.set_defaults(run=_update_ct_logs)
+
+
+def _update_ct_logs(options: argparse.Namespace) -> int:
+    try:
+        logs, place = install_ct_logs(options.file, read_configuration(Path.cwd(), options.config))
+    except BadConfiguration as error:
+        sys.stderr.write(f"{PROGRAM}: {error}\n")
+        return USAGE_ERROR
+    operators = len({log.operator for log in logs.logs.values()})
+    sys.stdout.write(f"{place}: {logs} with {len(logs.logs)} logs of {operators} operators is installed\n")
     return 0
 
 

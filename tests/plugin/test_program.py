@@ -13,7 +13,7 @@ from pytest_sslaudit.cli.program import main
 from pytest_sslaudit.cli.timer import main as timer_program
 from remediate.cli.main import main as repair_program
 
-COMMANDS = ("install-timer", "remove-timer", "timer-status", "collector", "repair")
+COMMANDS = ("install-timer", "remove-timer", "timer-status", "collector", "update-ct-logs", "repair")
 REPAIRS = ("plan", "apply", "resume", "status", "rollback", "release")
 
 

@@ -46,7 +46,7 @@ def chain(*drafts: Draft, anchors: TrustAnchors | None = None) -> Chain:
 def served(*drafts: Draft, address: str = "192.0.2.7", old: tuple[str, ...] | None = ()) -> Handshake:
     """Return a handshake in which these drafts were sent, by default the good chain."""
     ders = tuple(draft.der for draft in drafts or (GOOD, INTERMEDIATE))
-    return Handshake(address, "TLSv1.3", "TLS_AES_128_GCM_SHA256", "x25519", None, ders, None, 0.01, old)
+    return Handshake(address, "TLSv1.3", "TLS_AES_128_GCM_SHA256", "x25519", None, ders, None, 0.01, old, sct_list=b"")
 
 
 def observed(

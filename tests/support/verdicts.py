@@ -10,7 +10,7 @@ from typing import Final
 import pytest
 
 from audit.analysis.chains import MALFORMED, unreadable_message
-from audit.verdict import Finding, Inconclusive, Judgement, NotApplicable
+from audit.verdict import Finding, Inconclusive, Judgement, NotApplicable, Passed
 from audit.x509.loading import UnreadableField
 
 
@@ -18,6 +18,8 @@ def judged(check: Callable[..., None], **facts: object) -> Judgement | None:
     """Call a check with facts and return its judgement as the evaluation does, None if it passed."""
     try:
         check(**facts)
+    except Passed:
+        return None
     except Judgement as judgement:
         return judgement
     except UnreadableField as error:
@@ -28,6 +30,15 @@ def judged(check: Callable[..., None], **facts: object) -> Judgement | None:
 def passes(check: Callable[..., None], **facts: object) -> bool:
     """Return whether a check passes."""
     return judged(check, **facts) is None
+
+
+def passing_note(check: Callable[..., None], **facts: object) -> str:
+    """Return the message with which a check passes; fail on any other end."""
+    try:
+        check(**facts)
+    except Passed as passed:
+        return passed.reason
+    raise AssertionError("the check ended without a message")
 
 
 def finding(check: Callable[..., None], **facts: object) -> Finding:

@@ -9,7 +9,7 @@ from cryptography import x509
 
 from audit.x509.certificate import Certificate
 from audit.x509.der import elements, encode_oid
-from audit.x509.extensions import feature_number
+from audit.x509.loading import feature_number
 from audit.x509.raw import TLS_FEATURE
 from audit.x509.violation import PROFILE, Violation
 

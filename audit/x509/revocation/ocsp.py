@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -22,12 +23,14 @@ from audit.x509.certificate import Certificate, read_certificate
 from audit.x509.der import Element, elements, read_oid
 from audit.x509.fields import CanonicalName, canonical
 from audit.x509.loading import LIBRARY_ERRORS, UnreadableField, unwarned
+from audit.x509.raw import octets_in
 from audit.x509.signatures import Signature
 from audit.x509.violation import Violation
 
 MAX_OCSP_OCTETS: Final = 256 * 1024  # a response has some 500 bytes, with the signer's certificate some 2,000
 _MAX_CERTIFICATES: Final = 8
 _MAX_RESPONSES: Final = 256
+_SCTS: Final = "1.3.6.1.4.1.11129.2.4.5"
 _NONCE: Final = "1.3.6.1.5.5.7.48.1.2"  # id-pkix-ocsp-nonce (RFC 9654)
 _EXTENSIONS: Final = 0xA1  # [1]: of the response as a whole, and of each single response
 _REQUEST_EXTENSIONS: Final = 0xA2  # [2] of a TBSRequest
@@ -56,6 +59,7 @@ class SingleResponse:
     revoked_at: datetime | None
     reason: x509.ReasonFlags | None
     flaws: tuple[Violation, ...]
+    sct_list: bytes = b""  # of the certificate (RFC 6962 3.3)
 
     def is_about(self, certificate: Certificate, issuer: Certificate) -> bool:
         """Return whether it is about a certificate of that issuer (RFC 6960 4.1.1)."""
@@ -189,7 +193,16 @@ def _single(response: ocsp.OCSPSingleResponse, fields: Sequence[Element]) -> Sin
         response.revocation_time_utc,
         response.revocation_reason,
         tuple(_critical(fields[3:])),
+        _sct_list(fields[3:]),
     )
+
+
+def _sct_list(fields: Sequence[Element]) -> bytes:
+    """Return the list of SCTs among the extensions of a single response; empty if there is none that can be read."""
+    content = next((content for name, _, content in _extensions(fields) if name == _SCTS), None)
+    with suppress(ValueError):
+        return b"" if content is None else octets_in(_SCTS, content)
+    return b""
 
 
 def _extensions(fields: Sequence[Element], tag: int = _EXTENSIONS) -> Iterator[tuple[str, bool, bytes]]:

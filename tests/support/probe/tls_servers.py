@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import functools
 import socket
@@ -219,13 +220,33 @@ def stapling(response: bytes, version: str, folder: Path) -> Iterator[int]:
 
     The server side of stapling in pyOpenSSL 26.4 sends nothing with OpenSSL 4.
     """
-    pem, staple = folder / "server.pem", folder / "response.der"
+    staple = folder / "response.der"
+    staple.write_bytes(response)
+    with _openssl_server(folder, version, "-status_file", staple) as port:
+        yield port
+
+
+@contextlib.contextmanager
+def sending_scts(sct_list: bytes, version: str, folder: Path) -> Iterator[int]:
+    """Serve a list of SCTs in the TLS handshake with the openssl program, and yield its port.
+
+    The extension goes into the ServerHello of TLS 1.2 and the Certificate message of TLS 1.3 (0x1180).
+    """
+    extension = bytes.fromhex("00001180 0012") + len(sct_list).to_bytes(2) + sct_list
+    info, label = folder / "server.info", "SERVERINFOV2 FOR SCTS"
+    info.write_text(f"-----BEGIN {label}-----\n{base64.b64encode(extension).decode()}\n-----END {label}-----\n")
+    with _openssl_server(folder, version, "-serverinfo", info) as port:
+        yield port
+
+
+@contextlib.contextmanager
+def _openssl_server(folder: Path, version: str, *options: str | Path) -> Iterator[int]:
+    pem = folder / "server.pem"
     secret = key().private_bytes(Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     pem.write_bytes(secret + certificate().public_bytes(Encoding.PEM))
-    staple.write_bytes(response)
     command: list[str | Path] = ["openssl", "s_server", version, "-accept", "127.0.0.1:0", "-cert", pem, "-key", pem]
     with subprocess.Popen(
-        [*command, "-status_file", staple], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        [*command, *options], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     ) as server:
         try:
             ready = next(line for line in server.stdout or () if line.startswith(b"ACCEPT"))

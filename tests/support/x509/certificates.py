@@ -47,6 +47,7 @@ class Draft:
     is_ca: bool = False
     has_key_ids: bool = True
     extra: tuple[x509.ExtensionType, ...] = ()
+    serial: int | None = None  # by default a random one
 
     def by(self, issuer: Draft) -> Draft:
         """Return it issued by a CA."""
@@ -109,7 +110,7 @@ def _signed(draft: Draft) -> x509.Certificate:
         .subject_name(x509.Name.from_rfc4514_string(draft.subject))
         .issuer_name(x509.Name.from_rfc4514_string(issuer.subject))
         .public_key(draft.private_key.public_key())
-        .serial_number(x509.random_serial_number())
+        .serial_number(draft.serial or x509.random_serial_number())
         .not_valid_before(draft.start)
         .not_valid_after(draft.start + draft.life - timedelta(seconds=1))
     )

@@ -22,7 +22,7 @@ from audit.x509.lint import is_of_ca, lint, read_raw
 from audit.x509.lint.extended_key_usage import CLIENT_AUTH_RULES
 from audit.x509.lint.names import NAME_RULES
 from audit.x509.lint.profile import PROFILE_RULES
-from audit.x509.lint.revocation_and_sct import REVOCATION, TRANSPARENCY
+from audit.x509.lint.revocation import REVOCATION
 from audit.x509.loading import UnreadableField
 from audit.x509.path.served_chain import Chain, read_chain, validate_path
 from audit.x509.path.trust_store import TrustAnchors
@@ -32,9 +32,10 @@ from audit.x509.revocation.ocsp import nonce_of, ocsp_request, read_ocsp
 from tests.repository.documents import checks
 from tests.support.endpoint_facts import ENDPOINT, host, served
 from tests.support.x509.certificates import NOW
+from tests.support.x509.ct_logs import log_list
 from tests.support.x509.ocsp_responses import CRL_URL, OCSP_URL
 
-RULES: Final = (*NAME_RULES, *PROFILE_RULES, *REVOCATION, *TRANSPARENCY, *CLIENT_AUTH_RULES)
+RULES: Final = (*NAME_RULES, *PROFILE_RULES, *REVOCATION, *CLIENT_AUTH_RULES)
 POLICY: Final = Policy((load_profile("webpki"), load_profile("private-pki")))
 FULL_LINT: Final = "cert.lint-br"
 
@@ -150,6 +151,7 @@ def _judgements(chain: Chain, observation: Observation, left_out: set[str]) -> J
         "now": NOW,
         "key_sharing": sharing_of(key_uses(observation)),
         "has_list_of_keys": False,
+        "log_list": log_list(),
     }
     ended = Judgements()
     for name, function, wanted in (row for row in _endpoint_checks() if row[0] not in left_out):

@@ -11,7 +11,20 @@ from cryptography.x509 import ocsp
 from OpenSSL import SSL
 
 from tests.support.probe.observations import HASTY, PATIENT, failure_of, handshake, look_at
-from tests.support.probe.tls_servers import certificate, context, der, hold, in_turn, say, serving, stapling, then, tls
+from tests.support.probe.tls_servers import (
+    certificate,
+    context,
+    der,
+    hold,
+    in_turn,
+    say,
+    sending_scts,
+    serving,
+    stapling,
+    then,
+    tls,
+)
+from tests.support.x509.ct_logs import ARGON, listed, of_certificate
 
 RECORD_OF_ALERT = b"\x15\x03\x03\x00\x02\x02"
 
@@ -151,3 +164,16 @@ def test_chain_within_the_limit_is_kept_and_a_longer_one_refused() -> None:
 def test_response_without_a_handshake_is_named(octets: bytes, kind: str, detail: str) -> None:
     shown = failure_of(then(say(octets), hold))
     assert (shown.stage, shown.kind, detail in shown.detail) == ("handshake", kind, True)
+
+
+@pytest.mark.parametrize(("option", "version"), [("-tls1_2", "TLSv1.2"), ("-tls1_3", "TLSv1.3")])
+def test_scts_in_the_handshake_are_kept_as_sent(option: str, version: str, tmp_path: Path) -> None:
+    scts = listed(ARGON.sct(of_certificate(der(certificate()))), b"no SCT")
+    with sending_scts(scts, option, tmp_path) as port:
+        shown = handshake(f"tls://127.0.0.1:{port}")
+    assert (shown.version, shown.sct_list) == (version, scts)
+
+
+def test_handshake_without_scts_has_an_empty_list() -> None:
+    with serving(tls(context())) as server:
+        assert handshake(f"tls://127.0.0.1:{server.port}").sct_list == b""

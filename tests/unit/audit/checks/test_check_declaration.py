@@ -44,7 +44,7 @@ CATALOGUE = {
 }  # fmt: skip
 FIXTURES = {
     "endpoint", "observation", "handshake", "certificate", "chain", "chains", "server", "policy", "now", "audit_run",
-    "key_sharing", "has_list_of_keys",
+    "key_sharing", "has_list_of_keys", "log_list",
 }  # fmt: skip
 
 

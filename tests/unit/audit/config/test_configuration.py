@@ -29,6 +29,9 @@ root_hints = "root.hints"
 allow_private = false
 proxy = "http://proxy.example.com:3128"
 
+[ct]
+log_list = "log_list.json"
+
 [host."ssh://root@web1"]
 name = "web1.example.com"
 addresses = ["203.0.113.10"]

@@ -11,9 +11,11 @@ from cryptography import x509
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID
 
 from audit.x509.certificate import read_certificate
-from audit.x509.lint import LintRule, day, extended_key_usage, is_of_ca, lint, profile, revocation_and_sct
+from audit.x509.lint import LintRule, day, extended_key_usage, is_of_ca, lint, profile, revocation
 from audit.x509.lint import names as rules_names
 from audit.x509.raw import ACCESS, POISON, SCTS, Extension, RawCertificate
+from audit.x509.transparency.requirements import embedded_required
+from audit.x509.transparency.sct import SctOrigin, read_scts
 from tests.support.endpoint_facts import GOOD, INTERMEDIATE, ROOT
 from tests.support.x509.certificates import DAY, NOW, Draft, key_named
 from tests.support.x509.paths import tlv
@@ -21,11 +23,10 @@ from tests.support.x509.paths import tlv
 ALL = (
     *rules_names.NAME_RULES,
     *profile.PROFILE_RULES,
-    *revocation_and_sct.REVOCATION,
-    *revocation_and_sct.TRANSPARENCY,
+    *revocation.REVOCATION,
     *extended_key_usage.CLIENT_AUTH_RULES,
 )
-RFC2459, BASELINE, SC47, BY_DAYS = day(1999, 1, 1), day(2012, 7, 1), day(2021, 8, 25), day(2021, 4, 21)
+RFC2459, BASELINE, SC47 = day(1999, 1, 1), day(2012, 7, 1), day(2021, 8, 25)
 SOURCES = {
     "internal": ("BR 4.2.2", BASELINE, None),
     "bare-suffix": ("BR 7.1.2.7.12", BASELINE, None),
@@ -47,8 +48,6 @@ SOURCES = {
     "pss": ("BR 7.1.3.2.1", day(2020, 1, 1), None),
     "repeated": ("RFC 5280 4.2", RFC2459, None),
     "revocation": ("BR 7.1.2.11.2", day(2024, 3, 15), None),
-    "logs-by-months": ("Apple 103214 embedded SCTs", day(2018, 10, 15), BY_DAYS),
-    "logs": ("Apple 103214 embedded SCTs", BY_DAYS, None),
     "clients": ("Chrome Root Program 1.3.2", day(2027, 3, 15), None),
 }
 CLIENT, SERVER = ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUTH
@@ -111,7 +110,7 @@ def test_parsed_certificate_has_the_fields_of_its_draft() -> None:
     assert seen.not_after == seen.not_before + 90 * DAY - timedelta(seconds=1)
     assert seen.policies == ("2.23.140.1.2.1",)
     assert seen.ocsp_urls == ("http://ocsp.example.com",)
-    assert len(seen.log_ids) == 2
+    assert len(read_scts(seen.sct_list, SctOrigin.CERTIFICATE).scts) == 2
     assert seen.authority_key_id
     assert not seen.is_ca
 
@@ -145,10 +144,6 @@ def test_ca_with_the_name_of_its_issuer_needs_its_key_identifier() -> None:
         (SOUND.without_key_ids(), "authority-key"),
         (replace(SOUND, extra=(*SOUND.extra, usage(signs_certificates=True))), "key-cert-sign"),
         (replace(SOUND, extra=(*SOUND.extra, usage(signs_crls=True))), "crl-sign"),
-        (replace(SOUND, extra=(POLICY, PLACES, timestamps(1))), "logs"),
-        (replace(SOUND, extra=(POLICY, PLACES, timestamps(1, 1))), "logs"),
-        (replace(SOUND, extra=(POLICY, PLACES)), "logs"),
-        (SOUND.lasting(181 * DAY), "logs"),
         (SOUND.named("www.example.com", "host.corp"), "internal"),
         (SOUND.named("www.example.com", "10.0.0.1"), "reserved-address"),
         (SOUND.named("www.example.com", "a b.example.com"), "character"),
@@ -236,25 +231,23 @@ def _with(reading: RawCertificate, oid: str, value: bytes) -> RawCertificate:
 
 
 @pytest.mark.parametrize(
-    ("start", "life", "is_enough"),
+    ("start", "life", "required"),
     [
-        (NOW, 180 * DAY, True),
-        (NOW, 180 * DAY + timedelta(seconds=1), False),
-        (datetime.fromisoformat("2020-01-01T00:00Z"), 400 * DAY, True),
-        (datetime.fromisoformat("2020-01-01T00:00Z"), 500 * DAY, False),
-        (day(2019, 1, 31), day(2020, 5, 1) - day(2019, 1, 31), True),  # 15 months later there is no 31st
-        (day(2019, 1, 31), day(2020, 5, 1) - day(2019, 1, 31) + timedelta(seconds=1), False),
-        (datetime.fromisoformat("2018-10-14T00:00Z"), 500 * DAY, True),  # no rule was in force
+        (NOW, 180 * DAY, 2),
+        (NOW, 180 * DAY + timedelta(seconds=1), 3),
+        (datetime.fromisoformat("2020-01-01T00:00Z"), 400 * DAY, 2),
+        (datetime.fromisoformat("2020-01-01T00:00Z"), 500 * DAY, 3),
+        (day(2019, 1, 31), day(2020, 5, 1) - day(2019, 1, 31), 2),  # 15 months later there is no 31st
+        (day(2019, 1, 31), day(2020, 5, 1) - day(2019, 1, 31) + timedelta(seconds=1), 3),
+        (datetime.fromisoformat("2018-10-14T00:00Z"), 500 * DAY, None),  # no rule was in force
     ],
 )
-def test_two_timestamps_are_enough_for_a_short_validity(start: datetime, life: timedelta, *, is_enough: bool) -> None:
-    assert ({"logs", "logs-by-months"}.isdisjoint(broken(SOUND.starting(start).lasting(life)))) is is_enough
+def test_required_scts_depend_on_issue_and_validity(start: datetime, life: timedelta, required: int | None) -> None:
+    assert embedded_required(outline(SOUND.starting(start).lasting(life))) == required
 
 
-def test_precertificate_needs_no_timestamps() -> None:
-    reading = outline(replace(SOUND, extra=(POLICY, PLACES)))
-    assert revocation_and_sct.too_few_by_days(reading)
-    assert revocation_and_sct.too_few_by_days(_with(reading, POISON, b"\x05\x00")) is None
+def test_precertificate_needs_no_scts() -> None:
+    assert embedded_required(_with(outline(), POISON, b"\x05\x00")) is None
 
 
 @pytest.mark.parametrize(
@@ -302,6 +295,6 @@ def test_violation_names_its_clause() -> None:
 
 def test_unreadable_extension_hides_no_other_violation() -> None:
     bad_policies = x509.UnrecognizedExtension(x509.ObjectIdentifier("2.5.29.32"), b"\x02\x01\x01")
-    seen = lint(replace(SOUND, extra=(bad_policies, PLACES, timestamps(1))).der, ALL)
-    assert {violation.rule for violation in seen.violations} == {"logs"}
+    seen = lint(replace(SOUND, extra=(bad_policies, PLACES), subject="CN=other.example.com").der, ALL)
+    assert {violation.rule for violation in seen.violations} == {"common-name-copy"}
     assert any("2.5.29.32" in clause for clause in seen.unread)

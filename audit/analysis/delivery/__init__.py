@@ -1,0 +1,1 @@
+"""What a server delivers beside its certificates: a stapled OCSP response, and SCTs."""
