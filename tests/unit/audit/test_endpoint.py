@@ -18,7 +18,6 @@ from audit.endpoint import (
     to_name,
 )
 
-FOUND = Endpoint("imaps", "mail.example.com", 993, host="web1", hostspec="ssh://root@web1", service="dovecot")
 NAME_OF_253 = "a." * 126 + "b"
 ASSIGNED = {
     "https": 443, "smtp": 25, "smtps": 465, "imap": 143, "imaps": 993, "pop3": 110, "pop3s": 995, "ftp": 21,
@@ -139,62 +138,37 @@ def test_text_that_is_not_an_id_is_refused(text: str) -> None:
         parse_id(text)
 
 
-@pytest.mark.parametrize(
-    ("text", "address"),
-    [
-        ("192.0.2.7", "192.0.2.7"), ("[::1]", "::1"), ("[::1", None), ("::1]", None), ("www.example.com", None),
-        ("fe80::1%eth0", None),
-    ],
-)  # fmt: skip
-def test_text_is_an_address_or_not(text: str, address: str | None) -> None:
-    assert to_address(text) == address
-
-
-def test_name_is_printed_in_its_canonical_form() -> None:
-    assert to_name("[192.0.2.7]") == "192.0.2.7"
+def test_names_and_addresses_are_distinguished() -> None:
+    assert to_address("[::1]") == "::1"
+    assert [to_address(text) for text in ("[::1", "::1]", "www.example.com", "fe80::1%eth0")] == [None] * 4
+    assert to_address("192.0.2.7") == to_name("[192.0.2.7]") == "192.0.2.7"
     assert to_name("_dmarc.Example.COM.") == "_dmarc.example.com"
 
 
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [("fe80::1%eth0", "has a zone id"), ("100%", "is not a host name"), ("100%:1", "is not a host name")],
-)
-def test_text_with_a_zone_id_is_not_a_name(text: str, message: str) -> None:
-    with pytest.raises(BadEndpoint, match=message):
-        to_name(text)
+def test_name_with_a_zone_id_is_refused() -> None:
+    for text, message in (
+        ("fe80::1%eth0", "has a zone id"),
+        ("100%", "not a host name"),
+        ("100%:1", "not a host name"),
+    ):
+        with pytest.raises(BadEndpoint, match=message):
+            to_name(text)
 
 
-@pytest.mark.parametrize(
-    ("endpoint", "address"),
-    [
-        (parse_endpoint("https://cdn.example.net?sni=www.example.com"), "cdn.example.net"),
-        (parse_endpoint("https://www.example.com?address=192.0.2.7"), "192.0.2.7"),
-        (FOUND, "mail.example.com"),
-        (Endpoint("https", "www.example.com", 443, "192.0.2.7", host="cdn.example.net"), "192.0.2.7"),
-    ],
-    ids=str,
-)
-def test_endpoint_connects_to_its_address_else_to_its_name(endpoint: Endpoint, address: str) -> None:
-    assert endpoint.connect_to == address
-
-
-def test_endpoint_of_a_host_keeps_its_name_as_reference() -> None:
-    assert (FOUND.reference, str(FOUND)) == ("mail.example.com", "web1/imaps://mail.example.com:993")
+def test_endpoint_connects_to_its_address_else_to_its_name() -> None:
+    assert parse_endpoint("https://cdn.example.net?sni=www.example.com").connect_to == "cdn.example.net"
+    assert parse_endpoint("https://www.example.com?address=192.0.2.7").connect_to == "192.0.2.7"
+    assert Endpoint("https", "www.example.com", 443, "192.0.2.7", host="cdn.example.net").connect_to == "192.0.2.7"
+    found = Endpoint("imaps", "mail.example.com", 993, host="web1", hostspec="ssh://root@web1", service="dovecot")
+    assert found.connect_to == found.reference == "mail.example.com"
+    assert str(found) == "web1/imaps://mail.example.com:993"
 
 
 @pytest.mark.parametrize(
     ("host", "is_loopback"),
     [
-        ("localhost", True),
-        ("127.0.0.1", True),
-        ("127.255.255.254", True),  # all of 127.0.0.0/8
-        ("::1", True),
-        ("[0:0::1]", True),
-        ("192.0.2.1", False),
-        ("12.7.0.1", False),
-        ("::2", False),
-        ("127.example.com", False),  # a name
-        ("localhost.example", False),
+        *((host, True) for host in ("localhost", "127.0.0.1", "127.255.255.254", "::1", "[0:0::1]")),
+        *((host, False) for host in ("192.0.2.1", "12.7.0.1", "::2", "127.example.com", "localhost.example")),
     ],
 )
 def test_this_machine_is_localhost_or_a_loopback_address(host: str, *, is_loopback: bool) -> None:

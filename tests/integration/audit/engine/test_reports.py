@@ -55,13 +55,10 @@ def test_exit_status_of_a_run(counts: RunTotals, pytest_status: int, status: int
     assert exit_status(pytest_status, ENDED, counts) == status
 
 
-def test_interruption_outweighs_findings_and_bugs() -> None:
-    ended = SessionEnd(interrupted=True, broken_collection=True)
-    assert exit_status(1, ended, totals(FINDING, repairs_broken=True)) == 2
-
-
-def test_module_that_was_not_collected_is_a_bug() -> None:
-    assert exit_status(2, replace(ENDED, broken_collection=True), totals()) == BUG
+def test_module_that_was_not_collected_is_a_bug_and_interruption_is_not() -> None:
+    ended = replace(ENDED, broken_collection=True)
+    assert exit_status(2, ended, totals()) == BUG
+    assert exit_status(1, replace(ended, interrupted=True), totals(FINDING, repairs_broken=True)) == 2
 
 
 def test_endpoint_has_a_line_with_its_worst_finding() -> None:
@@ -79,8 +76,8 @@ def test_inconclusive_checks_are_listed_up_to_a_limit() -> None:
 
 
 def test_totals_count_findings_before_and_after_the_repairs() -> None:
-    repairs = [RepairRow("repaired", "reissue", "web1", "a.example", ""), RepairRow("failed", "reload", "web1", "", "")]
-    counts = totals(FINDING, PASS, replace(UNKNOWN, detail={"because": "cert.expired"}), repairs=repairs)
+    hidden = replace(UNKNOWN, detail={"because": "cert.expired"})
+    counts = totals(FINDING, PASS, hidden, repairs=[REPAIRED, FAILED_REPAIR])
     counts.findings_before = 4
     assert list(lines_of_totals(counts)) == [
         "1 endpoint; findings: 1 critical; 1 inconclusive because of another finding",
@@ -89,9 +86,12 @@ def test_totals_count_findings_before_and_after_the_repairs() -> None:
     ]
 
 
+REPAIRED = RepairRow("repaired", "reissue", "web1", "a.example", "")
+FAILED_REPAIR = replace(REPAIRED, outcome="failed", happened="<b>refused</b>")
+
+
 def test_repair_table_has_the_failed_repair_first_and_escapes_its_text() -> None:
-    well = RepairRow("repaired", "reissue", "web1", "a.example", "")
-    table = repair_table([well, replace(well, outcome="failed", happened="<b>refused</b>")])
+    table = repair_table([REPAIRED, FAILED_REPAIR])
     assert table.index("&lt;b&gt;refused&lt;/b&gt;") < table.index('"sslaudit-repaired"')
     assert "<summary>Repairs: 1 failed, 1 repaired</summary>" in table
 
@@ -101,9 +101,8 @@ def test_run_without_repairs_has_no_repair_table() -> None:
 
 
 def test_long_repair_table_is_folded_if_all_is_repaired() -> None:
-    rows = [RepairRow("repaired", "reissue", "web1", "a.example", "")] * 12
-    assert " open>" not in repair_table(rows)
-    assert " open>" in repair_table([*rows, replace(rows[0], outcome="failed")])
+    assert " open>" not in repair_table([REPAIRED] * 12)
+    assert " open>" in repair_table([*[REPAIRED] * 12, FAILED_REPAIR])
 
 
 def test_contact_that_gets_no_email_is_escaped() -> None:
@@ -121,8 +120,7 @@ def test_note_of_a_policy_is_under_the_result_and_in_the_table() -> None:
 
 def test_policy_without_notes_has_no_table() -> None:
     notes = PolicyNotes()
-    assert list(notes.lines(FINDING)) == []
-    assert notes.table() == ""
+    assert (list(notes.lines(FINDING)), notes.table()) == ([], "")
 
 
 def audit(pytester: pytest.Pytester, *arguments: str) -> pytest.RunResult:

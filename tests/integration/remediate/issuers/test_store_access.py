@@ -167,12 +167,8 @@ class TestToken:
 
     def test_password_that_the_proxy_repeats_is_hidden(self) -> None:
         with conversing(answering("", status="407 me:pass word is wrong, bWU6cGFzcyB3b3Jk")) as proxy:
-            access = IssuerEndpoint(
-                "https://store.invalid",
-                lambda: TOKEN,
-                proxy=f"http://me:pass%20word@127.0.0.1:{proxy.port}",
-                deadline_s=5.0,
-            )
+            url = f"http://me:pass%20word@127.0.0.1:{proxy.port}"
+            access = IssuerEndpoint("https://store.invalid", lambda: TOKEN, proxy=url, deadline_s=5.0)
             answer = fault(Store(access).find(csr()))
         assert "Proxy-Authorization: Basic bWU6cGFzcyB3b3Jk" in proxy.heads[0]
         assert "407" in answer.detail

@@ -25,6 +25,7 @@ from tests.support.store.validator import SOURCES, Validator
 from tests.support.x509.ca import new_rsa_key
 
 Answer = tuple[int, dict[str, Any]]
+Body = Callable[[str], str]
 
 
 @dataclass(slots=True)
@@ -63,6 +64,12 @@ class Bench:
         """Place an order; `changes` replace members of its content."""
         return self.ask("POST", "/v1/orders", {**content(order), **changes}, Idempotency_Key=order.idempotency_key)
 
+    def validate(self, order: OrderRequest, body: Body = "{}\n".format) -> dict[str, Any]:
+        """Publish what `body` makes of the required text, place the order, and return it as it stands after a poll."""
+        self.website.files[challenge_of(order).path] = body(challenge_of(order).body).encode()
+        assert self.place(order)[0] == 201
+        return self.poll()
+
     def poll(self, order_id: str = "o-0001") -> dict[str, Any]:
         """Return an order as it stands after a poll."""
         return self.ask("GET", f"/v1/orders/{order_id}")[1]
@@ -86,18 +93,12 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
 
 
 def test_store_validates_from_every_address_before_it_signs(bench: Bench) -> None:
-    order = request()
-    bench.website.publish(order)
-    assert bench.place(order)[0] == 201
-    assert bench.poll()["status"] == "issued"
+    assert bench.validate(request())["status"] == "issued"
     assert bench.website.requests == [(source, NAME, "SECTIGO DCV") for source in SOURCES]
 
 
 def test_issued_certificate_is_valid_for_clients(bench: Bench) -> None:
-    order = request()
-    bench.website.publish(order)
-    bench.place(order)
-    answer = bench.poll()
+    answer = bench.validate(request())
     leaf = x509.load_pem_x509_certificate(answer["certificate"].encode())
     bundle = x509.load_pem_x509_certificates(answer["ca_bundle"].encode())
     verifier = PolicyBuilder().store(TrustAnchors([bench.store.authority.root.certificate]))
@@ -117,30 +118,20 @@ def test_issued_certificate_is_valid_for_clients(bench: Bench) -> None:
     ],
     ids=["domain", "blank line", "space", "crlf", "no unique value", "page", "empty"],
 )
-def test_inexact_body_is_not_accepted(bench: Bench, body: Callable[[str], str]) -> None:
-    order = request()
-    path = bench.website.publish(order)
-    bench.website.files[path] = body(challenge_of(order).body).encode()
-    bench.place(order)
-    answer = bench.poll()
+def test_inexact_body_is_not_accepted(bench: Bench, body: Body) -> None:
+    answer = bench.validate(request(), body)
     assert answer["status"] == "pending-validation"
     assert "the body is not the one required" in answer["status_message"]
 
 
 def test_last_line_may_lack_its_line_feed(bench: Bench) -> None:
-    order = request()
-    path = bench.website.publish(order)
-    bench.website.files[path] = challenge_of(order).body.encode()
-    bench.place(order)
-    assert bench.poll()["status"] == "issued"
+    assert bench.validate(request(), str)["status"] == "issued"
 
 
 def test_redirect_is_not_followed_by_the_validation(bench: Bench) -> None:
     order = request()
-    path = bench.website.publish(order)
-    bench.website.redirects[path] = f"http://127.0.0.1:{bench.website.port}/elsewhere"
-    bench.place(order)
-    assert "HTTP 302" in bench.poll()["status_message"]
+    bench.website.redirects[challenge_of(order).path] = f"http://127.0.0.1:{bench.website.port}/elsewhere"
+    assert "HTTP 302" in bench.validate(order)["status_message"]
     assert len(bench.website.requests) == len(SOURCES)
 
 
@@ -180,11 +171,8 @@ def test_order_is_one_line_on_disk_and_the_same_key_adds_none(bench: Bench) -> N
 
 def test_csr_of_an_expired_certificate_is_refused(bench: Bench) -> None:
     order = request()
-    bench.website.publish(order)
-    bench.place(order)
-    assert bench.poll()["status"] == "issued"
-    again = replace(order, idempotency_key="another-attempt")
-    assert bench.place(again)[0] == 200
+    assert bench.validate(order)["status"] == "issued"
+    assert bench.place(replace(order, idempotency_key="another-attempt"))[0] == 200
     bench.clock.now += timedelta(days=91)
     status, answer = bench.place(replace(order, idempotency_key="a-third-attempt"))
     assert (status, answer["error"]["fields"]) == (422, {"csr": "used before"})
@@ -215,28 +203,29 @@ def test_invalid_order_is_refused_and_not_recorded(bench: Bench, change: dict[st
     assert bench.store.orders() == []
 
 
-def test_order_without_an_idempotency_key_is_malformed(bench: Bench) -> None:
-    assert bench.ask("POST", "/v1/orders", content(request()))[0] == 400
-    assert bench.ask("POST", "/v1/orders", b"{", Idempotency_Key="k")[0] == 400
-    assert bench.ask("POST", "/v1/orders", b" " * 70_000, Idempotency_Key="k")[0] == 400
+@pytest.mark.parametrize(
+    ("body", "key"), [(content(request()), None), (b"{", "k"), (b" " * 70_000, "k")], ids=["no key", "cut", "long"]
+)
+def test_malformed_order_is_refused(bench: Bench, body: object, key: str | None) -> None:
+    assert bench.ask("POST", "/v1/orders", body, Idempotency_Key=key)[0] == 400
 
 
 @pytest.mark.parametrize("token", [None, "Bearer wrong", "Basic bWU6aHVzaA=="])
 def test_request_without_the_token_is_refused(bench: Bench, token: str | None) -> None:
-    order = request()
-    answer = bench.ask("POST", "/v1/orders", content(order), Idempotency_Key="k", Authorization=token)
+    answer = bench.ask("POST", "/v1/orders", content(request()), Idempotency_Key="k", Authorization=token)
     assert answer[0] == 401
     assert bench.store.orders() == []
 
 
-@pytest.mark.parametrize("query", ["", "?csr_sha256=abc", "?csr_sha256=" + "A" * 64, "?name=x"])
-def test_query_without_a_whole_digest_is_malformed(bench: Bench, query: str) -> None:
-    assert bench.ask("GET", f"/v1/orders{query}")[0] == 400
-
-
-def test_unknown_path_or_order_is_not_found(bench: Bench) -> None:
-    assert bench.ask("GET", "/v1/certificates")[0] == 404
-    assert bench.ask("GET", "/v1/orders/o-0009")[0] == 404
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        *((f"/v1/orders{query}", 400) for query in ("", "?csr_sha256=abc", f"?csr_sha256={'A' * 64}", "?name=x")),
+        *(("/v1/certificates", 404), ("/v1/orders/o-0009", 404)),
+    ],
+)
+def test_query_without_a_digest_is_malformed_and_other_paths_not_found(bench: Bench, path: str, status: int) -> None:
+    assert bench.ask("GET", path)[0] == status
 
 
 def test_misbehavior_can_be_limited_to_one_order(bench: Bench) -> None:
