@@ -23,7 +23,8 @@ from tests.support.dns.servers import Query, Tree, authoritative, running
 from tests.support.evidence import rows
 from tests.support.gatewayd import running_gateway
 from tests.support.own_network import own_network
-from tests.support.remediate.folder_hosts import AUTHORITY, plant
+from tests.support.remediate.fake_host.ca import AUTHORITY
+from tests.support.remediate.fake_host.host import write_expired
 from tests.support.remediate.own_programs import program
 
 __all__ = ["own_network"]  # a fixture
@@ -80,7 +81,7 @@ def port(pytester: pytest.Pytester, own_network: None) -> Iterator[int]:
     """
     del own_network
     folder = pytester.mkdir("gateway")
-    plant(folder, NAME)
+    write_expired(folder, NAME)
     (folder / "tls.key").chmod(0o600)
     with running_gateway(folder, NAME) as (number, _):
         yield number

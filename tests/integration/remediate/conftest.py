@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from remediate.state.journal import Journal, open_journal
-from tests.support.remediate.cpanel_exim import Exim, running_exim
-from tests.support.remediate.folder_hosts import FolderHost, running_host
+from tests.support.remediate.fake_host.host import FakeHost, running_host, running_panel_host
 from tests.support.remediate.store_host import StoreHost, running_store_host
 
 
@@ -20,7 +19,7 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
 
 
 @pytest.fixture
-def host(tmp_path: Path) -> Iterator[FolderHost]:
+def host(tmp_path: Path) -> Iterator[FakeHost]:
     with running_host(tmp_path / "a", "a") as running:
         yield running
 
@@ -32,6 +31,7 @@ def store_host(tmp_path: Path) -> Iterator[StoreHost]:
 
 
 @pytest.fixture
-def exim(tmp_path: Path) -> Iterator[Exim]:
-    with running_exim(tmp_path) as running:
+def exim(tmp_path: Path) -> Iterator[FakeHost]:
+    """Return a panel's host whose only service is Exim."""
+    with running_panel_host(tmp_path / "panel", "exim") as running:
         yield running

@@ -30,8 +30,9 @@ from remediate.wiring.sections import configured_solvers
 from tests.support.distributions import Distribution, documented, documented_files
 from tests.support.gatewayd import running_gateway
 from tests.support.own_network import own_network
-from tests.support.remediate.folder_hosts import FolderHost, plant
-from tests.support.remediate.local_commands import run
+from tests.support.remediate.fake_host.host import write_expired
+from tests.support.remediate.fake_host.session import run
+from tests.support.remediate.fake_host.tls_server import served_at
 
 __all__ = ["own_network"]  # a fixture
 NAME: Final = "api.example"
@@ -64,7 +65,7 @@ class Gateway:
     @property
     def served(self) -> str:
         """The certificate that it serves, as PEM."""
-        return FolderHost("api", self.folder, self.port).served
+        return served_at(self.port)
 
 
 @pytest.fixture
@@ -73,7 +74,7 @@ def gateway(tmp_path: Path, own_network: None) -> Iterator[Gateway]:
     del own_network
     folder = tmp_path / "gateway"
     folder.mkdir()
-    plant(folder, NAME)
+    write_expired(folder, NAME)
     with running_gateway(folder, NAME) as (port, pid):
         yield Gateway(folder, port, pid)
 
@@ -126,7 +127,7 @@ def test_installer_of_an_extension_reloads_its_daemon(site: Path, tmp_path: Path
     installers = configured_installers(configured(tmp_path))
     assert installers.keys() == {*INSTALLERS, "gateway"}
     before = gateway.served
-    plant(gateway.folder, NAME)
+    write_expired(gateway.folder, NAME)
     assert gateway.served == before
     for command in (installers["gateway"].check_config("host"), installers["gateway"].reload("host")):
         done = run(command)

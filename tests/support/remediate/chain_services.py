@@ -6,19 +6,21 @@ It makes certificates; it repairs nothing.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.hazmat.primitives.serialization.pkcs7 import serialize_certificates
-from cryptography.x509.oid import AuthorityInformationAccessOID, NameOID
+from cryptography.x509.oid import AuthorityInformationAccessOID
 
 from audit.probe.fetch import Fetcher, FetchPolicy
-from remediate.model.case import Reason, Repair
-from tests.support.remediate.folder_hosts import AUTHORITY, DAY, NOW, FolderHost
+from remediate.model.case import Case, Reason, Repair
+from tests.support.remediate.fake_host.ca import AUTHORITY, NOW, key_pem, leaf_of
+from tests.support.remediate.fake_host.host import FakeHost
 from tests.support.store.issuance import to_pem
-from tests.support.x509.ca import SHA256, Identity, Leaf, issue, new_key
+from tests.support.x509.ca import Identity, issue, new_intermediate
 
 INTERMEDIATE = AUTHORITY.intermediate.certificate
 ROOT = AUTHORITY.root.certificate
@@ -40,49 +42,32 @@ def pointing_to(*urls: str) -> tuple[x509.ExtensionType, ...]:
 
 def ca_below(issuer: Identity, url: str) -> Identity:
     """Return a CA below another, whose certificate is published at this URL."""
-    key = new_key()
-    builder = (
-        x509.CertificateBuilder()
-        .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Middle")]))
-        .issuer_name(issuer.subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(NOW - DAY)
-        .not_valid_after(NOW + 365 * DAY)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-    )
-    for extension in pointing_to(url):
-        builder = builder.add_extension(extension, critical=False)
-    return Identity(key, builder.sign(issuer.key, SHA256))
+    return new_intermediate("Middle", issuer, now=NOW, extra=pointing_to(url))
 
 
-def plant_chain(
-    host: FolderHost,
+def serve_chain(
+    host: FakeHost,
     above: Iterable[x509.Certificate] = (),
     *,
     urls: Iterable[str] = (),
     issuer: Identity | None = None,
 ) -> str:
-    """Let a service serve a good leaf with just these certificates above it; return the leaf."""
-    leaf = Leaf(host.endpoint.name, (host.endpoint.name,), NOW - DAY, 60 * DAY, extra=pointing_to(*urls))
+    """Let the first service of a host serve a good leaf with just these certificates above it; return the leaf."""
+    leaf = replace(leaf_of(host.name), extra=pointing_to(*urls))
     identity = issue(leaf, issuer or AUTHORITY.intermediate)
-    key = identity.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
-    certificates = to_pem(identity.certificate, *above)
-    for name, content in (("tls.crt", certificates), ("tls.key", key), ("served", certificates + key)):
-        (host.folder / name).unlink(missing_ok=True)
-        (host.folder / name).write_text(content)
+    host.first.serve(to_pem(identity.certificate, *above), key_pem(identity.key))
     return to_pem(identity.certificate)
 
 
-def installed(host: FolderHost) -> list[x509.Certificate]:
+def installed(host: FakeHost) -> list[x509.Certificate]:
     """Return what is configured beside the leaf."""
-    return x509.load_pem_x509_certificates((host.folder / "tls.crt").read_bytes())[1:]
+    return x509.load_pem_x509_certificates(host.certificate.read_bytes())[1:]
 
 
-def rechaining(host: FolderHost, check: str = "chain.incomplete", **changes: Any) -> Any:  # noqa: ANN401 - any field; Case
-    """Return the case of its chain."""
-    reason = Reason(str(host.endpoint), check, "high", "rechain", "")
-    return host.case(Repair.RECHAIN, id="rechain", reasons=(reason,), **changes)
+def rechaining(host: FakeHost, check: str = "chain.incomplete", *others: str, **changes: Any) -> Case:  # noqa: ANN401 - any field
+    """Return the case of its chain, in which these checks found a problem."""
+    reasons = tuple(Reason(str(host.endpoint), found, "high", "rechain", "") for found in (check, *others))
+    return host.case(Repair.RECHAIN, **{"id": "rechain", "reasons": reasons, **changes})
 
 
 def forms(*certificates: x509.Certificate) -> dict[str, bytes]:

@@ -5,16 +5,15 @@ Each renews by replacing certificate and key, or runs the shell of a test.
 
 from __future__ import annotations
 
-from hashlib import sha256
+from dataclasses import replace
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from remediate.model.case import Case, Repair
-from tests.support.remediate.folder_hosts import AUTHORITY, DAY, NOW, FolderHost
+from tests.support.remediate.fake_host.ca import leaf_of, pems_of
+from tests.support.remediate.fake_host.host import FakeHost, FakeService, digest_of
 from tests.support.store.issuance import to_pem
-from tests.support.x509.ca import Leaf, issue
 
 
 def write_agent(agent: Path, takes: str, does: str) -> Path:
@@ -28,20 +27,18 @@ def write_agent(agent: Path, takes: str, does: str) -> Path:
     return asked
 
 
-def successor(host: FolderHost, *, begins: int = -1) -> tuple[str, str]:
-    """Return a new leaf for a host, and shell that replaces the old leaf and key."""
-    leaf = Leaf(host.endpoint.name, (host.endpoint.name,), NOW + begins * DAY, 60 * DAY)
-    identity = issue(leaf, AUTHORITY.intermediate)
-    beside = host.folder / "next"
+def successor(host: FakeHost, service: FakeService | None = None, *, begins: int = -1) -> tuple[str, str]:
+    """Return a new leaf for a service of a host, and shell that replaces the old leaf and key."""
+    service = service or host.first
+    beside = service.certificate.parent / "next"
     beside.mkdir(exist_ok=True)
-    key = identity.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
-    (beside / "tls.crt").write_text(to_pem(identity.certificate, AUTHORITY.intermediate.certificate))
-    (beside / "tls.key").write_text(key)
-    return to_pem(identity.certificate), f"cp {beside}/tls.crt {beside}/tls.key {host.folder}/; echo renewed"
+    certificates, key = pems_of(leaf_of(host.name, begins))
+    new = replace(service, certificate=beside / service.certificate.name, key=beside / service.key.name)
+    new.write(certificates, key)
+    leaf = to_pem(x509.load_pem_x509_certificate(certificates.encode()))
+    return leaf, f"cp {beside}/* {service.certificate.parent}/; echo renewed"
 
 
-def owned(host: FolderHost, owner: str) -> Case:
+def owned(host: FakeHost, owner: str) -> Case:
     """Return the case of a certificate that an agent owns."""
-    certificate = x509.load_pem_x509_certificate(host.served.encode())
-    digest = sha256(certificate.public_bytes(Encoding.DER)).hexdigest()
-    return host.case(Repair.RUN_OWNER, id="renewal", owner=owner, old_leaf_sha256=digest)
+    return host.case(Repair.RUN_OWNER, id="renewal", owner=owner, old_leaf_sha256=digest_of(host.served))

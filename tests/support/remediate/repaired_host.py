@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from remediate.execution.scheduler import repair
 from remediate.state.journal import Journal, open_journal
-from tests.support.remediate.folder_hosts import CONCURRENCY, Ca, FolderHost, run_context, running_host
+from tests.support.remediate.fake_host.host import FakeHost, running_host
 from tests.support.remediate.saved_folder import SavedFolder
 
 
@@ -18,7 +17,7 @@ from tests.support.remediate.saved_folder import SavedFolder
 class RepairedHost:
     """The host, what it served before, and a copy of it and of the journal, `state`, as the repair left them."""
 
-    host: FolderHost
+    host: FakeHost
     served_before: str
     key_before: str
     saved: SavedFolder
@@ -34,17 +33,16 @@ class RepairedHost:
 def repaired_host_in(folder: Path, copy: Path, **case: Any) -> Iterator[RepairedHost]:  # noqa: ANN401 - any field
     """Run a host in a directory and repair its certificate; these fields of the case are other than usual."""
     with running_host(folder / "a", "a") as host:
-        (host.folder / "tls.key").chmod(0o640)
-        (host.folder / "tls.crt").chmod(0o644)
-        before = (host.served, (host.folder / "tls.key").read_text())
+        host.key.chmod(0o640)
+        host.certificate.chmod(0o644)
+        before = (host.served, host.key.read_text())
         with open_journal(folder / "state") as journal:
-            repaired(host, journal, **case)
+            repair_certificate(host, journal, **case)
         yield RepairedHost(host, *before, SavedFolder(folder, copy))
 
 
-def repaired(host: FolderHost, journal: Journal, **case: Any) -> str:  # noqa: ANN401 - any field
+def repair_certificate(host: FakeHost, journal: Journal, **case: Any) -> str:  # noqa: ANN401 - any field
     """Repair the certificate of a host and return the id of the case."""
-    planned = host.case(**case)
-    (ending,) = repair([planned], run_context(journal, Ca(), host), CONCURRENCY)
-    assert (ending.ended_as, ending.note) == ("proven", ""), ending
-    return planned.id
+    result = host.repair(journal, case=host.case(**case))
+    assert (result.ended_as, result.note) == ("proven", ""), result
+    return result.case.id

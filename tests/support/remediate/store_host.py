@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from audit.observation import DnsView
 from audit.observation.website import Docroot
-from audit.probe import Limits, Target
+from audit.probe import Limits
 from remediate.challenges.dns_lookup import LookUp
 from remediate.execution.context import RunContext
 from remediate.execution.dry_run_lines import dry_run_lines
@@ -30,21 +30,16 @@ from remediate.hosts.command import Command
 from remediate.hosts.local_command import LocalCommand
 from remediate.issuers import IssuerEndpoint, Request
 from remediate.issuers.store import Store
-from remediate.model.case import Case, Repair, Validation, steps_of
+from remediate.model.case import Case, Repair, Validation
 from remediate.model.plan import Plan
 from remediate.state.journal import Journal
 from tests.support.http.scripted_server import Request as WebRequest
 from tests.support.http.scripted_server import conversing
 from tests.support.http.websites import Note, files_of
-from tests.support.remediate.folder_hosts import (
-    AUTHORITY,
-    FolderHost,
-    LocalSession,
-    NoRecords,
-    changed,
-    run_context,
-    running_host,
-)
+from tests.support.remediate.fake_host.ca import AUTHORITY
+from tests.support.remediate.fake_host.host import FakeHost, running_host
+from tests.support.remediate.fake_host.run import NoRecords, changed
+from tests.support.remediate.fake_host.session import LocalSession
 from tests.support.store.issuance import to_pem
 from tests.support.store.server import Request as Asked
 from tests.support.store.server import Store as StrictStore
@@ -65,33 +60,23 @@ class Near(NoRecords):
 class StoreHost:
     """The host, its Store and the list of actions."""
 
-    host: FolderHost
+    host: FakeHost
     store: StrictStore
     website_port: int
     actions: list[Any] = field(default_factory=list)
 
     def case(self, repair: Repair = Repair.REISSUE, **changes: Any) -> Case:  # noqa: ANN401 - any field
         """Return the case of the certificate that both services use."""
-        host, endpoints = self.host, tuple(self._targets)
-        services = (host.service, SECOND)
-        files_of_first = host.case(repair).files
-        files = (*files_of_first, *(replace(file, service=SECOND) for file in files_of_first))
-        whole = host.case(
-            repair, services=services, endpoints=endpoints, files=files,
-            validated_on=(Validation(host.endpoint.name, (host.label,)),),
-            steps=steps_of(repair, services, endpoints),
-        )  # fmt: skip
-        return replace(whole, **changes)
+        validated_on = (Validation(self.host.name, (self.host.label,)),)
+        return self.host.case(repair, **{"validated_on": validated_on, **changes})
 
     def run(self, journal: Journal, **changes: Any) -> RunContext:  # noqa: ANN401 - any field
         """Return what a run may use here."""
-        host = self.host
         issuer = Store(IssuerEndpoint(self.store.base_url, lambda: self.store.token, deadline_s=5.0))
-        run = run_context(
-            journal, issuer, host, targets=self._targets, name="store", lookups=Near(),
-            docroot_of=lambda _: Docroot(str(self.docroot)), http_port=self.website_port,
-            installers={host.service: host.installer(), SECOND: replace(host.installer(), name=SECOND)},
-        )  # fmt: skip
+        docroot = Docroot(str(self.docroot))
+        run = self.host.run(
+            journal, issuer, name="store", lookups=Near(), docroot_of=lambda _: docroot, http_port=self.website_port
+        )
         return changed(run, **changes)
 
     @property
@@ -103,15 +88,6 @@ class StoreHost:
     def access_log(self) -> Path:
         """The access log of the website."""
         return self.host.folder.parent / "access.log"
-
-    @property
-    def _targets(self) -> dict[str, Target]:
-        first = self.host.target()
-        assert first.server is not None
-        second = replace(
-            first, endpoint=replace(first.endpoint, scheme="tls"), server=replace(first.server, service=SECOND)
-        )
-        return {str(target.endpoint): target for target in (first, second)}
 
     def recorded_actions(self, since: int = 0) -> list[Command | Request]:
         """Return the changing commands and the requests in order; a request has no reason."""
@@ -125,7 +101,7 @@ class StoreHost:
 
     def actual_values(self, case: Case, root: str) -> dict[str, str]:
         """Return the real values of the placeholders, from the CA and from the disk."""
-        leaf, *chain = x509.load_pem_x509_certificates((self.host.folder / "tls.crt").read_bytes())
+        leaf, *chain = x509.load_pem_x509_certificates(self.host.certificate.read_bytes())
         return {
             "<the certificate that was issued>": to_pem(leaf),
             "<the certificate in use>": to_pem(leaf),
@@ -208,7 +184,13 @@ def running_store_host(folder: Path) -> Iterator[StoreHost]:
     ):
         actions: list[Any] = []
         store.requests = actions
-        yield StoreHost(replace(host, session=LocalSession(actions)), store, site.port, actions)
+        yield StoreHost(with_second_service(host, actions), store, site.port, actions)
+
+
+def with_second_service(host: FakeHost, actions: list[Any]) -> FakeHost:
+    """Return a host with a second service that shares the certificate; its commands are added to a list."""
+    services = (host.first, replace(host.first, name=SECOND, scheme="tls"))
+    return replace(host, services=services, session=LocalSession(actions))
 
 
 def _log_to(file: Path) -> Note:

@@ -21,7 +21,7 @@ from tests.support.cpanel.server import Panel as Server
 from tests.support.hosts.host import Host, HostFile, running_host
 from tests.support.hosts.openssl_client import wait_until
 from tests.support.hosts.pki import Authority, Credential, new_authority
-from tests.support.remediate.local_commands import ask
+from tests.support.remediate.fake_host.session import ask
 
 pytestmark = [pytest.mark.system, pytest.mark.usefixtures("overlays")]
 

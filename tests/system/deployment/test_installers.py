@@ -22,7 +22,7 @@ from tests.support.hosts.host import Host, HostFile, running_host
 from tests.support.hosts.openssl_client import served, wait_until
 from tests.support.hosts.pki import Authority, Credential
 from tests.support.hosts.real_lab import serve
-from tests.support.remediate.local_commands import ask
+from tests.support.remediate.fake_host.session import ask
 
 pytestmark = [pytest.mark.system, pytest.mark.usefixtures("overlays")]
 

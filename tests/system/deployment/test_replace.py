@@ -17,8 +17,8 @@ from remediate.installers import CustomInstaller
 from tests.support.hosts.host import Host, HostFile, running_host
 from tests.support.hosts.openssl_client import wait_until
 from tests.support.hosts.pki import Authority, Credential
-from tests.support.remediate.folder_services import target
-from tests.support.remediate.local_commands import ask
+from tests.support.remediate.fake_host.session import ask
+from tests.support.remediate.fake_host.switch import target
 
 pytestmark = [pytest.mark.system, pytest.mark.usefixtures("overlays")]
 

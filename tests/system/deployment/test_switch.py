@@ -22,8 +22,8 @@ from tests.support.hosts.host import Host, HostFile, running_host
 from tests.support.hosts.openssl_client import served, wait_until
 from tests.support.hosts.pki import Authority, Credential
 from tests.support.hosts.real_lab import serve
-from tests.support.remediate.folder_services import target, was_interrupted
-from tests.support.remediate.local_commands import ask
+from tests.support.remediate.fake_host.session import ask
+from tests.support.remediate.fake_host.switch import target, was_interrupted
 
 pytestmark = [pytest.mark.system, pytest.mark.usefixtures("overlays")]
 

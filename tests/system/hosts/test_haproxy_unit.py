@@ -22,8 +22,8 @@ from tests.support.hosts.openssl_client import served, wait_until
 from tests.support.hosts.overlay import RELEASES
 from tests.support.hosts.pki import Authority, Credential
 from tests.support.hosts.systemd_host import running_systemd_host
-from tests.support.remediate.folder_services import target
-from tests.support.remediate.local_commands import ask
+from tests.support.remediate.fake_host.session import ask
+from tests.support.remediate.fake_host.switch import target
 
 pytestmark = pytest.mark.system
 

@@ -19,7 +19,7 @@ from tests.support.hosts.openssl_client import served
 from tests.support.hosts.pki import Authority, Credential
 from tests.support.hosts.real_lab import NAMES, serve
 from tests.support.remediate.chain_services import pointing_to
-from tests.support.remediate.folder_hosts import DAY
+from tests.support.remediate.fake_host.ca import DAY
 from tests.support.store.issuance import to_pem
 from tests.support.x509.ca import Leaf, issue
 

@@ -20,7 +20,7 @@ from remediate.access_logs.parser import LogScan
 from remediate.execution.host_context import access_logs_on, no_access_logs
 from remediate.hosts.command import CommandResult
 from remediate.hosts.workdir import HostWorkdir
-from tests.support.remediate.local_commands import run
+from tests.support.remediate.fake_host.session import run
 
 FILE: Final = "0A" * 16 + ".txt"
 _PACKED: Final[dict[str, Callable[[bytes], bytes]]] = {".gz": gzip.compress, ".bz2": bz2.compress}

@@ -16,7 +16,7 @@ from remediate.execution.steps.access_log_notes import request_notes_since
 from remediate.model.options import Concurrency
 from remediate.model.outcome import CaseResult
 from remediate.state.journal import Journal
-from tests.support.remediate.folder_hosts import changed
+from tests.support.remediate.fake_host.run import changed
 from tests.support.remediate.store_host import StoreHost
 
 CONCURRENCY = Concurrency(hosts_at_once=1, chance=lambda: 0.0)

@@ -18,7 +18,7 @@ from remediate.execution.steps.self_test import publish
 from remediate.model.case import Repair, Validation
 from remediate.state.database import open_database
 from remediate.state.journal import Journal
-from tests.support.remediate.folder_hosts import Ca, run_context, running_host
+from tests.support.remediate.fake_host.host import running_host
 
 AWAY = "nginx handles it by `return 301 https://$host/`, not from a directory"
 SITES = (
@@ -57,7 +57,7 @@ def test_declared_docroot_must_be_an_absolute_path(docroot: str | None, why: str
 def test_name_without_a_docroot_has_a_reason(tmp_path: Path) -> None:
     with Journal(open_database(tmp_path / "state")) as journal, running_host(tmp_path / "web1", "web1") as host:
         case = host.case(Repair.REISSUE, validated_on=(Validation("away.example.com", ("web1",)),))
-        run = run_context(journal, Ca(), host, docroot_of=partial(docroot_on, WEB1, 80))
+        run = host.run(journal, docroot_of=partial(docroot_on, WEB1, 80))
         with pytest.raises(
             StepBlocked, match=f"root of http://away.example.com/ on web1 is not known: {re.escape(AWAY)}"
         ):

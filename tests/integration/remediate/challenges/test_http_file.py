@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from audit.host.trust import TRUST
 from remediate.hosts.workdir import HostWorkdir
 from tests.support.remediate.challenge_files import ChallengeFile
-from tests.support.remediate.local_commands import killed_before, run
+from tests.support.remediate.fake_host.session import killed_before, run
 from tests.support.store import validator
 from tests.support.store.order_requests import csr
 

@@ -15,7 +15,6 @@ from audit.probe import Limits, Target
 from audit.probe.dns.trace import TraceLimits
 from remediate.challenges.dns_lookup import LookUps, Roots
 from remediate.execution.context import RunContext
-from remediate.execution.scheduler import repair
 from remediate.issuers import IssuerFault, Order, OrderRequest
 from remediate.model.case import Case, Validation
 from remediate.model.options import Concurrency
@@ -25,7 +24,9 @@ from tests.support.dns.servers import Tree, authoritative, running
 from tests.support.dns.tree import HINTS, MAIN, MAIN_ZONE, servers_of_tree
 from tests.support.http.websites import Websites, challenge_of, serving_directories
 from tests.support.probe.name_server import name_server
-from tests.support.remediate.folder_hosts import Ca, FolderHost, changed, host_changed, run_context, running_host
+from tests.support.remediate.fake_host.ca import Ca
+from tests.support.remediate.fake_host.host import FakeHost, repaired, run_context, running_host
+from tests.support.remediate.fake_host.run import changed, host_changed
 from tests.support.store.validator import Validator
 
 SHARED: Final = "shared.example.test"
@@ -53,8 +54,8 @@ class AskingCa(Ca):
 class Stage:
     """Two hosts and their websites, the tree of name servers that leads to them, and what the repair said."""
 
-    a: FolderHost
-    b: FolderHost
+    a: FakeHost
+    b: FakeHost
     websites: Websites
     run: RunContext
     ca: AskingCa
@@ -67,8 +68,7 @@ class Stage:
 
     def repair(self, name: str = SHARED, run: RunContext | None = None, **changes: Any) -> CaseResult:  # noqa: ANN401 - any field
         """Repair it."""
-        (ending,) = repair([self.case(name)], changed(run or self.run, **changes), CONCURRENCY)
-        return ending
+        return repaired(self.case(name), changed(run or self.run, **changes))
 
     def files(self) -> list[str]:
         """Return the files below both docroots."""
@@ -80,7 +80,7 @@ def served_from(run: RunContext, label: str, docroot: Docroot | str) -> RunConte
     return host_changed(run, label, docroot_of=lambda _: docroot)
 
 
-def at_their_addresses(*hosts: FolderHost) -> dict[str, Target]:
+def at_their_addresses(*hosts: FakeHost) -> dict[str, Target]:
     """Return how the hosts are found, with the addresses that they have."""
     found = {str(host.endpoint): (host.target(), ADDRESSES[host.label]) for host in hosts}
     return {

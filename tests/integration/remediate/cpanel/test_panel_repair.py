@@ -22,47 +22,40 @@ from remediate.execution.dry_run import preview_actions
 from remediate.execution.rollback import rollback
 from remediate.execution.scheduler import repair
 from remediate.installers import INSTALLERS
-from remediate.model.case import Case, Reason, Repair, UsedFile
+from remediate.model.case import Case, Repair, UsedFile
 from remediate.model.options import RunOptions
-from remediate.model.outcome import CaseResult
 from remediate.state.journal import Journal
 from remediate.wiring.run_context import run_context
 from tests.support.crash_points import STRIDE
 from tests.support.http.scripted_server import answering, conversing
-from tests.support.remediate.chain_services import INTERMEDIATE, fetcher, forms, plant_chain
-from tests.support.remediate.cpanel_host import NAME, PanelHost, lay, running_panel
-from tests.support.remediate.folder_hosts import CONCURRENCY, Ca
+from tests.support.remediate.chain_services import INTERMEDIATE, fetcher, forms, rechaining, serve_chain
+from tests.support.remediate.fake_host.ca import Ca
+from tests.support.remediate.fake_host.host import FakeHost, running_panel_host
+from tests.support.remediate.fake_host.panel import whmapi1_of
+from tests.support.remediate.fake_host.run import CONCURRENCY
 from tests.support.remediate.killed_database import KilledRun, faults_after_each
 from tests.support.remediate.store_host import filled_in
 
 
 @pytest.fixture
-def host(tmp_path: Path) -> Iterator[PanelHost]:
-    with running_panel(tmp_path / "panel") as running:
+def host(tmp_path: Path) -> Iterator[FakeHost]:
+    with running_panel_host(tmp_path / "panel", "cpanel", "exim") as running:
         yield running
 
 
-def result_of(host: PanelHost, journal: Journal, ca: Ca) -> CaseResult:
-    """Repair the certificates of the panel's services."""
-    (ending,) = repair([host.case()], host.run(journal, ca), CONCURRENCY)
-    return ending
-
-
-def keys_of(host: PanelHost) -> set[str]:
+def keys_of(host: FakeHost) -> set[str]:
     """Return the lines of all keys of the panel."""
-    texts = [path.read_text() for path in host.ssl.rglob("*") if path.is_file()]
+    texts = [path.read_text() for path in (host.folder / "var/cpanel/ssl").rglob("*") if path.is_file()]
     blocks = [text.partition("PRIVATE KEY-----\n")[2].partition("-----END")[0] for text in texts]
     return {line for block in blocks for line in block.splitlines()}
 
 
-def test_dry_run_shows_the_commands_and_rollback_restores_all(
-    host: PanelHost, journal: Journal, tmp_path: Path
-) -> None:
-    ca, before, old_keys = Ca(), host.served, keys_of(host)
+def test_dry_run_shows_the_commands_and_rollback_restores_all(host: FakeHost, journal: Journal, tmp_path: Path) -> None:
+    ca, before, old_keys = Ca(), host.leaves, keys_of(host)
     previewed = list(preview_actions(host.case(), host.run(journal, ca)))
-    ending = result_of(host, journal, ca)
+    ending = host.repair(journal, ca)
     assert (ending.ended_as, ending.note) == ("proven", "")
-    assert all(host.served[service] != before[service] for service in before)
+    assert not set(host.leaves.values()) & set(before.values())
     (order,) = ca.orders.values()
     version = next(event.note for event in journal.events("panel") if event.note.startswith("version ")).split()[1]
     values = {
@@ -72,87 +65,79 @@ def test_dry_run_shows_the_commands_and_rollback_restores_all(
     }
     done = [command for command in host.session.commands if command.changes]
     assert filled_in(previewed, values) == done
-    assert host.calls[1:] == [f"install_service_ssl_certificate {service} input" for service in host.service_hosts]
-    assert not [path for path in host.ssl.rglob("*") if path.is_symlink()]
+    assert host.calls == [f"install_service_ssl_certificate {service} input" for service in before]
+    assert not [path for path in (host.folder / "var").rglob("*") if path.is_symlink()]
     recorded = "".join(map(str, host.session.commands)) + (tmp_path / "state/journal.sqlite").read_bytes().decode(
         "latin-1"
     )
     assert not [line for line in old_keys | keys_of(host) if line in recorded]
     assert rollback("panel", host.run(journal, ca)).ended_as == "undone"
-    assert host.served == before
+    assert host.leaves == before
 
 
-def test_service_that_loads_nothing_is_reverted_and_the_other_stays(host: PanelHost, journal: Journal) -> None:
-    before = host.served
-    (host.root / "scripts/restartsrv_exim").write_text("#!/bin/sh\necho done\n")
-    ending = result_of(host, journal, Ca())
+def test_service_that_loads_nothing_is_reverted_and_the_other_stays(host: FakeHost, journal: Journal) -> None:
+    before, exim = host.leaves, host.services[1].certificate
+    (host.folder / "scripts/restartsrv_exim").write_text("#!/bin/sh\necho done\n")
+    ending = host.repair(journal)
     assert (ending.ended_as, ending.cause, "the switch is returned" in ending.note) == ("failed", "proof.failed", True)
-    assert host.served["exim"] == before["exim"]
-    assert (host.ssl / "exim/exim.crt").read_text().startswith(before["exim"].strip())
-    assert host.served["cpanel"] != before["cpanel"]
+    assert host.leaves["exim"] == before["exim"]
+    assert exim.read_text().startswith(before["exim"].strip())
+    assert host.leaves["cpanel"] != before["cpanel"]
 
 
-def test_refusal_of_the_panel_is_reported_with_its_reason(host: PanelHost, journal: Journal) -> None:
-    before = host.served
-    real = host.program.rename(host.program.with_name("real"))
-    host.program.write_text(
+def test_refusal_of_the_panel_is_reported_with_its_reason(host: FakeHost, journal: Journal) -> None:
+    before, program = host.leaves, whmapi1_of(host.folder)
+    real = program.rename(program.with_name("real"))
+    program.write_text(
         f'#!/bin/sh\ncase "$*" in *install*) echo \'{{"metadata":{{"result":0,"reason":"The licence has ended"}}}}\' ;;'
         f' *) exec {real} "$@" ;; esac\n'
     )
-    host.program.chmod(0o755)
-    ending = result_of(host, journal, Ca())
+    program.chmod(0o755)
+    ending = host.repair(journal)
     assert (ending.cause, ending.note) == (
         "install.not-taken-up", "the switch is refused: cpanel: WHM refuses: The licence has ended",
     )  # fmt: skip
-    assert host.served == before
+    assert host.leaves == before
 
 
-def test_missing_api_prevents_the_order(host: PanelHost, journal: Journal) -> None:
+def test_missing_api_prevents_the_order(host: FakeHost, journal: Journal) -> None:
     ca = Ca()
-    host.program.unlink()
-    ending = result_of(host, journal, ca)
-    assert (ending.cause, ending.note, ca.orders) == (
-        "host.unprepared", "server: whmapi1 is not installed on the host", {},
-    )  # fmt: skip
+    whmapi1_of(host.folder).unlink()
+    ending = host.repair(journal, ca)
+    why, *placeholders = ending.note.splitlines()
+    assert (ending.cause, why, ca.orders) == ("host.unprepared", "server: whmapi1 is not installed on the host", {})
+    assert [line.partition(":")[0] for line in placeholders] == [
+        f"no placeholder is in use for {service}" for service in ("cpanel", "exim")
+    ]
 
 
-def test_chain_is_completed_by_the_api_and_the_key_stays(host: PanelHost, journal: Journal) -> None:
+def test_chain_is_completed_by_the_api_and_the_key_stays(host: FakeHost, journal: Journal) -> None:
+    host = replace(host, services=host.services[1:])
     with conversing(answering(forms(INTERMEDIATE)["DER"])) as published:
-        service_host = replace(host.service_hosts["exim"], label="server")
-        plant_chain(service_host, urls=[published.url()])
-        lay(host, "exim")
-        key, before = (host.ssl / "exim/exim.key").read_text(), (host.ssl / "exim/exim.crt").read_text()
-        endpoint = str(host.endpoint("exim"))
-        reasons = (Reason(endpoint, "chain.incomplete", "high", "rechain", ""),)
-        case = host.case(Repair.RECHAIN, id="rechain", reasons=reasons)
-        case = replace(
-            case, services=("exim",), endpoints=(endpoint,),
-            files=tuple(file for file in case.files if file.service == "exim"),
-            steps=tuple(step for step in case.steps if step.subject in ("", "exim", endpoint)),
-        )  # fmt: skip
-        (ending,) = repair([case], host.run(journal, Ca(), fetcher=fetcher()), CONCURRENCY)
+        serve_chain(host, urls=[published.url()])
+        key, before = host.key.read_text(), host.certificate.read_text()
+        ending = host.repair(journal, case=rechaining(host), fetcher=fetcher())
     assert (ending.ended_as, ending.note) == ("proven", "")
-    installed = (host.ssl / "exim/exim.crt").read_text()
-    assert (installed != before, installed.startswith(before)) == (True, True)
-    assert (host.ssl / "exim/exim.key").read_text() == key
-    assert host.calls[-1] == "install_service_ssl_certificate exim input"
+    assert host.certificate.read_text().startswith(before)
+    assert host.certificate.read_text() != before
+    assert (host.key.read_text(), host.calls) == (key, ["install_service_ssl_certificate exim input"])
 
 
-def killed_run(host: PanelHost, folder: Path) -> KilledRun:
+def killed_run(host: FakeHost, folder: Path) -> KilledRun:
     """Return a repair that can be killed; the next run gets the case only if the audit would still find it."""
-    ca, before = Ca(), host.served
+    ca, before = Ca(), host.leaves
 
     def begin(journal: Journal) -> None:
         repair([host.case()], host.run(journal, ca), CONCURRENCY)
 
     def complete(journal: Journal) -> object:
-        case = [host.case()] if host.served == before else []
+        case = [host.case()] if host.leaves == before else []
         ended = {(result.ended_as, result.note) for result in repair(case, host.run(journal, ca), CONCURRENCY)}
-        renewed = all(host.served[service] != before[service] for service in before)
+        renewed = not set(host.leaves.values()) & set(before.values())
         return ended - {("proven", "")}, journal.unfinished(), len(ca.orders), renewed
 
     def count() -> object:
-        return sum(command.changes for command in host.session.commands), len(ca.orders)
+        return host.changes, len(ca.orders)
 
     return KilledRun(folder, begin, complete, (set(), (), 1, True), count, ca.orders)
 
@@ -160,7 +145,7 @@ def killed_run(host: PanelHost, folder: Path) -> KilledRun:
 def test_run_killed_at_any_record_is_continued_with_one_order(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     folder.mkdir()
-    with running_panel(folder / "panel") as host:
+    with running_panel_host(folder / "panel", "cpanel", "exim") as host:
         assert faults_after_each(killed_run(host, folder), records_above=20, step=STRIDE) == []
 
 
@@ -170,14 +155,25 @@ ELSEWHERE = "/etc/ssl/shop.example.pem"
 
 def case_context(tmp_path: Path, journal: Journal, service: str, *paths: tuple[str, str]) -> CaseContext:
     """Return a case on a panel's host about these files, each with where it leads, as a run finds it."""
-    endpoint = Endpoint("imaps", NAME, 993, None, "server", "ssh://server", service=service)
+    endpoint = Endpoint("imaps", "server.example", 993, None, "server", "ssh://server", service=service)
     files = tuple(InstalledFile(path, "certificate", real) for path, real in paths)
     view = HostView("server", "ssh://server", is_cpanel=True, service=service, files=files)
     whole = Observation(Endpoint.of_host("server", "ssh://server"), datetime.now(UTC), server=view)
     options = RunOptions(read_configuration(tmp_path, None), tmp_path, TrustAnchors({}), "a test")
     found = Discovery(whole, (Target(endpoint, server=view),))
     used = tuple(UsedFile(service, path, "certificate") for path, _ in paths)
-    case = Case("c4f3", "server", "ssh://server", Repair.REISSUE, (NAME,), (service,), (str(endpoint),), used, (), ())
+    case = Case(
+        "c4f3",
+        "server",
+        "ssh://server",
+        Repair.REISSUE,
+        ("server.example",),
+        (service,),
+        (str(endpoint),),
+        used,
+        (),
+        (),
+    )
     return CaseContext(case, run_context(options, journal, (found,)))
 
 

@@ -16,13 +16,13 @@ from remediate.hosts.command import Command
 from remediate.hosts.workdir import PROLOGUE
 from tests.integration.remediate.deployment.test_switch_killed import killed_after_its_start
 from tests.support.crash_points import STRIDE
-from tests.support.remediate.folder_services import Pair, new_pair
-from tests.support.remediate.local_commands import ask, run
+from tests.support.remediate.fake_host.panel import RESTART_SCRIPTS
+from tests.support.remediate.fake_host.session import ask, run
+from tests.support.remediate.fake_host.switch import Pair, SwitchHost, new_pair, new_panel_switch_host
 from tests.support.remediate.saved_folder import SavedFolder
-from tests.support.remediate.whm_folder import SERVED, PanelServiceHost, new_panel_host
 
 Pairs = tuple[Pair, Pair, Pair]
-Prepared = Mapping[str, tuple[PanelServiceHost, SavedFolder]]
+Prepared = Mapping[str, tuple[SwitchHost, SavedFolder]]
 ANSWERS = "#!/bin/sh\ncase $1 in --help) echo --input --output; exit ;; esac\n"
 """The first lines of a program that replaces `whmapi1`: it prints its usage."""
 
@@ -37,25 +37,23 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> Pairs:
 def prepared(tmp_path_factory: pytest.TempPathFactory, pairs: Pairs) -> Prepared:
     """Return a host for each service, which serves the old certificate and has the new one staged."""
 
-    def new(service: str) -> tuple[PanelServiceHost, SavedFolder]:
-        host = new_panel_host(tmp_path_factory.mktemp(service) / "host", service, pairs[0])
+    def new(service: str) -> tuple[SwitchHost, SavedFolder]:
+        host = new_panel_switch_host(tmp_path_factory.mktemp(service) / "host", service, pairs[0])
         host.stage(pairs[1])
-        return host, SavedFolder(host.root, tmp_path_factory.mktemp("copy") / service)
+        return host, SavedFolder(host.folder, tmp_path_factory.mktemp("copy") / service)
 
-    return {service: new(service) for service in SERVED}
+    return {service: new(service) for service in RESTART_SCRIPTS}
 
 
 @pytest.fixture
-def host(
-    request: pytest.FixtureRequest, prepared: Mapping[str, tuple[PanelServiceHost, SavedFolder]]
-) -> PanelServiceHost:
+def host(request: pytest.FixtureRequest, prepared: Mapping[str, tuple[SwitchHost, SavedFolder]]) -> SwitchHost:
     """Return the prepared host of a service, Exim if the test names none."""
     host, saved = prepared[getattr(request, "param", "exim")]
     saved.restore()
     return host
 
 
-EACH_SERVICE = pytest.mark.parametrize("host", SERVED, indirect=True)
+EACH_SERVICE = pytest.mark.parametrize("host", RESTART_SCRIPTS, indirect=True)
 
 
 def of(pair: Pair) -> tuple[str, str]:
@@ -66,7 +64,7 @@ def secrets_of(*pairs: Pair) -> list[str]:
     return [line for pair in pairs for line in pair.key.splitlines() if "-----" not in line]
 
 
-def wrapped(host: PanelServiceHost, text: str) -> None:
+def wrapped(host: SwitchHost, text: str) -> None:
     """Replace `whmapi1` by a program that can call it as `$real`."""
     real = host.program.with_name("real")
     if not real.exists():
@@ -102,22 +100,22 @@ def watching(secrets: list[str]) -> Iterator[list[str]]:
 
 
 @EACH_SERVICE
-def test_certificate_installed_by_the_panel_stays_after_confirmation(host: PanelServiceHost, pairs: Pairs) -> None:
+def test_certificate_installed_by_the_panel_stays_after_confirmation(host: SwitchHost, pairs: Pairs) -> None:
     name = host.stage(pairs[1])
     assert host.served == of(pairs[0])
     assert host.start(name).ok
     waiting = host.wait_for("waiting")
     assert (waiting.live, waiting.proven, waiting.notes) == (name, "0", ())
-    assert [each for each, _ in waiting.gaps] == [host.service]
+    assert [each for each, _ in waiting.gaps] == [host.service.name]
     assert host.served == of(pairs[1])
     progress = host.confirm(name)
     assert (progress.last.state, progress.live, progress.proven, progress.before) == ("confirmed", name, name, "0")
-    assert host.calls == [f"install_service_ssl_certificate {host.service} input"]
-    assert not [path for path in (host.root / "var/cpanel/ssl").rglob("*") if path.is_symlink()]
+    assert host.calls == [f"install_service_ssl_certificate {host.service.name} input"]
+    assert not [path for path in (host.folder / "var/cpanel/ssl").rglob("*") if path.is_symlink()]
 
 
 @EACH_SERVICE
-def test_unconfirmed_certificate_is_reverted(host: PanelServiceHost, pairs: Pairs) -> None:
+def test_unconfirmed_certificate_is_reverted(host: SwitchHost, pairs: Pairs) -> None:
     host.start(host.stage(pairs[1]), confirm_within_s=1)
     progress = host.wait_for("returned")
     assert (progress.live, progress.proven, progress.last.detail) == ("0", "0", "not confirmed within 1 s")
@@ -125,7 +123,7 @@ def test_unconfirmed_certificate_is_reverted(host: PanelServiceHost, pairs: Pair
 
 
 def test_service_without_a_certificate_is_reverted_to_a_self_signed_one(tmp_path: Path, pairs: Pairs) -> None:
-    host = new_panel_host(tmp_path / "host", "exim", None)
+    host = new_panel_switch_host(tmp_path / "host", "exim", None)
     host.start(host.stage(pairs[1]), confirm_within_s=1)
     assert host.wait_for("returned").proven == "0"
     assert host.calls[-1] == "reset_service_ssl_certificate exim arguments"
@@ -157,20 +155,20 @@ def test_service_without_a_certificate_is_reverted_to_a_self_signed_one(tmp_path
 def test_failed_installation_is_reported_and_changes_no_file(
     tmp_path: Path, pairs: Pairs, program: str, why: str
 ) -> None:
-    host = new_panel_host(tmp_path / "host", "exim", pairs[0], api_limit_s=1)
+    host = new_panel_switch_host(tmp_path / "host", "exim", pairs[0], api_limit_s=1)
     host.program.unlink()
     if program:
         host.program.write_text(program)
         host.program.chmod(0o755)
-    before = {path: path.stat().st_mtime_ns for path in (host.root / "var/cpanel/ssl").rglob("*")}
+    before = {path: path.stat().st_mtime_ns for path in (host.folder / "var/cpanel/ssl").rglob("*")}
     host.start(host.stage(pairs[1]))
     progress = host.wait_for("refused")
     assert (progress.last.detail, progress.live, progress.gaps) == (why, "0", ())
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
 
-def test_key_in_a_reason_is_removed(host: PanelServiceHost, pairs: Pairs) -> None:
-    answer = host.root / "answer.json"
+def test_key_in_a_reason_is_removed(host: SwitchHost, pairs: Pairs) -> None:
+    answer = host.folder / "answer.json"
     line = pairs[1].key.splitlines()[1]
     answer.write_text(f'{{"metadata":{{"result":0,"reason":"bad {line} and -----BEGIN PRIVATE KEY-----\\n{line}"}}}}')
     wrapped(host, f"{ANSWERS}cat {answer}")
@@ -178,20 +176,20 @@ def test_key_in_a_reason_is_removed(host: PanelServiceHost, pairs: Pairs) -> Non
     assert host.wait_for("refused").last.detail == "exim: WHM refuses: bad (a long word) and"
 
 
-def test_partial_installation_is_reverted(host: PanelServiceHost, pairs: Pairs) -> None:
+def test_partial_installation_is_reverted(host: SwitchHost, pairs: Pairs) -> None:
     wrapped(
         host,
-        f'case "$*" in *install*) [ -e {host.root}/died ] || {{ touch {host.root}/died;'
+        f'case "$*" in *install*) [ -e {host.folder}/died ] || {{ touch {host.folder}/died;'
         ' WHMAPI1_DIES_AFTER=1; export WHMAPI1_DIES_AFTER; } ;; esac\nexec "$real" "$@"\n',
     )
     host.start(host.stage(pairs[1]))
     progress = host.wait_for("returned")
     assert progress.last.detail == "exim: whmapi1 was killed before it sent a response"
     assert (progress.live, host.served) == ("0", of(pairs[0]))
-    assert (host.root / "var/cpanel/ssl/exim/exim.key").read_text() == pairs[0].key
+    assert (host.folder / "var/cpanel/ssl/exim/exim.key").read_text() == pairs[0].key
 
 
-def test_failed_restoration_is_reported_and_the_new_version_is_kept(host: PanelServiceHost, pairs: Pairs) -> None:
+def test_failed_restoration_is_reported_and_the_new_version_is_kept(host: SwitchHost, pairs: Pairs) -> None:
     name = host.stage(pairs[1])
     host.start(name)
     host.wait_for("waiting")
@@ -203,7 +201,7 @@ def test_failed_restoration_is_reported_and_the_new_version_is_kept(host: PanelS
     )
 
 
-def test_key_in_the_process_list_is_noted_without_standard_input(host: PanelServiceHost, pairs: Pairs) -> None:
+def test_key_in_the_process_list_is_noted_without_standard_input(host: SwitchHost, pairs: Pairs) -> None:
     wrapped(host, '[ "$1" != --help ] || { echo "--output=json"; exit; }\nexec "$real" "$@"\n')
     name = host.stage(pairs[1])
     host.start(name)
@@ -215,7 +213,7 @@ def test_key_in_the_process_list_is_noted_without_standard_input(host: PanelServ
     assert host.confirm(name).last.state == "confirmed"
 
 
-def test_key_is_in_no_process_list_output_or_kept_file(host: PanelServiceHost, pairs: Pairs) -> None:
+def test_key_is_in_no_process_list_output_or_kept_file(host: SwitchHost, pairs: Pairs) -> None:
     secrets = secrets_of(*pairs[:2])
     with watching(secrets) as seen:
         name = host.stage(pairs[1])
@@ -224,21 +222,21 @@ def test_key_is_in_no_process_list_output_or_kept_file(host: PanelServiceHost, p
         host.wait_for("returned")
     assert seen == []
     printed = "".join(each.output + each.error for each in done) + str(begun)
-    kept = [file for file in host.root.rglob("*") if file.is_file() and file.suffix not in (".key", ".pem")]
+    kept = [file for file in host.folder.rglob("*") if file.is_file() and file.suffix not in (".key", ".pem")]
     assert len(kept) > 8
     assert not [secret for secret in secrets if secret in printed + "".join(path.read_text() for path in kept)]
 
 
-def needs(host: PanelServiceHost, *paths: str) -> Command:
+def needs(host: SwitchHost, *paths: str) -> Command:
     """Return the command that prints the missing requirements of the host."""
     given = paths or tuple(target.path for target in host.file_set.targets)
-    script = PROLOGUE + 'lacks() { echo "lacks $*"; }\n' + panel_deployment(host.panel).needs
+    script = PROLOGUE + 'lacks() { echo "lacks $*"; }\n' + panel_deployment(host.panel or Panel()).needs
     return Command("server", "", script, (*host.file_set.workdir.leading_arguments, *given))
 
 
-def test_missing_requirements_of_a_host_are_reported(host: PanelServiceHost, pairs: Pairs) -> None:
+def test_missing_requirements_of_a_host_are_reported(host: SwitchHost, pairs: Pairs) -> None:
     assert run(needs(host)).output == ""
-    strange = f"{host.root}/var/cpanel/ssl/chat/chat.pem"
+    strange = f"{host.folder}/var/cpanel/ssl/chat/chat.pem"
     assert run(needs(host, strange)).output == "lacks WHM has no service chat\n"
     wrapped(host, ANSWERS + "echo no")
     assert run(needs(host)).output == "lacks whmapi1 sent a response that cannot be parsed\n"
@@ -247,11 +245,10 @@ def test_missing_requirements_of_a_host_are_reported(host: PanelServiceHost, pai
     assert host.served == of(pairs[0])
 
 
-def test_certificate_installed_by_another_program_is_restored(host: PanelServiceHost, pairs: Pairs) -> None:
-    host.start(host.stage(pairs[1]), confirm_within_s=0)
-    host.wait_until(lambda progress: progress.last.state == "confirmed" and progress.holder is None)
+def test_certificate_installed_by_another_program_is_restored(host: SwitchHost, pairs: Pairs) -> None:
+    host.switch(pairs[1])
     assert ask(host.deployment.inspect(host.file_set, "0")).changed_paths == ()
-    host.give(pairs[2])
+    host.install(pairs[2])
     changed = ask(host.deployment.inspect(host.file_set, "0"))
     assert changed.changed_paths == tuple(target.path for target in host.file_set.targets)
     assert changed.leaf_pem == pairs[0].certificate
@@ -261,11 +258,9 @@ def test_certificate_installed_by_another_program_is_restored(host: PanelService
     assert host.served == of(pairs[2])
 
 
-def test_chain_that_the_panel_stores_separately_is_restored(
-    host: PanelServiceHost, tmp_path: Path, pairs: Pairs
-) -> None:
+def test_chain_that_the_panel_stores_separately_is_restored(host: SwitchHost, tmp_path: Path, pairs: Pairs) -> None:
     signed = signed_by(tmp_path, pairs[2])
-    host.give(signed)
+    host.install(signed)
     answer = tmp_path / "answer.json"
     escaped = pairs[2].certificate.replace("\n", "\\n").replace("/", "\\/")
     services = (
@@ -275,7 +270,7 @@ def test_chain_that_the_panel_stores_separately_is_restored(
     wrapped(host, f'case "$*" in *fetch*) cat {answer}; exit ;; esac\nexec "$real" "$@"\n')
     host.start(host.stage(pairs[1]), confirm_within_s=1)
     host.wait_for("returned")
-    assert (host.root / "var/cpanel/ssl/exim/exim.crt").read_text() == signed.certificate + pairs[2].certificate
+    assert (host.folder / "var/cpanel/ssl/exim/exim.crt").read_text() == signed.certificate + pairs[2].certificate
 
 
 def signed_by(folder: Path, issuer: Pair) -> Pair:
@@ -292,9 +287,7 @@ def signed_by(folder: Path, issuer: Pair) -> Pair:
 
 
 @pytest.mark.parametrize("number", range(20, 170, STRIDE * 3))
-def test_switch_after_a_killed_switch_installs_and_can_be_reverted(
-    host: PanelServiceHost, pairs: Pairs, number: int
-) -> None:
+def test_switch_after_a_killed_switch_installs_and_can_be_reverted(host: SwitchHost, pairs: Pairs, number: int) -> None:
     name = host.stage(pairs[1])
     run(killed_after_its_start(host.starting(name), number))
     host.wait_until(lambda progress: progress.holder is None or progress.last.state == "waiting")
@@ -333,16 +326,16 @@ def test_service_is_restarted_by_the_script_of_the_panel(service: str) -> None:
     assert Panel().installer("nginx") is None
 
 
-def test_failed_restart_is_reported_with_its_reason(host: PanelServiceHost) -> None:
-    script = host.root / "scripts/restartsrv_exim"
+def test_failed_restart_is_reported_with_its_reason(host: SwitchHost) -> None:
+    script = host.folder / "scripts/restartsrv_exim"
     script.write_text("#!/bin/sh\necho Waiting; echo 'exim is not set up'; exit 1\n")
-    done = run(host.installer.reload("server"))
+    done = run(host.service.reload("server"))
     assert (done.ok, done.output) == (False, f"{script}: exim is not set up\n")
     script.unlink()
-    assert run(host.installer.reload("server")).output == f"there is no {script} on the host\n"
+    assert run(host.service.reload("server")).output == f"there is no {script} on the host\n"
 
 
-def test_every_script_has_valid_shell_syntax(host: PanelServiceHost) -> None:
+def test_every_script_has_valid_shell_syntax(host: SwitchHost) -> None:
     begun = host.starting("proven")
     texts = (begun.script, *(word for word in begun.arguments if "\n" in word), needs(host).script)
     for text in texts:

@@ -12,8 +12,8 @@ import pytest
 
 from audit.host.trust import TRUST
 from remediate.hosts.command import Command
-from tests.support.remediate.folder_services import new_pair, new_switch_host
-from tests.support.remediate.local_commands import run
+from tests.support.remediate.fake_host.session import run
+from tests.support.remediate.fake_host.switch import new_pair, new_switch_host
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from remediate.deployment.replace import REPLACE
 from remediate.deployment.versions import FileSet, file_targets
 from remediate.hosts.workdir import ROOT, HostWorkdir
 from remediate.installers import INSTALLERS, CustomInstaller
-from tests.support.remediate.folder_services import target
+from tests.support.remediate.fake_host.switch import target
 
 
 def file(path: str, kind: FileKind, real: str | None = None) -> InstalledFile:

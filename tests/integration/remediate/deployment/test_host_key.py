@@ -16,7 +16,7 @@ from remediate.hosts.command import Command, CommandResult
 from remediate.hosts.workdir import BUSY, HostWorkdir
 from remediate.pki.csr import BadCsr
 from remediate.pki.host_key import KEY_TYPES, discard_key_command, key_path, make_csr_command, read_host_csr
-from tests.support.remediate.local_commands import killed_before, run
+from tests.support.remediate.fake_host.session import killed_before, run
 from tests.support.store.order_requests import csr_pem
 
 NAMES = ("www.shop.example", "shop.example", "*.shop.example", "2001:db8::1", "192.0.2.7")

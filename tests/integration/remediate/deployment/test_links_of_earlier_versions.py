@@ -11,16 +11,14 @@ import pytest
 
 from remediate.deployment.replace import REPLACE
 from remediate.deployment.versions import FileSet
-from tests.support.remediate.folder_services import (
+from tests.support.remediate.fake_host.session import run
+from tests.support.remediate.fake_host.switch import (
     Pair,
     SwitchHost,
     leave_links,
     new_pair,
     new_switch_host,
-    staged,
-    waited_for,
 )
-from tests.support.remediate.local_commands import run
 from tests.support.remediate.saved_folder import SavedFolder
 
 Pairs = tuple[Pair, Pair, Pair]
@@ -60,13 +58,13 @@ def is_as_configured(host: SwitchHost, key_mode: int = 0o640) -> bool:
 def test_next_repair_makes_links_files_again(host: SwitchHost, pairs: Pairs) -> None:
     again = FileSet(replace(host.file_set.workdir, case="ab12"), host.file_set.targets)
     later = replace(host, file_set=again)
-    name = staged(again, pairs[2])
+    name = later.stage(pairs[2])
     assert later.start(name).ok
     later.wait_for("waiting")
     assert is_as_configured(later)
     assert later.served == later.configured == of(pairs[2])
     assert later.confirm(name).last.state == "confirmed"
-    waited_for(later.progress, lambda progress: progress.holder is None)
+    later.wait_until(lambda progress: progress.holder is None)
     shutil.rmtree(host.file_set.workdir.folder)
     assert later.configured == of(pairs[2])
 
@@ -80,7 +78,7 @@ def test_failed_repair_leaves_files_and_no_links(host: SwitchHost, pairs: Pairs)
 
 def test_rollback_restores_files_kept_by_an_earlier_version(host: SwitchHost, pairs: Pairs) -> None:
     assert host.start("before", confirm_within_s=0).ok
-    host.wait_until(lambda progress: progress.last.state == "confirmed" and progress.holder is None)
+    host.wait_for_end("confirmed")
     assert is_as_configured(host)
     assert host.served == host.configured == of(pairs[0])
     shutil.rmtree(host.file_set.workdir.root)

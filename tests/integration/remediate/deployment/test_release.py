@@ -15,7 +15,7 @@ import pytest
 from pytest_sslaudit.cli.program import main as program
 from remediate.cli.main import main as repair_program
 from remediate.state.journal import open_journal
-from tests.support.remediate.folder_services import Pair, SwitchHost, leave_links, new_pair, new_switch_host
+from tests.support.remediate.fake_host.switch import Pair, SwitchHost, leave_links, new_pair, new_switch_host
 from tests.support.remediate.journals import a_case
 from tests.support.remediate.saved_folder import SavedFolder
 

@@ -15,9 +15,9 @@ from remediate.deployment.switch import UNUSED_DAYS
 from remediate.execution.rollback import rollback
 from remediate.hosts.workdir import HostWorkdir
 from remediate.state.journal import Journal
-from tests.support.remediate.folder_hosts import Ca, FolderHost, run_context
-from tests.support.remediate.local_commands import run
-from tests.support.remediate.repaired_host import RepairedHost, repaired, repaired_host_in
+from tests.support.remediate.fake_host.host import FakeHost
+from tests.support.remediate.fake_host.session import run
+from tests.support.remediate.repaired_host import RepairedHost, repair_certificate, repaired_host_in
 
 FIRST, SECOND, THIRD = (digit * 16 for digit in "abc")
 
@@ -36,7 +36,7 @@ def repaired_host(prepared: RepairedHost) -> RepairedHost:
 
 
 @pytest.fixture
-def host(repaired_host: RepairedHost) -> FolderHost:
+def host(repaired_host: RepairedHost) -> FakeHost:
     return repaired_host.host
 
 
@@ -50,7 +50,7 @@ def journal(repaired_host: RepairedHost) -> Iterator[Journal]:
 def root(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     """Return the work directory: that of the repaired host, if the test has one."""
     if "host" in request.fixturenames:
-        host: FolderHost = request.getfixturevalue("host")
+        host: FakeHost = request.getfixturevalue("host")
         return host.folder.parent / "sslaudit"
     return tmp_path / "sslaudit"
 
@@ -76,7 +76,7 @@ def pruned(root: Path, case: str, *spared: str) -> set[str]:
 
 
 def test_previous_version_is_kept_for_root_until_the_next_success(
-    repaired_host: RepairedHost, host: FolderHost, journal: Journal, root: Path
+    repaired_host: RepairedHost, host: FakeHost, journal: Journal, root: Path
 ) -> None:
     old = repaired_host.key_before
     (before,) = (link for link in root.glob(f"{FIRST}/*/before"))
@@ -84,40 +84,40 @@ def test_previous_version_is_kept_for_root_until_the_next_success(
     assert {stat.S_IMODE(directory.stat().st_mode) for directory in (kept, kept.parent)} == {0o700}
     assert old in {path.read_text() for path in kept.rglob("*.key")}
     assert not (root / FIRST / "pending").exists()
-    first = (host.folder / "tls.key").read_text()
-    repaired(host, journal, id=SECOND)
+    first = host.key.read_text()
+    repair_certificate(host, journal, id=SECOND)
     assert {entry.name for entry in root.iterdir() if entry.is_dir()} == {SECOND}
     keys = {path.read_text() for path in root.rglob("*.key") if path.is_file()}
     assert (old in keys, first in keys, len(keys)) == (False, True, 2)
 
 
 def test_rollback_restores_the_modes_of_kept_files(
-    repaired_host: RepairedHost, host: FolderHost, journal: Journal, root: Path
+    repaired_host: RepairedHost, host: FakeHost, journal: Journal, root: Path
 ) -> None:
-    assert rollback(FIRST, run_context(journal, Ca(), host)).ended_as == "undone"
+    assert rollback(FIRST, host.run(journal)).ended_as == "undone"
     assert host.served == repaired_host.served_before
     assert [stat.S_IMODE((host.folder / f"tls.{end}").stat().st_mode) for end in ("key", "crt")] == [0o640, 0o644]
     in_use = [live.readlink().name for live in root.rglob("live")]
     assert [put_away for put_away in root.rglob("*.modes") if put_away.stem in in_use] == []
 
 
-def test_only_versions_that_a_rollback_needs_are_kept(host: FolderHost, journal: Journal, root: Path) -> None:
+def test_only_versions_that_a_rollback_needs_are_kept(host: FakeHost, journal: Journal, root: Path) -> None:
     for _ in range(2):
-        repaired(host, journal, id=FIRST)
+        repair_certificate(host, journal, id=FIRST)
         journal.end(FIRST, journal.outcome(FIRST) or pytest.fail("it has ended"))
     live = next(root.glob(f"{FIRST}/*/live"))
     assert len(versions(root / FIRST)) == 2
     assert live.resolve().is_dir()
-    assert host.served.strip() in (host.folder / "tls.crt").read_text()
+    assert host.served.strip() in host.certificate.read_text()
 
 
-def test_old_case_with_a_version_in_use_is_kept(host: FolderHost, root: Path) -> None:
+def test_old_case_with_a_version_in_use_is_kept(host: FakeHost, root: Path) -> None:
     age(root / FIRST, 10 * UNUSED_DAYS)
     assert pruned(root, SECOND) == {FIRST, SECOND}
-    assert (host.folder / "tls.crt").read_text()
+    assert host.certificate.read_text()
 
 
-def test_unused_case_is_deleted_after_a_month_unless_it_is_spared(host: FolderHost, root: Path) -> None:
+def test_unused_case_is_deleted_after_a_month_unless_it_is_spared(host: FakeHost, root: Path) -> None:
     for name in ("tls.crt", "tls.key"):
         (host.folder / name).write_text("of another program")
     assert FIRST in pruned(root, SECOND)

@@ -18,8 +18,8 @@ import pytest
 from remediate.deployment.replace import REPLACE
 from remediate.deployment.versions import Version
 from remediate.hosts.workdir import BUSY
-from tests.support.remediate.folder_services import Pair, SwitchHost, new_pair, new_switch_host, was_interrupted
-from tests.support.remediate.local_commands import run
+from tests.support.remediate.fake_host.session import run
+from tests.support.remediate.fake_host.switch import Pair, SwitchHost, new_pair, new_switch_host, was_interrupted
 from tests.support.remediate.saved_folder import SavedFolder
 
 Pairs = tuple[Pair, Pair, Pair]
@@ -174,26 +174,21 @@ def test_switch_never_returns_to_a_compromised_key(host: SwitchHost, pairs: Pair
 
 def test_later_rollback_restores_the_last_verified_version(host: SwitchHost, pairs: Pairs) -> None:
     for pair in pairs[1:]:
-        host.wait_until(lambda progress: progress.holder is None)
-        host.start(host.stage(pair), confirm_within_s=0)
-        host.wait_for("confirmed")
-    host.wait_until(lambda progress: progress.holder is None)
+        host.switch(pair)
     assert host.start("before", confirm_within_s=0).ok
-    host.wait_until(lambda progress: progress.last.state == "confirmed" and progress.holder is None)
+    host.wait_for_end("confirmed")
     assert host.served == host.configured == of(pairs[1])
 
 
 def test_modes_of_files_and_directories_are_kept(host: SwitchHost, pairs: Pairs) -> None:
-    host.start(host.stage(pairs[1]), confirm_within_s=0)
-    host.wait_for("confirmed")
+    host.switch(pairs[1])
     real = host.key.resolve()
     assert [stat.S_IMODE(path.stat().st_mode) for path in (real, real.parent)] == [0o640, 0o710]
     assert stat.S_IMODE(host.certificate.resolve().stat().st_mode) == 0o644
 
 
 def test_files_of_another_program_are_restored_by_a_return(host: SwitchHost, pairs: Pairs) -> None:
-    host.start(host.stage(pairs[1]), confirm_within_s=0)
-    host.wait_until(lambda progress: progress.last.state == "confirmed" and progress.holder is None)
+    host.switch(pairs[1])
     for path, content in ((host.certificate, pairs[2].certificate), (host.key, pairs[2].key)):
         path.unlink()
         path.write_text(content)
@@ -204,7 +199,7 @@ def test_files_of_another_program_are_restored_by_a_return(host: SwitchHost, pai
 
 def test_released_paths_are_regular_files(host: SwitchHost, pairs: Pairs) -> None:
     host.start(host.stage(pairs[1]), confirm_within_s=1)
-    host.wait_until(lambda progress: progress.last.state == "returned" and progress.holder is None)
+    host.wait_for_end("returned")
     for _ in range(2):
         assert run(REPLACE.release(host.file_set.workdir, "c4f3").command).ok
     assert not host.certificate.is_symlink()

@@ -13,9 +13,10 @@ import pytest
 from remediate.deployment.replace import REPLACE
 from remediate.deployment.versions import Version
 from remediate.hosts.command import Command
+from remediate.installers import CustomInstaller
 from tests.support.crash_points import STRIDE
-from tests.support.remediate.folder_services import Pair, SwitchHost, new_pair, new_switch_host, was_interrupted
-from tests.support.remediate.local_commands import run
+from tests.support.remediate.fake_host.session import run
+from tests.support.remediate.fake_host.switch import Pair, SwitchHost, new_pair, new_switch_host, was_interrupted
 
 _VERBS = ("mv", "cp", "ln", "rm", "mkdir", "chmod", "exec", "cat", "flock", "record_event", "run_shell", "durable")
 _ACTS = " | ".join(f"'{verb} '*" for verb in _VERBS)
@@ -64,7 +65,7 @@ def survived(host: SwitchHost, pair: tuple[Pair, Pair], command: Command) -> boo
     assert not host.certificate.parent.joinpath("sslaudit").exists()
     name = host.stage(pair[1])
     assert host.start(name, confirm_within_s=0).ok
-    final = host.wait_until(lambda progress: progress.last.state == "confirmed" and progress.holder is None)
+    final = host.wait_for_end("confirmed")
     assert (final.live, final.proven) == (name, name)
     assert host.served == host.configured == of(pair[1])
     return done.status is not None and done.status >= 0 and not interrupted
@@ -88,9 +89,8 @@ def kill_everywhere(folder: Path, pair: tuple[Pair, Pair], kill: Kill, reload: s
 
 def starting(host: SwitchHost, name: str, reload: str | None) -> Command:
     """Return the start of a switch that goes through, or of one whose service does not take the new files."""
-    if reload is None:
-        return host.starting(name, confirm_within_s=0)
-    return replace(host, service=replace(host.service, reload_command=reload)).starting(name, confirm_within_s=0)
+    service = host.service if reload is None else CustomInstaller("gateway", reload_command=reload)
+    return replace(host, service=service).starting(name, confirm_within_s=0)
 
 
 def test_staging_killed_at_any_command_can_be_repeated(tmp_path: Path, pairs: tuple[Pair, Pair]) -> None:

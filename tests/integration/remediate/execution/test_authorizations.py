@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography import x509
 
 from remediate.challenges import ChallengeDirectory, ProbeResult, ProbeSettings
 from remediate.execution.executor import run_case
@@ -22,9 +21,10 @@ from remediate.model.options import Timeouts
 from remediate.pki.csr import Csr
 from remediate.pki.issued_chain import IssuedPem
 from remediate.state.journal import Journal, open_journal
-from tests.support.remediate.folder_hosts import AUTHORITY, DAY, NOW, FolderHost, delivered, run_context, running_host
+from tests.support.remediate.fake_host.ca import AUTHORITY, NOW, issued_for
+from tests.support.remediate.fake_host.host import FakeHost, running_host
 from tests.support.remediate.store_host import Near
-from tests.support.store.issuance import Commission, deliver, found_authority
+from tests.support.store.issuance import found_authority
 
 URL = "https://ca.example/order/1"
 
@@ -92,10 +92,8 @@ class AcmeLikeCa:
         self.calls.append("download")
         if self.fails == "download":
             return IssuerFault("unreachable", "the connection was cut")
-        key: Any = x509.load_pem_x509_csr(self.request.csr.pem.encode()).public_key()
         authorities = {"trusted": AUTHORITY, "untrusted": found_authority(NOW)}
-        commission = Commission(key, self.request.names, NOW, 90 * DAY)
-        return tuple(delivered(deliver(authorities[chain], commission)) for chain in self.chains)
+        return tuple(issued_for(self.request.csr, authorities[chain]) for chain in self.chains)
 
     def cancel(self, ref: OrderRef) -> None:
         """Cancel nothing."""
@@ -136,7 +134,7 @@ class Recorder:
 class RepairSetup:
     """A host and a journal."""
 
-    host: FolderHost
+    host: FakeHost
     journal: Journal
 
     def repaired(self, ca: AcmeLikeCa, *solvers: Recorder, **changes: Any) -> Any:  # noqa: ANN401 - any field; what `run_case` returns
@@ -147,7 +145,7 @@ class RepairSetup:
             return CommandResult(0, "")
 
         table = {solver.type: replace(solver, calls=ca.calls) for solver in solvers or (Recorder(),)}
-        run = run_context(self.journal, ca, self.host, **{"solvers": table, "run_local": recorded, **changes})
+        run = self.host.run(self.journal, ca, **{"solvers": table, "run_local": recorded, **changes})
         return run_case(self.host.case(), run)
 
 

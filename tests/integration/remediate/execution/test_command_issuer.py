@@ -24,15 +24,9 @@ from remediate.model.authorization import Challenge
 from remediate.model.causes import Cause
 from remediate.model.options import Timeouts
 from remediate.state.journal import CaseOutcome, Journal, open_journal
-from tests.support.remediate.folder_hosts import (
-    AUTHORITY,
-    CONCURRENCY,
-    NOW,
-    FolderHost,
-    NoRecords,
-    run_context,
-    running_host,
-)
+from tests.support.remediate.fake_host.ca import AUTHORITY, NOW
+from tests.support.remediate.fake_host.host import FakeHost, running_host
+from tests.support.remediate.fake_host.run import CONCURRENCY, NoRecords
 from tests.support.remediate.killed_database import KilledRun, faults_after_each
 from tests.support.remediate.own_programs import internal_ca, program
 from tests.support.remediate.store_host import printed
@@ -66,7 +60,7 @@ class RepairSetup:
     """A host, an internal CA and a solver; the CA requires a challenge if `needs_challenge`."""
 
     folder: Path
-    host: FolderHost
+    host: FakeHost
     calls: list[LocalCommand] = field(default_factory=list)
 
     def issuer(self, before: str = "") -> ConfiguredIssuer:
@@ -110,7 +104,7 @@ class RepairSetup:
             self.calls.append(command)
             return run_local(command, stop)
 
-        return run_context(journal, None, self.host, **{"run_local": recorded, "lookups": Zone(self.zone), **changes})
+        return self.host.run(journal, **{"run_local": recorded, "lookups": Zone(self.zone), **changes})
 
     @property
     def issued(self) -> int:
@@ -128,7 +122,7 @@ class RepairSetup:
         return sorted(file.name for file in self.zone.iterdir())
 
 
-def setup_in(folder: Path, host: FolderHost) -> RepairSetup:
+def setup_in(folder: Path, host: FakeHost) -> RepairSetup:
     (folder / "zone").mkdir()
     (folder / "ca.sh").write_text(internal_ca(folder / "ca", AUTHORITY))
     return RepairSetup(folder, host)

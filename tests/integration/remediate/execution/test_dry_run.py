@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import inspect
 import os
-import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -20,7 +19,6 @@ from remediate.execution.context import RunContext
 from remediate.execution.dry_run import DryRunViolation, preview_actions, refusing, refusing_issuer
 from remediate.execution.executor import run_case
 from remediate.execution.preview import Action, PreviewState, Remark, placeholder_csr
-from remediate.execution.scheduler import repair
 from remediate.execution.steps import REPAIR_STEPS, RepairStep, Satisfied
 from remediate.hosts.command import Command
 from remediate.hosts.local_command import LocalCommand
@@ -29,9 +27,12 @@ from remediate.model.case import Case, Repair, Validation, steps_of
 from remediate.model.outcome import CaseResult
 from remediate.pki.csr import csr_hash_challenge
 from remediate.state.journal import Journal, journal_snapshot, open_journal
-from tests.support.remediate.chain_services import INTERMEDIATE, plant_chain, write_kept
-from tests.support.remediate.folder_hosts import CONCURRENCY, changed, plant
-from tests.support.remediate.store_host import SECOND, StoreHost, digests, filled_in, printed
+from tests.support.remediate.chain_services import INTERMEDIATE, serve_chain, write_kept
+from tests.support.remediate.fake_host.ca import leaf_of, pems_of
+from tests.support.remediate.fake_host.host import repaired
+from tests.support.remediate.fake_host.run import changed
+from tests.support.remediate.renewal_agents import successor, write_agent
+from tests.support.remediate.store_host import StoreHost, digests, filled_in, printed
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ def previewed_and_done(
     previewed = list(preview_actions(case, run))
     output = printed(case, run, verbose=True)
     assert len(store_host.actions) == begun
-    ending = start(case, run) if start else repair([case], run, CONCURRENCY)[0]
+    ending = start(case, run) if start else repaired(case, run)
     assert (ending.ended_as, ending.note) == ("proven", "")
     if start is None:
         assert_prints(output, previewed)
@@ -82,12 +83,6 @@ def assert_prints(output: str, actions: list[Action]) -> None:
     commands = [action for action in actions if isinstance(action, Command)]
     assert f"nothing was changed; {len(commands)} command" in output
     assert f"and {len(actions) - len(commands)} request" in output
-
-
-def not_loading(run: RunContext, store_host: StoreHost) -> RunContext:
-    """Return the context of a run in which both services load no new files."""
-    installer = store_host.host.installer(takes_up=False)
-    return changed(run, installers={installer.name: installer, SECOND: replace(installer, name=SECOND)})
 
 
 def everything(folder: Path) -> dict[str, tuple[int, int, str]]:
@@ -109,36 +104,29 @@ def new_certificate(repair: Repair) -> Callable[[RepairSetup], Case]:
 
 def incomplete_chain(repair_setup: RepairSetup) -> Case:
     """Prepare a host that keeps the missing intermediate."""
-    plant_chain(repair_setup.store_host.host)
+    serve_chain(repair_setup.store_host.host)
     write_kept(repair_setup.folder / "sslaudit", INTERMEDIATE)
     return repair_setup.store_host.case(Repair.RECHAIN, id="rechain")
 
 
+def of_one_service(repair_setup: RepairSetup, repair: Repair, **changes: Any) -> Case:  # noqa: ANN401 - any field
+    """Return the case of one service, because the reload of one loads the certificate of both."""
+    host = repair_setup.store_host.host
+    return replace(host, services=(host.first,)).case(repair, **changes)
+
+
 def agent_that_renews(repair_setup: RepairSetup) -> Case:
     """Prepare an agent whose renewal installs a new certificate."""
-    host = repair_setup.store_host.host
-    plant_chain(host, [INTERMEDIATE])
-    agent, renewed = repair_setup.folder / "bin" / "dehydrated", repair_setup.folder / "renewed"
-    renewed.mkdir()
-    agent.parent.mkdir()
-    for name in ("tls.crt", "tls.key"):
-        shutil.copy(host.folder / name, renewed)
-    agent.write_text(f"#!/bin/sh\ncp {renewed}/* {host.folder}/\n")
-    agent.chmod(0o755)
-    repair_setup.monkeypatch.setenv("PATH", f"{agent.parent}:{os.environ['PATH']}")
-    plant(host.folder, "a.example")
-    return host.case(Repair.RUN_OWNER, id="owner", owner="dehydrated")
+    write_agent(repair_setup.folder / "bin/dehydrated", "--cron", successor(repair_setup.store_host.host)[1])
+    repair_setup.monkeypatch.setenv("PATH", f"{repair_setup.folder}/bin:{os.environ['PATH']}")
+    return of_one_service(repair_setup, Repair.RUN_OWNER, id="owner", owner="dehydrated")
 
 
 def files_not_loaded(repair_setup: RepairSetup) -> Case:
-    """Prepare files with a new certificate that the service has not loaded."""
-    folder = repair_setup.store_host.host.folder
-    repair([repair_setup.store_host.case()], repair_setup.run, CONCURRENCY)
-    files = {name: (folder / name).read_bytes() for name in ("tls.crt", "tls.key")}
-    plant(folder, "a.example")
-    for name, content in files.items():
-        (folder / name).write_bytes(content)
-    return repair_setup.store_host.host.case(Repair.RELOAD, id="reload")
+    """Prepare files with a new certificate that the services have not loaded."""
+    host = repair_setup.store_host.host
+    host.first.write(*pems_of(leaf_of(host.name)))
+    return of_one_service(repair_setup, Repair.RELOAD, id="reload")
 
 
 def open_keys(repair_setup: RepairSetup) -> Case:
@@ -202,7 +190,8 @@ def test_dry_run_of_a_pending_order_fetches_it_again(repair_setup: RepairSetup) 
 
 def test_dry_run_of_a_resumed_case_shows_what_is_left_to_do(repair_setup: RepairSetup) -> None:
     store_host, case, run = repair_setup.store_host, repair_setup.store_host.case(), repair_setup.run
-    assert [ending.cause for ending in repair([case], not_loading(run, store_host), CONCURRENCY)] == ["proof.failed"]
+    not_loading = changed(run, installers=store_host.host.installers(loads=False))
+    assert repaired(case, not_loading).cause == "proof.failed"
     assert "  waits         not tried again before" in printed(case, run)
     (left,) = repair_setup.journal.unfinished()
     requests = [action.why for action in preview_actions(left, run) if isinstance(action, Request)]
@@ -305,7 +294,7 @@ def test_dry_run_of_a_repair_that_stops_shows_what_is_done_until_then(repair_set
     store_host, run = repair_setup.store_host, repair_setup.run
     case = store_host.case(validated_on=(Validation("a.example", ("a", "b")),))  # no login to b
     previewed = list(preview_actions(case, run))
-    assert [ending.cause for ending in repair([case], run, CONCURRENCY)] == ["dcv.no-docroot"]
+    assert repaired(case, run).cause == "dcv.no-docroot"
     csr = x509.load_pem_x509_csr(next(Path(run.host("a").workdir_root).rglob("csr.pem")).read_bytes())
     assert filled_in(previewed, digests(csr)) == store_host.recorded_actions()
     assert [action.why.partition(" for ")[0] for action in previewed] == [

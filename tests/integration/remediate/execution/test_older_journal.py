@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from cryptography import x509
 
 from audit.json_codec import format_time
 from remediate.execution.case_context import CaseContext
 from remediate.execution.context import RunContext
 from remediate.execution.scheduler import repair
 from remediate.execution.steps.key import request_of
-from remediate.issuers import IssuerFault, Order, OrderRequest
+from remediate.issuers import IssuerFault, Order
 from remediate.model.audit_results import AuditResults, audit_results_of
 from remediate.model.case import Case, Reason
 from remediate.model.causes import Cause
@@ -28,54 +27,25 @@ from remediate.notify.report import RunReport
 from remediate.pki.csr import Csr
 from remediate.state.journal import Journal, open_journal
 from tests.support.notify.nightly_runs import ADMIN, CONTROLLER, Mailbox, settings_of
-from tests.support.remediate.folder_hosts import (
-    AUTHORITY,
-    CONCURRENCY,
-    DAY,
-    NOW,
-    Ca,
-    FolderHost,
-    delivered,
-    run_context,
-    running_host,
-)
+from tests.support.remediate.fake_host.ca import NOW, Ca
+from tests.support.remediate.fake_host.host import FakeHost, run_context, running_host
+from tests.support.remediate.fake_host.run import CONCURRENCY
 from tests.support.remediate.older_journal import A, B, older_journal
 from tests.support.remediate.result_rows import SUMMARY, found, seen
-from tests.support.store.issuance import Commission, deliver
 
 HOUR = timedelta(hours=1)
 REFUSED = IssuerFault("refused", "the account has no funds left")
-
-
-@dataclass(slots=True)
-class SlowCa(Ca):
-    """A CA that has a's order, and refuses all others."""
-
-    asked: list[str] = field(default_factory=list)
-
-    def place(self, request: OrderRequest) -> Order | IssuerFault:
-        """Refuse."""
-        self.asked.append(request.names[0])
-        return REFUSED
-
-    def issue(self, csr: Csr) -> None:
-        """Issue a's order."""
-        key = x509.load_pem_x509_csr(csr.pem.encode()).public_key()
-        delivery = deliver(AUTHORITY, Commission(key, ("a.example",), NOW, 90 * DAY))  # type: ignore[arg-type]  # an EC key
-        self.orders[csr.sha256] = replace(
-            self.orders[csr.sha256], status="valid", message="issued", issued=(delivered(delivery),), own_word="issued"
-        )
 
 
 @dataclass
 class OlderState:
     """Two hosts, the CA, a mailbox and the journal of the earlier version."""
 
-    a: FolderHost
-    b: FolderHost
+    a: FakeHost
+    b: FakeHost
     csr: Csr
     folder: Path
-    ca: SlowCa = field(default_factory=SlowCa)
+    ca: Ca = field(default_factory=lambda: Ca(faults=[REFUSED]))
     box: Mailbox = field(default_factory=Mailbox)
 
     @contextmanager
@@ -99,13 +69,13 @@ class OlderState:
         return run_context(journal, self.ca, self.a, self.b)
 
 
-def case_of(host: FolderHost) -> Case:
+def case_of(host: FakeHost) -> Case:
     """Return the case of a host as the earlier version planned it."""
     message = f"certificate for {host.label}.example expired 30 days ago"
     return host.case(reasons=(Reason(str(host.endpoint), "cert.expired", "high", "reissue", message),))
 
 
-def evidence(hosts: tuple[FolderHost, ...], verdict: str = "fail", phase: str = "before") -> AuditResults:
+def evidence(hosts: tuple[FakeHost, ...], verdict: str = "fail", phase: str = "before") -> AuditResults:
     """Return the results of an audit of some hosts."""
     rows = [SUMMARY]
     for host in hosts:
@@ -121,8 +91,8 @@ def older_state(folder: Path, since: timedelta) -> Iterator[OlderState]:
     """Yield a state whose second run was that long ago."""
     with running_host(folder / "a", "a") as a, running_host(folder / "b", "b") as b:
         with open_journal(folder / "scratch") as scratch:
-            csr = request_of(CaseContext(a.case(), run_context(scratch, Ca(), a)))
-        placed = {"FOLDER": folder, "A": a.port, "B": b.port, "CSR": csr.sha256}
+            csr = request_of(CaseContext(a.case(), a.run(scratch)))
+        placed = {"FOLDER": folder, "A": a.endpoint.port, "B": b.endpoint.port, "CSR": csr.sha256}
         older_journal(folder / "state", at=datetime.now(UTC) - since, placed=placed)
         state = OlderState(a, b, csr, folder)
         message = "the CA has not come for the file yet"
@@ -143,7 +113,7 @@ def test_open_case_keeps_its_order_and_is_notified_once(state: OlderState) -> No
     assert endings["b"].note.endswith(f": issuer.refused: ca: {REFUSED}")
     assert len(state.box.sent) == 1, "only the notification that was postponed in the second run"
     state.night()
-    assert (len(state.box.sent), state.ca.asked) == (1, [])
+    assert (len(state.box.sent), state.ca.csrs) == (1, [])
 
 
 def test_issued_order_is_installed_and_only_that_is_notified(state: OlderState) -> None:
@@ -151,7 +121,7 @@ def test_issued_order_is_installed_and_only_that_is_notified(state: OlderState) 
     state.night()
     state.ca.issue(state.csr)
     endings = state.night()
-    assert (endings["a"].ended_as, state.a.served == before, state.ca.asked) == ("proven", False, [])
+    assert (endings["a"].ended_as, state.a.served == before, state.ca.csrs) == ("proven", False, [])
     with state.journal() as journal:
         assert [(order.attempt, order.order_id, order.status) for order in journal.orders.of_case(A)] == [
             (1, "o-a", "issued")
@@ -168,7 +138,8 @@ def test_issued_order_is_installed_and_only_that_is_notified(state: OlderState) 
 def test_backoff_counts_the_failures_of_the_older_journal(tmp_path: Path) -> None:
     with older_state(tmp_path, 5 * HOUR) as state:
         ending = state.night()["b"]
-        assert (ending.ended_as, ending.cause, state.ca.asked) == ("failed", Cause.ISSUER_REFUSED, ["b.example"])
+        names = [csr.names for csr in state.ca.csrs]
+        assert (ending.ended_as, ending.cause, names) == ("failed", Cause.ISSUER_REFUSED, [("b.example",)])
         with state.journal() as journal:
             attempts = journal.attempts.of_case(B)
         last = attempts[-1]

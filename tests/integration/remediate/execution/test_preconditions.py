@@ -5,38 +5,27 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from remediate.execution.context import RunContext
-from remediate.execution.scheduler import repair
-from remediate.hosts.command import Command, CommandResult
-from remediate.model.outcome import CaseResult
 from remediate.state.journal import Journal
-from tests.support.remediate.folder_hosts import CONCURRENCY, Ca, FolderHost, LocalSession, run_context, running_host
+from tests.support.remediate.fake_host.ca import Ca
+from tests.support.remediate.fake_host.host import FakeHost, running_host
+from tests.support.remediate.fake_host.session import LocalSession
 
 NOBODY = pwd.getpwnam("nobody")
 
 
-@dataclass(slots=True)
-class UsersSession(LocalSession):
-    """A session of a user who is not root, also if the tests run as root."""
+AS_NOBODY = ("setpriv", f"--reuid={NOBODY.pw_uid}", f"--regid={NOBODY.pw_gid}", "--clear-groups")
 
-    def run(self, command: Command) -> CommandResult:
-        """Run a command as that user."""
-        self.commands.append(command)
-        by = ["setpriv", f"--reuid={NOBODY.pw_uid}", f"--regid={NOBODY.pw_gid}", "--clear-groups"]
-        argv = ["sh", "-c", command.script, "sh", *command.arguments]
-        done = subprocess.run(
-            [*by, *argv] if os.geteuid() == 0 else argv, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-            check=False, cwd="/",
-        )  # fmt: skip
-        return CommandResult(done.returncode, done.stdout, done.stderr)
+
+def of_user(host: FakeHost) -> FakeHost:
+    """Return a host with the login of a user who is not root, also if the tests run as root."""
+    return replace(host, session=LocalSession(by=AS_NOBODY if os.geteuid() == 0 else ()))
 
 
 @pytest.fixture
@@ -55,38 +44,33 @@ def given(*paths: Path) -> None:
             os.chown(path, NOBODY.pw_uid, NOBODY.pw_gid)
 
 
-def result_of(host: FolderHost, run: RunContext) -> CaseResult:
-    (ending,) = repair([host.case()], run, CONCURRENCY)
-    return ending
-
-
 def test_user_repairs_a_service_of_its_own(folder: Path, journal: Journal) -> None:
     with running_host(folder / "a", "a") as started:
-        host, before = replace(started, session=UsersSession()), started.served
+        host, before = of_user(started), started.served
         given(host.folder, *host.folder.iterdir())
         (folder / "own").mkdir(mode=0o700)
         given(folder / "own")
-        ending = result_of(host, run_context(journal, Ca(), host, workdir_root=f"{folder}/own/sslaudit"))
+        ending = host.repair(journal, workdir_root=f"{folder}/own/sslaudit")
         assert (ending.ended_as, host.served == before) == ("proven", False), ending
-        assert (host.folder / "tls.key").stat().st_uid == (folder / "own").stat().st_uid
+        assert host.key.stat().st_uid == (folder / "own").stat().st_uid
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can make files of others")
 def test_every_file_that_the_user_cannot_access_is_named(folder: Path, journal: Journal) -> None:
     with running_host(folder / "a", "a") as started:
-        host, ca = replace(started, session=UsersSession()), Ca()
-        (host.folder / "tls.key").chmod(0o600)
-        ending = result_of(host, run_context(journal, ca, host, workdir_root=f"{folder}/sslaudit"))
+        host, ca = of_user(started), Ca()
+        host.key.chmod(0o600)
+        ending = host.repair(journal, ca, workdir_root=f"{folder}/sslaudit")
     assert (ending.ended_as, ending.cause, ca.orders) == ("failed", "host.unprepared", {})
     for line in (
         f"nobody cannot write {folder}, to make {folder}/sslaudit/{host.case().id} in it",
         f"nobody cannot write {host.folder}",
-        f"nobody cannot read {host.folder}/tls.key",
-        f"{host.folder}/tls.crt belongs to root, to whom nobody cannot give another file",
-        f"{host.folder}/tls.crt is of the group root, to which nobody cannot give another file",
+        f"nobody cannot read {host.key}",
+        f"{host.certificate} belongs to root, to whom nobody cannot give another file",
+        f"{host.certificate} is of the group root, to which nobody cannot give another file",
     ):
         assert line in ending.note
-    assert not any(command.changes for command in host.session.commands)
+    assert host.changes == 0
 
 
 @pytest.mark.parametrize(
@@ -98,16 +82,15 @@ def test_every_file_that_the_user_cannot_access_is_named(folder: Path, journal: 
     ],
 )
 def test_full_disk_is_reported_with_its_free_space(
-    tmp_path: Path, journal: Journal, monkeypatch: pytest.MonkeyPatch, row: str, words: str | None
+    host: FakeHost, tmp_path: Path, journal: Journal, monkeypatch: pytest.MonkeyPatch, row: str, words: str | None
 ) -> None:
     stat = shutil.which("stat")
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "stat").write_text(f'#!/bin/sh\n[ "$1" = -f ] && echo "{row}" || exec {stat} "$@"\n')
     (tmp_path / "bin" / "stat").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}/bin:{os.environ['PATH']}")
-    with running_host(tmp_path / "a", "a") as host:
-        ca = Ca()
-        ending = result_of(host, run_context(journal, ca, host))
+    ca = Ca()
+    ending = host.repair(journal, ca)
     if words is None:
         assert ending.ended_as == "proven"
     else:
@@ -115,7 +98,6 @@ def test_full_disk_is_reported_with_its_free_space(
         assert ("too little" in ending.note) == ("kB" in words)
 
 
-def test_missing_directory_is_named(tmp_path: Path, journal: Journal) -> None:
-    with running_host(tmp_path / "a", "a") as host:
-        ending = result_of(host, run_context(journal, Ca(), host, workdir_root=f"{tmp_path}/no/directory"))
+def test_missing_directory_is_named(host: FakeHost, tmp_path: Path, journal: Journal) -> None:
+    ending = host.repair(journal, workdir_root=f"{tmp_path}/no/directory")
     assert (ending.cause, f"there is no directory {tmp_path}/no" in ending.note) == ("host.unprepared", True)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
+from cryptography import x509
 
 from audit.x509.path.trust_store import TrustAnchors
-from remediate.execution.scheduler import repair
 from remediate.model.case import Repair
 from remediate.model.outcome import CaseResult
 from remediate.state.journal import Journal
@@ -20,89 +21,80 @@ from tests.support.remediate.chain_services import (
     fetcher,
     forms,
     installed,
-    plant_chain,
     rechaining,
+    serve_chain,
     write_kept,
 )
-from tests.support.remediate.folder_hosts import (
-    AUTHORITY,
-    CONCURRENCY,
-    DAY,
-    NOW,
-    Ca,
-    FolderHost,
-    run_context,
-    running_host,
-)
+from tests.support.remediate.fake_host.ca import AUTHORITY, DAY, NOW, Ca
+from tests.support.remediate.fake_host.host import FakeHost, repaired, run_context, running_host
 from tests.support.store.issuance import found_authority
 from tests.support.x509.ca import new_intermediate
 
 OTHER = found_authority(NOW)
 
 
-def result_of(host: FolderHost, journal: Journal, check: str = "chain.incomplete") -> CaseResult:
+def result_of(host: FakeHost, journal: Journal, *checks: str, **changes: Any) -> CaseResult:  # noqa: ANN401 - any field of the case or the run
     """Repair the chain and return how that ended."""
-    run = run_context(journal, Ca(), host, fetcher=fetcher())
-    (ending,) = repair([rechaining(host, check)], run, CONCURRENCY)
-    return ending
+    case = rechaining(host, *checks, id=changes.pop("id", "rechain"))
+    return host.repair(journal, case=case, **{"fetcher": fetcher(), **changes})
+
+
+def intermediate(lasts: timedelta) -> x509.Certificate:
+    """Return an intermediate of the same CA that expires that long from now."""
+    key = AUTHORITY.intermediate.key
+    return new_intermediate("Store Intermediate", AUTHORITY.root, now=NOW, lasts=lasts, key=key).certificate
 
 
 @pytest.mark.parametrize("form", forms(INTERMEDIATE))
-def test_published_intermediate_is_installed_and_the_key_stays(host: FolderHost, journal: Journal, form: str) -> None:
+def test_published_intermediate_is_installed_and_the_key_stays(host: FakeHost, journal: Journal, form: str) -> None:
     with conversing(answering(forms(INTERMEDIATE, ROOT)[form])) as ca:
-        leaf = plant_chain(host, urls=[ca.url()])
-        key = (host.folder / "tls.key").read_text()
+        leaf = serve_chain(host, urls=[ca.url()])
+        key = host.key.read_text()
         ending = result_of(host, journal)
     assert (ending.ended_as, host.served, installed(host)) == ("proven", leaf, [INTERMEDIATE]), ending
-    assert (host.folder / "tls.key").read_text() == key
+    assert host.key.read_text() == key
     assert [moment.note for moment in journal.events("rechain") if moment.step == "fetch"][-1].startswith("leaf ")
     assert len(ca.heads) == 1
 
 
 @pytest.mark.parametrize(
-    ("above", "check"),
-    [
-        ((OTHER.intermediate.certificate, INTERMEDIATE), "chain.order"),
-        ((INTERMEDIATE, INTERMEDIATE), "chain.order"),
-        ((ROOT, INTERMEDIATE), "chain.order"),
-    ],
+    "above",
+    [(OTHER.intermediate.certificate, INTERMEDIATE), (INTERMEDIATE, INTERMEDIATE), (ROOT, INTERMEDIATE)],
     ids=["unrelated", "twice", "root first"],
 )
 def test_wrong_certificate_is_left_out_without_a_request(
-    host: FolderHost, journal: Journal, above: tuple[object, ...], check: str
+    host: FakeHost, journal: Journal, above: tuple[x509.Certificate, ...]
 ) -> None:
     with conversing(answering(b"")) as ca:
-        leaf = plant_chain(host, above, urls=[ca.url()])  # type: ignore[arg-type]  # certificates they are
-        assert result_of(host, journal, check).ended_as == "proven"
+        leaf = serve_chain(host, above, urls=[ca.url()])
+        assert result_of(host, journal, "chain.order").ended_as == "proven"
     assert (host.served, installed(host), ca.heads) == (leaf, [INTERMEDIATE], [])
 
 
 def test_intermediate_is_taken_from_a_version_of_an_earlier_repair(
-    host: FolderHost, journal: Journal, tmp_path: Path
+    host: FakeHost, journal: Journal, tmp_path: Path
 ) -> None:
     write_kept(tmp_path / "sslaudit", INTERMEDIATE)
-    plant_chain(host)
+    serve_chain(host)
     assert (result_of(host, journal).ended_as, installed(host)) == ("proven", [INTERMEDIATE])
 
 
-def test_two_missing_intermediates_are_fetched_one_after_the_other(host: FolderHost, journal: Journal) -> None:
+def test_two_missing_intermediates_are_fetched_one_after_the_other(host: FakeHost, journal: Journal) -> None:
     with conversing(answering(forms(INTERMEDIATE)["DER"])) as upper:
         middle = ca_below(AUTHORITY.intermediate, upper.url())
         with conversing(answering(forms(middle.certificate)["DER"])) as lower:
-            plant_chain(host, urls=[lower.url()], issuer=middle)
+            serve_chain(host, urls=[lower.url()], issuer=middle)
             assert result_of(host, journal).ended_as == "proven"
     assert installed(host) == [middle.certificate, INTERMEDIATE]
     assert (len(lower.heads), len(upper.heads)) == (1, 1)
 
 
-def test_intermediate_in_a_file_of_another_host_is_not_taken(
-    host: FolderHost, journal: Journal, tmp_path: Path
-) -> None:
-    plant_chain(host)
+def test_intermediate_in_a_file_of_another_host_is_not_taken(host: FakeHost, journal: Journal, tmp_path: Path) -> None:
+    serve_chain(host)
     with running_host(tmp_path / "other", "other") as other:
-        plant_chain(other, [INTERMEDIATE])
+        serve_chain(other, [INTERMEDIATE])
         run = run_context(journal, Ca(), host, other, fetcher=fetcher())
-        (result,) = repair([rechaining(host)], run, CONCURRENCY)
+        result = repaired(rechaining(host), run)
     assert (result.ended_as, result.cause, installed(host)) == ("failed", "fetch.no-issuer", [])
 
 
@@ -118,25 +110,25 @@ def test_intermediate_in_a_file_of_another_host_is_not_taken(
     ids=["another CA", "the root", "HTML", "cut", "nothing"],
 )
 def test_certificate_that_did_not_issue_the_leaf_is_not_installed(
-    host: FolderHost, journal: Journal, content: bytes, words: str
+    host: FakeHost, journal: Journal, content: bytes, words: str
 ) -> None:
     with conversing(answering(content)) as ca:
-        leaf = plant_chain(host, urls=[ca.url()])
+        leaf = serve_chain(host, urls=[ca.url()])
         ending = result_of(host, journal)
     assert (ending.ended_as, ending.cause, words in ending.note) == ("failed", "fetch.no-issuer", True), ending
-    assert (host.served, installed(host), (host.folder / "tls.crt").is_symlink()) == (leaf, [], False)
+    assert (host.served, installed(host), host.certificate.is_symlink()) == (leaf, [], False)
     assert journal.unfinished() == ()
 
 
-def test_leaf_without_an_issuer_url_is_reported(host: FolderHost, journal: Journal) -> None:
-    plant_chain(host)
+def test_leaf_without_an_issuer_url_is_reported(host: FakeHost, journal: Journal) -> None:
+    serve_chain(host)
     ending = result_of(host, journal)
     assert (ending.ended_as, "was not sent" in ending.note) == ("failed", True)
 
 
-def test_each_issuer_url_is_fetched_once_up_to_the_limit(host: FolderHost, journal: Journal) -> None:
+def test_each_issuer_url_is_fetched_once_up_to_the_limit(host: FakeHost, journal: Journal) -> None:
     with conversing(answering(b"", status="404 Not Found")) as ca:
-        plant_chain(host, urls=[ca.url(f"/{number}") for number in (0, *range(20))])
+        serve_chain(host, urls=[ca.url(f"/{number}") for number in (0, *range(20))])
         assert result_of(host, journal).ended_as == "failed"
     assert sorted(requested_paths(ca)) == sorted({f"/{number}" for number in range(8)})
 
@@ -146,59 +138,48 @@ def requested_paths(ca: Conversation) -> list[str]:
     return [head.split()[1] for head in ca.heads]
 
 
-def test_expiring_intermediate_is_replaced_by_one_of_the_same_ca(host: FolderHost, journal: Journal) -> None:
-    key = AUTHORITY.intermediate.key
-    short = new_intermediate("Store Intermediate", AUTHORITY.root, now=NOW, lasts=5 * DAY, key=key)
-    plant_chain(host, [short.certificate])
-    ending = result_of(host, journal, "chain.intermediate-expiring")
-    assert (ending.cause, "ends" in ending.note, installed(host)) == ("fetch.no-better", True, [short.certificate])
+@pytest.mark.parametrize(
+    ("check", "lasts", "cause", "why"),
+    [
+        ("chain.intermediate-expiring", 5 * DAY, "fetch.no-better", "ends"),
+        ("chain.invalid-path", -DAY, "fetch.no-issuer", "clients refuse the path: intermediate 1"),
+    ],
+    ids=["expiring", "expired"],
+)
+def test_expiring_or_expired_intermediate_is_replaced_by_the_published_one(
+    host: FakeHost, journal: Journal, check: str, lasts: timedelta, cause: str, why: str
+) -> None:
+    old = intermediate(lasts)
+    serve_chain(host, [old])
+    ending = result_of(host, journal, check)
+    assert (ending.cause, why in ending.note, installed(host)) == (cause, True, [old]), ending
     with conversing(answering(forms(INTERMEDIATE)["DER"])) as ca:
-        plant_chain(host, [short.certificate], urls=[ca.url()])
-        run = run_context(journal, Ca(), host, fetcher=fetcher())
-        (ending,) = repair([replace(rechaining(host, "chain.intermediate-expiring"), id="again")], run, CONCURRENCY)
-    assert (ending.ended_as, installed(host)[0]) == ("proven", INTERMEDIATE), ending
-
-
-def test_expiring_intermediate_beside_another_reason_is_not_kept(host: FolderHost, journal: Journal) -> None:
-    key = AUTHORITY.intermediate.key
-    short = new_intermediate("Store Intermediate", AUTHORITY.root, now=NOW, lasts=5 * DAY, key=key)
-    plant_chain(host, [short.certificate])
-    case = rechaining(host, "chain.order")
-    reasons = (*case.reasons, *rechaining(host, "chain.intermediate-expiring").reasons)
-    (result,) = repair([replace(case, reasons=reasons)], run_context(journal, Ca(), host), CONCURRENCY)
-    assert (result.ended_as, result.cause, installed(host)) == ("failed", "fetch.no-better", [short.certificate])
-
-
-def test_expired_intermediate_is_replaced_by_the_published_one(host: FolderHost, journal: Journal) -> None:
-    gone = new_intermediate("Store Intermediate", AUTHORITY.root, now=NOW, lasts=-DAY, key=AUTHORITY.intermediate.key)
-    plant_chain(host, [gone.certificate])
-    ending = result_of(host, journal, "chain.invalid-path")
-    assert (ending.cause, "clients refuse the path: intermediate 1" in ending.note) == ("fetch.no-issuer", True), ending
-    with conversing(answering(forms(INTERMEDIATE)["DER"])) as ca:
-        plant_chain(host, [gone.certificate], urls=[ca.url()])
-        run = run_context(journal, Ca(), host, fetcher=fetcher())
-        (ending,) = repair([replace(rechaining(host, "chain.invalid-path"), id="again")], run, CONCURRENCY)
+        serve_chain(host, [old], urls=[ca.url()])
+        ending = result_of(host, journal, check, id="again")
     assert (ending.ended_as, installed(host)) == ("proven", [INTERMEDIATE]), ending
 
 
-def test_path_that_clients_reject_fails_the_verification(host: FolderHost, journal: Journal) -> None:
-    gone = new_intermediate("Store Intermediate", AUTHORITY.root, now=NOW, lasts=-DAY, key=AUTHORITY.intermediate.key)
-    plant_chain(host, [gone.certificate])
-    (ending,) = repair([host.case(Repair.RELOAD, id="reload")], run_context(journal, Ca(), host), CONCURRENCY)
+def test_expiring_intermediate_beside_another_reason_is_not_kept(host: FakeHost, journal: Journal) -> None:
+    old = intermediate(5 * DAY)
+    serve_chain(host, [old])
+    result = result_of(host, journal, "chain.order", "chain.intermediate-expiring")
+    assert (result.ended_as, result.cause, installed(host)) == ("failed", "fetch.no-better", [old])
+
+
+def test_path_that_clients_reject_fails_the_verification(host: FakeHost, journal: Journal) -> None:
+    serve_chain(host, [intermediate(-DAY)])
+    ending = host.repair(journal, case=host.case(Repair.RELOAD, id="reload"))
     assert (ending.cause, "clients refuse the path: intermediate 1" in ending.note) == ("proof.failed", True), ending
 
 
-def test_old_files_are_restored_if_the_new_chain_is_not_served(host: FolderHost, journal: Journal) -> None:
+def test_old_files_are_restored_if_the_new_chain_is_not_served(host: FakeHost, journal: Journal) -> None:
     with conversing(answering(forms(INTERMEDIATE)["DER"])) as ca:
-        plant_chain(host, urls=[ca.url()])
-        not_loading = {host.service: host.installer(takes_up=False)}
-        run = run_context(journal, Ca(), host, fetcher=fetcher(), installers=not_loading)
-        (ending,) = repair([rechaining(host)], run, CONCURRENCY)
+        serve_chain(host, urls=[ca.url()])
+        ending = result_of(host, journal, installers=host.installers(loads=False))
     assert (ending.cause, "the switch is returned" in ending.note, installed(host)) == ("proof.failed", True, [])
 
 
-def test_no_file_is_changed_without_a_trust_anchor(host: FolderHost, journal: Journal) -> None:
-    plant_chain(host, [INTERMEDIATE, INTERMEDIATE])
-    run = run_context(journal, Ca(), host, anchors=TrustAnchors({}))
-    (ending,) = repair([rechaining(host, "chain.order")], run, CONCURRENCY)
-    assert (ending.cause, (host.folder / "tls.crt").is_symlink()) == ("fetch.no-issuer", False)
+def test_no_file_is_changed_without_a_trust_anchor(host: FakeHost, journal: Journal) -> None:
+    serve_chain(host, [INTERMEDIATE, INTERMEDIATE])
+    ending = result_of(host, journal, "chain.order", anchors=TrustAnchors({}))
+    assert (ending.cause, host.certificate.is_symlink()) == ("fetch.no-issuer", False)

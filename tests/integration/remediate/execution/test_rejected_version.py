@@ -11,48 +11,43 @@ import pytest
 
 from remediate.execution.context import RunContext
 from remediate.execution.rollback import rollback
-from remediate.execution.scheduler import repair
 from remediate.installers import CustomInstaller
-from remediate.model.options import Concurrency
 from remediate.state.journal import Journal
-from tests.support.remediate.folder_hosts import Ca, FolderHost, run_context
+from tests.support.remediate.fake_host.host import FakeHost, repaired
 
-CONCURRENCY = Concurrency(hosts_at_once=1, chance=lambda: 0.0)
 PROOF_S = 30.0
 
 
-def without_chain(host: FolderHost) -> CustomInstaller:
+def without_chain(host: FakeHost) -> CustomInstaller:
     """Return a service that serves a new certificate without its intermediate."""
     loads = f"cd {host.folder} && {{ cmp -s tls.key old.key && cat tls.crt || openssl x509 -in tls.crt; }} >served.new"
     return CustomInstaller(host.service, None, f"{loads} && cat tls.key >>served.new && mv served.new served")
 
 
 @pytest.fixture
-def run(host: FolderHost, journal: Journal) -> RunContext:
+def run(host: FakeHost, journal: Journal) -> RunContext:
     """Return the context of a run in which the service rejects every new key."""
-    (host.folder / "old.key").write_bytes((host.folder / "tls.key").read_bytes())
-    run = run_context(journal, Ca(), host, installers={host.service: without_chain(host)})
+    (host.folder / "old.key").write_bytes(host.key.read_bytes())
+    run = host.run(journal, installers={host.service: without_chain(host)})
     return replace(run, timeouts=replace(run.timeouts, proof_s=PROOF_S, confirmation_s=60))
 
 
-def test_rejected_version_is_reverted_at_once_and_not_retried(
-    host: FolderHost, run: RunContext, tmp_path: Path
-) -> None:
+def test_rejected_version_is_reverted_at_once_and_not_retried(host: FakeHost, run: RunContext, tmp_path: Path) -> None:
     before, began = host.served, time.monotonic()
-    (ending,) = repair([host.case()], run, CONCURRENCY)
+    ending = repaired(host.case(), run)
     assert (ending.ended_as, ending.cause) == ("failed", "proof.rejected"), ending
     assert time.monotonic() - began < PROOF_S
     assert host.served == before
     (state,) = (tmp_path / "sslaudit").rglob("state")
     switches = state.read_text().count(" begun ")
     tomorrow = replace(run, clock=lambda: datetime.now(UTC) + timedelta(days=2))
-    (again,) = repair([host.case()], tomorrow, CONCURRENCY)
+    again = repaired(host.case(), tomorrow)
     assert (again.ended_as, again.cause) == ("failed", "install.rejected"), again
     assert (state.read_text().count(" begun "), host.served) == (switches, before)
 
 
-def test_rollback_allows_a_rejected_version_again(host: FolderHost, run: RunContext, tmp_path: Path) -> None:
-    repair([host.case()], run, CONCURRENCY)
+def test_rollback_allows_a_rejected_version_again(host: FakeHost, run: RunContext, tmp_path: Path) -> None:
+    repaired(host.case(), run)
     assert len(list((tmp_path / "sslaudit").rglob("rejected.*"))) == 1
     assert rollback(host.case().id, run).ended_as == "undone"
     assert list((tmp_path / "sslaudit").rglob("rejected.*")) == []

@@ -14,9 +14,10 @@ from remediate.execution.rollback import rollback
 from remediate.execution.scheduler import repair
 from remediate.model.case import Repair, case_id
 from remediate.state.journal import Journal, open_journal
-from tests.support.remediate.folder_hosts import CONCURRENCY, Ca, FolderHost, plant, run_context, running_host
+from tests.support.remediate.fake_host.host import FakeHost, running_host, write_expired
+from tests.support.remediate.fake_host.run import CONCURRENCY
 from tests.support.remediate.killed_database import Killed, KilledRun, Point, die, faults_after_each, watched_database
-from tests.support.remediate.repaired_host import RepairedHost, repaired, repaired_host_in
+from tests.support.remediate.repaired_host import RepairedHost, repair_certificate, repaired_host_in
 
 CASE: Final = case_id("a", ("a.example",), None)
 
@@ -40,7 +41,7 @@ def journal(repaired_host: RepairedHost) -> Iterator[Journal]:
 
 
 @pytest.fixture
-def host(repaired_host: RepairedHost) -> FolderHost:
+def host(repaired_host: RepairedHost) -> FakeHost:
     return repaired_host.host
 
 
@@ -51,59 +52,59 @@ def states(journal: Journal, case_id: str) -> dict[str, str]:
 
 
 def test_rollback_serves_the_previous_certificate_and_is_recorded(
-    repaired_host: RepairedHost, host: FolderHost, journal: Journal
+    repaired_host: RepairedHost, host: FakeHost, journal: Journal
 ) -> None:
     before, new = (repaired_host.served_before, repaired_host.key_before), host.served
     assert new != before[0]
-    ending = rollback(CASE, run_context(journal, Ca(), host))
+    ending = rollback(CASE, host.run(journal))
     assert (ending.ended_as, "The next run repairs the finding again" in ending.note) == ("undone", True), ending
-    assert (host.served, (host.folder / "tls.key").read_text()) == before
+    assert (host.served, host.key.read_text()) == before
     outcome, now = journal.outcome(CASE), states(journal, CASE)
     assert (outcome and outcome.kind, now["reload"], now["proof"], now["collect"]) == (
         "rolled-back", "undone", "undone", "done",
     )  # fmt: skip
-    again = rollback(CASE, run_context(journal, Ca(), host))
+    again = rollback(CASE, host.run(journal))
     assert (again.ended_as, again.cause, host.served) == ("failed", "rollback.nothing", before[0])
-    assert repaired(host, journal) == CASE
+    assert repair_certificate(host, journal) == CASE
     assert host.served not in (before[0], new)
 
 
 def test_rollback_to_a_compromised_key_is_refused(tmp_path: Path) -> None:
     with running_host(tmp_path / "a", "a") as host, open_journal(tmp_path / "state") as journal:
-        case_id = repaired(host, journal, repair=Repair.REKEY, is_compromised=True)
+        case_id = repair_certificate(host, journal, repair=Repair.REKEY, is_compromised=True)
         served = host.served
-        ending = rollback(case_id, run_context(journal, Ca(), host))
+        ending = rollback(case_id, host.run(journal))
         assert (ending.cause, "never used again" in ending.note, host.served) == ("rollback.compromised", True, served)
 
 
-def test_new_files_stay_if_the_service_does_not_load_the_old_ones(host: FolderHost, journal: Journal) -> None:
+def test_new_files_stay_if_the_service_does_not_load_the_old_ones(host: FakeHost, journal: Journal) -> None:
     served = host.served
-    not_loading = run_context(journal, Ca(), host, installers={host.service: host.installer(takes_up=False)})
+    not_loading = host.run(journal, installers=host.installers(loads=False))
     ending = rollback(CASE, not_loading)
     assert (ending.ended_as, ending.cause) == ("failed", "rollback.failed")
     assert "the switch is returned" in ending.note
     outcome = journal.outcome(CASE)
     assert (host.served, outcome and outcome.kind) == (served, "repaired")
-    assert rollback(CASE, run_context(journal, Ca(), host)).ended_as == "undone"
+    assert rollback(CASE, host.run(journal)).ended_as == "undone"
     assert host.served != served
 
 
-def test_files_of_another_program_are_not_rolled_back(host: FolderHost, journal: Journal) -> None:
+def test_files_of_another_program_are_not_rolled_back(host: FakeHost, journal: Journal) -> None:
     for name in ("tls.crt", "tls.key"):
         (host.folder / name).unlink()
-    plant(host.folder, "a.example")
+    write_expired(host.folder, "a.example")
     served = host.served
-    ending = rollback(CASE, run_context(journal, Ca(), host))
+    ending = rollback(CASE, host.run(journal))
     assert (ending.cause, host.served) == ("rollback.changed", served)
-    assert not (host.folder / "tls.crt").is_symlink()
+    assert not host.certificate.is_symlink()
 
 
-def test_unknown_case_and_reload_cannot_be_rolled_back(host: FolderHost, journal: Journal) -> None:
+def test_unknown_case_and_reload_cannot_be_rolled_back(host: FakeHost, journal: Journal) -> None:
     with pytest.raises(NotFoundOnHost, match="no case c0ffee"):
-        rollback("c0ffee", run_context(journal, Ca(), host))
+        rollback("c0ffee", host.run(journal))
     case = host.case(Repair.RELOAD, id="reload")
-    journal.begin(case, run_context(journal, Ca(), host).clock())
-    assert rollback("reload", run_context(journal, Ca(), host)).cause == "rollback.nothing"
+    journal.begin(case, host.run(journal).clock())
+    assert rollback("reload", host.run(journal)).cause == "rollback.nothing"
 
 
 def test_rollback_of_an_unfinished_case_ends_it(tmp_path: Path) -> None:
@@ -116,11 +117,11 @@ def test_rollback_of_an_unfinished_case_ends_it(tmp_path: Path) -> None:
                 die()
 
         with Journal(watched_database(tmp_path / "state", see)) as begun, suppress(Killed):
-            repair([case], run_context(begun, Ca(), host), CONCURRENCY)
+            repair([case], host.run(begun), CONCURRENCY)
         assert host.served != before
         with open_journal(tmp_path / "state") as journal:
             assert [unfinished.id for unfinished in journal.unfinished()] == [case.id]
-            assert rollback(case.id, run_context(journal, Ca(), host)).ended_as == "undone"
+            assert rollback(case.id, host.run(journal)).ended_as == "undone"
             assert (journal.unfinished(), host.served) == ((), before)
 
 
@@ -128,7 +129,7 @@ def test_rollback_killed_at_any_record_is_completed_by_the_next_one(repaired_hos
     host = repaired_host.host
 
     def begin(journal: Journal) -> None:
-        rollback(CASE, run_context(journal, Ca(), host))
+        rollback(CASE, host.run(journal))
 
     def complete(journal: Journal) -> object:
         begin(journal)
@@ -140,13 +141,13 @@ def test_rollback_killed_at_any_record_is_completed_by_the_next_one(repaired_hos
     assert faults_after_each(run, records_above=2) == []
 
 
-def test_rollback_reports_a_host_without_a_login(host: FolderHost, journal: Journal) -> None:
-    ending = rollback(CASE, run_context(journal, Ca(), host, session=None))
+def test_rollback_reports_a_host_without_a_login(host: FakeHost, journal: Journal) -> None:
+    ending = rollback(CASE, host.run(journal, session=None))
     assert (ending.ended_as, ending.cause) == ("interrupted", "host.unreachable")
 
 
-def test_rollback_fails_if_the_files_are_not_found(host: FolderHost, journal: Journal) -> None:
+def test_rollback_fails_if_the_files_are_not_found(host: FakeHost, journal: Journal) -> None:
     served = host.served
-    result = rollback(CASE, run_context(journal, Ca(), host, targets={}))
+    result = rollback(CASE, host.run(journal, targets={}))
     assert (result.ended_as, result.cause, host.served) == ("failed", "case.unknown", served)
     assert result.note == f"the files of {host.service} were not found in this run"

@@ -9,25 +9,27 @@ from remediate.execution.scheduler import repair
 from remediate.model.case import Case, Repair
 from remediate.state.journal import Journal, open_journal
 from tests.support.http.scripted_server import answering, conversing
-from tests.support.remediate.chain_services import INTERMEDIATE, fetcher, forms, installed, plant_chain, rechaining
-from tests.support.remediate.folder_hosts import CONCURRENCY, Ca, FolderHost, run_context, running_host
+from tests.support.remediate.chain_services import INTERMEDIATE, fetcher, forms, installed, rechaining, serve_chain
+from tests.support.remediate.fake_host.ca import Ca
+from tests.support.remediate.fake_host.host import FakeHost, running_host
+from tests.support.remediate.fake_host.run import CONCURRENCY
 from tests.support.remediate.killed_database import Killed, KilledRun, Point, die, faults_after_each, watched_database
 
 
-def killed_run(host: FolderHost, case: Case, ca: Ca) -> KilledRun:
+def killed_run(host: FakeHost, case: Case, ca: Ca) -> KilledRun:
     """Return a repair that can be killed; the next run gets the case only if the audit would still find it."""
     before = (host.served, installed(host))
 
     def begin(journal: Journal, cases: tuple[Case, ...] = (case,)) -> object:
-        endings = repair(cases, run_context(journal, ca, host, fetcher=fetcher()), CONCURRENCY)
+        endings = repair(cases, host.run(journal, ca, fetcher=fetcher()), CONCURRENCY)
         return {(ending.ended_as, ending.note) for ending in endings} - {("proven", "")}
 
     def complete(journal: Journal) -> object:
         left = begin(journal, (case,) if (host.served, installed(host)) == before else ())
-        key = (host.folder / "tls.key").read_text()
+        key = host.key.read_text()
         return left, journal.unfinished(), len(ca.orders), host.served != before[0], installed(host), key == old_key
 
-    old_key, is_reissue = (host.folder / "tls.key").read_text(), case.repair is Repair.REISSUE
+    old_key, is_reissue = host.key.read_text(), case.repair is Repair.REISSUE
     expected: object = (set(), (), int(is_reissue), is_reissue, [INTERMEDIATE], not is_reissue)
     return KilledRun(host.folder.parent, begin, complete, expected, lambda: (host.changes, len(ca.orders)), ca.orders)
 
@@ -42,7 +44,7 @@ def test_chain_repair_killed_at_any_record_is_completed_by_the_next_run(tmp_path
         running_host(new_folder(tmp_path) / "a", "a") as host,
         conversing(answering(forms(INTERMEDIATE)["DER"])) as published,
     ):
-        plant_chain(host, urls=[published.url()])
+        serve_chain(host, urls=[published.url()])
         assert faults_after_each(killed_run(host, rechaining(host), Ca())) == []
 
 
@@ -62,7 +64,7 @@ def test_step_that_a_killed_run_began_is_recorded_as_uncertain(tmp_path: Path) -
                     die()
 
             with Journal(watched_database(tmp_path / "state", see)) as journal, suppress(Killed):
-                repair([host.case()], run_context(journal, Ca(), host), CONCURRENCY)
+                repair([host.case()], host.run(journal), CONCURRENCY)
         with open_journal(tmp_path / "state") as journal:
             assert [(event.step, event.state) for event in journal.events(host.case().id)] == [
                 ("preconditions", "intended"), ("preconditions", "uncertain"),

@@ -15,14 +15,15 @@ from audit.x509.path.trust_store import TrustAnchors
 from remediate.execution.context import RunContext
 from remediate.execution.scheduler import repair
 from remediate.issuers import IssuerFault
-from remediate.model.case import Repair, steps_of
+from remediate.model.case import Case, Repair, steps_of
 from remediate.model.causes import Cause
 from remediate.model.options import Concurrency
 from remediate.state.journal import Journal
-from tests.support.remediate.folder_hosts import NOW, Ca, FolderHost, changed, plant, run_context, running_host
+from tests.support.remediate.fake_host.ca import NOW, Ca
+from tests.support.remediate.fake_host.host import FakeHost, repaired, run_context, running_host, write_expired
+from tests.support.remediate.fake_host.run import ONE_HOST_AT_A_TIME, changed
 
-Hosts = tuple[FolderHost, FolderHost, FolderHost]
-CONCURRENCY = Concurrency(hosts_at_once=1, chance=lambda: 0.0)  # these hosts are folders of one machine, with one lock
+Hosts = tuple[FakeHost, FakeHost, FakeHost]
 
 
 @pytest.fixture
@@ -32,10 +33,12 @@ def hosts(tmp_path: Path) -> Iterator[Hosts]:
         yield a, b, c
 
 
-def never_taken_up(run: RunContext, *hosts: FolderHost) -> RunContext:
+def never_taken_up(run: RunContext, *hosts: FakeHost) -> RunContext:
     """Return the context of a run in which the services of these hosts load no new files."""
-    not_loading = {host.service: host.installer(takes_up=False) for host in hosts}
-    return changed(run, installers={**run.host(hosts[0].label).installers, **not_loading})
+    installers = dict(run.host(hosts[0].label).installers)
+    for host in hosts:
+        installers.update(host.installers(loads=False))
+    return changed(run, installers=installers)
 
 
 def later(run: RunContext) -> RunContext:
@@ -43,13 +46,18 @@ def later(run: RunContext) -> RunContext:
     return replace(run, clock=lambda: datetime.now(UTC) + timedelta(days=2))
 
 
-def mode(host: FolderHost) -> int:
+def fixing_modes(host: FakeHost) -> Case:
+    """Return the case of a reissue that also closes the key to others."""
+    return host.case(steps=steps_of(Repair.REISSUE, (host.service,), (str(host.endpoint),), fix_modes=True))
+
+
+def mode(host: FakeHost) -> int:
     """Return the mode of a host's key."""
-    return stat.S_IMODE((host.folder / "tls.key").stat().st_mode)
+    return stat.S_IMODE(host.key.stat().st_mode)
 
 
 def kinds(
-    run: RunContext, *hosts: FolderHost, concurrency: Concurrency = CONCURRENCY
+    run: RunContext, *hosts: FakeHost, concurrency: Concurrency = ONE_HOST_AT_A_TIME
 ) -> list[tuple[str, Cause | None]]:
     """Run the hosts' cases and return how each ended, and by what."""
     return [(ending.ended_as, ending.cause) for ending in repair([host.case() for host in hosts], run, concurrency)]
@@ -59,11 +67,8 @@ def test_all_hosts_are_repaired_and_a_second_run_does_nothing(hosts: Hosts, jour
     ca, before = Ca(), [host.served for host in hosts]
     assert kinds(run_context(journal, ca, *hosts), *hosts) == [("proven", None)] * 3
     assert not set(before) & {host.served for host in hosts}
-    assert (len(ca.orders), journal.unfinished(), repair((), run_context(journal, ca, *hosts), CONCURRENCY)) == (
-        3,
-        (),
-        (),
-    )
+    again = repair((), run_context(journal, ca, *hosts), ONE_HOST_AT_A_TIME)
+    assert (len(ca.orders), journal.unfinished(), again) == (3, (), ())
 
 
 def test_failed_canary_keeps_all_other_cases_from_beginning(hosts: Hosts, journal: Journal) -> None:
@@ -81,21 +86,19 @@ def test_failed_host_stops_no_other_host(hosts: Hosts, journal: Journal) -> None
 
 def test_no_case_is_begun_after_the_maximum_of_failures(hosts: Hosts, journal: Journal) -> None:
     run = never_taken_up(run_context(journal, Ca(), *hosts), *hosts[1:])
-    ended = kinds(run, *hosts, concurrency=replace(CONCURRENCY, max_failures=1))
+    ended = kinds(run, *hosts, concurrency=replace(ONE_HOST_AT_A_TIME, max_failures=1))
     assert ended == [("proven", None), ("failed", "proof.failed"), ("waiting", "run.failures")]
 
 
-def test_failed_verification_restores_and_is_retried_without_a_new_order(host: FolderHost, journal: Journal) -> None:
+def test_failed_verification_restores_and_is_retried_without_a_new_order(host: FakeHost, journal: Journal) -> None:
     ca = Ca()
-    before, certificate = host.served, (host.folder / "tls.crt").read_text()
-    run = run_context(journal, ca, host)
-    (ending,) = repair([host.case()], never_taken_up(run, host), CONCURRENCY)
-    assert (ending.ended_as, "failed verification" in ending.note, "the switch is returned" in ending.note) == (
-        "failed",
-        True,
-        True,
-    )
-    assert (host.served, (host.folder / "tls.crt").read_text()) == (before, certificate)
+    before, certificate = host.served, host.certificate.read_text()
+    run = host.run(journal, ca)
+    ending = repaired(host.case(), never_taken_up(run, host))
+    assert ending.ended_as == "failed"
+    assert "failed verification" in ending.note
+    assert "the switch is returned" in ending.note
+    assert (host.served, host.certificate.read_text()) == (before, certificate)
     states = {step.kind: step.state for step in journal.unfinished()[0].steps}
     assert (states["collect"], states["reload"], states["proof"]) == ("done", "undone", "failed")
     assert kinds(run, host) == [("waiting", "run.not-due")]
@@ -103,9 +106,9 @@ def test_failed_verification_restores_and_is_retried_without_a_new_order(host: F
     assert (len(ca.orders), host.served == before) == (1, False)
 
 
-def test_order_with_a_lost_response_is_found_and_not_placed_again(host: FolderHost, journal: Journal) -> None:
+def test_order_with_a_lost_response_is_found_and_not_placed_again(host: FakeHost, journal: Journal) -> None:
     ca = Ca(faults=[IssuerFault("unreachable", "the connection was cut")])
-    assert kinds(run_context(journal, ca, host), host) == [("proven", None)]
+    assert kinds(host.run(journal, ca), host) == [("proven", None)]
     assert len(ca.orders) == 1
 
 
@@ -118,85 +121,79 @@ def test_busy_issuer_makes_every_case_wait_until_its_retry_after(hosts: Hosts, j
 
 
 @pytest.mark.parametrize("offset_s", [-301.0, 301.0])
-def test_clock_skew_prevents_every_command(host: FolderHost, journal: Journal, offset_s: float) -> None:
-    run = run_context(journal, Ca(), host, targets={str(host.endpoint): host.target(offset_s)})
-    assert kinds(run, host) == [("interrupted", "ops.clock-skew")]
+def test_clock_skew_prevents_every_command(host: FakeHost, journal: Journal, offset_s: float) -> None:
+    ending = host.repair(journal, targets={str(host.endpoint): host.target(offset_s)})
+    assert (ending.ended_as, ending.cause) == ("interrupted", "ops.clock-skew")
     assert host.session.commands == []
 
 
 def test_bug_ends_one_case_with_its_traceback(hosts: Hosts, journal: Journal) -> None:
     a, b, _ = hosts
     run = run_context(journal, Ca(), a, b)
-    (first, other) = repair([a.case(), replace(b.case(), names=("no name",))], run, CONCURRENCY)
+    (first, other) = repair([a.case(), replace(b.case(), names=("no name",))], run, ONE_HOST_AT_A_TIME)
     assert (first.ended_as, other.ended_as, other.cause) == ("proven", "failed", "run.bug")
     assert "ValueError" in other.note
 
 
-def test_compromised_key_is_never_restored_and_is_destroyed(host: FolderHost, journal: Journal) -> None:
-    old = (host.folder / "tls.key").read_text()
+def test_compromised_key_is_never_restored_and_is_destroyed(host: FakeHost, journal: Journal) -> None:
+    old = host.key.read_text()
     case = host.case(Repair.REKEY, is_compromised=True)
-    run = run_context(journal, Ca(), host)
-    (ending,) = repair([case], never_taken_up(run, host), CONCURRENCY)
+    run = host.run(journal)
+    ending = repaired(case, never_taken_up(run, host))
     assert (ending.ended_as, "the switch is kept" in ending.note) == ("failed", True)
-    assert (host.folder / "tls.key").read_text() != old
-    assert [result.ended_as for result in repair([case], later(run), CONCURRENCY)] == ["proven"]
+    assert host.key.read_text() != old
+    assert repaired(case, later(run)).ended_as == "proven"
     kept = [file for file in Path(run.host("a").workdir_root).rglob("*") if file.is_file() and old in file.read_text()]
     assert kept == []
 
 
-def test_open_case_without_a_finding_or_order_is_dropped(host: FolderHost, journal: Journal) -> None:
+def test_open_case_without_a_finding_or_order_is_dropped(host: FakeHost, journal: Journal) -> None:
     journal.begin(host.case(), datetime.now(UTC))
-    assert repair((), run_context(journal, Ca(), host), CONCURRENCY) == ()
+    assert repair((), host.run(journal), ONE_HOST_AT_A_TIME) == ()
     outcome = journal.outcome(host.case().id)
     assert (journal.unfinished(), outcome and outcome.kind, host.session.commands) == ((), "dropped", [])
 
 
-def test_service_with_a_new_certificate_on_disk_is_reloaded(host: FolderHost, journal: Journal) -> None:
+def test_service_with_a_new_certificate_on_disk_is_reloaded(host: FakeHost, journal: Journal) -> None:
     ca = Ca()
-    assert kinds(run_context(journal, ca, host), host) == [("proven", None)]
+    assert host.repair(journal, ca).ended_as == "proven"
     ready = host.served
-    installed = (host.folder / "tls.crt").read_text(), (host.folder / "tls.key").read_text()
-    plant(host.folder, "a.example")
-    (host.folder / "tls.crt").write_text(installed[0])
-    (host.folder / "tls.key").write_text(installed[1])
+    installed = host.certificate.read_text(), host.key.read_text()
+    write_expired(host.folder, "a.example")
+    host.first.write(*installed)
     assert host.served != ready
     case = host.case(Repair.RELOAD, id="reload")
-    assert [result.ended_as for result in repair([case], run_context(journal, ca, host), CONCURRENCY)] == ["proven"]
+    assert host.repair(journal, ca, case).ended_as == "proven"
     assert (host.served, len(ca.orders)) == (ready, 1)
 
 
-def test_world_readable_key_is_closed_to_others(host: FolderHost, journal: Journal) -> None:
+def test_world_readable_key_is_closed_to_others(host: FakeHost, journal: Journal) -> None:
     ca = Ca()
     before = host.served
     case = host.case(Repair.HOST, id="modes")
     assert mode(host) == 0o644
-    assert [result.ended_as for result in repair([case], run_context(journal, ca, host), CONCURRENCY)] == ["proven"]
+    assert host.repair(journal, ca, case).ended_as == "proven"
     assert (mode(host), host.served, ca.orders) == (0o640, before, {})
 
 
-def test_new_key_of_a_reissue_is_closed_to_others(host: FolderHost, journal: Journal) -> None:
-    case = host.case(steps=steps_of(Repair.REISSUE, (host.service,), (str(host.endpoint),), fix_modes=True))
-    assert [result.ended_as for result in repair([case], run_context(journal, Ca(), host), CONCURRENCY)] == ["proven"]
+def test_new_key_of_a_reissue_is_closed_to_others(host: FakeHost, journal: Journal) -> None:
+    assert host.repair(journal, case=fixing_modes(host)).ended_as == "proven"
     assert mode(host) == 0o640
 
 
-def test_mode_of_a_key_is_restored_if_its_service_does_not_answer(host: FolderHost, journal: Journal) -> None:
-    a = replace(host, port=1)  # no server listens on it
-    (ending,) = repair([a.case(Repair.HOST, id="modes")], run_context(journal, Ca(), a), CONCURRENCY)
+def test_mode_of_a_key_is_restored_if_its_service_does_not_answer(host: FakeHost, journal: Journal) -> None:
+    a = replace(host, services=(replace(host.first, port=1),))  # no server listens on it
+    ending = a.repair(journal, case=a.case(Repair.HOST, id="modes"))
     assert (ending.ended_as, ending.cause, mode(a)) == ("failed", "modes.needed", 0o644)
 
 
-def test_key_of_another_user_is_reported_and_delays_no_certificate(host: FolderHost, journal: Journal) -> None:
+def test_key_of_another_user_is_reported_and_delays_no_certificate(host: FakeHost, journal: Journal) -> None:
     before = host.served
-
     files = tuple(replace(file, owner="bob", group="root") for file in host.case().files)
-    case = host.case(
-        files=files, steps=steps_of(Repair.REISSUE, (host.service,), (str(host.endpoint),), fix_modes=True)
-    )
-    (ending,) = repair([case], run_context(journal, Ca(), host), CONCURRENCY)
-    assert (ending.ended_as, "it belongs to bob" in ending.note, host.served == before) == ("proven", True, False), (
-        ending
-    )
+    case = replace(fixing_modes(host), files=files)
+    ending = host.repair(journal, case=case)
+    assert (ending.ended_as, "it belongs to bob" in ending.note) == ("proven", True), ending
+    assert host.served != before
     outcome, states = journal.outcome(case.id), journal.case(case.id)
     assert outcome
     assert (outcome.kind, "it belongs to bob" in outcome.note) == ("repaired", True)
@@ -204,57 +201,57 @@ def test_key_of_another_user_is_reported_and_delays_no_certificate(host: FolderH
     assert next(step.state for step in states.steps if step.kind == "modes") == "failed"
 
 
-def test_key_of_another_user_is_reported_and_closed_to_others(host: FolderHost, journal: Journal) -> None:
+def test_key_of_another_user_is_reported_and_closed_to_others(host: FakeHost, journal: Journal) -> None:
     files = tuple(replace(file, owner="bob", group="users", mode="0644") for file in host.case().files)
-    (ending,) = repair([host.case(Repair.HOST, id="modes", files=files)], run_context(journal, Ca(), host), CONCURRENCY)
+    ending = host.repair(journal, case=host.case(Repair.HOST, id="modes", files=files))
     assert (ending.ended_as, ending.cause, mode(host)) == ("failed", "modes.owner", 0o640)
     assert "it belongs to bob" in ending.note
     assert "the group users may read it" in ending.note
 
 
-def test_open_case_goes_before_a_new_case_of_its_endpoints(host: FolderHost, journal: Journal) -> None:
+def test_open_case_goes_before_a_new_case_of_its_endpoints(host: FakeHost, journal: Journal) -> None:
     ca = Ca()
-    run = run_context(journal, ca, host)
-    (ending,) = repair([host.case()], never_taken_up(run, host), CONCURRENCY)
+    run = host.run(journal, ca)
+    ending = repaired(host.case(), never_taken_up(run, host))
     assert ending.cause == "proof.failed"
     anew = host.case(id="anew")
-    first, second = repair([anew], later(run), CONCURRENCY)
+    first, second = repair([anew], later(run), ONE_HOST_AT_A_TIME)
     assert (first.case.id, first.ended_as) == (host.case().id, "proven")
     assert (second.case.id, second.ended_as, second.cause) == ("anew", "waiting", "run.overlap")
     assert (len(ca.orders), journal.unfinished(), journal.case("anew")) == (1, (), None)
 
 
-def test_open_case_without_its_target_ends_and_a_new_case_begins(host: FolderHost, journal: Journal) -> None:
+def test_open_case_without_its_target_ends_and_a_new_case_begins(host: FakeHost, journal: Journal) -> None:
     ca = Ca()
-    run = run_context(journal, ca, host)
-    (ending,) = repair([host.case()], never_taken_up(run, host), CONCURRENCY)
+    run = host.run(journal, ca)
+    ending = repaired(host.case(), never_taken_up(run, host))
     gone = changed(later(run), targets={})
-    (ending,) = repair((), gone, CONCURRENCY)
+    (ending,) = repair((), gone, ONE_HOST_AT_A_TIME)
     assert (ending.ended_as, ending.cause, journal.unfinished()) == ("failed", "case.unknown", ())
-    assert [result.ended_as for result in repair([host.case(id="anew")], run, CONCURRENCY)] == ["proven"]
+    assert [result.ended_as for result in repair([host.case(id="anew")], run, ONE_HOST_AT_A_TIME)] == ["proven"]
 
 
-def test_unstaged_chain_repair_without_a_finding_is_dropped(host: FolderHost, journal: Journal) -> None:
+def test_unstaged_chain_repair_without_a_finding_is_dropped(host: FakeHost, journal: Journal) -> None:
     journal.begin(host.case(Repair.RECHAIN, id="rechain"), datetime.now(UTC))
-    assert repair((), run_context(journal, Ca(), host), CONCURRENCY) == ()
+    assert repair((), host.run(journal), ONE_HOST_AT_A_TIME) == ()
     outcome = journal.outcome("rechain")
     assert (outcome and outcome.kind, host.session.commands) == ("dropped", [])
 
 
-def test_certificate_replaced_since_the_audit_is_not_ordered_again(host: FolderHost, journal: Journal) -> None:
+def test_certificate_replaced_since_the_audit_is_not_ordered_again(host: FakeHost, journal: Journal) -> None:
     ca = Ca()
     case = host.case(old_leaf_sha256="0" * 64)  # what the audit saw, and is not served any more
-    run = run_context(journal, ca, host)
-    [ending] = repair([case], run, CONCURRENCY)
+    run = host.run(journal, ca)
+    ending = repaired(case, run)
     assert (ending.ended_as, ending.cause, len(ca.orders)) == ("interrupted", "case.changed", 0)
-    assert repair([], run, CONCURRENCY) == ()
+    assert repair([], run, ONE_HOST_AT_A_TIME) == ()
     assert journal.unfinished() == ()
 
 
 @pytest.mark.parametrize("age", [timedelta(0), timedelta(days=9)])
-def test_certificate_rejected_for_days_is_discarded(host: FolderHost, journal: Journal, age: timedelta) -> None:
+def test_certificate_rejected_for_days_is_discarded(host: FakeHost, journal: Journal, age: timedelta) -> None:
     ca = Ca(placed=NOW - age)
-    [ending] = repair([host.case()], run_context(journal, ca, host, anchors=TrustAnchors({"other": []})), CONCURRENCY)
+    ending = host.repair(journal, ca, anchors=TrustAnchors({"other": []}))
     assert ending.cause == "issuer.answer"
     pending = host.folder.parent / "sslaudit" / host.case().id / "pending"
     assert ("; the order is given up after 9 d" in ending.note, pending.exists()) == (bool(age), not age)

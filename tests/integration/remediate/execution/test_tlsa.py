@@ -20,7 +20,9 @@ from remediate.model.case import Case, Repair
 from remediate.model.causes import Cause
 from remediate.model.outcome import CaseResult
 from remediate.state.journal import Event, Journal
-from tests.support.remediate.folder_hosts import CONCURRENCY, Ca, FolderHost, run_context
+from tests.support.remediate.fake_host.ca import Ca
+from tests.support.remediate.fake_host.host import FakeHost
+from tests.support.remediate.fake_host.run import CONCURRENCY
 
 NAME = "www.shop.example"
 TTL_S = 60  # clocks of host and controller may be further apart
@@ -56,7 +58,7 @@ class Zone(LookUps):
 class Stage:
     """A case of a website, its CA and the zone of its name."""
 
-    host: FolderHost
+    host: FakeHost
     journal: Journal
     zone: Zone
     ca: Ca = field(default_factory=Ca)
@@ -67,7 +69,7 @@ class Stage:
         return self.host.case(Repair.REKEY, names=(NAME,))
 
     def repair(self, case: Case | None = None, **changes: Any) -> CaseResult:  # noqa: ANN401 - any field of Means
-        run = run_context(self.journal, self.ca, self.host, lookups=self.zone, clock=lambda: self.now, **changes)
+        run = self.host.run(self.journal, self.ca, lookups=self.zone, clock=lambda: self.now, **changes)
         return repair([case or self.case], run, CONCURRENCY)[0]
 
     @property
@@ -80,7 +82,7 @@ class Stage:
 
 
 @pytest.fixture
-def stage(host: FolderHost, journal: Journal) -> Stage:
+def stage(host: FakeHost, journal: Journal) -> Stage:
     return Stage(host, journal, Zone())
 
 

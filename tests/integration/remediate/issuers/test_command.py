@@ -18,7 +18,7 @@ from audit.x509.path.trust_store import TrustAnchors
 from remediate.issuers import BadIssuer, IssuerFault, IssuerRun, Order, OrderRef, PreviewsRequests, read_issuer
 from remediate.issuers.command import CommandIssuer
 from remediate.pki.issued_chain import Expected, InstallableChain, Rejection, check_issued
-from tests.support.remediate.folder_hosts import AUTHORITY
+from tests.support.remediate.fake_host.ca import AUTHORITY
 from tests.support.remediate.own_programs import internal_ca, program, python_program
 from tests.support.store.issuance import to_pem
 from tests.support.store.order_requests import NAME, request

@@ -18,7 +18,7 @@ from remediate.notify.recipients import (
     read_contact_command,
 )
 from remediate.notify.report import results_of_hosts
-from tests.support.remediate.local_commands import run
+from tests.support.remediate.fake_host.session import run
 
 HERE = ContactPolicy(hosts={"web1": KnownHost(is_local=True)})
 

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization.pkcs7 import load_der_pkcs7_ce
 from audit.x509.der import Element, elements, encode_oid, encoded, read_oid
 from audit.x509.pem import MAX_CERTIFICATES, certificate_blocks, certificates_in, certificates_of
 from tests.support.cpu_time import at_most_cpu_s
-from tests.support.remediate.folder_hosts import NOW
+from tests.support.remediate.fake_host.ca import NOW
 from tests.support.store.issuance import found_authority, to_pem
 
 AUTHORITY = found_authority(NOW)

@@ -19,8 +19,7 @@ from typing import Any, Final
 
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from audit.observation import HostView, InstalledFile
-from audit.probe import Target
+from audit.observation import InstalledFile
 from remediate.execution.context import RunContext
 from remediate.execution.dry_run_lines import dry_run_lines
 from remediate.installers import CustomInstaller
@@ -28,29 +27,29 @@ from remediate.model.case import Repair, Validation, steps_of
 from remediate.model.causes import Cause
 from remediate.model.outcome import Attempt
 from remediate.state.journal import Journal, open_journal
-from tests.support.remediate.folder_hosts import AUTHORITY, Ca, FolderHost
-from tests.support.remediate.store_host import SECOND, StoreHost, planned, printed
+from tests.support.remediate.fake_host.ca import AUTHORITY, Ca
+from tests.support.remediate.fake_host.host import FakeHost, FakeService
+from tests.support.remediate.store_host import SECOND, StoreHost, planned, printed, with_second_service
 from tests.support.store.server import Store
 
 FOLDER: Final = Path(__file__).parent / "dry_runs"
 _CHAIN: Final = (AUTHORITY.intermediate.certificate.public_bytes(Encoding.DER),)
-_KINDS: Final = (("/srv/a/tls.crt", "certificate"), ("/srv/a/tls.key", "key"))
 
 
-class PathHost(FolderHost):
-    """A host of which only the paths exist."""
+class PathService(FakeService):
+    """A service of which only the paths exist."""
 
-    def target(self, clock_offset_s: float = 0.0) -> Target:
-        """Return how it is found."""
-        files = tuple(InstalledFile(path, kind, path, chain_der=_CHAIN) for path, kind in _KINDS)  # type: ignore[arg-type]  # kinds they are
-        view = HostView(
-            self.label, f"ssh://{self.label}", clock_offset_s=clock_offset_s, service=self.service, files=files
-        )
-        return Target(self.endpoint, server=view)
+    @property
+    def files(self) -> tuple[InstalledFile, ...]:
+        """The configured files, as an audit finds them."""
+        paths = ((str(self.certificate), "certificate"), (str(self.key), "key"))
+        return tuple(InstalledFile(path, kind, path, chain_der=_CHAIN) for path, kind in paths)  # type: ignore[arg-type]  # kinds they are
 
 
+_FOLDER: Final = Path("/srv/a")
+_SERVICE: Final = PathService("gateway-a", _FOLDER, 443, _FOLDER / "tls.crt", _FOLDER / "tls.key")
 STORE_HOST: Final = StoreHost(
-    PathHost("a", Path("/srv/a"), 443),
+    with_second_service(FakeHost("a", _FOLDER, (_SERVICE,)), []),
     Store("https://store.example/api", "token-of-the-store", Path("/none"), Path("/none"), AUTHORITY),
     80,
 )

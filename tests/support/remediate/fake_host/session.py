@@ -1,4 +1,4 @@
-"""Runs the repair's commands on this machine, in folders of the test's own.
+"""Runs the commands of a repair on this machine, in directories of the test's own.
 
 It runs a command as a login does, unchanged.
 """
@@ -9,8 +9,8 @@ import contextlib
 import os
 import signal
 import subprocess
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from remediate.hosts.command import Command, CommandResult, Query
@@ -18,15 +18,16 @@ from remediate.hosts.command import Command, CommandResult, Query
 T = TypeVar("T")
 
 
-def run(command: Command, shell: str = "sh") -> CommandResult:
-    """Run a command to its end, and then kill what is left of its session."""
+def run(command: Command, shell: str = "sh", by: Sequence[str] = ()) -> CommandResult:
+    """Run a command to its end, by a program that runs others if one is given; then kill the rest of its session."""
     with subprocess.Popen(
-        [shell, "-c", command.script, "sh", *command.arguments],
+        [*by, shell, "-c", command.script, "sh", *command.arguments],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        cwd="/",
     ) as process:
         try:
             output, errors = process.communicate(timeout=command.timeout_s)
@@ -45,3 +46,21 @@ def killed_before(command: Command, line: int) -> Command:
     """Return a command whose shell kills itself by SIGKILL before that line of its script."""
     lines = command.script.split("\n")
     return replace(command, script="\n".join([*lines[:line], "kill -KILL $$", *lines[line:]]))
+
+
+@dataclass(slots=True)
+class LocalSession:
+    """A session that runs commands on this machine and records them.
+
+    `by` begins an argument list that changes the user. The panel's own programs are below `panel_root`.
+    """
+
+    commands: list[Command] = field(default_factory=list)
+    by: Sequence[str] = ()
+    panel_root: str = ""
+
+    def run(self, command: Command) -> CommandResult:
+        """Run a command."""
+        self.commands.append(command)
+        script = command.script.replace(" /usr/local/cpanel/", f" {self.panel_root}/usr/local/cpanel/")
+        return run(replace(command, script=script), by=self.by)

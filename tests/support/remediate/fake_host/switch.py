@@ -1,7 +1,4 @@
-"""Services and certificates for tests of the switch: files, a reload that copies them, certificates in one line.
-
-It uses openssl and directories; it starts no daemon.
-"""
+"""Hosts for tests of the switch: files of a service and a reload that copies them. No daemon runs."""
 
 from __future__ import annotations
 
@@ -13,14 +10,23 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from remediate.cpanel.panel import Panel
 from remediate.deployment import Deployment
+from remediate.deployment.cpanel import panel_deployment
 from remediate.deployment.progress import TERMINAL, Progress
 from remediate.deployment.replace import REPLACE
-from remediate.deployment.versions import FileSet, FileTarget, Part, Version
+from remediate.deployment.versions import FileSet, FileTarget, Part, Version, file_targets
 from remediate.hosts.command import Command, CommandResult
 from remediate.hosts.workdir import HostWorkdir
-from remediate.installers import CustomInstaller
-from tests.support.remediate.local_commands import ask, run
+from remediate.installers import CustomInstaller, Installer
+from tests.support.remediate.fake_host.panel import (
+    calls_of,
+    whmapi1_of,
+    write_certificate,
+    write_panel,
+    write_restart_scripts,
+)
+from tests.support.remediate.fake_host.session import ask, run
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,91 +58,104 @@ def was_interrupted(progress: Progress) -> bool:
     return progress.last.state not in TERMINAL and progress.holder is None
 
 
-def staged(file_set: FileSet, pair: Pair, bundle: str = "", deployment: Deployment = REPLACE) -> str:
-    """Lay a version of some files ready and return its name."""
-    version = Version(pair.certificate, bundle, str(pair.key_path))
-    done = run(deployment.stage(file_set, version))
-    assert done.ok, done
-    return version.name
-
-
-def progress_of(file_set: FileSet, deployment: Deployment = REPLACE) -> Progress:
-    """Return where the switch of some files is."""
-    return ask(deployment.status(file_set))
-
-
-def waited_for(read: Callable[[], Progress], condition: Callable[[Progress], bool]) -> Progress:
-    """Return where the switch of some files is when that has come true."""
-    deadline = time.monotonic() + 60
-    while not condition(progress := read()):
-        assert time.monotonic() < deadline, progress
-        time.sleep(0.05)
-    return progress
-
-
 @dataclass(frozen=True, slots=True)
 class SwitchHost:
-    """A host that is a folder: certificate and key of a service, and what the service took up of them last."""
+    """A host that is a directory: the files of a service, and what the service loaded last. `panel` may deploy them."""
 
     folder: Path
     file_set: FileSet
-    service: CustomInstaller
+    service: Installer
+    deployment: Deployment = REPLACE
+    panel: Panel | None = None
 
     @property
     def certificate(self) -> Path:
-        """Where the service has its certificate."""
-        return self.folder / "etc/tls.crt"
+        """The certificate file of the service."""
+        return Path(self.file_set.targets[0].path)
 
     @property
     def key(self) -> Path:
-        """Where it has its key."""
-        return self.folder / "etc/private/tls.key"
+        """The key file of the service."""
+        return Path(self.file_set.targets[-1].path)
 
     @property
     def configured(self) -> tuple[str, str]:
-        """What is at the configured paths."""
+        """The contents of both."""
         return self.certificate.read_text(), self.key.read_text()
 
     @property
     def served(self) -> tuple[str, str]:
-        """What the service took up last."""
+        """The certificate and the key that the service loaded last."""
         return (self.folder / "served.crt").read_text(), (self.folder / "served.key").read_text()
 
+    @property
+    def program(self) -> Path:
+        """Where `whmapi1` is."""
+        return whmapi1_of(self.folder)
+
+    @property
+    def calls(self) -> list[str]:
+        """The calls of `whmapi1` that change something."""
+        return calls_of(self.folder)
+
+    def install(self, pair: Pair) -> None:
+        """Install a certificate as the panel does, and let the service load it."""
+        write_certificate(self.folder, self.service.name, pair.certificate, pair.key)
+        assert run(self.service.reload("server")).ok
+
     def stage(self, pair: Pair) -> str:
-        """Lay a version ready and return its name."""
-        return staged(self.file_set, pair)
+        """Stage a version and return its name."""
+        version = Version(pair.certificate, "", str(pair.key_path))
+        done = run(self.deployment.stage(self.file_set, version))
+        assert done.ok, done
+        return version.name
+
+    def starting(self, version: str, *, confirm_within_s: int = 20, returns: bool = True) -> Command:
+        """Return the command that starts a switch."""
+        return self.deployment.activate(
+            self.file_set, (self.service,), version, confirm_within_s=confirm_within_s, returns=returns
+        )
 
     def start(self, version: str, *, confirm_within_s: int = 20, returns: bool = True) -> CommandResult:
         """Start a switch."""
         return run(self.starting(version, confirm_within_s=confirm_within_s, returns=returns))
 
-    def starting(self, version: str, *, confirm_within_s: int = 20, returns: bool = True) -> Command:
-        """Return the command that starts a switch."""
-        return REPLACE.activate(
-            self.file_set, (self.service,), version, confirm_within_s=confirm_within_s, returns=returns
-        )
+    def switch(self, pair: Pair) -> str:
+        """Stage a version and switch to it without waiting for a confirmation; return its name when that is done."""
+        name = self.stage(pair)
+        assert self.start(name, confirm_within_s=0).ok
+        self.wait_for_end("confirmed")
+        return name
 
     def confirm(self, version: str) -> Progress:
         """Confirm a version and return the progress after that."""
-        assert run(REPLACE.confirm(self.file_set, version)).ok
+        assert run(self.deployment.confirm(self.file_set, version)).ok
         return self.progress()
 
     def revert(self, version: str) -> Progress:
         """Revert a version and return the progress after that."""
-        assert run(REPLACE.revert(self.file_set, version)).ok
+        assert run(self.deployment.revert(self.file_set, version)).ok
         return self.progress()
 
     def progress(self) -> Progress:
         """Return where the switch is."""
-        return progress_of(self.file_set)
+        return ask(self.deployment.status(self.file_set))
 
     def wait_for(self, *states: str) -> Progress:
-        """Return where the switch is when it has come to one of these states, and its script has let go if it ends."""
+        """Return where the switch is when it has come to one of these states."""
         return self.wait_until(lambda progress: progress.last.state in states)
+
+    def wait_for_end(self, state: str) -> Progress:
+        """Return where the switch is when it has come to this state and its script has ended."""
+        return self.wait_until(lambda progress: progress.last.state == state and progress.holder is None)
 
     def wait_until(self, condition: Callable[[Progress], bool]) -> Progress:
         """Return where the switch is when that has come true."""
-        return waited_for(self.progress, condition)
+        deadline = time.monotonic() + 60
+        while not condition(progress := self.progress()):
+            assert time.monotonic() < deadline, progress
+            time.sleep(0.05)
+        return progress
 
 
 def new_switch_host(folder: Path, old: Pair, *, test: str = ":", reload: str | None = None) -> SwitchHost:
@@ -153,6 +172,22 @@ def new_switch_host(folder: Path, old: Pair, *, test: str = ":", reload: str | N
     placed = (target(str(certificate), "lc"), target(str(key), "k"))
     service = CustomInstaller("gateway", f"cd {folder}; {test}", f"cd {folder}; {reload}" if reload else copying)
     return SwitchHost(folder, FileSet(workdir, placed), service)
+
+
+def new_panel_switch_host(folder: Path, service: str, old: Pair | None, api_limit_s: int = 20) -> SwitchHost:
+    """Return a folder in which a service of a panel serves a certificate of the panel, or none."""
+    panel = Panel(str(folder), api_limit_s)
+    write_panel(folder)
+    crt, key = f"{folder}/served.crt", f"{folder}/served.key"
+    write_restart_scripts(folder, service, f'openssl x509 -in "$crt" >{crt} && openssl pkey -in "$key" >{key}')
+    installer = panel.installer(service)
+    assert installer
+    workdir = HostWorkdir("server", "c4f3", "test", str(folder / "sslaudit"))
+    files = FileSet(workdir, file_targets(panel.default_files(service), workdir.root))
+    host = SwitchHost(folder, files, installer, panel_deployment(panel), panel)
+    if old:
+        host.install(old)
+    return host
 
 
 def leave_links(host: SwitchHost, new: Pair) -> None:
