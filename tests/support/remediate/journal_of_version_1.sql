@@ -1,6 +1,6 @@
 -- A journal as commit 5b7a843 wrote it (version 1), as `sqlite3.Connection.iterdump` gives it.
 --
--- Made by code of that commit alone, with hosts a to d of tests/support/remediate/folder_hosts.py, an account that mails
+-- Made by code of that commit alone, with hosts a to d of the double of a host in that commit, an account that mails
 -- admin@example.com, and two nights a day apart, each `repair` and then `tell`:
 --   night 1: c is repaired. The CA refuses the orders of a and b ("the account has no funds left"). d waits with the
 --     TLSA record of its new key. One notification is sent and handed over.
