@@ -59,6 +59,11 @@ class Mailbox:
         return [email.message_from_bytes(envelope.message, policy=SMTP) for envelope in self.sent]
 
     @property
+    def texts(self) -> list[str]:
+        """The plain texts of the emails that were delivered, each as one line."""
+        return [text_of(message) for message in self.emails]
+
+    @property
     def subjects(self) -> list[str]:
         """The subjects of the emails that were delivered."""
         return [str(message["Subject"]) for message in self.emails]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -44,18 +46,14 @@ def journal(file: Path) -> Iterator[Journal]:
 
 def rows(file: Path, question: str, *values: object) -> list[tuple[Any, ...]]:
     """Return what another program reads in a journal."""
-    connection = sqlite3.connect(file)
-    found = connection.execute(question, values).fetchall()
-    connection.close()
-    return found
+    with closing(sqlite3.connect(file)) as connection:
+        return connection.execute(question, values).fetchall()
 
 
 def add(file: Path, statement: str, *values: object) -> None:
     """Write to a journal as the code of then did."""
-    connection = sqlite3.connect(file)
-    connection.execute(statement, values)
-    connection.commit()
-    connection.close()
+    with closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute(statement, values)
 
 
 def test_causes_of_attempts_become_data_and_notes_keep_their_text(journal: Journal) -> None:
@@ -69,16 +67,13 @@ def test_causes_of_attempts_become_data_and_notes_keep_their_text(journal: Journ
 
 
 def test_attempt_with_an_unknown_cause_keeps_its_text(file: Path) -> None:
-    for note in ("something went wrong", "no.such-cause: of a version between", "dcv.missing"):
+    notes = ("something went wrong", "no.such-cause: of a version between", "dcv.missing")
+    for note in notes:
         add(file, "INSERT INTO attempts (case_id, at, ended, step, note) VALUES (?, ?, 'failed', '', ?)", A,
             "2026-12-01T05:00:00Z", note)  # fmt: skip
     with open_journal(file.parent) as journal:
         kept = [(attempt.cause, attempt.note) for attempt in journal.attempts.of_case(A)[2:]]
-    assert kept == [
-        (Cause.RUN_NOT_RECORDED, "something went wrong"),
-        (Cause.RUN_NOT_RECORDED, "no.such-cause: of a version between"),
-        (Cause.RUN_NOT_RECORDED, "dcv.missing"),
-    ]
+    assert kept == [(Cause.RUN_NOT_RECORDED, note) for note in notes]
 
 
 def test_prefix_of_a_step_note_becomes_data(journal: Journal) -> None:
@@ -146,8 +141,6 @@ def test_migration_keeps_the_states_of_sent_notifications(file: Path) -> None:
 
 def digest_of_version_1(state: dict[str, Any]) -> str:
     """Return the digest that version 1 compared and wrote into the header of its notification."""
-    import hashlib  # noqa: PLC0415 - for this one comparison
-
     wrong = {
         (section["host"], finding, entry["state"], entry["cause"])
         for section in state["sections"]
@@ -191,10 +184,8 @@ def test_notifications_of_version_2_keep_their_states(file: Path, monkeypatch: p
         [notified] = last_notified([latest]).values()
         assert [queued.number for queued in journal.outbox.queued()] == [3]
     assert rows(file, "SELECT id, message, queued_at, sent_at, progress FROM notifications") == before
-    (section,) = notified.sections
-    assert [(entry.reason, entry.below_threshold, entry.severity) for entry in section.items] == [
-        (reason, True, Severity.LOW)
-    ]
+    ((entry,),) = (section.items for section in notified.sections)
+    assert (entry.reason, entry.below_threshold, entry.severity) == (reason, True, Severity.LOW)
     assert all(last_notified([state]) for state in earlier)
 
 
@@ -211,9 +202,8 @@ def shape(file: Path) -> object:
     tables = [name for (name,) in rows(file, "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")]
     columns = {name: {row[1:] for row in rows(file, "SELECT * FROM pragma_table_xinfo(?)", name)} for name in tables}
     keys = {name: sorted(rows(file, "SELECT * FROM pragma_foreign_key_list(?)", name)) for name in tables}
-    unique = {
-        name: sorted(row[2:] for row in rows(file, "SELECT * FROM pragma_index_list(?)", name)) for name in tables
-    }
+    lists = {name: rows(file, "SELECT * FROM pragma_index_list(?)", name) for name in tables}
+    unique = {name: sorted(row[2:] for row in lists[name]) for name in tables}
     others = rows(file, "SELECT type, name, sql FROM sqlite_master WHERE type IN ('index', 'trigger') ORDER BY name")
     return columns, keys, unique, others, rows(file, "PRAGMA user_version")
 
@@ -251,10 +241,8 @@ def test_failed_migration_does_not_change_the_journal(file: Path, monkeypatch: p
 
 def dumped(file: Path) -> list[str]:
     """Return all that is in a journal."""
-    connection = sqlite3.connect(file)
-    lines = [*connection.iterdump(), *map(str, connection.execute("PRAGMA user_version"))]
-    connection.close()
-    return lines
+    with closing(sqlite3.connect(file)) as connection:
+        return [*connection.iterdump(), *map(str, connection.execute("PRAGMA user_version"))]
 
 
 @pytest.mark.parametrize("existing", [True, False])

@@ -50,10 +50,8 @@ def test_pending_order_queues_a_job_in_an_hour(result: CaseResult) -> None:
     lines, ran = continued(FAILED, result)
     uses = "at -c 7 shows it, at -c 7 | sh runs it now, atrm 7 removes it"
     assert lines == (f"job 7 contacts the issuer again at Mon Nov 23 15:00:00 2026 ({uses})",)
-    assert (
-        "-m remediate resume --state /var/lib/state --config /etc/sslaudit.toml --issuer store --no-retry"
-        in (ran[-1].arguments[1])
-    )
+    words = "-m remediate resume --state /var/lib/state --config /etc/sslaudit.toml --issuer store --no-retry"
+    assert words in ran[-1].arguments[1]
 
 
 def test_job_runs_the_program_that_began_the_run() -> None:
@@ -68,10 +66,8 @@ def test_failed_and_repaired_cases_queue_no_job() -> None:
 
 def test_without_allow_retry_no_command_runs_and_the_line_says_why() -> None:
     lines, ran = continued(PENDING, allowed=False)
-    assert lines == (
-        "no continuation is queued: --allow-retry was not given; the next nightly run resumes the same order",
-    )
-    assert ran == []
+    why = "--allow-retry was not given; the next nightly run resumes the same order"
+    assert (lines, ran) == ((f"no continuation is queued: {why}",), [])
 
 
 def test_retry_after_of_more_than_an_hour_queues_no_job() -> None:
@@ -83,20 +79,15 @@ def test_retry_after_of_more_than_an_hour_queues_no_job() -> None:
 
 
 def test_machine_that_runs_no_command_is_reported() -> None:
-    lines = queue_if_pending(
-        [PENDING], AGAIN, allowed=True, now=NOW, local=lambda: ProbeFailure("login", "refused", "no shell")
-    )
+    failure = ProbeFailure("login", "refused", "no shell")
+    lines = queue_if_pending([PENDING], AGAIN, allowed=True, now=NOW, local=lambda: failure)
     assert "no command can be run here: no shell" in lines[0]
 
 
 def test_secret_in_the_environment_prevents_a_job() -> None:
-    configuration = Configuration(
-        handed_on={
-            "issuer": {"store": {"kind": "store", "token": {"env": "STORE_TOKEN"}}},
-            "mail": {"password": {"env": "SMTP_PASSWORD"}},
-        }
-    )
-    resume_job = resume_job_of(Path("state"), configuration)
+    store = {"kind": "store", "token": {"env": "STORE_TOKEN"}}
+    handed_on = {"issuer": {"store": store}, "mail": {"password": {"env": "SMTP_PASSWORD"}}}
+    resume_job = resume_job_of(Path("state"), Configuration(handed_on=handed_on))
     assert resume_job.secret_variables == ("SMTP_PASSWORD", "STORE_TOKEN")
     assert str(Path("state").absolute()) in resume_job.arguments, "a job begins in another folder"
     atd = Atd()

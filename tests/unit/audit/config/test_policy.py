@@ -86,7 +86,7 @@ class Case:
 
     def profile(self, name: str, threshold: str, value: object) -> Profile:
         """Return a profile with that value of the threshold."""
-        return Profile(name, name, replace(LIMITS, **{**(self.both or {}), threshold: value}))
+        return of_thresholds(name, **{**(self.both or {}), threshold: value})
 
 
 def left(days: int, draft: Draft = GOOD) -> Seen:
@@ -196,10 +196,9 @@ def test_revocation_order_is_that_of_the_first_profile() -> None:
 def test_certificate_that_one_profile_does_not_exempt_is_checked() -> None:
     seen = Seen(GOOD)
     lax, strict = of_thresholds("lax", revocation_exempt=limit(90)), of_thresholds("strict", revocation_exempt=())
-    ends = [
-        seen.judge(test_revocation.test_not_revoked, Policy(both)) for both in ((lax,), (lax, strict), (strict, lax))
-    ]
-    assert [isinstance(end, NotApplicable) and "short-lived" in end.reason for end in ends] == [True, False, False]
+    for profiles, is_exempt in (((lax,), True), ((lax, strict), False), ((strict, lax), False)):
+        end = seen.judge(test_revocation.test_not_revoked, Policy(profiles))
+        assert (isinstance(end, NotApplicable) and "short-lived" in end.reason) is is_exempt
 
 
 SEEN = {
@@ -253,11 +252,9 @@ def test_highest_severity_of_built_in_profiles_applies_and_is_named(first: str, 
 def test_highest_severity_of_two_profiles_or_the_default_applies(
     level: Severity, other: Severity, default: Severity
 ) -> None:
-    first, second, silent = (Profile(name, name, LIMITS) for name in ("one", "two", "silent"))
-    first, second = (
-        replace(first, severities={"cert.expired": level}),
-        replace(second, severities={"cert.expired": other}),
-    )
+    first, second = (replace(of_thresholds(name), severities={"cert.expired": severity})
+                     for name, severity in (("one", level), ("two", other)))  # fmt: skip
+    silent = of_thresholds("silent")
     highest = max(level, other, key=lambda severity: severity.rank)
     for profiles in ((first, second), (second, first)):
         severity, source = Policy(profiles).severity_of("cert.expired", default)

@@ -63,11 +63,7 @@ SAMPLES: Final[Mapping[str, Notification]] = {
         section(*(item(endpoint=f"https://h{number}.example.com:443") for number in range(52)), host="web3"),
     ),
     "hostile": notification(
-        section(
-            item(services=(HOSTILE,), **dict.fromkeys(_TEXTS, HOSTILE)),
-            host=HOSTILE,
-        ),
-        remarks=(HOSTILE,),
+        section(item(services=(HOSTILE,), **dict.fromkeys(_TEXTS, HOSTILE)), host=HOSTILE), remarks=(HOSTILE,)
     ),
 }
 

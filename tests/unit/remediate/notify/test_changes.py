@@ -18,9 +18,7 @@ from tests.support.notify.run_findings import MAIL, WEB, blocked, case_of, expir
 from tests.support.remediate.result_rows import NOW, digest, file, found, seen
 
 
-def test_failure_has_a_row_for_each_fact_and_the_next_attempt(
-    runs: NightlyRuns,
-) -> None:
+def test_failure_has_a_row_for_each_fact_and_the_next_attempt(runs: NightlyRuns) -> None:
     lines = runs.notify(*expired(), case_results=[blocked(runs)])
     [message] = runs.box.emails
     assert message["Subject"] == (
@@ -63,14 +61,13 @@ def test_other_cause_is_notified_again(runs: NightlyRuns) -> None:
     runs.notify(*expired(), case_results=[blocked(runs)])
     runs.notify(*expired(), case_results=[blocked(runs, Cause.DCV_WRONG_HOST)])
     assert len(runs.box.sent) == 2
-    assert "point every A and AAAA record of the name to the host" in text_of(runs.box.emails[1])
+    assert "point every A and AAAA record of the name to the host" in runs.box.texts[1]
 
 
 def test_pending_order_is_notified_once_with_its_number(runs: NightlyRuns) -> None:
     case = case_of(runs, *expired())
-    pending = recorded_result(
-        runs, case, "pending", "collect", Cause.ISSUER_PENDING, "store: order 4711 is being looked at"
-    )
+    why = "store: order 4711 is being looked at"
+    pending = recorded_result(runs, case, "pending", "collect", Cause.ISSUER_PENDING, why)
     runs.journal.orders.save(PlacedOrder(case.id, 1, "store", digest("csr"), "pending-review", NOW, "4711"))
     runs.notify(*expired(), case_results=[pending])
     [message] = runs.box.emails
@@ -82,16 +79,15 @@ def test_pending_order_is_notified_once_with_its_number(runs: NightlyRuns) -> No
 
 
 def test_finding_without_repair_has_advice_and_groups_its_services(runs: NightlyRuns) -> None:
-    rows = [
-        found(endpoint, "tls.old-protocol", message="TLS 1.0 is offered", service="exim") for endpoint in (WEB, MAIL)
-    ]
+    offered = "TLS 1.0 is offered"
+    rows = [found(endpoint, "tls.old-protocol", message=offered, service="exim") for endpoint in (WEB, MAIL)]
     quiet = (
         found(WEB, "cert.sct-missing", severity="info", remedy="reissue"),
         found(WEB, "key.weak", verdict="waived", waiver={"owner": "o", "reason": "r", "expires": "2027-01-01"}),
         found(WEB, "chain.incomplete", verdict="inconclusive", detail={"because": "svc.unreachable"}),
     )
     runs.notify(logged_in(), seen(WEB), seen(MAIL), *rows, *quiet)
-    text = text_of(runs.box.emails[0])
+    text = runs.box.texts[0]
     assert "web1: 1 failed" in text
     assert "FAILED exim https://www.example.com:443, imaps://www.example.com:993" in text
     assert "What to do: change the service's configuration (see the reason), test it and reload" in text
@@ -102,7 +98,7 @@ def test_item_below_the_threshold_is_listed_and_sends_nothing_alone(runs: Nightl
     assert runs.notify(logged_in(), seen(WEB), minor) == ()
     runs.notify(*expired(), minor, case_results=[blocked(runs)])
     assert runs.box.subjects[0].startswith("web1: certificate for www.example.com expired")
-    assert "TLS 1.1 is offered" in text_of(runs.box.emails[0])
+    assert "TLS 1.1 is offered" in runs.box.texts[0]
     assert runs.notify(*expired(), case_results=[blocked(runs)]) == (), "its disappearance is not news either"
     runs.change(fail_on=Severity.LOW)
     runs.notify(*expired(), minor, case_results=[blocked(runs)])
@@ -126,7 +122,7 @@ def test_case_that_waits_by_the_plan_names_every_cause(runs: NightlyRuns) -> Non
         found(WEB, "dns.not-this-host", message="www.example.com leads to 192.0.2.99"),
     )
     runs.notify(*rows)
-    text = text_of(runs.box.emails[0])
+    text = runs.box.texts[0]
     assert "WAITING nginx https://www.example.com:443" in text
     assert "www.example.com leads to 192.0.2.99 [dns.not-this-host]" in text
     assert "remove it from the service's configuration" in text
@@ -135,7 +131,7 @@ def test_case_that_waits_by_the_plan_names_every_cause(runs: NightlyRuns) -> Non
 
 def test_planned_case_that_was_not_begun_is_notified(runs: NightlyRuns) -> None:
     runs.notify(*expired())
-    assert "the repair was not started [run.not-begun]" in text_of(runs.box.emails[0])
+    assert "the repair was not started [run.not-begun]" in runs.box.texts[0]
 
 
 def test_secret_is_withheld_and_the_failure_is_notified_without_it(runs: NightlyRuns, tmp_path: Path) -> None:
@@ -145,12 +141,11 @@ def test_secret_is_withheld_and_the_failure_is_notified_without_it(runs: Nightly
     assert "a secret of the configuration is in results.jsonl" in lines[0]
     assert list(runs.box.emails[0].iter_attachments()) == []
     case = case_of(runs, *expired())
-    refused = recorded_result(
-        runs, case, "failed", "order", Cause.ISSUER_REFUSED, "the Store responded: tok-1234567 is not valid"
-    )
+    why = "the Store responded: tok-1234567 is not valid"
+    refused = recorded_result(runs, case, "failed", "order", Cause.ISSUER_REFUSED, why)
     lines = runs.notify(*expired(), case_results=[refused])
-    assert "(withheld because it holds a secret" in text_of(runs.box.emails[1])
-    assert "what the issuer refused" in text_of(runs.box.emails[1])
+    assert "(withheld because it holds a secret" in runs.box.texts[1]
+    assert "what the issuer refused" in runs.box.texts[1]
     assert not [line for line in lines if "tok-1234567" in line]
     assert "tok-1234567" not in "".join(message.as_string() for message in runs.box.emails)
     with closing(sqlite3.connect(tmp_path / "state" / JOURNAL_FILE)) as database:
@@ -161,9 +156,8 @@ def test_secret_is_withheld_and_the_failure_is_notified_without_it(runs: Nightly
 def test_text_of_hosts_and_issuers_is_not_interpreted(runs: NightlyRuns) -> None:
     hostile = "x\r\nBcc: victim@example.com\r\n\r\n<script>alert(1)</script> \x1b[2J\u202e\ud800\x00"
     case = case_of(runs, *expired())
-    lines = runs.notify(
-        *expired(), case_results=[recorded_result(runs, case, "failed", "order", Cause.ISSUER_REFUSED, hostile[:-3])]
-    )
+    result = recorded_result(runs, case, "failed", "order", Cause.ISSUER_REFUSED, hostile[:-3])
+    lines = runs.notify(*expired(), case_results=[result])
     [message] = runs.box.emails
     assert "Bcc" not in message
     assert "<script>" not in str(message.get_body(("html",)))

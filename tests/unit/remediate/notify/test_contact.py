@@ -6,7 +6,7 @@ import pytest
 
 from audit.host.cpanel import is_address, read_forward, read_wwwacct
 from remediate.notify.recipients import group_by_recipients
-from tests.support.notify.nightly_runs import ADMIN, Contacts, NightlyRuns, text_of
+from tests.support.notify.nightly_runs import ADMIN, Contacts, NightlyRuns
 from tests.support.notify.notifications import section
 from tests.support.notify.run_findings import expired, on_web2
 
@@ -15,10 +15,7 @@ from tests.support.notify.run_findings import expired, on_web2
     ("text", "expected"),
     [
         ("admin@example.com\n", ("admin@example.com",)),
-        (
-            "# who reads root's mail\nadmin@example.com, second@example.com\n",
-            ("admin@example.com", "second@example.com"),
-        ),
+        ("# root's mail\nadmin@example.com, second@example.com\n", ("admin@example.com", "second@example.com")),
         ("\\root, \\admin\n", ("root@web1.example.com", "admin@web1.example.com")),
         ('"|/usr/bin/procmail -f-"\n/var/mail/archive\n:include:/etc/list\nadmin@example.com', ("admin@example.com",)),
         ('"admin@example.com"\n<second@example.com>\r\n', ("admin@example.com", "second@example.com")),
@@ -58,8 +55,8 @@ def test_text_is_a_mail_address(text: str) -> None:
 def test_configured_recipients_are_notified_of_every_host(runs: NightlyRuns) -> None:
     runs.sessions = {"web1": Contacts("one@example.com\n"), "web2": Contacts("two@example.com\n")}
     runs.notify(*expired(), *on_web2())
-    assert [(message["To"], "web1: 1 waiting" in text_of(message)) for message in runs.box.emails] == [(ADMIN, True)]
-    assert "web2: 1 waiting" in text_of(runs.box.emails[0])
+    assert [message["To"] for message in runs.box.emails] == [ADMIN]
+    assert all(f"{host}: 1 waiting" in runs.box.texts[0] for host in ("web1", "web2"))
 
 
 def test_hosts_are_grouped_by_their_own_recipients() -> None:

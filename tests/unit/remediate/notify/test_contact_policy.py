@@ -53,27 +53,22 @@ HOSTED = KnownHost(names=("ec2-192-0-2-7.compute-1.amazonaws.com",))
     ],
 )
 def test_contact_gets_mail_if_its_domain_is_the_hosts_or_allowed(
-    host: KnownHost,
-    reported: str | None,
-    address: str,
-    is_used: bool,  # noqa: FBT001 - parameter
+    host: KnownHost, reported: str | None, address: str, *, is_used: bool
 ) -> None:
     policy = ContactPolicy(("allowed.example", "recipient.example"), {"web1": host})
     permitted = policy.permit("web1", (address,), reported)
     assert permitted.used == ((address,) if is_used else ())
     if not is_used:
         (line,) = permitted.refused
-        assert line.startswith(
-            f"no mail to {address}, which web1 reports as contact: the domain is neither the host's own"
-        )
+        start = f"no mail to {address}, which web1 reports as contact: the domain is neither the host's own"
+        assert line.startswith(start)
         assert line.endswith("allow it by [mail] allowed_domains")
 
 
 def test_contacts_of_this_machine_are_used_as_they_are() -> None:
     many = tuple(f"u{number}@evil.test" for number in range(20))
-    assert ContactPolicy(hosts={"local": KnownHost(is_local=True)}).permit("local", many, None) == PermittedContacts(
-        many
-    )
+    policy = ContactPolicy(hosts={"local": KnownHost(is_local=True)})
+    assert policy.permit("local", many, None) == PermittedContacts(many)
 
 
 def test_at_most_five_contacts_of_a_host_get_mail() -> None:
@@ -105,10 +100,8 @@ def test_refused_contact_is_reported_and_root_of_the_controller_gets_mail(runs: 
 def test_refused_contacts_stand_in_the_email_about_their_host_alone(runs: NightlyRuns) -> None:
     runs.change_mail(to=())
     runs.change(contacts=ContactPolicy(hosts={"web1": FULL, "web2": KnownHost(names=("web2.example.org",))}))
-    runs.sessions = {
-        "web1": Contacts("admin@example.com\nvictim@evil.test\n"),
-        "web2": Contacts("admin@example.org\n"),
-    }
+    contacts = {"web1": "admin@example.com\nvictim@evil.test\n", "web2": "admin@example.org\n"}
+    runs.sessions = {host: Contacts(forward) for host, forward in contacts.items()}
     runs.notify(*expired(), *on_web2())
     texts = {str(message["To"]): text_of(message) for message in runs.box.emails}
     assert set(texts) == {"admin@example.com", "admin@example.org"}
