@@ -39,19 +39,24 @@ def settings_of(mail: Mail) -> NotificationSettings:
 
 @dataclass
 class Mailbox:
-    """A mail system that delivers everything, or returns the outcome that a test sets."""
+    """A mail system that delivers everything, or returns the outcomes that a test sets for all or some recipients."""
 
     outcome: DeliveryOutcome = field(default_factory=lambda: Delivered("250 OK"))
+    outcomes: dict[str, DeliveryOutcome] = field(default_factory=dict)
     sent: list[Envelope] = field(default_factory=list)
+    delivered: list[str] = field(default_factory=list)
 
     name: str = "a mailbox"
 
     def send(self, envelope: Envelope, commit: Callable[[], None]) -> Mapping[str, DeliveryOutcome]:
-        if not isinstance(self.outcome, Deferred):
+        outcomes = {recipient: self.outcomes.get(recipient, self.outcome) for recipient in envelope.recipients}
+        if any(not isinstance(outcome, Deferred) for outcome in outcomes.values()):
             commit()
-        if isinstance(self.outcome, Delivered):
+        delivered = [recipient for recipient, outcome in outcomes.items() if isinstance(outcome, Delivered)]
+        self.delivered += delivered
+        if delivered:
             self.sent.append(envelope)
-        return dict.fromkeys(envelope.recipients, self.outcome)
+        return outcomes
 
     @property
     def emails(self) -> list[EmailMessage]:

@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from audit.redaction import Secrets
-from remediate.notify.channels.base import (
-    Deferred,
-    Delivered,
-    DeliveryOutcome,
-    Envelope,
-    MailSystem,
-    Refused,
-    Uncertain,
-)
+from remediate.notify.channels.base import Deferred, DeliveryOutcome, MailSystem, Refused, Uncertain
 from remediate.notify.channels.email_message import compose
 from remediate.notify.channels.mail import Mail
 from remediate.notify.delivery import DeliveryReport, deliver
 from remediate.state.database import open_database
 from remediate.state.outbox import MAIL, Outbox
 from tests.integration.remediate.notify.test_smtp import smtp
+from tests.support.notify.nightly_runs import Mailbox
 from tests.support.notify.notifications import AT, notification
 from tests.support.notify.smtp_sink import answering, misbehaving, serving
 
@@ -63,22 +55,6 @@ class Box(Outbox):
             raise KeyboardInterrupt
 
 
-@dataclass
-class Script:
-    """A channel with the given outcomes, which notes what it delivered."""
-
-    outcomes: dict[str, DeliveryOutcome] = field(default_factory=dict)
-    delivered: list[str] = field(default_factory=list)
-    name: str = "a script"
-
-    def send(self, envelope: Envelope, commit: Callable[[], None]) -> Mapping[str, DeliveryOutcome]:
-        outcomes = {recipient: self.outcomes.get(recipient, Delivered("250 OK")) for recipient in envelope.recipients}
-        if any(not isinstance(outcome, Deferred) for outcome in outcomes.values()):
-            commit()
-        self.delivered += [recipient for recipient, outcome in outcomes.items() if isinstance(outcome, Delivered)]
-        return outcomes
-
-
 def deliver_mail(outbox: Outbox, mail_system: MailSystem, at: datetime) -> tuple[DeliveryReport, ...]:
     """Send what is queued by this mail system."""
     return deliver(outbox, MAIL, Mail(mail_system, "ctl.example.com"), at)
@@ -110,7 +86,7 @@ def box(tmp_path: Path) -> Iterator[Box]:
 def test_message_without_a_deferred_recipient_is_queued_no_longer(
     box: Box, outcomes: dict[str, DeliveryOutcome], ended: str, delivered: list[str], text: str
 ) -> None:
-    channel = Script(outcomes)
+    channel = Mailbox(outcomes=outcomes)
     (report,) = deliver_mail(box, channel, AT)
     assert (box.ended, channel.delivered, str(report)) == ([(1, ended)], delivered, text)
     assert deliver_mail(box, channel, AT + timedelta(days=1)) == ()
@@ -118,7 +94,7 @@ def test_message_without_a_deferred_recipient_is_queued_no_longer(
 
 
 def test_deferred_recipient_is_tried_again_later_and_the_other_is_not(box: Box) -> None:
-    channel = Script({TWO: Deferred("greylisted")})
+    channel = Mailbox(outcomes={TWO: Deferred("greylisted")})
     (report,) = deliver_mail(box, channel, AT)
     assert report.next_at == AT + timedelta(minutes=30)
     assert str(report) == (
@@ -131,7 +107,7 @@ def test_deferred_recipient_is_tried_again_later_and_the_other_is_not(box: Box) 
 
 
 def test_pause_doubles_to_four_hours_and_after_five_days_it_is_given_up(box: Box) -> None:
-    channel, at, pauses = Script({ONE: Deferred("down"), TWO: Deferred("down")}), AT, []
+    channel, at, pauses = Mailbox(outcomes={ONE: Deferred("down"), TWO: Deferred("down")}), AT, []
     while box.queued():
         (report,) = deliver_mail(box, channel, at)
         if report.next_at:
@@ -144,14 +120,14 @@ def test_pause_doubles_to_four_hours_and_after_five_days_it_is_given_up(box: Box
 
 
 def test_only_deferred_recipients_are_tried_again(box: Box) -> None:
-    deliver_mail(box, Script({ONE: Deferred("no connection"), TWO: Uncertain("cut")}), AT)
-    again = Script()
+    deliver_mail(box, Mailbox(outcomes={ONE: Deferred("no connection"), TWO: Uncertain("cut")}), AT)
+    again = Mailbox()
     deliver_mail(box, again, AT + timedelta(days=1))
     assert (again.delivered, box.ended) == ([ONE], [(1, "sent")])
 
 
 def test_message_that_one_recipient_got_earlier_is_sent_if_others_refuse(box: Box) -> None:
-    channel = Script({TWO: Deferred("greylisted")})
+    channel = Mailbox(outcomes={TWO: Deferred("greylisted")})
     for days in (0, 1):
         deliver_mail(box, channel, AT + timedelta(days=days))
     channel.outcomes[TWO] = Refused("550 no such user")
@@ -160,24 +136,24 @@ def test_message_that_one_recipient_got_earlier_is_sent_if_others_refuse(box: Bo
 
 
 def test_message_stays_taken_if_a_later_attempt_is_killed(box: Box) -> None:
-    deliver_mail(box, Script({TWO: Deferred("greylisted")}), AT)
+    deliver_mail(box, Mailbox(outcomes={TWO: Deferred("greylisted")}), AT)
     box.killed_after = box.records + 1
     with pytest.raises(KeyboardInterrupt):
-        deliver_mail(box, Script(), AT + timedelta(days=1))
-    deliver_mail(box, Script(), AT + timedelta(days=2))
+        deliver_mail(box, Mailbox(), AT + timedelta(days=1))
+    deliver_mail(box, Mailbox(), AT + timedelta(days=2))
     assert box.ended == [(1, "sent")]
 
 
 def test_deferred_message_does_not_hold_up_the_next(box: Box) -> None:
     box.put("three@example.com")
-    channel = Script({ONE: Deferred("down"), TWO: Deferred("down")})
+    channel = Mailbox(outcomes={ONE: Deferred("down"), TWO: Deferred("down")})
     deliver_mail(box, channel, AT)
     assert (channel.delivered, [message.number for message in box.queued()]) == (["three@example.com"], [1])
 
 
 @pytest.mark.parametrize("killed_after", [1, 2, 3, 4])
 def test_run_killed_at_any_record_sends_no_message_twice(box: Box, killed_after: int) -> None:
-    channel = Script({TWO: Deferred("down")})
+    channel = Mailbox(outcomes={TWO: Deferred("down")})
     box.killed_after = killed_after
 
     def deliver_for_two_days() -> None:
@@ -219,13 +195,13 @@ def test_journal_keeps_the_state_of_sent_messages_only(tmp_path: Path) -> None:
     outbox = Outbox(database, Secrets())
     outbox.add("well", None, AT)
     outbox.add("first", RAW, AT)
-    channel = Script({TWO: Deferred("greylisted")})
+    channel = Mailbox(outcomes={TWO: Deferred("greylisted")})
     deliver_mail(outbox, channel, AT)
     assert deliver_mail(outbox, channel, AT) == (), "it is not due yet"
     channel.outcomes.clear()
     deliver_mail(outbox, channel, AT + timedelta(days=1))
     assert (channel.delivered, outbox.queued(), outbox.states()[-1]) == ([ONE, TWO], (), "first")
     outbox.add("second", RAW, AT)
-    deliver_mail(outbox, Script({ONE: Refused("550"), TWO: Uncertain("cut")}), AT)
+    deliver_mail(outbox, Mailbox(outcomes={ONE: Refused("550"), TWO: Uncertain("cut")}), AT)
     assert (outbox.queued(), outbox.states()[-1]) == ((), "first")
     database.close()
