@@ -35,6 +35,8 @@ OWN_FILES: Final[Mapping[str, tuple[str, ...]]] = {
 OTHER_FILES: Final = {
     "audit/services/cpanel/*": "the panel is a member that arranges these services",
     "remediate/cpanel/*": "as above: it restarts these services",
+    "audit/services/dovecot/*": "`haproxy` is a setting of its listeners",
+    "audit/services/shell/dovecot.sh": "as above",
     "pytest_sslaudit/cli/narrator.py": "prints what the panel's own program says of its services and its Store",
     "pytest_sslaudit/plugin.py": "`store` is an action of argparse",
 }

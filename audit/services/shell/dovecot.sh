@@ -8,7 +8,8 @@ program=${bin%/sbin/*}/bin/doveconf
 given=$(option -c)
 c=${given:-/etc/dovecot/dovecot.conf}
 walk "${c%/*}" 's/^[[:blank:]]*!include\(_try\)\{0,1\}[[:blank:]]*\([^[:blank:]]*\).*/\2/p' "$c"
-only='/[{}]/p;/^ *\(protocols\|listen\|ssl\|ssl_\(alt_\)\{0,1\}\(cert\|key\)\|ssl_server_\(cert\|key\)_file\|port\|address\|cert_file\|key_file\) *=/p;/^# c/p'
+only='/[{}]/p;/^ *\(protocols\{0,1\}\|listen\|ssl\|ssl_\(alt_\)\{0,1\}\(cert\|key\)\|port\|address\|haproxy\|dovecot_config_version\) *=/p
+/^ *\(ssl_server_\)\{0,1\}\(alt_\)\{0,1\}\(cert\|key\)_file *=/p;/^ *\(imap\|pop3\|submission\|sieve\|lmtp\) *= *\(yes\|no\) *$/p;/^ *@/p;/^# c/p'
 if [ -z "$untrusted" ]; then
   section test silent run_trusted "$program" ${given:+-c "$c"} -n
   if section dump run_trusted "$program" ${given:+-c "$c"} -P; then

@@ -72,15 +72,17 @@ POSTFIX = {
 DOVECOT_READ = """\
 imaps 192.0.2.1,2001:db8::1 10993 | {mail}
 imaps 192.0.2.1,2001:db8::1 10993 | imap.example.org | {org}
+imaps 192.0.2.1,2001:db8::1 10993 | any-label.example.net | {net}
 imap 127.0.0.1 144 | {mail}
 imap 127.0.0.1 144 | imap.example.org | {org}
+imap 127.0.0.1 144 | any-label.example.net | {net}
 smtp 192.0.2.1,2001:db8::1 587 | {mail}
 smtp 192.0.2.1,2001:db8::1 587 | imap.example.org | {org}
-smtps 192.0.2.1,2001:db8::1 465 | {mail}
-smtps 192.0.2.1,2001:db8::1 465 | imap.example.org | {org}
+smtp 192.0.2.1,2001:db8::1 587 | any-label.example.net | {net}
 """.format(
     mail="/etc/ssl/mail.crt key:/etc/ssl/mail.key /etc/ssl/ec.crt key:/etc/ssl/ec.key",
-    org="/etc/ssl/org.crt key:/etc/ssl/org.key",
+    org="/etc/ssl/org.crt key:/etc/ssl/org.key /etc/ssl/ec.crt key:/etc/ssl/ec.key",
+    net="/etc/ssl/net.crt key:/etc/ssl/mail.key /etc/ssl/ec.crt key:/etc/ssl/ec.key",
 )
 DOVECOT_24_READ = """\
 imap 0.0.0.0,:: 143 | /etc/ssl/mail.crt key:/etc/ssl/mail.key
