@@ -13,7 +13,8 @@ HOSTS := $(addprefix tests/system/,hosts/test_logins.py names/test_twin_hosts.py
 PEERS := tests/system/daemons/test_other_scanners.py
 REPAIRS := $(addprefix tests/system/repair/,test_failure_reports.py test_other_repairs.py test_pending_order.py)
 SERVICES := $(addprefix tests/system/,daemons/test_host_session.py daemons/test_postfix_files.py repair/test_dead_service.py)
-LATER := $(ATTACK) $(CRASHES) $(HOSTS) $(PEERS) $(REPAIRS) $(SERVICES)
+POST_QUANTUM := tests/system/hosts/test_post_quantum.py
+LATER := $(ATTACK) $(CRASHES) $(HOSTS) $(PEERS) $(POST_QUANTUM) $(REPAIRS) $(SERVICES)
 
 # Tests start hundreds of processes that import the checkout: compiled once, whatever the caller's environment says.
 export PYTHONDONTWRITEBYTECODE :=
@@ -63,10 +64,11 @@ matrix-crash: $(INSTALLED)
 	@$(BUILD_OVERLAYS)
 	$(call OF_SIZE,,SSLAUDIT_TEST_STRIDE=1) $(PYTHON) -m pytest -n 2 $(CRASHES) $(call OF_SIZE,,$(ALL_CRASHES))
 
-# A newer Debian than the machine's: its systemd, OpenSSH, nginx, apache and shell.
+# A newer Debian than the machine's: its systemd, OpenSSH, nginx, apache and shell, and post-quantum keys of its OpenSSL.
 matrix-debian: $(INSTALLED)
 	@SSLAUDIT_TEST_RELEASES=debian13 $(BUILD_OVERLAYS)
-	SSLAUDIT_TEST_RELEASES=debian13 $(PYTHON) -m pytest -n 2 $(addprefix tests/system/hosts/,test_systemd_host.py \
+	SSLAUDIT_TEST_RELEASES=debian13 $(PYTHON) -m pytest -n 2 $(POST_QUANTUM) \
+	    $(addprefix tests/system/hosts/,test_systemd_host.py \
 	    $(call OF_SIZE,,test_haproxy_unit.py test_systemd_units.py test_unit_trust.py))
 
 # Mutants of certificates, CRLs and OCSP responses.

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 from audit.analysis import Uncertain
 from audit.analysis.installed_files import bundles
 from audit.observation import HostView
-from audit.policy.thresholds import Thresholds
+from audit.policy import Policy
+from audit.policy.thresholds import ML_DSA, Thresholds
 from audit.text import format_utc
 from audit.x509.certificate import Certificate
 from audit.x509.loading import UnreadableField
 from audit.x509.path.served_chain import Chain
 from audit.x509.path.trust_store import LINKED
-from audit.x509.public_keys import small_factors, weaknesses
+from audit.x509.public_keys import is_post_quantum, is_unjudged, small_factors, weaknesses
 from audit.x509.signatures import ALGORITHMS
 
 MALFORMED: Final = "cert.malformed"
@@ -46,6 +48,9 @@ def forgeable(certificate: Certificate, limits: Thresholds) -> tuple[str, ...]:
     name, digest = certificate.signature_algorithm, certificate.signature_digest
     if (digest or name) in limits.signature_digests:
         return ()
+    if is_post_quantum(name):
+        is_admitted = not set(limits.signature_digests).isdisjoint(ML_DSA)  # and this one cannot be verified here
+        return () if is_admitted else (f"{certificate} is signed with {name}, which no public CA may use (BR 7.1.3.2)",)
     of_parameters = f" ({digest})" if name == "id-RSASSA-PSS" else ""
     return (f"{certificate} is signed with {name}{of_parameters}; allowed: {', '.join(limits.signature_digests)}",)
 
@@ -66,6 +71,15 @@ def weak_ca_keys(chain: Chain, limits: Thresholds) -> tuple[str, ...]:
         for certificate in chain.intermediates
         for weakness in (*weaknesses(certificate.key, limits), *small_factors(certificate.key))
     )
+
+
+def unjudged_key(certificates: Iterable[Certificate], policy: Policy) -> Uncertain | None:
+    """Return which post-quantum key cannot be judged here; None if every key can be."""
+    for certificate in certificates:
+        key = certificate.key
+        if any(is_unjudged(key, profile.thresholds) for profile in policy.profiles):
+            return Uncertain(f"{certificate}: a post-quantum key ({key}), which the installed library does not support")
+    return None
 
 
 def _is_anchor(certificate: Certificate, chain: Chain) -> bool:
@@ -128,6 +142,8 @@ def _unverified_signature(chain: Chain) -> Uncertain | None:
         is_odd = certificate.signature_algorithm not in {name for name, _ in ALGORITHMS.values()}
         because = "cert.weak-signature" if is_odd or certificate.signature_digest in UNVERIFIABLE else None
         why = f"names lead to a trust anchor, but the signature of {certificate} cannot be verified here"
+        if is_post_quantum(certificate.signature_algorithm):
+            return Uncertain(f"{why}: the installed library does not support {certificate.signature_algorithm}")
         return Uncertain(f"{why} ({certificate.signature_algorithm})", because=because)
     return None
 

@@ -8,6 +8,7 @@ from audit.analysis.chains import (
     sent_anchors,
     too_many_issuers,
     unexpired,
+    unjudged_key,
     unreadable_names,
     untrusted_reason,
     weak_ca_keys,
@@ -135,3 +136,4 @@ def test_intermediates_keys_are_strong(chain: Chain, policy: Policy) -> None:
     if not chain.intermediates:
         not_applicable("there is no intermediate between the leaf and a trust anchor")
     require_none(policy.faults(lambda limits: weak_ca_keys(chain, limits)))
+    end_if(unjudged_key(chain.intermediates, policy))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from audit.analysis.chains import unjudged_key
 from audit.analysis.key_files import key_exposures, key_mismatches, unknown_pairs, unknown_permissions
 from audit.analysis.key_reuse import Sharing, reuse_faults
 from audit.checks import check
@@ -20,9 +21,13 @@ from audit.x509.public_keys import leaf_weaknesses
 def test_key_is_strong(certificate: Certificate, policy: Policy) -> None:
     """The key must have a kind, size, curve and exponent that the policy allows (BR 6.1.5, 6.1.6).
 
+    No public CA may issue a certificate for a post-quantum key. `private-pki` accepts ML-DSA. Under it a key of SLH-DSA
+    or of a composite is inconclusive, because the library does not support it.
+
     Fix: Make a new key (EC P-256, or RSA with 2048 bits or more), and order a certificate for it.
     """
     require_none(policy.faults(lambda limits: leaf_weaknesses(certificate.key, limits)))
+    end_if(unjudged_key((certificate,), policy))
 
 
 @check("key.compromised", severity="critical", remedy="rekey", source="BR 4.9.1.1, 6.1.1.3(5), 6.1.6", controls=KEYS)

@@ -24,11 +24,13 @@ NEEDED: Final = (
 
 _HASHES: Final = ("md5", "sha1", "sha224", "sha256", "sha384", "sha512", "sha3-224", "sha3-256", "sha3-384", "sha3-512")
 _EDWARDS: Final = ("Ed25519", "Ed448")
+ML_DSA: Final = ("ML-DSA-44", "ML-DSA-65", "ML-DSA-87")
+"""The parameter sets of ML-DSA (FIPS 204), as RFC 9881 names them."""
 WORDS: Final[Mapping[str, tuple[str, ...]]] = {
-    "signature_digests": (*_HASHES, *_EDWARDS),
+    "signature_digests": (*_HASHES, *_EDWARDS, *ML_DSA),
     "curves": ("P-192", "P-224", "P-256", "P-384", "P-521", "secp256k1", "brainpoolP256r1", "brainpoolP384r1",
-               "brainpoolP512r1", *_EDWARDS),
-    "key_kinds": ("RSA", "EC", *_EDWARDS),
+               "brainpoolP512r1", *_EDWARDS, *ML_DSA),
+    "key_kinds": ("RSA", "EC", *_EDWARDS, *ML_DSA),
     "protocols_forbidden": ("SSLv2", "SSLv3", "TLSv1", "TLSv1.1", "TLSv1.2"),
     "revocation_order": ("crl", "ocsp"),
 }  # fmt: skip
@@ -48,7 +50,7 @@ class Thresholds:
     """Every number and list that a check compares with. Profiles set the values; the defaults require nothing."""
 
     signature_digests: tuple[str, ...] = ()  # digests, or the names of algorithms that have none of their own
-    curves: tuple[str, ...] = ()
+    curves: tuple[str, ...] = ()  # of EC keys, and the kinds of keys that have only one form, such as Ed25519
     key_kinds: tuple[str, ...] = ()  # of a leaf's key; empty: every kind that clients support
     rsa_bits_min: int = 0
     rsa_bits_multiple: int = 1

@@ -23,6 +23,7 @@ from audit.probe.starttls import UPGRADES, WITHIN, negotiate
 from audit.probe.target import Limits
 from audit.probe.tcp import ProbeError, TcpConnection
 from audit.probe.tls_handshake import Offers, TlsConnection
+from audit.x509.public_keys import is_post_quantum
 
 _OLD: Final = ("TLSv1", "TLSv1.1")
 _UNKNOWN: Final = ("timeout", "too-much")  # the server may have a second certificate
@@ -109,8 +110,14 @@ class _Probe:
         if kind is None:
             return None
         offers = self._context.offers
+        if is_post_quantum(kind):  # the server may have a certificate of either type for other clients
+            return self._second(first, offers.ecdsa) or self._second(first, offers.rsa)
+        return self._second(first, offers.ecdsa if kind == "RSA" else offers.rsa)
+
+    def _second(self, first: Handshake, offer: SSL.Context) -> Handshake | ProbeFailure | None:
+        """Return the handshake of a client with this offer if it gets another certificate; None as `_other_key`."""
         try:
-            second = self._observe(offers.ecdsa if kind == "RSA" else offers.rsa)
+            second = self._observe(offer)
         except ProbeError as fault:
             is_unknown = fault.stage != "handshake" or fault.kind in _UNKNOWN
             return fault.at(self._address) if is_unknown else None

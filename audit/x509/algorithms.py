@@ -11,8 +11,9 @@ from functools import lru_cache
 from typing import Final, Protocol
 
 from audit.x509.certificate import Certificate
+from audit.x509.der import elements
 from audit.x509.loading import unwarned
-from audit.x509.public_keys import KeyFacts
+from audit.x509.public_keys import KeyFacts, is_post_quantum
 from audit.x509.signatures import Signature, SignatureAlgorithm, VerificationKey, is_made_by, read_identifier
 from audit.x509.violation import PROFILE, Violation
 
@@ -51,7 +52,7 @@ def key_violations(certificate: Certificate) -> Iterator[Violation]:
         yield from _rsa_violations(key)
         if certificate.has_readable("key_algorithm") and certificate.key_algorithm.is_pss:
             yield Violation("BR 7.1.3.1.1", "the key is for RSASSA-PSS alone", PROFILE)
-    elif key.kind in EDWARDS:
+    elif key.kind in EDWARDS or key.is_post_quantum:
         yield Violation("BR 6.1.5", f"a key of the kind {key.kind} is not allowed", PROFILE)
     elif key.kind != "EC":
         yield Violation("BR 6.1.5", f"no client accepts a key of the kind {key.kind}")
@@ -93,11 +94,19 @@ def algorithm_violations(identifier: bytes) -> tuple[Violation, ...]:
         return (Violation("BR 7.1.3.2", f"the signature algorithm {_shown(algorithm)} can be forged"),)
     if algorithm.is_pss and algorithm.mask_digest != algorithm.digest:
         return (Violation("RFC 4055 3.1", "RSASSA-PSS masks by another digest than it signs"),)
+    if is_post_quantum(algorithm.name):
+        return tuple(_post_quantum_violations(identifier, algorithm.name))
     if algorithm.digest is None and algorithm.name not in EDWARDS:
         return (Violation("BR 7.1.3.2", f"no client accepts the signature algorithm {algorithm.name}"),)
     return (
         Violation("BR 7.1.3.2", f"the signature algorithm {_shown(algorithm)} is not encoded as it must be", PROFILE),
     )
+
+
+def _post_quantum_violations(identifier: bytes, name: str) -> Iterator[Violation]:
+    if len(elements(elements(identifier)[0].content)) > 1:
+        yield Violation("RFC 9881 2", f"the signature algorithm {name} has parameters, which must be absent")
+    yield Violation("BR 7.1.3.2", f"the signature algorithm {name} is not allowed", PROFILE)
 
 
 def algorithm_of(identifier: bytes) -> SignatureAlgorithm | None:

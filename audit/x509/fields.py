@@ -14,7 +14,7 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID
 
-from audit.x509.public_keys import KeyFacts, key_of_spki, public_key_of, read_key
+from audit.x509.public_keys import POST_QUANTUM, KeyFacts, key_of_spki, public_key_of, read_key
 from audit.x509.raw import RawCertificate
 from audit.x509.signatures import ALGORITHMS
 
@@ -72,7 +72,8 @@ def key(certificate: x509.Certificate, spki: bytes) -> KeyFacts:
     try:
         return read_key(public_key_of(certificate), spki)
     except UnsupportedAlgorithm as error:
-        return KeyFacts(certificate.public_key_algorithm_oid.dotted_string, unsupported=str(error))
+        oid = certificate.public_key_algorithm_oid.dotted_string
+        return KeyFacts(POST_QUANTUM.get(oid, oid), unsupported=str(error))
     except ValueError:
         return key_of_spki(spki)
 

@@ -1,4 +1,8 @@
-"""The kind, size, curve and exponent of a public key, and its weaknesses."""
+"""The kind, size, curve and exponent of a public key, and its weaknesses.
+
+Post-quantum algorithms are named by OID, the same one for a key and for its signatures. The library loads keys of
+ML-DSA only.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +13,11 @@ from typing import Final
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, mldsa, rsa
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
-from audit.policy.thresholds import Thresholds
+from audit.policy.thresholds import ML_DSA, Thresholds
 from audit.x509.der import elements, encoded, spki_of
 
 NIST_CURVES: Final = {
@@ -29,12 +33,35 @@ _RSA: Final = bytes.fromhex("06092a864886f70d010101")  # rsaEncryption
 RSA_OF_X509: Final = "2.5.8.1.1"  # id-ea-rsa, with the size of the key as parameter
 _EXPLICIT: Final = bytes.fromhex("06072a8648ce3d020130")  # id-ecPublicKey, and then a SEQUENCE of parameters
 _EXPONENT_BITS: Final = 8192
+_NIST: Final = "2.16.840.1.101.3.4.3"
+_SLH_DSA: Final = tuple(
+    f"SLH-DSA-{digest}-{bits}{form}" for digest in ("SHA2", "SHAKE") for bits in (128, 192, 256) for form in "sf"
+)
+_COMPOSITES: Final = (
+    "MLDSA44-RSA2048-PSS-SHA256", "MLDSA44-RSA2048-PKCS15-SHA256", "MLDSA44-Ed25519-SHA512",
+    "MLDSA44-ECDSA-P256-SHA256", "MLDSA65-RSA3072-PSS-SHA512", "MLDSA65-RSA3072-PKCS15-SHA512",
+    "MLDSA65-RSA4096-PSS-SHA512", "MLDSA65-RSA4096-PKCS15-SHA512", "MLDSA65-ECDSA-P256-SHA512",
+    "MLDSA65-ECDSA-P384-SHA512", "MLDSA65-ECDSA-brainpoolP256r1-SHA512", "MLDSA65-Ed25519-SHA512",
+    "MLDSA87-ECDSA-P384-SHA512", "MLDSA87-ECDSA-brainpoolP384r1-SHA512", "MLDSA87-Ed448-SHAKE256",
+    "MLDSA87-RSA3072-PSS-SHA512", "MLDSA87-RSA4096-PSS-SHA512", "MLDSA87-ECDSA-P521-SHA512",
+)  # fmt: skip
+POST_QUANTUM: Final = {
+    **{f"{_NIST}.{number}": name for number, name in enumerate(ML_DSA, 17)},
+    **{f"{_NIST}.{number}": name for number, name in enumerate(_SLH_DSA, 20)},
+    **{f"1.3.6.1.5.5.7.6.{number}": name for number, name in enumerate(_COMPOSITES, 37)},
+}
+"""Names of post-quantum algorithms by OID: ML-DSA (RFC 9881), SLH-DSA (RFC 9909), and composites of ML-DSA with a
+classical algorithm (draft-ietf-lamps-pq-composite-sigs)."""
+_POST_QUANTUM_NAMES: Final = frozenset(POST_QUANTUM.values())
+_ML_DSA_KEYS: Final = (mldsa.MLDSA44PublicKey, mldsa.MLDSA65PublicKey, mldsa.MLDSA87PublicKey)
 _SMALL_FACTORS: Final = math.factorial(751)  # the product of all of them
 
 
 @dataclass(frozen=True, slots=True)
 class KeyFacts:
-    """A public key: `kind` RSA, EC, DSA, Ed25519, Ed448 or the algorithm's OID; what does not apply is None.
+    """A public key: `kind` RSA, EC, DSA, Ed25519, Ed448, a name of POST_QUANTUM, or the algorithm's OID.
+
+    What does not apply is None.
 
     `has_small_factor`: an RSA modulus is even or has a prime factor below 752.
     """
@@ -48,10 +75,25 @@ class KeyFacts:
     is_explicit: bool = False  # the curve is given by its parameters instead of by its name
     number: int | None = None  # an RSA modulus, a point's x, the octets of an Ed25519 or Ed448 key: what identifies it
 
+    @property
+    def is_post_quantum(self) -> bool:
+        """Whether a quantum computer is not known to break it."""
+        return is_post_quantum(self.kind)
+
     def __str__(self) -> str:
         """Return `RSA 2048`, `EC P-256`, `Ed25519`."""
         size = self.curve or (str(self.bits) if self.kind in ("RSA", "DSA") else self.kind)
         return self.kind if size == self.kind else f"{self.kind} {size}"
+
+
+def is_post_quantum(name: str) -> bool:
+    """Return whether this is the name of a post-quantum algorithm."""
+    return name in _POST_QUANTUM_NAMES
+
+
+def ml_dsa_of(key: object) -> str | None:
+    """Return the parameter set of an ML-DSA key; None for any other key."""
+    return next((name for name, kind in zip(ML_DSA, _ML_DSA_KEYS, strict=True) if isinstance(key, kind)), None)
 
 
 def read_key(key: CertificatePublicKeyTypes, spki: bytes = b"") -> KeyFacts:
@@ -74,7 +116,7 @@ def read_key(key: CertificatePublicKeyTypes, spki: bytes = b"") -> KeyFacts:
         return KeyFacts("Ed25519", 256, curve="Ed25519", number=int.from_bytes(key.public_bytes_raw()))
     if isinstance(key, ed448.Ed448PublicKey):
         return KeyFacts("Ed448", 456, curve="Ed448", number=int.from_bytes(key.public_bytes_raw()))
-    return KeyFacts(type(key).__name__.removesuffix("PublicKey"))
+    return KeyFacts(ml_dsa_of(key) or type(key).__name__.removesuffix("PublicKey"))
 
 
 def _has_explicit_curve(spki: bytes) -> bool:
@@ -121,8 +163,10 @@ def rsa_facts(modulus: int, exponent: int) -> KeyFacts:
 def weaknesses(key: KeyFacts, limits: Thresholds) -> tuple[str, ...]:
     """Return one message per weakness of a key: size, curve, exponent (Baseline Requirements 6.1.5 and 6.1.6).
 
-    Ed25519 and Ed448 count as curves: a policy that does not list them does not accept them.
+    Ed25519, Ed448 and ML-DSA count as curves: a policy that does not list them does not accept them.
     """
+    if key.is_post_quantum:
+        return tuple(_of_post_quantum(key, limits))
     if key.unsupported:
         return (f"the key cannot be used: {key.unsupported}",)
     if key.kind == "RSA":
@@ -141,6 +185,17 @@ def leaf_weaknesses(key: KeyFacts, limits: Thresholds) -> tuple[str, ...]:
     if limits.key_kinds and key.kind not in limits.key_kinds:
         return (f"a key of the kind {key.kind}; allowed: {', '.join(limits.key_kinds)}",)
     return weaknesses(key, limits)
+
+
+def _of_post_quantum(key: KeyFacts, limits: Thresholds) -> Iterator[str]:
+    """Yield a message unless the policy lists the algorithm, or the audit cannot judge it (`is_unjudged`)."""
+    if key.kind not in limits.curves and not is_unjudged(key, limits):
+        yield f"a post-quantum key ({key}), for which no public CA may issue a certificate (BR 6.1.5)"
+
+
+def is_unjudged(key: KeyFacts, limits: Thresholds) -> bool:
+    """Return whether a policy that accepts post-quantum keys does not list one, which the library does not support."""
+    return key.is_post_quantum and key.unsupported is not None and not set(limits.curves).isdisjoint(ML_DSA)
 
 
 def _of_rsa(key: KeyFacts, limits: Thresholds) -> Iterator[str]:

@@ -12,11 +12,11 @@ from typing import Final
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, padding, rsa
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, mldsa, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 
 from audit.x509.der import elements, read_oid, spki_of, tbs_fields
-from audit.x509.public_keys import public_key_of
+from audit.x509.public_keys import POST_QUANTUM, ml_dsa_of, public_key_of
 
 ALGORITHMS: Final[dict[str, tuple[str, str | None]]] = {
     "1.2.840.113549.1.1.2": ("md2WithRSAEncryption", "md2"),
@@ -39,8 +39,9 @@ ALGORITHMS: Final[dict[str, tuple[str, str | None]]] = {
     "2.16.840.1.101.3.4.3.2": ("dsa-with-sha256", "sha256"),
     "1.3.101.112": ("Ed25519", None),
     "1.3.101.113": ("Ed448", None),
+    **{oid: (name, None) for oid, name in POST_QUANTUM.items()},
 }
-"""Names and digests of signature algorithms by OID (RFC 3279, 4055, 5758, 8410)."""
+"""Names and digests of signature algorithms by OID (RFC 3279, 4055, 5758, 8410, 9881, 9909)."""
 
 _PSS: Final = "1.2.840.113549.1.1.10"
 _MASK: Final = "1.2.840.113549.1.1.8"  # id-mgf1
@@ -204,6 +205,10 @@ def _verify(
     digest = _DIGESTS.get(algorithm.digest or "")
     if isinstance(key, ed25519.Ed25519PublicKey | ed448.Ed448PublicKey):
         if algorithm.name != key.__class__.__name__.lstrip("_").removesuffix("PublicKey"):
+            return None
+        key.verify(signature, signed)
+    elif isinstance(key, mldsa.MLDSA44PublicKey | mldsa.MLDSA65PublicKey | mldsa.MLDSA87PublicKey):
+        if algorithm.name != ml_dsa_of(key):
             return None
         key.verify(signature, signed)
     elif digest is None:

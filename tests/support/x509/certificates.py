@@ -10,11 +10,12 @@ from typing import Final
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
+MlDsaKey = mldsa.MLDSA44PrivateKey | mldsa.MLDSA65PrivateKey | mldsa.MLDSA87PrivateKey
+PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey | MlDsaKey
 
 NOW: Final = datetime(2026, 11, 23, 10, tzinfo=UTC)
 DAY: Final = timedelta(days=1)
@@ -31,6 +32,14 @@ def key_named(label: str) -> ec.EllipticCurvePrivateKey:  # noqa: ARG001 - the k
 def rsa_key(bits: int, exponent: int = 65537) -> rsa.RSAPrivateKey:
     """Return the RSA key of that size."""
     return rsa.generate_private_key(exponent, bits)
+
+
+@cache
+def ml_dsa_key(number: int) -> MlDsaKey:
+    """Return the ML-DSA key of that parameter set."""
+    if number == 44:
+        return mldsa.MLDSA44PrivateKey.generate()
+    return mldsa.MLDSA65PrivateKey.generate() if number == 65 else mldsa.MLDSA87PrivateKey.generate()
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +126,7 @@ def _signed(draft: Draft) -> x509.Certificate:
     for extension in _extensions(draft, issuer):
         builder = builder.add_extension(extension, critical=isinstance(extension, x509.BasicConstraints))
     key = issuer.private_key
-    return builder.sign(key, None if isinstance(key, ed25519.Ed25519PrivateKey) else hashes.SHA256())
+    return builder.sign(key, None if isinstance(key, ed25519.Ed25519PrivateKey | MlDsaKey) else hashes.SHA256())
 
 
 def _extensions(draft: Draft, issuer: Draft) -> list[x509.ExtensionType]:
