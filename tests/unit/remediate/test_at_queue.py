@@ -62,6 +62,8 @@ def test_job_is_queued_if_there_is_none() -> None:
     assert queued == Queued(Job(7, "Mon Nov 23 15:00:00 2026"))
     assert "at -c 7 shows it, at -c 7 | sh runs it now, atrm 7 removes it" in str(queued)
     assert [command.changes for command in session.ran] == [False, True, True]
+    assert {command.host for command in session.ran} == {AGAIN.host}
+    assert session.ran[-1].arguments[2] == "60"  # minutes
     assert tuple(session.ran) == commands(AGAIN), "the dry run prints what is run"
 
 

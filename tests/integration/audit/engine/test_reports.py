@@ -15,7 +15,7 @@ from pytest_sslaudit.reports.policy_notes import PolicyNotes
 from pytest_sslaudit.reports.repairs import RepairRow, counted, refused_contacts, repair_table
 from pytest_sslaudit.reports.summary import MOST_UNKNOWNS, lines_of_endpoints, lines_of_totals, lines_of_unknowns
 from pytest_sslaudit.reports.totals import BUG, RunTotals, SessionEnd, exit_status
-from tests.support.x509.certificates import NOW
+from tests.support.x509.certificates import DAY, NOW
 
 CLOSED = "https://127.0.0.1:1"
 WWW = "web1/https://www.example.com:443"
@@ -49,10 +49,33 @@ def totals(*results: Result, outcome: str = "failed", **further: Any) -> RunTota
         (totals(PASS, repairs_broken=True), 0, BUG),
         (totals(replace(PASS, verdict=Verdict.ERROR)), 1, BUG),
         (totals(), 4, 4),
+        (totals(), 0, 0),
+        (totals(PASS), 3, BUG),
+        (totals(PASS, accidents=["a trace"]), 0, BUG),
+        (totals(replace(PASS, verdict=Verdict.WAIVED)), 0, 0),
+        (totals(replace(PASS, verdict=Verdict.NOT_APPLICABLE)), 0, 1),
+        (totals(replace(PASS, endpoint="run/")), 0, 1),
+        (totals(PASS, replace(PASS, check="svc.unreachable")), 0, 0),
     ],
 )
 def test_exit_status_of_a_run(counts: RunTotals, pytest_status: int, status: int) -> None:
     assert exit_status(pytest_status, ENDED, counts) == status
+
+
+def test_results_are_counted_by_endpoint_host_and_expiry() -> None:
+    later = replace(PASS, endpoint=CLOSED, not_after=NOW + DAY)
+    counts = totals(later, PASS, later, replace(PASS, endpoint="web1/"), replace(PASS, endpoint="run/", not_after=None))
+    assert (counts.endpoints, counts.hosts, counts.earliest) == ({WWW, CLOSED}, {"web1/"}, (NOW, WWW))
+    assert counts.judged.has("key.weak", WWW)
+    assert not counts.judged.has("key.weak", "https://b.example:443")
+    assert not counts.judged.has("cert.expired", WWW)
+
+
+def test_inconclusive_check_with_a_cause_is_a_consequence() -> None:
+    counts = totals(
+        UNKNOWN, replace(UNKNOWN, detail={"because": "svc.unreachable"}), replace(PASS, detail={"because": 1})
+    )
+    assert (counts.consequential, len(counts.failing), counts.by_severity()) == (1, 2, [])
 
 
 def test_module_that_was_not_collected_is_a_bug_and_interruption_is_not() -> None:

@@ -65,6 +65,10 @@ def test_exhausted_work_limit_is_recorded() -> None:
 
 
 def test_pool_beyond_the_limits_is_not_read() -> None:
-    assert not validated(LEAF, *[b"%d" % number for number in range(MAX_POOL)], CA).ok
-    assert not validated(LEAF, b"\0" * MAX_POOL_OCTETS, CA).ok
+    garbage = [b"%d" % number for number in range(MAX_POOL)]
+    assert validated(LEAF, *garbage[:-1], CA).ok
+    assert not validated(LEAF, *garbage, CA).ok
+    rest = MAX_POOL_OCTETS - len(CA.der)
+    assert validated(LEAF, b"\0" * rest, CA).ok
+    assert not validated(LEAF, b"\0" * (rest + 1), CA).ok
     assert clauses(validated(b"\x30" + b"\0" * 300_000, CA, roots=[ROOT])) == {"RFC 5280 4.1"}

@@ -141,6 +141,8 @@ PORTS = "tls_on_connect_ports = 465\nlocal_interfaces = 0.0.0.0"
         (exim.read(dump(dump=PORTS, words="exim4\n-bd")), "smtp 0.0.0.0 25\n"),
         (exim.read(dump(dump=PORTS, words="exim\n-bd\n-oX\n587:465")), "smtp 0.0.0.0 587\nsmtps 0.0.0.0 465\n"),
         (exim.read(dump(dump=PORTS, words="exim\n-bd\n-tls-on-connect\n-oX465")), "smtps 0.0.0.0 465\n"),
+        (exim.read(dump(dump="local_interfaces = 2001::db8::::1 : 192.0.2.1", words="exim\n-bd")),
+         "smtp 2001:db8::1 25\nsmtp 192.0.2.1 25\n"),
         (exim.read(dump(dump="tls_certificate = /both.pem\ntls_privatekey =\n"))[:1],
          "smtp 0.0.0.0 25 | /both.pem key:/both.pem\n"),
         (postfix.read(dump(**POSTFIX)), POSTFIX_READ),
@@ -156,7 +158,8 @@ PORTS = "tls_on_connect_ports = 465\nlocal_interfaces = 0.0.0.0"
          "dovecot, a bracket too many",
          "inline key of dovecot", "exim with names",
          "exim, same files for a name", "exim, its ports",
-         "exim, ports of the command line", "exim, TLS on connect", "exim, one file", "postfix", "postfix, two keys",
+         "exim, ports of the command line", "exim, TLS on connect",
+         "exim, doubled colons", "exim, one file", "postfix", "postfix, two keys",
          "exim behind a load balancer", "exim, load balancer and others", "postfix behind a load balancer"],
 )  # fmt: skip
 def test_mail_server_is_read_with_sockets_names_and_files(listeners: tuple[Listener, ...], expected: str) -> None:

@@ -46,6 +46,7 @@ SAME = {
     "combined": f'199.66.201.132 - - [{TIME}] {GET} 200 97 "-" "SECTIGO DCV"',
     "a virtual host in front": f'www.a.test:80 199.66.201.132 - - [{TIME}] {GET} 200 97 "-" "SECTIGO DCV"',
     "an address as the virtual host": f'192.0.2.7:80 199.66.201.132 - - [{TIME}] {GET} 200 97 "-" "SECTIGO DCV"',
+    "brackets before the time": f'192.0.2.7:80 [a.test] 199.66.201.132 - - [{TIME}] {GET} 200 97 "-" "SECTIGO DCV"',
     "with the field of a proxy": f'199.66.201.132 - - [{TIME}] {GET} 200 97 "-" "SECTIGO DCV" "192.0.2.9"',
     "without the field of a proxy": f'199.66.201.132 - - [{TIME}] {GET} 200 97 "-" "SECTIGO DCV" "-" rt=0.001',
     "a user that logged in": f'199.66.201.132 - jane [{TIME}] {GET} 200 97 "https://a.test/" "SECTIGO DCV"',

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 
 import pytest
@@ -72,6 +73,15 @@ def test_files_of_panel_and_host_are_not_deployable_together() -> None:
 def test_versions_with_the_same_certificates_have_the_same_name() -> None:
     assert Version("leaf", "chain", "/a").name == Version("leaf", "chain", "/b").name
     assert Version("leaf", "chain", "/a").name != Version("leafc", "hain", "/a").name
+    assert re.fullmatch("[0-9a-f]{16}", Version("leaf", "chain", "/a").name)
+
+
+def test_files_have_a_directory_of_their_own_whatever_their_order() -> None:
+    reordered = FileSet(WORKDIR, FILES.targets[::-1])
+    assert FILES.folder == reordered.folder == f"{WORKDIR.folder}/{FILES.folder_name}"
+    assert re.fullmatch("[0-9a-f]{12}", FILES.folder_name)
+    assert FileSet(WORKDIR, FILES.targets[:1]).folder_name != FILES.folder_name
+    assert FILES.pairs == ("/etc/a.crt", "lc", "/etc/a.key", "k")
 
 
 def test_queries_are_equal_if_their_commands_are() -> None:
@@ -155,6 +165,7 @@ def test_gaps_and_notes_are_those_since_the_switch_began() -> None:
     )
     progress = Progress((*before, *since))
     assert (progress.gaps, progress.notes) == ((("exim", 0.4),), ("new",))
+    assert Progress(before[1:]).gaps == (("exim", 9.0),)  # where the beginning was not recorded, all are
 
 
 def test_switch_to_a_compromised_key_is_never_reverted() -> None:
