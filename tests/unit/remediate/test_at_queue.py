@@ -166,6 +166,16 @@ def test_reason_why_at_failed_is_reported(done: CommandResult, why: str) -> None
         assert why in not_queued.why
 
 
+@pytest.mark.parametrize(
+    "done",
+    [CommandResult(0, "nothing is queued"), CommandResult(1, "no space left\njob 7 at Mon Nov 23 15:00:00 2026")],
+)
+def test_job_is_queued_only_if_at_succeeds_and_names_it(done: CommandResult) -> None:
+    not_queued = queue_resume(Scripted([CommandResult(0, ""), NO_PANEL, done]), AGAIN, allowed=True)
+    assert isinstance(not_queued, NotQueued)
+    assert not_queued.why.startswith("at did not queue the job: no")
+
+
 def test_commands_hold_no_environment_of_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(os.environ, "STORE_TOKEN", "tok-1234567")
     assert "tok-1234567" not in "".join(map(str, commands(AGAIN)))

@@ -78,6 +78,12 @@ def test_inconclusive_check_with_a_cause_is_a_consequence() -> None:
     assert (counts.consequential, len(counts.failing), counts.by_severity()) == (1, 2, [])
 
 
+def test_waived_findings_are_listed_and_not_counted_as_findings() -> None:
+    waived = replace(FINDING, verdict=Verdict.WAIVED)
+    counts = totals(PASS, waived, FINDING)
+    assert (counts.waived, counts.by_severity()) == ([waived], [(Severity.CRITICAL, 1)])
+
+
 def test_module_that_was_not_collected_is_a_bug_and_interruption_is_not() -> None:
     ended = replace(ENDED, broken_collection=True)
     assert exit_status(2, ended, totals()) == BUG

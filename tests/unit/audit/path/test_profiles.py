@@ -9,7 +9,7 @@ import pytest
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from audit.x509.path.validator import Validation
+from audit.x509.path.validator import Validation, profile_violations_of_server
 from tests.support.x509.crls import crl
 from tests.support.x509.paths import (
     Made,
@@ -94,6 +94,14 @@ def test_path_without_fault_has_no_violation_of_either_kind() -> None:
     found = by_clients(GOOD, CA)
     assert found.ok
     assert not found.profile_violations
+
+
+def test_rule_book_is_applied_to_a_leaf_without_its_path() -> None:
+    leaf = GOOD.without(x509.ExtendedKeyUsage)
+    (violation,) = profile_violations_of_server(leaf.der)
+    assert (violation.clause, violation.place, violation.position) == ("BR 7.1.2.7.6", "leaf", 0)
+    assert profile_violations_of_server(LEAVES["negative serial number"][0].der) == ()  # clients refuse it
+    assert profile_violations_of_server(b"garbage") == ()
 
 
 def test_profile_violation_refuses_with_profile_webpki() -> None:

@@ -199,7 +199,7 @@ def test_bytes_that_arrive_after_the_consent_are_injected() -> None:
     ("scheme", "greeting", "kind"),
     [
         ("smtp", b"SSH-", "garbage"),
-        ("smtp", b"SSH", "closed"),  # too short to tell
+        ("smtp", b"SSH", "closed"),  # too short to be judged
         ("smtp", b"* OK ready\r\n", "garbage"),
         ("imap", b"+OK ready\r\n", "garbage"),
         ("pop3", b"220 ready\r\n", "garbage"),

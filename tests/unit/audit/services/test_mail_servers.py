@@ -69,6 +69,7 @@ POSTFIX = {
 }
 
 
+OTHER_SERVICES = "smtp unix - - y - - smtp\n10023 inet n n n - 0 spawn\nsmtp inet n - y - smtpd\n"
 DOVECOT_READ = """\
 imaps 192.0.2.1,2001:db8::1 10993 | {mail}
 imaps 192.0.2.1,2001:db8::1 10993 | imap.example.org | {org}
@@ -121,6 +122,9 @@ smtps 0.0.0.0,:: 465 | /k.pem key:/k.pem /e.pem key:/e.pem | PROXY protocol: alw
 smtp 127.0.0.1 10026 | PROXY protocol: always
 smtp 0.0.0.0,:: 2525
 """
+NAMED_PORTS = (
+    "local_interfaces = 192.0.2.1\ndaemon_smtp_ports = smtp : smtps : ssmtp : submissions : submission : unknown\n"
+)
 PORTS = "tls_on_connect_ports = 465\nlocal_interfaces = 0.0.0.0"
 
 
@@ -143,9 +147,12 @@ PORTS = "tls_on_connect_ports = 465\nlocal_interfaces = 0.0.0.0"
         (exim.read(dump(dump=PORTS, words="exim\n-bd\n-tls-on-connect\n-oX465")), "smtps 0.0.0.0 465\n"),
         (exim.read(dump(dump="local_interfaces = 2001::db8::::1 : 192.0.2.1", words="exim\n-bd")),
          "smtp 2001:db8::1 25\nsmtp 192.0.2.1 25\n"),
+        (exim.read(dump(dump=NAMED_PORTS, words="exim\n-bd")),
+         "smtp 192.0.2.1 25\nsmtp 192.0.2.1 465\nsmtp 192.0.2.1 587\n"),
         (exim.read(dump(dump="tls_certificate = /both.pem\ntls_privatekey =\n"))[:1],
          "smtp 0.0.0.0 25 | /both.pem key:/both.pem\n"),
         (postfix.read(dump(**POSTFIX)), POSTFIX_READ),
+        (postfix.read(dump(master=OTHER_SERVICES)), ""),
         (postfix.read(dump(**{**POSTFIX, "main": TWO_KEYS}))[:1],
          "smtp 0.0.0.0,:: 25 | /rsa.crt key:/rsa.key /ec.crt key:/ec.key\n"),
         (exim.read(dump(dump=f"{PORTS}\nhosts_proxy = *\n"))[:1],
@@ -159,7 +166,8 @@ PORTS = "tls_on_connect_ports = 465\nlocal_interfaces = 0.0.0.0"
          "inline key of dovecot", "exim with names",
          "exim, same files for a name", "exim, its ports",
          "exim, ports of the command line", "exim, TLS on connect",
-         "exim, doubled colons", "exim, one file", "postfix", "postfix, two keys",
+         "exim, doubled colons", "exim, ports by name", "exim, one file", "postfix", "postfix, other services",
+         "postfix, two keys",
          "exim behind a load balancer", "exim, load balancer and others", "postfix behind a load balancer"],
 )  # fmt: skip
 def test_mail_server_is_read_with_sockets_names_and_files(listeners: tuple[Listener, ...], expected: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from audit.services import postfix
 from audit.services.model import ConfigDump, Section
 
@@ -46,9 +48,15 @@ def test_table_without_text_is_reported_as_unread() -> None:
     assert unread == ("postfix looks certificates up by name in ldap:/etc/postfix/ldap.cf",)
 
 
-def test_refused_table_is_reported_with_reason() -> None:
-    refused = Section("/home/eve belongs to uid 1001", 1)
+@pytest.mark.parametrize(
+    ("printed", "why"),
+    [
+        ("/home/eve belongs to uid 1001", ", which is not read: /home/eve belongs to uid 1001"),
+        ("", ""),
+    ],
+)
+def test_refused_table_is_reported_with_the_reason_of_the_host(printed: str, why: str) -> None:
+    refused = Section(printed, 1)
     main = Section("tls_server_sni_maps = hash:/home/eve/sni")
     (listener,) = postfix.read(ConfigDump({"main": main, "master": Section(MASTER), "sni:hash:/home/eve/sni": refused}))
-    why = "which is not read: /home/eve belongs to uid 1001"
-    assert listener.unread == (f"postfix looks certificates up by name in hash:/home/eve/sni, {why}",)
+    assert listener.unread == (f"postfix looks certificates up by name in hash:/home/eve/sni{why}",)

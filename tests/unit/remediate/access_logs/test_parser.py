@@ -60,6 +60,8 @@ SAME = {
     "ctime": f'199.66.201.132 - - [Mon Nov 23 10:03:04.123456 2026] {GET} 200 97 "-" "SECTIGO DCV"',
     "time first": f'2026-11-23T10:03:04Z 199.66.201.132 {GET} 200 97 "-" "SECTIGO DCV"',
     "day and time apart": f'2026-11-23 10:03:04 199.66.201.132 {GET} 200 97 "-" "SECTIGO DCV"',
+    "another time last": f'2026-11-23T10:03:04Z 199.66.201.132 {GET} 200 97 "-" "SECTIGO DCV" 2026-11-23T10:03:09Z',
+    "time in quotes": f'"{TIME}" 199.66.201.132 {GET} 200 97 "-" "SECTIGO DCV"',
     "seconds": f'1795428184.512 199.66.201.132 {GET} 200 97 "-" "SECTIGO DCV"',
     "milliseconds": f'1795428184512 199.66.201.132 {GET} 200 97 "-" "SECTIGO DCV"',
     "time last": f'199.66.201.132 {GET} 200 97 "SECTIGO DCV" [{TIME}]',
