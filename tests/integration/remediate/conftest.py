@@ -9,7 +9,15 @@ import pytest
 
 from remediate.state.journal import Journal, open_journal
 from tests.support.remediate.fake_host.host import FakeHost, running_host, running_panel_host
+from tests.support.remediate.fake_host.switch import Pairs, new_pair
 from tests.support.remediate.store_host import StoreHost, running_store_host
+
+
+@pytest.fixture(scope="session")
+def pairs(tmp_path_factory: pytest.TempPathFactory) -> Pairs:
+    """Return three certificates with their keys: the old one, the new one and another."""
+    folder = tmp_path_factory.mktemp("pairs")
+    return new_pair(folder, "old"), new_pair(folder, "new"), new_pair(folder, "newer")
 
 
 @pytest.fixture

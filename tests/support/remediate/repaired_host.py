@@ -1,16 +1,20 @@
-"""A host whose certificate was reissued once: tests of what comes after begin from a copy of it."""
+"""A host whose certificate was reissued once: the fixtures of tests of what comes after begin from a copy of it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+import pytest
+
+from remediate.model.case import case_id
 from remediate.state.journal import Journal, open_journal
 from tests.support.remediate.fake_host.host import FakeHost, running_host
 from tests.support.remediate.saved_folder import SavedFolder
+
+CASE: Final = case_id("a", ("a.example",), None)
+"""The case of the host's certificate."""
 
 
 @dataclass(frozen=True)
@@ -22,23 +26,36 @@ class RepairedHost:
     key_before: str
     saved: SavedFolder
 
-    @contextmanager
-    def journal(self) -> Iterator[Journal]:
-        """Open the journal."""
-        with open_journal(self.saved.folder / "state") as journal:
-            yield journal
 
-
-@contextmanager
-def repaired_host_in(folder: Path, copy: Path, **case: Any) -> Iterator[RepairedHost]:  # noqa: ANN401 - any field
-    """Run a host in a directory and repair its certificate; these fields of the case are other than usual."""
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RepairedHost]:
+    """Run a host in a directory of its own and repair its certificate."""
+    folder = tmp_path_factory.mktemp("repaired")
     with running_host(folder / "a", "a") as host:
         host.key.chmod(0o640)
         host.certificate.chmod(0o644)
         before = (host.served, host.key.read_text())
         with open_journal(folder / "state") as journal:
-            repair_certificate(host, journal, **case)
-        yield RepairedHost(host, *before, SavedFolder(folder, copy))
+            repair_certificate(host, journal)
+        yield RepairedHost(host, *before, SavedFolder(folder, tmp_path_factory.mktemp("copy") / "saved"))
+
+
+@pytest.fixture
+def repaired_host(prepared: RepairedHost) -> RepairedHost:
+    """Return the repaired host as the repair left it."""
+    prepared.saved.restore()
+    return prepared
+
+
+@pytest.fixture
+def host(repaired_host: RepairedHost) -> FakeHost:
+    return repaired_host.host
+
+
+@pytest.fixture
+def journal(repaired_host: RepairedHost) -> Iterator[Journal]:
+    with open_journal(repaired_host.saved.folder / "state") as opened:
+        yield opened
 
 
 def repair_certificate(host: FakeHost, journal: Journal, **case: Any) -> str:  # noqa: ANN401 - any field

@@ -18,19 +18,12 @@ from tests.integration.remediate.deployment.test_switch_killed import killed_aft
 from tests.support.crash_points import STRIDE
 from tests.support.remediate.fake_host.panel import RESTART_SCRIPTS
 from tests.support.remediate.fake_host.session import ask, run
-from tests.support.remediate.fake_host.switch import Pair, SwitchHost, new_pair, new_panel_switch_host
+from tests.support.remediate.fake_host.switch import Pair, Pairs, SwitchHost, new_panel_switch_host
 from tests.support.remediate.saved_folder import SavedFolder
 
-Pairs = tuple[Pair, Pair, Pair]
 Prepared = Mapping[str, tuple[SwitchHost, SavedFolder]]
 ANSWERS = "#!/bin/sh\ncase $1 in --help) echo --input --output; exit ;; esac\n"
 """The first lines of a program that replaces `whmapi1`: it prints its usage."""
-
-
-@pytest.fixture(scope="module")
-def pairs(tmp_path_factory: pytest.TempPathFactory) -> Pairs:
-    folder = tmp_path_factory.mktemp("pairs")
-    return new_pair(folder, "old"), new_pair(folder, "new"), new_pair(folder, "other")
 
 
 @pytest.fixture(scope="module")
@@ -54,14 +47,6 @@ def host(request: pytest.FixtureRequest, prepared: Mapping[str, tuple[SwitchHost
 
 
 EACH_SERVICE = pytest.mark.parametrize("host", RESTART_SCRIPTS, indirect=True)
-
-
-def of(pair: Pair) -> tuple[str, str]:
-    return pair.certificate, pair.key
-
-
-def secrets_of(*pairs: Pair) -> list[str]:
-    return [line for pair in pairs for line in pair.key.splitlines() if "-----" not in line]
 
 
 def wrapped(host: SwitchHost, text: str) -> None:
@@ -102,12 +87,12 @@ def watching(secrets: list[str]) -> Iterator[list[str]]:
 @EACH_SERVICE
 def test_certificate_installed_by_the_panel_stays_after_confirmation(host: SwitchHost, pairs: Pairs) -> None:
     name = host.stage(pairs[1])
-    assert host.served == of(pairs[0])
+    assert host.served == pairs[0].contents
     assert host.start(name).ok
     waiting = host.wait_for("waiting")
     assert (waiting.live, waiting.proven, waiting.notes) == (name, "0", ())
     assert [each for each, _ in waiting.gaps] == [host.service.name]
-    assert host.served == of(pairs[1])
+    assert host.served == pairs[1].contents
     progress = host.confirm(name)
     assert (progress.last.state, progress.live, progress.proven, progress.before) == ("confirmed", name, name, "0")
     assert host.calls == [f"install_service_ssl_certificate {host.service.name} input"]
@@ -116,16 +101,14 @@ def test_certificate_installed_by_the_panel_stays_after_confirmation(host: Switc
 
 @EACH_SERVICE
 def test_unconfirmed_certificate_is_reverted(host: SwitchHost, pairs: Pairs) -> None:
-    host.start(host.stage(pairs[1]), confirm_within_s=1)
-    progress = host.wait_for("returned")
+    progress = host.leave_unconfirmed(pairs[1])
     assert (progress.live, progress.proven, progress.last.detail) == ("0", "0", "not confirmed within 1 s")
-    assert host.served == of(pairs[0])
+    assert host.served == pairs[0].contents
 
 
 def test_service_without_a_certificate_is_reverted_to_a_self_signed_one(tmp_path: Path, pairs: Pairs) -> None:
     host = new_panel_switch_host(tmp_path / "host", "exim", None)
-    host.start(host.stage(pairs[1]), confirm_within_s=1)
-    assert host.wait_for("returned").proven == "0"
+    assert host.leave_unconfirmed(pairs[1]).proven == "0"
     assert host.calls[-1] == "reset_service_ssl_certificate exim arguments"
     assert host.served[0] not in (pairs[0].certificate, pairs[1].certificate)
 
@@ -185,14 +168,12 @@ def test_partial_installation_is_reverted(host: SwitchHost, pairs: Pairs) -> Non
     host.start(host.stage(pairs[1]))
     progress = host.wait_for("returned")
     assert progress.last.detail == "exim: whmapi1 was killed before it sent a response"
-    assert (progress.live, host.served) == ("0", of(pairs[0]))
+    assert (progress.live, host.served) == ("0", pairs[0].contents)
     assert (host.folder / "var/cpanel/ssl/exim/exim.key").read_text() == pairs[0].key
 
 
 def test_failed_restoration_is_reported_and_the_new_version_is_kept(host: SwitchHost, pairs: Pairs) -> None:
-    name = host.stage(pairs[1])
-    host.start(name)
-    host.wait_for("waiting")
+    name = host.begin(pairs[1])
     wrapped(host, ANSWERS + 'echo \'{"metadata":{"result":0,"reason":"no"}}\'')
     progress = host.revert(name)
     assert (progress.last.state, progress.live) == ("kept", name)
@@ -207,14 +188,14 @@ def test_key_in_the_process_list_is_noted_without_standard_input(host: SwitchHos
     host.start(name)
     (note,) = host.wait_for("waiting").notes
     assert "the key of exim was in the process list" in note
-    assert host.served == of(pairs[1])
+    assert host.served == pairs[1].contents
     assert host.calls == ["install_service_ssl_certificate exim arguments"]
     # a switch that went on would put the old key into the process list while the next test searches that
     assert host.confirm(name).last.state == "confirmed"
 
 
 def test_key_is_in_no_process_list_output_or_kept_file(host: SwitchHost, pairs: Pairs) -> None:
-    secrets = secrets_of(*pairs[:2])
+    secrets = [*pairs[0].secrets, *pairs[1].secrets]
     with watching(secrets) as seen:
         name = host.stage(pairs[1])
         begun = host.starting(name, confirm_within_s=1)
@@ -242,7 +223,7 @@ def test_missing_requirements_of_a_host_are_reported(host: SwitchHost, pairs: Pa
     assert run(needs(host)).output == "lacks whmapi1 sent a response that cannot be parsed\n"
     host.program.unlink()
     assert run(needs(host)).output == "lacks whmapi1 is not installed on the host\n"
-    assert host.served == of(pairs[0])
+    assert host.served == pairs[0].contents
 
 
 def test_certificate_installed_by_another_program_is_restored(host: SwitchHost, pairs: Pairs) -> None:
@@ -253,9 +234,8 @@ def test_certificate_installed_by_another_program_is_restored(host: SwitchHost, 
     assert changed.changed_paths == tuple(target.path for target in host.file_set.targets)
     assert changed.leaf_pem == pairs[0].certificate
     assert host.progress().live is None
-    host.start(host.stage(pairs[1]), confirm_within_s=1)
-    assert host.wait_for("returned").live not in (None, "0")
-    assert host.served == of(pairs[2])
+    assert host.leave_unconfirmed(pairs[1]).live not in (None, "0")
+    assert host.served == pairs[2].contents
 
 
 def test_chain_that_the_panel_stores_separately_is_restored(host: SwitchHost, tmp_path: Path, pairs: Pairs) -> None:
@@ -268,8 +248,7 @@ def test_chain_that_the_panel_stores_separately_is_restored(host: SwitchHost, tm
     )
     answer.write_text(f'{{"metadata":{{"result":1,"reason":"OK"}},"data":{{"services":{services}}}}}')
     wrapped(host, f'case "$*" in *fetch*) cat {answer}; exit ;; esac\nexec "$real" "$@"\n')
-    host.start(host.stage(pairs[1]), confirm_within_s=1)
-    host.wait_for("returned")
+    host.leave_unconfirmed(pairs[1])
     assert (host.folder / "var/cpanel/ssl/exim/exim.crt").read_text() == signed.certificate + pairs[2].certificate
 
 
@@ -295,7 +274,7 @@ def test_switch_after_a_killed_switch_installs_and_can_be_reverted(host: SwitchH
     host.wait_until(lambda progress: progress.holder is None)
     assert host.start(name, confirm_within_s=1).ok
     assert host.wait_for("returned").live == "0"
-    assert host.served == of(pairs[0])
+    assert host.served == pairs[0].contents
 
 
 def test_panel_owns_only_the_certificates_of_its_services() -> None:

@@ -12,26 +12,8 @@ import pytest
 from remediate.deployment.replace import REPLACE
 from remediate.deployment.versions import FileSet
 from tests.support.remediate.fake_host.session import run
-from tests.support.remediate.fake_host.switch import (
-    Pair,
-    SwitchHost,
-    leave_links,
-    new_pair,
-    new_switch_host,
-)
+from tests.support.remediate.fake_host.switch import Pairs, SwitchHost, leave_links, new_switch_host
 from tests.support.remediate.saved_folder import SavedFolder
-
-Pairs = tuple[Pair, Pair, Pair]
-
-
-@pytest.fixture(scope="module")
-def pairs(tmp_path_factory: pytest.TempPathFactory) -> Pairs:
-    folder = tmp_path_factory.mktemp("pairs")
-    return new_pair(folder, "old"), new_pair(folder, "new"), new_pair(folder, "newer")
-
-
-def of(pair: Pair) -> tuple[str, str]:
-    return pair.certificate, pair.key
 
 
 @pytest.fixture(scope="module")
@@ -62,27 +44,26 @@ def test_next_repair_makes_links_files_again(host: SwitchHost, pairs: Pairs) -> 
     assert later.start(name).ok
     later.wait_for("waiting")
     assert is_as_configured(later)
-    assert later.served == later.configured == of(pairs[2])
+    assert later.served == later.configured == pairs[2].contents
     assert later.confirm(name).last.state == "confirmed"
     later.wait_until(lambda progress: progress.holder is None)
     shutil.rmtree(host.file_set.workdir.folder)
-    assert later.configured == of(pairs[2])
+    assert later.configured == pairs[2].contents
 
 
 def test_failed_repair_leaves_files_and_no_links(host: SwitchHost, pairs: Pairs) -> None:
-    host.start(host.stage(pairs[2]), confirm_within_s=1)
-    host.wait_for("returned")
+    host.leave_unconfirmed(pairs[2])
     assert is_as_configured(host)
-    assert host.served == host.configured == of(pairs[1])
+    assert host.served == host.configured == pairs[1].contents
 
 
 def test_rollback_restores_files_kept_by_an_earlier_version(host: SwitchHost, pairs: Pairs) -> None:
     assert host.start("before", confirm_within_s=0).ok
     host.wait_for_end("confirmed")
     assert is_as_configured(host)
-    assert host.served == host.configured == of(pairs[0])
+    assert host.served == host.configured == pairs[0].contents
     shutil.rmtree(host.file_set.workdir.root)
-    assert host.configured == of(pairs[0])
+    assert host.configured == pairs[0].contents
 
 
 @pytest.mark.parametrize("cases", [("c4f3",), ()], ids=["one case", "all"])
@@ -93,7 +74,7 @@ def test_release_makes_links_files_again(host: SwitchHost, pairs: Pairs, cases: 
         assert sorted(line.removeprefix("released ") for line in done.output.splitlines()) == released
     shutil.rmtree(host.file_set.workdir.root)
     assert is_as_configured(host)
-    assert host.configured == of(pairs[1])
+    assert host.configured == pairs[1].contents
 
 
 def test_versions_are_for_root_alone_after_release(host: SwitchHost) -> None:
@@ -106,4 +87,4 @@ def test_versions_are_for_root_alone_after_release(host: SwitchHost) -> None:
 def test_success_of_another_case_makes_links_files_again(host: SwitchHost, pairs: Pairs) -> None:
     assert run(REPLACE.prune(replace(host.file_set.workdir, case="b" * 16), ())).ok
     assert is_as_configured(host)
-    assert host.configured == of(pairs[1])
+    assert host.configured == pairs[1].contents

@@ -15,7 +15,7 @@ import pytest
 from pytest_sslaudit.cli.program import main as program
 from remediate.cli.main import main as repair_program
 from remediate.state.journal import open_journal
-from tests.support.remediate.fake_host.switch import Pair, SwitchHost, leave_links, new_pair, new_switch_host
+from tests.support.remediate.fake_host.switch import Pairs, SwitchHost, leave_links, new_switch_host
 from tests.support.remediate.journals import a_case
 from tests.support.remediate.saved_folder import SavedFolder
 
@@ -59,7 +59,6 @@ class Left:
 
     folder: Path
     host: SwitchHost
-    pairs: tuple[Pair, Pair]
 
     def configure(self, *hosts: str) -> None:
         """Name the hosts."""
@@ -73,15 +72,14 @@ class Left:
 
 
 @pytest.fixture(scope="module")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Left, SavedFolder]:
+def prepared(tmp_path_factory: pytest.TempPathFactory, pairs: Pairs) -> tuple[Left, SavedFolder]:
     folder = tmp_path_factory.mktemp("left")
-    pairs = new_pair(folder, "old"), new_pair(folder, "new")
     host = new_switch_host(folder, pairs[0])
     leave_links(host, pairs[1])
     with open_journal(folder / "state") as journal:
         for case, label, spec in (CASE, "local", "local://"), (LATER, "127.0.0.1", CLOSED):
             journal.begin(replace(a_case(), id=case, host=label, hostspec=spec), datetime.now(UTC))
-    found = Left(folder, host, pairs)
+    found = Left(folder, host)
     found.configure("local://")
     return found, SavedFolder(folder, tmp_path_factory.mktemp("copy") / "left")
 
@@ -129,7 +127,7 @@ def test_unknown_case_or_host_is_one_sentence_and_status_4(
 @PROGRAMS
 @pytest.mark.parametrize("words", [[CASE], ["--all"]])
 def test_released_links_are_files_and_the_directory_can_be_removed(
-    left: Left, run: Run, words: list[str], capsys: pytest.CaptureFixture[str]
+    left: Left, pairs: Pairs, run: Run, words: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run("release", *words) == 0
     *paths, last = capsys.readouterr().out.splitlines()
@@ -141,8 +139,7 @@ def test_released_links_are_files_and_the_directory_can_be_removed(
     assert last == f"local: no configured path depends on {ends[words[0]]}"
     assert left.are_links == (False, False)
     shutil.rmtree(root)
-    assert left.host.configured == (left.pairs[1].certificate, left.pairs[1].key)
-    assert left.host.served == left.host.configured
+    assert left.host.served == left.host.configured == pairs[1].contents
 
 
 def test_second_release_finds_nothing_to_do(left: Left, capsys: pytest.CaptureFixture[str]) -> None:

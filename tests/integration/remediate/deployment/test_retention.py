@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import stat
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,33 +16,18 @@ from remediate.hosts.workdir import HostWorkdir
 from remediate.state.journal import Journal
 from tests.support.remediate.fake_host.host import FakeHost
 from tests.support.remediate.fake_host.session import run
-from tests.support.remediate.repaired_host import RepairedHost, repair_certificate, repaired_host_in
+from tests.support.remediate.repaired_host import (
+    CASE,
+    RepairedHost,
+    host,
+    journal,
+    prepared,
+    repair_certificate,
+    repaired_host,
+)
 
-FIRST, SECOND, THIRD = (digit * 16 for digit in "abc")
-
-
-@pytest.fixture(scope="module")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RepairedHost]:
-    folder, copy = tmp_path_factory.mktemp("repaired"), tmp_path_factory.mktemp("copy") / "repaired"
-    with repaired_host_in(folder, copy, id=FIRST) as once:
-        yield once
-
-
-@pytest.fixture
-def repaired_host(prepared: RepairedHost) -> RepairedHost:
-    prepared.saved.restore()
-    return prepared
-
-
-@pytest.fixture
-def host(repaired_host: RepairedHost) -> FakeHost:
-    return repaired_host.host
-
-
-@pytest.fixture
-def journal(repaired_host: RepairedHost) -> Iterator[Journal]:
-    with repaired_host.journal() as opened:
-        yield opened
+__all__ = ["host", "journal", "prepared", "repaired_host"]  # fixtures
+SECOND, THIRD = (digit * 16 for digit in "bc")
 
 
 @pytest.fixture
@@ -79,11 +63,11 @@ def test_previous_version_is_kept_for_root_until_the_next_success(
     repaired_host: RepairedHost, host: FakeHost, journal: Journal, root: Path
 ) -> None:
     old = repaired_host.key_before
-    (before,) = (link for link in root.glob(f"{FIRST}/*/before"))
+    (before,) = (link for link in root.glob(f"{CASE}/*/before"))
     kept = before.resolve()
     assert {stat.S_IMODE(directory.stat().st_mode) for directory in (kept, kept.parent)} == {0o700}
     assert old in {path.read_text() for path in kept.rglob("*.key")}
-    assert not (root / FIRST / "pending").exists()
+    assert not (root / CASE / "pending").exists()
     first = host.key.read_text()
     repair_certificate(host, journal, id=SECOND)
     assert {entry.name for entry in root.iterdir() if entry.is_dir()} == {SECOND}
@@ -94,7 +78,7 @@ def test_previous_version_is_kept_for_root_until_the_next_success(
 def test_rollback_restores_the_modes_of_kept_files(
     repaired_host: RepairedHost, host: FakeHost, journal: Journal, root: Path
 ) -> None:
-    assert rollback(FIRST, host.run(journal)).ended_as == "undone"
+    assert rollback(CASE, host.run(journal)).ended_as == "undone"
     assert host.served == repaired_host.served_before
     assert [stat.S_IMODE((host.folder / f"tls.{end}").stat().st_mode) for end in ("key", "crt")] == [0o640, 0o644]
     in_use = [live.readlink().name for live in root.rglob("live")]
@@ -103,26 +87,26 @@ def test_rollback_restores_the_modes_of_kept_files(
 
 def test_only_versions_that_a_rollback_needs_are_kept(host: FakeHost, journal: Journal, root: Path) -> None:
     for _ in range(2):
-        repair_certificate(host, journal, id=FIRST)
-        journal.end(FIRST, journal.outcome(FIRST) or pytest.fail("it has ended"))
-    live = next(root.glob(f"{FIRST}/*/live"))
-    assert len(versions(root / FIRST)) == 2
+        repair_certificate(host, journal)
+        journal.end(CASE, journal.outcome(CASE) or pytest.fail("it has ended"))
+    live = next(root.glob(f"{CASE}/*/live"))
+    assert len(versions(root / CASE)) == 2
     assert live.resolve().is_dir()
     assert host.served.strip() in host.certificate.read_text()
 
 
 def test_old_case_with_a_version_in_use_is_kept(host: FakeHost, root: Path) -> None:
-    age(root / FIRST, 10 * UNUSED_DAYS)
-    assert pruned(root, SECOND) == {FIRST, SECOND}
+    age(root / CASE, 10 * UNUSED_DAYS)
+    assert pruned(root, SECOND) == {CASE, SECOND}
     assert host.certificate.read_text()
 
 
 def test_unused_case_is_deleted_after_a_month_unless_it_is_spared(host: FakeHost, root: Path) -> None:
     for name in ("tls.crt", "tls.key"):
         (host.folder / name).write_text("of another program")
-    assert FIRST in pruned(root, SECOND)
-    age(root / FIRST, UNUSED_DAYS + 2)
-    assert FIRST in pruned(root, SECOND, FIRST)
+    assert CASE in pruned(root, SECOND)
+    age(root / CASE, UNUSED_DAYS + 2)
+    assert CASE in pruned(root, SECOND, CASE)
     assert pruned(root, SECOND) == {SECOND}
 
 

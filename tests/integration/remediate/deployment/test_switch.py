@@ -19,16 +19,8 @@ from remediate.deployment.replace import REPLACE
 from remediate.deployment.versions import Version
 from remediate.hosts.workdir import BUSY
 from tests.support.remediate.fake_host.session import run
-from tests.support.remediate.fake_host.switch import Pair, SwitchHost, new_pair, new_switch_host, was_interrupted
+from tests.support.remediate.fake_host.switch import Pairs, SwitchHost, new_switch_host, was_interrupted
 from tests.support.remediate.saved_folder import SavedFolder
-
-Pairs = tuple[Pair, Pair, Pair]
-
-
-@pytest.fixture(scope="module")
-def pairs(tmp_path_factory: pytest.TempPathFactory) -> Pairs:
-    folder = tmp_path_factory.mktemp("pairs")
-    return new_pair(folder, "old"), new_pair(folder, "new"), new_pair(folder, "newer")
 
 
 @pytest.fixture(scope="module")
@@ -50,10 +42,6 @@ WINDOW_S = 1.0
 """The measured time between the two renames of a switch and of its return was 20 ms on a loaded machine."""
 
 
-def of(pair: Pair) -> tuple[str, str]:
-    return pair.certificate, pair.key
-
-
 def pid_of(host: SwitchHost) -> int:
     """Return the process that holds the host's lock: the script."""
     script = f"sslaudit-switch {host.file_set.workdir.root} {host.file_set.folder} "
@@ -64,7 +52,7 @@ def pid_of(host: SwitchHost) -> int:
 def test_staged_version_changes_no_configured_file(tmp_path: Path, pairs: Pairs) -> None:
     host = new_switch_host(tmp_path, pairs[0])
     name = host.stage(pairs[1])
-    assert host.configured == of(pairs[0])
+    assert host.configured == pairs[0].contents
     assert not host.certificate.is_symlink()
     assert host.stage(pairs[1]) == name
     (Path(host.file_set.folder) / "killed.part").mkdir()  # of a run that was killed
@@ -76,9 +64,7 @@ def test_dh_parameters_stay_in_their_file(tmp_path: Path, pairs: Pairs) -> None:
     host = new_switch_host(tmp_path, pairs[0])
     parameters = "-----BEGIN DH PARAMETERS-----\nMAYCAQUCAQI=\n-----END DH PARAMETERS-----\n"
     host.key.write_text(host.key.read_text() + parameters)
-    name = host.stage(pairs[1])
-    assert host.start(name).ok
-    host.wait_for("waiting")
+    name = host.begin(pairs[1])
     assert host.configured == (pairs[1].certificate, pairs[1].key + parameters)
     host.confirm(name)
 
@@ -87,7 +73,7 @@ def test_confirmed_switch_stays(host: SwitchHost, pairs: Pairs) -> None:
     name = host.stage(pairs[1])
     assert host.start(name).ok
     assert host.wait_for("waiting").is_running
-    assert host.served == host.configured == of(pairs[1])
+    assert host.served == host.configured == pairs[1].contents
     done = host.confirm(name)
     assert (done.last.state, done.live, done.proven, done.before) == ("confirmed", name, name, "0")
     assert host.wait_until(lambda progress: progress.holder is None).live == name
@@ -99,23 +85,19 @@ def test_unconfirmed_switch_is_reverted(host: SwitchHost, pairs: Pairs) -> None:
     progress = host.wait_for("returned")
     assert progress.last.detail == "not confirmed within 1 s"
     assert (progress.live, progress.proven) == ("0", "0")
-    assert host.served == host.configured == of(pairs[0])
+    assert host.served == host.configured == pairs[0].contents
     late = host.confirm(name)
     assert late.last.state == "returned"
 
 
 def test_switch_is_reverted_on_request(host: SwitchHost, pairs: Pairs) -> None:
-    name = host.stage(pairs[1])
-    host.start(name)
-    host.wait_for("waiting")
+    name = host.begin(pairs[1])
     assert host.revert(name).last.state == "returned"
-    assert host.served == of(pairs[0])
+    assert host.served == pairs[0].contents
 
 
 def test_switch_survives_the_end_of_the_login(host: SwitchHost, pairs: Pairs) -> None:
-    name = host.stage(pairs[1])
-    host.start(name)
-    host.wait_for("waiting")
+    host.begin(pairs[1])
     os.kill(pid_of(host), signal.SIGHUP)
     time.sleep(0.3)
     assert host.progress().is_running
@@ -124,9 +106,7 @@ def test_switch_survives_the_end_of_the_login(host: SwitchHost, pairs: Pairs) ->
 
 
 def test_second_start_reports_the_running_switch(host: SwitchHost, pairs: Pairs) -> None:
-    name = host.stage(pairs[1])
-    host.start(name)
-    host.wait_for("waiting")
+    name = host.begin(pairs[1])
     second = host.start(name)
     assert second.status == BUSY
     assert second.output.split()[-2:] == ["c4f3", "test"]
@@ -144,7 +124,7 @@ def test_mismatched_key_is_refused_before_any_change(tmp_path: Path, pairs: Pair
     assert (done.ok, "the key does not belong" in done.error) == (False, True)
     assert not host.certificate.is_symlink()
     assert host.progress().last.state == "refused"
-    assert host.served == host.configured == of(pairs[0])
+    assert host.served == host.configured == pairs[0].contents
 
 
 @pytest.mark.parametrize("broken", ["test", "reload"])
@@ -156,20 +136,20 @@ def test_service_that_rejects_the_new_files_gets_the_old_ones(tmp_path: Path, pa
     host.start(host.stage(pairs[1]))
     progress = host.wait_for("returned")
     assert "gateway: unknown directive" in progress.last.detail
-    assert host.served == host.configured == of(pairs[0])
+    assert host.served == host.configured == pairs[0].contents
 
 
 def test_switch_never_returns_to_a_compromised_key(host: SwitchHost, pairs: Pairs) -> None:
     name = host.stage(pairs[1])
     host.start(name, confirm_within_s=1, returns=False)
     assert host.wait_for("kept").live == name
-    assert host.configured == of(pairs[1])
+    assert host.configured == pairs[1].contents
     old_key = Path(f"{host.file_set.folder}/0{host.key}")
     assert run(REPLACE.destroy_keys(host.file_set, "0")).ok
     assert not old_key.exists()
     host.wait_until(lambda progress: progress.holder is None)
     assert not host.start("0").ok
-    assert host.configured == of(pairs[1])
+    assert host.configured == pairs[1].contents
 
 
 def test_later_rollback_restores_the_last_verified_version(host: SwitchHost, pairs: Pairs) -> None:
@@ -177,7 +157,7 @@ def test_later_rollback_restores_the_last_verified_version(host: SwitchHost, pai
         host.switch(pair)
     assert host.start("before", confirm_within_s=0).ok
     host.wait_for_end("confirmed")
-    assert host.served == host.configured == of(pairs[1])
+    assert host.served == host.configured == pairs[1].contents
 
 
 def test_modes_of_files_and_directories_are_kept(host: SwitchHost, pairs: Pairs) -> None:
@@ -192,9 +172,8 @@ def test_files_of_another_program_are_restored_by_a_return(host: SwitchHost, pai
     for path, content in ((host.certificate, pairs[2].certificate), (host.key, pairs[2].key)):
         path.unlink()
         path.write_text(content)
-    host.start(host.stage(pairs[1]), confirm_within_s=1)
-    host.wait_for("returned")
-    assert host.served == host.configured == of(pairs[2])
+    host.leave_unconfirmed(pairs[1])
+    assert host.served == host.configured == pairs[2].contents
 
 
 def test_released_paths_are_regular_files(host: SwitchHost, pairs: Pairs) -> None:
@@ -203,7 +182,7 @@ def test_released_paths_are_regular_files(host: SwitchHost, pairs: Pairs) -> Non
     for _ in range(2):
         assert run(REPLACE.release(host.file_set.workdir, "c4f3").command).ok
     assert not host.certificate.is_symlink()
-    assert host.configured == of(pairs[0])
+    assert host.configured == pairs[0].contents
     assert stat.S_IMODE(host.key.stat().st_mode) == 0o640
 
 
@@ -218,8 +197,7 @@ def test_key_is_in_no_output_and_no_other_file(host: SwitchHost, pairs: Pairs) -
     assert len(files) > 6
     others = "".join(path.read_text() for path in files if path.name != "tls.key")
     for pair in pairs[:2]:
-        secrets = [line for line in pair.key.splitlines() if "-----" not in line]
-        assert not [line for line in secrets if line in printed + others]
+        assert not [line for line in pair.secrets if line in printed + others]
 
 
 @dataclass(slots=True)
@@ -252,7 +230,7 @@ class Reader:
 
 @pytest.fixture
 def reader(host: SwitchHost, pairs: Pairs) -> Iterator[Reader]:
-    looking = Reader(host, (of(pairs[0]), of(pairs[1])))
+    looking = Reader(host, (pairs[0].contents, pairs[1].contents))
     thread = threading.Thread(target=looking.look_on)
     thread.start()
     yield looking
@@ -278,5 +256,5 @@ def test_service_that_fails_with_its_old_files_is_reported_as_broken(tmp_path: P
         progress.last.detail
         == "the new files were not loaded: gateway: it is gone ; with the previous files restored: gateway: it is gone "
     )
-    assert (progress.live, host.configured) == ("0", of(pairs[0]))
+    assert (progress.live, host.configured) == ("0", pairs[0].contents)
     assert not was_interrupted(progress)

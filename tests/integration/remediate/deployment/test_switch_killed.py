@@ -8,15 +8,13 @@ from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
-import pytest
-
 from remediate.deployment.replace import REPLACE
 from remediate.deployment.versions import Version
 from remediate.hosts.command import Command
 from remediate.installers import CustomInstaller
 from tests.support.crash_points import STRIDE
 from tests.support.remediate.fake_host.session import run
-from tests.support.remediate.fake_host.switch import Pair, SwitchHost, new_pair, new_switch_host, was_interrupted
+from tests.support.remediate.fake_host.switch import Pair, Pairs, SwitchHost, new_switch_host, was_interrupted
 
 _VERBS = ("mv", "cp", "ln", "rm", "mkdir", "chmod", "exec", "cat", "flock", "record_event", "run_shell", "durable")
 _ACTS = " | ".join(f"'{verb} '*" for verb in _VERBS)
@@ -25,12 +23,6 @@ KILL = (
     "trap 'acts \"$BASH_COMMAND\"' DEBUG\n"
 )
 """bash: the shell ends before the command of that number that changes something, wherever in it that is."""
-
-
-@pytest.fixture(scope="module")
-def pairs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Pair, Pair]:
-    folder = tmp_path_factory.mktemp("pairs")
-    return new_pair(folder, "old"), new_pair(folder, "new")
 
 
 def staging(host: SwitchHost, pair: Pair) -> Command:
@@ -52,26 +44,22 @@ def killed_after_its_start(command: Command, number: int) -> Command:
 Kill = Callable[[Command, int], Command]
 
 
-def of(pair: Pair) -> tuple[str, str]:
-    return pair.certificate, pair.key
-
-
-def survived(host: SwitchHost, pair: tuple[Pair, Pair], command: Command) -> bool:
+def survived(host: SwitchHost, pair: Pairs, command: Command) -> bool:
     """Run a command that is to be killed, run everything again, and return whether it came to its own end."""
     done = run(command, "bash")
     host.wait_until(lambda progress: progress.holder is None)
     interrupted = was_interrupted(host.progress())
-    assert host.configured in (of(pair[0]), of(pair[1]))
+    assert host.configured in (pair[0].contents, pair[1].contents)
     assert not host.certificate.parent.joinpath("sslaudit").exists()
     name = host.stage(pair[1])
     assert host.start(name, confirm_within_s=0).ok
     final = host.wait_for_end("confirmed")
     assert (final.live, final.proven) == (name, name)
-    assert host.served == host.configured == of(pair[1])
+    assert host.served == host.configured == pair[1].contents
     return done.status is not None and done.status >= 0 and not interrupted
 
 
-def kill_everywhere(folder: Path, pair: tuple[Pair, Pair], kill: Kill, reload: str | None = None) -> int:
+def kill_everywhere(folder: Path, pair: Pairs, kill: Kill, reload: str | None = None) -> int:
     """Kill before one command in STRIDE, then run all again, until none is left; return about how many there were."""
 
     def once(number: int) -> bool:
@@ -93,24 +81,24 @@ def starting(host: SwitchHost, name: str, reload: str | None) -> Command:
     return replace(host, service=service).starting(name, confirm_within_s=0)
 
 
-def test_staging_killed_at_any_command_can_be_repeated(tmp_path: Path, pairs: tuple[Pair, Pair]) -> None:
+def test_staging_killed_at_any_command_can_be_repeated(tmp_path: Path, pairs: Pairs) -> None:
     for number in count(1, STRIDE):
         host = new_switch_host(tmp_path / str(number), pairs[0])
         done = run(killed_in_its_shell(staging(host, pairs[1]), number), "bash")
-        assert host.configured == of(pairs[0])
+        assert host.configured == pairs[0].contents
         host.stage(pairs[1])
         if done.status == 0:
             break
     assert number > 5
 
 
-def test_start_killed_at_any_command_can_be_repeated(tmp_path: Path, pairs: tuple[Pair, Pair]) -> None:
+def test_start_killed_at_any_command_can_be_repeated(tmp_path: Path, pairs: Pairs) -> None:
     assert kill_everywhere(tmp_path, pairs, killed_in_its_shell) > 5
 
 
-def test_switch_killed_at_any_command_can_be_repeated(tmp_path: Path, pairs: tuple[Pair, Pair]) -> None:
+def test_switch_killed_at_any_command_can_be_repeated(tmp_path: Path, pairs: Pairs) -> None:
     assert kill_everywhere(tmp_path, pairs, killed_after_its_start) > 5
 
 
-def test_return_killed_at_any_command_can_be_repeated(tmp_path: Path, pairs: tuple[Pair, Pair]) -> None:
+def test_return_killed_at_any_command_can_be_repeated(tmp_path: Path, pairs: Pairs) -> None:
     assert kill_everywhere(tmp_path, pairs, killed_after_its_start, "false") > 5

@@ -2,47 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
 
 import pytest
 
 from remediate.execution.case_context import NotFoundOnHost
 from remediate.execution.rollback import rollback
 from remediate.execution.scheduler import repair
-from remediate.model.case import Repair, case_id
+from remediate.model.case import Repair
 from remediate.state.journal import Journal, open_journal
 from tests.support.remediate.fake_host.host import FakeHost, running_host, write_expired
 from tests.support.remediate.fake_host.run import CONCURRENCY
 from tests.support.remediate.killed_database import Killed, KilledRun, Point, die, faults_after_each, watched_database
-from tests.support.remediate.repaired_host import RepairedHost, repair_certificate, repaired_host_in
+from tests.support.remediate.repaired_host import (
+    CASE,
+    RepairedHost,
+    host,
+    journal,
+    prepared,
+    repair_certificate,
+    repaired_host,
+)
 
-CASE: Final = case_id("a", ("a.example",), None)
-
-
-@pytest.fixture(scope="module")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RepairedHost]:
-    with repaired_host_in(tmp_path_factory.mktemp("repaired"), tmp_path_factory.mktemp("copy") / "saved") as once:
-        yield once
-
-
-@pytest.fixture
-def repaired_host(prepared: RepairedHost) -> RepairedHost:
-    prepared.saved.restore()
-    return prepared
-
-
-@pytest.fixture
-def journal(repaired_host: RepairedHost) -> Iterator[Journal]:
-    with repaired_host.journal() as opened:
-        yield opened
-
-
-@pytest.fixture
-def host(repaired_host: RepairedHost) -> FakeHost:
-    return repaired_host.host
+__all__ = ["host", "journal", "prepared", "repaired_host"]  # fixtures
 
 
 def states(journal: Journal, case_id: str) -> dict[str, str]:

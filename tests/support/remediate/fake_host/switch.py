@@ -37,6 +37,19 @@ class Pair:
     key: str
     key_path: Path
 
+    @property
+    def contents(self) -> tuple[str, str]:
+        """Both as PEM."""
+        return self.certificate, self.key
+
+    @property
+    def secrets(self) -> list[str]:
+        """The lines of the key that hold the secret."""
+        return [line for line in self.key.splitlines() if "-----" not in line]
+
+
+Pairs = tuple[Pair, Pair, Pair]
+
 
 def new_pair(folder: Path, name: str) -> Pair:
     """Return a self-signed certificate and its key."""
@@ -119,6 +132,18 @@ class SwitchHost:
     def start(self, version: str, *, confirm_within_s: int = 20, returns: bool = True) -> CommandResult:
         """Start a switch."""
         return run(self.starting(version, confirm_within_s=confirm_within_s, returns=returns))
+
+    def begin(self, pair: Pair) -> str:
+        """Switch to a certificate, and return the name of its version when it waits for a confirmation."""
+        name = self.stage(pair)
+        assert self.start(name).ok
+        self.wait_for("waiting")
+        return name
+
+    def leave_unconfirmed(self, pair: Pair) -> Progress:
+        """Switch to a certificate that is not confirmed within a second, and return the progress after the return."""
+        assert self.start(self.stage(pair), confirm_within_s=1).ok
+        return self.wait_for("returned")
 
     def switch(self, pair: Pair) -> str:
         """Stage a version and switch to it without waiting for a confirmation; return its name when that is done."""
