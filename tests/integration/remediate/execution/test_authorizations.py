@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,12 +16,13 @@ from remediate.hosts.local_command import LocalCommand
 from remediate.issuers import IssuerFault, Order, OrderRef, OrderRequest, OrderStatus
 from remediate.model.authorization import Authorization, Challenge
 from remediate.model.causes import Cause
-from remediate.model.options import Timeouts
+from remediate.model.outcome import CaseResult
 from remediate.pki.csr import Csr
 from remediate.pki.issued_chain import IssuedPem
-from remediate.state.journal import Journal, open_journal
+from remediate.state.journal import Journal
 from tests.support.remediate.fake_host.ca import AUTHORITY, NOW, issued_for
-from tests.support.remediate.fake_host.host import FakeHost, running_host
+from tests.support.remediate.fake_host.host import FakeHost
+from tests.support.remediate.fake_host.run import TIMEOUTS
 from tests.support.remediate.store_host import Near
 from tests.support.store.issuance import found_authority
 
@@ -130,49 +130,35 @@ class Recorder:
         return self.results
 
 
-@dataclass(frozen=True)
-class RepairSetup:
-    """A host and a journal."""
+def repaired(host: FakeHost, journal: Journal, ca: AcmeLikeCa, *solvers: Recorder, **changes: Any) -> CaseResult:  # noqa: ANN401 - any field
+    """Repair with this CA, whose log also gets the programs of the solvers and what they look at."""
 
-    host: FakeHost
-    journal: Journal
+    def recorded(command: LocalCommand, _stop: object) -> CommandResult:
+        ca.calls.append(" ".join(command.arguments))
+        return CommandResult(0, "")
 
-    def repaired(self, ca: AcmeLikeCa, *solvers: Recorder, **changes: Any) -> Any:  # noqa: ANN401 - any field; what `run_case` returns
-        """Repair with this CA, whose log also gets the programs of the solvers and what they look at."""
-
-        def recorded(command: LocalCommand, _stop: object) -> CommandResult:
-            ca.calls.append(" ".join(command.arguments))
-            return CommandResult(0, "")
-
-        table = {solver.type: replace(solver, calls=ca.calls) for solver in solvers or (Recorder(),)}
-        run = self.host.run(self.journal, ca, **{"solvers": table, "run_local": recorded, **changes})
-        return run_case(self.host.case(), run)
-
-
-@pytest.fixture
-def repair_setup(tmp_path: Path) -> Iterator[RepairSetup]:
-    with running_host(tmp_path / "a", "a") as host, open_journal(tmp_path / "state") as journal:
-        yield RepairSetup(host, journal)
+    table = {solver.type: replace(solver, calls=ca.calls) for solver in solvers or (Recorder(),)}
+    return run_case(host.case(), host.run(journal, ca, **{"solvers": table, "run_local": recorded, **changes}))
 
 
 def with_both() -> Authorization:
     return Authorization("a.example", (challenge("http-01"), challenge("dns-01")))
 
 
-def test_order_goes_through_every_stage_of_rfc_8555(repair_setup: RepairSetup) -> None:
+def test_order_goes_through_every_stage_of_rfc_8555(host: FakeHost, journal: Journal) -> None:
     ca = AcmeLikeCa(with_both())
-    assert repair_setup.repaired(ca).ended_as == "proven"
+    assert repaired(host, journal, ca).ended_as == "proven"
     assert ca.calls == [
         "place", "/present dns-01", "look at dns-01", "accept dns-01", "fetch", "finalize", "fetch", "download",
         "/clean-up dns-01",
     ]  # fmt: skip
-    (order,) = repair_setup.journal.orders.of_case(repair_setup.host.case().id)
+    (order,) = journal.orders.of_case(host.case().id)
     assert (order.order_id, order.status) == (URL, "valid")
 
 
-def test_order_with_a_valid_authorization_needs_no_challenge(repair_setup: RepairSetup) -> None:
+def test_order_with_a_valid_authorization_needs_no_challenge(host: FakeHost, journal: Journal) -> None:
     ca = AcmeLikeCa(replace(with_both(), status="valid"))
-    assert repair_setup.repaired(ca).ended_as == "proven"
+    assert repaired(host, journal, ca).ended_as == "proven"
     assert ca.calls == ["place", "finalize", "fetch", "download"]
 
 
@@ -184,31 +170,36 @@ def test_order_with_a_valid_authorization_needs_no_challenge(repair_setup: Repai
         ("download", "pending", Cause.ISSUER_UNREACHABLE),
     ],
 )
-def test_fault_at_any_stage_blocks_the_repair(repair_setup: RepairSetup, fails: str, kind: str, cause: Cause) -> None:
-    result = repair_setup.repaired(AcmeLikeCa(with_both(), fails=fails))
+def test_fault_at_any_stage_blocks_the_repair(
+    host: FakeHost, journal: Journal, fails: str, kind: str, cause: Cause
+) -> None:
+    result = repaired(host, journal, AcmeLikeCa(with_both(), fails=fails))
     assert (result.ended_as, result.cause) == (kind, cause)
 
 
-def test_first_chain_that_leads_to_a_trust_anchor_is_installed(repair_setup: RepairSetup) -> None:
-    assert repair_setup.repaired(AcmeLikeCa(with_both(), chains=("untrusted", "trusted"))).ended_as == "proven"
+def test_first_chain_that_leads_to_a_trust_anchor_is_installed(host: FakeHost, journal: Journal) -> None:
+    assert repaired(host, journal, AcmeLikeCa(with_both(), chains=("untrusted", "trusted"))).ended_as == "proven"
 
 
 @pytest.mark.parametrize("chains", [("untrusted", "untrusted"), ()])
-def test_order_without_an_installable_chain_fails(repair_setup: RepairSetup, chains: tuple[str, ...]) -> None:
-    result = repair_setup.repaired(AcmeLikeCa(with_both(), chains=chains))
+def test_order_without_an_installable_chain_fails(host: FakeHost, journal: Journal, chains: tuple[str, ...]) -> None:
+    result = repaired(host, journal, AcmeLikeCa(with_both(), chains=chains))
     assert (result.ended_as, result.cause) == ("failed", Cause.ISSUER_ANSWER)
 
 
-def test_authorization_without_a_solvable_challenge_is_named(repair_setup: RepairSetup) -> None:
-    ca = AcmeLikeCa(Authorization("a.example", (challenge("http-01"), challenge("tls-alpn-01"))))
-    result = repair_setup.repaired(ca)
-    assert (result.cause, ca.calls) == (Cause.SOLVER_NONE, ["place"])
-    assert "requires http-01, tls-alpn-01 for a.example" in result.note
-
-
-def test_authorization_without_any_challenge_is_named(repair_setup: RepairSetup) -> None:
-    result = repair_setup.repaired(AcmeLikeCa(Authorization("a.example")))
-    assert "offers no challenge for a.example" in result.note
+@pytest.mark.parametrize(
+    ("challenges", "why"),
+    [
+        ((challenge("http-01"), challenge("tls-alpn-01")), "requires http-01, tls-alpn-01 for a.example"),
+        ((), "offers no challenge for a.example"),
+    ],
+)
+def test_authorization_without_a_solvable_challenge_is_named(
+    host: FakeHost, journal: Journal, challenges: tuple[Challenge, ...], why: str
+) -> None:
+    ca = AcmeLikeCa(Authorization("a.example", challenges))
+    result = repaired(host, journal, ca)
+    assert (result.cause, ca.calls, why in result.note) == (Cause.SOLVER_NONE, ["place"], True)
 
 
 GOOD = ProbeResult("a.example", "ns1", "good", "as written")
@@ -229,19 +220,19 @@ BLOCKED = ProbeResult("a.example", "192.0.2.1", "blocked", "no response")
     ],
 )
 def test_ca_is_asked_to_validate_unless_a_self_test_fails(
-    repair_setup: RepairSetup, results: tuple[ProbeResult, ...], cause: Cause
+    host: FakeHost, journal: Journal, results: tuple[ProbeResult, ...], cause: Cause
 ) -> None:
     ca = AcmeLikeCa(with_both(), fails="accept")  # which ends the repair
-    assert repair_setup.repaired(ca, Recorder(results)).cause == cause
+    assert repaired(host, journal, ca, Recorder(results)).cause == cause
     asked = ["accept dns-01"] if cause == Cause.ISSUER_REFUSED else []
     calls = [*dict.fromkeys(ca.calls)]  # it is looked at until it is visible
     assert calls == ["place", "/present dns-01", "look at dns-01", *asked, "/clean-up dns-01"]
 
 
-def test_no_challenge_is_accepted_if_one_is_not_visible(repair_setup: RepairSetup) -> None:
+def test_no_challenge_is_accepted_if_one_is_not_visible(host: FakeHost, journal: Journal) -> None:
     other = Authorization("a.example", (challenge("dns-02"),))
     ca = AcmeLikeCa(with_both(), others=(other,))
-    result = repair_setup.repaired(ca, Recorder((GOOD,)), Recorder((MISSING,), "dns-02"))
+    result = repaired(host, journal, ca, Recorder((GOOD,)), Recorder((MISSING,), "dns-02"))
     assert result.cause == Cause.SOLVER_NOT_VISIBLE
     assert "has presented dns-02 of a.example" in result.note
     assert "at ns3: missing: there is no TXT record" in result.note
@@ -251,24 +242,24 @@ def test_no_challenge_is_accepted_if_one_is_not_visible(repair_setup: RepairSetu
     ]
 
 
-def test_addresses_are_looked_up_for_a_challenge_that_needs_them(repair_setup: RepairSetup) -> None:
+def test_addresses_are_looked_up_for_a_challenge_that_needs_them(host: FakeHost, journal: Journal) -> None:
     ca = AcmeLikeCa(with_both(), fails="accept")
-    repair_setup.repaired(ca, Recorder((GOOD,), "http-01"), lookups=Near())
+    repaired(host, journal, ca, Recorder((GOOD,), "http-01"), lookups=Near())
     assert ca.calls[:4] == ["place", "/present http-01", "look at http-01 127.0.0.1", "accept http-01"]
 
 
-def test_run_stopped_during_a_self_test_does_not_ask_the_ca(repair_setup: RepairSetup) -> None:
+def test_run_stopped_during_a_self_test_does_not_ask_the_ca(host: FakeHost, journal: Journal) -> None:
     ca, stop = AcmeLikeCa(with_both()), threading.Event()
-    result = repair_setup.repaired(ca, Recorder((MISSING,), stop=stop), stop=stop)
+    result = repaired(host, journal, ca, Recorder((MISSING,), stop=stop), stop=stop)
     assert (result.ended_as, result.cause) == ("interrupted", Cause.RUN_STOPPED)
     assert ca.calls == ["place", "/present dns-01", "look at dns-01"]
-    assert [left.type for left in repair_setup.journal.challenges.presented(result.case.id)] == ["dns-01"]
+    assert [left.type for left in journal.challenges.presented(result.case.id)] == ["dns-01"]
 
 
-def test_challenge_that_was_not_seen_is_named_while_the_order_is_pending(repair_setup: RepairSetup) -> None:
+def test_challenge_that_was_not_seen_is_named_while_the_order_is_pending(host: FakeHost, journal: Journal) -> None:
     ca = AcmeLikeCa(with_both(), fails="validation")
-    timeouts = Timeouts(confirmation_s=20, proof_s=0.5, issuance_s=0.0)
-    result = repair_setup.repaired(ca, Recorder((UNSEEN,)), timeouts=timeouts)
+    timeouts = replace(TIMEOUTS, issuance_s=0.0)
+    result = repaired(host, journal, ca, Recorder((UNSEEN,)), timeouts=timeouts)
     assert (result.ended_as, result.cause) == ("pending", Cause.ISSUER_PENDING)
     assert result.note.splitlines()[1:] == [
         f"dns-01 of a.example could not be looked at before the validation: {UNSEEN}"

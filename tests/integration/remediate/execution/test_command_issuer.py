@@ -22,11 +22,11 @@ from remediate.hosts.local_command import LocalCommand, run_local
 from remediate.issuers import IssuerRun, read_issuer
 from remediate.model.authorization import Challenge
 from remediate.model.causes import Cause
-from remediate.model.options import Timeouts
-from remediate.state.journal import CaseOutcome, Journal, open_journal
+from remediate.model.outcome import CaseResult
+from remediate.state.journal import CaseOutcome, Journal
 from tests.support.remediate.fake_host.ca import AUTHORITY, NOW
 from tests.support.remediate.fake_host.host import FakeHost, running_host
-from tests.support.remediate.fake_host.run import CONCURRENCY, NoRecords
+from tests.support.remediate.fake_host.run import CONCURRENCY, TIMEOUTS, NoRecords
 from tests.support.remediate.killed_database import KilledRun, faults_after_each
 from tests.support.remediate.own_programs import internal_ca, program
 from tests.support.remediate.store_host import printed
@@ -56,19 +56,19 @@ class Zone(NoRecords):
 
 
 @dataclass(frozen=True)
-class RepairSetup:
-    """A host, an internal CA and a solver; the CA requires a challenge if `needs_challenge`."""
+class InternalCa:
+    """A host, an internal CA and a solver."""
 
     folder: Path
     host: FakeHost
     calls: list[LocalCommand] = field(default_factory=list)
 
-    def issuer(self, before: str = "") -> ConfiguredIssuer:
+    def issuer(self, before: str = "", **options: Any) -> ConfiguredIssuer:  # noqa: ANN401 - any option
         """Return the internal CA, which runs these lines of shell first."""
         script = (self.folder / "ca.sh").read_text()
         lines = f'echo "$SSLAUDIT_CASE" >>{self.folder}/called\n{before}'
         command = program(self.folder / "issue", script.replace("set -eu\n", f"set -eu\n{lines}\n", 1))
-        table = {"kind": "command", "command": list(command), "timeout_s": 60}
+        table = {"kind": "command", "command": list(command), "timeout_s": 60, **options}
         section = ConfigSection(Configuration(), "issuer.internal", table)
         config = read_issuer(section)
         return ConfiguredIssuer(config.open(section, IssuerRun()), "internal", config.key, lifetime=config.lifetime)
@@ -97,6 +97,22 @@ class RepairSetup:
         config = read_solver(section)
         return dict.fromkeys(config.types, config.open(section))
 
+    def repair(self, journal: Journal, before: str = "", **changes: Any) -> CaseResult:  # noqa: ANN401 - any field
+        """Repair with the internal CA, which runs these lines of shell first."""
+        return run_case(self.host.case(), self.run(journal, **{"issuer": self.issuer(before), **changes}))
+
+    def repair_with_challenge(
+        self,
+        journal: Journal,
+        *,
+        present: str = "",
+        clean_up: str = "",
+        **changes: Any,  # noqa: ANN401 - any field
+    ) -> CaseResult:
+        """Repair with a CA that requires a challenge, by a solver that runs these lines of shell first."""
+        given = {"issuer": self.challenging(), "solvers": self.solvers(present, clean_up), **changes}
+        return run_case(self.host.case(), self.run(journal, **given))
+
     def run(self, journal: Journal, **changes: Any) -> RunContext:  # noqa: ANN401 - any field
         """Return a run that records the programs of solvers that it runs."""
 
@@ -122,39 +138,30 @@ class RepairSetup:
         return sorted(file.name for file in self.zone.iterdir())
 
 
-def setup_in(folder: Path, host: FakeHost) -> RepairSetup:
+def internal_ca_in(folder: Path, host: FakeHost) -> InternalCa:
     (folder / "zone").mkdir()
     (folder / "ca.sh").write_text(internal_ca(folder / "ca", AUTHORITY))
-    return RepairSetup(folder, host)
+    return InternalCa(folder, host)
 
 
 @pytest.fixture
-def repair_setup(tmp_path: Path) -> Iterator[RepairSetup]:
+def internal(tmp_path: Path) -> Iterator[InternalCa]:
     with running_host(tmp_path / "a", "a") as host:
-        yield setup_in(tmp_path, host)
+        yield internal_ca_in(tmp_path, host)
 
 
-@pytest.fixture
-def journal(tmp_path: Path) -> Iterator[Journal]:
-    with open_journal(tmp_path / "state") as opened:
-        yield opened
-
-
-def test_certificate_of_a_program_is_installed_after_one_call(repair_setup: RepairSetup, journal: Journal) -> None:
-    before = repair_setup.host.served
-    result = run_case(repair_setup.host.case(), repair_setup.run(journal, issuer=repair_setup.issuer()))
+def test_certificate_of_a_program_is_installed_after_one_call(internal: InternalCa, journal: Journal) -> None:
+    before = internal.host.served
+    result = internal.repair(journal)
     assert (result.ended_as, result.note) == ("proven", "")
-    assert (repair_setup.issued, repair_setup.host.served != before) == (1, True)
-    assert repair_setup.cases == [repair_setup.host.case().id]
+    assert (internal.issued, internal.host.served != before) == (1, True)
+    assert internal.cases == [internal.host.case().id]
     (order,) = journal.orders.of_case(result.case.id)
     assert (order.issuer, order.status) == ("internal", "valid")
 
 
-def test_refusal_of_the_program_is_the_reason_of_the_failure(repair_setup: RepairSetup, journal: Journal) -> None:
-    result = run_case(
-        repair_setup.host.case(),
-        repair_setup.run(journal, issuer=repair_setup.issuer("echo no such profile >&2; exit 3")),
-    )
+def test_refusal_of_the_program_is_the_reason_of_the_failure(internal: InternalCa, journal: Journal) -> None:
+    result = internal.repair(journal, "echo no such profile >&2; exit 3")
     assert (result.ended_as, result.cause) == ("failed", Cause.ISSUER_REFUSED)
     assert result.note == "internal: refused: exit status 3: no such profile"
 
@@ -168,67 +175,55 @@ def test_refusal_of_the_program_is_the_reason_of_the_failure(repair_setup: Repai
     ],
 )
 def test_unknown_outcome_is_resolved_by_the_same_call_in_the_next_run(
-    repair_setup: RepairSetup, journal: Journal, before: str, cause: Cause
+    internal: InternalCa, journal: Journal, before: str, cause: Cause
 ) -> None:
-    first = run_case(repair_setup.host.case(), repair_setup.run(journal, issuer=repair_setup.issuer(before)))
+    first = internal.repair(journal, before)
     assert (first.ended_as, first.cause) == ("pending", cause)
     assert [order.status for order in journal.orders.of_case(first.case.id)] == ["intended"]
-    second = run_case(repair_setup.host.case(), repair_setup.run(journal, issuer=repair_setup.issuer()))
+    second = internal.repair(journal)
     assert second.ended_as == "proven"
-    assert (repair_setup.cases, repair_setup.issued) == ([first.case.id] * 2, 1)
+    assert (internal.cases, internal.issued) == ([first.case.id] * 2, 1)
 
 
-def test_certificate_that_was_not_ordered_changes_no_service(repair_setup: RepairSetup, journal: Journal) -> None:
-    before = repair_setup.host.served
-    result = run_case(
-        repair_setup.host.case(), repair_setup.run(journal, issuer=repair_setup.issuer("SSLAUDIT_NAMES=evil.example"))
-    )
-    assert (result.ended_as, result.cause, repair_setup.host.served) == ("failed", Cause.ISSUER_ANSWER, before)
+def test_certificate_that_was_not_ordered_changes_no_service(internal: InternalCa, journal: Journal) -> None:
+    before = internal.host.served
+    result = internal.repair(journal, "SSLAUDIT_NAMES=evil.example")
+    assert (result.ended_as, result.cause, internal.host.served) == ("failed", Cause.ISSUER_ANSWER, before)
     assert "also holds evil.example" in result.note
 
 
 @pytest.mark.parametrize(("days", "kind"), [(90, "failed"), (365, "proven")])
 def test_lifetime_of_the_section_is_the_longest_that_is_accepted(
-    repair_setup: RepairSetup, journal: Journal, days: int, kind: str
+    internal: InternalCa, journal: Journal, days: int, kind: str
 ) -> None:
-    script = repair_setup.folder / "ca.sh"
+    script = internal.folder / "ca.sh"
     script.write_text(script.read_text().replace("-days 90", "-days 365"))
-    section = ConfigSection(
-        Configuration(), "issuer.internal", {"kind": "command", "command": ["/bin/sh"], "lifetime_days": days}
-    )
-    issuer = replace(repair_setup.issuer(), lifetime=read_issuer(section).lifetime)
-    assert run_case(repair_setup.host.case(), repair_setup.run(journal, issuer=issuer)).ended_as == kind
+    assert internal.repair(journal, issuer=internal.issuer(lifetime_days=days)).ended_as == kind
 
 
-def test_pending_order_is_called_again_until_it_is_issued(repair_setup: RepairSetup, journal: Journal) -> None:
+def test_pending_order_is_called_again_until_it_is_issued(internal: InternalCa, journal: Journal) -> None:
     pending = '{"status": "pending", "retry_after_s": 0, "message": "approval"}'
-    before = f"[ $(wc -l <{repair_setup.folder}/called) -ge 3 ] || {{ echo '{pending}'; exit 0; }}"
-    assert (
-        run_case(repair_setup.host.case(), repair_setup.run(journal, issuer=repair_setup.issuer(before))).ended_as
-        == "proven"
-    )
-    assert (len(repair_setup.cases), repair_setup.issued) == (3, 1)
+    before = f"[ $(wc -l <{internal.folder}/called) -ge 3 ] || {{ echo '{pending}'; exit 0; }}"
+    assert internal.repair(journal, before).ended_as == "proven"
+    assert (len(internal.cases), internal.issued) == (3, 1)
 
 
-def test_pending_order_is_continued_by_the_next_run(repair_setup: RepairSetup, journal: Journal) -> None:
+def test_pending_order_is_continued_by_the_next_run(internal: InternalCa, journal: Journal) -> None:
     pending = '{"status": "pending", "retry_after_s": 900, "message": "approval"}'
-    first = run_case(
-        repair_setup.host.case(), repair_setup.run(journal, issuer=repair_setup.issuer(f"echo '{pending}'; exit 0"))
-    )
+    first = internal.repair(journal, f"echo '{pending}'; exit 0")
     assert (first.ended_as, first.cause, first.retry_after_s) == ("pending", Cause.ISSUER_PENDING, 900)
     assert "at internal is pending: approval" in first.note
-    second = run_case(repair_setup.host.case(), repair_setup.run(journal, issuer=repair_setup.issuer()))
-    assert (second.ended_as, set(repair_setup.cases), repair_setup.issued) == ("proven", {first.case.id}, 1)
+    second = internal.repair(journal)
+    assert (second.ended_as, set(internal.cases), internal.issued) == ("proven", {first.case.id}, 1)
 
 
-def test_challenge_is_presented_until_the_certificate_is_issued(repair_setup: RepairSetup, journal: Journal) -> None:
-    run = repair_setup.run(journal, issuer=repair_setup.challenging(), solvers=repair_setup.solvers())
-    assert run_case(repair_setup.host.case(), run).ended_as == "proven"
-    assert (repair_setup.issued, len(repair_setup.cases), repair_setup.presented) == (1, 2, [])
-    present, clean_up = repair_setup.calls
-    assert [call.arguments for call in repair_setup.calls] == [
-        (f"{repair_setup.folder}/put", "add"),
-        (f"{repair_setup.folder}/remove", "delete"),
+def test_challenge_is_presented_until_the_certificate_is_issued(internal: InternalCa, journal: Journal) -> None:
+    assert internal.repair_with_challenge(journal).ended_as == "proven"
+    assert (internal.issued, len(internal.cases), internal.presented) == (1, 2, [])
+    present, clean_up = internal.calls
+    assert [call.arguments for call in internal.calls] == [
+        (f"{internal.folder}/put", "add"),
+        (f"{internal.folder}/remove", "delete"),
     ]
     assert dict(present.variables) == {
         "SSLAUDIT_IDENTIFIER": "a.example",
@@ -237,17 +232,15 @@ def test_challenge_is_presented_until_the_certificate_is_issued(repair_setup: Re
         "SSLAUDIT_CONTENT": "line 1\nline 2",
     }
     assert clean_up.variables == present.variables
-    assert journal.challenges.presented(repair_setup.host.case().id) == ()
+    assert journal.challenges.presented(internal.host.case().id) == ()
 
 
-def test_ca_is_called_again_only_after_every_server_has_the_challenge(
-    repair_setup: RepairSetup, journal: Journal
-) -> None:
-    zone, lines = Zone(repair_setup.zone, delay=1), list[str]()
-    changes = {"lookups": zone, "log": lines.append, "timeouts": Timeouts(20, 0.5, issuance_s=2.0, visible_s=20.0)}
-    run = repair_setup.run(journal, issuer=repair_setup.challenging(), solvers=repair_setup.solvers(), **changes)
-    assert run_case(repair_setup.host.case(), run).ended_as == "proven"
-    assert (zone.queries, len(repair_setup.cases)) == (["_acme-challenge.a.example"] * 2, 2)
+def test_ca_is_called_again_only_after_every_server_has_the_challenge(internal: InternalCa, journal: Journal) -> None:
+    zone, lines = Zone(internal.zone, delay=1), list[str]()
+    timeouts = replace(TIMEOUTS, visible_s=20.0)
+    result = internal.repair_with_challenge(journal, lookups=zone, log=lines.append, timeouts=timeouts)
+    assert result.ended_as == "proven"
+    assert (zone.queries, len(internal.cases)) == (["_acme-challenge.a.example"] * 2, 2)
     shown = [line for line in lines if line.startswith("dig ")]
     assert shown[0].splitlines() == [
         "dig @192.0.2.1 _acme-challenge.a.example TXT",
@@ -255,47 +248,36 @@ def test_ca_is_called_again_only_after_every_server_has_the_challenge(
     ]
 
 
-def test_challenge_that_is_not_visible_stops_the_order_until_it_is(repair_setup: RepairSetup, journal: Journal) -> None:
-    case, issuer = repair_setup.host.case(), repair_setup.challenging()
-    run = repair_setup.run(journal, issuer=issuer, solvers=repair_setup.solvers(present="exit 0"))
-    result = run_case(case, run)
+def test_challenge_that_is_not_visible_stops_the_order_until_it_is(internal: InternalCa, journal: Journal) -> None:
+    result = internal.repair_with_challenge(journal, present="exit 0")
     assert (result.ended_as, result.step, result.cause) == ("failed", "collect", Cause.SOLVER_NOT_VISIBLE)
     assert result.note.splitlines() == [
         f"[solver.dns] has presented dns-01 of a.example, but it is not visible {WAITED} requested:",
         *(f"_acme-challenge.a.example at ns{n} (192.0.2.{n}): missing: there is no TXT record" for n in (1, 2)),
     ]
-    assert (len(repair_setup.cases), repair_setup.issued) == (1, 0)
-    assert [call.arguments[-1] for call in repair_setup.calls] == ["add", "delete"]
+    assert (len(internal.cases), internal.issued) == (1, 0)
+    assert [call.arguments[-1] for call in internal.calls] == ["add", "delete"]
     assert journal.challenges.left_over() == ()
-    run = repair_setup.run(journal, issuer=issuer, solvers=repair_setup.solvers())
-    assert run_case(case, run).ended_as == "proven"
-    assert (repair_setup.issued, repair_setup.presented) == (1, [])
+    assert internal.repair_with_challenge(journal).ended_as == "proven"
+    assert (internal.issued, internal.presented) == (1, [])
 
 
-def test_challenge_without_a_solver_is_named_and_nothing_is_presented(
-    repair_setup: RepairSetup, journal: Journal
-) -> None:
-    result = run_case(repair_setup.host.case(), repair_setup.run(journal, issuer=repair_setup.challenging()))
+def test_challenge_without_a_solver_is_named_and_nothing_is_presented(internal: InternalCa, journal: Journal) -> None:
+    result = internal.repair_with_challenge(journal, solvers={})
     assert (result.ended_as, result.cause) == ("failed", Cause.SOLVER_NONE)
     assert result.note == "internal requires dns-01 for a.example, and no [solver.NAME] solves that"
-    assert repair_setup.calls == []
+    assert internal.calls == []
 
 
-def test_challenge_is_removed_when_the_solver_fails(repair_setup: RepairSetup, journal: Journal) -> None:
-    solvers = repair_setup.solvers(
-        present=f"touch {repair_setup.zone}/_acme-challenge; echo zone is locked >&2; exit 4"
-    )
-    run = repair_setup.run(journal, issuer=repair_setup.challenging(), solvers=solvers)
-    result = run_case(repair_setup.host.case(), run)
-    assert (result.ended_as, result.cause, repair_setup.presented) == ("failed", Cause.SOLVER_FAILED, [])
+def test_challenge_is_removed_when_the_solver_fails(internal: InternalCa, journal: Journal) -> None:
+    present = f"touch {internal.zone}/_acme-challenge; echo zone is locked >&2; exit 4"
+    result = internal.repair_with_challenge(journal, present=present)
+    assert (result.ended_as, result.cause, internal.presented) == ("failed", Cause.SOLVER_FAILED, [])
     assert result.note == "[solver.dns] did not present dns-01 of a.example: exit status 4: zone is locked"
 
 
-def test_failed_case_reports_the_challenge_that_is_left_behind(repair_setup: RepairSetup, journal: Journal) -> None:
-    solvers = repair_setup.solvers(present="echo zone is locked >&2; exit 4", clean_up="exit 9")
-    result = run_case(
-        repair_setup.host.case(), repair_setup.run(journal, issuer=repair_setup.challenging(), solvers=solvers)
-    )
+def test_failed_case_reports_the_challenge_that_is_left_behind(internal: InternalCa, journal: Journal) -> None:
+    result = internal.repair_with_challenge(journal, present="echo zone is locked >&2; exit 4", clean_up="exit 9")
     assert (result.ended_as, result.cause) == ("failed", Cause.SOLVER_FAILED)
     assert result.note.endswith("zone is locked; left behind: dns-01 of a.example: it printed nothing")
     outcome = journal.outcome(result.case.id)
@@ -303,27 +285,24 @@ def test_failed_case_reports_the_challenge_that_is_left_behind(repair_setup: Rep
     assert outcome.note == result.note
 
 
-def test_challenge_is_removed_when_the_certificate_is_rejected(repair_setup: RepairSetup, journal: Journal) -> None:
-    script = repair_setup.folder / "ca.sh"
+def test_challenge_is_removed_when_the_certificate_is_rejected(internal: InternalCa, journal: Journal) -> None:
+    script = internal.folder / "ca.sh"
     script.write_text(script.read_text().replace("CA:FALSE", "CA:TRUE"))
-    run = repair_setup.run(journal, issuer=repair_setup.challenging(), solvers=repair_setup.solvers())
-    assert (run_case(repair_setup.host.case(), run).cause, repair_setup.presented) == (Cause.ISSUER_ANSWER, [])
+    assert internal.repair_with_challenge(journal).cause == Cause.ISSUER_ANSWER
+    assert internal.presented == []
 
 
-def test_challenge_that_cannot_be_removed_is_reported_and_removed_later(
-    repair_setup: RepairSetup, journal: Journal
-) -> None:
-    run = repair_setup.run(journal, issuer=repair_setup.challenging(), solvers=repair_setup.solvers(clean_up="exit 9"))
-    assert run_case(repair_setup.host.case(), run).ended_as == "proven"
-    notes = [event.note for event in journal.events(repair_setup.host.case().id) if event.step == "collect"]
+def test_challenge_that_cannot_be_removed_is_reported_and_removed_later(internal: InternalCa, journal: Journal) -> None:
+    assert internal.repair_with_challenge(journal, clean_up="exit 9").ended_as == "proven"
+    notes = [event.note for event in journal.events(internal.host.case().id) if event.step == "collect"]
     assert "left behind: dns-01 of a.example: it printed nothing" in notes[-1]
-    assert repair_setup.presented == ["_acme-challenge"]
-    remove_left_over(repair_setup.run(journal, solvers=repair_setup.solvers()))
-    assert (repair_setup.presented, journal.challenges.left_over()) == ([], ())
+    assert internal.presented == ["_acme-challenge"]
+    remove_left_over(internal.run(journal, solvers=internal.solvers()))
+    assert (internal.presented, journal.challenges.left_over()) == ([], ())
 
 
-def test_challenge_of_an_unfinished_case_is_left_to_its_repair(repair_setup: RepairSetup, journal: Journal) -> None:
-    case, challenge = repair_setup.host.case(), Challenge("dns-01", "a.example", "t", "c")
+def test_challenge_of_an_unfinished_case_is_left_to_its_repair(internal: InternalCa, journal: Journal) -> None:
+    case, challenge = internal.host.case(), Challenge("dns-01", "a.example", "t", "c")
     journal.begin(case, NOW)
     journal.challenges.present(case.id, challenge, NOW)
     assert (journal.challenges.left_over(), journal.challenges.presented(case.id)) == ((), (challenge,))
@@ -331,59 +310,59 @@ def test_challenge_of_an_unfinished_case_is_left_to_its_repair(repair_setup: Rep
     assert journal.challenges.left_over() == ((case.id, challenge),)
 
 
-def test_challenge_whose_solver_is_gone_is_reported(repair_setup: RepairSetup, journal: Journal) -> None:
-    case, lines = repair_setup.host.case(), list[str]()
+def test_challenge_whose_solver_is_gone_is_reported(internal: InternalCa, journal: Journal) -> None:
+    case, lines = internal.host.case(), list[str]()
     journal.begin(case, NOW)
     journal.challenges.present(case.id, Challenge("dns-01", "a.example", "t", "c"), NOW)
     journal.end(case.id, CaseOutcome("failed", NOW))
-    remove_left_over(repair_setup.run(journal, log=lines.append))
+    remove_left_over(internal.run(journal, log=lines.append))
     assert lines == ["left behind: dns-01 of a.example: no [solver.NAME] solves that type any more"]
 
 
-def test_dry_run_prints_the_program_and_runs_nothing(repair_setup: RepairSetup, journal: Journal) -> None:
-    run = repair_setup.run(journal, issuer=repair_setup.challenging(), solvers=repair_setup.solvers())
-    text = printed(repair_setup.host.case(), run)
-    assert f"SSLAUDIT_NAMES=a.example SSLAUDIT_CASE={repair_setup.host.case().id} {repair_setup.folder}/issue" in text
+def test_dry_run_prints_the_program_and_runs_nothing(internal: InternalCa, journal: Journal) -> None:
+    run = internal.run(journal, issuer=internal.challenging(), solvers=internal.solvers())
+    text = printed(internal.host.case(), run)
+    assert f"SSLAUDIT_NAMES=a.example SSLAUDIT_CASE={internal.host.case().id} {internal.folder}/issue" in text
     assert "standard input: <the request made above>" in text
-    assert f"SSLAUDIT_CONTENT='<content>' {repair_setup.folder}/put add" in text
-    assert f"{repair_setup.folder}/remove delete" in text
+    assert f"SSLAUDIT_CONTENT='<content>' {internal.folder}/put add" in text
+    assert f"{internal.folder}/remove delete" in text
     assert ", 1 program on this machine and 0 requests would be made" in text
-    assert not (repair_setup.folder / "called").exists()
-    assert repair_setup.calls == []
+    assert not (internal.folder / "called").exists()
+    assert internal.calls == []
 
 
-def test_dry_run_names_the_programs_and_commands_of_the_repair(repair_setup: RepairSetup, journal: Journal) -> None:
-    case, run = repair_setup.host.case(), repair_setup.run(journal, issuer=repair_setup.issuer())
+def test_dry_run_names_the_programs_and_commands_of_the_repair(internal: InternalCa, journal: Journal) -> None:
+    case, run = internal.host.case(), internal.run(journal, issuer=internal.issuer())
     previewed = list(preview_actions(case, run))
     assert [type(action) for action in previewed].count(LocalCommand) == 1
     assert run_case(case, run).ended_as == "proven"
     scripts = [action.script for action in previewed if isinstance(action, Command)]
-    assert scripts == [command.script for command in repair_setup.host.session.commands if command.changes]
+    assert scripts == [command.script for command in internal.host.session.commands if command.changes]
 
 
 def test_run_killed_at_any_record_is_continued_with_one_certificate(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     folder.mkdir()
     with running_host(folder / "a", "a") as host:
-        assert faults_after_each(killed_run(setup_in(folder, host))) == []
+        assert faults_after_each(killed_run(internal_ca_in(folder, host))) == []
 
 
-def killed_run(repair_setup: RepairSetup) -> KilledRun:
+def killed_run(internal: InternalCa) -> KilledRun:
     """Return a repair with a challenge that can be killed; the next run removes what is left over first."""
-    host, case, calls = repair_setup.host, repair_setup.host.case(), repair_setup.folder / "called"
-    before, changes = host.served, {"issuer": repair_setup.challenging(), "solvers": repair_setup.solvers()}
+    host, case, calls = internal.host, internal.host.case(), internal.folder / "called"
+    before, changes = host.served, {"issuer": internal.challenging(), "solvers": internal.solvers()}
 
     def begin(journal: Journal) -> None:
-        repair([case], repair_setup.run(journal, **changes), CONCURRENCY)
+        repair([case], internal.run(journal, **changes), CONCURRENCY)
 
     def complete(journal: Journal) -> object:
-        found_by_audit, run = [case] if host.served == before else [], repair_setup.run(journal, **changes)
+        found_by_audit, run = [case] if host.served == before else [], internal.run(journal, **changes)
         remove_left_over(run)
         kinds = {(result.ended_as, result.note) for result in repair(found_by_audit, run, CONCURRENCY)}
-        left = (kinds - {("proven", "")}, journal.unfinished(), repair_setup.presented)
-        return *left, repair_setup.issued, set(repair_setup.cases), host.served == before
+        left = (kinds - {("proven", "")}, journal.unfinished(), internal.presented)
+        return *left, internal.issued, set(internal.cases), host.served == before
 
     def count() -> object:
-        return host.changes, len(repair_setup.calls), calls.read_text() if calls.exists() else ""
+        return host.changes, len(internal.calls), calls.read_text() if calls.exists() else ""
 
-    return KilledRun(repair_setup.folder, begin, complete, (set(), (), [], 1, {case.id}, False), count)
+    return KilledRun(internal.folder, begin, complete, (set(), (), [], 1, {case.id}, False), count)

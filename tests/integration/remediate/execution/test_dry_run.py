@@ -6,7 +6,7 @@ import hashlib
 import inspect
 import os
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -35,25 +35,9 @@ from tests.support.remediate.renewal_agents import successor, write_agent
 from tests.support.remediate.store_host import StoreHost, digests, filled_in, printed
 
 
-@dataclass(frozen=True)
-class RepairSetup:
-    """A host with a website, the Store and a journal; `folder` is for what a test adds."""
-
-    store_host: StoreHost
-    journal: Journal
-    folder: Path
-    monkeypatch: pytest.MonkeyPatch
-
-    @property
-    def run(self) -> RunContext:
-        return self.store_host.run(self.journal)
-
-
-@pytest.fixture
-def repair_setup(
-    store_host: StoreHost, journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> RepairSetup:
-    return RepairSetup(store_host, journal, tmp_path, monkeypatch)
+@pytest.fixture(autouse=True)
+def path_with_agents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", f"{tmp_path}/bin:{os.environ['PATH']}")
 
 
 def previewed_and_done(
@@ -97,103 +81,93 @@ def everything(folder: Path) -> dict[str, tuple[int, int, str]]:
     }
 
 
-def new_certificate(repair: Repair) -> Callable[[RepairSetup], Case]:
-    """Return what prepares a certificate for two services."""
-    return lambda repair_setup: repair_setup.store_host.case(repair)
-
-
-def incomplete_chain(repair_setup: RepairSetup) -> Case:
+def incomplete_chain(store_host: StoreHost) -> Case:
     """Prepare a host that keeps the missing intermediate."""
-    serve_chain(repair_setup.store_host.host)
-    write_kept(repair_setup.folder / "sslaudit", INTERMEDIATE)
-    return repair_setup.store_host.case(Repair.RECHAIN, id="rechain")
+    serve_chain(store_host.host)
+    write_kept(store_host.host.workdir_root, INTERMEDIATE)
+    return store_host.case(Repair.RECHAIN, id="rechain")
 
 
-def of_one_service(repair_setup: RepairSetup, repair: Repair, **changes: Any) -> Case:  # noqa: ANN401 - any field
+def of_one_service(store_host: StoreHost, repair: Repair, **changes: Any) -> Case:  # noqa: ANN401 - any field
     """Return the case of one service, because the reload of one loads the certificate of both."""
-    host = repair_setup.store_host.host
-    return replace(host, services=(host.first,)).case(repair, **changes)
+    return replace(store_host.host, services=(store_host.host.first,)).case(repair, **changes)
 
 
-def agent_that_renews(repair_setup: RepairSetup) -> Case:
+def agent_that_renews(store_host: StoreHost) -> Case:
     """Prepare an agent whose renewal installs a new certificate."""
-    write_agent(repair_setup.folder / "bin/dehydrated", "--cron", successor(repair_setup.store_host.host)[1])
-    repair_setup.monkeypatch.setenv("PATH", f"{repair_setup.folder}/bin:{os.environ['PATH']}")
-    return of_one_service(repair_setup, Repair.RUN_OWNER, id="owner", owner="dehydrated")
+    write_agent(store_host.host.folder.parent / "bin/dehydrated", "--cron", successor(store_host.host)[1])
+    return of_one_service(store_host, Repair.RUN_OWNER, id="owner", owner="dehydrated")
 
 
-def files_not_loaded(repair_setup: RepairSetup) -> Case:
+def files_not_loaded(store_host: StoreHost) -> Case:
     """Prepare files with a new certificate that the services have not loaded."""
-    host = repair_setup.store_host.host
-    host.first.write(*pems_of(leaf_of(host.name)))
-    return of_one_service(repair_setup, Repair.RELOAD, id="reload")
+    store_host.host.first.write(*pems_of(leaf_of(store_host.host.name)))
+    return of_one_service(store_host, Repair.RELOAD, id="reload")
 
 
-def open_keys(repair_setup: RepairSetup) -> Case:
-    """Prepare a case whose keys every user can read."""
-    return repair_setup.store_host.case(Repair.HOST, id="modes")
-
-
-PREPARED: Mapping[Repair, tuple[Callable[[RepairSetup], Case], int]] = {
-    Repair.REKEY: (new_certificate(Repair.REKEY), 12),
-    Repair.REISSUE: (new_certificate(Repair.REISSUE), 12),
+PREPARED: Mapping[Repair, tuple[Callable[[StoreHost], Case], int]] = {
+    Repair.REKEY: (lambda store_host: store_host.case(Repair.REKEY), 12),
+    Repair.REISSUE: (StoreHost.case, 12),
     Repair.RECHAIN: (incomplete_chain, 4),
     Repair.RUN_OWNER: (agent_that_renews, 2),
     Repair.RELOAD: (files_not_loaded, 1),
-    Repair.HOST: (open_keys, 1),
+    Repair.HOST: (lambda store_host: store_host.case(Repair.HOST, id="modes"), 1),
 }
 """What each kind of repair starts from, and how many commands and requests it makes."""
 
 
 @pytest.mark.parametrize("kind", Repair)
-def test_dry_run_prints_the_commands_and_requests_of_the_repair(repair_setup: RepairSetup, kind: Repair) -> None:
+def test_dry_run_prints_the_commands_and_requests_of_the_repair(
+    store_host: StoreHost, journal: Journal, kind: Repair
+) -> None:
     prepare, count = PREPARED[kind]
-    case = prepare(repair_setup)
-    previewed, done = previewed_and_done(repair_setup.store_host, case, repair_setup.run)
+    case = prepare(store_host)
+    previewed, done = previewed_and_done(store_host, case, store_host.run(journal))
     assert (previewed, len(previewed)) == (done, count)
 
 
 @pytest.mark.parametrize("kind", [Repair.REISSUE, Repair.REKEY])
-def test_dry_run_of_a_compromised_key_destroys_it_as_the_repair_does(repair_setup: RepairSetup, kind: Repair) -> None:
-    case = repair_setup.store_host.case(kind, is_compromised=True)
-    previewed, done = previewed_and_done(repair_setup.store_host, case, repair_setup.run)
+def test_dry_run_of_a_compromised_key_destroys_it_as_the_repair_does(
+    store_host: StoreHost, journal: Journal, kind: Repair
+) -> None:
+    case = store_host.case(kind, is_compromised=True)
+    previewed, done = previewed_and_done(store_host, case, store_host.run(journal))
     assert (previewed, len(done)) == (done, 13)
 
 
-def test_dry_run_shows_the_change_of_key_modes_first(repair_setup: RepairSetup) -> None:
-    case = repair_setup.store_host.case()
+def test_dry_run_shows_the_change_of_key_modes_first(store_host: StoreHost, journal: Journal) -> None:
+    case = store_host.case()
     case = replace(case, steps=steps_of(Repair.REISSUE, case.services, case.endpoints, fix_modes=True))
-    previewed, done = previewed_and_done(repair_setup.store_host, case, repair_setup.run)
+    previewed, done = previewed_and_done(store_host, case, store_host.run(journal))
     assert previewed == done
     assert done[0].why == "close the keys to others"
 
 
-def test_dry_run_of_a_name_on_two_hosts_names_the_commands_on_both(repair_setup: RepairSetup) -> None:
-    store_host = repair_setup.store_host
+def test_dry_run_of_a_name_on_two_hosts_names_the_commands_on_both(store_host: StoreHost, journal: Journal) -> None:
     case = store_host.case(validated_on=(Validation("a.example", ("a", "b")),))
-    first = store_host.run(repair_setup.journal)
-    other = replace(first.host("a"), label="b", targets={}, workdir_root=str(repair_setup.folder / "of-b"))
+    first = store_host.run(journal)
+    other = replace(first.host("a"), label="b", targets={}, workdir_root=str(store_host.docroot.parent / "of-b"))
     run = replace(first, hosts={**first.hosts, "b": other})
     previewed, done = previewed_and_done(store_host, case, run)
     assert previewed == done
     assert [action.host for action in done if isinstance(action, Command)] == [*"aab", *"ab", *"aaaaa"]
 
 
-def test_dry_run_of_a_pending_order_fetches_it_again(repair_setup: RepairSetup) -> None:
-    repair_setup.store_host.store.misbehave("pending", times=2)
-    previewed, done = previewed_and_done(repair_setup.store_host, repair_setup.store_host.case(), repair_setup.run)
+def test_dry_run_of_a_pending_order_fetches_it_again(store_host: StoreHost, journal: Journal) -> None:
+    store_host.store.misbehave("pending", times=2)
+    previewed, done = previewed_and_done(store_host, store_host.case(), store_host.run(journal))
     last = max(number for number, action in enumerate(previewed) if isinstance(action, Request))
     again = len(done) - len(previewed)
     assert again > 0
     assert done == [*previewed[:last], *[previewed[last]] * again, *previewed[last:]]
 
 
-def test_dry_run_of_a_resumed_case_shows_what_is_left_to_do(repair_setup: RepairSetup) -> None:
-    store_host, case, run = repair_setup.store_host, repair_setup.store_host.case(), repair_setup.run
+def test_dry_run_of_a_resumed_case_shows_what_is_left_to_do(store_host: StoreHost, journal: Journal) -> None:
+    case, run = store_host.case(), store_host.run(journal)
     not_loading = changed(run, installers=store_host.host.installers(loads=False))
     assert repaired(case, not_loading).cause == "proof.failed"
     assert "  waits         not tried again before" in printed(case, run)
-    (left,) = repair_setup.journal.unfinished()
+    (left,) = journal.unfinished()
     requests = [action.why for action in preview_actions(left, run) if isinstance(action, Request)]
     previewed, done = previewed_and_done(store_host, left, run, run_case)
     assert (previewed, requests) == (done, ["fetch the order until it is issued"])
@@ -280,18 +254,20 @@ def making(context: CaseContext) -> Command:
     return context.workdir.exclusive("make a new file", 'mkdir -p "$root/$case"\n: >"$root/$case/new"\n')
 
 
-def test_new_step_in_the_table_is_previewed_and_run(repair_setup: RepairSetup) -> None:
-    case = repair_setup.store_host.case(Repair.HOST, id="new")
-    repair_setup.monkeypatch.setitem(REPAIR_STEPS[Repair.HOST], "modes", NewStep())
-    text = printed(case, repair_setup.run)
+def test_new_step_in_the_table_is_previewed_and_run(
+    store_host: StoreHost, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case = store_host.case(Repair.HOST, id="new")
+    monkeypatch.setitem(REPAIR_STEPS[Repair.HOST], "modes", NewStep())
+    text = printed(case, store_host.run(journal))
     assert "  modes         a: make a new file" in text
     assert "nothing reads the new file" in text
-    previewed, done = previewed_and_done(repair_setup.store_host, case, repair_setup.run)
+    previewed, done = previewed_and_done(store_host, case, store_host.run(journal))
     assert (previewed, [action.why for action in done]) == (done, ["make a new file"])
 
 
-def test_dry_run_of_a_repair_that_stops_shows_what_is_done_until_then(repair_setup: RepairSetup) -> None:
-    store_host, run = repair_setup.store_host, repair_setup.run
+def test_dry_run_of_a_repair_that_stops_shows_what_is_done_until_then(store_host: StoreHost, journal: Journal) -> None:
+    run = store_host.run(journal)
     case = store_host.case(validated_on=(Validation("a.example", ("a", "b")),))  # no login to b
     previewed = list(preview_actions(case, run))
     assert repaired(case, run).cause == "dcv.no-docroot"

@@ -15,14 +15,12 @@ from audit.observation import DnsView
 from audit.probe import Limits
 from audit.probe.dns.records import RecordSet, RecordStatus, RecordType
 from remediate.challenges.dns_lookup import LookUp, LookUps
-from remediate.execution.scheduler import repair
 from remediate.model.case import Case, Repair
 from remediate.model.causes import Cause
 from remediate.model.outcome import CaseResult
 from remediate.state.journal import Event, Journal
 from tests.support.remediate.fake_host.ca import Ca
 from tests.support.remediate.fake_host.host import FakeHost
-from tests.support.remediate.fake_host.run import CONCURRENCY
 
 NAME = "www.shop.example"
 TTL_S = 60  # clocks of host and controller may be further apart
@@ -55,7 +53,7 @@ class Zone(LookUps):
 
 
 @dataclass
-class Stage:
+class TlsaCase:
     """A case of a website, its CA and the zone of its name."""
 
     host: FakeHost
@@ -65,12 +63,12 @@ class Stage:
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     @property
-    def case(self) -> Case:
+    def planned(self) -> Case:
         return self.host.case(Repair.REKEY, names=(NAME,))
 
-    def repair(self, case: Case | None = None, **changes: Any) -> CaseResult:  # noqa: ANN401 - any field of Means
-        run = self.host.run(self.journal, self.ca, lookups=self.zone, clock=lambda: self.now, **changes)
-        return repair([case or self.case], run, CONCURRENCY)[0]
+    def repair(self, **changes: Any) -> CaseResult:  # noqa: ANN401 - any field of the run
+        given = {"case": self.planned, "lookups": self.zone, "clock": lambda: self.now, **changes}
+        return self.host.repair(self.journal, self.ca, **given)
 
     @property
     def owner(self) -> str:
@@ -78,12 +76,12 @@ class Stage:
 
     @property
     def keys(self) -> list[Path]:
-        return list((self.host.folder.parent / "sslaudit").rglob("pending/key.pem"))
+        return list(self.host.workdir_root.rglob("pending/key.pem"))
 
 
 @pytest.fixture
-def stage(host: FakeHost, journal: Journal) -> Stage:
-    return Stage(host, journal, Zone())
+def tlsa_case(host: FakeHost, journal: Journal) -> TlsaCase:
+    return TlsaCase(host, journal, Zone())
 
 
 def record_in(ending: CaseResult) -> str:
@@ -93,74 +91,75 @@ def record_in(ending: CaseResult) -> str:
     return found[1]
 
 
-def test_unpublished_record_makes_the_case_wait_without_an_order(stage: Stage) -> None:
-    stage.zone.records_of[stage.owner, "TLSA"] = ("3 1 1 " + "ab" * 32,)
-    first, second = stage.repair(), stage.repair()
+def test_unpublished_record_makes_the_case_wait_without_an_order(tlsa_case: TlsaCase) -> None:
+    tlsa_case.zone.records_of[tlsa_case.owner, "TLSA"] = ("3 1 1 " + "ab" * 32,)
+    first, second = tlsa_case.repair(), tlsa_case.repair()
     assert (first.ended_as, first.cause, first.step) == ("interrupted", "dns.tlsa", "preconditions")
-    assert f"{stage.owner}. IN TLSA {record_in(first)}" in first.note
+    assert f"{tlsa_case.owner}. IN TLSA {record_in(first)}" in first.note
     assert record_in(second) == record_in(first)
-    assert (stage.ca.orders, len(stage.keys)) == ({}, 1)
+    assert (tlsa_case.ca.orders, len(tlsa_case.keys)) == ({}, 1)
 
 
-def test_certificate_is_ordered_once_caches_have_the_published_record(stage: Stage) -> None:
+def test_certificate_is_ordered_once_caches_have_the_published_record(tlsa_case: TlsaCase) -> None:
     old = "3 1 1 " + "ab" * 32
-    stage.zone.records_of[stage.owner, "TLSA"] = (old,)
-    published = record_in(stage.repair())
-    stage.zone.records_of[stage.owner, "TLSA"] = (old, published)
-    spreading = stage.repair()
-    assert (spreading.cause, spreading.next_at) == ("dns.tlsa-spreading", stage.now + timedelta(seconds=TTL_S))
-    assert stage.repair().cause == "run.not-due"
-    stage.now += timedelta(seconds=TTL_S + 1)
-    assert stage.repair().step != "preconditions"
-    assert stage.ca.orders
+    tlsa_case.zone.records_of[tlsa_case.owner, "TLSA"] = (old,)
+    published = record_in(tlsa_case.repair())
+    tlsa_case.zone.records_of[tlsa_case.owner, "TLSA"] = (old, published)
+    spreading = tlsa_case.repair()
+    assert (spreading.cause, spreading.next_at) == ("dns.tlsa-spreading", tlsa_case.now + timedelta(seconds=TTL_S))
+    assert tlsa_case.repair().cause == "run.not-due"
+    tlsa_case.now += timedelta(seconds=TTL_S + 1)
+    assert tlsa_case.repair().step != "preconditions"
+    assert tlsa_case.ca.orders
 
 
-def test_first_sight_of_a_record_is_kept_after_a_killed_run(stage: Stage) -> None:
+def test_first_sight_of_a_record_is_kept_after_a_killed_run(tlsa_case: TlsaCase) -> None:
     old = "3 1 1 " + "ab" * 32
-    stage.zone.records_of[stage.owner, "TLSA"] = (old,)
-    published = record_in(stage.repair())
-    stage.zone.records_of[stage.owner, "TLSA"] = (old, published)
-    stage.journal.record(stage.case.id, Event("preconditions", "intended", stage.now))  # and killed
-    assert stage.repair().cause is Cause.DNS_TLSA_SPREADING
-    seen = [event.detail.published_spki_sha256 for event in stage.journal.history(stage.case.id)]
+    tlsa_case.zone.records_of[tlsa_case.owner, "TLSA"] = (old,)
+    published = record_in(tlsa_case.repair())
+    tlsa_case.zone.records_of[tlsa_case.owner, "TLSA"] = (old, published)
+    tlsa_case.journal.record(tlsa_case.planned.id, Event("preconditions", "intended", tlsa_case.now))  # and killed
+    assert tlsa_case.repair().cause is Cause.DNS_TLSA_SPREADING
+    seen = [event.detail.published_spki_sha256 for event in tlsa_case.journal.history(tlsa_case.planned.id)]
     assert seen[-1] == published.rpartition(" ")[2]
-    stage.now += timedelta(seconds=TTL_S + 1)
-    assert stage.repair().step != "preconditions"
+    tlsa_case.now += timedelta(seconds=TTL_S + 1)
+    assert tlsa_case.repair().step != "preconditions"
 
 
 @pytest.mark.parametrize("status", ["servfail", "timeout"])
 @pytest.mark.parametrize("record_type", ["TLSA", "MX", "CNAME"])
-def test_case_waits_without_a_key_if_a_query_fails(stage: Stage, status: RecordStatus, record_type: RecordType) -> None:
-    stage.zone.records_of[stage.owner if record_type == "TLSA" else NAME, record_type] = status
-    ending = stage.repair()
+def test_case_waits_without_a_key_if_a_query_fails(
+    tlsa_case: TlsaCase, status: RecordStatus, record_type: RecordType
+) -> None:
+    tlsa_case.zone.records_of[tlsa_case.owner if record_type == "TLSA" else NAME, record_type] = status
+    ending = tlsa_case.repair()
     assert (ending.ended_as, ending.cause) == ("interrupted", "dns.tlsa-unanswered")
-    assert (stage.ca.orders, stage.keys) == ({}, [])
+    assert (tlsa_case.ca.orders, tlsa_case.keys) == ({}, [])
 
 
-def test_tlsa_of_a_mail_server_is_queried_only_if_it_is_this_host(stage: Stage) -> None:
-    stage.zone.records_of[NAME, "MX"] = ("10 mx.shop.example.",)
-    stage.zone.records_of["_25._tcp.mx.shop.example", "TLSA"] = ("3 1 1 " + "ab" * 32,)
-    stage.zone.leads_to = ("203.0.113.9",)
-    assert stage.repair().cause != "dns.tlsa"
-    (address,) = stage.host.target().addresses or ("127.0.0.1",)
-    stage.zone.leads_to = (address,)
-    target = stage.host.target()
+def test_tlsa_of_a_mail_server_is_queried_only_if_it_is_this_host(tlsa_case: TlsaCase) -> None:
+    tlsa_case.zone.records_of[NAME, "MX"] = ("10 mx.shop.example.",)
+    tlsa_case.zone.records_of["_25._tcp.mx.shop.example", "TLSA"] = ("3 1 1 " + "ab" * 32,)
+    tlsa_case.zone.leads_to = ("203.0.113.9",)
+    assert tlsa_case.repair().cause != "dns.tlsa"
+    (address,) = tlsa_case.host.target().addresses or ("127.0.0.1",)
+    tlsa_case.zone.leads_to = (address,)
+    target = tlsa_case.host.target()
     assert target.server is not None
     known = replace(target, server=replace(target.server, addresses=(address,)))
-    other = replace(stage.case, id="other")
-    ending = stage.repair(other, targets={str(known.endpoint): known})
+    ending = tlsa_case.repair(case=replace(tlsa_case.planned, id="other"), targets={str(known.endpoint): known})
     assert (ending.cause, "_25._tcp.mx.shop.example. IN TLSA 3 1 1" in ending.note) == ("dns.tlsa", True), ending
 
 
-def test_tlsa_of_an_alias_is_queried(stage: Stage) -> None:
-    stage.zone.records_of[NAME, "CNAME"] = ("cdn.example.net.",)
-    stage.repair()
-    assert f"_{stage.host.endpoint.port}._tcp.cdn.example.net TLSA" in stage.zone.asked
+def test_tlsa_of_an_alias_is_queried(tlsa_case: TlsaCase) -> None:
+    tlsa_case.zone.records_of[NAME, "CNAME"] = ("cdn.example.net.",)
+    tlsa_case.repair()
+    assert f"_{tlsa_case.host.endpoint.port}._tcp.cdn.example.net TLSA" in tlsa_case.zone.asked
 
 
-def test_missing_name_server_skips_the_queries_with_a_note(stage: Stage) -> None:
-    stage.zone.answers = False
-    ending = stage.repair()
-    assert (ending.step != "preconditions", stage.zone.asked) == (True, [])
-    notes = [event.note for event in stage.journal.events(stage.case.id) if event.step == "preconditions"]
+def test_missing_name_server_skips_the_queries_with_a_note(tlsa_case: TlsaCase) -> None:
+    tlsa_case.zone.answers = False
+    ending = tlsa_case.repair()
+    assert (ending.step != "preconditions", tlsa_case.zone.asked) == (True, [])
+    notes = [event.note for event in tlsa_case.journal.events(tlsa_case.planned.id) if event.step == "preconditions"]
     assert "no name server responds here" in notes[-1]
