@@ -16,7 +16,10 @@ _OWNERS: Final[tuple[tuple[str, str], ...]] = (
     (r"/\.local/share/caddy/|^/var/lib/caddy/|^/data/caddy/", "caddy"),
     (r"^/var/lib/dehydrated/|^/etc/dehydrated/certs/", "dehydrated"),
     (r"^/var/lib/acme/", "acme"),
-    (r"^/etc/(apache2|httpd)/md/|^/var/lib/(apache2|httpd)/md/", "mod_md"),
+    (
+        r"^/etc/(apache2|httpd)/md/|^/var/lib/(apache2|httpd)/md/|/domains/[^/]+/(pubcert|privkey)(\.[^/]+)?\.pem$",
+        "mod_md",
+    ),
     # the host's owner renews the certificates of the panel's own services; AutoSSL renews those of the sites
     (r"^/var/cpanel/(?!ssl/(cpanel|dovecot|exim|ftp)/[^/]+$)|^/usr/local/cpanel/", "cpanel"),
     (r"^/(usr/local|opt)/psa/", "plesk"),
@@ -42,6 +45,11 @@ def owner_of(files: Iterable[InstalledFile], installed_by_acme_sh: Collection[st
             if path in installed_by_acme_sh:  # copied there by `acme.sh --install-cert`, which keeps a list
                 return "acme.sh"
     return None
+
+
+def installed_yet(files: tuple[InstalledFile, ...], agent: str | None) -> tuple[InstalledFile, ...]:
+    """Return the files without those that mod_md has not got yet: until then apache serves a certificate of its own."""
+    return tuple(file for file in files if file.fault != "missing") if agent == "mod_md" else files
 
 
 def is_snakeoil(files: Iterable[InstalledFile]) -> bool:

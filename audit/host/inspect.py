@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import TypeVar
 
 from audit.endpoint import Endpoint
-from audit.host.certificate_owner import is_snakeoil, owner_of
+from audit.host.certificate_owner import installed_yet, is_snakeoil, owner_of
 from audit.host.cpanel import read_cpanel_state
 from audit.host.endpoints import ServiceListener, endpoints_of, host_name
 from audit.host.files import (
@@ -350,6 +350,7 @@ def _targets(host: Host, view: HostView, facts: HostFacts, inspection: _Inspecti
         service, listener = by_place[placed.source.service, placed.source.pid], placed.source.listener
         installed = tuple(inspection.files[file] for file in listener.files)
         agent = owner_of(installed, facts.acme_sh)
+        installed = installed_yet(installed, agent)
         word = inspection.panel.word(service.name, installed) if inspection.panel else None
         server = replace(_server(view, service, listener, installed), agent=agent, panel_service=word)
         yield Target(placed.endpoint, placed.addresses, placed.inside_addresses, server, inside)

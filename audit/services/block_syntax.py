@@ -6,7 +6,7 @@ The module of a service interprets the directives.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -38,67 +38,66 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """The files of one configuration, the directory of its relative paths, and its defined names and variables."""
+    """The files of one configuration, and the directory of its relative paths."""
 
     files: Mapping[str, str]
     base: str
-    defined: frozenset[str] = frozenset()
-    variables: Mapping[str, str] = field(default_factory=dict)
 
 
 def parse(reading: Reading, path: str) -> Block:
     """Return the configuration that starts in a file, with the included files in place."""
+    return parse_lines(_lines(reading, path, 0))
+
+
+def parse_lines(lines: Iterable[str]) -> Block:
+    """Return the configuration in these lines."""
     root = Block()
     stack = [root]
-    for line in _lines(reading, path, 0):
+    for line in lines:
         opening = re.fullmatch(r"<(?P<kind>\w+)\s*(?P<rest>.*?)>?", line)
         if line.startswith("</"):
             if len(stack) > 1:
                 stack.pop()
         elif opening:
             parent = stack[-1] if len(stack) <= _NESTING else Block()
-            stack.append(_section(reading, parent, opening["kind"].lower(), _words(opening["rest"])))
+            stack.append(_section(parent, opening["kind"].lower(), words_of(opening["rest"])))
         else:
-            name, *arguments = _words(line) or [""]
+            name, *arguments = words_of(line) or [""]
             stack[-1].directives.append((name.lower(), tuple(arguments)))
-            if name.lower() == "use":  # a macro creates sections too, and their order matters
-                stack[-1].sections.append(Block("use", tuple(arguments)))
     return root
 
 
-def _section(reading: Reading, parent: Block, kind: str, arguments: list[str]) -> Block:
+def _section(parent: Block, kind: str, arguments: list[str]) -> Block:
     """Return the block for the directives of a section: the parent if its condition is met, else a block to drop."""
     if kind in ("ifmodule", "ifversion", "ifclass", "iffile", "global"):
         is_negated = bool(arguments) and arguments[0].startswith("!")
         return Block() if is_negated else parent  # a module that is configured is assumed to be loaded
-    if kind == "ifdefine":
-        name = arguments[0] if arguments else ""
-        is_met = (name.lstrip("!") in reading.defined) != name.startswith("!")
-        return parent if is_met else Block()
+    if kind == "ifdefine":  # nothing is defined on the command line
+        return parent if "".join(arguments[:1]).startswith("!") else Block()
     section = Block(kind, tuple(arguments))
     parent.sections.append(section)
     return section
 
 
+def logical_lines(text: str) -> Iterator[str]:
+    """Yield the lines of a file without comments and empty lines; a backslash continues a line."""
+    for raw_line in re.sub(r"\\\r?\n", " ", text).splitlines():
+        line = raw_line.strip()
+        if line and not line.startswith("#"):
+            yield line
+
+
 def _lines(reading: Reading, path: str, depth: int) -> Iterator[str]:
-    text = re.sub(r"\\\r?\n", " ", reading.files.get(path, ""))
-    for raw_line in text.splitlines():
-        line = _substitute_variables(raw_line.strip(), reading.variables)
-        if not line or line.startswith("#"):
-            continue
+    for line in logical_lines(reading.files.get(path, "")):
         match = re.fullmatch(r"(?:include|includeoptional)\s+(?P<pattern>.+)", line, re.IGNORECASE)
         if not match:
             yield line
         elif depth < INCLUDE_DEPTH:
-            for included_path in included(reading.files, reading.base, "".join(_words(match["pattern"])[:1])):
+            for included_path in included(reading.files, reading.base, "".join(words_of(match["pattern"])[:1])):
                 yield from _lines(reading, included_path, depth + 1)
 
 
-def _substitute_variables(line: str, variables: Mapping[str, str]) -> str:
-    return re.sub(r"\$\{(\w+)\}", lambda match: variables.get(match[1], match[0]), line) if "${" in line else line
-
-
-def _words(line: str) -> list[str]:
+def words_of(line: str) -> list[str]:
     """Return the words of a line. A backslash escapes a backslash or the surrounding quote, else it is a character."""
     if not any(character in line for character in "\"'\\"):
         return line.split()

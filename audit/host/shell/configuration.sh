@@ -88,6 +88,18 @@ expand() {
   unset IFS
 }
 
+# in_files SCRIPT: prints what a script of sed prints of the files of walk.
+in_files() {
+  script=$1
+  set -f
+  IFS=$t_line
+  # shellcheck disable=SC2086  # a name a line
+  set -- $readable
+  unset IFS
+  set +f
+  [ $# -eq 0 ] || $limit sed -n "$script" "$@"
+}
+
 # Prints the files of walk, each under a line with its name, and a line for each file that was not read.
 print_files() {
   set -f

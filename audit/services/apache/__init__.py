@@ -1,6 +1,6 @@
-"""apache: reads its main configuration file and the files that it includes, by virtual host.
+"""apache: reads the configuration that apache itself dumps, or its files, by virtual host.
 
-`Listen`, `VirtualHost` and the certificate directives are read. `<If>` and macros are not evaluated.
+`Listen`, `VirtualHost` and the certificate directives are read, and the domains of mod_md. `<If>` is not evaluated.
 """
 
 from __future__ import annotations
@@ -10,74 +10,59 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
+from audit.endpoint import WILDCARD_LABEL
 from audit.services.apache import sites
-from audit.services.apache.syntax import address_and_port, host_names, read_apache_configuration, uses_tls
+from audit.services.apache.certificates import host_files
+from audit.services.apache.sockets import host_sockets, uses_tls
+from audit.services.apache.syntax import ApacheConfiguration, host_names, read_apache_configuration
 from audit.services.block_syntax import Block
-from audit.services.config_files import absolute
-from audit.services.model import ANY, ConfigDump, Listener, NamedFile, Service, pair
+from audit.services.model import ConfigDump, Listener, Service, nowhere
 
 
 def read(dump: ConfigDump) -> tuple[Listener, ...]:
-    """Return the TLS listeners of an apache configuration: the virtual hosts with `SSLEngine on`."""
+    """Return the TLS listeners of an apache configuration."""
     configuration = read_apache_configuration(dump)
     if configuration is None:
         return ()
-    root, base = configuration.root, configuration.base
-    listeners = (listener for host in [root, *configuration.hosts] for listener in _host_listeners(root, host, base))
-    return tuple(replace(listener, unread=(*listener.unread, *configuration.unread)) for listener in listeners)
+    macros = (f"apache expands the unknown macro {use!r}" for use in _unknown_macros(configuration))
+    unread = (*configuration.unread, *macros)
+    listeners = tuple(_listeners(configuration))
+    if not listeners and unread:
+        return (nowhere(*unread),)
+    return tuple(replace(listener, unread=(*listener.unread, *unread)) for listener in listeners)
 
 
-def _host_listeners(root: Block, host: Block, base: str) -> Iterator[Listener]:
-    if not uses_tls(host, root):
-        return
-    files = _files(host, base) or _files(root, base)
+def _unknown_macros(configuration: ApacheConfiguration) -> Iterator[str]:
+    for block in (configuration.root, *configuration.hosts):
+        yield from (" ".join(arguments)[:100] for arguments in block.values("Use"))
+
+
+def _listeners(configuration: ApacheConfiguration) -> Iterator[Listener]:
+    """Yield the listeners of each host at the sockets with TLS: the first host of a socket decides."""
+    root = configuration.root
+    first: dict[tuple[str, int], bool] = {}
+    for host in configuration.hosts:
+        has_tls = uses_tls(host, root, has_certificate=bool(host_files(host, configuration)))
+        for port, addresses in host_sockets(root, host):
+            served = tuple(address for address in addresses if first.setdefault((address, port), has_tls))
+            if served and has_tls:
+                yield _listener(host, port, served, configuration)
+    for port, addresses in host_sockets(root, root) if uses_tls(root, root, has_certificate=False) else ():
+        free = tuple(address for address in addresses if (address, port) not in first)
+        if free:
+            yield _listener(root, port, free, configuration)
+
+
+def _listener(host: Block, port: int, addresses: tuple[str, ...], configuration: ApacheConfiguration) -> Listener:
+    files = host_files(host, configuration)
     unread = tuple(
         f"the path {file.path!r} of apache contains an unknown variable" for file in files if "${" in file.path
     )
     known_files = tuple(file for file in files if "${" not in file.path)
-    names = tuple(name for name in host_names(host) if not re.search(r"[*?$]", name))
-    for port, addresses in _sockets(root, host):
-        yield Listener("https", port, addresses, names, known_files, unread)
-
-
-def _files(host: Block, base: str) -> tuple[NamedFile, ...]:
-    """Return the pairs of a host: the keys in the order of the certificates; a file without a key contains its own."""
-    certificates, keys, chains = (
-        [absolute(base, arguments[0]) for arguments in host.values(name) if arguments and ":" not in arguments[0][:8]]
-        for name in ("SSLCertificateFile", "SSLCertificateKeyFile", "SSLCertificateChainFile")
-    )
-    files: list[NamedFile] = []
-    for index, certificate in enumerate(certificates):
-        key = keys[index] if index < len(keys) else certificate
-        files += pair(certificate, key, chains[-1] if chains and index == 0 else None)
-    return tuple(files)
-
-
-def _sockets(root: Block, host: Block) -> Iterator[tuple[int, tuple[str, ...]]]:
-    """Yield the port and addresses of each `Listen` socket that the addresses and ports of a virtual host include."""
-    listens = [
-        socket for arguments in root.values("Listen") if arguments and (socket := address_and_port(arguments[0]))
-    ]
-    hosts = [pair for argument in host.arguments if (pair := address_and_port(argument))] or [(None, None)]
-    for port in dict.fromkeys(number for _, number in listens if number):
-        bound = [address for address, number in listens if number == port]
-        addresses = [
-            address
-            for socket_address in bound
-            for host_address, number in hosts
-            if number in (None, port)
-            for address in _common_addresses(socket_address, host_address)
-        ]
-        if addresses:
-            yield port, tuple(dict.fromkeys(addresses))
-
-
-def _common_addresses(socket_address: str | None, host_address: str | None) -> tuple[str, ...]:
-    """Return the addresses that a socket and a virtual host have in common; None is every address."""
-    if socket_address is not None and host_address is not None and socket_address != host_address:
-        return ()
-    address = host_address or socket_address
-    return ANY if address is None else (address,)
+    names = host_names(host)
+    concrete = tuple(name for name in names if not re.search(r"[*?$]", name))
+    wildcards = tuple(name.replace("*", WILDCARD_LABEL, 1) for name in names if re.fullmatch(r"\*\.[^*?$]+", name))
+    return Listener("https", port, addresses, concrete or wildcards, known_files, unread)
 
 
 SERVICE: Final = Service("apache", ("apache2", "httpd"), ("-f", "-d"), read, sites.read)

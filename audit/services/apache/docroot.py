@@ -1,6 +1,6 @@
 """Returns the folder from which an apache virtual host serves the path of a validation, or why there is none.
 
-Aliases, redirects, proxies and rewriting are evaluated; macros are not expanded. `.htaccess`, `<Files>` and directives
+Aliases, redirects, proxies and rewriting are evaluated. `.htaccess`, `<Files>` and directives
 that can only refuse a request (`Require`, a login, a conditional redirect) are ignored, because they never make apache
 serve another folder.
 """
@@ -59,12 +59,6 @@ class VirtualHost:
         yield from (section for section in (*own, *self.configuration.sections) if section.kind in kinds)
 
 
-def virtual_hosts_in(block: Block, configuration: ApacheConfiguration) -> list[Block]:
-    """Return the block if it is a virtual host, or the virtual hosts that it creates if it uses a macro."""
-    created = [section for macro in _macros(configuration, block) for section in macro.sections]
-    return [section for section in (block, *created) if section.kind == "virtualhost"]
-
-
 def host_docroot(host: VirtualHost) -> Docroot | str:
     """Return the folder that a host serves, or a message that says why there is none."""
     if host.configuration.unread:
@@ -91,15 +85,11 @@ def _docroot(host: VirtualHost) -> Docroot | str:
 def _require_decidable(host: VirtualHost) -> None:
     """Raise if the folder depends on a macro, an `<If>` or the name in the request."""
     block = host.block
-    if block.kind == "use":
-        raise _NoDocroot(f"apache creates it from the macro `Use {' '.join(block.arguments)}`")
     if block.kind == "virtualhost" and any(re.search(r"[^\W\d_]", word) for word in _possible_names(block)):
         raise _NoDocroot(f"apache binds `<VirtualHost {' '.join(block.arguments)}>` to a name")
-    for section in host.sections("use"):
-        macros = _macros(host.configuration, section)
-        if not macros or any(map(_is_relevant, macros)):
-            use = f"`Use {' '.join(section.arguments)}`"
-            raise _NoDocroot(f"apache expands the macro {use} there, which cannot be evaluated here")
+    for arguments in block.values("use"):
+        use = f"`Use {' '.join(arguments)}`"
+        raise _NoDocroot(f"apache expands the macro {use} there, which cannot be evaluated here")
     for section in host.sections("if", "elseif", "else"):
         if _is_relevant(section):
             raise _NoDocroot(f"apache evaluates `<{section.kind} {' '.join(section.arguments)}>` at run time")
@@ -110,14 +100,6 @@ def _require_decidable(host: VirtualHost) -> None:
 def _possible_names(block: Block) -> Iterator[str]:
     """Yield the arguments of a virtual host that may be names: neither IPv6 addresses nor `_default_`."""
     yield from (word for word in block.arguments if word.count(":") < 2 and not word.startswith(("_default_", "[")))
-
-
-def _macros(configuration: ApacheConfiguration, use: Block) -> list[Block]:
-    if use.kind != "use" or not use.arguments:
-        return []
-    name = use.arguments[0].lower()
-    macros = [section for section in configuration.sections if section.kind == "macro" and section.arguments]
-    return [macro for macro in macros if macro.arguments[0].lower() == name]
 
 
 def _is_relevant(block: Block) -> bool:
@@ -176,6 +158,7 @@ def _alias(host: VirtualHost) -> Docroot | None:
 
 def _document_root(host: VirtualHost) -> Docroot:
     path = next((last for block in host.blocks if (last := block.last("DocumentRoot"))), None)
+    path = path or host.configuration.document_root  # the one that apache was built with
     if path is None:
         raise _NoDocroot("apache has no DocumentRoot in its configuration, and the one it was built with is not known")
     if "${" in path:

@@ -43,7 +43,7 @@ def _log_path(target: str, base: str) -> str:
         return target if path is None else _log_path(path, base)
     if "${" in target or target.startswith("syslog"):
         return target
-    return absolute(base, re.sub(r"\$\w+", "*", target))  # the parameters of a macro
+    return absolute(base, target)
 
 
 def _rotated_file(command: str) -> str | None:

@@ -9,15 +9,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from audit.observation.website import ANY_IPV4, ANY_IPV6, Website
-from audit.services.apache.docroot import VirtualHost, host_docroot, virtual_hosts_in
+from audit.services.apache.certificates import host_files
+from audit.services.apache.docroot import VirtualHost, host_docroot
 from audit.services.apache.logs import apache_logs
-from audit.services.apache.syntax import (
-    ApacheConfiguration,
-    address_and_port,
-    host_names,
-    read_apache_configuration,
-    uses_tls,
-)
+from audit.services.apache.sockets import address_and_port, uses_tls
+from audit.services.apache.syntax import ApacheConfiguration, host_names, read_apache_configuration
 from audit.services.block_syntax import Block
 from audit.services.config_files import to_port
 from audit.services.model import ANY, ConfigDump
@@ -34,8 +30,8 @@ def read(dump: ConfigDump) -> tuple[Website, ...]:
 
 
 def _websites(configuration: ApacheConfiguration) -> Iterator[Website]:
-    plain = [words for words in configuration.root.values("Listen") if words and words[1:] != ("https",)]
-    sockets = [(words[0], socket) for words in plain if (socket := address_and_port(words[0]))]
+    listens = [words[0] for words in configuration.root.values("Listen") if words]
+    sockets = [(listen, socket) for listen in listens if (socket := address_and_port(listen))]
     for port in dict.fromkeys(number for _, (_, number) in sockets if number):
         bound = [address for listen, (_, number) in sockets if number == port for address in _bound_addresses(listen)]
         yield from _websites_at_port(configuration, port, list(dict.fromkeys(bound)))
@@ -52,8 +48,8 @@ def _bound_addresses(listen: str) -> tuple[str, ...]:
 def _websites_at_port(configuration: ApacheConfiguration, port: int, bound: list[str]) -> Iterator[Website]:
     """Yield the websites at one port in the order of the configuration; the main server if there are no others."""
     root = configuration.root
-    host_addresses = {id(block): list(_host_addresses(block, configuration, port)) for block in root.sections}
-    hosts = [block for block in root.sections if host_addresses[id(block)]]
+    host_addresses = {id(block): list(_host_addresses(block, port)) for block in configuration.hosts}
+    hosts = [block for block in configuration.hosts if host_addresses[id(block)]]
     addresses = dict.fromkeys(bound)
     if not {ANY_IPV4, ANY_IPV6}.isdisjoint(bound):
         addresses |= dict.fromkeys(
@@ -65,20 +61,21 @@ def _websites_at_port(configuration: ApacheConfiguration, port: int, bound: list
     sockets: dict[tuple[int, bool], list[str]] = {}
     for address in addresses:
         candidates = _hosts_at(hosts, host_addresses, None if address in ANY else address) or [root]
+        has_certificate = bool(host_files(candidates[0], configuration))
+        if uses_tls(candidates[0], root, has_certificate=has_certificate):
+            continue
         for host in candidates:
             sockets.setdefault((id(host), host is candidates[0]), []).append(address)
     for host in [*hosts, root]:
         for is_default in (True, False):
             served = sockets.get((id(host), is_default))
-            if served and not uses_tls(host, root):
+            if served:
                 yield _website(VirtualHost(host, configuration, port), tuple(served), is_default=is_default)
 
 
-def _host_addresses(
-    block: Block, configuration: ApacheConfiguration, port: int
-) -> Iterator[tuple[str | None, int | None]]:
+def _host_addresses(host: Block, port: int) -> Iterator[tuple[str | None, int | None]]:
     """Yield the addresses of a virtual host for a port or for all ports; the address of a host name is not known."""
-    for word in (word for host in virtual_hosts_in(block, configuration) for word in host.arguments):
+    for word in host.arguments:
         port_text = word.rpartition(":")[2]
         address, number = address_and_port(word) or (_UNKNOWN_ADDRESS, to_port(port_text) or port)
         if number in (None, port):
@@ -112,10 +109,8 @@ def _website(host: VirtualHost, addresses: tuple[str, ...], *, is_default: bool)
     """Return a website; a host without a name has that of the main server."""
     block, configuration = host.block, host.configuration
     texts = host_names(block) or host_names(configuration.root)
-    if block.kind == "use":
-        texts = [f"~Use {' '.join(block.arguments)}"]
-    names = tuple(f"~{text}" if "${" in text else text if text[:1] == "~" else text.lower() for text in texts)
+    names = tuple(f"~{text}" if "${" in text else text.lower() for text in texts)
     result = host_docroot(host)
     docroot, reason = (None, result) if isinstance(result, str) else (result, "")
-    logs = apache_logs([] if block is configuration.root else virtual_hosts_in(block, configuration), configuration)
+    logs = apache_logs([] if block is configuration.root else [block], configuration)
     return Website("apache", "first", host.port, addresses, names, is_default, docroot, reason, logs)

@@ -1,33 +1,35 @@
-"""Reads apache's configuration into a tree of sections, with variables of its environment and command line.
+"""Reads apache's configuration into a tree of sections: from apache's own dump, or from its files.
 
-It also reads the sockets and names of a virtual host, and whether it uses TLS.
+The dump is what mod_info prints; apache has resolved includes, conditions, variables and macros in it.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import PurePosixPath
 
-from audit.observation.website import ANY_IPV4
-from audit.services.block_syntax import Block, Reading, parse
+from audit.services.apache.file_reader import FileReader
+from audit.services.block_syntax import Block, logical_lines, parse_lines
 from audit.services.config_files import split_files, unreadable
 from audit.services.model import ConfigDump
 
 
 @dataclass(frozen=True, slots=True)
 class ApacheConfiguration:
-    """A configuration: `base` is the directory of relative paths, `unread` has a message for each file that was denied.
+    """A configuration: `base` is the directory of relative paths, `unread` has a message for each part not read.
 
-    `sections` are the sections of the main server: all except the virtual hosts.
+    `sections` are the sections of the main server: all except the virtual hosts. `document_root` is the folder of the
+    main server as apache reports it; None if it does not.
     """
 
     root: Block
     base: str
     unread: tuple[str, ...]
     sections: tuple[Block, ...]
+    document_root: str | None = None
 
     @property
     def hosts(self) -> list[Block]:
@@ -37,38 +39,51 @@ class ApacheConfiguration:
 
 def read_apache_configuration(dump: ConfigDump) -> ApacheConfiguration | None:
     """Return the configuration in a dump, or None if there is none."""
+    root, base, unread = _from_apache(dump) or _from_files(dump) or (None, "", ())
+    if root is None:
+        return None
+    sections = tuple(section for section in root.sections if section.kind != "virtualhost")
+    reported = re.search(r'^Main DocumentRoot: "(.*)"$', dump.text("run_cfg"), re.MULTILINE)
+    return ApacheConfiguration(root, base, unread, sections, reported[1] if reported else None)
+
+
+def _from_apache(dump: ConfigDump) -> tuple[Block, str, tuple[str, ...]] | None:
+    section = dump.sections.get("config")
+    if section is None or section.rc != 0 or "# In file: " not in dump.text("config"):
+        return None
+    return parse_lines(logical_lines(section.text)), dump.text("base").strip(), ()
+
+
+def _from_files(dump: ConfigDump) -> tuple[Block, str, tuple[str, ...]] | None:
     text = dump.text("files")
     files = split_files(text)
     if not files:
         return None
     main = next(iter(files))
     base = dump.text("base").strip() or str(PurePosixPath(main).parent)
-    words = dump.words
-    defined = frozenset(next_word for word, next_word in pairwise(words) if word == "-D")
-    defined |= frozenset(word[2:] for word in words if word.startswith("-D") and len(word) > 2)
-    variables = dict(line.split("=", 1) for line in dump.text("environment").splitlines() if line.startswith("APACHE_"))
-    reading = Reading(files, base, defined, _with_defines(text, variables))
-    root = parse(reading, main)
-    sections = tuple(section for section in root.sections if section.kind != "virtualhost")
-    return ApacheConfiguration(root, base, unreadable(text), sections)
+    environment = (line.split("=", 1) for line in dump.text("environment").splitlines() if line.startswith("APACHE_"))
+    reader = FileReader(
+        files, base, set(_defined(dump.words)), dict(environment), _static_modules(dump), _version(dump)
+    )
+    root = parse_lines(reader.lines(main))
+    return root, base, (*unreadable(text), *dict.fromkeys(reader.unread))
 
 
-def _with_defines(text: str, environment: Mapping[str, str]) -> dict[str, str]:
-    defined = re.findall(r"^\s*Define\s+(\w+)\s+\"?([^\"\n]+?)\"?\s*$", text, re.MULTILINE | re.IGNORECASE)
-    return {**environment, **dict(defined)}
+def _defined(words: tuple[str, ...]) -> Iterator[str]:
+    yield from (next_word for word, next_word in pairwise(words) if word == "-D")
+    yield from (word[2:] for word in words if word.startswith("-D") and len(word) > 2)
 
 
-def address_and_port(text: str) -> tuple[str | None, int | None] | None:
-    """Split `443`, `*:443`, `192.0.2.1:443`, `[::]:443`, `_default_:443` and `192.0.2.1`; None for a host name."""
-    match = re.fullmatch(r"(?:(?P<host>\[[0-9a-fA-F:.]+\]|\*|_default_|[0-9.]+):)?(?P<port>[0-9]{1,5}|\*)", text)
-    if not match:
-        address = text.strip("[]")
-        return (address, None) if re.fullmatch(r"[0-9a-fA-F:.]*[.:][0-9a-fA-F:.]*", address) else (
-            (None, None) if text in ("*", "_default_") else None
-        )  # fmt: skip
-    host, port = match["host"], match["port"]
-    is_any = host in (None, "*", "_default_", ANY_IPV4)
-    return None if is_any else host.strip("[]"), None if port == "*" else int(port)
+def _static_modules(dump: ConfigDump) -> set[str] | None:
+    """Return the modules that are a part of the program, as `apache2 -l` prints them; None if it does not."""
+    files = re.findall(r"^\s+(\w+\.c)$", dump.text("static"), re.MULTILINE)
+    names = (f"{file.removesuffix('.c').removeprefix('mod_')}_module" for file in files)
+    return {*files, *names} if files else None
+
+
+def _version(dump: ConfigDump) -> tuple[int, ...]:
+    match = re.search(r"^Server version: \S+/(\d+)\.(\d+)\.(\d+)", dump.text("built"), re.MULTILINE)
+    return tuple(map(int, match.groups())) if match else ()
 
 
 def host_names(block: Block) -> list[str]:
@@ -76,9 +91,3 @@ def host_names(block: Block) -> list[str]:
     aliases = (alias for arguments in block.values("ServerAlias") for alias in arguments)
     names = [block.last("ServerName") or "", *aliases]
     return [name for text in names if (name := re.sub(r"^https?://|:\d+$", "", text))]
-
-
-def uses_tls(block: Block, root: Block) -> bool:
-    """Return whether a virtual host uses TLS."""
-    engine = block.last("SSLEngine") or root.last("SSLEngine") or "off"
-    return engine.lower() in ("on", "optional")

@@ -1,5 +1,6 @@
-# shellcheck shell=sh disable=SC2154,SC2034,SC2148
-# apache: the variables of its environment file, the test of its configuration, and its files.
+# shellcheck shell=sh disable=SC2154,SC2034,SC2148,SC2016  # variables in scripts of sed are apache's
+# apache: the variables of its environment file, the test of its configuration, and the configuration as apache resolves it, which
+# mod_info prints; or its files.
 [ -n "$bin" ] || return 0
 continues=backslash
 given=$(option -f) r=$(option -d) run_env=''
@@ -23,12 +24,33 @@ base=$(read_trusted "$c" | sed -n 's/^[[:blank:]]*[Ss]erver[Rr]oot  *"*\([^"]*\)
 base=${base:-${r:-$root}}
 section base printf '%s\n' "$base"
 section environment printf '%s\n' "$run_env"
-walk "$base" "s/^[[:blank:]]*[Ii]nclude\([Oo]ptional\)\{0,1\}[[:blank:]][[:blank:]]*\"*\([^\"[:blank:]]*\)\"*.*/\2/p" "$c"
+pick='s/^[[:blank:]]*[Ii]nclude\([Oo]ptional\)\{0,1\}[[:blank:]][[:blank:]]*"*\([^"[:blank:]]*\)"*.*/\2/p'
+walk "$base" "$pick" "$c"
+if [ -n "$(in_files '/^[[:blank:]]*[Ii]nclude.*\${/p' | head -n 1)" ]; then
+  # the value of a variable may contain another one
+  values=$(
+    printf '%s\n' "$run_env" | sed -n 's/^\([A-Z_]*\)=\([A-Za-z0-9_.:@/+-]*\)$/s|${\1}|\2|g/p'
+    in_files 's/^[[:blank:]]*[Dd]efine[[:blank:]]\{1,\}\([A-Za-z0-9_]\{1,\}\)[[:blank:]]\{1,\}"\{0,1\}\([A-Za-z0-9_.:@/+${}-]*\)"\{0,1\}[[:blank:]]*$/s|${\1}|\2|g/p'
+  )
+  walk "$base" "$values$t_line$values$t_line$pick" "$c"
+fi
 if [ -z "$untrusted" ]; then
   set -- "$bin" ${given:+-f "$c"} ${r:+-d "$r"}
   for n in $(use_words | sed -n 's/^-D//p' | grep -v -e '^$' -e FOREGROUND -e NO_DETACH); do set -- "$@" -D "$n"; done
-  section test run_trusted "$@" -t
   section run_cfg run_trusted "$@" -t -D DUMP_RUN_CFG
+  if section test run_trusted "$@" -t; then
+    info=$(in_files 's/^[[:blank:]]*[Ll]oad[Mm]odule[[:blank:]]\{1,\}[^[:blank:]]\{1,\}[[:blank:]]\{1,\}"\{0,1\}\([^"[:blank:]]*\)\/[^/]*$/\1/p' | head -n 1)/mod_info.so
+    case $info in
+    /*) ;;
+    *) info=$base/$info ;;
+    esac
+    if [ -e "$info" ] && trusted_path "$info" && [ "$kind" = file ]; then
+      only='/^ *# *[0-9]*:$/!p'
+      section config run_trusted "$@" -C "LoadModule info_module \"$info\"" -t -D DUMP_CONFIG && run_env='' && return 0
+      only=p
+    fi
+  fi
 fi
+section static run_trusted "$bin" -l
 run_env=''
 section files print_files

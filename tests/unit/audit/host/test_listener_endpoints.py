@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from audit.host.certificate_owner import is_snakeoil, owner_of
+from audit.host.certificate_owner import installed_yet, is_snakeoil, owner_of
 from audit.host.endpoints import PlacedEndpoint, ServiceListener, endpoints_of, host_name
 from audit.host.system import HostFacts
 from audit.host.unknown_sockets import places_to_try, read_unknown_sockets, script_for_unknown_sockets
@@ -115,6 +115,8 @@ def test_unknown_service_is_recognized_by_its_port_without_openssl() -> None:
         ("/var/lib/caddy/.local/share/caddy/certificates/x/a.crt", None, "caddy"),
         ("/var/cpanel/ssl/apache_tls/www.example.com/combined", None, "cpanel"),
         ("/var/cpanel/ssl/dovecot/../domain_tls/www.example.com/combined", None, "cpanel"),
+        ("/etc/apache2/md/domains/a.example/fallback-pubcert.pem", None, "mod_md"),
+        ("/srv/md/domains/a.example/pubcert.p-256.pem", None, "mod_md"),
         ("/etc/dovecot/ssl/dovecot.crt", "/var/cpanel/ssl/dovecot/dovecot.crt", None),
         ("/var/cpanel/ssl/cpanel/mycpanel.pem", None, None),
         ("/etc/ssl/private/own.pem", None, None),
@@ -123,6 +125,12 @@ def test_unknown_service_is_recognized_by_its_port_without_openssl() -> None:
 def test_the_agent_that_owns_a_certificate_is_named(path: str, real: str | None, agent: str | None) -> None:
     file = InstalledFile(path, "certificate", real_path=real)
     assert owner_of([file], {"/etc/nginx/copied.pem"}) == agent
+
+
+def test_file_that_mod_md_has_not_got_yet_is_not_missing() -> None:
+    files = (InstalledFile("/md/pubcert.pem", "certificate", fault="missing"), InstalledFile("/md/privkey.pem", "key"))
+    assert installed_yet(files, "mod_md") == files[1:]
+    assert installed_yet(files, "certbot") == files
 
 
 def test_placeholder_is_recognized_by_its_path_and_its_issuer() -> None:

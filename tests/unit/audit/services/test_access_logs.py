@@ -47,13 +47,13 @@ def test_apache_uses_logs_of_host_else_of_main_server(lines: str, logs: tuple[st
     assert site.logs == logs
 
 
-def test_global_log_is_added_and_macro_parameter_is_wildcard() -> None:
+def test_global_log_is_added_and_macro_parameter_is_replaced() -> None:
     macro = (
         "<Macro Site $name>\n<VirtualHost *:80>\nServerName $name\nCustomLog /l/$name.log x\n</VirtualHost>\n</Macro>"
     )
     own, made = apache_sites(LOGS, "GlobalLog /l/all x", macro, host("CustomLog /l/own x"), "Use Site a.test")
     assert own.logs == ("/l/own", "/l/all")
-    assert made.logs == ("/l/*.log", "/l/all")
+    assert made.logs == ("/l/a.test.log", "/l/all")
     (only_main,) = apache_sites(LOGS)
     assert only_main.logs == ("/l/main.log",)
 

@@ -195,34 +195,41 @@ def test_virtual_host_answers_at_sockets_of_listen(listen: str, addresses: tuple
 
 def test_tls_virtual_host_is_not_a_website() -> None:
     assert sites(host("SSLEngine on", "DocumentRoot /w")) == ()
-    assert sites(host("DocumentRoot /w", at="*:443"), listen="Listen 443 https") == ()
+    assert sites(host("SSLCertificateFile /c", "DocumentRoot /w", at="*:443"), listen="Listen 443 https") == ()
 
 
 MACRO = "<Macro Site $name>\n<VirtualHost *:80>\nServerName $name\nDocumentRoot /m\n</VirtualHost>\n</Macro>"
 
 
-def test_macro_with_virtual_host_makes_later_hosts_unknown() -> None:
+def test_macro_with_virtual_host_has_its_name_and_folder() -> None:
     first, second = (host(f"ServerName {name}.example", f"DocumentRoot /{name}") for name in "ab")
     websites = sites(MACRO, first, "Use Site c.example", second)
-    assert folder(websites, "a.example") == "/a"
-    for name in ("b.example", "c.example"):
-        assert "'Use Site c.example' is known only at run time" in folder(websites, name)
+    assert [folder(websites, f"{name}.example") for name in "abc"] == ["/a", "/b", "/m"]
 
 
 def test_macro_with_known_address_applies_only_there() -> None:
     other = host("DocumentRoot /one", at="192.0.2.7:80")
     assert folder(sites(MACRO, "Use Site c.example", other), "c.example", "192.0.2.7") == "/one"
     anywhere = MACRO.replace("*:80", "$name:80")
-    assert "'Use Site" in folder(sites(anywhere, "Use Site c.example", other), "c.example", "192.0.2.7")
+    websites = sites(anywhere, "Use Site c.example", other)
+    assert "binds `<VirtualHost c.example:80>` to a name" in folder(websites, "c.example", "192.0.2.7")
     tls = sites(MACRO.replace("*:80", "*:443"), "Use Site c.example", host("DocumentRoot /w"))
     assert folder(tls, "c.example") == "/w"
 
 
-def test_macro_without_relevant_directive_is_ignored() -> None:
-    headers = "<Macro Safe>\nHeader set X y\n</Macro>\n<Macro Away>\nRedirect / https://x/\n</Macro>"
-    assert docroot("Use Safe", main=headers) == "/w" + PROOF
-    assert "`Use Away`" in docroot("Use Away", main=headers)
-    assert "`Use Away`" in docroot(main=f"{headers}\nUse Away")
+def test_macro_has_the_effect_of_its_directives() -> None:
+    macros = "<Macro Safe>\nHeader set X y\n</Macro>\n<Macro Away>\nRedirect / https://x/\n</Macro>"
+    assert docroot("Use Safe", main=macros) == "/w" + PROOF
+    assert "by `redirect / https://x/`" in docroot("Use Away", main=macros)
+    assert "by `redirect / https://x/`" in docroot(main=f"{macros}\nUse Away")
+
+
+def test_unknown_macro_makes_only_its_own_host_unknown() -> None:
+    websites = sites(
+        "Use Elsewhere", host("ServerName a.example", "Use Something"), host("ServerName b.example", "DocumentRoot /b")
+    )
+    assert "the macro `Use Something` there" in folder(websites, "a.example")
+    assert folder(websites, "b.example") == "/b"
 
 
 def test_virtual_host_bound_to_name_has_no_folder() -> None:
@@ -243,7 +250,8 @@ def test_unreadable_file_makes_folders_unknown() -> None:
         "<VirtualHost *:80>\nRewriteEngine On\nRewriteRule\nRewriteCond\nRewriteRule ^",
         "<VirtualHost *:80>\nRedirectMatch (((\nAliasMatch [[\nServerAlias \\ \" '",
         "<VirtualHost *:99999999 x:y:z []:80>\n",
-        "<Macro a>\nUse a\n</Macro>\nUse a",
+        "<Macro a>\nUse a\nUse a\n</Macro>\nUse a",
+        "<IfModule x>\n" * 5000,
         "<VirtualHost *:80>\n" * 5000,
         "<If x>\n" * 5000,
     ],
