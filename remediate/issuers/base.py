@@ -225,7 +225,9 @@ class IssuerConfig:
 
     validates_by_file: ClassVar[bool] = True  # its CA fetches a file from every address of each name
     kind: str
-    key: Literal["rsa-2048", "rsa-3072", "rsa-4096", "ecdsa-p256", "ecdsa-p384"] = "ecdsa-p256"
+    key: Literal[
+        "rsa-2048", "rsa-3072", "rsa-4096", "ecdsa-p256", "ecdsa-p384", "ml-dsa-44", "ml-dsa-65", "ml-dsa-87"
+    ] = "ecdsa-p256"
     product: str = "90-day"
     lifetime_days: int = 90  # a certificate that is valid for longer is rejected
 

@@ -53,6 +53,7 @@ class ObservedLeaf:
     not_after: datetime | None
     names: tuple[str, ...] | None
     addresses: tuple[str, ...]
+    key_type: str | None = None  # such as RSA, EC or ML-DSA-65
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,11 @@ class ObservedEndpoint:
     own_addresses: tuple[str, ...] | None = None
     panel_service: str | None = None  # its name in the panel of its host, if that installs its certificate
     leaves: tuple[ObservedLeaf, ...] = ()  # all that are served; `leaf_sha256` is the one to repair
+
+    @property
+    def key_type(self) -> str | None:
+        """The type of the key of the leaf to repair, such as RSA, EC or ML-DSA-65; None if it is not known."""
+        return next((leaf.key_type for leaf in self.leaves if leaf.sha256 == self.leaf_sha256), None)
 
     def is_elsewhere(self, leaf_sha256: str | None) -> bool:
         """Return whether a leaf is certainly another host's: only addresses of other hosts serve it."""
@@ -205,7 +211,7 @@ def _leaf(chain: Mapping[str, Any]) -> ObservedLeaf:
     leaf, names = chain["certificates"][0], chain["names"]
     return ObservedLeaf(
         leaf["sha256"], leaf["spki_sha256"], _time(leaf["not_after"]),
-        None if names is None else tuple(sorted(names)), tuple(chain["addresses"]),
+        None if names is None else tuple(sorted(names)), tuple(chain["addresses"]), chain.get("key_type"),
     )  # fmt: skip
 
 

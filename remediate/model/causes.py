@@ -383,6 +383,13 @@ class Cause(StrEnum):
         "plan.max-cases",
         "nothing: the next run continues; raise [remediate] max_cases to repair more in one run",
     )
+    PLAN_POST_QUANTUM = (
+        "plan.post-quantum",
+        (
+            'decide which key the new certificate gets: choose an issuer with key = "ml-dsa-65", or allow a classical '
+            "key with [remediate] replace_post_quantum_keys = true"
+        ),
+    )
     PLAN_CONFIGURE = "plan.configure", "change the service's configuration (see the reason), test it and reload it"
     PLAN_DNS = "plan.dns", "change the zone (see the reason)"
     PLAN_HOST = "plan.host", "change it on the host (see the reason)"

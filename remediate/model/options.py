@@ -30,6 +30,7 @@ class RemediateConfig:
     issuance_timeout_s: float = 600.0  # how long a run waits for an issuer; the next one checks the same order
     foreign: Literal["explain", "run-owner"] = "explain"
     exclude_names: tuple[str, ...] = field(default=(), metadata={"was": "leave_out"})  # `*` matches any text
+    replace_post_quantum_keys: bool = False  # by classical ones, if the issuer's `key` is one
     http_port: int = 80  # where the CA requests the file (Baseline Requirements 3.2.2.4.18); a test CA may use another
 
 
@@ -74,6 +75,8 @@ class RunLimits:
     can_order: bool = True  # an issuer is configured
     validates_by_file: bool = True  # its CA fetches a file from every address of each name
     is_panels_issuer: bool = False  # it is a panel's own program, which orders for the panel's services alone
+    key_type: str = "ecdsa-p256"  # of the keys that are made for its orders
+    replaces_post_quantum: bool = False  # by a classical key
 
 
 def matches_any(text: str, globs: Iterable[str]) -> bool:
@@ -163,6 +166,7 @@ class RunOptions:
             excluded_names=written.exclude_names,
             can_order=self.issuer_name is not None,
             is_panels_issuer=issuer_kind(self.configuration, self.issuer_name) == AGENT,
+            replaces_post_quantum=written.replace_post_quantum_keys,
         )
 
     @property

@@ -13,6 +13,7 @@ from typing import Final
 from cryptography import x509
 
 from audit.endpoint import to_address
+from audit.policy.thresholds import ML_DSA
 from audit.text import join_clauses, join_limited
 from audit.x509.public_keys import read_key
 from remediate.hosts import script
@@ -27,6 +28,7 @@ KEY_TYPES: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     # without its name older versions of openssl write the whole curve into the key, which no CA takes
     "ecdsa-p256": ("EC P-256", ("EC", "ec_paramgen_curve:P-256", "ec_param_enc:named_curve")),
     "ecdsa-p384": ("EC P-384", ("EC", "ec_paramgen_curve:P-384", "ec_param_enc:named_curve")),
+    **{name.lower(): (name, (name,)) for name in ML_DSA},  # from OpenSSL 3.5 on
 }
 """For each key type: the key in the CSR, and the arguments of openssl genpkey."""
 

@@ -8,7 +8,9 @@ from datetime import datetime
 from typing import Final
 
 from audit.evaluation.result import Result
+from audit.policy.thresholds import ML_DSA
 from audit.verdict import Severity, Verdict
+from audit.x509.public_keys import is_post_quantum
 from remediate.hosts.renewal_agents import RENEWAL_AGENTS
 from remediate.model.audit_results import AuditResults
 from remediate.model.case import AGENT, VALIDATED, Case, Repair
@@ -114,18 +116,29 @@ def _exclusion(case: Case, run_limits: RunLimits) -> tuple[Kind, str] | None:
 def _blocked_by(
     case: Case, evidence: AuditResults, fleet: Fleet, limits: tuple[RunLimits, datetime]
 ) -> tuple[Blocker, ...]:
-    stale, no_issuer = staleness(case, evidence, *limits), _order_blockers(case, limits[0])
-    return (*stale, *no_issuer, *blockers_of(case, evidence, fleet))
+    stale, order = staleness(case, evidence, *limits), _order_blockers(case, evidence, limits[0])
+    return (*stale, *order, *blockers_of(case, evidence, fleet))
 
 
-def _order_blockers(case: Case, run_limits: RunLimits) -> Iterator[Blocker]:
-    """Yield why there is no issuer to order from; nothing if there is one, or if nothing is ordered."""
+def _order_blockers(case: Case, evidence: AuditResults, run_limits: RunLimits) -> Iterator[Blocker]:
+    """Yield why the order has to wait: there is no issuer, or it would weaken the key; nothing without an order."""
     if case.repair not in VALIDATED:
         return
     if not run_limits.can_order:
         yield Blocker(Cause.ISSUER_NONE, "no issuer is chosen: [remediate] issuer, and its section [issuer.NAME]")
     elif run_limits.is_panels_issuer:
         yield Blocker(Cause.ISSUER_PANEL_ONLY, _PANEL_ONLY)
+    elif not run_limits.replaces_post_quantum and run_limits.key_type.upper() not in ML_DSA:
+        yield from _post_quantum_blockers(case, evidence, run_limits)
+
+
+def _post_quantum_blockers(case: Case, evidence: AuditResults, run_limits: RunLimits) -> Iterator[Blocker]:
+    """Yield the keys that only a person may replace by a classical one."""
+    types = dict.fromkeys(evidence.seen[endpoint].key_type for endpoint in case.endpoints)
+    for key_type in types:
+        if key_type and is_post_quantum(key_type):
+            why = f"its key is a post-quantum one ({key_type}), and the issuer's key type is {run_limits.key_type}"
+            yield Blocker(Cause.PLAN_POST_QUANTUM, why)
 
 
 def _in_order(cases: Sequence[Case]) -> tuple[Case, ...]:

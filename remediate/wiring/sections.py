@@ -94,8 +94,10 @@ def configured_solvers(configuration: Configuration) -> Mapping[str, Solver]:
 def run_limits(options: RunOptions) -> RunLimits:
     """Return how far the run may go with the chosen issuer; raises BadConfiguration."""
     chosen = options.issuers.get(options.issuer_name or "")
-    by_file = chosen is None or read_issuer(chosen).validates_by_file
-    return replace(options.run_limits, validates_by_file=by_file)
+    if chosen is None:
+        return options.run_limits
+    config = read_issuer(chosen)
+    return replace(options.run_limits, validates_by_file=config.validates_by_file, key_type=config.key)
 
 
 def _issuer_section(options: RunOptions, name: str) -> ConfigSection:

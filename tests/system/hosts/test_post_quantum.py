@@ -8,6 +8,9 @@ from typing import Final
 
 import pytest
 
+from remediate.hosts.command import CommandResult
+from remediate.hosts.workdir import HostWorkdir
+from remediate.pki.host_key import make_csr_command, read_host_csr
 from tests.support.hosts.audit_run import AuditRun, audit, trust
 from tests.support.hosts.host import Host, HostFile, connect, name_hosts, running_host
 from tests.support.hosts.overlay import RELEASES
@@ -52,6 +55,7 @@ class Site:
     """A host with nginx, the host that audits it, and the trust anchors."""
 
     auditor: Host
+    host: Host
     trust: str
 
     def audit(self, *arguments: str) -> AuditRun:
@@ -68,7 +72,7 @@ def site(request: pytest.FixtureRequest, overlays: None) -> Iterator[Site]:  # n
         host.write(HostFile("/etc/nginx/sites-enabled/default", SITE))
         host.shell("systemctl restart nginx")
         host.wait_for(443, 8443)
-        yield Site(auditor, trust(auditor, host.read("/root/anchors.pem")))
+        yield Site(auditor, host, trust(auditor, host.read("/root/anchors.pem")))
 
 
 def test_ml_dsa_certificate_is_verified_and_not_weak(site: Site) -> None:
@@ -91,3 +95,10 @@ def test_public_policy_names_the_post_quantum_key(site: Site) -> None:
     verdict, message = seen.verdict(ENDPOINT, "key.weak")
     assert verdict == "fail", seen.explain()
     assert "a post-quantum key (ML-DSA-44), for which no public CA may issue a certificate" in message
+
+
+def test_repair_makes_a_key_and_csr_of_ml_dsa(site: Site) -> None:
+    command = make_csr_command(HostWorkdir(WEB1, "c4f3", "test"), (WEB1,), "ml-dsa-65")
+    done = site.host.run("sh", "-c", command.script, "sh", *command.arguments)
+    csr = read_host_csr(CommandResult(done.returncode, done.stdout, done.stderr), (WEB1,), "ml-dsa-65")
+    assert csr.names == (WEB1,)

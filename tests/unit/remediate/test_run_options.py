@@ -10,6 +10,7 @@ import pytest
 from audit.config import read_configuration
 from audit.x509.path.trust_store import TrustAnchors
 from remediate.model.options import RunLimits, RunOptions
+from remediate.wiring.sections import run_limits
 
 WRITTEN = """
 [host."ssh://root@old*"]
@@ -26,6 +27,7 @@ verify_timeout_s = 200
 issuance_timeout_s = 30
 foreign = "run-owner"
 exclude_names = ["*.legacy.example.com"]
+replace_post_quantum_keys = true
 """
 
 
@@ -43,6 +45,7 @@ def test_limits_and_timeouts_come_from_the_configuration(tmp_path: Path) -> None
         excluded_hosts=("ssh://root@old*",),
         excluded_names=("*.legacy.example.com",),
         can_order=True,
+        replaces_post_quantum=True,
     )
     assert configured.run_limits.max_age == timedelta(minutes=30)
     assert (configured.concurrency.max_failures, configured.timeouts.proof_s, configured.timeouts.issuance_s) == (
@@ -62,3 +65,9 @@ def test_issuer_of_the_command_line_overrides_the_configuration(tmp_path: Path) 
     assert not options(tmp_path, "").run_limits.can_order
     assert options(tmp_path, "", issuer="other").issuer_name == "other"
     assert options(tmp_path, WRITTEN, issuer="other").issuer_name == "other"
+
+
+def test_key_type_of_the_chosen_issuer_limits_the_run(tmp_path: Path) -> None:
+    issuer = '[issuer.own]\nkind = "command"\ncommand = ["/bin/issue"]\nkey = "ml-dsa-65"\n[remediate]\nissuer = "own"'
+    assert run_limits(options(tmp_path, issuer)).key_type == "ml-dsa-65"
+    assert run_limits(options(tmp_path, "")).key_type == "ecdsa-p256"

@@ -16,6 +16,7 @@ from remediate.notify.channels.email_message import compose
 from remediate.notify.notification import Attachment
 from remediate.pki.secret_scan import find_secret
 from tests.support.notify.notifications import item, notification, section
+from tests.support.x509.certificates import ml_dsa_key
 
 NONE = Secrets()
 KEYS: dict[str, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey] = {
@@ -51,6 +52,18 @@ def test_private_key_is_found_as_openssl_prints_it(kind: str) -> None:
     pem = KEYS[kind].private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     printed = subprocess.run(["openssl", "pkey", "-text", "-noout"], input=pem, capture_output=True, check=True).stdout
     assert find_secret(printed, NONE) == "a private key as openssl prints it"
+
+
+@pytest.mark.parametrize("number", [44, 65, 87])
+def test_ml_dsa_key_is_found_in_base64_and_der(number: int) -> None:
+    key = ml_dsa_key(number)
+    der = key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+    long_form = b"\x30\x82\x0a\x00" + der[2:]  # as OpenSSL writes it, with the expanded key after the seed
+    assert find_secret(der, NONE) == find_secret(long_form, NONE) == "a private key in DER"
+    for private in (der, long_form):
+        assert find_secret(base64.b64encode(private), NONE) == "a private key in PKCS #8"
+    public = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    assert find_secret(public, NONE) is find_secret(base64.b64encode(public), NONE) is None
 
 
 def test_ed25519_key_is_found() -> None:

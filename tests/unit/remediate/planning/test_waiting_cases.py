@@ -9,11 +9,12 @@ import pytest
 
 from remediate.model.audit_results import audit_results_of
 from remediate.model.case import Repair
+from remediate.model.causes import Cause
 from remediate.model.options import RunLimits
 from remediate.model.plan import Plan
 from remediate.planning.planner import plan
 from tests.support.remediate.cpanel_rows import fresh
-from tests.support.remediate.result_rows import NOW, SUMMARY, Row, expired, found, planned, seen
+from tests.support.remediate.result_rows import NOW, SUMMARY, Row, expired, found, planned, seen, served_chain
 
 WEB: Final = "web1/https://www.example.com:443"
 MAIL: Final = "web1/imaps://mail.example.com:993"
@@ -126,6 +127,30 @@ def test_without_an_issuer_only_repairs_without_an_order_are_planned() -> None:
     assert [case.repair for case in outcome.cases] == [Repair.RELOAD]
     assert len(outcome.waiting) == 1
     assert why(outcome)[0].startswith("no issuer is chosen")
+
+
+@pytest.mark.parametrize(
+    ("key_type", "run_limits", "waits"),
+    [
+        ("ML-DSA-65", RunLimits(), True),
+        ("SLH-DSA-SHA2-128s", RunLimits(key_type="rsa-2048"), True),
+        ("ML-DSA-65", RunLimits(key_type="ml-dsa-87"), False),
+        ("ML-DSA-65", RunLimits(replaces_post_quantum=True), False),
+        ("EC", RunLimits(), False),
+        (None, RunLimits(), False),
+    ],
+)
+def test_post_quantum_key_is_replaced_by_a_classical_one_on_request_only(
+    key_type: str | None, run_limits: RunLimits, *, waits: bool
+) -> None:
+    chain = {**served_chain("www.example.com", "192.0.2.1"), "key_type": key_type}
+    observed, finding = expired()
+    outcome = planned({**observed, "chains": [chain]}, finding, run_limits=run_limits)
+    assert (len(outcome.cases), len(outcome.waiting)) == ((0, 1) if waits else (1, 0))
+    if waits:
+        [blocker] = outcome.waiting[0].blocked_by
+        assert blocker.cause is Cause.PLAN_POST_QUANTUM
+        assert blocker.text.startswith(f"its key is a post-quantum one ({key_type}), and the issuer's key type is ")
 
 
 def test_panel_program_renews_services_of_the_panel_only() -> None:
