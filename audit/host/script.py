@@ -211,6 +211,7 @@ def _functions_of(service: Service) -> str:
         f"service_{name}() {{\n{service.script}}}\n"
         f"programs_{name}() {{ echo {' '.join(service.processes)}; }}\n"
         f"options_{name}() {{ echo {' '.join(service.options)}; }}\n"
+        f"own_program_{name}() {{ {'true' if service.has_own_program else 'false'}; }}\n"
     )
 
 

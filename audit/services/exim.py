@@ -1,6 +1,7 @@
-"""exim: reads `exim -bP`. exim itself expands certificate and key, without SNI and for each name that it compares.
+"""exim: reads `exim -bP`. exim itself expands certificate and key, without SNI and for each name.
 
-An expansion that would start a program or open a connection is not run.
+The names are those with which an option compares the requested name, and those of which files exist where a path has
+the requested name in it. An expansion that would start a program or open a connection is not run.
 """
 
 from __future__ import annotations
@@ -13,13 +14,18 @@ from audit.observation import ProxyProtocol
 from audit.services.config_files import to_port
 from audit.services.model import ANY, ConfigDump, Listener, NamedFile, Service, pair
 
+_LOOKED_UP: Final = re.compile(r"\b(?:lookup|match\w*|inlist\w*)\s*\{[^{}]*\$\{?tls_(?:in_)?sni")
+"""Conditions on the requested name that cover names which are not in the option itself."""
+
+_NAME: Final = re.compile(r"(?:[A-Za-z0-9-]+\.)+[A-Za-z][A-Za-z0-9-]*")  # files have other names too
+
 _PORTS: Final = {"smtp": 25, "smtps": 465, "ssmtp": 465, "submission": 587, "submissions": 465}
 
 
 def read(dump: ConfigDump) -> tuple[Listener, ...]:
     """Return the listeners of exim's daemon: SMTP by STARTTLS, and TLS from the start if that is configured."""
     options = _options(dump.text("dump"))
-    if not options and not dump.words:
+    if not (options or dump.words) or not dump.sections.keys() & {"dump", "files"}:
         return ()
     implicit = set(_ports(options.get("tls_on_connect_ports", ""))) if "-tls-on-connect" not in dump.words else None
     listeners: list[Listener] = []
@@ -86,7 +92,8 @@ def _listeners_by_name(
     proxy_protocol = _proxy_protocol(options.get("hosts_proxy", ""))
     default_files, default_unread = _files(dump, options, "")
     yield Listener(scheme, port, addresses, (), default_files, default_unread, proxy_protocol)
-    for name in sorted({section.partition(":")[2] for section in dump.sections if section.startswith("tls_")} - {""}):
+    names = {section.partition(":")[2] for section in dump.sections if section.startswith("tls_")}
+    for name in sorted(filter(_NAME.fullmatch, names)):
         files, unread = _files(dump, options, name)
         if files and files != default_files:
             yield Listener(scheme, port, addresses, (name,), files, unread, proxy_protocol)
@@ -116,8 +123,9 @@ def _expand(dump: ConfigDump, options: dict[str, str], option: str, name: str) -
     section = dump.sections.get(f"{option}:{name}") or dump.sections.get(f"{option}:")
     paths = [path for path in _items(section.text.strip()) if path.startswith("/")] if section else []
     if paths and section and section.rc == 0:
-        return paths, ()
+        is_looked_up = not name and _LOOKED_UP.search(value)
+        return paths, (f"exim looks {option} up for the requested name: {value}",) if is_looked_up else ()
     return [], (f"exim expands {option} for each connection: {value}",)
 
 
-SERVICE: Final = Service("exim", ("exim4", "exim"), ("-C",), read)
+SERVICE: Final = Service("exim", ("exim4", "exim"), ("-C",), read, has_own_program=True)

@@ -116,6 +116,9 @@ class Service:
 
     `by_certificate` is for a service that selects a certificate by the names in it. It returns the listeners with their
     names, once the files that `read` returned are known by path; it also takes the host's own name.
+
+    `has_own_program` is for a service whose program has the name of its processes, so it is not run by an interpreter.
+    Then a process whose program has another name is another service.
     """
 
     name: str
@@ -125,6 +128,7 @@ class Service:
     websites: Callable[[ConfigDump], tuple[Website, ...]] = no_websites
     by_certificate: ReaderByCertificate | None = None
     package: str = "audit.services"
+    has_own_program: bool = False
 
     def __post_init__(self) -> None:
         """Refuse names that are not words of the shell."""

@@ -133,4 +133,4 @@ def _addresses(host: str | None, settings: Mapping[str, str]) -> tuple[str, ...]
     return tuple(dict.fromkeys(addresses)) or ANY
 
 
-SERVICE: Final = Service("postfix", ("master",), ("-c",), read)
+SERVICE: Final = Service("postfix", ("master",), ("-c",), read, has_own_program=True)

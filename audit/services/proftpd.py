@@ -62,4 +62,4 @@ def _files(server: Block) -> tuple[NamedFile, ...]:
     return tuple(files)
 
 
-SERVICE: Final = Service("proftpd", ("proftpd",), ("-c", "--config"), read)
+SERVICE: Final = Service("proftpd", ("proftpd",), ("-c", "--config"), read, has_own_program=True)

@@ -1,13 +1,14 @@
 """pure-ftpd: reads its command line or, if the process hides it, the settings from which its start script makes it.
 
 Certificate and key are in one PEM file unless the options name two. If a process hides its command line and does not
-listen on the port of its configuration, no files are read for it.
+listen on the port of its configuration, or if TLS is off there, no files are read for it, and that is reported.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 from audit.services.config_files import to_port
@@ -30,7 +31,9 @@ def read(dump: ConfigDump) -> tuple[Listener, ...]:
         return ()
     configured = _listener(_settings(dump.text("conf")))
     if not dump.ports or configured.port in {port for _, port in dump.ports}:
-        return (configured,)
+        is_off = is_hidden and not configured.files
+        unread = ("pure-ftpd hides its command line, which may switch TLS on and name a certificate",) if is_off else ()
+        return (replace(configured, unread=unread),)
     unread = ("pure-ftpd hides its command line, which names its certificate",)
     sockets = dict.fromkeys((port, address) for address, port in dump.ports)
     return tuple(Listener("ftp", port, (address,), unread=unread) for port, address in sockets)
@@ -74,4 +77,4 @@ def _files(settings: Mapping[str, str]) -> tuple[NamedFile, ...]:
     return pair(certificate, settings.get("keyfile") or certificate)
 
 
-SERVICE: Final = Service("pure-ftpd", ("pure-ftpd",), (), read)
+SERVICE: Final = Service("pure-ftpd", ("pure-ftpd",), (), read, has_own_program=True)

@@ -65,4 +65,4 @@ def _listener(host: Block, port: int, addresses: tuple[str, ...], configuration:
     return Listener("https", port, addresses, concrete or wildcards, known_files, unread)
 
 
-SERVICE: Final = Service("apache", ("apache2", "httpd"), ("-f", "-d"), read, sites.read)
+SERVICE: Final = Service("apache", ("apache2", "httpd"), ("-f", "-d"), read, sites.read, has_own_program=True)

@@ -191,4 +191,4 @@ def _path(value: str) -> str | None:
     return path if path.startswith("/") else None
 
 
-SERVICE: Final = Service("dovecot", ("dovecot",), ("-c",), read)
+SERVICE: Final = Service("dovecot", ("dovecot",), ("-c",), read, has_own_program=True)

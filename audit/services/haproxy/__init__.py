@@ -164,4 +164,4 @@ def _names_of_requests(section: HaproxySection) -> Iterator[str]:
                 yield match["name"]
 
 
-SERVICE: Final = Service("haproxy", ("haproxy",), ("-C",), read, read_websites, by_certificate)
+SERVICE: Final = Service("haproxy", ("haproxy",), ("-C",), read, read_websites, by_certificate, has_own_program=True)

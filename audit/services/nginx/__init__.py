@@ -149,4 +149,4 @@ def _last(server: Directive, context: Directive, name: str) -> str | None:
     return arguments[-1] if arguments else None
 
 
-SERVICE: Final = Service("nginx", ("nginx",), ("-c", "-p"), read, sites.read)
+SERVICE: Final = Service("nginx", ("nginx",), ("-c", "-p"), read, sites.read, has_own_program=True)

@@ -3,8 +3,10 @@
 # -P prints the path of a key, but also passwords. So only the lines of blocks, listeners and TLS leave the host.
 [ -n "$bin" ] || return 0
 continues=backslash
-program=${bin%/sbin/*}/bin/doveconf
-[ -x "$program" ] || program=$(command -v doveconf) || return 0
+# a process without a doveconf beside its program is another one
+for program in "${bin%/sbin/*}/bin/doveconf" "${bin%/*}/doveconf" ''; do [ -x "$program" ] && break; done
+[ "$pid" != 0 ] || [ -n "$program" ] || program=$(command -v doveconf)
+[ -n "$program" ] || return 0
 given=$(option -c)
 c=${given:-/etc/dovecot/dovecot.conf}
 walk "${c%/*}" 's/^[[:blank:]]*!include\(_try\)\{0,1\}[[:blank:]]*\([^[:blank:]]*\).*/\2/p' "$c"

@@ -2,6 +2,7 @@
 # haproxy: the test of its configuration, its files, the variables that its sockets and paths name, its lists of
 # certificates, and the names of the files in the directories of its certificates.
 [ -n "$bin" ] || return 0
+run_trusted "$bin" -v 2>/dev/null | grep -q '^HA-*Proxy version' || return 0 # it is another program
 at=$(option -C)
 given=$(use_words | awk '$0 == "--" { rest = 1; next } rest || before == "-f"; { before = $0 }')
 [ -n "$given" ] || given=/etc/haproxy/haproxy.cfg

@@ -75,6 +75,7 @@ https 0.0.0.0,:: 443 | www.example.com example.com example.org | {APACHE_FILES}
 https 2001:db8::1 8443 | www.example.com example.com example.org | {APACHE_FILES}
 https 192.0.2.7 443 | {UNKNOWN_PATH} {UNKNOWN_PATH}
 """
+MAY_BE_ON = "pure-ftpd hides its command line, which may switch TLS on and name a certificate"
 DEBIAN = "/etc/pure-ftpd/conf/TLS:1\n/etc/pure-ftpd/conf/Bind:,2121\n"
 VSFTPD = "# configuration file /etc/vsftpd.conf:\n#ssl_enable=NO\nlisten=YES\nssl_enable=YES\nrsa_cert_file=/c.pem\n"
 GATEWAY = DeclaredService("gateway", ("https://api.example.com:8443",), "/g.crt", "/g.key", "/g.chain")
@@ -93,6 +94,8 @@ GATEWAY = DeclaredService("gateway", ("https://api.example.com:8443",), "/g.crt"
          "ftp 0.0.0.0,:: 21 | /a.pem key:/a.key\n"),
         (pure_ftpd.read(dump((("127.0.0.1", 10021),), conf="TLS 1\n", words="pure-ftpd\n(SERVER)")),
          "ftp 127.0.0.1 10021 | unread: pure-ftpd hides its command line, which names its certificate\n"),
+        (pure_ftpd.read(dump((("0.0.0.0", 21),), conf="/etc/pure-ftpd/conf/MinUID:9\n", words="pure-ftpd\n(SERVER)")),
+         f"ftp 0.0.0.0,:: 21 | unread: {MAY_BE_ON}\n"),
         (pure_ftpd.read(dump(words="pure-ftpd\n-B")), "ftp 0.0.0.0,:: 21\n"),
         (vsftpd.read(dump(files=VSFTPD)), "ftp 0.0.0.0 21 | /c.pem key:/c.pem\n"),
         (vsftpd.read(dump(files=f"{VSFTPD}listen_port=x\n")), "ftp 0.0.0.0 21 | /c.pem key:/c.pem\n"),
@@ -106,7 +109,8 @@ GATEWAY = DeclaredService("gateway", ("https://api.example.com:8443",), "/g.crt"
          "https 0.0.0.0,:: 8443 | api.example.com | /g.crt key:/g.key chain:/g.chain\n"),
     ],
     ids=["apache", "apache, IfDefine", "pure-ftpd, command line", "pure-ftpd of Debian", "pure-ftpd, configuration",
-         "pure-ftpd, another port", "pure-ftpd without TLS", "vsftpd", "vsftpd, invalid port", "vsftpd, implicit",
+         "pure-ftpd, another port", "pure-ftpd, hidden flags",
+         "pure-ftpd without TLS", "vsftpd", "vsftpd, invalid port", "vsftpd, implicit",
          "proftpd", "proftpd, another port", "declared by the user"],
 )  # fmt: skip
 def test_server_is_read_with_sockets_names_and_files(listeners: tuple[Listener, ...], expected: str) -> None:

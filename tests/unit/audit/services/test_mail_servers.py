@@ -174,6 +174,17 @@ def test_mail_server_is_read_with_sockets_names_and_files(listeners: tuple[Liste
     assert described(listeners) == expected
 
 
+@pytest.mark.parametrize("condition", ["${lookup{$tls_in_sni}lsearch{/names}}", "${if match{$tls_sni}{x}{/b}{/a}}"])
+def test_lookup_of_the_requested_name_is_unread(condition: str) -> None:
+    (listener, *_) = exim.read(dump(dump=f"{PORTS}\ntls_certificate = {condition}\n", **{"tls_certificate:": "/a"}))
+    assert listener.files[0].path == "/a"
+    assert listener.unread == (f"exim looks tls_certificate up for the requested name: {condition}",)
+
+
+def test_process_that_only_has_the_name_of_exim_has_no_listeners() -> None:
+    assert exim.read(dump(words="exim4\n-bd")) == ()
+
+
 def test_missing_expansion_of_exim_leaves_files_unread() -> None:
     first = exim.read(dump(dump=EXIM))[0]
     assert first.files == ()
