@@ -12,8 +12,8 @@ CRASHES := tests/system/repair/test_interrupted.py
 HOSTS := $(addprefix tests/system/,hosts/test_logins.py names/test_twin_hosts.py repair/test_several_hosts.py)
 PEERS := tests/system/daemons/test_other_scanners.py
 REPAIRS := $(addprefix tests/system/repair/,test_failure_reports.py test_other_repairs.py test_pending_order.py)
-SERVICES := $(addprefix tests/system/,daemons/test_host_session.py daemons/test_postfix_files.py \
-    daemons/test_unusual_services.py repair/test_dead_service.py)
+SERVICES := $(addprefix tests/system/,daemons/test_field_cases.py daemons/test_host_session.py \
+    daemons/test_postfix_files.py daemons/test_unusual_services.py repair/test_dead_service.py)
 POST_QUANTUM := tests/system/hosts/test_post_quantum.py
 LATER := $(ATTACK) $(CRASHES) $(HOSTS) $(PEERS) $(POST_QUANTUM) $(REPAIRS) $(SERVICES)
 

@@ -14,6 +14,7 @@ from audit.endpoint import WILDCARD_LABEL
 from audit.services.config_files import absolute
 from audit.services.model import ConfigDump, Listener, NamedFile, Service, nowhere, pair
 from audit.services.nginx import sites
+from audit.services.nginx.passthrough import passed_through
 from audit.services.nginx.sockets import Listen, listen_sockets, quic_ports
 from audit.services.nginx.syntax import (
     Directive,
@@ -73,6 +74,8 @@ def _context_listeners(kind: str, context: Directive, base: str) -> Iterator[Lis
             if scheme:
                 served.add(socket.port)
                 yield from _listeners(scheme, socket, _Server(server, outer, defaults[socket.place], base))
+            elif kind == "stream":
+                yield from passed_through(server, outer, socket)
         for port in quic_ports(server):
             if port not in served:
                 yield nowhere(f"nginx serves QUIC alone at port {port}: it is not audited there")

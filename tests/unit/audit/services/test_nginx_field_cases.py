@@ -75,3 +75,24 @@ def test_proxy_protocol_of_one_server_applies_to_its_socket() -> None:
     assert [(listener.port, listener.proxy_protocol) for listener in listeners] == [
         (9443, "always"), (9443, "always"), (443, "never"),
     ]  # fmt: skip
+
+
+THROUGH: Final = "unread: nginx passes TLS at port {} through to other servers, which have the certificates"
+
+
+@pytest.mark.parametrize(
+    ("proxy_pass", "port", "expected"),
+    [
+        ("$backend", 443, f"https 0.0.0.0 443 | a.test b.test any-label.c.test | {THROUGH.format(443)}"),
+        ("$backend", 5061, f"tls 0.0.0.0 5061 | a.test b.test any-label.c.test | {THROUGH.format(5061)}"),
+        ("$other", 443, f"tls  0 | {THROUGH.format(443)}"),
+        ("127.0.0.1:8443", 443, f"tls  0 | {THROUGH.format(443)}"),
+    ],
+    ids=["map of names", "another port", "another map", "one server"],
+)
+def test_tls_that_nginx_passes_through_has_the_names_of_its_map(proxy_pass: str, port: int, expected: str) -> None:
+    names = r"hostnames; a.test x:1; .b.test x:1; *.c.test x:2; www.* x:3; ~^d\d x:4; default x:5;"
+    table = f"map $ssl_preread_server_name $backend {{ {names} }} map $remote_addr $other {{ default x:6; }}"
+    stream = f"{table} server {{ listen {port}; ssl_preread on; proxy_pass {proxy_pass}; }} server {{ listen 53; }}"
+    text = f"# configuration file /n.conf:\nstream {{ {stream} }}\n"
+    assert described(nginx.read(dump(dump=text))).splitlines() == [expected]
