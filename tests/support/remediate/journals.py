@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from typing import Final
 
 from remediate.model.case import Case, StepState
 from remediate.state.journal import CaseOutcome, Event, Journal
@@ -11,6 +12,7 @@ from remediate.state.orders import PlacedOrder
 from tests.support.remediate.result_rows import NOW, digest, file, found, planned, seen
 
 WEB = "web1/https://www.example.com:443"
+STATES: Final[tuple[StepState, ...]] = ("intended", "done")
 MAIL = "web1/imaps://www.example.com:993"
 
 
@@ -36,17 +38,11 @@ def walk(journal: Journal, case: Case) -> Iterator[str]:
     journal.begin(case, NOW)
     yield "begin"
     for step in case.steps:
-        for state in ("intended", "done"):
-            journal.record(case.id, Event(step.name, as_state(state), next(clock)))
+        for state in STATES:
+            journal.record(case.id, Event(step.name, state, next(clock)))
             yield f"{step.name} {state}"
         if step.kind == "key":
             journal.orders.save(PlacedOrder(case.id, 1, "store", digest("csr"), "intended", next(clock)))
             yield "order kept"
     journal.end(case.id, CaseOutcome("repaired", next(clock), digest("new")))
     yield "end"
-
-
-def as_state(text: str) -> StepState:
-    """Return the state of that name."""
-    states: dict[str, StepState] = {"intended": "intended", "done": "done"}
-    return states[text]

@@ -13,6 +13,7 @@ from cryptography import x509
 from remediate.model.case import Case, Repair
 from tests.support.remediate.fake_host.ca import leaf_of, pems_of
 from tests.support.remediate.fake_host.host import FakeHost, FakeService, digest_of
+from tests.support.remediate.own_programs import program
 from tests.support.store.issuance import to_pem
 
 
@@ -20,10 +21,8 @@ def write_agent(agent: Path, takes: str, does: str) -> Path:
     """Write an agent that takes these arguments alone and then runs shell; return the file of its calls."""
     agent.parent.mkdir(parents=True, exist_ok=True)
     asked = agent.with_name(f"{agent.name}.asked")
-    agent.write_text(
-        f'#!/bin/sh\necho "$*" >>{asked}\n[ "$*" = "{takes}" ] || {{ echo "usage: $*" >&2; exit 2; }}\n{does}\n'
-    )
-    agent.chmod(0o755)
+    checks = f'[ "$*" = "{takes}" ] || {{ echo "usage: $*" >&2; exit 2; }}'
+    program(agent, f'#!/bin/sh\necho "$*" >>{asked}\n{checks}\n{does}\n')
     return asked
 
 

@@ -16,7 +16,7 @@ from remediate.model.case import Repair
 from remediate.model.causes import Cause
 from remediate.model.outcome import CaseResult
 from remediate.model.plan import Blocker, Plan, WaitingCase
-from remediate.state.journal import Journal
+from remediate.state.journal import CaseOutcome, Journal
 from tests.support.remediate.fake_host.ca import Ca, leaf_of, pems_of
 from tests.support.remediate.fake_host.host import FakeHost, repaired
 from tests.support.remediate.fake_host.panel import whmapi1_of
@@ -87,24 +87,20 @@ def test_service_without_a_certificate_gets_a_placeholder(exim: FakeHost, journa
     assert (is_self_signed(exim), len(exim.calls)) == (True, 1)
 
 
-def test_unexpired_certificate_is_not_replaced_by_a_placeholder(exim: FakeHost, journal: Journal) -> None:
+@pytest.mark.parametrize("changes", [{}, {"files": ()}], ids=["its file", "the default file of the panel"])
+def test_unexpired_certificate_is_not_replaced_by_a_placeholder(
+    exim: FakeHost, journal: Journal, changes: dict[str, Any]
+) -> None:
     install(exim, -90, 91)
     before = exim.certificate.read_bytes()
-    assert "placeholder" not in refused(exim, journal).note
+    assert "placeholder" not in refused(exim, journal, case=exim.case(**changes)).note
     assert (exim.certificate.read_bytes(), exim.calls) == (before, [])
 
 
 def test_certificate_installed_meanwhile_is_not_replaced(exim: FakeHost, journal: Journal) -> None:
     run = exim.run(journal, Ca(faults=[REFUSED]))
     install(exim, -1, 90)
-    ending = repaired(exim.case(), run)
-    assert ("placeholder" in ending.note, exim.calls) == (False, [])
-
-
-def test_default_file_of_the_panel_is_read_if_a_case_names_none(exim: FakeHost, journal: Journal) -> None:
-    install(exim, -90, 91)
-    ending = refused(exim, journal, case=exim.case(files=()))
-    assert ("placeholder" in ending.note, exim.calls) == (False, [])
+    assert ("placeholder" in repaired(exim.case(), run).note, exim.calls) == (False, [])
 
 
 def test_host_without_the_panel_gets_no_placeholder(exim: FakeHost, journal: Journal) -> None:
@@ -166,17 +162,11 @@ def test_case_without_a_certain_finding_gets_no_placeholder(exim: FakeHost, jour
     assert exim.calls == []
 
 
-def test_disabled_host_gets_no_placeholder(exim: FakeHost, journal: Journal) -> None:
+def test_disabled_host_or_open_or_unexpired_case_gets_no_placeholder(exim: FakeHost, journal: Journal) -> None:
     assert installed(exim, journal, CLOSED, excluded="switched off") == ()
-    assert exim.calls == []
-
-
-def test_open_case_gets_no_placeholder(exim: FakeHost, journal: Journal) -> None:
     journal.begin(exim.case(), datetime.now(UTC))
     assert installed(exim, journal, CLOSED) == ()
-
-
-def test_waiting_case_with_an_unexpired_certificate_gets_no_placeholder(exim: FakeHost, journal: Journal) -> None:
+    journal.end("panel", CaseOutcome("dropped", datetime.now(UTC)))
     install(exim, -90, 91)
     assert (installed(exim, journal, CLOSED), exim.calls) == ((), [])
 

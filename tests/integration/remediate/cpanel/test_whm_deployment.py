@@ -16,10 +16,13 @@ from remediate.hosts.command import Command
 from remediate.hosts.workdir import PROLOGUE
 from tests.integration.remediate.deployment.test_switch_killed import killed_after_its_start
 from tests.support.crash_points import STRIDE
+from tests.support.remediate.fake_host.ca import AUTHORITY
 from tests.support.remediate.fake_host.panel import RESTART_SCRIPTS
 from tests.support.remediate.fake_host.session import ask, run
-from tests.support.remediate.fake_host.switch import Pair, Pairs, SwitchHost, new_panel_switch_host
+from tests.support.remediate.fake_host.switch import Pairs, SwitchHost, new_pair, new_panel_switch_host
+from tests.support.remediate.own_programs import program
 from tests.support.remediate.saved_folder import SavedFolder
+from tests.support.store.issuance import to_pem
 
 Prepared = Mapping[str, tuple[SwitchHost, SavedFolder]]
 ANSWERS = "#!/bin/sh\ncase $1 in --help) echo --input --output; exit ;; esac\n"
@@ -54,8 +57,7 @@ def wrapped(host: SwitchHost, text: str) -> None:
     real = host.program.with_name("real")
     if not real.exists():
         host.program.rename(real)
-    host.program.write_text(f"#!/bin/sh\nreal={real}\n{text}")
-    host.program.chmod(0o755)
+    program(host.program, f"#!/bin/sh\nreal={real}\n{text}")
 
 
 @contextmanager
@@ -114,7 +116,7 @@ def test_service_without_a_certificate_is_reverted_to_a_self_signed_one(tmp_path
 
 
 @pytest.mark.parametrize(
-    ("program", "why"),
+    ("text", "why"),
     [
         (ANSWERS + "exec sleep 60\n", "exim: whmapi1 sent no response within 1 s"),
         (ANSWERS + "echo '{\"data\":'\n", "exim: whmapi1 sent a response that cannot be parsed"),
@@ -135,14 +137,11 @@ def test_service_without_a_certificate_is_reverted_to_a_self_signed_one(tmp_path
     ],
     ids=["hangs", "half an answer", "garbage", "more", "nothing", "killed", "no help", "missing", "refuses"],
 )
-def test_failed_installation_is_reported_and_changes_no_file(
-    tmp_path: Path, pairs: Pairs, program: str, why: str
-) -> None:
+def test_failed_installation_is_reported_and_changes_no_file(tmp_path: Path, pairs: Pairs, text: str, why: str) -> None:
     host = new_panel_switch_host(tmp_path / "host", "exim", pairs[0], api_limit_s=1)
     host.program.unlink()
-    if program:
-        host.program.write_text(program)
-        host.program.chmod(0o755)
+    if text:
+        program(host.program, text)
     before = {path: path.stat().st_mtime_ns for path in (host.folder / "var/cpanel/ssl").rglob("*")}
     host.start(host.stage(pairs[1]))
     progress = host.wait_for("refused")
@@ -169,7 +168,7 @@ def test_partial_installation_is_reverted(host: SwitchHost, pairs: Pairs) -> Non
     progress = host.wait_for("returned")
     assert progress.last.detail == "exim: whmapi1 was killed before it sent a response"
     assert (progress.live, host.served) == ("0", pairs[0].contents)
-    assert (host.folder / "var/cpanel/ssl/exim/exim.key").read_text() == pairs[0].key
+    assert host.key.read_text() == pairs[0].key
 
 
 def test_failed_restoration_is_reported_and_the_new_version_is_kept(host: SwitchHost, pairs: Pairs) -> None:
@@ -177,9 +176,8 @@ def test_failed_restoration_is_reported_and_the_new_version_is_kept(host: Switch
     wrapped(host, ANSWERS + 'echo \'{"metadata":{"result":0,"reason":"no"}}\'')
     progress = host.revert(name)
     assert (progress.last.state, progress.live) == ("kept", name)
-    assert (
-        progress.last.detail == "reverted on request; the previous version could not be restored: exim: WHM refuses: no"
-    )
+    why = "reverted on request; the previous version could not be restored: exim: WHM refuses: no"
+    assert progress.last.detail == why
 
 
 def test_key_in_the_process_list_is_noted_without_standard_input(host: SwitchHost, pairs: Pairs) -> None:
@@ -239,30 +237,20 @@ def test_certificate_installed_by_another_program_is_restored(host: SwitchHost, 
 
 
 def test_chain_that_the_panel_stores_separately_is_restored(host: SwitchHost, tmp_path: Path, pairs: Pairs) -> None:
-    signed = signed_by(tmp_path, pairs[2])
+    signed, issuer_pem = (
+        new_pair(tmp_path, "signed", AUTHORITY.intermediate),
+        to_pem(AUTHORITY.intermediate.certificate),
+    )
     host.install(signed)
     answer = tmp_path / "answer.json"
-    escaped = pairs[2].certificate.replace("\n", "\\n").replace("/", "\\/")
+    escaped = issuer_pem.replace("\n", "\\n").replace("/", "\\/")
     services = (
         f'[{{"service":"ftp","cabundle":""}},{{"cabundle":"{escaped}","key":"{signed.key[:40]}","service":"exim"}}]'
     )
     answer.write_text(f'{{"metadata":{{"result":1,"reason":"OK"}},"data":{{"services":{services}}}}}')
     wrapped(host, f'case "$*" in *fetch*) cat {answer}; exit ;; esac\nexec "$real" "$@"\n')
     host.leave_unconfirmed(pairs[1])
-    assert (host.folder / "var/cpanel/ssl/exim/exim.crt").read_text() == signed.certificate + pairs[2].certificate
-
-
-def signed_by(folder: Path, issuer: Pair) -> Pair:
-    """Return a certificate that another certificate has signed."""
-    key, request, certificate = (folder / f"signed.{end}" for end in ("key", "csr", "crt"))
-    authority = folder / "authority.crt"
-    authority.write_text(issuer.certificate)
-    new_key: list[str | Path] = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", key]
-    asking: list[str | Path] = ["openssl", "req", *new_key, "-subj", "/CN=signed", "-out", request]
-    signing: list[str | Path] = ["openssl", "x509", "-req", "-in", request, "-CA", authority, "-CAkey", issuer.key_path]
-    for argv in (asking, [*signing, "-set_serial", "7", "-days", "1", "-out", certificate]):
-        subprocess.run(argv, check=True, capture_output=True)
-    return Pair(certificate.read_text(), key.read_text(), key)
+    assert host.certificate.read_text() == signed.certificate + issuer_pem
 
 
 @pytest.mark.parametrize("number", range(20, 170, STRIDE * 3))
@@ -279,28 +267,19 @@ def test_switch_after_a_killed_switch_installs_and_can_be_reverted(host: SwitchH
 
 def test_panel_owns_only_the_certificates_of_its_services() -> None:
     panel = Panel()
-    owned = [
-        "/var/cpanel/ssl/cpanel/mycpanel.pem",
-        "/var/cpanel/ssl/ftp/pure-ftpd.pem",
-        "/var/cpanel/ssl/exim/exim.key",
-    ]
+    owned = [f"/var/cpanel/ssl/{path}" for path in ("cpanel/mycpanel.pem", "ftp/pure-ftpd.pem", "exim/exim.key")]
     others = ["/var/cpanel/ssl/domain_tls/a.example/combined", "/etc/exim.crt", "/var/cpanel/ssl/exim/old/exim.crt"]
     assert [panel.owns(path) for path in (*owned, *others)] == [True] * 3 + [False] * 3
-    assert [panel.default_path(path) for path in (*owned[:1], *others[1:2])] == [
-        "/var/cpanel/ssl/cpanel/cpanel.pem",
-        others[1],
-    ]
+    assert panel.default_path(owned[0]) == "/var/cpanel/ssl/cpanel/cpanel.pem"
+    assert panel.default_path(others[1]) == others[1]
 
 
 @pytest.mark.parametrize("service", ["cpanel", "dovecot", "exim", "pure-ftpd", "proftpd"])
 def test_service_is_restarted_by_the_script_of_the_panel(service: str) -> None:
     installer = Panel().installer(service)
     assert installer
-    assert (installer.name, installer.check_config("h").changes, installer.reload("h").changes) == (
-        service,
-        False,
-        True,
-    )
+    changes = installer.check_config("h").changes, installer.reload("h").changes
+    assert (installer.name, changes) == (service, (False, True))
     assert all("/scripts/restartsrv_" in command.script for command in (installer.reload("h"), installer.start("h")))
     assert Panel().installer("nginx") is None
 

@@ -28,6 +28,11 @@ def workdir(tmp_path: Path) -> HostWorkdir:
     return HostWorkdir("web1", "c4f3", "test", str(tmp_path / "sslaudit"))
 
 
+def made(workdir: HostWorkdir, names: tuple[str, ...] = NAMES, key_type: str = FAST) -> CommandResult:
+    """Make a key and a CSR, or return those that are there."""
+    return run(make_csr_command(workdir, names, key_type))
+
+
 def secrets_of(workdir: HostWorkdir) -> list[str]:
     """Return the lines of the key that hold the secret."""
     return [line for line in Path(key_path(workdir)).read_text().splitlines() if "-----" not in line]
@@ -38,12 +43,12 @@ CLASSICAL = [key_type for key_type in KEY_TYPES if not key_type.startswith("ml-d
 
 @pytest.mark.parametrize("key_type", CLASSICAL)
 def test_csr_has_the_requested_names_and_key_type(workdir: HostWorkdir, key_type: str) -> None:
-    csr = read_host_csr(run(make_csr_command(workdir, NAMES, key_type)), NAMES, key_type)
+    csr = read_host_csr(made(workdir, key_type=key_type), NAMES, key_type)
     assert set(csr.names) == set(NAMES)
 
 
 def test_second_run_returns_the_same_csr(workdir: HostWorkdir) -> None:
-    first, second = (run(make_csr_command(workdir, NAMES, FAST)) for _ in range(2))
+    first, second = (made(workdir) for _ in range(2))
     assert first.output == second.output
     assert read_host_csr(second, NAMES, FAST).pem.startswith("-----BEGIN CERTIFICATE REQUEST-----")
 
@@ -73,18 +78,18 @@ def test_partial_key_of_a_killed_openssl_is_not_used(workdir: HostWorkdir) -> No
     pending = Path(key_path(workdir)).parent
     pending.mkdir(parents=True, mode=0o700)
     (pending / "key.new").write_text("-----BEGIN PRIVATE KEY-----\nMIGH")
-    read_host_csr(run(make_csr_command(workdir, NAMES, FAST)), NAMES, FAST)
+    read_host_csr(made(workdir), NAMES, FAST)
 
 
 def test_key_is_private_and_in_no_output(workdir: HostWorkdir) -> None:
-    made = run(make_csr_command(workdir, NAMES, "rsa-2048"))
+    result = made(workdir, key_type="rsa-2048")
     path = Path(key_path(workdir))
     assert (stat.S_IMODE(path.stat().st_mode), stat.S_IMODE(path.parent.stat().st_mode)) == (0o600, 0o700)
     secrets = secrets_of(workdir)
     assert len(secrets) > 20
     for file in workdir_files(workdir):
         assert file == path or not any(line in file.read_text() for line in secrets), file
-    assert not any(line in made.output + made.error for line in secrets)
+    assert not any(line in result.output + result.error for line in secrets)
 
 
 def workdir_files(workdir: HostWorkdir) -> list[Path]:
@@ -92,25 +97,25 @@ def workdir_files(workdir: HostWorkdir) -> list[Path]:
 
 
 def test_csr_for_other_names_is_kept_and_reported(workdir: HostWorkdir) -> None:
-    first = run(make_csr_command(workdir, NAMES, FAST))
-    other = run(make_csr_command(workdir, ("other.example",), FAST))
+    first = made(workdir)
+    other = made(workdir, ("other.example",))
     assert (other.status, "other names" in other.error) == (65, True)  # EX_DATAERR
     with pytest.raises(BadCsr, match=r"the host made no CSR: .* for other names"):
         read_host_csr(other, ("other.example",), FAST)
-    assert run(make_csr_command(workdir, NAMES, FAST)).output == first.output
+    assert made(workdir).output == first.output
 
 
 def test_discarded_csr_is_followed_by_a_new_key(workdir: HostWorkdir) -> None:
-    first = read_host_csr(run(make_csr_command(workdir, NAMES, FAST)), NAMES, FAST)
+    first = read_host_csr(made(workdir), NAMES, FAST)
     for _ in range(2):
         assert run(discard_key_command(workdir)).ok
     assert not Path(key_path(workdir)).exists()
-    assert read_host_csr(run(make_csr_command(workdir, NAMES, FAST)), NAMES, FAST).spki_sha256 != first.spki_sha256
+    assert read_host_csr(made(workdir), NAMES, FAST).spki_sha256 != first.spki_sha256
 
 
 def test_locked_host_reports_the_owner_and_time_of_the_lock(workdir: HostWorkdir) -> None:
     holding = run(workdir.exclusive("hold", "setsid sh -c 'sleep 60 >/dev/null 2>&1 & echo $!'\n"))
-    done = run(make_csr_command(workdir, NAMES, FAST))
+    done = made(workdir)
     os.kill(int(holding.output), signal.SIGTERM)
     assert done.status == BUSY
     word, since, case, owner = done.output.split()
@@ -139,4 +144,4 @@ def test_csr_with_another_key_and_other_names_is_refused_with_both() -> None:
 
 def test_name_too_long_for_a_common_name_is_only_an_alternative_name(workdir: HostWorkdir) -> None:
     name = f"{'a' * 60}.{'b' * 60}.example"
-    assert read_host_csr(run(make_csr_command(workdir, (name,), FAST)), (name,), FAST).names == (name,)
+    assert read_host_csr(made(workdir, (name,)), (name,), FAST).names == (name,)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from fcntl import LOCK_EX, flock
@@ -13,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from pytest_sslaudit.cli.program import main as program
-from remediate.cli.main import main as repair_program
+from remediate.cli.main import main
 from remediate.state.journal import open_journal
 from tests.support.remediate.fake_host.switch import Pairs, SwitchHost, leave_links, new_switch_host
 from tests.support.remediate.journals import a_case
@@ -39,18 +41,13 @@ endpoints = ["tls://127.0.0.1:1"]
 """
 
 
-def main(*words: str) -> int:
-    """Run `python -m remediate`."""
-    return repair_program(words)
-
-
-def sslaudit(*words: str) -> int:
+def sslaudit(words: Sequence[str]) -> int:
     """Run `sslaudit repair`."""
     return program(("repair", *words))
 
 
 PROGRAMS = pytest.mark.parametrize("run", [main, sslaudit])
-Run = Callable[..., int]
+Run = Callable[[Sequence[str]], int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +56,13 @@ class Left:
 
     folder: Path
     host: SwitchHost
+
+    def release(self, *words: str, run: Run = main) -> tuple[int, list[str]]:
+        """Run the command; return its exit status and the lines that it printed, errors last."""
+        output, errors = io.StringIO(), io.StringIO()
+        with redirect_stdout(output), redirect_stderr(errors):
+            status = run(("release", *words))
+        return status, [*output.getvalue().splitlines(), *errors.getvalue().splitlines()]
 
     def configure(self, *hosts: str) -> None:
         """Name the hosts."""
@@ -99,7 +103,7 @@ def left(prepared: tuple[Left, SavedFolder], monkeypatch: pytest.MonkeyPatch) ->
 @PROGRAMS
 def test_help_states_the_purpose(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
-        run("release", "--help")
+        run(("release", "--help"))
     output = capsys.readouterr().out
     assert ended.value.code == 0
     assert "the case's id, as `status` and the reports name it" in output
@@ -116,21 +120,20 @@ def test_help_states_the_purpose(run: Run, capsys: pytest.CaptureFixture[str]) -
     ],
 )
 def test_unknown_case_or_host_is_one_sentence_and_status_4(
-    left: Left, run: Run, words: list[str], message: str, capsys: pytest.CaptureFixture[str]
+    left: Left, run: Run, words: list[str], message: str
 ) -> None:
-    assert run("release", *words) == 4
-    (line,) = capsys.readouterr().err.splitlines()
-    assert line.endswith(message)
+    status, (line,) = left.release(*words, run=run)
+    assert (status, line.endswith(message)) == (4, True), line
     assert left.are_links == (True, True)
 
 
 @PROGRAMS
 @pytest.mark.parametrize("words", [[CASE], ["--all"]])
 def test_released_links_are_files_and_the_directory_can_be_removed(
-    left: Left, pairs: Pairs, run: Run, words: list[str], capsys: pytest.CaptureFixture[str]
+    left: Left, pairs: Pairs, run: Run, words: list[str]
 ) -> None:
-    assert run("release", *words) == 0
-    *paths, last = capsys.readouterr().out.splitlines()
+    status, (*paths, last) = left.release(*words, run=run)
+    assert status == 0
     assert sorted(paths) == [
         f"local: {path} is a regular file again" for path in sorted(map(str, (left.host.certificate, left.host.key)))
     ]
@@ -142,52 +145,39 @@ def test_released_links_are_files_and_the_directory_can_be_removed(
     assert left.host.served == left.host.configured == pairs[1].contents
 
 
-def test_second_release_finds_nothing_to_do(left: Left, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main("release", "--all") == 0
-    capsys.readouterr()
-    assert main("release", "--all") == 0
-    (line,) = capsys.readouterr().out.splitlines()
-    assert line == f"local: no configured path depends on {left.folder}/sslaudit any more; it can be removed"
+def test_second_release_finds_nothing_to_do(left: Left) -> None:
+    assert left.release("--all")[0] == 0
+    line = f"local: no configured path depends on {left.folder}/sslaudit any more; it can be removed"
+    assert left.release("--all") == (0, [line])
 
 
-def test_release_of_one_case_leaves_the_links_of_others(left: Left, capsys: pytest.CaptureFixture[str]) -> None:
+def test_release_of_one_case_leaves_the_links_of_others(left: Left) -> None:
     with open_journal(left.folder / "state") as journal:
         journal.begin(replace(a_case(), id="other", host="local", hostspec="local://"), datetime.now(UTC))
-    assert main("release", "other") == 0
-    (line,) = capsys.readouterr().out.splitlines()
-    assert line == f"local: no configured path depends on {left.folder}/sslaudit/other any more"
+    line = f"local: no configured path depends on {left.folder}/sslaudit/other any more"
+    assert left.release("other") == (0, [line])
     assert left.are_links == (True, True)
 
 
-def test_unreachable_host_is_one_sentence_and_status_1(left: Left, capsys: pytest.CaptureFixture[str]) -> None:
-    left.configure("local://", CLOSED)
-    assert main("release", "--all") == 1
-    lines = capsys.readouterr().out.splitlines()
+@pytest.mark.parametrize(("word", "hosts", "released"), [("--all", ["local://", CLOSED], 3), (LATER, ["local://"], 0)])
+def test_unreachable_host_is_one_sentence_and_status_1(left: Left, word: str, hosts: list[str], released: int) -> None:
+    left.configure(*hosts)
+    status, lines = left.release(word)
     (unreached,) = [line for line in lines if not line.startswith("local: ")]
     assert unreached.startswith(f"127.0.0.1: nothing was released: {CLOSED}: nothing responds at the login's port")
-    assert len(lines) == 4
-    assert left.are_links == (False, False)  # the other host is released
+    assert (status, len(lines) - 1) == (1, released)
+    assert left.are_links == (not released, not released)  # the other host is released
 
 
-def test_case_on_an_unreachable_host_is_one_sentence_and_status_1(
-    left: Left, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main("release", LATER) == 1
-    (line,) = capsys.readouterr().out.splitlines()
-    assert line.startswith(f"127.0.0.1: nothing was released: {CLOSED}: nothing responds at the login's port")
-    assert left.are_links == (True, True)
-
-
-def test_release_without_a_host_is_a_usage_error(left: Left, capsys: pytest.CaptureFixture[str]) -> None:
+def test_release_without_a_host_is_a_usage_error(left: Left) -> None:
     left.configure()
-    assert main("release", "--all") == 4
-    assert capsys.readouterr().err.endswith("no host is named: name each in the configuration or by --hosts\n")
+    status, (line,) = left.release("--all")
+    assert (status, line.endswith("no host is named: name each in the configuration or by --hosts")) == (4, True)
 
 
-def test_locked_host_is_one_sentence_and_status_1(left: Left, capsys: pytest.CaptureFixture[str]) -> None:
+def test_locked_host_is_one_sentence_and_status_1(left: Left) -> None:
     with (left.folder / "sslaudit" / "lock").open("r+") as lock:
         flock(lock, LOCK_EX)
-        assert main("release", CASE) == 1
-    (line,) = capsys.readouterr().out.splitlines()
+        status, (line,) = left.release(CASE)
     assert line.startswith("local: nothing was released: another run works on it (locked ")
-    assert left.are_links == (True, True)
+    assert (status, left.are_links) == (1, (True, True))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -62,8 +63,7 @@ def test_rollback_to_a_compromised_key_is_refused(tmp_path: Path) -> None:
 
 def test_new_files_stay_if_the_service_does_not_load_the_old_ones(host: FakeHost, journal: Journal) -> None:
     served = host.served
-    not_loading = host.run(journal, installers=host.installers(loads=False))
-    ending = rollback(CASE, not_loading)
+    ending = rollback(CASE, host.run(journal, installers=host.installers(loads=False)))
     assert (ending.ended_as, ending.cause) == ("failed", "rollback.failed")
     assert "the switch is returned" in ending.note
     outcome = journal.outcome(CASE)
@@ -73,8 +73,8 @@ def test_new_files_stay_if_the_service_does_not_load_the_old_ones(host: FakeHost
 
 
 def test_files_of_another_program_are_not_rolled_back(host: FakeHost, journal: Journal) -> None:
-    for name in ("tls.crt", "tls.key"):
-        (host.folder / name).unlink()
+    for path in (host.certificate, host.key):
+        path.unlink()
     write_expired(host.folder, "a.example")
     served = host.served
     ending = rollback(CASE, host.run(journal))
@@ -124,13 +124,18 @@ def test_rollback_killed_at_any_record_is_completed_by_the_next_one(repaired_hos
     assert faults_after_each(run, records_above=2) == []
 
 
-def test_rollback_reports_a_host_without_a_login(host: FakeHost, journal: Journal) -> None:
-    ending = rollback(CASE, host.run(journal, session=None))
-    assert (ending.ended_as, ending.cause) == ("interrupted", "host.unreachable")
-
-
-def test_rollback_fails_if_the_files_are_not_found(host: FakeHost, journal: Journal) -> None:
+@pytest.mark.parametrize(
+    ("without", "ended_as", "cause", "note"),
+    [
+        ({"session": None}, "interrupted", "host.unreachable", "a cannot be logged into now"),
+        ({"targets": {}}, "failed", "case.unknown", "the files of gateway-a were not found in this run"),
+    ],
+    ids=["login", "files"],
+)
+def test_rollback_without_a_login_or_the_files_changes_nothing(
+    host: FakeHost, journal: Journal, without: dict[str, Any], ended_as: str, cause: str, note: str
+) -> None:
     served = host.served
-    result = rollback(CASE, host.run(journal, targets={}))
-    assert (result.ended_as, result.cause, host.served) == ("failed", "case.unknown", served)
-    assert result.note == f"the files of {host.service} were not found in this run"
+    result = rollback(CASE, host.run(journal, **without))
+    assert (result.ended_as, result.cause, host.served) == (ended_as, cause, served)
+    assert result.note == note

@@ -79,15 +79,19 @@ def test_failed_canary_keeps_all_other_cases_from_beginning(hosts: Hosts, journa
     assert ([host.served for host in hosts], b.session.commands, c.session.commands) == (before, [], [])
 
 
-def test_failed_host_stops_no_other_host(hosts: Hosts, journal: Journal) -> None:
-    run = never_taken_up(run_context(journal, Ca(), *hosts), hosts[1])
-    assert [kind for kind, _ in kinds(run, *hosts)] == ["proven", "failed", "proven"]
-
-
-def test_no_case_is_begun_after_the_maximum_of_failures(hosts: Hosts, journal: Journal) -> None:
-    run = never_taken_up(run_context(journal, Ca(), *hosts), *hosts[1:])
-    ended = kinds(run, *hosts, concurrency=replace(ONE_HOST_AT_A_TIME, max_failures=1))
-    assert ended == [("proven", None), ("failed", "proof.failed"), ("waiting", "run.failures")]
+@pytest.mark.parametrize(
+    ("failing", "max_failures", "ended"),
+    [
+        ([1], 3, [("proven", None), ("failed", "proof.failed"), ("proven", None)]),
+        ([1, 2], 1, [("proven", None), ("failed", "proof.failed"), ("waiting", "run.failures")]),
+    ],
+    ids=["below the maximum", "at the maximum"],
+)
+def test_failed_host_stops_the_others_only_at_the_maximum_of_failures(
+    hosts: Hosts, journal: Journal, failing: list[int], max_failures: int, ended: list[tuple[str, Cause | None]]
+) -> None:
+    run = never_taken_up(run_context(journal, Ca(), *hosts), *(hosts[index] for index in failing))
+    assert kinds(run, *hosts, concurrency=replace(ONE_HOST_AT_A_TIME, max_failures=max_failures)) == ended
 
 
 def test_failed_verification_restores_and_is_retried_without_a_new_order(host: FakeHost, journal: Journal) -> None:
@@ -108,8 +112,7 @@ def test_failed_verification_restores_and_is_retried_without_a_new_order(host: F
 
 def test_order_with_a_lost_response_is_found_and_not_placed_again(host: FakeHost, journal: Journal) -> None:
     ca = Ca(faults=[IssuerFault("unreachable", "the connection was cut")])
-    assert kinds(host.run(journal, ca), host) == [("proven", None)]
-    assert len(ca.orders) == 1
+    assert (host.repair(journal, ca).ended_as, len(ca.orders)) == ("proven", 1)
 
 
 def test_busy_issuer_makes_every_case_wait_until_its_retry_after(hosts: Hosts, journal: Journal) -> None:
@@ -147,8 +150,9 @@ def test_compromised_key_is_never_restored_and_is_destroyed(host: FakeHost, jour
     assert kept == []
 
 
-def test_open_case_without_a_finding_or_order_is_dropped(host: FakeHost, journal: Journal) -> None:
-    journal.begin(host.case(), datetime.now(UTC))
+@pytest.mark.parametrize("kind", [Repair.REISSUE, Repair.RECHAIN])
+def test_open_case_without_a_finding_or_order_is_dropped(host: FakeHost, journal: Journal, kind: Repair) -> None:
+    journal.begin(host.case(kind), datetime.now(UTC))
     assert repair((), host.run(journal), ONE_HOST_AT_A_TIME) == ()
     outcome = journal.outcome(host.case().id)
     assert (journal.unfinished(), outcome and outcome.kind, host.session.commands) == ((), "dropped", [])
@@ -162,17 +166,14 @@ def test_service_with_a_new_certificate_on_disk_is_reloaded(host: FakeHost, jour
     write_expired(host.folder, "a.example")
     host.first.write(*installed)
     assert host.served != ready
-    case = host.case(Repair.RELOAD, id="reload")
-    assert host.repair(journal, ca, case).ended_as == "proven"
+    assert host.repair(journal, ca, host.case(Repair.RELOAD, id="reload")).ended_as == "proven"
     assert (host.served, len(ca.orders)) == (ready, 1)
 
 
 def test_world_readable_key_is_closed_to_others(host: FakeHost, journal: Journal) -> None:
-    ca = Ca()
-    before = host.served
-    case = host.case(Repair.HOST, id="modes")
+    ca, before = Ca(), host.served
     assert mode(host) == 0o644
-    assert host.repair(journal, ca, case).ended_as == "proven"
+    assert host.repair(journal, ca, host.case(Repair.HOST, id="modes")).ended_as == "proven"
     assert (mode(host), host.served, ca.orders) == (0o640, before, {})
 
 
@@ -210,41 +211,28 @@ def test_key_of_another_user_is_reported_and_closed_to_others(host: FakeHost, jo
 
 
 def test_open_case_goes_before_a_new_case_of_its_endpoints(host: FakeHost, journal: Journal) -> None:
-    ca = Ca()
-    run = host.run(journal, ca)
-    ending = repaired(host.case(), never_taken_up(run, host))
-    assert ending.cause == "proof.failed"
-    anew = host.case(id="anew")
-    first, second = repair([anew], later(run), ONE_HOST_AT_A_TIME)
+    run = host.run(journal, ca := Ca())
+    assert repaired(host.case(), never_taken_up(run, host)).cause == "proof.failed"
+    first, second = repair([host.case(id="anew")], later(run), ONE_HOST_AT_A_TIME)
     assert (first.case.id, first.ended_as) == (host.case().id, "proven")
     assert (second.case.id, second.ended_as, second.cause) == ("anew", "waiting", "run.overlap")
     assert (len(ca.orders), journal.unfinished(), journal.case("anew")) == (1, (), None)
 
 
 def test_open_case_without_its_target_ends_and_a_new_case_begins(host: FakeHost, journal: Journal) -> None:
-    ca = Ca()
-    run = host.run(journal, ca)
-    ending = repaired(host.case(), never_taken_up(run, host))
-    gone = changed(later(run), targets={})
-    (ending,) = repair((), gone, ONE_HOST_AT_A_TIME)
+    run = host.run(journal)
+    repaired(host.case(), never_taken_up(run, host))
+    (ending,) = repair((), changed(later(run), targets={}), ONE_HOST_AT_A_TIME)
     assert (ending.ended_as, ending.cause, journal.unfinished()) == ("failed", "case.unknown", ())
-    assert [result.ended_as for result in repair([host.case(id="anew")], run, ONE_HOST_AT_A_TIME)] == ["proven"]
-
-
-def test_unstaged_chain_repair_without_a_finding_is_dropped(host: FakeHost, journal: Journal) -> None:
-    journal.begin(host.case(Repair.RECHAIN, id="rechain"), datetime.now(UTC))
-    assert repair((), host.run(journal), ONE_HOST_AT_A_TIME) == ()
-    outcome = journal.outcome("rechain")
-    assert (outcome and outcome.kind, host.session.commands) == ("dropped", [])
+    assert repaired(host.case(id="anew"), run).ended_as == "proven"
 
 
 def test_certificate_replaced_since_the_audit_is_not_ordered_again(host: FakeHost, journal: Journal) -> None:
     ca = Ca()
     case = host.case(old_leaf_sha256="0" * 64)  # what the audit saw, and is not served any more
-    run = host.run(journal, ca)
-    ending = repaired(case, run)
+    ending = host.repair(journal, ca, case)
     assert (ending.ended_as, ending.cause, len(ca.orders)) == ("interrupted", "case.changed", 0)
-    assert repair([], run, ONE_HOST_AT_A_TIME) == ()
+    assert repair([], host.run(journal, ca), ONE_HOST_AT_A_TIME) == ()
     assert journal.unfinished() == ()
 
 
@@ -253,5 +241,5 @@ def test_certificate_rejected_for_days_is_discarded(host: FakeHost, journal: Jou
     ca = Ca(placed=NOW - age)
     ending = host.repair(journal, ca, anchors=TrustAnchors({"other": []}))
     assert ending.cause == "issuer.answer"
-    pending = host.folder.parent / "sslaudit" / host.case().id / "pending"
+    pending = host.workdir_root / host.case().id / "pending"
     assert ("; the order is given up after 9 d" in ending.note, pending.exists()) == (bool(age), not age)

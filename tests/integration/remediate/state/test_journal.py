@@ -45,25 +45,16 @@ def journal(folder: Path) -> Iterator[Journal]:
 
 
 def test_begun_case_is_read_with_its_steps(journal: Journal) -> None:
+    detail = StepDetail("port 80 answers", ("a came",), digest("leaf"), "v1", digest("key"))
     assert journal.begin(CASE, NOW) == CASE
     journal.record(CASE.id, Event("preconditions", "intended", NOW))
-    journal.record(
-        CASE.id,
-        Event(
-            "preconditions",
-            "done",
-            NOW,
-            StepDetail("port 80 answers", ("a came",), digest("leaf"), "v1", digest("key")),
-        ),
-    )
+    journal.record(CASE.id, Event("preconditions", "done", NOW, detail))
     journal.record(CASE.id, Event("self-test", "intended", NOW))
     kept = journal.case(CASE.id)
     assert kept is not None
     assert [step.state for step in kept.steps[:3]] == ["done", "intended", "planned"]
     assert journal.unfinished() == (kept,)
-    assert journal.events(CASE.id)[1].detail == StepDetail(
-        "port 80 answers", ("a came",), digest("leaf"), "v1", digest("key")
-    )
+    assert journal.events(CASE.id)[1].detail == detail
 
 
 def test_unfinished_case_stays_as_begun(journal: Journal) -> None:
@@ -234,24 +225,25 @@ def test_no_key_and_no_token_is_in_any_state_file(folder: Path, journal: Journal
     assert b"0123456789abcdef" not in written
 
 
-def test_secret_that_spans_two_lines_is_withheld(folder: Path, journal: Journal) -> None:
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        (StepDetail(KEY[:14], tuple(KEY[14:].split("\n"))), StepDetail("(withheld: it held a private key in PEM)")),
+        (
+            StepDetail("x" * 3000, ("y" * 900, "z" * 900, "z" * 900)),
+            StepDetail("x" * 3000, ("y" * 900, "z" * 100)),
+        ),
+        (StepDetail("\ud800" + "x" * 1_000_000), StepDetail("?" + "x" * 3999)),
+    ],
+    ids=["a secret in two lines", "long lines", "a long text"],
+)
+def test_detail_of_a_step_is_limited_and_without_secrets(
+    folder: Path, journal: Journal, given: StepDetail, kept: StepDetail
+) -> None:
     journal.begin(CASE, NOW)
-    first, *rest = KEY.split("\n")
-    journal.record(CASE.id, Event("key", "intended", NOW, StepDetail(first[:14], (first[14:], *rest))))
-    assert journal.events(CASE.id)[0].detail == StepDetail("(withheld: it held a private key in PEM)")
+    journal.record(CASE.id, Event("key", "intended", NOW, given))
+    assert journal.events(CASE.id)[0].detail == kept
     assert b"PRIVATE KEY" not in b"".join(file.read_bytes() for file in folder.iterdir())
-
-
-def test_lines_of_a_step_are_limited_together(journal: Journal) -> None:
-    journal.begin(CASE, NOW)
-    journal.record(CASE.id, Event("key", "intended", NOW, StepDetail("x" * 3000, ("y" * 900, "z" * 900, "z" * 900))))
-    assert journal.events(CASE.id)[0].detail == StepDetail("x" * 3000, ("y" * 900, "z" * 100))
-
-
-def test_note_is_limited(journal: Journal) -> None:
-    journal.begin(CASE, NOW)
-    journal.record(CASE.id, Event("key", "intended", NOW, StepDetail("\ud800" + "x" * 1_000_000)))
-    assert len(journal.events(CASE.id)[0].note) == 4000
 
 
 def test_state_is_readable_by_its_owner_only(folder: Path) -> None:

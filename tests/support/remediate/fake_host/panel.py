@@ -8,6 +8,7 @@ from typing import Final
 
 from remediate.cpanel.panel import Panel
 from tests.support import whmapi1
+from tests.support.remediate.own_programs import program
 
 RESTART_SCRIPTS: Final = {"cpanel": ("cpsrvd", "cpdavd"), "exim": ("exim",)}
 """The services that a fake panel has, and the scripts that restart them."""
@@ -40,12 +41,10 @@ def certificate_files(root: Path, service: str) -> tuple[Path, Path]:
 
 def write_panel(root: Path) -> None:
     """Write the double of `whmapi1`, which starts without looking for an interpreter and its packages."""
-    program = whmapi1_of(root)
-    for folder in (program.parent, root / "scripts", root / "var/cpanel/ssl"):
+    for folder in (whmapi1_of(root).parent, root / "scripts", root / "var/cpanel/ssl"):
         folder.mkdir(parents=True)
     _, _, text = Path(whmapi1.__file__).read_text(encoding="utf-8").partition("\n")
-    program.write_text(f"#!{sys.executable} -IS\n{text}", encoding="utf-8")
-    program.chmod(0o755)
+    program(whmapi1_of(root), f"#!{sys.executable} -IS\n{text}")
 
 
 def write_restart_scripts(root: Path, service: str, load: str) -> None:
@@ -53,9 +52,8 @@ def write_restart_scripts(root: Path, service: str, load: str) -> None:
     certificate, key = certificate_files(root, service)
     certificate.parent.mkdir(exist_ok=True)
     for script in RESTART_SCRIPTS[service]:
-        file = root / f"scripts/restartsrv_{script}"
-        file.write_text(_RESTART.format(root=root, certificate=certificate, key=key, service=service, load=load))
-        file.chmod(0o755)
+        text = _RESTART.format(root=root, certificate=certificate, key=key, service=service, load=load)
+        program(root / f"scripts/restartsrv_{script}", text)
 
 
 def write_certificate(root: Path, service: str, certificates: str, key: str) -> None:

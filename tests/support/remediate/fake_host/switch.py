@@ -19,6 +19,7 @@ from remediate.deployment.versions import FileSet, FileTarget, Part, Version, fi
 from remediate.hosts.command import Command, CommandResult
 from remediate.hosts.workdir import HostWorkdir
 from remediate.installers import CustomInstaller, Installer
+from tests.support.remediate.fake_host.ca import key_pem, leaf_of
 from tests.support.remediate.fake_host.panel import (
     calls_of,
     whmapi1_of,
@@ -27,6 +28,8 @@ from tests.support.remediate.fake_host.panel import (
     write_restart_scripts,
 )
 from tests.support.remediate.fake_host.session import ask, run
+from tests.support.store.issuance import to_pem
+from tests.support.x509.ca import Identity, issue
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +54,12 @@ class Pair:
 Pairs = tuple[Pair, Pair, Pair]
 
 
-def new_pair(folder: Path, name: str) -> Pair:
-    """Return a self-signed certificate and its key."""
-    key, certificate = folder / f"{name}.key", folder / f"{name}.crt"
-    argv = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "1"]
-    subprocess.run(
-        [*argv, "-subj", f"/CN={name}", "-keyout", key, "-out", certificate], check=True, capture_output=True
-    )
-    return Pair(certificate.read_text(), key.read_text(), key)
+def new_pair(folder: Path, name: str, issuer: Identity | None = None) -> Pair:
+    """Return a new certificate, self-signed without an issuer, and its key, which is written to a directory."""
+    identity = issue(leaf_of(name), issuer)
+    pair = Pair(to_pem(identity.certificate), key_pem(identity.key), folder / f"{name}.key")
+    pair.key_path.write_text(pair.key)
+    return pair
 
 
 def target(path: str, codes: str) -> FileTarget:

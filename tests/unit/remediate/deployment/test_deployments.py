@@ -9,7 +9,7 @@ import pytest
 
 from audit.observation import InstalledFile
 from remediate.cpanel.panel import Panel
-from remediate.deployment import DEPLOYMENTS, NotDeployable
+from remediate.deployment import DEPLOYMENTS, Deployment, NotDeployable
 from remediate.deployment.base import Inspection, Requirements
 from remediate.deployment.cpanel import panel_deployment
 from remediate.deployment.progress import Progress, SwitchEvent
@@ -50,19 +50,20 @@ def test_host_with_a_panel_has_the_panel_before_files() -> None:
     assert HostContext("web1", panel=panel).deployments == (panel_deployment(panel), REPLACE)
 
 
-def test_replacement_locates_every_file() -> None:
-    file_set = REPLACE.locate([certificate("/etc/a.crt")], WORKDIR)
-    assert file_set == FileSet(WORKDIR, (FileTarget("/etc/a.crt", frozenset({Part.LEAF, Part.CHAIN})),))
-
-
-def test_panel_locates_its_files_by_their_default_paths() -> None:
-    file_set = panel_deployment(Panel()).locate([certificate(PANEL_FILE)], WORKDIR)
-    assert file_set
-    assert [target.path for target in file_set.targets] == ["/var/cpanel/ssl/exim/exim.crt"]
-
-
-def test_panel_leaves_other_files_to_the_next_kind() -> None:
-    assert panel_deployment(Panel()).locate([certificate("/etc/a.crt")], WORKDIR) is None
+@pytest.mark.parametrize(
+    ("deployment", "path", "located"),
+    [
+        (REPLACE, "/etc/a.crt", "/etc/a.crt"),
+        (panel_deployment(Panel()), PANEL_FILE, "/var/cpanel/ssl/exim/exim.crt"),
+        (panel_deployment(Panel()), "/etc/a.crt", None),
+    ],
+)
+def test_panel_locates_its_files_by_default_paths_and_leaves_others(
+    deployment: Deployment, path: str, located: str | None
+) -> None:
+    parts = frozenset({Part.LEAF, Part.CHAIN})
+    expected = FileSet(WORKDIR, (FileTarget(located, parts),)) if located else None
+    assert deployment.locate([certificate(path)], WORKDIR) == expected
 
 
 def test_files_of_panel_and_host_are_not_deployable_together() -> None:
@@ -156,13 +157,7 @@ def test_switch_runs_until_it_has_ended_or_lost_its_lock(
 
 def test_gaps_and_notes_are_those_since_the_switch_began() -> None:
     before = (event("begun"), event("gap", "exim 9.00"), event("note", "old"))
-    since = (
-        event("begun"),
-        event("gap", "exim 0.40"),
-        event("gap", "exim"),
-        event("note", "new"),
-        event("note", "new"),
-    )
+    since = (event("begun"), event("gap", "exim 0.40"), event("gap", "exim"), *[event("note", "new")] * 2)
     progress = Progress((*before, *since))
     assert (progress.gaps, progress.notes) == ((("exim", 0.4),), ("new",))
     assert Progress(before[1:]).gaps == (("exim", 9.0),)  # where the beginning was not recorded, all are
