@@ -104,6 +104,11 @@ def test_rule_book_is_applied_to_a_leaf_without_its_path() -> None:
     assert profile_violations_of_server(b"garbage") == ()
 
 
+def test_unreadable_leaf_is_the_place_of_its_violation() -> None:
+    (violation,) = validated(b"garbage", CA, roots=[ROOT]).violations
+    assert (violation.clause, violation.place, violation.position) == ("RFC 5280 4.1", "leaf", 0)
+
+
 def test_profile_violation_refuses_with_profile_webpki() -> None:
     leaf = GOOD.without(x509.ExtendedKeyUsage)
     found = validated(leaf, CA, profile="webpki")

@@ -153,6 +153,7 @@ PORTS = "tls_on_connect_ports = 465\nlocal_interfaces = 0.0.0.0"
          "smtp 0.0.0.0 25 | /both.pem key:/both.pem\n"),
         (postfix.read(dump(**POSTFIX)), POSTFIX_READ),
         (postfix.read(dump(master=OTHER_SERVICES)), ""),
+        (postfix.read(dump(**{**POSTFIX, "main": "smtpd_tls_cert_file = none\n"}))[:1], "smtp 0.0.0.0,:: 25\n"),
         (postfix.read(dump(**{**POSTFIX, "main": TWO_KEYS}))[:1],
          "smtp 0.0.0.0,:: 25 | /rsa.crt key:/rsa.key /ec.crt key:/ec.key\n"),
         (exim.read(dump(dump=f"{PORTS}\nhosts_proxy = *\n"))[:1],
@@ -167,6 +168,7 @@ PORTS = "tls_on_connect_ports = 465\nlocal_interfaces = 0.0.0.0"
          "exim, same files for a name", "exim, its ports",
          "exim, ports of the command line", "exim, TLS on connect",
          "exim, doubled colons", "exim, ports by name", "exim, one file", "postfix", "postfix, other services",
+         "postfix without a certificate",
          "postfix, two keys",
          "exim behind a load balancer", "exim, load balancer and others", "postfix behind a load balancer"],
 )  # fmt: skip

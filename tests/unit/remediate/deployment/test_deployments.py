@@ -135,7 +135,7 @@ def test_status_is_read_from_the_host() -> None:
 
 def test_status_of_a_host_without_a_switch_is_empty() -> None:
     progress = REPLACE.status(FILES).parse(printed("lock free"))
-    assert (progress, progress.last.state) == (Progress(), "none")
+    assert (progress, progress.last) == (Progress(), SwitchEvent(0, "", "none", ""))
 
 
 @pytest.mark.parametrize(
