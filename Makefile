@@ -20,7 +20,7 @@ LATER := $(ATTACK) $(CRASHES) $(HOSTS) $(PEERS) $(POST_QUANTUM) $(REPAIRS) $(SER
 # Tests start hundreds of processes that import the checkout: compiled once, whatever the caller's environment says.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test test-unit test-matrix matrix-of-commit lint overlays compiled bench fuzz mutants coverage corpora clean requirements
+.PHONY: demo test test-unit test-matrix matrix-of-commit lint overlays compiled bench fuzz mutants coverage corpora field clean requirements
 
 demo: $(INSTALLED)
 	@$(PYTHON) -m tests.lab.demo
@@ -148,6 +148,14 @@ CORPORA ?= corpora
 
 corpora: $(INSTALLED)
 	@$(PYTHON) -m bench.corpora "$(CORPORA)"
+
+# Discovery on real configurations, compared with what the daemons serve: those of Debian's packages and of the test data
+# of certbot, and the cases in the folder CASES. As root.
+CASES ?=
+
+field: $(INSTALLED)
+	@$(BUILD_OVERLAYS) main second third debian13 sid
+	@$(PYTHON) -m bench.field $(CASES)
 
 clean:
 	rm -rf .lab $(VENV) .mypy_cache .pytest_cache .ruff_cache build dist *.egg-info report.html results.jsonl junit.xml

@@ -20,7 +20,7 @@ from typing import IO, Final
 
 from tests.support.checkout import CHECKOUT
 from tests.support.hosts import roots
-from tests.support.hosts.overlay import layer_of
+from tests.support.hosts.overlay import Layer, layer_of
 
 PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 ENVIRONMENT: Final = {"PATH": PATH, "HOME": "/root", "LC_ALL": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1"}
@@ -132,10 +132,23 @@ class Host:
 def running_host(overlay: str, name: str) -> Iterator[Host]:
     """Start a host of that name from a built overlay; on leaving, all of it is gone."""
     layer = layer_of(overlay)
+    with _started(layer, name, roots.BOOT, str(layer.upper), str(layer.folder / "root"), str(CHECKOUT), name) as host:
+        yield host
+
+
+@contextmanager
+def running_release(release: str, name: str) -> Iterator[Host]:
+    """Start a host of a whole Debian release (`debian13`, `sid`), without an init system and without the checkout."""
+    layer = layer_of(release)
+    with _started(layer, name, roots.BOOT_RELEASE, str(layer.upper), str(layer.folder / "root"), name) as host:
+        yield host
+
+
+@contextmanager
+def _started(layer: Layer, name: str, script: str, *arguments: str) -> Iterator[Host]:
     with layer.locked(fcntl.LOCK_SH):
-        argv = [*roots.UNSHARE, "--uts", "--ipc", "--net", "sh", "-euc", roots.BOOT, "sh"]
         first = subprocess.Popen(
-            [*argv, str(layer.upper), str(layer.folder / "root"), str(CHECKOUT), name],
+            [*roots.UNSHARE, "--uts", "--ipc", "--net", "sh", "-euc", script, "sh", *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

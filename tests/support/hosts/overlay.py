@@ -30,6 +30,8 @@ _SYSTEMD_HOST: Final = (
     *(*_TOOLS, "dbus", "libpam-systemd", "systemd", "systemd-sysv"),
     *("apache2", "dovecot-imapd", "haproxy", "nginx-light"),
 )
+_DOVECOT: Final = ("dovecot-lmtpd", "dovecot-managesieved", "dovecot-pop3d", "dovecot-submissiond")
+_NEWER_HOST: Final = (*_SYSTEMD_HOST, *_DOVECOT, "python3-venv", "ssl-cert")
 _SUITES: Final = {"debian12": "bookworm", "debian13": "trixie", "sid": "sid"}
 """Layers that are a whole Debian release of their own instead of an addition to this machine's."""
 RELEASES: Final = tuple(os.environ.get("SSLAUDIT_TEST_RELEASES", "debian12").split())
@@ -46,8 +48,8 @@ PACKAGES: Final[dict[str, tuple[str, ...]]] = {
     "controller": (*_EVERY_HOST, "at", "exim4-daemon-light"),
     "browser": ("chromium",),
     "debian12": _SYSTEMD_HOST,
-    "debian13": (*_SYSTEMD_HOST, "python3-venv"),
-    "sid": (*_SYSTEMD_HOST, "python3-venv"),
+    "debian13": _NEWER_HOST,
+    "sid": _NEWER_HOST,
 }
 """What is installed in each overlay; packages that exclude one another are in different ones."""
 NEEDED: Final = tuple(name for name in PACKAGES if name not in _SUITES or name in RELEASES)

@@ -78,6 +78,24 @@ exec chroot root sh -c 'echo "$1"; exec env --ignore-signal=CHLD cat' sh "$outer
 )
 """Start a host: a fresh writable root over a built layer, gone with the process that holds its standard input."""
 
+BOOT_RELEASE: Final = (
+    r"""
+# $1: a bootstrapped root; $2: an empty folder to mount on; $3: the host's name.
+read -r outer_pid rest < /proc/self/stat
+mount -t tmpfs -o mode=755 tmpfs "$2"
+cd "$2"
+mkdir upper work root
+mount -t overlay -o lowerdir="$1",upperdir=upper,workdir=work overlay root
+"""
+    + _DEVICES
+    + r"""
+mount -t sysfs -o ro sysfs root/sys
+printf '%s' "$3" > /proc/sys/kernel/hostname
+exec chroot root sh -c 'echo "$1"; exec env --ignore-signal=CHLD cat' sh "$outer_pid"
+"""
+)
+"""Start a host of a Debian release without an init system, as BOOT does."""
+
 BOOTSTRAP: Final = r"""
 # $1: the layer's folder; $2: the suite; the rest: packages. A whole Debian lands in upper, with no service enabled.
 cd "$1"; suite=$2; shift 2
