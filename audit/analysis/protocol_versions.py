@@ -29,7 +29,7 @@ def untested_versions(handshakes: tuple[Handshake, ...], policy: Policy) -> Unce
 def _untested(handshakes: tuple[Handshake, ...], limits: Thresholds) -> tuple[str, ...]:
     forbids_tls12 = "TLSv1.2" in limits.protocols_forbidden
     return tuple(
-        f"it is not known whether {handshake.address} accepts {version}"
+        f"it is not known whether {handshake.address} accepts {version}{_cause(handshake)}"
         for handshake in handshakes
         for version, is_untested in (
             ("TLS 1.0 or 1.1", handshake.old_protocols is None),
@@ -37,6 +37,10 @@ def _untested(handshakes: tuple[Handshake, ...], limits: Thresholds) -> tuple[st
         )
         if is_untested
     )
+
+
+def _cause(handshake: Handshake) -> str:
+    return f": {handshake.unknown_versions} (in another connection)" if handshake.unknown_versions else ""
 
 
 def _accepted(handshake: Handshake) -> tuple[str, ...]:

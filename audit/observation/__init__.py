@@ -87,6 +87,7 @@ class Handshake:
     old_protocols: tuple[str, ...] | None = None  # of TLSv1 and TLSv1.1 those accepted; None: not known
     from_host: bool = False  # observed from the host itself, not from here
     tls12: bool | None = None  # whether TLS 1.2 is accepted; None: not tried, or not known
+    unknown_versions: str = ""  # why it is not known which versions are accepted: the fault of a later connection
     sct_list: bytes | None = None  # the list of SCTs in the handshake, empty if there is none; None: not requested
 
 

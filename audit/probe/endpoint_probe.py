@@ -19,7 +19,7 @@ from audit.endpoint import Endpoint
 from audit.observation import Handshake, ProbeFailure, ProxyProtocol
 from audit.probe.deadline import Deadline
 from audit.probe.proxy_protocol import HEADERS, header_fault, is_about_header
-from audit.probe.starttls import UPGRADES, WITHIN, negotiate
+from audit.probe.starttls import UPGRADES, WITHIN, Dialogue, StarttlsProtocol
 from audit.probe.target import Limits
 from audit.probe.tcp import ProbeError, TcpConnection
 from audit.probe.tls_handshake import Offers, TlsConnection
@@ -69,7 +69,9 @@ class _Probe:
         self._header = b""  # that this service accepts before anything else
         self._share = 1.0  # of the time of the probe that may have passed
         self._began = time.monotonic()
+        self._later_fault: ProbeError | None = None  # the first of a connection after the first one
         self._connections = 0
+        self._greetings_s = 0.0  # waited for greetings
 
     def run(self) -> AddressResult:
         try:
@@ -78,7 +80,9 @@ class _Probe:
             return self._observation(fault.at(self._address))
         version = handshake.version
         tls12 = self._has_tls12(version) if self._limits.tries_tls12 else None
-        result = replace(handshake, old_protocols=self._old_protocols(version), tls12=tls12)
+        old_protocols = self._old_protocols(version)
+        unknown = str(self._later_fault or "")
+        result = replace(handshake, old_protocols=old_protocols, tls12=tls12, unknown_versions=unknown)
         return self._observation(result, self._other_key(result))
 
     def _first_handshake(self) -> Handshake:
@@ -142,7 +146,8 @@ class _Probe:
             if newest is None:
                 return ()
             has_oldest = newest == "TLSv1" or self._accepted(offers.oldest) is not None
-        except ProbeError:
+        except ProbeError as fault:
+            self._later_fault = self._later_fault or fault
             return None
         return _OLD[not has_oldest : 1 + (newest != "TLSv1")]
 
@@ -150,7 +155,8 @@ class _Probe:
         """Return whether TLS 1.2 is accepted, by the newest version that a server picks; None if that is unknown."""
         try:
             newest = self._accepted(self._context.offers.before_tls13) if version == "TLSv1.3" else version
-        except ProbeError:
+        except ProbeError as fault:
+            self._later_fault = self._later_fault or fault
             return None
         return newest == "TLSv1.2"
 
@@ -168,14 +174,12 @@ class _Probe:
     def _connection(self, context: SSL.Context) -> Iterator[TlsConnection]:
         """Open a connection up to the start of TLS, and end it in the server's own protocol."""
         limits, protocol = self._limits, UPGRADES.get(self._endpoint.scheme)
-        deadline = Deadline(self._began + limits.timeout_s * self._share)
+        deadline = Deadline(self._began + limits.timeout_s * self._share + self._greetings_s)
         with TcpConnection(deadline=deadline, stop=self._context.stop, max_bytes=limits.max_bytes) as tcp:
             self._connections += 1
             tcp.connect(self._address, self._endpoint.port, limits.connect_s)
             if protocol:
-                tcp.begin("starttls", limits.starttls_s, "a greeting")
-                self._send_header(tcp)
-                negotiate(tcp, protocol)
+                self._negotiate(tcp, protocol)
             tcp.begin("handshake", limits.handshake_s, "a TLS handshake")
             if not protocol:
                 self._send_header(tcp)
@@ -184,6 +188,18 @@ class _Probe:
             if tls.is_open:
                 with contextlib.suppress(ProbeError):
                     self._say_goodbye(tcp, tls)
+
+    def _negotiate(self, tcp: TcpConnection, protocol: StarttlsProtocol) -> None:
+        """Wait for the greeting, which has its own deadline, and agree with the server to begin TLS."""
+        dialogue = Dialogue(tcp, protocol)
+        tcp.begin_apart("starttls", self._limits.greeting_s * self._share, "a greeting")
+        try:
+            self._send_header(tcp)
+            dialogue.greet()
+        finally:
+            self._greetings_s += tcp.end_apart()
+        tcp.begin("starttls", self._limits.starttls_s, "STARTTLS")
+        dialogue.negotiate()
 
     def _send_header(self, tcp: TcpConnection) -> None:
         if self._header:

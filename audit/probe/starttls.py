@@ -117,34 +117,33 @@ WITHIN: Final[dict[str, StarttlsProtocol]] = {"smtps": _SMTP, "imaps": _IMAP, "p
 """The schemes with a protocol inside TLS; servers log a fault if a client leaves without its closing command."""
 
 
-def negotiate(tcp: TcpConnection, protocol: StarttlsProtocol) -> None:
-    """Exchange commands until the server agrees to begin TLS; raises ProbeError."""
-    dialogue = _Dialogue(tcp, protocol)
-    dialogue.greet()
-    try:
-        announced = dialogue.is_announced()
-        dialogue.start_tls(announced=announced)
-    except ProbeError as fault:
-        if fault.kind in ("not-offered", "rejected"):
-            tcp.send(protocol.farewell)
-        raise
-
-
-class _Dialogue:
+class Dialogue:
     """The plain part of one connection; `_rest` has the bytes after the last line of a reply."""
 
     def __init__(self, tcp: TcpConnection, protocol: StarttlsProtocol) -> None:
+        """Take a connection that begins in plain text, and its protocol."""
         self._tcp = tcp
         self._protocol = protocol
         self._rest = b""
 
     def greet(self) -> None:
+        """Wait for the greeting; raises ProbeError."""
         step = self._protocol.greeting
         reply = self._exchange(step, "a greeting")
         if not step.good.search(reply):
             raise ProbeError("starttls", "rejected", f"the server greets with {excerpt(reply)}")
 
-    def is_announced(self) -> bool:
+    def negotiate(self) -> None:
+        """Exchange commands until the server agrees to begin TLS; raises ProbeError."""
+        try:
+            announced = self._is_announced()
+            self._start_tls(announced=announced)
+        except ProbeError as fault:
+            if fault.kind in ("not-offered", "rejected"):
+                self._tcp.send(self._protocol.farewell)
+            raise
+
+    def _is_announced(self) -> bool:
         """Return whether STARTTLS is a capability; raises ProbeError if the reply is well-formed and lacks it."""
         step = self._protocol.capabilities
         reply = self._exchange(step, f"a response to {_verb(step)}")
@@ -154,7 +153,7 @@ class _Dialogue:
             raise ProbeError("starttls", "not-offered", f"{command} is not a capability of the server")
         return announced
 
-    def start_tls(self, *, announced: bool) -> None:
+    def _start_tls(self, *, announced: bool) -> None:
         step = self._protocol.starttls
         reply = self._exchange(step, f"a response to {_verb(step)}")
         if not step.good.search(reply):

@@ -14,7 +14,7 @@ from audit.observation import Handshake, HostView, ProbeFailure, ProxyProtocol
 class Limits:
     """The limits of every probe; names in `_s` are seconds. The deadlines of the stages are shares of `timeout_s`."""
 
-    timeout_s: float = 10.0  # one address of one endpoint, all its connections together; and one name
+    timeout_s: float = 10.0  # one address of one endpoint, all its connections without greetings; and one name
     concurrency: int = 64  # addresses probed at once; the speed levels off between 32 and 64 threads
     per_address: int = 2  # connections at once to one address: mail servers ban clients that open more than a few
     resolver: tuple[str, ...] = ()  # "192.0.2.53", "127.0.0.1:5353", "[2001:db8::53]:53"; empty: the system's
@@ -35,8 +35,17 @@ class Limits:
         return 0.5 * self.timeout_s
 
     @property
+    def greeting_s(self) -> float:
+        """The deadline of a greeting, which is not a part of `timeout_s`.
+
+        Against spam, mail servers delay their greeting: postscreen by 6 s, others by up to 30 s. A client should wait 5
+        minutes (RFC 5321 4.5.3.2.1).
+        """
+        return 3 * self.timeout_s
+
+    @property
     def starttls_s(self) -> float:
-        """The deadline up to the start of TLS: against spam, some mail servers delay their greeting by 6 s."""
+        """The deadline from the greeting to the start of TLS."""
         return 0.8 * self.timeout_s
 
     @property

@@ -8,6 +8,7 @@ import select
 import socket
 import threading
 import time
+from dataclasses import replace
 from typing import Final, NoReturn, Self
 
 from audit.observation import FailureKind, ProbeFailure, Stage
@@ -81,6 +82,17 @@ class TcpConnection:
         self._began = time.monotonic()
         self._deadline = self._total.within(seconds)
         self.awaiting = awaiting
+
+    def begin_apart(self, stage: Stage, seconds: float, awaiting: str) -> None:
+        """Enter a stage that may take this many seconds, whatever the deadline of the whole probe."""
+        self.begin(stage, seconds, awaiting)
+        self._deadline = Deadline.after(seconds)
+
+    def end_apart(self) -> float:
+        """Return the seconds that this stage took; the deadline of the whole probe is later by them."""
+        seconds = time.monotonic() - self._began
+        self._total = replace(self._total, at=self._total.at + seconds)
+        return seconds
 
     def connect(self, address: str, port: int, seconds: float) -> None:
         """Connect within this many seconds."""

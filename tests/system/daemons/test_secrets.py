@@ -34,6 +34,6 @@ def test_value_on_the_next_line_does_not_leave_the_host(authority: Authority) ->
     assert SECRET not in result
     named = {name: one.text for name, one in read_sections("WORD", result).items()}
     for service, setting in (("nginx", "Authorization"), ("apache", "DB_PASSWORD")):
-        (text,) = (text for name, text in named.items() if re.fullmatch(rf"{service}#\d+\.(dump|files)", name))
+        (text,) = (text for name, text in named.items() if re.fullmatch(rf"{service}#\d+\.(dump|files|config)", name))
         assert re.search(rf"{setting}\s*\\?\s*\(hidden\)", text), text
         assert NAMES["main"].second in text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import threading
 import time
@@ -12,8 +13,11 @@ import pytest
 from audit.endpoint import parse_endpoint
 from audit.observation import Observation
 from audit.probe import Limits, Target, observe
+from audit.probe.deadline import Deadline
+from audit.probe.tcp import ProbeError, TcpConnection
+from tests.integration.audit.probe.test_starttls import UPGRADES
 from tests.support.probe.observations import HASTY, NOW, PATIENT, failure_of, look, look_at
-from tests.support.probe.tls_servers import Script, context, hold, serving, tls
+from tests.support.probe.tls_servers import Script, context, hold, in_turn, say, serving, then, tls
 
 
 def dribble(text: bytes) -> Script:
@@ -42,7 +46,7 @@ def endless(octets: bytes) -> Script:
     [
         ("tls", hold, HASTY, ("handshake", "timeout"), ""),
         ("tls", dribble(b"\x16\x03\x03\x40\x00" + bytes(1000)), HASTY, ("handshake", "timeout"), "bytes"),
-        ("smtp", dribble(b"220 " + b"x" * 1000), HASTY, ("starttls", "timeout"), "a greeting"),
+        ("smtp", dribble(b"220 " + b"x" * 1000), replace(HASTY, timeout_s=0.6), ("starttls", "timeout"), "a greeting"),
         ("smtp", endless(b"220-more\r\n" * 100), PATIENT, ("starttls", "too-much"), ""),
         ("smtp", endless(b"220 no line end"), PATIENT, ("starttls", "too-much"), ""),
         ("tls", lambda _: None, PATIENT, ("handshake", "closed"), ""),
@@ -56,6 +60,41 @@ def test_server_costs_at_most_its_deadline_and_limit(
     shown = failure_of(script, limits, scheme)
     assert ((shown.stage, shown.kind), detail in shown.detail) == (expected, True)
     assert time.monotonic() - began < 60
+
+
+def test_greeting_has_a_deadline_of_its_own() -> None:
+    limits = replace(HASTY, timeout_s=0.5)
+    detail = failure_of(hold, limits, "smtp").detail
+    match = re.match(r"timed out after ([0-9.]+) s, waiting for a greeting", detail)
+    assert match, detail
+    assert float(match[1]) >= 3 * limits.timeout_s
+
+
+def test_time_of_a_stage_apart_does_not_count_for_the_whole_probe() -> None:
+    now = [0.0]
+    whole = Deadline(1.0, clock=lambda: now[0])
+    with (
+        serving(then(say(b"220 ready\r\n"), hold)) as server,
+        TcpConnection(deadline=whole, stop=threading.Event(), max_bytes=100) as tcp,
+    ):
+        tcp.connect("127.0.0.1", server.port, 30)
+        now[0] = 2.0
+        tcp.begin_apart("starttls", 30, "a greeting")
+        assert tcp.receive()
+        waited_s = tcp.end_apart()
+        now[0] = 2.0 + waited_s
+        tcp.begin("starttls", 30, "more")
+        with pytest.raises(ProbeError, match="waiting for more"):
+            tcp.receive()
+
+
+def test_fault_of_a_later_connection_is_named() -> None:
+    with serving(in_turn(then(UPGRADES["smtp"], tls(context())), say(b"421 4.7.0 too many connections\r\n"))) as server:
+        observation = look_at(f"smtp://127.0.0.1:{server.port}")
+    (seen,) = observation.handshakes
+    assert seen.old_protocols is None
+    assert seen.unknown_versions == 'the server is busy: "421 4.7.0 too many connections"'
+    assert [failure.kind for failure in observation.other_key_failures] == ["busy"]
 
 
 def test_server_that_sends_after_quit_does_not_delay_the_probe() -> None:

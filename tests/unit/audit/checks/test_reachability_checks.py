@@ -183,6 +183,10 @@ def test_name_leads_to_this_host(row: Row) -> None:
     )),
     "handshake with an old version": (no_old_protocol, at(replace(served(old=None), version="TLSv1.1")), fail()),
     "untested": (no_old_protocol, at(served(old=None)), unsure()),
+    "untested because of a fault": (
+        no_old_protocol, at(replace(served(old=None), unknown_versions="it was busy")),
+        unsure("accepts TLS 1.0 or 1.1: it was busy (in another connection)"),
+    ),
     "TLS 1.2, modern": (no_old_protocol, at(replace(served(), tls12=True), policy=MODERN), fail(
         reason="192.0.2.7 accepts TLSv1.2, which is forbidden",
     )),

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from audit.probe.starttls import UPGRADES, WITHIN, excerpt, negotiate
+from audit.probe.starttls import UPGRADES, WITHIN, Dialogue, StarttlsProtocol, excerpt
 from audit.probe.tcp import ProbeError
 
 GREETING = {
@@ -58,10 +58,17 @@ class ScriptedServer:
         return ProbeError("starttls", "closed", f"closed instead of {self.awaiting}")
 
 
+def begin_tls(server: Any, protocol: StarttlsProtocol) -> None:  # noqa: ANN401 - a double of a connection
+    """Wait for the greeting and agree to begin TLS."""
+    dialogue = Dialogue(server, protocol)
+    dialogue.greet()
+    dialogue.negotiate()
+
+
 def negotiated(scheme: str, *parts: bytes, **given: Any) -> list[bytes]:  # noqa: ANN401 - of the server
     """Return what is sent to a server that consents."""
     server: Any = ScriptedServer(parts, **given)
-    negotiate(server, UPGRADES[scheme])
+    begin_tls(server, UPGRADES[scheme])
     sent: list[bytes] = server.sent
     return sent
 
@@ -70,7 +77,7 @@ def refused(scheme: str, *parts: bytes, **given: Any) -> tuple[str, str, list[by
     """Return the kind and the detail of the failure, and the last command."""
     server: Any = ScriptedServer(parts, **given)
     with pytest.raises(ProbeError) as raised:
-        negotiate(server, UPGRADES[scheme])
+        begin_tls(server, UPGRADES[scheme])
     assert raised.value.stage == "starttls"
     return raised.value.kind, raised.value.detail, server.sent[-1:]
 
