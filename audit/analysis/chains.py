@@ -28,11 +28,14 @@ def unreadable_message(error: UnreadableField) -> str:
 
 
 def chain_faults(chain: Chain) -> tuple[str, ...]:
-    """Return one message per unreadable field of the certificates sent; trust anchors are not checked."""
+    """Return one message per unreadable field of the certificates sent; trust anchors are not checked.
+
+    A leaf that has only the name and the key of an anchor is not that anchor.
+    """
     return tuple(
         f"the leaf's {fault}" if index == 0 else f"certificate {index + 1}, {fault}"
         for index, certificate in enumerate(chain.certificates)
-        if not _is_anchor(certificate, chain)
+        if not (_is_anchor(certificate, chain) if index else certificate in chain.anchors)
         for fault in certificate.faults
     )
 

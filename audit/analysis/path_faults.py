@@ -22,7 +22,7 @@ from audit.x509.violation import PathViolation
 
 UNVERIFIED_SIGNATURE: Final = ("RFC 5280 6.1.3 a 1",)  # follows from an algorithm or a key that is refused itself
 DATES: Final = ("RFC 5280 4.1.2.5",)
-KEY: Final = ("BR 6.1.5", "BR 6.1.6", "RFC 5480 2.1.1")
+KEY: Final = ("BR 6.1.5", "BR 6.1.6", "RFC 5480 2.1.1", "RFC 5480 2.2")
 SIGNATURE: Final = ("BR 7.1.3.2", "RFC 4055 3.1")
 USAGE: Final = ("RFC 5280 4.2.1.12", "BR 7.1.2.7.6", "BR 7.1.2.7.10")
 NAMES: Final = ("RFC 5280 4.2.1.6", "RFC 5280 4.1.2.6", "BR 7.1.2.7.12")

@@ -34,8 +34,8 @@ def test_key_is_strong(certificate: Certificate, policy: Policy) -> None:
 def test_key_is_secret(certificate: Certificate, has_list_of_keys: bool) -> None:  # noqa: FBT001 - a fact by name
     """The private key must not be computable or publicly known (BR 4.9.1.1, 6.1.1.3(5), 6.1.6).
 
-    The library badkeys checks it, if `pytest-sslaudit[keys]` is installed: ROCA, Fermat, small, shared and patterned
-    primes, a small private exponent, and its list of known keys if the user has downloaded that.
+    The library badkeys checks it, if `pytest-sslaudit[keys]` is installed: ROCA, Fermat, a prime modulus, small, shared
+    and patterned primes, a small private exponent, and its list of known keys if the user has downloaded that.
 
     Fix: Make a new key on the host at once, order a certificate for it, install both, and have the CA revoke the old
     certificate. Replace every other certificate of that key.

@@ -13,7 +13,7 @@ from typing import Final, Protocol
 from audit.x509.certificate import Certificate
 from audit.x509.der import elements
 from audit.x509.loading import unwarned
-from audit.x509.public_keys import KeyFacts, is_post_quantum
+from audit.x509.public_keys import KeyFacts, has_negative_modulus, is_post_quantum
 from audit.x509.signatures import Signature, SignatureAlgorithm, VerificationKey, is_made_by, read_identifier
 from audit.x509.violation import PROFILE, Violation
 
@@ -58,6 +58,8 @@ def key_violations(certificate: Certificate) -> Iterator[Violation]:
         yield Violation("BR 6.1.5", f"no client accepts a key of the kind {key.kind}")
     elif key.is_explicit:
         yield Violation("RFC 5480 2.1.1", "the curve of its key is given by parameters instead of by name")
+    elif key.is_hybrid:
+        yield Violation("RFC 5480 2.2", "the point of its key is in hybrid form")
     elif (key.bits or 0) < CURVE_BITS:
         yield Violation("BR 6.1.5", f"a key on the curve {key.curve} is too short")
     elif key.curve not in DIGEST_OF_CURVE:
@@ -65,6 +67,8 @@ def key_violations(certificate: Certificate) -> Iterator[Violation]:
 
 
 def _rsa_violations(key: KeyFacts) -> Iterator[Violation]:
+    if has_negative_modulus(key):
+        yield Violation("BR 6.1.6", "the RSA modulus is negative")
     if key.bits not in RSA_BITS:
         yield Violation("BR 6.1.5", f"RSA with {key.bits} bits; {RSA_BITS[0]} to {RSA_BITS[-1]} are accepted")
     elif (key.bits or 0) % 8:

@@ -27,6 +27,7 @@ ATTACKS: Final[Mapping[str, str]] = {
 `pattern` and `rsabias` are left out because they find unusual keys that are not broken; `rsainvalid` and `rsawarnings`
 because the thresholds of a policy cover them.
 """
+_PRIME: Final = "the modulus is a prime, so that everyone can compute the private exponent"
 _LIST: Final = "blocklist"
 _UNREADABLE: Final = (SystemExit, OSError, ValueError, KeyError, TypeError)  # the library ends the program for a file
 
@@ -73,8 +74,17 @@ def _check_key(key: KeyFacts, *, has_list: bool) -> Flaws:
 def _broken(library: Any, key: KeyFacts) -> tuple[str, ...]:  # noqa: ANN401 - the library has no types
     if key.number is None or key.number < 1:
         return ()  # not a modulus
+    if _is_prime(key.number):
+        return (_PRIME,)
     results = library.checkrsa(key.number, e=key.exponent or 0, checks=tuple(ATTACKS))
     return tuple(message for name, message in ATTACKS.items() if name in results)
+
+
+def _is_prime(number: int) -> bool:
+    """Return whether a number is a prime, by the library that badkeys calculates with."""
+    import gmpy2  # noqa: PLC0415 - as in `_library`, and without badkeys it may be missing
+
+    return bool(gmpy2.is_prime(number))
 
 
 @cache

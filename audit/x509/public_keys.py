@@ -73,6 +73,7 @@ class KeyFacts:
     has_small_factor: bool = False
     unsupported: str | None = None  # why the key cannot be used here, in the words of the library
     is_explicit: bool = False  # the curve is given by its parameters instead of by its name
+    is_hybrid: bool = False  # the point of an EC key has both coordinates and the sign bit of a compressed one
     number: int | None = None  # an RSA modulus, a point's x, the octets of an Ed25519 or Ed448 key: what identifies it
 
     @property
@@ -108,6 +109,7 @@ def read_key(key: CertificatePublicKeyTypes, spki: bytes = b"") -> KeyFacts:
             key.key_size,
             curve=curve,
             is_explicit=_has_explicit_curve(spki),
+            is_hybrid=_has_hybrid_point(spki),
             number=key.public_numbers().x,
         )
     if isinstance(key, dsa.DSAPublicKey):
@@ -121,6 +123,11 @@ def read_key(key: CertificatePublicKeyTypes, spki: bytes = b"") -> KeyFacts:
 
 def _has_explicit_curve(spki: bytes) -> bool:
     return any(elements(key_info.content)[0].content.startswith(_EXPLICIT) for key_info in elements(spki))
+
+
+def _has_hybrid_point(spki: bytes) -> bool:
+    """Return whether the point begins with 06 or 07 (X9.62 4.3.6), after the count of unused bits."""
+    return any(elements(key_info.content)[1].content[1:2] in (b"\6", b"\7") for key_info in elements(spki))
 
 
 def public_key_of(certificate: x509.Certificate) -> CertificatePublicKeyTypes:
@@ -175,6 +182,8 @@ def weaknesses(key: KeyFacts, limits: Thresholds) -> tuple[str, ...]:
         return (f"no client accepts a key of the kind {key.kind}",)
     if key.is_explicit:
         return ("the curve is given by its parameters, and clients accept named curves only (RFC 5480 2.1.1)",)
+    if key.is_hybrid:
+        return ("the point is in hybrid form, which clients must reject (RFC 5480 2.2)",)
     if key.curve not in limits.curves:
         return (f"the curve {key.curve} is not one of {', '.join(limits.curves)}",)
     return ()
@@ -200,6 +209,9 @@ def is_unjudged(key: KeyFacts, limits: Thresholds) -> bool:
 
 def _of_rsa(key: KeyFacts, limits: Thresholds) -> Iterator[str]:
     bits, exponent, most = key.bits or 0, key.exponent or 0, limits.rsa_exponent_bits_max
+    if has_negative_modulus(key):
+        yield "the RSA modulus is negative"
+        return
     if bits < limits.rsa_bits_min:
         yield f"RSA with {bits} bits; at least {limits.rsa_bits_min} are required"
     if bits % limits.rsa_bits_multiple:
@@ -210,6 +222,11 @@ def _of_rsa(key: KeyFacts, limits: Thresholds) -> Iterator[str]:
         yield f"the RSA exponent is {exponent}; at least {limits.rsa_exponent_min} is required"
     if most and exponent.bit_length() > most:
         yield f"the RSA exponent has {exponent.bit_length()} bits; at most {most} are allowed"
+
+
+def has_negative_modulus(key: KeyFacts) -> bool:
+    """Return whether the integer of an RSA modulus is negative (X.690 8.3); some libraries read it as positive."""
+    return key.number is not None and key.number < 0
 
 
 def small_factors(key: KeyFacts) -> tuple[str, ...]:

@@ -134,7 +134,7 @@ DOUBLED: dict[str, dict[str, str]] = {
 }
 """Other names that several modules of a package define, with these modules; this table only shrinks."""
 TOP = ("audit", "remediate", "pytest_sslaudit")
-JUDGES_WITH = frozenset({"badkeys", "cryptography", "idna", "pkilint", "publicsuffixlist"})
+JUDGES_WITH = frozenset({"badkeys", "cryptography", "gmpy2", "idna", "pkilint", "publicsuffixlist"})
 PROBES_WITH = JUDGES_WITH | {"OpenSSL", "certifi", "dns", "testinfra", "pytest"}
 REPAIRS_WITH = JUDGES_WITH | {"certifi", "dns", "jinja2", "requests", "testinfra"}
 PLUGS_IN_WITH = PROBES_WITH | {"certifi", "_pytest", "pluggy", "pytest_html", "xdist", "execnet"}

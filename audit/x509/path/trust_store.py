@@ -45,6 +45,10 @@ class TrustAnchors:
         themselves = (certificate for certificate in readable if certificate in self._sources)
         return tuple(dict.fromkeys(anchor.der for anchor in (*named, *themselves)))
 
+    def __contains__(self, certificate: Certificate) -> bool:
+        """Return whether a certificate is one of the anchors, byte for byte: only then is a leaf trusted for itself."""
+        return certificate in self._sources
+
     def matching(self, certificate: Certificate) -> Certificate | None:
         """Return the anchor that a certificate is: an anchor is a name and a key (RFC 5280 6.1.1 d)."""
         for anchor in self.named(certificate.canonical_subject):

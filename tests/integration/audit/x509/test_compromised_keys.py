@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import badkeys
+import gmpy2
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ed448, ed25519
 
@@ -62,6 +63,11 @@ def test_each_way_to_the_private_key_is_named() -> None:
     assert flaws_of(rsa_facts(roca_modulus(), 65537), has_list=False) == Flaws((ATTACKS["roca"],))
     assert flaws_of(rsa_facts(*small_exponent()), has_list=False) == Flaws((ATTACKS["smalld"],))
     assert flaws_of(rsa_facts(with_factor(65521), 65537), has_list=False) == Flaws((ATTACKS["smallfactors"],))
+
+
+def test_prime_modulus_is_found() -> None:
+    prime = int(gmpy2.next_prime(1 << 2047))
+    assert flaws_of(rsa_facts(prime, 65537), has_list=False).found[0].startswith("the modulus is a prime")
 
 
 def test_library_has_every_attack_by_its_name() -> None:

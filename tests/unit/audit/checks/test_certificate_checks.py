@@ -6,9 +6,11 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
+from audit.analysis.chains import chain_faults
 from audit.checks import test_certificate as checks
 from audit.policy import Policy, load_profile
 from audit.x509.path.served_chain import Chain, read_chain
@@ -39,6 +41,7 @@ LATE = GOOD.starting(NOW - 85 * DAY)
 SHORT = GOOD.lasting(6 * DAY)
 OWN = leaf().by(ca("CN=cPanel\\, Inc. Certification Authority,O=cPanel\\, Inc."))
 BOTH = Policy((load_profile("cpanel"), load_profile("webpki")), is_named=True)
+REISSUED = replace(leaf(), serial=7)  # with the same name and key
 EDWARDS = replace(ROOT, key=ed25519.Ed25519PrivateKey.generate(), subject="CN=Ed")
 LONG = GOOD.lasting(398 * DAY)
 
@@ -159,6 +162,9 @@ def test_validity_may_begin_within_the_clock_tolerance(row: Row) -> None:
     "issuer of the same name": (
         checks.test_not_self_signed, of(leaf().by(replace(ca("CN=www.example.com"), key=rsa_key(2048)))), PASS,
     ),
+    "with the name and key of a trust anchor": (
+        checks.test_not_self_signed, of(leaf(), chain=chain(leaf(), anchors=private(REISSUED))), fail(),
+    ),
     "a trust anchor": (
         checks.test_not_self_signed, of(leaf(), chain=chain(leaf(), anchors=private(leaf()))), exempt("corp.pem"),
     ),
@@ -226,6 +232,14 @@ def unread(*ders: bytes) -> dict[str, object]:
 })  # fmt: skip
 def test_unreadable_certificate_is_found_with_its_place(row: Row) -> None:
     require_verdict(row)
+
+
+def test_unreadable_leaf_with_name_and_key_of_an_anchor_is_found() -> None:
+    duplicate = replace(
+        leaf(), extra=(x509.UnrecognizedExtension(x509.ObjectIdentifier("2.5.29.32"), b"\x02\x01\x01"),)
+    )
+    assert chain_faults(chain(duplicate, anchors=private(leaf())))
+    assert not chain_faults(chain(duplicate, anchors=private(duplicate)))
 
 
 def test_chain_with_an_unreadable_intermediate_is_anchored() -> None:

@@ -11,7 +11,10 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, padding
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from audit.policy import load_profile
+from audit.x509.certificate import read_certificate
 from audit.x509.der import elements
+from audit.x509.public_keys import weaknesses
 from tests.support.x509.certificates import rsa_key
 from tests.support.x509.paths import clauses, field_replaced, new_leaf, rekeyed, tlv
 from tests.unit.audit.path.test_profiles import CA, GOOD, ROOT, by_clients
@@ -114,6 +117,33 @@ def test_explicit_curve_parameters_are_refused_in_leaf_and_ca() -> None:
     ca = CA.edited(field_replaced(6, _explicit(ca_key)))
     assert "RFC 5480 2.1.1" in clauses(by_clients(GOOD, ca, roots=[ROOT]))
     assert "RFC 5480 2.1.1" in clauses(by_clients(GOOD, roots=[ca]))
+
+
+def _hybrid(key: ec.EllipticCurvePrivateKey) -> bytes:
+    """Return the SubjectPublicKeyInfo of a key whose point has both coordinates and the sign bit (X9.62 4.3.6)."""
+    spki = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    point = key.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+    return spki.replace(point, bytes((6 | point[-1] & 1,)) + point[1:])
+
+
+def test_point_in_hybrid_form_is_refused_and_weak() -> None:
+    """RFC 5480 2.2: a point is compressed or uncompressed, and every other form must be rejected."""
+    key = GOOD.private_key
+    assert isinstance(key, ec.EllipticCurvePrivateKey)
+    leaf = GOOD.edited(field_replaced(6, _hybrid(key)))
+    assert "RFC 5480 2.2" in clauses(by_clients(leaf, CA))
+    (weakness,) = weaknesses(read_certificate(leaf.der).key, load_profile("private-pki").thresholds)
+    assert weakness == "the point is in hybrid form, which clients must reject (RFC 5480 2.2)"
+
+
+def test_modulus_that_is_negative_is_refused_and_weak() -> None:
+    numbers = rsa_key(2048).public_key().public_numbers()
+    spki = rsa_key(2048).public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    modulus = numbers.n.to_bytes(256)
+    leaf = replace(GOOD, key=rsa_key(2048)).edited(field_replaced(6, spki.replace(b"\0" + modulus, b"\xff" + modulus)))
+    assert "BR 6.1.6" in clauses(by_clients(leaf, CA))
+    (weakness,) = weaknesses(read_certificate(leaf.der).key, load_profile("private-pki").thresholds)
+    assert weakness == "the RSA modulus is negative"
 
 
 def test_rsa_under_its_name_of_x509_is_rsa() -> None:
