@@ -166,6 +166,15 @@ def test_reason_why_at_failed_is_reported(done: CommandResult, why: str) -> None
         assert why in not_queued.why
 
 
+def test_time_of_a_job_is_shown_with_60_characters() -> None:
+    long = "Mon " * 30
+    session = Scripted([CommandResult(0, ""), NO_PANEL, CommandResult(0, f"job 7 at {long}")])
+    queued = queue_resume(session, AGAIN, allowed=True)
+    assert isinstance(queued, Queued)
+    (listed,) = read_queue(f"7\t{long}c root")
+    assert len(queued.job.when) == len(listed.when) == 60
+
+
 @pytest.mark.parametrize(
     "done",
     [CommandResult(0, "nothing is queued"), CommandResult(1, "no space left\njob 7 at Mon Nov 23 15:00:00 2026")],

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from audit.analysis.installed_files import bundles, covering, early_unserved, successor
+from audit.analysis.installed_files import bundles, covering, early_unserved, successor, unserved
 from audit.checks import test_certificate, test_installed, test_key
 from audit.observation import ConfigTest, FileFault, HostView, InstalledFile
 from audit.x509.certificate import read_certificate
@@ -260,3 +260,10 @@ def test_bundle_is_what_follows_the_leaf_and_all_of_a_chain_file() -> None:
         ("/etc/tls/chain.crt", (INTERMEDIATE.der,)),
     ]
     assert list(bundles(None)) == []
+
+
+def test_no_certificate_is_unserved_without_a_host_or_a_handshake() -> None:
+    server = host(certificate_file(OTHER), certificate_file(RENEWED, path="/etc/tls/new.crt"))
+    seen = observed(served(), server=server)
+    assert [file.path for file, _ in unserved(seen)] == ["/etc/tls/new.crt"]
+    assert unserved(replace(seen, server=None)) == unserved(replace(seen, handshakes=())) == ()

@@ -138,6 +138,10 @@ def test_profile_without_a_parent_sets_every_required_threshold(tmp_path: Path) 
         ('source="x"\n[thresholds]\ncurves = ["P256"]\n', "did you mean 'P-256'?"),
         ('source="x"\n[thresholds]\nprotocols_forbidden = ["TLSv1.0"]\n', "did you mean 'TLSv1"),
         ('source="x"\n[thresholds]\nvalidity_max = [{ days = 3 }]\n', "write { issued_from = 2026-03-15, days = 200 }"),
+        (
+            'source="x"\n[thresholds]\nvalidity_max = [{ issued_from = 2026-03-15, day = 3 }]\n',
+            "[thresholds] validity_max: unknown key 'day'; did you mean 'days'?",
+        ),
         ('source="x"\n[severities]\n"chain.order" = "hihg"\n', "low, medium, high, critical; did you mean 'high'?"),
         ('extends = "webpki"\n[disabled]\n"cert.expired" = ""\n', "[disabled] cert.expired: it is empty"),
         ('[notes."cert.expired"]\nlegacy_rule = "a"\n', "it has no current_practice, source; a note needs"),

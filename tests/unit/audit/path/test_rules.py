@@ -69,6 +69,10 @@ LEAVES = {
     "serial number of zero": (LEAF.edited(field_replaced(1, b"\x02\x01\x00")), "RFC 5280 4.1.2.2"),
     "negative serial number": (LEAF.edited(field_replaced(1, b"\x02\x01\x80")), "RFC 5280 4.1.2.2"),
     "serial number of 21 octets": (LEAF.edited(field_replaced(1, tlv(2, b"\x7f" * 21))), "RFC 5280 4.1.2.2"),
+    "empty subjectAltName": (
+        LEAF.without(x509.SubjectAlternativeName).edited(extension_added("2.5.29.17", tlv(0x30))),
+        "RFC 5280 4.2.1.6",
+    ),
     "unique identifier": (
         LEAF.edited(lambda fields: [*fields[:7], b"\x81\x02\x00\x01", *fields[7:]]),
         "RFC 5280 4.1.2.8",

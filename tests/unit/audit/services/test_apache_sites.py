@@ -64,6 +64,7 @@ WORDPRESS = (
         ("RewriteEngine On\nRewriteCond /maintenance -f\nRewriteRule ^ /maintenance.html [L]", "/w" + PROOF),
         ("RewriteEngine On\nRewriteRule ^ - [E=X:1]", "/w" + PROOF),
         ("RewriteEngine On\nRewriteRule ^/old/(.*) /new/$1", "/w" + PROOF),
+        ("RewriteEngine On\nRewriteCond %{HTTP_HOST} =a\nRewriteRule ^(.*) https://b$1", "/w" + PROOF),
         ("RewriteEngine On\nRewriteRule ^/old - [S=1]\nRewriteRule ^/x /y", "/w" + PROOF),
         ("RewriteEngine On\nRewriteCond %{HTTP_HOST} =a\nRewriteRule ^ - [L]\nRewriteRule . - [F]", "/w" + PROOF),
         (SPA, "/w" + PROOF),

@@ -185,6 +185,21 @@ def test_log_is_the_configured_one_else_the_one_nginx_was_built_with(
     assert site.logs == logs
 
 
+@pytest.mark.parametrize(
+    ("server", "log"),
+    [
+        ("", "/l/http.log"),
+        ("access_log /l/server.log;", "/l/server.log"),
+        ("access_log /l/server.log; location /.well-known { access_log /l/inner.log; }", "/l/inner.log"),
+        ("access_log /l/server.log; location /other { access_log /l/inner.log; }", "/l/server.log"),
+        ("access_log /l/server.log; location ~ (a+)+$ { access_log /l/inner.log; }", "/l/server.log"),  # not decided
+    ],
+)
+def test_log_is_that_of_the_innermost_block_with_one(server: str, log: str) -> None:
+    (site,) = sites(f"access_log /l/http.log; server {{ listen 80; {server} }}")
+    assert site.logs == (log,)
+
+
 def test_shown_directive_is_cut_only_if_it_is_longer_than_the_limit() -> None:
     whole, longer = "return 301 https://".ljust(100, "x"), "return 301 https://".ljust(101, "x")
     assert docroot(f"{whole};") == f"nginx handles it by `{whole}`, not from a directory"
