@@ -13,6 +13,7 @@ from audit.policy.thresholds import ML_DSA, Thresholds
 from audit.text import format_utc
 from audit.x509.certificate import Certificate
 from audit.x509.loading import UnreadableField
+from audit.x509.path.dropped_roots import release_without, release_without_issuer
 from audit.x509.path.served_chain import Chain
 from audit.x509.path.trust_store import LINKED
 from audit.x509.public_keys import is_post_quantum, is_unjudged, small_factors, weaknesses
@@ -124,7 +125,8 @@ def untrusted_reason(chain: Chain) -> str | Uncertain | None:
     if chain.leaf.is_self_signed:
         return Uncertain("a self-signed leaf has no path", because="cert.self-signed")
     if chain.ends_self_signed:
-        return f"the path ends in {chain.reached[-1]}, a self-signed certificate that is not a trust anchor"
+        end = chain.reached[-1]
+        return f"the path ends in {end}, a self-signed certificate that is not a trust anchor{_dropped(end)}"
     if chain.refused_issuer:
         return f"the signature does not verify with the key of {chain.refused_issuer}, which is named as its issuer"
     return (
@@ -132,9 +134,25 @@ def untrusted_reason(chain: Chain) -> str | Uncertain | None:
     )
 
 
+def not_sent(chain: Chain) -> str:
+    """Return the missing issuer of a chain as messages have it; a root that the trust store dropped is named as one."""
+    ends = (end for end in chain.reached if end.has_readable("issuer") and end.issuer == chain.missing_issuer)
+    release = next(filter(None, map(release_without_issuer, ends)), None)
+    return f"{chain.missing_issuer} was not sent{_of_release(release)}"
+
+
+def _dropped(root: Certificate) -> str:
+    """Return a clause for a root that the trust store dropped, else nothing."""
+    return _of_release(release_without(root))
+
+
+def _of_release(release: str | None) -> str:
+    return f"; Mozilla's trust store dropped this root (certifi {release} is without it)" if release else ""
+
+
 def _missing_issuer(chain: Chain) -> Uncertain | None:
     if chain.missing_issuer:
-        return Uncertain(f"the issuer {chain.missing_issuer} was not sent", because="chain.incomplete")
+        return Uncertain(f"the issuer {not_sent(chain)}", because="chain.incomplete")
     faulty = next((certificate for certificate in chain.reached if certificate.faults), None)
     return Uncertain(f"{faulty} cannot be read: {faulty.faults[0]}", because=MALFORMED) if faulty else None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from audit.analysis.chains import (
     completing_file,
     expires_before_leaf,
+    not_sent,
     sent_anchors,
     too_many_issuers,
     unexpired,
@@ -74,7 +75,7 @@ def test_complete(chain: Chain, observation: Observation) -> None:
     end_if(unreadable_names(chain) or (None if chain.is_anchored else too_many_issuers(chain)))
     file = completing_file(chain, observation.server)
     at_hand = f"; {file} on the host has it" if file else ""
-    require(chain.missing_issuer is None, f"the issuer {chain.missing_issuer} was not sent{at_hand}",
+    require(chain.missing_issuer is None, f"the issuer {not_sent(chain)}{at_hand}",
             observed=[*map(str, chain.certificates)], required=chain.missing_issuer)  # fmt: skip
 
 
