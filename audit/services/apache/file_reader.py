@@ -45,6 +45,7 @@ class FileReader:
     version: tuple[int, ...] = ()
     unread: list[str] = field(default_factory=list)
     _macros: dict[str, _Macro] = field(default_factory=dict)
+    _used: list[str] = field(default_factory=list)  # the macros that are being expanded
     _count: int = 0
 
     def lines(self, path: str) -> Iterator[str]:
@@ -138,13 +139,15 @@ class FileReader:
                 yield from self._processed(logical_lines(self.files[path]), depth + 1)
 
     def _expanded(self, line: str, arguments: list[str], depth: int) -> Iterator[str]:
-        macro = self._macros.get("".join(arguments[:1]).lower())
-        if macro is None or depth >= INCLUDE_DEPTH:
+        name = "".join(arguments[:1]).lower()
+        macro = self._macros.get(name)
+        if macro is None or name in self._used or depth >= INCLUDE_DEPTH:
             yield line
             return
         values = dict(zip(macro.parameters, arguments[1:], strict=False))
         names = sorted((name for name in values if name), key=len, reverse=True)
         pattern = re.compile("|".join(map(re.escape, names)) or r"(?!)")
-        yield from self._processed(
-            [pattern.sub(lambda found: values[found[0]], text) for text in macro.lines], depth + 1
-        )
+        self._used.append(name)
+        body = [pattern.sub(lambda found: values[found[0]], text) for text in macro.lines]
+        yield from self._processed(body, depth + 1)
+        self._used.pop()

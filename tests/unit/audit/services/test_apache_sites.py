@@ -105,7 +105,7 @@ def test_folder_follows_directives_of_apache(lines: str, expected: str) -> None:
             "by `RewriteRule",
         ),
         ("RewriteEngine On\nRewriteRule ^ - [S=1]\nRewriteRule ^ /x", "is not known"),
-        ("RewriteEngine On\nRewriteRule (a+)+ /x$1", "known only at run time"),
+        ("RewriteEngine On\nRewriteRule (?>a+)+ /x$1", "known only at run time"),
         ("RewriteEngine On\nRewriteRule ^/old - [C]\nRewriteRule ^ /x", "is not known"),
         ("RewriteEngine On\nRewriteRule ^/old /new\nRewriteRule . - [F]", "by `RewriteRule . - [F]`"),
         (
