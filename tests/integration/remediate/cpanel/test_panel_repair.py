@@ -149,7 +149,8 @@ def test_run_killed_at_any_record_is_continued_with_one_order(tmp_path: Path) ->
         assert faults_after_each(killed_run(host, folder), records_above=20, step=STRIDE) == []
 
 
-OWN = "/var/cpanel/ssl/dovecot/dovecot.crt"
+SSL = "/var/cpanel/ssl"
+OWN = f"{SSL}/dovecot/dovecot.crt"
 ELSEWHERE = "/etc/ssl/shop.example.pem"
 
 
@@ -162,53 +163,41 @@ def case_context(tmp_path: Path, journal: Journal, service: str, *paths: tuple[s
     options = RunOptions(read_configuration(tmp_path, None), tmp_path, TrustAnchors({}), "a test")
     found = Discovery(whole, (Target(endpoint, server=view),))
     used = tuple(UsedFile(service, path, "certificate") for path, _ in paths)
-    case = Case(
-        "c4f3",
-        "server",
-        "ssh://server",
-        Repair.REISSUE,
-        ("server.example",),
-        (service,),
-        (str(endpoint),),
-        used,
-        (),
-        (),
-    )
+    names, endpoints = ("server.example",), (str(endpoint),)
+    case = Case("c4f3", "server", "ssh://server", Repair.REISSUE, names, (service,), endpoints, used, (), ())
     return CaseContext(case, run_context(options, journal, (found,)))
 
 
-def test_files_of_the_panel_are_installed_by_it_under_one_name(tmp_path: Path, journal: Journal) -> None:
-    context = case_context(tmp_path, journal, "dovecot", ("/etc/dovecot/ssl/dovecot.crt", OWN))
+@pytest.mark.parametrize(
+    ("service", "paths", "targets"),
+    [
+        ("dovecot", [("/etc/dovecot/ssl/dovecot.crt", OWN)], [OWN]),
+        ("cpanel", [(f"{SSL}/cpanel/mycpanel.pem",) * 2], [f"{SSL}/cpanel/cpanel.pem"]),
+        ("cpanel", [(f"{SSL}/cpanel/cpanel.pem",) * 2], [f"{SSL}/cpanel/cpanel.pem"]),
+        ("proftpd", [], [f"{SSL}/ftp/ftpd-rsa-key.pem", f"{SSL}/ftp/ftpd-rsa.pem"]),
+    ],
+    ids=["link to a file", "installed file", "first file", "default files"],
+)
+def test_files_of_the_panel_are_installed_by_it_under_one_name(
+    tmp_path: Path, journal: Journal, service: str, paths: list[tuple[str, str]], targets: list[str]
+) -> None:
+    context = case_context(tmp_path, journal, service, *paths)
     (group,) = context.switch_groups
-    assert isinstance(context.installer("dovecot"), PanelService)
+    assert [target.path for target in group.file_set.targets] == targets
+    assert isinstance(context.installer(service), PanelService)
     assert group.deployment != REPLACE
-    own = case_context(tmp_path, journal, "cpanel", ("/var/cpanel/ssl/cpanel/mycpanel.pem",) * 2)
-    assert [placed.path for placed in own.switch_groups[0].file_set.targets] == ["/var/cpanel/ssl/cpanel/cpanel.pem"]
-    before = replace(own.case, files=(UsedFile("cpanel", "/var/cpanel/ssl/cpanel/cpanel.pem", "certificate"),))
-    assert CaseContext(before, own.run).switch_groups[0].file_set == own.switch_groups[0].file_set
 
 
 def test_service_with_files_of_its_own_is_deployed_by_replacement(tmp_path: Path, journal: Journal) -> None:
     context = case_context(tmp_path, journal, "dovecot", (ELSEWHERE, ELSEWHERE))
     assert context.installer("dovecot") is INSTALLERS["dovecot"]
     assert context.switch_groups[0].deployment == REPLACE
-
-
-def test_service_of_the_panel_without_files_gets_the_default_ones(tmp_path: Path, journal: Journal) -> None:
-    context = case_context(tmp_path, journal, "proftpd")
-    (group,) = context.switch_groups
-    folder = "/var/cpanel/ssl/ftp"
-    assert [placed.path for placed in group.file_set.targets] == [
-        f"{folder}/ftpd-rsa-key.pem", f"{folder}/ftpd-rsa.pem",
-    ]  # fmt: skip
-    assert isinstance(context.installer("proftpd"), PanelService)
     with pytest.raises(NotFoundOnHost, match="the files of nginx were not found"):
         _ = case_context(tmp_path, journal, "nginx").switch_groups
 
 
 def test_files_of_the_panel_and_others_are_not_switched_together(tmp_path: Path, journal: Journal) -> None:
     context = case_context(tmp_path, journal, "dovecot", (OWN, OWN), (ELSEWHERE, ELSEWHERE))
-    with pytest.raises(
-        NotFoundOnHost, match=r"dovecot\.crt is installed by the panel, and /etc/ssl/shop\.example\.pem is not"
-    ):
+    why = r"dovecot\.crt is installed by the panel, and /etc/ssl/shop\.example\.pem is not"
+    with pytest.raises(NotFoundOnHost, match=why):
         _ = context.switch_groups

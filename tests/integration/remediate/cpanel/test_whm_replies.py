@@ -10,11 +10,8 @@ import pytest
 from remediate.cpanel.panel import Panel
 
 BUNDLE = "-----BEGIN CERTIFICATE-----\nMII/b+c=\n-----END CERTIFICATE-----"
-KEY = (
-    "-----BEGIN PRIVATE KEY-----\n"
-    + "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIB\n" * 40
-    + "-----END PRIVATE KEY-----"
-)
+KEY_LINES = "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIB\n" * 40
+KEY = f"-----BEGIN PRIVATE KEY-----\n{KEY_LINES}-----END PRIVATE KEY-----"
 COMPONENTS = {
     "data": {
         "services": [
@@ -32,18 +29,10 @@ WHOLE = json.dumps(COMPONENTS)
 
 def read(printed: str, wanted: str = "", status: int = 0) -> str:
     """Return the fields that are read of this output and exit status."""
-    script = (
-        Panel(api_limit_s=5).whm_api
-        + f'within() {{ printf "%s" "$PRINTED"; return {status}; }}\ncall_api "{wanted}" any\n'
-    )
-    done = subprocess.run(
-        ["sh", "-c", script],
-        env={"PRINTED": printed, "PATH": "/usr/bin:/bin"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return done.stdout
+    call = f'within() {{ printf "%s" "$PRINTED"; return {status}; }}\ncall_api "{wanted}" any\n'
+    command = ["sh", "-c", Panel(api_limit_s=5).whm_api + call]
+    environment = {"PRINTED": printed, "PATH": "/usr/bin:/bin"}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False).stdout
 
 
 @pytest.mark.parametrize("printed", [WHOLE, json.dumps(COMPONENTS, indent=2), WHOLE.replace("/", "\\/")])
@@ -63,6 +52,8 @@ def test_only_service_names_and_ca_certificates_are_read(printed: str) -> None:
         ('{"metadata":{"result":0}}', "refused"),
         (json.dumps({"metadata": {"result": 0, "reason": f"bad {KEY}"}}), "refused bad"),
         (json.dumps({"metadata": {"result": 0, "reason": KEY.split("\n")[1]}}), "refused (a long word)"),
+        ('{"data":', "broken 7"),
+        ('{"metadata":{"result":1}} and more', "broken 7"),
         ('{"metadata":{"result":1}', "broken 7"),
         ('{"metadata":{"result":1}} {}', "broken 7"),
         ('{"metadata":{"result":1,}}', "broken 7"),

@@ -31,11 +31,8 @@ SECOND, THIRD = (digit * 16 for digit in "bc")
 
 
 @pytest.fixture
-def root(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    """Return the work directory: that of the repaired host, if the test has one."""
-    if "host" in request.fixturenames:
-        host: FakeHost = request.getfixturevalue("host")
-        return host.folder.parent / "sslaudit"
+def root(tmp_path: Path) -> Path:
+    """Return the work directory of a host without a repair."""
     return tmp_path / "sslaudit"
 
 
@@ -60,8 +57,9 @@ def pruned(root: Path, case: str, *spared: str) -> set[str]:
 
 
 def test_previous_version_is_kept_for_root_until_the_next_success(
-    repaired_host: RepairedHost, host: FakeHost, journal: Journal, root: Path
+    repaired_host: RepairedHost, host: FakeHost, journal: Journal
 ) -> None:
+    root = host.workdir_root
     old = repaired_host.key_before
     (before,) = (link for link in root.glob(f"{CASE}/*/before"))
     kept = before.resolve()
@@ -76,8 +74,9 @@ def test_previous_version_is_kept_for_root_until_the_next_success(
 
 
 def test_rollback_restores_the_modes_of_kept_files(
-    repaired_host: RepairedHost, host: FakeHost, journal: Journal, root: Path
+    repaired_host: RepairedHost, host: FakeHost, journal: Journal
 ) -> None:
+    root = host.workdir_root
     assert rollback(CASE, host.run(journal)).ended_as == "undone"
     assert host.served == repaired_host.served_before
     assert [stat.S_IMODE((host.folder / f"tls.{end}").stat().st_mode) for end in ("key", "crt")] == [0o640, 0o644]
@@ -85,7 +84,8 @@ def test_rollback_restores_the_modes_of_kept_files(
     assert [put_away for put_away in root.rglob("*.modes") if put_away.stem in in_use] == []
 
 
-def test_only_versions_that_a_rollback_needs_are_kept(host: FakeHost, journal: Journal, root: Path) -> None:
+def test_only_versions_that_a_rollback_needs_are_kept(host: FakeHost, journal: Journal) -> None:
+    root = host.workdir_root
     for _ in range(2):
         repair_certificate(host, journal)
         journal.end(CASE, journal.outcome(CASE) or pytest.fail("it has ended"))
@@ -95,13 +95,15 @@ def test_only_versions_that_a_rollback_needs_are_kept(host: FakeHost, journal: J
     assert host.served.strip() in host.certificate.read_text()
 
 
-def test_old_case_with_a_version_in_use_is_kept(host: FakeHost, root: Path) -> None:
+def test_old_case_with_a_version_in_use_is_kept(host: FakeHost) -> None:
+    root = host.workdir_root
     age(root / CASE, 10 * UNUSED_DAYS)
     assert pruned(root, SECOND) == {CASE, SECOND}
     assert host.certificate.read_text()
 
 
-def test_unused_case_is_deleted_after_a_month_unless_it_is_spared(host: FakeHost, root: Path) -> None:
+def test_unused_case_is_deleted_after_a_month_unless_it_is_spared(host: FakeHost) -> None:
+    root = host.workdir_root
     for name in ("tls.crt", "tls.key"):
         (host.folder / name).write_text("of another program")
     assert CASE in pruned(root, SECOND)

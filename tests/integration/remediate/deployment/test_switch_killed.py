@@ -8,6 +8,8 @@ from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
+import pytest
+
 from remediate.deployment.replace import REPLACE
 from remediate.deployment.versions import Version
 from remediate.hosts.command import Command
@@ -59,7 +61,7 @@ def survived(host: SwitchHost, pair: Pairs, command: Command) -> bool:
     return done.status is not None and done.status >= 0 and not interrupted
 
 
-def kill_everywhere(folder: Path, pair: Pairs, kill: Kill, reload: str | None = None) -> int:
+def kill_everywhere(folder: Path, pair: Pairs, kill: Kill, reload: str | None) -> int:
     """Kill before one command in STRIDE, then run all again, until none is left; return about how many there were."""
 
     def once(number: int) -> bool:
@@ -92,13 +94,12 @@ def test_staging_killed_at_any_command_can_be_repeated(tmp_path: Path, pairs: Pa
     assert number > 5
 
 
-def test_start_killed_at_any_command_can_be_repeated(tmp_path: Path, pairs: Pairs) -> None:
-    assert kill_everywhere(tmp_path, pairs, killed_in_its_shell) > 5
-
-
-def test_switch_killed_at_any_command_can_be_repeated(tmp_path: Path, pairs: Pairs) -> None:
-    assert kill_everywhere(tmp_path, pairs, killed_after_its_start) > 5
-
-
-def test_return_killed_at_any_command_can_be_repeated(tmp_path: Path, pairs: Pairs) -> None:
-    assert kill_everywhere(tmp_path, pairs, killed_after_its_start, "false") > 5
+@pytest.mark.parametrize(
+    ("kill", "reload"),
+    [(killed_in_its_shell, None), (killed_after_its_start, None), (killed_after_its_start, "false")],
+    ids=["start", "switch", "return"],
+)
+def test_switch_killed_at_any_command_can_be_repeated(
+    tmp_path: Path, pairs: Pairs, kill: Kill, reload: str | None
+) -> None:
+    assert kill_everywhere(tmp_path, pairs, kill, reload) > 5

@@ -57,6 +57,13 @@ def previewed_and_done(
     ), store_host.recorded_actions(begun)
 
 
+def done_as_previewed(store_host: StoreHost, case: Case, run: RunContext) -> list[Any]:
+    """Preview, print and repair a case; return the actions of the repair, which are those of the preview."""
+    previewed, done = previewed_and_done(store_host, case, run)
+    assert previewed == done
+    return done
+
+
 def assert_prints(output: str, actions: list[Action]) -> None:
     """Assert that a dry run prints these commands and requests, each whole and in this order, and no other."""
     position = 0
@@ -121,9 +128,7 @@ def test_dry_run_prints_the_commands_and_requests_of_the_repair(
     store_host: StoreHost, journal: Journal, kind: Repair
 ) -> None:
     prepare, count = PREPARED[kind]
-    case = prepare(store_host)
-    previewed, done = previewed_and_done(store_host, case, store_host.run(journal))
-    assert (previewed, len(previewed)) == (done, count)
+    assert len(done_as_previewed(store_host, prepare(store_host), store_host.run(journal))) == count
 
 
 @pytest.mark.parametrize("kind", [Repair.REISSUE, Repair.REKEY])
@@ -131,15 +136,13 @@ def test_dry_run_of_a_compromised_key_destroys_it_as_the_repair_does(
     store_host: StoreHost, journal: Journal, kind: Repair
 ) -> None:
     case = store_host.case(kind, is_compromised=True)
-    previewed, done = previewed_and_done(store_host, case, store_host.run(journal))
-    assert (previewed, len(done)) == (done, 13)
+    assert len(done_as_previewed(store_host, case, store_host.run(journal))) == 13
 
 
 def test_dry_run_shows_the_change_of_key_modes_first(store_host: StoreHost, journal: Journal) -> None:
     case = store_host.case()
     case = replace(case, steps=steps_of(Repair.REISSUE, case.services, case.endpoints, fix_modes=True))
-    previewed, done = previewed_and_done(store_host, case, store_host.run(journal))
-    assert previewed == done
+    done = done_as_previewed(store_host, case, store_host.run(journal))
     assert done[0].why == "close the keys to others"
 
 
@@ -148,8 +151,7 @@ def test_dry_run_of_a_name_on_two_hosts_names_the_commands_on_both(store_host: S
     first = store_host.run(journal)
     other = replace(first.host("a"), label="b", targets={}, workdir_root=str(store_host.docroot.parent / "of-b"))
     run = replace(first, hosts={**first.hosts, "b": other})
-    previewed, done = previewed_and_done(store_host, case, run)
-    assert previewed == done
+    done = done_as_previewed(store_host, case, run)
     assert [action.host for action in done if isinstance(action, Command)] == [*"aab", *"ab", *"aaaaa"]
 
 
@@ -262,8 +264,8 @@ def test_new_step_in_the_table_is_previewed_and_run(
     text = printed(case, store_host.run(journal))
     assert "  modes         a: make a new file" in text
     assert "nothing reads the new file" in text
-    previewed, done = previewed_and_done(store_host, case, store_host.run(journal))
-    assert (previewed, [action.why for action in done]) == (done, ["make a new file"])
+    done = done_as_previewed(store_host, case, store_host.run(journal))
+    assert [action.why for action in done] == ["make a new file"]
 
 
 def test_dry_run_of_a_repair_that_stops_shows_what_is_done_until_then(store_host: StoreHost, journal: Journal) -> None:

@@ -69,19 +69,21 @@ class OlderState:
         return run_context(journal, self.ca, self.a, self.b)
 
 
+def message_about(host: FakeHost) -> str:
+    return f"certificate for {host.name} expired 30 days ago"
+
+
 def case_of(host: FakeHost) -> Case:
     """Return the case of a host as the earlier version planned it."""
-    message = f"certificate for {host.label}.example expired 30 days ago"
-    return host.case(reasons=(Reason(str(host.endpoint), "cert.expired", "high", "reissue", message),))
+    return host.case(reasons=(Reason(str(host.endpoint), "cert.expired", "high", "reissue", message_about(host)),))
 
 
 def evidence(hosts: tuple[FakeHost, ...], verdict: str = "fail", phase: str = "before") -> AuditResults:
     """Return the results of an audit of some hosts."""
     rows = [SUMMARY]
     for host in hosts:
-        endpoint, names = str(host.endpoint), (f"{host.label}.example",)
-        message = f"certificate for {host.label}.example expired 30 days ago"
-        rows.append(seen(endpoint, names, service=host.service, observed_at=format_time(NOW), phase=phase))
+        endpoint, message = str(host.endpoint), message_about(host)
+        rows.append(seen(endpoint, (host.name,), service=host.service, observed_at=format_time(NOW), phase=phase))
         rows.append(found(endpoint, "cert.expired", message=message, verdict=verdict, phase=phase))
     return audit_results_of(rows)
 

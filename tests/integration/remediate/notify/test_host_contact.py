@@ -18,37 +18,25 @@ from remediate.notify.recipients import (
     read_contact_command,
 )
 from remediate.notify.report import results_of_hosts
-from tests.support.remediate.fake_host.session import run
+from tests.support.remediate.fake_host.session import LocalSession
 
 HERE = ContactPolicy(hosts={"web1": KnownHost(is_local=True)})
 
 
-class Folder:
-    """A session on a host whose files are in a folder."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-
-    def run(self, command: Command) -> CommandResult:
-        assert not command.changes
-        for path in ("/etc/wwwacct.conf", "/root/.forward"):
-            command = Command(command.host, command.why, command.script.replace(path, f"{self._folder}{path}"))
-        return run(command)
-
-
-def host(folder: Path, **files: str) -> Folder:
+def host(folder: Path, **files: str) -> LocalSession:
     """Return a host with these files."""
     for name, text in files.items():
         path = folder / {"panel": "etc/wwwacct.conf", "forward": "root/.forward"}[name]
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
-    return Folder(folder)
+    return LocalSession(moved={path: f"{folder}{path}" for path in ("/etc/wwwacct.conf", "/root/.forward")})
 
 
 def test_contact_of_the_panel_precedes_forward_of_root(tmp_path: Path) -> None:
     both = host(tmp_path, panel="HOST web1\nCONTACTEMAIL panel@example.com\nSECRET x\n", forward="one@example.com\n")
     assert permitted_contacts(["web1"], {"web1": both}, HERE) == {"web1": PermittedContacts(("panel@example.com",))}
     assert "SECRET" not in both.run(read_contact_command("web1")).output
+    assert not [command for command in both.commands if command.changes]
 
 
 def test_forward_of_root_is_the_contact_without_a_panel(tmp_path: Path) -> None:

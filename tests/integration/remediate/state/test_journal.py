@@ -286,15 +286,6 @@ def test_file_that_is_not_a_journal_is_reported_and_kept(folder: Path) -> None:
     assert (folder / JOURNAL_FILE).read_bytes().startswith(b"something else")
 
 
-def test_journal_of_a_newer_version_is_refused(folder: Path) -> None:
-    open_journal(folder).__exit__(None, None, None)
-    newer = sqlite3.connect(folder / JOURNAL_FILE)
-    newer.execute("PRAGMA user_version = 99")
-    newer.close()
-    with pytest.raises(UnusableState, match="newer schema"):
-        open_journal(folder)
-
-
 def test_several_threads_write_at_once(journal: Journal) -> None:
     journal.begin(CASE, NOW)
 

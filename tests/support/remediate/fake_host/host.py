@@ -266,7 +266,7 @@ def running_panel_host(folder: Path, *services: str, label: str = "server") -> I
             (own / "served").write_text(certificates + key)
             port = running.enter_context(serving(own))
             started.append(FakeService(service, own, port, *certificate_files(folder, service)))
-        session = LocalSession(panel_root=str(folder))
+        session = LocalSession(moved={" /usr/local/cpanel/": f" {folder}/usr/local/cpanel/"})
         yield FakeHost(label, folder, tuple(started), session, Panel(str(folder), 20))
 
 

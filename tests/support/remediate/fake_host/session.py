@@ -9,7 +9,7 @@ import contextlib
 import os
 import signal
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
@@ -52,15 +52,17 @@ def killed_before(command: Command, line: int) -> Command:
 class LocalSession:
     """A session that runs commands on this machine and records them.
 
-    `by` begins an argument list that changes the user. The panel's own programs are below `panel_root`.
+    `by` begins an argument list that changes the user. `moved` has what replaces a path in a script.
     """
 
     commands: list[Command] = field(default_factory=list)
     by: Sequence[str] = ()
-    panel_root: str = ""
+    moved: Mapping[str, str] = field(default_factory=dict)
 
     def run(self, command: Command) -> CommandResult:
         """Run a command."""
         self.commands.append(command)
-        script = command.script.replace(" /usr/local/cpanel/", f" {self.panel_root}/usr/local/cpanel/")
+        script = command.script
+        for path, elsewhere in self.moved.items():
+            script = script.replace(path, elsewhere)
         return run(replace(command, script=script), by=self.by)

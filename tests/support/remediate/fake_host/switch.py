@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from remediate.cpanel.panel import Panel
 from remediate.deployment import Deployment
@@ -130,9 +131,9 @@ class SwitchHost:
             self.file_set, (self.service,), version, confirm_within_s=confirm_within_s, returns=returns
         )
 
-    def start(self, version: str, *, confirm_within_s: int = 20, returns: bool = True) -> CommandResult:
+    def start(self, version: str, **options: Any) -> CommandResult:  # noqa: ANN401 - options as of `starting`
         """Start a switch."""
-        return run(self.starting(version, confirm_within_s=confirm_within_s, returns=returns))
+        return run(self.starting(version, **options))
 
     def begin(self, pair: Pair) -> str:
         """Switch to a certificate, and return the name of its version when it waits for a confirmation."""
