@@ -18,6 +18,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, Final
 
+from remediate.hosts.command import Command, CommandResult
 from tests.support.checkout import CHECKOUT
 from tests.support.hosts import roots
 from tests.support.hosts.overlay import Layer, layer_of
@@ -83,6 +84,11 @@ class Host:
                 check=False,
             )
             return subprocess.CompletedProcess(argv, done.returncode, _text(output), _text(errors))
+
+    def execute(self, command: Command) -> CommandResult:
+        """Run a command of a repair as a login does."""
+        done = self.run("sh", "-c", command.script, "sh", *command.arguments, timeout_s=command.timeout_s)
+        return CommandResult(done.returncode, done.stdout, done.stderr)
 
     def do(self, *argv: str, stdin: bytes = b"") -> str:
         """Run a command that has to succeed; return its output."""

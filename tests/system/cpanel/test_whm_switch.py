@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from functools import partial
 
 import pytest
 
@@ -13,7 +12,6 @@ from remediate.cpanel.panel import Panel
 from remediate.deployment.cpanel import panel_deployment
 from remediate.deployment.progress import Progress
 from remediate.deployment.versions import FileSet, Version, file_targets
-from remediate.hosts.command import Command, CommandResult
 from remediate.hosts.workdir import ROOT, HostWorkdir
 from remediate.installers import Installer
 from tests.support.cpanel import layout
@@ -45,11 +43,6 @@ def server(overlays: None) -> Iterator[Server]:  # noqa: ARG001 - overlays skips
         yield running
 
 
-def run(host: Host, command: Command) -> CommandResult:
-    done = host.run("sh", "-c", command.script, "sh", *command.arguments, timeout_s=command.timeout_s)
-    return CommandResult(done.returncode, done.stdout, done.stderr)
-
-
 def file_set(service: str) -> FileSet:
     certificate, key = (f"{layout.SSL}/{path}" for path in FILES[service])
     placed = file_targets((InstalledFile(certificate, "certificate"), InstalledFile(key, "key")), ROOT)
@@ -67,16 +60,16 @@ def switched(host: Host, service: str, new: Credential, confirm_within_s: int) -
     one = file_set(service)
     host.write(HostFile("/root/pending.pem", new.key, 0o600))
     version = Version(new.certificate, new.above, "/root/pending.pem")
-    done = run(host, DEPLOYMENT.stage(one, version))
+    done = host.execute(DEPLOYMENT.stage(one, version))
     assert done.ok, done
-    done = run(host, DEPLOYMENT.activate(one, [installer(service)], version.name, confirm_within_s=confirm_within_s))
+    done = host.execute(DEPLOYMENT.activate(one, [installer(service)], version.name, confirm_within_s=confirm_within_s))
     assert done.ok, done
     assert wait_until(lambda: at(host, service).last.state not in ("begun", "switching", "switched", "taken-up"))
     return at(host, service)
 
 
 def at(host: Host, service: str) -> Progress:
-    return ask(DEPLOYMENT.status(file_set(service)), partial(run, host))
+    return ask(DEPLOYMENT.status(file_set(service)), host.execute)
 
 
 @pytest.mark.parametrize("service", layout.SERVICES)
@@ -89,7 +82,7 @@ def test_new_certificate_is_on_all_ports_until_the_switch_is_reverted(
     now = server.serials()
     assert (len(now[service]), now[service] == before[service], None in now[service]) == (1, False, False)
     assert now | {service: before[service]} == before
-    done = run(host, DEPLOYMENT.revert(file_set(service), progress.last.version))
+    done = host.execute(DEPLOYMENT.revert(file_set(service), progress.last.version))
     assert done.ok
     assert at(host, service).last.state == "returned"
     assert server.serials() == before

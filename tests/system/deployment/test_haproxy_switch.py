@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from functools import partial
 
 import pytest
 
 from remediate.deployment.progress import Progress
 from remediate.deployment.replace import REPLACE
 from remediate.deployment.versions import FileSet, Version
-from remediate.hosts.command import Command, CommandResult
 from remediate.hosts.workdir import HostWorkdir
 from remediate.installers import INSTALLERS
 from tests.support.hosts.daemons import DAEMONS, Names
@@ -46,21 +44,16 @@ def old(host: Host, authority: Authority) -> Credential:
     return old
 
 
-def run(host: Host, command: Command) -> CommandResult:
-    done = host.run("sh", "-c", command.script, "sh", *command.arguments)
-    return CommandResult(done.returncode, done.stdout, done.stderr)
-
-
 def progress_of(host: Host) -> Progress:
-    return ask(REPLACE.status(FILES), partial(run, host))
+    return ask(REPLACE.status(FILES), host.execute)
 
 
 def switched(host: Host, new: Credential, *, confirm_within_s: int = 0) -> Progress:
     """Return how a switch to a new certificate ended."""
     host.write(HostFile("/root/pending.pem", new.key, 0o600))
     version = Version(new.certificate, new.above, "/root/pending.pem")
-    assert run(host, REPLACE.stage(FILES, version)).ok
-    assert run(host, REPLACE.activate(FILES, [HAPROXY], version.name, confirm_within_s=confirm_within_s)).ok
+    assert host.execute(REPLACE.stage(FILES, version)).ok
+    assert host.execute(REPLACE.activate(FILES, [HAPROXY], version.name, confirm_within_s=confirm_within_s)).ok
     assert wait_until(lambda: progress_of(host).holder is None)
     return progress_of(host)
 
@@ -116,8 +109,8 @@ def test_killed_switch_is_completed_by_the_next_start(host: Host, authority: Aut
     host.write(HostFile("/root/pending.pem", new.key, 0o600))
     version = Version(new.certificate, new.above, "/root/pending.pem")
     with watch(host) as client:
-        assert run(host, REPLACE.stage(FILES, version)).ok
-        assert run(host, REPLACE.activate(FILES, [HAPROXY], version.name, confirm_within_s=60)).ok
+        assert host.execute(REPLACE.stage(FILES, version)).ok
+        assert host.execute(REPLACE.activate(FILES, [HAPROXY], version.name, confirm_within_s=60)).ok
         host.shell("kill -KILL $(pgrep -f '^sh.* sslaudit-switch' | head -n 1)")
         assert wait_until(lambda: progress_of(host).holder is None)
         assert progress_of(host).last.state not in ("confirmed", "returned")
@@ -132,11 +125,11 @@ def test_reload_with_a_bad_file_fails_and_the_old_workers_serve_on(
     host: Host, authority: Authority, old: Credential
 ) -> None:
     host.write(HostFile(PEM, authority.issue(NAMES.main).key + old.fullchain, 0o600))
-    checked = run(host, HAPROXY.check_config("web1"))
+    checked = host.execute(HAPROXY.check_config("web1"))
     assert not checked.ok
     assert "private key" in checked.output
     with watch(host) as client:
-        reloaded = run(host, HAPROXY.reload("web1"))
+        reloaded = host.execute(HAPROXY.reload("web1"))
         assert failed(client) == []
     assert not reloaded.ok
     assert "has started no new workers: the old ones still serve" in reloaded.output
@@ -161,6 +154,6 @@ def test_check_uses_the_variables_of_the_process(host: Host, old: Credential) ->
     host.shell("EDGE_AT=127.0.0.1 haproxy -W -D -f /etc/haproxy/haproxy.cfg -p /run/haproxy.pid")
     host.wait_for(6443)
     assert is_served(host, old)
-    assert run(host, HAPROXY.check_config("web1")).ok
+    assert host.execute(HAPROXY.check_config("web1")).ok
     host.shell("sed -i 's|EDGE_AT|OTHER_AT-nowhere.invalid|' /etc/haproxy/haproxy.cfg")
-    assert "nowhere.invalid" in run(host, HAPROXY.check_config("web1")).output
+    assert "nowhere.invalid" in host.execute(HAPROXY.check_config("web1")).output

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from functools import partial
 
 import pytest
 from cryptography import x509
@@ -12,7 +11,6 @@ from cryptography import x509
 from audit.observation import FileKind, InstalledFile
 from remediate.deployment.replace import REPLACE
 from remediate.deployment.versions import FileSet, Version, file_targets
-from remediate.hosts.command import Command, CommandResult
 from remediate.hosts.workdir import ROOT, HostWorkdir
 from remediate.installers import INSTALLERS
 from remediate.installers.daemon import Daemon as Process
@@ -43,11 +41,6 @@ def daemon(request: pytest.FixtureRequest) -> Daemon:
 def host(daemon: Daemon) -> Iterator[Host]:
     with running_host(daemon.overlay, NAMES.main) as running:
         yield running
-
-
-def run(host: Host, command: Command) -> CommandResult:
-    done = host.run("sh", "-c", command.script, "sh", *command.arguments)
-    return CommandResult(done.returncode, done.stdout, done.stderr)
 
 
 def installed(daemon: Daemon) -> FileSet:
@@ -81,21 +74,21 @@ def test_new_certificate_is_served_and_then_the_old_one_again(daemon: Daemon, ho
     host.write(HostFile("/root/pending.pem", new.key, 0o600))
     version = Version(new.certificate, new.above, "/root/pending.pem")
     name = version.name
-    assert run(host, REPLACE.stage(file_set, version)).ok
+    assert host.execute(REPLACE.stage(file_set, version)).ok
 
     def progress_is(state: str) -> bool:
-        return ask(REPLACE.status(file_set), partial(run, host)).last.state == state
+        return ask(REPLACE.status(file_set), host.execute).last.state == state
 
     with Watch(host, *daemon.watched("127.0.0.1", NAMES.main).values()) as watch:
-        begun = run(host, REPLACE.activate(file_set, [INSTALLERS[daemon.service]], name, confirm_within_s=30))
+        begun = host.execute(REPLACE.activate(file_set, [INSTALLERS[daemon.service]], name, confirm_within_s=30))
         assert begun.ok, begun
-        assert wait_until(lambda: progress_is("waiting")), ask(REPLACE.status(file_set), partial(run, host))
-        assert wait_until(lambda: all_serve(new)), ask(REPLACE.status(file_set), partial(run, host))
-        assert run(host, REPLACE.revert(file_set, name)).ok
+        assert wait_until(lambda: progress_is("waiting")), ask(REPLACE.status(file_set), host.execute)
+        assert wait_until(lambda: all_serve(new)), ask(REPLACE.status(file_set), host.execute)
+        assert host.execute(REPLACE.revert(file_set, name)).ok
         assert progress_is("returned")
-        assert wait_until(lambda: all_serve(old)), ask(REPLACE.status(file_set), partial(run, host))
+        assert wait_until(lambda: all_serve(old)), ask(REPLACE.status(file_set), host.execute)
         assert failures(watch) <= (RESTART if daemon.name in RESTARTED else set())
-    progress = ask(REPLACE.status(file_set), partial(run, host))
+    progress = ask(REPLACE.status(file_set), host.execute)
     assert [service for service, _ in progress.gaps] == [daemon.service] * (2 if daemon.name in RESTARTED else 0)
     assert not [event for event in progress.events if event.state == "failed"], progress
 
@@ -106,11 +99,11 @@ def test_server_that_has_ended_is_started_again(daemon: Daemon, host: Host, auth
     ports = {*daemon.ports, *(port for port, _ in daemon.starttls)}
     installer = INSTALLERS[daemon.service]
     assert isinstance(installer, Process)
-    untouched = run(host, installer.start(NAMES.main))
+    untouched = host.execute(installer.start(NAMES.main))
     assert untouched.ok, untouched
     host.shell(f"for p in {' '.join(installer.processes)}; do kill $(pidof $p) || :; done")
     assert wait_until(lambda: not ports & host.listening())
-    assert not run(host, installer.check_config(NAMES.main)).output
-    revived = run(host, installer.start(NAMES.main))
+    assert not host.execute(installer.check_config(NAMES.main)).output
+    revived = host.execute(installer.start(NAMES.main))
     assert revived.ok, revived
     host.wait_for(*ports)

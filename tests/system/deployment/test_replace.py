@@ -62,8 +62,7 @@ class Web:
 
     def run(self, command: Command) -> CommandResult:
         """Run a command as a login does."""
-        done = self.host.run("sh", "-c", command.script, "sh", *command.arguments, timeout_s=command.timeout_s)
-        return CommandResult(done.returncode, done.stdout, done.stderr)
+        return self.host.execute(command)
 
     def stage(self, new: Credential) -> str:
         """Lay a certificate ready and return the version's name."""

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
 
 import pytest
 
 from remediate.deployment.progress import Progress
 from remediate.deployment.replace import REPLACE
 from remediate.deployment.versions import FileSet, Version
-from remediate.hosts.command import Command, CommandResult
 from remediate.hosts.workdir import HostWorkdir
 from remediate.installers import INSTALLERS
 from tests.support.hosts.host import Host, HostFile
@@ -64,11 +62,6 @@ def start_apache(host: Host, drop_in: str) -> None:
     host.wait_for(9443)
 
 
-def run(host: Host, command: Command) -> CommandResult:
-    done = host.run("sh", "-c", command.script, "sh", *command.arguments)
-    return CommandResult(done.returncode, done.stdout, done.stderr)
-
-
 def switched(host: Host, new: Credential) -> Progress:
     """Return how a switch of apache to a new certificate ended."""
     host.write(HostFile(KEY, new.key, 0o600))
@@ -78,10 +71,10 @@ def switched(host: Host, new: Credential) -> Progress:
         REPLACE.stage(INSTALLATION, version),
         REPLACE.activate(INSTALLATION, (INSTALLERS["apache"],), name, confirm_within_s=0),
     ):
-        done = run(host, command)
+        done = host.execute(command)
         assert done.ok, done
-    assert wait_until(lambda: ask(REPLACE.status(INSTALLATION), partial(run, host)).holder is None)
-    return ask(REPLACE.status(INSTALLATION), partial(run, host))
+    assert wait_until(lambda: ask(REPLACE.status(INSTALLATION), host.execute).holder is None)
+    return ask(REPLACE.status(INSTALLATION), host.execute)
 
 
 def test_confined_apache_is_switched(host: Host, authority: Authority, old: Credential) -> None:

@@ -57,8 +57,7 @@ class Web1:
 
     def run(self, command: Command) -> CommandResult:
         """Run a command as a login does."""
-        done = self.host.run("sh", "-c", command.script, "sh", *command.arguments, timeout_s=command.timeout_s)
-        return CommandResult(done.returncode, done.stdout, done.stderr)
+        return self.host.execute(command)
 
     def stage(self, credential: Credential) -> str:
         """Lay a certificate ready and return the version's name."""

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 from typing import Final
 
 import pytest
 
 from remediate.deployment.replace import REPLACE
 from remediate.deployment.versions import FileSet, Version
-from remediate.hosts.command import Command, CommandResult
 from remediate.hosts.workdir import HostWorkdir
 from remediate.installers import INSTALLERS
 from tests.support.hosts import ssh_login as login
@@ -76,11 +74,6 @@ def edge(request: pytest.FixtureRequest, overlays: None, authority: Authority) -
         yield Edge(auditor, host, trust(auditor, authority.anchor), old, has_stores)
 
 
-def run(host: Host, command: Command) -> CommandResult:
-    done = host.run("sh", "-c", command.script, "sh", *command.arguments)
-    return CommandResult(done.returncode, done.stdout, done.stderr)
-
-
 def test_unit_is_audited_with_its_variables_and_stores(edge: Edge) -> None:
     seen = audit(edge.auditor, edge.trust, f"--hosts=ssh://root@{WEB1}")
     expected = {f"{WEB1}/https://{WEB1}:6443": [PEM, PEM]}
@@ -104,11 +97,11 @@ def test_unit_is_switched_without_a_failed_handshake(edge: Edge, authority: Auth
     host.write(HostFile("/root/pending.pem", new.key, 0o600))
     version = Version(new.certificate, new.above, "/root/pending.pem")
     with Watch(edge.auditor, f"{WEB1}:6443:{WEB1}") as client:
-        assert run(host, REPLACE.stage(FILES, version)).ok
+        assert host.execute(REPLACE.stage(FILES, version)).ok
         started = REPLACE.activate(FILES, [INSTALLERS["haproxy"]], version.name, confirm_within_s=0)
-        assert run(host, started).ok
-        assert wait_until(lambda: ask(REPLACE.status(FILES), partial(run, host)).holder is None)
-        progress = ask(REPLACE.status(FILES), partial(run, host))
+        assert host.execute(started).ok
+        assert wait_until(lambda: ask(REPLACE.status(FILES), host.execute).holder is None)
+        progress = ask(REPLACE.status(FILES), host.execute)
         assert progress.last.state == "confirmed", progress
         assert wait_until(lambda: served(host, 6443, WEB1)[:1] == (leaf_of(new),))
         assert client.saw_no_gap(is_replaced=True)

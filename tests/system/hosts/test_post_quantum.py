@@ -8,7 +8,6 @@ from typing import Final
 
 import pytest
 
-from remediate.hosts.command import CommandResult
 from remediate.hosts.workdir import HostWorkdir
 from remediate.pki.host_key import make_csr_command, read_host_csr
 from tests.support.hosts.audit_run import AuditRun, audit, trust
@@ -99,6 +98,5 @@ def test_public_policy_names_the_post_quantum_key(site: Site) -> None:
 
 def test_repair_makes_a_key_and_csr_of_ml_dsa(site: Site) -> None:
     command = make_csr_command(HostWorkdir(WEB1, "c4f3", "test"), (WEB1,), "ml-dsa-65")
-    done = site.host.run("sh", "-c", command.script, "sh", *command.arguments)
-    csr = read_host_csr(CommandResult(done.returncode, done.stdout, done.stderr), (WEB1,), "ml-dsa-65")
+    csr = read_host_csr(site.host.execute(command), (WEB1,), "ml-dsa-65")
     assert csr.names == (WEB1,)

@@ -13,7 +13,7 @@ import pytest
 
 from remediate.access_logs.collect import scan_command
 from remediate.execution.steps.file_modes import close_command
-from remediate.hosts.command import Command, CommandResult
+from remediate.hosts.command import Command
 from remediate.hosts.renewal_agents import RENEWAL_AGENTS, renewal_command
 from remediate.hosts.workdir import HostWorkdir
 from remediate.installers import INSTALLERS
@@ -59,11 +59,6 @@ def host(request: pytest.FixtureRequest) -> Iterator[Host]:
             f"chmod 755 {HOME} /home/victim; echo precious >{SECRET}; chmod 604 {SECRET}; chmod 755 /root"
         )
         yield running
-
-
-def run(host: Host, command: Command) -> CommandResult:
-    done = host.run("sh", "-c", command.script, "sh", *command.arguments, timeout_s=command.timeout_s)
-    return CommandResult(done.returncode, done.stdout, done.stderr)
 
 
 def as_mallory(host: Host, script: str, *arguments: str) -> str:
@@ -119,7 +114,7 @@ def test_program_of_a_user_is_neither_tested_signalled_nor_started_as_root(host:
     installer = INSTALLERS[service]
     process = {"exim": "exim4", "apache": "apache2"}.get(service, service)
     with pretending(host, process):
-        tested, taken_up = run(host, installer.check_config(NAMES.main)), run(host, installer.reload(NAMES.main))
+        tested, taken_up = host.execute(installer.check_config(NAMES.main)), host.execute(installer.reload(NAMES.main))
         time.sleep(0.5)
         still_there = host.run("pgrep", "-u", str(MALLORY), "-x", process).returncode == 0
     assert ran_as(host) == {f"({MALLORY}, {MALLORY}, {MALLORY})"}
@@ -135,7 +130,7 @@ def test_restart_touches_roots_daemon_and_leaves_the_users_program_alone(host: H
     first = host.do("pgrep", "-u", "root", "-x", "vsftpd").split()
     with pretending(host, "vsftpd"):
         theirs = host.do("pgrep", "-u", str(MALLORY), "-x", "vsftpd")
-        done = run(host, INSTALLERS["vsftpd"].reload(NAMES.main))
+        done = host.execute(INSTALLERS["vsftpd"].reload(NAMES.main))
         assert done.ok, done
         assert host.do("pgrep", "-u", str(MALLORY), "-x", "vsftpd") == theirs
     assert done.output.count("gap ") == 1
@@ -150,7 +145,7 @@ def test_daemon_whose_file_a_user_can_replace_is_not_started_with_it_again(host:
     process = host.start("vsftpd", f"{HOME}/ftp.conf", "-oseccomp_sandbox=NO", "-ocheck_shell=NO")
     try:
         host.wait_for(2122)
-        done = run(host, INSTALLERS["vsftpd"].reload(NAMES.main))
+        done = host.execute(INSTALLERS["vsftpd"].reload(NAMES.main))
         assert (done.ok, process.poll()) == (False, None), done
         assert f"{HOME} belongs to uid {MALLORY}" in done.output
     finally:
@@ -167,7 +162,7 @@ def closing_of(path: str) -> Command:
 def test_mode_of_roots_file_stays_where_a_key_became_a_link(host: Host) -> None:
     before = state_of(host, SECRET)
     as_mallory(host, f"ln -s {SECRET} {HOME}/tls.key")
-    done = run(host, closing_of(f"{HOME}/tls.key"))
+    done = host.execute(closing_of(f"{HOME}/tls.key"))
     assert (done.status, state_of(host, SECRET)) == (77, before), done
     assert f"{HOME} belongs to uid {MALLORY}" in done.error
 
@@ -177,13 +172,13 @@ def test_mode_of_roots_file_stays_while_a_user_swaps_key_and_link(host: Host) ->
     as_mallory(host, f"echo key >{HOME}/own.key; chmod 644 {HOME}/own.key; cp -p {HOME}/own.key {HOME}/tls.key")
     with swapping(host, SECRET, f"{HOME}/own.key", f"{HOME}/tls.key"):
         for _ in range(15):
-            run(host, closing_of(f"{HOME}/tls.key"))
+            host.execute(closing_of(f"{HOME}/tls.key"))
     assert state_of(host, SECRET) == before
 
 
 def test_users_own_key_is_closed_with_the_rights_of_that_user(host: Host) -> None:
     as_mallory(host, f"mkdir {HOME}/ssl; echo key >{HOME}/ssl/tls.key; chmod 644 {HOME}/ssl/tls.key")
-    done = run(host, closing_of(f"{HOME}/ssl/tls.key"))
+    done = host.execute(closing_of(f"{HOME}/ssl/tls.key"))
     assert done.ok, done
     assert host.do("stat", "-c", "%a %u", f"{HOME}/ssl/tls.key").strip() == f"640 {MALLORY}"
 
@@ -191,7 +186,7 @@ def test_users_own_key_is_closed_with_the_rights_of_that_user(host: Host) -> Non
 def test_roots_own_key_behind_a_link_of_roots_is_closed(host: Host) -> None:
     host.shell("mkdir -p /etc/ssl/live; echo key >/etc/ssl/real.key; chmod 646 /etc/ssl/real.key")
     host.shell("ln -s ../real.key /etc/ssl/live/tls.key")
-    done = run(host, closing_of("/etc/ssl/live/tls.key"))
+    done = host.execute(closing_of("/etc/ssl/live/tls.key"))
     assert done.ok, done
     assert host.do("stat", "-c", "%a", "/etc/ssl/real.key").strip() == "640"
 
@@ -202,7 +197,7 @@ def challenge(docroot: str) -> ChallengeFile:
 
 def test_docroot_that_leads_to_another_users_directory_is_refused_by_name(host: Host) -> None:
     as_mallory(host, f"ln -s /home/victim {HOME}/www")
-    done = run(host, challenge(f"{HOME}/www").present())
+    done = host.execute(challenge(f"{HOME}/www").present())
     assert done.status == 77, done
     assert "belongs to uid" in done.error
     assert host.do("find", "/home/victim").split() == ["/home/victim"]
@@ -215,7 +210,7 @@ def test_docroot_that_a_user_swaps_makes_nothing_elsewhere(host: Host, target: s
     as_mallory(host, f"mkdir {HOME}/own {HOME}/www")
     with swapping(host, target, f"{HOME}/own", f"{HOME}/www"):
         for _ in range(15):
-            run(host, challenge(f"{HOME}/www").present())
+            host.execute(challenge(f"{HOME}/www").present())
     assert host.do("find", target).split() == [target]
     assert state_of(host, "/root/private", "/home/victim") == before
 
@@ -230,7 +225,7 @@ def test_fifo_and_link_in_the_place_of_a_token_are_never_written_through(host: H
     reader = host.start(*AS_MALLORY, "sh", "-c", f"exec cat {HOME}/fifo >{HOME}/heard")
     before = state_of(host, SECRET)
     try:
-        done = run(host, one.present())
+        done = host.execute(one.present())
         assert done.ok, done
         assert host.read(f"{folder}/{file}") == one.body + "\n"
         assert host.do("stat", "-c", "%F %u", f"{folder}/{file}").strip() == f"regular file {MALLORY}"
@@ -244,17 +239,17 @@ def test_record_of_created_paths_has_no_name_chosen_by_a_user(host: Host) -> Non
     evil = f"{HOME}/w\nw"
     as_mallory(host, 'mkdir "$1"', evil)
     one = challenge(evil)
-    assert run(host, one.present()).ok
+    assert host.execute(one.present()).ok
     made = host.do("sh", "-c", "cat /var/lib/sslaudit/c4f3/made-*").split()
     assert made == [".well-known", ".well-known/pki-validation"]
-    assert run(host, one.clean_up()).ok
+    assert host.execute(one.clean_up()).ok
     assert host.do("find", evil, "-mindepth", "1") == ""
 
 
 def test_token_in_a_group_writable_docroot_belongs_to_its_owner(host: Host) -> None:
     host.shell(f"mkdir -p /srv/www; chown {VICTIM}:{MALLORY} /srv/www; chmod 2775 /srv/www")
     one = challenge("/srv/www")
-    done = run(host, one.present())
+    done = host.execute(one.present())
     assert done.ok, done
     path = f"/srv/www{one.path}"
     assert (host.read(path), host.do("stat", "-c", "%u %a", path).split()) == (
@@ -266,7 +261,7 @@ def test_token_in_a_group_writable_docroot_belongs_to_its_owner(host: Host) -> N
 def test_agent_in_a_users_home_is_not_run_as_root(host: Host) -> None:
     as_mallory(host, f"mkdir -p {HOME}/.acme.sh/x; : >{HOME}/.acme.sh/x/fullchain.cer; : >{HOME}/ran-as")
     host.write(HostFile(f"{HOME}/.acme.sh/acme.sh", f"#!/bin/sh\nid -u >>{HOME}/ran-as\n", 0o755))
-    done = run(host, renewal_command(RENEWAL_AGENTS["acme.sh"], WORKDIR, (f"{HOME}/.acme.sh/x/fullchain.cer",)))
+    done = host.execute(renewal_command(RENEWAL_AGENTS["acme.sh"], WORKDIR, (f"{HOME}/.acme.sh/x/fullchain.cer",)))
     assert (done.status, host.read(f"{HOME}/ran-as")) == (77, ""), done
     assert f"{HOME} belongs to uid {MALLORY}" in done.error
 
@@ -276,11 +271,11 @@ def test_agent_of_roots_in_which_a_user_can_write_a_file_is_not_run(host: Host) 
     host.write(HostFile("/root/.acme.sh/x/x.conf", "Le_Domain=x\n"), HostFile("/root/.acme.sh/x/fullchain.cer", ""))
     renewal = renewal_command(RENEWAL_AGENTS["acme.sh"], WORKDIR, ("/root/.acme.sh/x/fullchain.cer",))
     host.shell(f"chown {MALLORY} /root/.acme.sh/x/x.conf")
-    refused = run(host, renewal)
+    refused = host.execute(renewal)
     assert (refused.status, "/root/.acme.sh/x/x.conf" in refused.error) == (77, True), refused
     assert host.run("test", "-e", "/root/has-run").returncode == 1
     host.shell("chown 0 /root/.acme.sh/x/x.conf")
-    done = run(host, renewal)
+    done = host.execute(renewal)
     assert (done.ok, done.output.startswith("ended 0")) == (True, True), done
     assert host.run("test", "-e", "/root/has-run").returncode == 0
 
@@ -293,10 +288,10 @@ def test_log_that_became_a_link_to_roots_file_is_not_read_as_root(host: Host) ->
     )
     logs = [f"{HOME}/log/access.log", f"{HOME}/log/own.log"]
     host.shell("chmod 700 /root")
-    noted = run(host, scan_command(WORKDIR, "T.txt", logs))
+    noted = host.execute(scan_command(WORKDIR, "T.txt", logs))
     assert "precious" not in noted.output, noted
     assert f"!! {HOME}/log/access.log is not read: {HOME} belongs to uid {MALLORY}" in noted.output
     assert f"== {HOME}/log/own.log\n> 192.0.2.7" in noted.output
     assert host.run(*AS_MALLORY, "cat", "/root/secret.log").returncode != 0
     as_mallory(host, f"rm {HOME}/log/access.log; mkfifo {HOME}/log/access.log")
-    assert run(host, scan_command(WORKDIR, "T.txt", logs)).ok
+    assert host.execute(scan_command(WORKDIR, "T.txt", logs)).ok

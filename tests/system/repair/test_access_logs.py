@@ -16,7 +16,6 @@ from remediate.access_logs.clients import classify_client, client_lines
 from remediate.access_logs.collect import read_scan, scan_command
 from remediate.access_logs.parser import LogScan
 from remediate.execution.host_context import access_logs_on
-from remediate.hosts.command import CommandResult
 from remediate.hosts.workdir import HostWorkdir
 from tests.support.hosts.host import Host, HostFile, running_host
 from tests.support.hosts.website_report import looked_at
@@ -126,8 +125,7 @@ def look(host: Host, view: HostView, name: str, least: int = 0) -> LogScan:
 
 def _look(host: Host, view: HostView, name: str) -> LogScan:
     command = scan_command(HostWorkdir(view.label, "c", "a test"), FILE, access_logs_on(view, 80, name))
-    done = host.run("sh", "-c", command.script, "sh", *command.arguments)
-    return read_scan(CommandResult(done.returncode, done.stdout, done.stderr), FILE)
+    return read_scan(host.execute(command), FILE)
 
 
 def test_requests_are_read_from_each_log_format_with_address_and_time(web: Host, view: HostView) -> None:
