@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal
 
@@ -90,8 +91,38 @@ def unknown_direction(observation: Observation, server: HostView) -> Uncertain |
     return Uncertain(f"the name leads to {resolved}, and the host's own addresses are {own}: {fix}")
 
 
+@dataclass(frozen=True, slots=True)
+class LeafDifference:
+    """Which leaves differ, as a message, which is empty if all agree; and the leaves by address, or the reverse."""
+
+    message: str
+    observed: dict[str, list[str]]
+
+
+def leaf_difference(observation: Observation) -> LeafDifference:
+    """Return which leaves an address serves in turn, else which addresses serve different leaves."""
+    changing = _changing_leaves(observation)
+    if changing:
+        served = [f"{address}: {' and '.join(leaves)}" for address, leaves in changing.items()]
+        return LeafDifference(f"different certificates in turn: {join_clauses(served)}", changing)
+    leaves = leaves_by_address(observation)
+    is_same = len(leaves) == 1
+    return LeafDifference("" if is_same else f"different certificates: {_described_leaves(leaves)}", leaves)
+
+
+def _changing_leaves(observation: Observation) -> dict[str, list[str]]:
+    """Return the leaves of each address that served a second connection of the same client another leaf."""
+    first = {handshake.address: leaf_of(handshake) for handshake in observation.handshakes}
+    pairs = {second.address: (first.get(second.address), leaf_of(second)) for second in observation.changed_handshakes}
+    return {
+        address: [brief(leaf) if leaf else "no certificate" for leaf in leaves] for address, leaves in pairs.items()
+    }
+
+
 def one_address_only(observation: Observation) -> Exempt | None:
-    """Return a message if only one address of the endpoint was observed; None if there are more to compare."""
+    """Return a message if one address served one leaf, and no other was observed; None if there are more to compare."""
+    if observation.changed_handshakes:
+        return None
     seen = {*observation.addresses, *(handshake.address for handshake in observation.handshakes)}
     return Exempt("only one address was observed") if len(seen) < 2 else None
 
@@ -155,7 +186,7 @@ def leaves_by_address(observation: Observation) -> dict[str, list[str]]:
     return addresses_by_leaf
 
 
-def described_leaves(leaves: Mapping[str, Sequence[str]]) -> str:
+def _described_leaves(leaves: Mapping[str, Sequence[str]]) -> str:
     """Return which addresses served each leaf."""
     return join_clauses([f"{join_limited(addresses)}: {leaf}" for leaf, addresses in leaves.items()])
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from audit.analysis.addresses import described_leaves, leads_elsewhere, leaves_by_address, one_address_only
+from audit.analysis.addresses import leads_elsewhere, leaf_difference, one_address_only
 from audit.analysis.path_faults import faulty_chain
 from audit.analysis.reachability import (
     described,
@@ -71,17 +71,17 @@ def test_speaks_tls(observation: Observation) -> None:
     controls=LIFECYCLE,
 )
 def test_same_certificate_at_every_address(observation: Observation, chains: tuple[Chain, ...], policy: Policy) -> None:
-    """Every address of the name must serve the same certificate (NIST SP 1800-16 Vol. B 5.2).
+    """Every address of the name must serve the same certificate, to each connection (NIST SP 1800-16 Vol. B 5.2).
 
+    An address that serves two certificates in turn has several servers behind it, or old processes that still serve.
     It is judged if every chain is sound by itself. Hosts that share the name but no key have a certificate each: of the
     same issuer, for the same names, and in force.
 
     Fix: Install the newest certificate at every address, and reload the services there.
     """
     end_if(no_handshake(observation) or one_address_only(observation))
-    leaves = leaves_by_address(observation)
-    if len(leaves) > 1:
+    difference = leaf_difference(observation)
+    if difference.message:
         end_if(leads_elsewhere(observation) or faulty_chain(chains, observation.endpoint, policy))
-    require(len(leaves) == 1, f"different certificates: {described_leaves(leaves)}", observed=leaves,
-            required="one certificate")  # fmt: skip
+    require(not difference.message, difference.message, observed=difference.observed, required="one certificate")
     end_if(unreached_addresses(observation))

@@ -208,11 +208,12 @@ class Observation:
     other_key_handshakes: tuple[Handshake, ...] = ()  # with a client that offers only the other key type (RSA, ECDSA)
     other_key_failures: tuple[ProbeFailure, ...] = ()  # so it is unknown whether one is served
     accident: Accident | None = None
+    changed_handshakes: tuple[Handshake, ...] = ()  # of a second connection like the first, with another certificate
 
     @property
     def every_handshake(self) -> tuple[Handshake, ...]:
-        """The handshakes of all addresses, and after them those in which a second certificate was served."""
-        return (*self.handshakes, *self.other_key_handshakes)
+        """The handshakes of all addresses, and after them those in which another certificate was served."""
+        return (*self.handshakes, *self.changed_handshakes, *self.other_key_handshakes)
 
     @property
     def is_blank(self) -> bool:

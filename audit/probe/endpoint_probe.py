@@ -47,6 +47,7 @@ class AddressResult:
     connections: int
     elapsed_s: float
     other_key: Handshake | ProbeFailure | None = None  # with a second certificate, or why unknown; None: only one
+    changed: Handshake | None = None  # with another certificate for the same client; None: it was the same one
 
 
 def probe_address(
@@ -80,10 +81,13 @@ class _Probe:
             return self._observation(fault.at(self._address))
         version = handshake.version
         tls12 = self._has_tls12(version) if self._limits.tries_tls12 else None
+        repeated = self._second(handshake, self._context.offers.everything)
         old_protocols = self._old_protocols(version)
         unknown = str(self._later_fault or "")
         result = replace(handshake, old_protocols=old_protocols, tls12=tls12, unknown_versions=unknown)
-        return self._observation(result, self._other_key(result))
+        changed = repeated if isinstance(repeated, Handshake) else None
+        other_key = repeated if isinstance(repeated, ProbeFailure) else self._other_key(result)
+        return self._observation(result, other_key, changed)
 
     def _first_handshake(self) -> Handshake:
         """Return the first handshake, with the first header that the service accepts."""
@@ -104,9 +108,13 @@ class _Probe:
             raise header_fault(fault, self._proxy_protocol) from fault
 
     def _observation(
-        self, result: Handshake | ProbeFailure, other_key: Handshake | ProbeFailure | None = None
+        self,
+        result: Handshake | ProbeFailure,
+        other_key: Handshake | ProbeFailure | None = None,
+        changed: Handshake | None = None,
     ) -> AddressResult:
-        return AddressResult(self._address, result, self._connections, time.monotonic() - self._began, other_key)
+        elapsed_s = time.monotonic() - self._began
+        return AddressResult(self._address, result, self._connections, elapsed_s, other_key, changed)
 
     def _other_key(self, first: Handshake) -> Handshake | ProbeFailure | None:
         """Return the handshake with a certificate of the other key type; None if the server refuses or has only one."""

@@ -34,6 +34,7 @@ class PartialObservation:
     dns: DnsView = field(default_factory=lambda: DnsView("not-asked"))
     results: dict[str, _Result | None] = field(default_factory=dict)
     other_keys: dict[str, _Result | None] = field(default_factory=dict)  # by address: with the other type of key
+    changed: dict[str, Handshake | None] = field(default_factory=dict)  # by address: with a certificate of its turn
     retried: set[str] = field(default_factory=set)
     connections: int = 0
     elapsed_s: float = 0.0
@@ -51,6 +52,7 @@ class PartialObservation:
         self.elapsed_s += result.elapsed_s
         self.results[result.address] = result.result
         self.other_keys[result.address] = result.other_key
+        self.changed[result.address] = result.changed
 
     def addresses_inside(self) -> tuple[str, ...]:
         """Return the addresses that only the host itself can reach, or that are closed from here."""
@@ -71,6 +73,7 @@ class PartialObservation:
             connections=self.connections,
             elapsed_s=self.elapsed_s,
             accident=self.accident,
+            changed_handshakes=tuple(filter(None, self.changed.values())),
             other_key_handshakes=tuple(result for result in others if isinstance(result, Handshake)),
             other_key_failures=tuple(result for result in others if isinstance(result, ProbeFailure)),
         )

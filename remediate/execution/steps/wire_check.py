@@ -98,11 +98,15 @@ def _observe(context: CaseContext, endpoint: str) -> Observation:
         raise StepBlocked(Cause.RUN_STOPPED, f"the run was stopped while {endpoint} was observed", ended="interrupted")
     elsewhere = run.addresses_beside(context.case.host)
     first = observations[0]
-    other_key_handshakes = (handshake for handshake in first.other_key_handshakes if handshake.address not in elsewhere)
+
+    def here(handshakes: tuple[Handshake, ...]) -> tuple[Handshake, ...]:
+        return tuple(handshake for handshake in handshakes if handshake.address not in elsewhere)
+
     return replace(
         first,
-        handshakes=tuple(handshake for handshake in first.handshakes if handshake.address not in elsewhere),
-        other_key_handshakes=tuple(other_key_handshakes),
+        handshakes=here(first.handshakes),
+        changed_handshakes=here(first.changed_handshakes),
+        other_key_handshakes=here(first.other_key_handshakes),
         failures=tuple(failure for failure in first.failures if failure.address not in elsewhere),
     )
 

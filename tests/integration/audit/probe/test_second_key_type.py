@@ -38,6 +38,14 @@ def test_server_with_one_key_type_has_one_certificate_and_no_failure(only: Draft
     assert (observation.failures, observation.other_key_failures) == ((), ())
 
 
+def test_certificates_that_alternate_at_one_address_are_both_found() -> None:
+    here, there = tls(both(EC)), tls(both(leaf("other.example")))
+    with serving(in_turn(here, there, here, there)) as server:
+        observation = look_at(f"tls://127.0.0.1:{server.port}")
+    assert leaves(observation) == ["CN=ec.example", "CN=other.example"]
+    assert len(observation.changed_handshakes) == 1
+
+
 def test_second_certificate_is_unknown_if_the_server_stops_responding() -> None:
     with serving(in_turn(tls(both(EC)), hold)) as server:
         observation = look_at(f"tls://127.0.0.1:{server.port}", HASTY)

@@ -88,11 +88,11 @@ def test_server_that_demands_a_client_certificate_is_observed(newest: int) -> No
 @pytest.mark.parametrize(
     ("oldest", "newest", "accepted", "connections"),
     [
-        (SSL.TLS1_2_VERSION, SSL.TLS1_3_VERSION, (), 3),
-        (SSL.TLS1_1_VERSION, SSL.TLS1_2_VERSION, ("TLSv1.1",), 4),
-        (SSL.TLS1_VERSION, SSL.TLS1_3_VERSION, ("TLSv1", "TLSv1.1"), 4),
-        (SSL.TLS1_VERSION, SSL.TLS1_1_VERSION, ("TLSv1", "TLSv1.1"), 3),
-        (SSL.TLS1_VERSION, SSL.TLS1_VERSION, ("TLSv1",), 2),
+        (SSL.TLS1_2_VERSION, SSL.TLS1_3_VERSION, (), 4),
+        (SSL.TLS1_1_VERSION, SSL.TLS1_2_VERSION, ("TLSv1.1",), 5),
+        (SSL.TLS1_VERSION, SSL.TLS1_3_VERSION, ("TLSv1", "TLSv1.1"), 5),
+        (SSL.TLS1_VERSION, SSL.TLS1_1_VERSION, ("TLSv1", "TLSv1.1"), 4),
+        (SSL.TLS1_VERSION, SSL.TLS1_VERSION, ("TLSv1",), 3),
     ],
 )
 def test_old_versions_are_found_with_the_fewest_connections(
@@ -107,10 +107,10 @@ def test_old_versions_are_found_with_the_fewest_connections(
 @pytest.mark.parametrize(
     ("oldest", "newest", "accepted", "connections"),
     [
-        (SSL.TLS1_3_VERSION, SSL.TLS1_3_VERSION, False, 4),
-        (SSL.TLS1_2_VERSION, SSL.TLS1_3_VERSION, True, 4),
-        (SSL.TLS1_2_VERSION, SSL.TLS1_2_VERSION, True, 3),
-        (SSL.TLS1_1_VERSION, SSL.TLS1_1_VERSION, False, 3),
+        (SSL.TLS1_3_VERSION, SSL.TLS1_3_VERSION, False, 5),
+        (SSL.TLS1_2_VERSION, SSL.TLS1_3_VERSION, True, 5),
+        (SSL.TLS1_2_VERSION, SSL.TLS1_2_VERSION, True, 4),
+        (SSL.TLS1_1_VERSION, SSL.TLS1_1_VERSION, False, 4),
     ],
 )
 def test_tls_1_2_support_is_reported_if_requested(

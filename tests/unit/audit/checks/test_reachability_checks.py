@@ -130,6 +130,10 @@ ELSEWHERE = of(observed(
 @verdicts({
     "the same": (same_certificate, at(served(), served(address=THERE)), PASS),
     "one address": (same_certificate, at(served()), exempt()),
+    "one address, two certificates in turn": (
+        same_certificate, of(replace(observed(served()), changed_handshakes=(served(NAMED, INTERMEDIATE),))),
+        fail("different certificates in turn: 192.0.2.7: ", " and "),
+    ),
     "others are named with their addresses": (same_certificate, beside(NAMED), fail("192.0.2.7: ", "192.0.2.8: ")),
     "another key on another host": (same_certificate, beside(TWIN, HERE), PASS),
     "another key on an unknown host": (same_certificate, beside(TWIN), fail()),
