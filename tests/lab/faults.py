@@ -13,7 +13,7 @@ HOST: Final = "local://"
 HOST_LABEL: Final = "local"
 """What that host is called in ids."""
 
-Scheme = Literal["https", "tls", "smtp", "smtps", "imap", "imaps", "pop3", "pop3s", "ftp", "ftps"]
+Scheme = Literal["https", "tls", "smtp", "smtps", "imap", "imaps", "pop3", "pop3s", "ftp", "ftps", "sieve", "lmtp"]
 Tls = Literal["modern", "tls1.0", "tls1.1", "tls1.2", "client-certificate", "client-certificate-1.2"]
 Lookup = Literal["pinned", "resolves", "nxdomain", "no-address", "servfail"]
 
@@ -90,6 +90,8 @@ SOUND: Final = (
     Planted("pops", "pop3s"),
     Planted("ftp", "ftp"),
     Planted("ftps", "ftps"),
+    Planted("filters", "sieve"),
+    Planted("delivery", "lmtp"),
     Planted("resolved", "https", lookup="resolves"),
     Planted("resolved-mx", "smtp", lookup="resolves"),
     Planted("two-addresses", "https", lookup="resolves", addresses=("127.0.0.2", "127.0.0.3")),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from OpenSSL import SSL
@@ -122,6 +122,25 @@ SMTP: Final = Protocol(
     refusal="502 not implemented\r\n",
     farewell=("QUIT",),
     commands={"DATA": _take_message},
+)
+
+LMTP: Final = replace(SMTP, answers={"LHLO" if name == "EHLO" else name: SMTP.answers[name] for name in SMTP.answers})
+
+_SIEVE_CAPABILITIES: Final = '"IMPLEMENTATION" "lab"\r\n"SIEVE" "fileinto"\r\n{offer}"VERSION" "1.0"\r\nOK "lab"\r\n'
+SIEVE: Final = Protocol(
+    greeting=_SIEVE_CAPABILITIES,
+    answers={
+        "CAPABILITY": _SIEVE_CAPABILITIES,
+        "NOOP": 'OK "done"\r\n',
+        "LISTSCRIPTS": 'OK "done"\r\n',
+        "LOGOUT": 'OK "bye"\r\n',
+    },
+    otherwise='NO "unknown"\r\n',
+    offer='"STARTTLS"\r\n',
+    upgrade="STARTTLS",
+    consent='OK "go ahead"\r\n',
+    refusal='NO "unknown"\r\n',
+    farewell=("LOGOUT",),
 )
 
 IMAP: Final = Protocol(

@@ -14,7 +14,7 @@ from tests.lab.faults import Planted, Tls
 from tests.lab.ftp import FTP
 from tests.lab.hostile import MISBEHAVIOURS
 from tests.lab.leaves import Served
-from tests.lab.protocols import IMAP, POP3, SMTP, Protocol, converse, echo, serve_http
+from tests.lab.protocols import IMAP, LMTP, POP3, SIEVE, SMTP, Protocol, converse, echo, serve_http
 from tests.lab.stream import Closed, Stream
 from tests.support.sockets import accepting
 
@@ -23,7 +23,14 @@ Current = Callable[[], SSL.Context]
 """What is shaken hands with now: a service may take up another."""
 
 _CONVERSATION_S = 60.0  # longer than any client of a test takes; no client occupies a server for ever
-_LINES: Final[Mapping[str, Protocol]] = {"smtp": SMTP, "imap": IMAP, "pop3": POP3, "ftp": FTP}
+_LINES: Final[Mapping[str, Protocol]] = {
+    "smtp": SMTP,
+    "imap": IMAP,
+    "pop3": POP3,
+    "ftp": FTP,
+    "sieve": SIEVE,
+    "lmtp": LMTP,
+}
 _VERSIONS: Final[Mapping[Tls, tuple[int, int]]] = {
     "modern": (SSL.TLS1_2_VERSION, SSL.TLS1_3_VERSION),
     "tls1.0": (SSL.TLS1_VERSION, SSL.TLS1_3_VERSION),
