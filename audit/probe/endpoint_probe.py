@@ -200,13 +200,14 @@ class _Probe:
     def _negotiate(self, tcp: TcpConnection, protocol: StarttlsProtocol) -> None:
         """Wait for the greeting, which has its own deadline, and agree with the server to begin TLS."""
         dialogue = Dialogue(tcp, protocol)
-        tcp.begin_apart("starttls", self._limits.greeting_s * self._share, "a greeting")
+        limits = self._limits
+        tcp.begin_apart("starttls", limits.greeting_s * self._share, "a greeting", rest_s=limits.starttls_s)
         try:
             self._send_header(tcp)
             dialogue.greet()
         finally:
             self._greetings_s += tcp.end_apart()
-        tcp.begin("starttls", self._limits.starttls_s, "STARTTLS")
+        tcp.begin("starttls", limits.starttls_s, "STARTTLS")
         dialogue.negotiate()
 
     def _send_header(self, tcp: TcpConnection) -> None:

@@ -36,7 +36,7 @@ class Limits:
 
     @property
     def greeting_s(self) -> float:
-        """The deadline of a greeting, which is not a part of `timeout_s`.
+        """The deadline of the first byte of a greeting, which is not a part of `timeout_s`.
 
         Against spam, mail servers delay their greeting: postscreen by 6 s, others by up to 30 s. A client should wait 5
         minutes (RFC 5321 4.5.3.2.1).
@@ -45,7 +45,7 @@ class Limits:
 
     @property
     def starttls_s(self) -> float:
-        """The deadline from the greeting to the start of TLS."""
+        """The deadline of the rest of a greeting, and of all from there to the start of TLS."""
         return 0.8 * self.timeout_s
 
     @property

@@ -55,6 +55,7 @@ class TcpConnection:
         self.awaiting = "a response"  # named in the message of a timeout
         self._max_bytes = max_bytes
         self._received = 0
+        self._rest_s: float | None = None  # for the rest of a stage after its first byte
         self._has_sent = False
         self._began = time.monotonic()
         self._deadline = deadline
@@ -78,15 +79,16 @@ class TcpConnection:
     def begin(self, stage: Stage, seconds: float, awaiting: str) -> None:
         """Enter a stage that may take this many seconds."""
         self.stage = stage
+        self._rest_s = None
         self.received.clear()
         self._began = time.monotonic()
         self._deadline = self._total.within(seconds)
         self.awaiting = awaiting
 
-    def begin_apart(self, stage: Stage, seconds: float, awaiting: str) -> None:
-        """Enter a stage that may take this many seconds, whatever the deadline of the whole probe."""
+    def begin_apart(self, stage: Stage, seconds: float, awaiting: str, *, rest_s: float) -> None:
+        """Enter a stage whatever the deadline of the whole probe: seconds for the first byte, and for the rest."""
         self.begin(stage, seconds, awaiting)
-        self._deadline = Deadline.after(seconds)
+        self._deadline, self._rest_s = Deadline.after(seconds), rest_s
 
     def end_apart(self) -> float:
         """Return the seconds that this stage took; the deadline of the whole probe is later by them."""
@@ -137,6 +139,8 @@ class TcpConnection:
                 continue
             except OSError as error:
                 self._lost(error)
+            if self._rest_s is not None:
+                self._deadline, self._rest_s = Deadline.after(self._rest_s), None
             self.received += octets
             self._received += len(octets)
             if self._received > self._max_bytes:
