@@ -19,6 +19,10 @@ _LOOKED_UP: Final = re.compile(r"\b(?:lookup|match\w*|inlist\w*)\s*\{[^{}]*\$\{?
 
 _NAME: Final = re.compile(r"(?:[A-Za-z0-9-]+\.)+[A-Za-z][A-Za-z0-9-]*")  # files have other names too
 
+_OWN_CERTIFICATE: Final = (
+    "exim makes a certificate when it starts, because tls_certificate is not set: it is in no file"
+)
+
 _PORTS: Final = {"smtp": 25, "smtps": 465, "ssmtp": 465, "submission": 587, "submissions": 465}
 
 
@@ -91,12 +95,19 @@ def _listeners_by_name(
     port, addresses = socket
     proxy_protocol = _proxy_protocol(options.get("hosts_proxy", ""))
     default_files, default_unread = _files(dump, options, "")
+    if not default_files and not default_unread and _makes_certificate(options):
+        default_unread = (_OWN_CERTIFICATE,)
     yield Listener(scheme, port, addresses, (), default_files, default_unread, proxy_protocol)
     names = {section.partition(":")[2] for section in dump.sections if section.startswith("tls_")}
     for name in sorted(filter(_NAME.fullmatch, names)):
         files, unread = _files(dump, options, name)
         if files and files != default_files:
             yield Listener(scheme, port, addresses, (name,), files, unread, proxy_protocol)
+
+
+def _makes_certificate(options: dict[str, str]) -> bool:
+    """Return whether exim offers TLS with the certificate that it makes where none is configured."""
+    return not options.get("tls_certificate") and options.get("tls_advertise_hosts", "") not in ("", ":")
 
 
 def _proxy_protocol(hosts: str) -> ProxyProtocol:

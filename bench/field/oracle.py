@@ -184,7 +184,7 @@ def _scheme_of_tls(place: tuple[str, int], prefix: bytes) -> str:
 
 
 def _socket_at(place: tuple[str, int], names: Sequence[str]) -> TlsSocket | None:
-    for prefix in (b"", _PROXY):
+    for prefix in (b"", b"", _PROXY):  # twice without: a server may limit how many connections it serves at once
         scheme = _scheme_at(place, prefix, names)
         if scheme:
             shown = ((name, _leaf(place, scheme, prefix, name)) for name in ("", *names))

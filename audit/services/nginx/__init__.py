@@ -6,7 +6,7 @@ Variables in the directives of TLS are not evaluated, except `$ssl_server_name`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -55,14 +55,16 @@ def read(dump: ConfigDump) -> tuple[Listener, ...]:
         listener
         for kind in ("http", "stream", "mail")
         for context in configuration.root.all(kind)
-        for listener in _context_listeners(kind, context, configuration.base)
+        for listener in _context_listeners(kind, context, configuration.base, dump.ports)
     )
     return tuple(replace(listener, unread=(*listener.unread, *configuration.unread)) for listener in listeners)
 
 
-def _context_listeners(kind: str, context: Directive, base: str) -> Iterator[Listener]:
+def _context_listeners(
+    kind: str, context: Directive, base: str, bound: Sequence[tuple[str, int]]
+) -> Iterator[Listener]:
     servers, outer = context.all("server"), without_servers(context)
-    sockets = listen_sockets(servers)
+    sockets = listen_sockets(servers, bound)
     defaults = {socket.place: server for server in servers for socket in sockets[id(server)] if socket.is_default}
     for server in servers:
         if _last(server, outer, "ssl_reject_handshake") == "on":

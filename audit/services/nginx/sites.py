@@ -61,7 +61,7 @@ def _websites(http: Directive, dump: ConfigDump, prefix: str | None, unread: str
     servers, outer = http.all("server"), without_servers(http)
     # `ssl on` (until nginx 1.25) makes all sockets of its server TLS
     plain_servers = {id(server): server for server in servers if values((server, http), "ssl")[-1:] != ["on"]}
-    listen_on = listen_sockets(servers)
+    listen_on = listen_sockets(servers, dump.ports)
     sockets: dict[tuple[int, int, bool], list[str]] = {}
     for key in plain_servers:
         for socket in (socket for socket in listen_on[key] if not socket.is_tls):
@@ -86,7 +86,7 @@ def _validation_blocks(server: Directive, http: Directive) -> list[Directive]:
 
 
 def _names(server: Directive) -> tuple[str, ...]:
-    """Return the names of a server; a name with a variable, such as `$hostname`, is not known here."""
+    """Return the names of a server; a name with a variable is not known here."""
     names = (name if name.startswith("~") else name.lower() for name in server_names(server) if name not in ("", "_"))
     return tuple(f"~{name}" if "$" in name and not name.startswith("~") else name for name in names)
 

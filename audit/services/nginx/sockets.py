@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from audit.endpoint import to_address
 from audit.observation.website import ANY_IPV4, ANY_IPV6
 from audit.services.nginx.syntax import Directive
 
@@ -30,13 +31,23 @@ class Listen:
         return self.addresses[-1], self.port
 
 
-def listen_sockets(servers: Sequence[Directive]) -> dict[int, tuple[Listen, ...]]:
+def listen_sockets(
+    servers: Sequence[Directive], bound: Sequence[tuple[str, int]] = ()
+) -> dict[int, tuple[Listen, ...]]:
     """Return the TCP sockets of each server by its id, with the options of the socket and its default server.
+
+    `bound` has the address and port of nginx's own sockets: a `listen` with a host name has those addresses that no
+    other `listen` has.
 
     An option in the `listen` of one server applies to every server on that socket. The default server is the one with
     `default_server`, else the first.
     """
     by_server = {id(server): tuple(_listens(server)) for server in servers}
+    literal = {
+        (address, socket.port) for sockets in by_server.values() for socket in sockets for address in socket.addresses
+    }
+    other = [place for place in bound if place not in literal]
+    by_server = {key: tuple(_resolved(socket, other) for socket in sockets) for key, sockets in by_server.items()}
     by_place: dict[tuple[str, int], list[tuple[int, Listen]]] = {}
     for key, sockets in by_server.items():
         for socket in sockets:
@@ -60,6 +71,15 @@ def _merged(sockets: Sequence[Listen]) -> Listen:
         max(sockets, key=lambda socket: len(socket.addresses)),
         is_tls=any(socket.is_tls for socket in sockets),
         expects_proxy=any(socket.expects_proxy for socket in sockets),
+    )
+
+
+def _resolved(socket: Listen, bound: Sequence[tuple[str, int]]) -> Listen:
+    """Return a socket with addresses in place of a host name, if nginx has bound some."""
+    if all(to_address(address) for address in socket.addresses):
+        return socket
+    return replace(
+        socket, addresses=tuple(address for address, port in bound if port == socket.port) or socket.addresses
     )
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Final
 
@@ -60,7 +60,18 @@ def read_nginx_configuration(dump: ConfigDump) -> NginxConfiguration | None:
         return None
     main = next(iter(files))
     base = str(PurePosixPath(main).parent)
-    return NginxConfiguration(Directive("", (), tuple(_parse(files, base, main, 0))), base, unreadable(text))
+    root = _with_host_name(Directive("", (), tuple(_parse(files, base, main, 0))), dump.text("host_name").strip())
+    return NginxConfiguration(root, base, unreadable(text))
+
+
+def _with_host_name(directive: Directive, name: str) -> Directive:
+    """Return a directive in which the host's name replaces `$hostname` as a server name, in lower case as in nginx."""
+    if directive.name == "server_name" and name and "$hostname" in directive.arguments:
+        replaced = tuple(name.lower() if word == "$hostname" else word for word in directive.arguments)
+        return replace(directive, arguments=replaced)
+    if not directive.block:
+        return directive
+    return replace(directive, block=tuple(_with_host_name(inner, name) for inner in directive.block))
 
 
 def server_names(server: Directive) -> list[str]:

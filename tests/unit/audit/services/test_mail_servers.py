@@ -125,6 +125,7 @@ smtp 0.0.0.0,:: 2525
 NAMED_PORTS = (
     "local_interfaces = 192.0.2.1\ndaemon_smtp_ports = smtp : smtps : ssmtp : submissions : submission : unknown\n"
 )
+MADE = "exim makes a certificate when it starts, because tls_certificate is not set: it is in no file"
 PORTS = "tls_on_connect_ports = 465\nlocal_interfaces = 0.0.0.0"
 
 
@@ -143,6 +144,8 @@ PORTS = "tls_on_connect_ports = 465\nlocal_interfaces = 0.0.0.0"
                                                 "tls_privatekey:b.example.com": "/t/a.key"}))[1:2],
          "smtps 192.0.2.1 465 | /t/a.crt key:/t/a.key\n"),
         (exim.read(dump(dump=PORTS, words="exim4\n-bd")), "smtp 0.0.0.0 25\n"),
+        (exim.read(dump(dump=f"{PORTS}\ntls_advertise_hosts = *\ntls_certificate =", words="exim4\n-bd")),
+         f"smtp 0.0.0.0 25 | unread: {MADE}\n"),
         (exim.read(dump(dump=PORTS, words="exim\n-bd\n-oX\n587:465")), "smtp 0.0.0.0 587\nsmtps 0.0.0.0 465\n"),
         (exim.read(dump(dump=PORTS, words="exim\n-bd\n-tls-on-connect\n-oX465")), "smtps 0.0.0.0 465\n"),
         (exim.read(dump(dump="local_interfaces = 2001::db8::::1 : 192.0.2.1", words="exim\n-bd")),
@@ -165,7 +168,7 @@ PORTS = "tls_on_connect_ports = 465\nlocal_interfaces = 0.0.0.0"
     ids=["dovecot", "dovecot 2.4", "dovecot without TLS", "dovecot, a line without a value",
          "dovecot, a bracket too many",
          "inline key of dovecot", "exim with names",
-         "exim, same files for a name", "exim, its ports",
+         "exim, same files for a name", "exim, its ports", "exim, own certificate",
          "exim, ports of the command line", "exim, TLS on connect",
          "exim, doubled colons", "exim, ports by name", "exim, one file", "postfix", "postfix, other services",
          "postfix without a certificate",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 import pytest
@@ -96,3 +97,18 @@ def test_tls_that_nginx_passes_through_has_the_names_of_its_map(proxy_pass: str,
     stream = f"{table} server {{ listen {port}; ssl_preread on; proxy_pass {proxy_pass}; }} server {{ listen 53; }}"
     text = f"# configuration file /n.conf:\nstream {{ {stream} }}\n"
     assert described(nginx.read(dump(dump=text))).splitlines() == [expected]
+
+
+def test_listen_with_a_host_name_has_the_addresses_that_nginx_bound() -> None:
+    servers = server("web.test:443 ssl", "a.test", "/a"), server("192.0.2.1:443 ssl", "b.test", "/b")
+    text = f"# configuration file /etc/nginx/nginx.conf:\nhttp {{ {' '.join(servers)} }}\n"
+    bound = (("192.0.2.1", 443), ("192.0.2.7", 443), ("192.0.2.8", 80))
+    listeners = nginx.read(replace(dump(dump=text), ports=bound))
+    assert [listener.addresses for listener in listeners] == [("192.0.2.7",), ("192.0.2.1",)]
+    assert [listener.addresses for listener in nginx.read(dump(dump=text))] == [("web.test",), ("192.0.2.1",)]
+
+
+def test_host_name_variable_is_replaced_by_the_name_of_the_host() -> None:
+    text = f"# configuration file /etc/nginx/nginx.conf:\nhttp {{ {server('443 ssl', '$hostname', '/a')} }}\n"
+    (listener,) = nginx.read(dump(dump=text, host_name="Web1.Example.TEST\n"))
+    assert listener.names == ("web1.example.test",)
