@@ -175,7 +175,9 @@ def config_test(section: Section) -> ConfigTest:
     """Return the result of a daemon's own test of its configuration."""
     if section.rc in _TIMED_OUT:
         return ConfigTest(section.command, ok=False, detail=f"it did not finish within {COMMAND_LIMIT_S} s")
-    return ConfigTest(section.command, section.rc == 0, "" if section.rc == 0 else _error_lines(section.text))
+    if section.rc == 0:
+        return ConfigTest(section.command, ok=True)
+    return ConfigTest(section.command, ok=False, detail=_error_lines(section.text) or f"exit status {section.rc}")
 
 
 def denied_test(section: Section, user: str) -> str:

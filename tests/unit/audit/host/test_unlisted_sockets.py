@@ -44,11 +44,12 @@ def test_tls_socket_that_the_reader_of_its_service_did_not_list_is_found() -> No
          ("nginx: nginx -t fails: nginx: [emerg] unknown directive",)),
         ("# configuration file /n.conf:\nhttp { server { listen 443 ssl; } }", Section("[emerg] x", 1, "nginx -t"),
          ("nginx: nginx -t fails: [emerg] x",)),
+        ("", Section("", 2, "nginx -t"), ("nginx: nginx -t fails: exit status 2",)),
         ("", Section("", 124, "nginx -t"), ("nginx: nginx -t fails: it did not finish within 10 s",)),
         (NGINX, Section("[emerg] x", 1, "nginx -t"), ()),
         ("", Section(""), ()),
     ],
-    ids=["no endpoint", "endpoint without a file", "timeout", "endpoint with a file", "success"],
+    ids=["no endpoint", "endpoint without a file", "no message", "timeout", "endpoint with a file", "success"],
 )  # fmt: skip
 def test_failed_test_of_a_configuration_is_reported_once(dump: str, section: Section, message: tuple[str, ...]) -> None:
     answers = host(443, test=section, **{"nginx#7.dump": dump, "file:/a.crt": "missing", "file:/a.key": "missing"})
