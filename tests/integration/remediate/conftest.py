@@ -27,6 +27,14 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
 
 
 @pytest.fixture
+def run_folder(tmp_path: Path) -> Path:
+    """Return a directory for a run that is killed; copies of it are beside it."""
+    folder = tmp_path / "run"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
 def host(tmp_path: Path) -> Iterator[FakeHost]:
     with running_host(tmp_path / "a", "a") as running:
         yield running

@@ -142,11 +142,9 @@ def killed_run(host: FakeHost, folder: Path) -> KilledRun:
     return KilledRun(folder, begin, complete, (set(), (), 1, True), count, ca.orders)
 
 
-def test_run_killed_at_any_record_is_continued_with_one_order(tmp_path: Path) -> None:
-    folder = tmp_path / "run"
-    folder.mkdir()
-    with running_panel_host(folder / "panel", "cpanel", "exim") as host:
-        assert faults_after_each(killed_run(host, folder), records_above=20, step=STRIDE) == []
+def test_run_killed_at_any_record_is_continued_with_one_order(run_folder: Path) -> None:
+    with running_panel_host(run_folder / "panel", "cpanel", "exim") as host:
+        assert faults_after_each(killed_run(host, run_folder), records_above=20, step=STRIDE) == []
 
 
 SSL = "/var/cpanel/ssl"

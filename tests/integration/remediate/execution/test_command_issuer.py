@@ -340,11 +340,9 @@ def test_dry_run_names_the_programs_and_commands_of_the_repair(internal: Interna
     assert scripts == [command.script for command in internal.host.session.commands if command.changes]
 
 
-def test_run_killed_at_any_record_is_continued_with_one_certificate(tmp_path: Path) -> None:
-    folder = tmp_path / "run"
-    folder.mkdir()
-    with running_host(folder / "a", "a") as host:
-        assert faults_after_each(killed_run(internal_ca_in(folder, host))) == []
+def test_run_killed_at_any_record_is_continued_with_one_certificate(run_folder: Path) -> None:
+    with running_host(run_folder / "a", "a") as host:
+        assert faults_after_each(killed_run(internal_ca_in(run_folder, host))) == []
 
 
 def killed_run(internal: InternalCa) -> KilledRun:

@@ -34,24 +34,18 @@ def killed_run(host: FakeHost, case: Case, ca: Ca) -> KilledRun:
     return KilledRun(host.folder.parent, begin, complete, expected, lambda: (host.changes, len(ca.orders)), ca.orders)
 
 
-def test_run_killed_at_any_record_is_continued_with_one_order(tmp_path: Path) -> None:
-    with running_host(new_folder(tmp_path) / "a", "a") as host:
+def test_run_killed_at_any_record_is_continued_with_one_order(run_folder: Path) -> None:
+    with running_host(run_folder / "a", "a") as host:
         assert faults_after_each(killed_run(host, host.case(), Ca())) == []
 
 
-def test_chain_repair_killed_at_any_record_is_completed_by_the_next_run(tmp_path: Path) -> None:
+def test_chain_repair_killed_at_any_record_is_completed_by_the_next_run(run_folder: Path) -> None:
     with (
-        running_host(new_folder(tmp_path) / "a", "a") as host,
+        running_host(run_folder / "a", "a") as host,
         conversing(answering(forms(INTERMEDIATE)["DER"])) as published,
     ):
         serve_chain(host, urls=[published.url()])
         assert faults_after_each(killed_run(host, rechaining(host), Ca())) == []
-
-
-def new_folder(tmp_path: Path) -> Path:
-    folder = tmp_path / "run"
-    folder.mkdir()
-    return folder
 
 
 def test_step_that_a_killed_run_began_is_recorded_as_uncertain(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from tests.support.remediate.fake_host.ca import Ca
 from tests.support.remediate.fake_host.host import FakeHost
 
 NAME = "www.shop.example"
+OLD = "3 1 1 " + "ab" * 32
 TTL_S = 60  # clocks of host and controller may be further apart
 
 
@@ -91,8 +92,16 @@ def record_in(ending: CaseResult) -> str:
     return found[1]
 
 
+def publish_missing_record(tlsa_case: TlsaCase) -> str:
+    """Publish the record that a first run names beside the old one, and return it."""
+    tlsa_case.zone.records_of[tlsa_case.owner, "TLSA"] = (OLD,)
+    published = record_in(tlsa_case.repair())
+    tlsa_case.zone.records_of[tlsa_case.owner, "TLSA"] = (OLD, published)
+    return published
+
+
 def test_unpublished_record_makes_the_case_wait_without_an_order(tlsa_case: TlsaCase) -> None:
-    tlsa_case.zone.records_of[tlsa_case.owner, "TLSA"] = ("3 1 1 " + "ab" * 32,)
+    tlsa_case.zone.records_of[tlsa_case.owner, "TLSA"] = (OLD,)
     first, second = tlsa_case.repair(), tlsa_case.repair()
     assert (first.ended_as, first.cause, first.step) == ("interrupted", "dns.tlsa", "preconditions")
     assert f"{tlsa_case.owner}. IN TLSA {record_in(first)}" in first.note
@@ -101,10 +110,7 @@ def test_unpublished_record_makes_the_case_wait_without_an_order(tlsa_case: Tlsa
 
 
 def test_certificate_is_ordered_once_caches_have_the_published_record(tlsa_case: TlsaCase) -> None:
-    old = "3 1 1 " + "ab" * 32
-    tlsa_case.zone.records_of[tlsa_case.owner, "TLSA"] = (old,)
-    published = record_in(tlsa_case.repair())
-    tlsa_case.zone.records_of[tlsa_case.owner, "TLSA"] = (old, published)
+    publish_missing_record(tlsa_case)
     spreading = tlsa_case.repair()
     assert (spreading.cause, spreading.next_at) == ("dns.tlsa-spreading", tlsa_case.now + timedelta(seconds=TTL_S))
     assert tlsa_case.repair().cause == "run.not-due"
@@ -114,10 +120,7 @@ def test_certificate_is_ordered_once_caches_have_the_published_record(tlsa_case:
 
 
 def test_first_sight_of_a_record_is_kept_after_a_killed_run(tlsa_case: TlsaCase) -> None:
-    old = "3 1 1 " + "ab" * 32
-    tlsa_case.zone.records_of[tlsa_case.owner, "TLSA"] = (old,)
-    published = record_in(tlsa_case.repair())
-    tlsa_case.zone.records_of[tlsa_case.owner, "TLSA"] = (old, published)
+    published = publish_missing_record(tlsa_case)
     tlsa_case.journal.record(tlsa_case.planned.id, Event("preconditions", "intended", tlsa_case.now))  # and killed
     assert tlsa_case.repair().cause is Cause.DNS_TLSA_SPREADING
     seen = [event.detail.published_spki_sha256 for event in tlsa_case.journal.history(tlsa_case.planned.id)]
@@ -139,7 +142,7 @@ def test_case_waits_without_a_key_if_a_query_fails(
 
 def test_tlsa_of_a_mail_server_is_queried_only_if_it_is_this_host(tlsa_case: TlsaCase) -> None:
     tlsa_case.zone.records_of[NAME, "MX"] = ("10 mx.shop.example.",)
-    tlsa_case.zone.records_of["_25._tcp.mx.shop.example", "TLSA"] = ("3 1 1 " + "ab" * 32,)
+    tlsa_case.zone.records_of["_25._tcp.mx.shop.example", "TLSA"] = (OLD,)
     tlsa_case.zone.leads_to = ("203.0.113.9",)
     assert tlsa_case.repair().cause != "dns.tlsa"
     (address,) = tlsa_case.host.target().addresses or ("127.0.0.1",)
