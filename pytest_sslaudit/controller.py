@@ -61,6 +61,8 @@ class Controller:
         self._undo: list[Callable[[], object]] = []
         require_writable_reports(config)
         self.results = None if config.option.collectonly else self._results_file()
+        if self.results:
+            self._undo.append(self.results.abandon)  # a usage error ends the run before its summary
         self.store = self._make_evidence_store()
         self._started = datetime.now(UTC)
 

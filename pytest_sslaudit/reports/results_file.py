@@ -130,11 +130,15 @@ class ResultsFile:
             with suppress(OSError):  # the rest of the buffer cannot be written either
                 self._stream.close()
 
+    def abandon(self) -> None:
+        """Close the file of a run that did not finish, which has no summary line; a closed file stays as it is."""
+        with suppress(OSError):
+            self._stream.close()
+
     def close(self, **summary: object) -> None:
         """Write the summary line and close."""
         self.write("summary", **summary)
-        with suppress(OSError):
-            self._stream.close()
+        self.abandon()
 
 
 def observation_row(facts: Facts, phase: Phase = "before") -> dict[str, Any]:
