@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Final
 
 from audit.endpoint import WILDCARD_LABEL
+from audit.observation import ProxyProtocol
 from audit.services.apache import sites
 from audit.services.apache.certificates import host_files
 from audit.services.apache.sockets import host_sockets, uses_tls
@@ -62,7 +63,17 @@ def _listener(host: Block, port: int, addresses: tuple[str, ...], configuration:
     names = host_names(host)
     concrete = tuple(name for name in names if not re.search(r"[*?$]", name))
     wildcards = tuple(name.replace("*", WILDCARD_LABEL, 1) for name in names if re.fullmatch(r"\*\.[^*?$]+", name))
-    return Listener("https", port, addresses, concrete or wildcards, known_files, unread)
+    return Listener(
+        "https", port, addresses, concrete or wildcards, known_files, unread, _proxy_protocol(host, configuration.root)
+    )
+
+
+def _proxy_protocol(host: Block, root: Block) -> ProxyProtocol:
+    """Return which clients must send the header of the PROXY protocol; with `Optional` no client must."""
+    if (host.last("RemoteIPProxyProtocol") or root.last("RemoteIPProxyProtocol") or "off").lower() != "on":
+        return "never"
+    has_exceptions = any(block.values("RemoteIPProxyProtocolExceptions") for block in (host, root))
+    return "some-clients" if has_exceptions else "always"
 
 
 SERVICE: Final = Service("apache", ("apache2", "httpd"), ("-f", "-d"), read, sites.read, has_own_program=True)

@@ -143,3 +143,18 @@ def test_host_of_a_managed_domain_has_the_files_of_mod_md(lines: list[str], file
     assert read("Listen 443", *lines, host("*:443", "a.test", pem("/a"))) == [
         f"{ANYWHERE} 443 | a.test | {' '.join(files)}"
     ]
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        ("RemoteIPProxyProtocol On", "always"),
+        ("RemoteIPProxyProtocol Optional", "never"),
+        ("RemoteIPProxyProtocol On\nRemoteIPProxyProtocolExceptions 127.0.0.1", "some-clients"),
+        ("", "never"),
+    ],
+)
+def test_header_of_the_proxy_protocol_is_expected_as_configured(lines: str, expected: str) -> None:
+    site = host("*:443", "a.test", pem("/a"), lines)
+    (listener,) = apache.read(dump(files=f"# configuration file /etc/apache2/apache2.conf:\nListen 443\n{site}"))
+    assert listener.proxy_protocol == expected
