@@ -39,7 +39,7 @@ test-unit: compiled
 
 # Longer tests in named parts: all of them, or some by `make test-matrix PART="attack crash"`. Each part takes at most 15
 # minutes. CI runs one part after each `make test`, with SIZE=small in at most two minutes; the commit decides which.
-MATRIX := attack crash debian fuzz hosts lowest peers pythons repairs services
+MATRIX := attack crash debian field fuzz hosts lowest peers pythons repairs services
 PART ?= $(MATRIX)
 SIZE ?= full
 BUILD_OVERLAYS := $(PYTHON) -m tests.support.hosts.overlay build
@@ -71,6 +71,14 @@ matrix-debian: $(INSTALLED)
 	SSLAUDIT_TEST_RELEASES=debian13 $(PYTHON) -m pytest -n 2 $(POST_QUANTUM) \
 	    $(addprefix tests/system/hosts/,test_systemd_host.py \
 	    $(call OF_SIZE,,test_haproxy_unit.py test_systemd_units.py test_unit_trust.py))
+
+# Discovery on real configurations, compared with what the daemons serve: those of Debian's packages and of the test data
+# of certbot, and the cases in the folder CASES. As root.
+CASES ?=
+
+matrix-field: $(INSTALLED)
+	@$(BUILD_OVERLAYS) $(call OF_SIZE,,main second third debian13 sid)
+	$(PYTHON) -m bench.field $(CASES) $(call OF_SIZE,--only "debian12*",)
 
 # Mutants of certificates, CRLs and OCSP responses.
 matrix-fuzz: $(INSTALLED)
@@ -149,13 +157,7 @@ CORPORA ?= corpora
 corpora: $(INSTALLED)
 	@$(PYTHON) -m bench.corpora "$(CORPORA)"
 
-# Discovery on real configurations, compared with what the daemons serve: those of Debian's packages and of the test data
-# of certbot, and the cases in the folder CASES. As root.
-CASES ?=
-
-field: $(INSTALLED)
-	@$(BUILD_OVERLAYS) main second third debian13 sid
-	@$(PYTHON) -m bench.field $(CASES)
+field: matrix-field
 
 clean:
 	rm -rf .lab $(VENV) .mypy_cache .pytest_cache .ruff_cache build dist *.egg-info report.html results.jsonl junit.xml

@@ -173,10 +173,11 @@ def _docroots(found: Discovered, observed: Observed, names: tuple[str, ...]) -> 
 def _docroot(observed: Observed, address: str, name: str, reported: Docroot | str) -> Comparison:
     body = observed.bodies.get(f"{address} {name} {VALIDATION}{FILE}")
     what = f"{name} at {address} is served from {body or 'no directory'}, found: {str(reported)[:160]}"
-    return Comparison("docroots", _docroot_result(body, reported), what)
+    return Comparison("docroots", docroot_result(body, reported), what)
 
 
-def _docroot_result(body: str | None, reported: Docroot | str) -> Result:
+def docroot_result(body: str | None, reported: Docroot | str) -> Result:
+    """Return how the folder that a response shows agrees with the one that was found, or with why there is none."""
     if isinstance(reported, Docroot):
         return "right" if body == f"{reported}/" else "wrong"
     return "missed" if body else "right"

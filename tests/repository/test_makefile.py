@@ -21,12 +21,18 @@ def parts_of_the_matrix() -> list[str]:
     return str(line).split()
 
 
+def file_of(module: str) -> str:
+    """Return the file that `python -m MODULE` runs."""
+    path = module.replace(".", "/")
+    return f"{path}/__main__.py" if (CHECKOUT / path).is_dir() else f"{path}.py"
+
+
 @pytest.mark.parametrize("part", ["", *parts_of_the_matrix()])
 def test_every_part_starts_files_and_modules_that_exist(part: str) -> None:
     words = words_of("test-matrix", f"PART={part}") if part else words_of("test", "bench", "test-unit")
     names = [word.rpartition("=")[2] for word in words]
     files = {name for name in names if name.startswith("tests")} - {"tests"}
-    modules = {f"{name.replace('.', '/')}.py" for name in names if re.fullmatch(r"(tests|bench)(\.\w+)+", name)}
+    modules = {file_of(name) for name in names if re.fullmatch(r"(tests|bench)(\.\w+)+", name)}
     started = {file for file in files if "/" in file or file.endswith(".py")} | modules
     assert started
     assert {file for file in started if not (CHECKOUT / file).exists()} == set()

@@ -1,7 +1,8 @@
 # shellcheck shell=sh disable=SC2154,SC2034
 # Finds the services that run, then those that are to be started, and runs each service's own script for them.
 # service_of NAME sets $s to the service of a process of that name; programs_$s prints its programs, options_$s its options
-# that name files; service_$s is its script; own_program_$s is true if its program has the name of its processes. $services has all, $most_processes is how many are inspected.
+# that name files; service_$s is its script; own_program_$s is true if its program has the name of its processes. $services
+# has all, $most_processes is how many are inspected.
 
 # A process with another network or another root directory belongs to a container.
 elsewhere() {

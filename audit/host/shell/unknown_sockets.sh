@@ -1,7 +1,6 @@
 # shellcheck shell=sh disable=SC2154
-# Tries which sockets of no known service speak TLS: 32 at once, four seconds each. A protocol that begins in plain text follows
-# the place after a slash. Nothing is verified: openssl need not read
-# the CA certificates of the host.
+# Tries which sockets of no known service speak TLS: 32 at once, four seconds each. A protocol that begins in plain text
+# follows the place after a slash. Nothing is verified: openssl need not read the CA certificates of the host.
 tls_at() {
   case $limit in
   timeout*) set -- "$1" timeout 4 ;;
