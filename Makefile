@@ -9,7 +9,7 @@ JOBS ?= 3
 # Files of tests that take half a minute and more, and of which the other tests cover the main path: they are parts of the matrix.
 ATTACK := tests/system/local_users/test_attack.py
 CRASHES := tests/system/repair/test_interrupted.py
-HOSTS := $(addprefix tests/system/,hosts/test_logins.py names/test_twin_hosts.py repair/test_several_hosts.py)
+HOSTS := $(addprefix tests/system/,hosts/test_dovecot_unit.py hosts/test_logins.py names/test_twin_hosts.py repair/test_several_hosts.py)
 PEERS := tests/system/daemons/test_other_scanners.py
 REPAIRS := $(addprefix tests/system/repair/,test_failure_reports.py test_other_repairs.py test_pending_order.py)
 SERVICES := $(addprefix tests/system/,daemons/test_field_cases.py daemons/test_host_session.py \
@@ -70,7 +70,7 @@ matrix-debian: $(INSTALLED)
 	@SSLAUDIT_TEST_RELEASES=debian13 $(BUILD_OVERLAYS)
 	SSLAUDIT_TEST_RELEASES=debian13 $(PYTHON) -m pytest -n 2 $(POST_QUANTUM) \
 	    $(addprefix tests/system/hosts/,test_systemd_host.py \
-	    $(call OF_SIZE,,test_haproxy_unit.py test_systemd_units.py test_unit_trust.py))
+	    $(call OF_SIZE,,test_dovecot_unit.py test_haproxy_unit.py test_systemd_units.py test_unit_trust.py))
 
 # Discovery on real configurations, compared with what the daemons serve: those of Debian's packages and of the test data
 # of certbot, and the cases in the folder CASES. As root.

@@ -118,14 +118,19 @@ class _Reader:
             for conditions, settings in self.settings.rules
             if conditions.is_for_protocol(protocol) and not _OF_FILES.isdisjoint(settings)
         ]
-        for address in _addresses_in(filters, template.addresses):
+        is_login = protocol != "lmtp"
+        if not is_login:  # LMTP has no login process: 2.4 does not select by address there, 2.3 not by name
+            filters = [
+                conditions for conditions in filters if not (conditions.local if self.root.is_24 else conditions.names)
+            ]
+        for address in _addresses_in(filters, template.addresses) if is_login else ():
             at_address = replace(template, addresses=(address,))
             for name in (None, *_names_in(filters, address)):
                 here = self._filled(at_address, Connection(protocol, address, name))
                 elsewhere = self._filled(at_address, Connection(protocol, None, name))
                 if here is not None and here != elsewhere:
                     yield here
-        unread = tuple(_undecidable(filters))
+        unread = tuple(_undecidable(filters, are_addresses_known=is_login))
         yield replace(base or template, unread=(*(base.unread if base else ()), *unread))
         for name in _names_in(filters, None):
             listener = self._filled(template, Connection(protocol, None, name))
@@ -163,10 +168,10 @@ def _names_in(filters: list[Filter], address: str | None) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for name in names if "*" not in name))
 
 
-def _undecidable(filters: list[Filter]) -> Iterator[str]:
+def _undecidable(filters: list[Filter], *, are_addresses_known: bool) -> Iterator[str]:
     """Yield a message for each block with files whose addresses are not known from the configuration."""
     for conditions in filters:
-        if conditions.local and not conditions.addresses:
+        if conditions.local and not (conditions.addresses and are_addresses_known):
             yield f"dovecot has another certificate for addresses in `local {conditions.local}`, which are not known"
         elif conditions.is_remote:
             yield "dovecot has another certificate for the clients of a `remote`"

@@ -208,3 +208,17 @@ def test_last_block_that_matches_wins_in_2_4(text: str, expected: str) -> None:
 )  # fmt: skip
 def test_most_specific_block_wins_in_2_3(text: str, expected: str) -> None:
     assert described(read(ONLY_IMAPS + text)) == expected
+
+
+LMTP = "protocols = lmtp\nservice lmtp {\n  inet_listener lmtp {\n    port = 24\n  }\n}\n"
+
+
+def test_lmtp_of_2_4_is_not_selected_by_address() -> None:
+    text = NEWER + LMTP + newer("main") + NAME.format(newer("a")) + ADDRESS.format(newer("ip"))
+    assert described(read(text)) == (f"lmtp 0.0.0.0,:: 24 | {files('main')}\nlmtp 0.0.0.0,:: 24 | {A} | {files('a')}\n")
+
+
+def test_lmtp_of_2_3_is_not_selected_by_name() -> None:
+    text = LMTP + settings("main") + NAME.format(settings("a")) + ADDRESS.format(settings("ip"))
+    reason = f"dovecot has another certificate for addresses in `local {HOST}`, which are not known"
+    assert described(read(text)) == f"lmtp 0.0.0.0,:: 24 | {files('main')} | unread: {reason}\n"
