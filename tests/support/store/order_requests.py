@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from remediate.issuers import OrderRequest
 from remediate.pki.csr import Csr, read_csr
+from tests.support.x509.certificates import MlDsaKey
 
 NAME = "www.shop.example"
 
@@ -21,7 +22,8 @@ def csr_pem(*names: str, key: Any = None) -> str:  # noqa: ANN401 - any private 
     own = key or ec.generate_private_key(ec.SECP256R1())
     builder = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([]))
     san = x509.SubjectAlternativeName([x509.DNSName(name) for name in names])
-    return builder.add_extension(san, critical=False).sign(own, hashes.SHA256()).public_bytes(Encoding.PEM).decode()
+    digest = None if isinstance(own, MlDsaKey) else hashes.SHA256()
+    return builder.add_extension(san, critical=False).sign(own, digest).public_bytes(Encoding.PEM).decode()
 
 
 def csr(*names: str) -> Csr:

@@ -30,7 +30,7 @@ from tests.support.x509.ct_logs import (
 LOGS = log_list(ARGON, NESSIE, RSA_LOG).logs
 ISSUER = certificate(INTERMEDIATE).raw.spki
 LONG = replace(GOOD, names=tuple(f"www{number}.example.com" for number in range(100)))
-OF_RSA = GOOD.with_key(rsa_key(4096))
+OF_RSA = GOOD.with_key(rsa_key(2048))
 DELIVERED = ARGON.sct(of_certificate(GOOD.der))
 
 

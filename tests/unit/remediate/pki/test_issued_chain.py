@@ -26,7 +26,7 @@ from remediate.pki.issued_chain import (
 from tests.support.store.issuance import to_pem
 from tests.support.store.order_requests import csr_pem
 from tests.support.x509.ca import Leaf, issue, new_intermediate, new_root, new_rsa_key, sign_weakly
-from tests.support.x509.certificates import DAY, NOW, Draft, ca, key_named, leaf
+from tests.support.x509.certificates import DAY, NOW, Draft, ca, key_named, leaf, ml_dsa_key
 
 NAME = "www.example.com"
 ROOT = ca("CN=Root")
@@ -77,6 +77,16 @@ def test_ordered_certificate_is_installable_and_encoded_again() -> None:
     assert x509.load_pem_x509_certificates(made.leaf_pem.encode()) == [x509.load_der_x509_certificate(GOOD.der)]
     assert "subject=" not in made.leaf_pem
     assert made.chain_pem.count("BEGIN") == 1
+
+
+def test_ordered_certificate_of_ml_dsa_is_installable() -> None:
+    root = ROOT.with_key(ml_dsa_key(87))
+    above = INTERMEDIATE.with_key(ml_dsa_key(65)).by(root)
+    issued = GOOD.with_key(ml_dsa_key(44)).by(above)
+    ordered = replace(ORDERED, csr=read_csr(csr_pem(NAME, key=issued.private_key)))
+    sent = IssuedPem(pem(issued), pem(above))
+    judged = check_issued(sent, ordered, TrustAnchors({"root.pem": [root.der]}), NOW)
+    assert isinstance(judged, InstallableChain), judged
 
 
 def test_bundle_may_follow_the_certificate_in_one_text() -> None:
