@@ -35,7 +35,7 @@ def _own_files(host: Block, base: str) -> tuple[NamedFile, ...]:
 def _managed_files(host: Block, configuration: ApacheConfiguration) -> tuple[NamedFile, ...]:
     """Return the files that mod_md keeps for a virtual host; empty if it manages none of the host's names."""
     names = {name.lower() for name in host_names(host)}
-    domain = next((names_of for names_of in _domains(configuration.root) if names & set(names_of)), None)
+    domain = next((names_of for names_of in _domains(configuration) if names & set(names_of)), None)
     if domain is None:
         return ()
     store = absolute(configuration.base, configuration.root.last("MDStoreDir") or "md")
@@ -47,10 +47,11 @@ def _managed_files(host: Block, configuration: ApacheConfiguration) -> tuple[Nam
     )
 
 
-def _domains(root: Block) -> Iterator[list[str]]:
+def _domains(configuration: ApacheConfiguration) -> Iterator[list[str]]:
     """Yield the names of each managed domain, the one that names its folder first."""
-    single = [*root.values("MDomain"), *root.values("ManagedDomain")]
-    sections = [section for section in root.sections if section.kind in ("mdomain", "mdomainset", "manageddomain")]
+    single = [*configuration.root.values("MDomain"), *configuration.root.values("ManagedDomain")]
+    kinds = ("mdomain", "mdomainset", "manageddomain")
+    sections = [section for section in configuration.sections if section.kind in kinds]
     single += [
         (*section.arguments, *(word for words in section.values("MDMember") for word in words)) for section in sections
     ]

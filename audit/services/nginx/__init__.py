@@ -14,6 +14,7 @@ from audit.endpoint import WILDCARD_LABEL
 from audit.services.config_files import absolute
 from audit.services.model import ConfigDump, Listener, NamedFile, Service, nowhere, pair
 from audit.services.nginx import sites
+from audit.services.nginx.name_expressions import names_by_expression
 from audit.services.nginx.passthrough import passed_through
 from audit.services.nginx.sockets import Listen, listen_sockets, quic_ports
 from audit.services.nginx.syntax import (
@@ -35,6 +36,7 @@ class _Server:
     outer: Directive
     default: Directive
     base: str
+    by_expression: tuple[str, ...]  # names for which an expression of the server selects it
 
     @property
     def certificates(self) -> tuple[list[str], list[str]]:
@@ -64,7 +66,7 @@ def _context_listeners(
     kind: str, context: Directive, base: str, bound: Sequence[tuple[str, int]]
 ) -> Iterator[Listener]:
     servers, outer = context.all("server"), without_servers(context)
-    sockets = listen_sockets(servers, bound)
+    sockets, by_expression = listen_sockets(servers, bound), names_by_expression(servers)
     defaults = {socket.place: server for server in servers for socket in sockets[id(server)] if socket.is_default}
     for server in servers:
         if _last(server, outer, "ssl_reject_handshake") == "on":
@@ -75,7 +77,9 @@ def _context_listeners(
             scheme = _scheme(kind, server, outer, is_tls=has_ssl_on or socket.is_tls)
             if scheme:
                 served.add(socket.port)
-                yield from _listeners(scheme, socket, _Server(server, outer, defaults[socket.place], base))
+                yield from _listeners(
+                    scheme, socket, _Server(server, outer, defaults[socket.place], base, by_expression[id(server)])
+                )
             elif kind == "stream":
                 yield from passed_through(server, outer, socket)
         for port in quic_ports(server):
@@ -96,12 +100,13 @@ def _listeners(scheme: str, socket: Listen, server: _Server) -> Iterator[Listene
     """Yield the listeners of a server at one socket.
 
     A server without a concrete name has the host's own name if it is the default there: clients that request an
-    unknown name reach it. Of a wildcard any name is requested.
+    unknown name reach it. Of a wildcard or an expression, names that match are requested.
     """
     names = server_names(server.own)
     # ".example.com" is short for "example.com *.example.com"
     concrete = tuple(name.removeprefix(".") for name in names if _is_concrete(name))
-    wildcards = tuple(name.replace("*", WILDCARD_LABEL, 1) for name in names if re.fullmatch(r"\*\.[^*$]+", name))
+    wildcards = tuple(name.replace("*", WILDCARD_LABEL, 1) for name in names if re.fullmatch(r"\*\.[^*~$]+", name))
+    wildcards += server.by_expression
     listener = Listener(
         scheme, socket.port, socket.addresses, proxy_protocol="always" if socket.expects_proxy else "never"
     )

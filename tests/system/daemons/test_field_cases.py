@@ -33,6 +33,7 @@ def server(listen: str, names: str, stem: str = "") -> str:
 SITES: Final = {
     "a": server("443 ssl", "*.apps.test", "wild"),
     "b": server("443", "plain.test"),
+    "d": server("443 ssl", r"~^(www\.)?expression\.test$", "extra"),
     "z": server("443 ssl default_server", "_", "own"),
 }
 APACHE: Final = """LoadModule macro_module /usr/lib/apache2/modules/mod_macro.so
@@ -72,14 +73,14 @@ listen through
 """
 NAMES: Final = {
     "own": (NAME, "plain.test"), "pair": (NAME,), "wild": ("*.apps.test",), "macro": ("macro.test",),
-    "extra": ("extra.test",),
+    "extra": ("extra.test", "expression.test"),
 }  # fmt: skip
 """The names of the certificate of each stem."""
 
 FOUND: Final = {
     f"https://{NAME}:443": "own", "https://any-label.apps.test:443": "wild", "https://plain.test:443": "own",
     "https://macro.test:8443": "macro", "https://extra.test:8443": "extra", f"https://{NAME}:6443": "pair",
-    f"https://{NAME}:9443": "own",
+    f"https://{NAME}:9443": "own", "https://expression.test:443": "extra",
 }  # fmt: skip
 """The endpoints, and the stem of the certificate that each serves."""
 

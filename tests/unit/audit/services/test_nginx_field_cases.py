@@ -8,6 +8,7 @@ from typing import Final
 import pytest
 
 from audit.services import Listener, nginx
+from audit.services.nginx.name_expressions import names_matching
 from tests.support.config_dumps import described, dump
 
 BY_NAME: Final = "ssl_certificate /$ssl_server_name.crt; ssl_certificate_key /$ssl_server_name.key;"
@@ -112,3 +113,36 @@ def test_host_name_variable_is_replaced_by_the_name_of_the_host() -> None:
     text = f"# configuration file /etc/nginx/nginx.conf:\nhttp {{ {server('443 ssl', '$hostname', '/a')} }}\n"
     (listener,) = nginx.read(dump(dump=text, host_name="Web1.Example.TEST\n"))
     assert listener.names == ("web1.example.test",)
+
+
+@pytest.mark.parametrize(
+    ("expression", "names"),
+    [
+        (r"^(www\.)?example\.com$", ("example.com",)),
+        (r"^(?:a|b)\.example\.(com|org)$", ("a.example.com", "a.example.org", "b.example.com", "b.example.org")),
+        (r"^(?<sub>.+)\.example\.com$", ("any-label.example.com",)),
+        (r"^[^.]+\.example\.com$", ("any-label.example.com",)),
+        (r"^(?P<x>[a-z-]+)\.Example\.com", ("any-label.example.com",)),
+        (r"^(\w+)\.example\.com$", ()),
+        (r"^www\.(.+)$", ()),
+        (r"^shop\d\.example\.com$", ()),
+        (r"^(a\.example\.com$", ()),
+        (r"^a)\.example\.com$", ()),
+        ("(a|b)" * 40 + r"\.example\.com", ()),
+        ("", ()),
+    ],
+)
+def test_names_that_match_an_expression_are_found(expression: str, names: tuple[str, ...]) -> None:
+    assert names_matching(expression) == names
+
+
+def test_server_of_an_expression_has_the_names_that_match() -> None:
+    listeners = read(
+        server("443 ssl", "a.test *.c.test", "/a"),
+        server("443 ssl", r"~^(?:www|m)\.b\.test$ ~^(.+)\.c\.test$", "/b"),
+        server("443 ssl", r"m.b.test ~^(.+)\.c\.test$", "/c"),
+        server("443 ssl", r"~^(b|d)\.test$", "/d"),
+    )
+    assert [listener.names for listener in listeners] == [
+        ("a.test",), ("www.b.test",), ("m.b.test",), ("b.test", "d.test"),
+    ]  # fmt: skip
