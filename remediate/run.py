@@ -15,6 +15,7 @@ from audit.host.discovery import Discovery
 from audit.redaction import Secrets
 from remediate.deployment.base import Released
 from remediate.deployment.release import ALL_CASES, not_released
+from remediate.execution.dead_names import without_dead_names
 from remediate.execution.dry_run_lines import dry_run_lines
 from remediate.execution.placeholder_cases import install_waiting_placeholders
 from remediate.execution.rollback import rollback
@@ -36,7 +37,7 @@ from remediate.state.journal import Journal, journal_snapshot, open_journal, req
 from remediate.state.lock import locked
 from remediate.wiring.notification import known_hosts, notification_settings
 from remediate.wiring.run_context import host_sessions, run_context
-from remediate.wiring.sections import configured_issuer, configured_solvers, root_hints, run_limits
+from remediate.wiring.sections import configured_issuer, configured_solvers, resolution_of, root_hints, run_limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ class RepairRun:
 
     def plan(self, evidence: AuditResults) -> Plan:
         """Return the plan for every finding."""
-        return plan(evidence, run_limits(self.options), self.options.clock())
+        return _planned(self.options, evidence)
 
     def repair(self, planned: Plan, discoveries: Iterable[Discovery]) -> tuple[CaseResult, ...]:
         """Run unfinished and planned cases on the discovered hosts, and return the result of each."""
@@ -110,6 +111,11 @@ class RepairRun:
         return replace(result, note=self.secrets.hide(result.note))
 
 
+def _planned(options: RunOptions, evidence: AuditResults) -> Plan:
+    planned = plan(evidence, run_limits(options), options.clock())
+    return without_dead_names(planned, evidence, resolution_of(options))
+
+
 def validate_configuration(options: RunOptions, *, is_dry_run: bool = False) -> None:
     """Raise BadConfiguration or UnusableState if the configuration or the state directory makes repairs impossible."""
     configured_issuer(options)
@@ -154,7 +160,7 @@ def dry_run(
     options: RunOptions, evidence: AuditResults, discoveries: Sequence[Discovery], *, verbose: bool
 ) -> Iterator[str]:
     """Yield the lines of a dry run. Nothing is changed, and the journal is read from a copy."""
-    planned = plan(evidence, run_limits(options), options.clock())
+    planned = _planned(options, evidence)
     with journal_snapshot(options.state) as journal:
         yield from dry_run_lines(planned, run_context(options, journal, tuple(discoveries)), verbose=verbose)
     settings = notification_settings(options)

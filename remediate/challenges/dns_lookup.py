@@ -6,9 +6,10 @@ A configured resolver counts, because the root servers know nothing of a private
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeVar
 
 from audit.observation import DnsStatus, DnsView
 from audit.probe import Limits
@@ -29,6 +30,9 @@ from audit.probe.dns.trace import (
     trace,
 )
 from audit.text import join_limited
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 _FAULTS: Final[dict[DnsStatus, TraceFault]] = {
     "nxdomain": "nxdomain",
@@ -181,6 +185,34 @@ class LookUps:
                 roots = self._roots
                 self._untraced = why_unreached(_hints(roots), roots.limits, stop, within_s=roots.reach_s) or ""
             return self._untraced
+
+
+_AT_ONCE: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """The look-ups, limits and stop event of a plan, which looks up names before anything runs."""
+
+    lookups: LookUps
+    limits: Limits
+    stop: threading.Event
+
+    @property
+    def has_dns(self) -> bool:
+        """Whether a name server responds here."""
+        return self.lookups.has_dns(self.limits)
+
+    def of_each(self, look_up: Callable[[T], R], subjects: Sequence[T]) -> list[R]:
+        """Return what a look-up returns for each subject, some at once; an interrupt stops all of them."""
+        pool = ThreadPoolExecutor(_AT_ONCE)
+        try:
+            return list(pool.map(look_up, subjects))
+        except KeyboardInterrupt:
+            self.stop.set()
+            raise
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 def look_up(name: str, limits: Limits, roots: Roots, stop: threading.Event, *, untraced: str = "") -> LookUp:

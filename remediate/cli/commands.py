@@ -10,9 +10,11 @@ from pathlib import Path
 
 from audit.host.discovery import Discovery
 from audit.json_codec import BadRecord, from_json, to_json
+from remediate.challenges.dns_lookup import Resolution
 from remediate.cli.output import case_result_lines, down_lines, plan_lines, status_lines
 from remediate.cli.rediscovery import Access, observe_case, rediscover, rediscover_all
-from remediate.execution.tlsa_preview import Resolution, with_records
+from remediate.execution.dead_names import without_dead_names
+from remediate.execution.tlsa_preview import with_records
 from remediate.model.audit_results import AuditResults, BadAuditResults, read_audit_results
 from remediate.model.options import RunLimits, RunOptions
 from remediate.model.outcome import CaseResult
@@ -40,7 +42,8 @@ def make_plan(
     """Plan repairs from results, and name the TLSA records that block one; raises BadAuditResults, OSError."""
     with results.open(encoding="utf-8") as lines:
         evidence = read_audit_results(lines)
-    planned = with_records(plan(evidence, run_limits, now), evidence, resolution)
+    planned = without_dead_names(plan(evidence, run_limits, now), evidence, resolution)
+    planned = with_records(planned, evidence, resolution)
     return CliResult((json.dumps(to_json(planned), indent=2),) if as_json else tuple(plan_lines(planned)))
 
 

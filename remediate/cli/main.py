@@ -29,16 +29,14 @@ from audit.config.arguments import USAGE_ERROR, Parser
 from audit.config.extensions import used_extensions
 from audit.policy import BadProfile
 from audit.probe import Limits
-from remediate.challenges.dns_lookup import LookUps, Roots
 from remediate.cli.commands import CliResult, apply, make_plan, read_plan, release, resume, roll_back, status
 from remediate.cli.rediscovery import Access
-from remediate.execution.tlsa_preview import Resolution
 from remediate.model.audit_results import BadAuditResults
 from remediate.model.options import RunOptions
 from remediate.run import validate_configuration
 from remediate.state.database import UnusableState
 from remediate.state.lock import LockHeld
-from remediate.wiring.sections import require_valid_sections, root_hints, run_limits
+from remediate.wiring.sections import require_valid_sections, resolution_of, run_limits
 
 FAILED: Final = 1  # the exit statuses are pytest's
 INTERRUPTED: Final = 2
@@ -118,9 +116,11 @@ def _run_command(arguments: argparse.Namespace) -> CliResult:
         sys.stderr.write(f"extension: {extension}\n")  # standard output may be a plan in JSON
     now = datetime.now(UTC)
     if arguments.command == "plan":
-        options = RunOptions(configuration, Path(), anchors=read_anchors(()), command="plan", issuer=arguments.issuer)
-        resolution = Resolution(LookUps(Roots(root_hints(options))), _limits(configuration), threading.Event())
-        return make_plan(arguments.results, run_limits(options), resolution, now, as_json=arguments.json)
+        options = RunOptions(
+            configuration, Path(), read_anchors(()), "plan", _limits(configuration), issuer=arguments.issuer
+        )
+        limits = run_limits(options)
+        return make_plan(arguments.results, limits, resolution_of(options), now, as_json=arguments.json)
     state = arguments.state or _state(configuration)
     if arguments.command == "status":
         return status(state, now)

@@ -59,6 +59,7 @@ def _head(case: Case, prefix: str, run: RunContext) -> Iterator[str]:
     yield one_line(f"{prefix}{case.repair} on {case.host} ({case.hostspec}), case {case.id}")
     hosts = dict.fromkeys((case.host, *(host for validation in case.validated_on for host in validation.hosts)))
     yield _line("names", join_limited(case.names, 100))
+    yield from (_line("left out", f"{dropped.name}: {dropped.why}") for dropped in case.dropped_names)
     yield _line("only looks", f"on {join_limited(tuple(hosts), 100)} before and after each step; they change nothing")
     yield from (_line("access", lost) for lost in access_lost(case))
     if needs_issuer(case) and not isinstance(run.issuer.client, PreviewsRequests):

@@ -5,15 +5,12 @@ It reads nothing from a host: the addresses and mail ports of the hosts come fro
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Final
 
-from audit.probe import Limits
-from remediate.challenges.dns_lookup import LookUps
+from remediate.challenges.dns_lookup import Resolution
 from remediate.execution.steps.base import StepBlocked
 from remediate.execution.steps.tlsa import RecordQuery, describe_records, is_mail_served, records_of
 from remediate.model.audit_results import AuditResults, ObservedEndpoint
@@ -22,17 +19,7 @@ from remediate.model.causes import Cause
 from remediate.model.plan import Blocked, Blocker, Plan
 from remediate.planning import tlsa
 
-_AT_ONCE: Final = 8
 _WITHOUT_DNS: Final = "TLSA records were not looked up: no name server responds here"
-
-
-@dataclass(frozen=True, slots=True)
-class Resolution:
-    """The resolvers, limits and stop event of a look-up."""
-
-    lookups: LookUps
-    limits: Limits
-    stop: threading.Event
 
 
 def with_records(planned: Plan, evidence: AuditResults, resolution: Resolution) -> Plan:
@@ -40,16 +27,9 @@ def with_records(planned: Plan, evidence: AuditResults, resolution: Resolution) 
     cases = [case for case in planned.cases if case.repair in VALIDATED]
     if not cases:
         return planned
-    if not resolution.lookups.has_dns(resolution.limits):
+    if not resolution.has_dns:
         return replace(planned, notes=(*planned.notes, _WITHOUT_DNS))
-    pool = ThreadPoolExecutor(_AT_ONCE)
-    try:
-        blockers = list(pool.map(partial(_blocker, evidence, resolution), cases))
-    except KeyboardInterrupt:
-        resolution.stop.set()
-        raise
-    finally:
-        pool.shutdown(cancel_futures=True)
+    blockers = resolution.of_each(partial(_blocker, evidence, resolution), cases)
     return replace(planned, blocked=tuple(Blocked(case.id, by) for case, by in zip(cases, blockers, strict=True) if by))
 
 

@@ -11,6 +11,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any, Final
 
+from audit.endpoint import to_address
 from audit.evaluation.result import Result, from_row
 from audit.json_codec import parse_time
 from audit.verdict import Remedy, Verdict
@@ -58,7 +59,7 @@ class ObservedLeaf:
 
 @dataclass(frozen=True, slots=True)
 class ObservedEndpoint:
-    """One observed endpoint. `names` are the SANs of the served leaf, None if they cannot be read.
+    """One observed endpoint. `names` are the SANs of the served leaf in lower case, None if they cannot be read.
 
     `resolved` are the addresses of its name, and `own_addresses` those of the host; None if the results lack them.
     """
@@ -198,7 +199,7 @@ def observed_endpoint(row: Mapping[str, Any]) -> ObservedEndpoint:
         leaf_sha256=leaf.get("sha256"),
         spki_sha256=leaf.get("spki_sha256"),
         not_after=_time(leaf.get("not_after")),
-        names=None if row["names"] is None else tuple(sorted(row["names"])),
+        names=None if row["names"] is None else _names(row["names"]),
         files=tuple(_file(file) for file in row["installed"]),
         resolved=_addresses(row.get("resolved")),
         own_addresses=_addresses(row.get("own_addresses")),
@@ -211,15 +212,20 @@ def _leaf(chain: Mapping[str, Any]) -> ObservedLeaf:
     leaf, names = chain["certificates"][0], chain["names"]
     return ObservedLeaf(
         leaf["sha256"], leaf["spki_sha256"], _time(leaf["not_after"]),
-        None if names is None else tuple(sorted(names)), tuple(chain["addresses"]), chain.get("key_type"),
+        None if names is None else _names(names), tuple(chain["addresses"]), chain.get("key_type"),
     )  # fmt: skip
 
 
 def _file(row: Mapping[str, Any]) -> ObservedFile:
     return ObservedFile(
         row["path"], row["kind"], row.get("owner"), row.get("group"), row.get("mode"), row.get("spki_sha256"),
-        tuple(sorted(row.get("names") or ())), row.get("real_path"), _acl(row),
+        _names(row.get("names") or ()), row.get("real_path"), _acl(row),
     )  # fmt: skip
+
+
+def _names(presented: Iterable[str]) -> tuple[str, ...]:
+    """Return the SANs of a certificate in lower case, each once: a SAN may have capitals, an order may not."""
+    return tuple(sorted({to_address(name) or name.lower().rstrip(".") for name in presented}))
 
 
 def _acl(row: Mapping[str, Any]) -> tuple[str, ...] | None:

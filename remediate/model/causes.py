@@ -390,6 +390,17 @@ class Cause(StrEnum):
             "key with [remediate] replace_post_quantum_keys = true"
         ),
     )
+    PLAN_WILDCARD = (
+        "plan.wildcard",
+        (
+            "choose an issuer that validates by DNS: [issuer.NAME] and [solver.NAME]; or give the name up: [remediate] "
+            "drop_names"
+        ),
+    )
+    PLAN_NO_NAME = (
+        "plan.no-name",
+        "leave at least one name of the certificate out of [remediate] drop_names, or remove the service's TLS",
+    )
     PLAN_CONFIGURE = "plan.configure", "change the service's configuration (see the reason), test it and reload it"
     PLAN_DNS = "plan.dns", "change the zone (see the reason)"
     PLAN_HOST = "plan.host", "change it on the host (see the reason)"

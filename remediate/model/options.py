@@ -30,6 +30,7 @@ class RemediateConfig:
     issuance_timeout_s: float = 600.0  # how long a run waits for an issuer; the next one checks the same order
     foreign: Literal["explain", "run-owner"] = "explain"
     exclude_names: tuple[str, ...] = field(default=(), metadata={"was": "leave_out"})  # `*` matches any text
+    drop_names: tuple[str, ...] = ()  # that new certificates do not get; `*.example.com` is that wildcard alone
     replace_post_quantum_keys: bool = False  # by classical ones, if the issuer's `key` is one
     http_port: int = 80  # where the CA requests the file (Baseline Requirements 3.2.2.4.18); a test CA may use another
 
@@ -64,12 +65,16 @@ OnStep = Callable[[Case, Step, StepState, str], None]
 
 @dataclass(frozen=True, slots=True)
 class RunLimits:
-    """The limits of a run. In `excluded_hosts` (specifications) and `excluded_names` a `*` matches any text."""
+    """The limits of a run. In `excluded_hosts` (specifications) and `excluded_names` a `*` matches any text.
+
+    `given_up` are names that the owner does not want in a new certificate; a `*` in them is a wildcard.
+    """
 
     max_cases: int = 20
     foreign: Literal["explain", "run-owner"] = "explain"
     excluded_hosts: tuple[str, ...] = ()
     excluded_names: tuple[str, ...] = ()
+    given_up: tuple[str, ...] = ()
     max_age: timedelta = timedelta(minutes=30)  # an audit of a thousand endpoints is done in half of it
     future: timedelta = timedelta(minutes=2)  # as much as a clock may be off (ops.clock-skew: 120 s)
     can_order: bool = True  # an issuer is configured
@@ -163,7 +168,8 @@ class RunOptions:
             max_cases=written.max_cases,
             foreign=written.foreign,
             excluded_hosts=excluded,
-            excluded_names=written.exclude_names,
+            excluded_names=tuple(map(str.lower, written.exclude_names)),
+            given_up=tuple(map(str.lower, written.drop_names)),
             can_order=self.issuer_name is not None,
             is_panels_issuer=issuer_kind(self.configuration, self.issuer_name) == AGENT,
             replaces_post_quantum=written.replace_post_quantum_keys,

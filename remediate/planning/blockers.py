@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Final
 
-from audit.endpoint import is_host_id
+from audit.endpoint import is_host_id, wildcard_or_name
 from audit.evaluation.result import Result
 from audit.text import duration, join_limited
 from audit.verdict import Remedy, Severity, Verdict
@@ -50,6 +50,7 @@ def blockers_of(case: Case, evidence: AuditResults, fleet: Fleet) -> Iterator[Bl
     yield from endpoint_blockers(case, evidence, fleet)
     yield from _finding_blockers(case, evidence, (f"{case.host}/",))
     if case.repair in VALIDATED:
+        yield from _name_blockers(case)
         yield from _other_host_blockers(case, fleet)
 
 
@@ -98,6 +99,8 @@ def _prevents(result: Result, case: Case, evidence: AuditResults) -> bool:
         return False
     if start in (_RESOLUTION, _VALIDATION) and case.repair in VALIDATED and not case.validated_on:
         return False  # its issuer fetches no file
+    if start in (_RESOLUTION, _VALIDATION) and _is_given_up(result, case, evidence):
+        return False  # no CA looks for the name
     if is_host_id(result.endpoint) and (result.check.startswith("dns.") or result.check == _NAME_INVALID):
         return case.is_panel  # the host's own name is only in a panel's certificate
     if result.check == "cert.not-yet-valid":
@@ -107,6 +110,12 @@ def _prevents(result: Result, case: Case, evidence: AuditResults) -> bool:
     has_no_certificate = any(evidence.verdict(result.endpoint, check) is Verdict.FAIL for check in _WITHOUT_CERTIFICATE)
     may_not_start = case.is_panel and has_no_certificate  # a service may not start without a certificate
     return _has_no_connection(result) and not may_not_start
+
+
+def _is_given_up(result: Result, case: Case, evidence: AuditResults) -> bool:
+    """Return whether a finding is about a name that the new certificate will not have."""
+    seen = evidence.seen.get(result.endpoint)
+    return seen is not None and not seen.is_host and wildcard_or_name(seen.name) not in case.names
 
 
 def _has_no_connection(result: Result) -> bool:
@@ -122,6 +131,16 @@ def _configuration_blockers(case: Case, fleet: Fleet) -> Iterator[Blocker]:
             if endpoint not in case.endpoints or not (case.repair in VALIDATED or case.is_panel):
                 text = f"{service} would not load its configuration: {endpoint}: {fault}"
                 yield Blocker(Cause.PLAN_UNLOADABLE, text)
+
+
+def _name_blockers(case: Case) -> Iterator[Blocker]:
+    """Yield why no order can be placed for the names of a case: it has none, or a file cannot validate one."""
+    if not case.names:
+        yield Blocker(Cause.PLAN_NO_NAME, "the configuration gives up every name of the certificate (drop_names)")
+    for validation in case.validated_on:
+        if validation.name.startswith("*."):
+            why = "a wildcard cannot be validated by a file (Baseline Requirements 3.2.2.4.18)"
+            yield Blocker(Cause.PLAN_WILDCARD, f"{validation.name} needs DNS validation: {why}")
 
 
 def _other_host_blockers(case: Case, fleet: Fleet) -> Iterator[Blocker]:

@@ -78,7 +78,7 @@ def case_of(draft: CaseDraft, evidence: AuditResults, fleet: Fleet, run_limits: 
     repair, owner = _repair(draft, evidence, run_limits)
     old = _replaced_member(draft, strongest)
     old_names, old_spki = identity(old)
-    kept, dropped = names_to_certify(group, evidence)
+    kept, dropped = names_to_certify(group, evidence, run_limits.given_up)
     members = _changed_members(draft, strongest)
     services = _services(members)
     acted_on = _services(_requiring(draft, strongest)) if strongest is Repair.RELOAD else services

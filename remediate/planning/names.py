@@ -5,7 +5,7 @@ Every dropped name is reported.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from audit.analysis.addresses import is_public
@@ -20,16 +20,20 @@ from remediate.planning.certificate_groups import Group, used_files
 _NOT_CERTIFIED: Final = "no CA has issued it, and clients of the panel's services use the host's name"
 _NO_FILE: Final = "a file cannot show control of all names of a wildcard (Baseline Requirements 3.2.2.4.18)"
 _NOT_HERE: Final = "the certificate was not for the host's name, and no service here is known to use this name"
+_GIVEN_UP: Final = "the configuration gives the name up ([remediate] drop_names)"
 _HOME_MADE: Final = ("cert.self-signed", "cert.untrusted", "svc.certificate-missing")
 """Findings on certificates that no CA known to clients has issued: they may contain any name."""
 
 
-def names_to_certify(group: Group, evidence: AuditResults) -> tuple[tuple[str, ...], tuple[DroppedName, ...]]:
+def names_to_certify(
+    group: Group, evidence: AuditResults, given_up: Iterable[str] = ()
+) -> tuple[tuple[str, ...], tuple[DroppedName, ...]]:
     """Return the names to keep and the names to drop, of all SANs on disk and served and the names of the endpoints.
 
-    A name is dropped only if no CA may certify it and none has, so no name is lost that a client could rely on. For a
-    panel's own services, names that no CA has certified, wildcards and earlier names of the host are dropped too: if
-    one name fails, no service gets a certificate.
+    A name is dropped if its owner has given it up (`given_up`). Else it is dropped only if no CA may certify it and
+    none has, so no name is lost that a client could rely on. For a panel's own services, names that no CA has
+    certified, wildcards and earlier names of the host are dropped too: if one name fails, no service gets a
+    certificate.
     """
     kept = {wildcard_or_name(member.name) for member in group.members}
     dropped: dict[str, str] = {}
@@ -43,6 +47,8 @@ def names_to_certify(group: Group, evidence: AuditResults) -> tuple[tuple[str, .
                 dropped[name] = fault
             else:
                 kept.add(name)
+    dropped |= dict.fromkeys(kept.intersection(given_up), _GIVEN_UP)
+    kept.difference_update(given_up)
     return tuple(sorted(kept)), tuple(DroppedName(name, dropped[name]) for name in sorted(dropped) if name not in kept)
 
 

@@ -20,7 +20,7 @@ from audit.config import (
 from audit.probe.dns.root_servers import BadHints, RootServer, read_hints
 from audit.probe.fetch import Fetcher, FetchPolicy
 from remediate.challenges import BadSolver, Solver, read_solver
-from remediate.challenges.dns_lookup import LookUps, Roots
+from remediate.challenges.dns_lookup import LookUps, Resolution, Roots
 from remediate.execution.context import ConfiguredIssuer, Network
 from remediate.issuers import BadIssuer, IssuerRun, read_issuer
 from remediate.issuers.none import NoIssuer
@@ -115,6 +115,11 @@ def network_of(options: RunOptions) -> Network:
     policy = FetchPolicy(allow_private=written.allow_private, proxy=written.proxy, limits=options.limits)
     lookups, fetcher = LookUps(Roots(root_hints(options))), Fetcher(policy, options.stop)
     return Network(lookups, fetcher, options.limits, options.written.http_port)
+
+
+def resolution_of(options: RunOptions) -> Resolution:
+    """Return how names are looked up for a plan; raises BadConfiguration."""
+    return Resolution(LookUps(Roots(root_hints(options))), options.limits, options.stop)
 
 
 def root_hints(options: RunOptions) -> tuple[RootServer, ...]:

@@ -26,7 +26,8 @@ max_failures = 1
 verify_timeout_s = 200
 issuance_timeout_s = 30
 foreign = "run-owner"
-exclude_names = ["*.legacy.example.com"]
+exclude_names = ["*.Legacy.example.com"]
+drop_names = ["Old.example.com"]
 replace_post_quantum_keys = true
 """
 
@@ -44,6 +45,7 @@ def test_limits_and_timeouts_come_from_the_configuration(tmp_path: Path) -> None
         foreign="run-owner",
         excluded_hosts=("ssh://root@old*",),
         excluded_names=("*.legacy.example.com",),
+        given_up=("old.example.com",),
         can_order=True,
         replaces_post_quantum=True,
     )

@@ -30,6 +30,10 @@ class Planning:
         self._config = folder / "sslaudit.toml"
         self._config.write_text(f"[probe]\nresolver = [{json.dumps(resolver)}]\n")
 
+    def configure(self, text: str) -> None:
+        """Add sections to the configuration."""
+        self._config.write_text(self._config.read_text() + text)
+
     def plan(self, *arguments: str, check: str = "cert.expired", **row: Any) -> str:  # noqa: ANN401 - any field of a row
         """Return what `plan` prints."""
         file = results(self._folder, seen(WEB, **row), found(WEB, check))
@@ -105,3 +109,18 @@ def test_plan_says_if_no_name_server_answers(planning: Planning, monkeypatch: py
     said = planning.plan()
     assert said.splitlines()[-1] == "TLSA records were not looked up: no name server responds here"
     assert "blocked" not in said
+
+
+def test_plan_names_the_dead_name_of_a_certificate_and_how_to_give_it_up(
+    planning: Planning, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(RCODES, "old.example.com.", dns.rcode.NXDOMAIN)
+    said = planning.plan(names=("www.example.com", "Old.example.com"))
+    assert said.startswith("0 to repair, 1 waiting, ")
+    (line,) = (line for line in said.splitlines() if line.startswith("  waits "))
+    assert line.startswith("  waits     old.example.com: ")
+    assert line.endswith(": give it an address, or give the name up: [remediate] drop_names")
+    planning.configure('[remediate]\ndrop_names = ["OLD.example.com"]\n')
+    said = planning.plan(names=("www.example.com", "Old.example.com"))
+    assert said.startswith("1 to repair, 0 waiting, ")
+    assert "  left out  old.example.com: the configuration gives the name up ([remediate] drop_names)" in said

@@ -168,3 +168,13 @@ def test_wildcard_is_ordered_instead_of_the_name_requested_for_it() -> None:
     endpoint = "web1/https://any-label.example.com:443"
     case = only(seen(endpoint, ["a.example.com"]), found(endpoint, "cert.expired"))
     assert case.names == ("*.example.com", "a.example.com")
+
+
+def test_names_are_ordered_in_lower_case_and_once() -> None:
+    rows = (
+        seen(WEB, ("WWW.Example.COM", "www.example.com.", "Shop.example.com", "2001:DB8::1")),
+        found(WEB, "cert.expired"),
+    )
+    (case,) = planned(*rows).cases
+    assert case.names == ("2001:db8::1", "shop.example.com", "www.example.com")
+    assert [validation.name for validation in case.validated_on] == list(case.names)

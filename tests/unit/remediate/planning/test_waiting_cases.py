@@ -161,3 +161,32 @@ def test_panel_program_renews_services_of_the_panel_only() -> None:
     assert why(outcome) == (
         "the chosen issuer is the program of a cPanel & WHM server: it orders only for services of that panel",
     )
+
+
+_BY_FILE: Final = "*.example.com needs DNS validation: a wildcard cannot be validated by a file"
+_NO_NAME: Final = "the configuration gives up every name of the certificate (drop_names)"
+
+
+@pytest.mark.parametrize(
+    ("run_limits", "texts"),
+    [
+        (RunLimits(), (f"{_BY_FILE} (Baseline Requirements 3.2.2.4.18)",)),
+        (RunLimits(validates_by_file=False), ()),
+        (RunLimits(given_up=("*.example.com",)), ()),
+        (RunLimits(given_up=("*.example.com", "www.example.com")), (_NO_NAME,)),
+    ],
+    ids=["by file", "by DNS", "given up", "every name given up"],
+)
+def test_wildcard_waits_for_dns_validation(run_limits: RunLimits, texts: tuple[str, ...]) -> None:
+    outcome = planned(seen(WEB, ("*.example.com",)), found(WEB, "cert.expired"), run_limits=run_limits)
+    assert (len(outcome.cases), why(outcome) if texts else ()) == (0 if texts else 1, texts)
+
+
+def test_finding_about_a_name_that_is_given_up_blocks_nothing() -> None:
+    rows = (seen(WEB), seen(MAIL), found(WEB, "cert.expired"), found(MAIL, "dns.unresolvable"))
+    outcome = planned(*rows, run_limits=RunLimits(given_up=("mail.example.com",)))
+    (case,) = outcome.cases
+    assert case.names == ("www.example.com",)
+    assert [(dropped.name, dropped.why) for dropped in case.dropped_names] == [
+        ("mail.example.com", "the configuration gives the name up ([remediate] drop_names)")
+    ]
