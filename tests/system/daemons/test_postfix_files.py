@@ -144,3 +144,12 @@ def test_reload_copies_no_unreadable_file_into_the_sni_table(host: Host, path: s
     assert (done.returncode, f"hash:{table} is not built again: {reason}" in done.stdout) == (77, True), done
     assert host.run("test", "-e", f"{table}.db").returncode != 0
     assert host.run("test", "-e", OPENED).returncode != 0, "root opened the FIFO"
+
+
+def test_postfix_behind_a_load_balancer_is_observed_with_the_proxy_header(lab: Lab, host: Host) -> None:
+    host.shell("postconf -e smtpd_upstream_proxy_protocol=haproxy; postfix reload")
+    run = lab.audit(f"--hosts=ssh://root@{MAIL2}")
+    host.shell("postconf -X smtpd_upstream_proxy_protocol; postfix reload")
+    for port in PORTS:
+        assert run.observed(f"{MAIL2}/{port}")["failure"] is None, run.explain()
+        assert run.verdict(f"{MAIL2}/{port}", "svc.unreachable")[0] == "pass", run.explain()
