@@ -8,6 +8,7 @@ JOBS ?= 3
 
 # Files of tests that take half a minute and more, and of which the other tests cover the main path: they are parts of the matrix.
 ATTACK := tests/system/local_users/test_attack.py
+CONTAINERS := tests/system/hosts/test_containers.py
 CRASHES := tests/system/repair/test_interrupted.py
 HOSTS := $(addprefix tests/system/,hosts/test_dovecot_unit.py hosts/test_logins.py names/test_twin_hosts.py repair/test_several_hosts.py)
 PEERS := tests/system/daemons/test_other_scanners.py
@@ -15,7 +16,7 @@ REPAIRS := $(addprefix tests/system/repair/,test_failure_reports.py test_other_r
 SERVICES := $(addprefix tests/system/,daemons/test_field_cases.py daemons/test_host_session.py \
     daemons/test_postfix_files.py daemons/test_unusual_services.py repair/test_dead_service.py)
 POST_QUANTUM := tests/system/hosts/test_post_quantum.py
-LATER := $(ATTACK) $(CRASHES) $(HOSTS) $(PEERS) $(POST_QUANTUM) $(REPAIRS) $(SERVICES)
+LATER := $(ATTACK) $(CONTAINERS) $(CRASHES) $(HOSTS) $(PEERS) $(POST_QUANTUM) $(REPAIRS) $(SERVICES)
 
 # Tests start hundreds of processes that import the checkout: compiled once, whatever the caller's environment says.
 export PYTHONDONTWRITEBYTECODE :=
@@ -39,7 +40,7 @@ test-unit: compiled
 
 # Longer tests in named parts: all of them, or some by `make test-matrix PART="attack crash"`. Each part takes at most 15
 # minutes. CI runs one part after each `make test`, with SIZE=small in at most two minutes; the commit decides which.
-MATRIX := attack crash debian field fuzz hosts lowest peers pythons repairs services
+MATRIX := attack containers crash debian field fuzz hosts lowest peers pythons repairs services
 PART ?= $(MATRIX)
 SIZE ?= full
 BUILD_OVERLAYS := $(PYTHON) -m tests.support.hosts.overlay build
@@ -55,6 +56,11 @@ matrix-of-commit:
 matrix-attack: $(INSTALLED)
 	@$(BUILD_OVERLAYS)
 	SSLAUDIT_TEST_ATTACK_S=$(call OF_SIZE,45,120) $(PYTHON) -m pytest $(ATTACK)
+
+# Containers of a newer Debian, which podman runs.
+matrix-containers: $(INSTALLED)
+	@SSLAUDIT_TEST_RELEASES=debian13 SSLAUDIT_TEST_OVERLAYS=containers $(BUILD_OVERLAYS)
+	SSLAUDIT_TEST_RELEASES=debian13 SSLAUDIT_TEST_OVERLAYS=containers $(PYTHON) -m pytest $(CONTAINERS)
 
 # Runs that are killed at each record and before each command, and not only at some.
 ALL_CRASHES := $(addprefix tests/integration/remediate/,cpanel/test_whm_deployment.py cpanel/test_panel_repair.py \

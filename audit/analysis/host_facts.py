@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Final
 
-from audit.analysis import Uncertain
+from audit.analysis import Exempt, Obstacle, Uncertain
 from audit.analysis.reachability import UNREACHABLE
 from audit.observation import HostView, Observation
 from audit.policy import Policy
 from audit.text import duration, join_clauses
+
+NOT_INSPECTED: Final = "host.not-inspected"
 
 
 def host_view(observation: Observation) -> HostView | Uncertain:
@@ -16,13 +19,31 @@ def host_view(observation: Observation) -> HostView | Uncertain:
     return observation.server or Uncertain("the host was not logged into", because=UNREACHABLE)
 
 
-def own_host_name(observation: Observation) -> str | Uncertain:
-    """Return the host's own name, or why it was not read."""
+def own_host_name(observation: Observation) -> str | Obstacle:
+    """Return the host's own name, or why there is no name to judge."""
     server = host_view(observation)
     if isinstance(server, Uncertain):
         return server
+    if server.stand_in:
+        return Exempt(f"the name {server.fqdn!r} is that of a container, to which no client connects")
     unread = Uncertain(join_clauses(("the host's own name could not be read", *server.missing_rights)))
     return unread if server.fqdn is None else server.fqdn
+
+
+def unnamed_container(observation: Observation) -> Uncertain | None:
+    """Return what to configure if the endpoint is named in place of a container; None if clients use its name."""
+    server = observation.server
+    if server is None or server.stand_in is None or server.stand_in != observation.endpoint.name:
+        return None
+    return Uncertain(
+        "the service has no name of its own, and no client connects to that of its container: set the name that "
+        f'clients use ([host."{server.hostspec}"] name = "…")'
+    )
+
+
+def not_inspected(server: HostView) -> Uncertain | None:
+    """Return why nothing inside the host was read, which `host.not-inspected` reports; None if it was inspected."""
+    return Uncertain(server.not_inspected, because=NOT_INSPECTED) if server.not_inspected else None
 
 
 def clock_offset_s(observation: Observation) -> float | Uncertain:

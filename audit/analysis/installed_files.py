@@ -11,6 +11,7 @@ from typing import Final
 
 from audit.analysis import Exempt, Obstacle, Uncertain
 from audit.analysis.addresses import brief, leaf_of, with_host
+from audit.analysis.host_facts import not_inspected
 from audit.observation import FileFault, FileKind, HostView, InstalledFile, Observation
 from audit.text import format_utc, join_clauses, join_limited
 from audit.x509.certificate import Certificate, read_certificate
@@ -48,6 +49,8 @@ def unread_files(server: HostView, *kinds: FileKind) -> tuple[str, ...]:
 def file_obstacle(server: HostView, *kinds: FileKind) -> Obstacle | None:
     """Return whether files of these kinds are broken, could not be read, or are not named; None if they were read."""
     broken = broken_files(server, *kinds)
+    if server.not_inspected:
+        return not_inspected(server)
     if broken:
         return Uncertain(join_clauses(broken), because="svc.config-missing-file")
     missing = unread_files(server, *kinds)

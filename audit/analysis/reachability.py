@@ -1,7 +1,8 @@
 """Returns why an endpoint or host was not reached, or not at every address, and which finding reports it.
 
 One fault gives one finding: a name without an address is `dns.unresolvable`, a service without TLS is `svc.plaintext`,
-and every other fault on the way to a handshake is `svc.unreachable`.
+one that was not started is `svc.not-started` of its host, and every other fault on the way to a handshake is
+`svc.unreachable`.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from audit.observation import DnsStatus, Observation, ProbeFailure
 from audit.text import join_clauses, join_limited
 
 UNREACHABLE: Final = "svc.unreachable"
+NOT_STARTED: Final = "svc.not-started"
 PLAINTEXT: Final = "svc.plaintext"
 UNRESOLVABLE: Final = "dns.unresolvable"
 
@@ -36,7 +38,10 @@ def cause_of(observation: Observation) -> str:
     """Return the id of the finding that reports the missing handshake."""
     if observation.failure is not None and is_plaintext(observation.failure):
         return PLAINTEXT
-    return UNRESOLVABLE if is_unresolved(observation) and not observation.addresses else UNREACHABLE
+    if is_unresolved(observation) and not observation.addresses:
+        return UNRESOLVABLE
+    server = observation.server
+    return NOT_STARTED if server and server.service in server.not_started else UNREACHABLE
 
 
 def no_handshake(observation: Observation) -> Uncertain | None:

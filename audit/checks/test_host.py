@@ -31,12 +31,15 @@ def test_clock_is_right(observation: Observation, policy: Policy) -> None:
 def test_every_service_is_inspected(observation: Observation) -> None:
     """Every process of a service should be inspected by root (CWE-829; CWE-426).
 
-    Processes of other users, and those beyond the limit, are inconclusive.
+    Processes of other users, and those beyond the limit, are inconclusive. So is a whole host that is not a Linux host.
 
     Fix: Run the service from files that only root can change. Nothing else is wrong: a program that another user can
     replace is not run as root, and its services are audited from outside.
     """
     server = known(host_view(observation))
+    if server.not_inspected:
+        inconclusive(f"{server.not_inspected}: the host is audited from outside, at the well-known ports on which it "
+                     "listens, at declared services ([[service]]) and named endpoints (--audit-endpoint)")  # fmt: skip
     if server.not_trusted:
         inconclusive(join_clauses(server.not_trusted))
 

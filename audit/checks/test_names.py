@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from audit.analysis.host_facts import own_host_name
+from audit.analysis.host_facts import own_host_name, unnamed_container
 from audit.analysis.installed_files import covering
 from audit.analysis.lint_scope import rule_faults, unbound_issuer
 from audit.analysis.placeholder import no_own_certificate
@@ -34,7 +34,7 @@ def test_name_matches(endpoint: Endpoint, certificate: Certificate, observation:
     that one: check `server_name` in nginx, `ServerName` and `ServerAlias` in Apache, `local_name` in Dovecot,
     `tls_server_sni_maps` in Postfix, the `crt` list in HAProxy.
     """
-    end_if(no_own_certificate(observation, policy))
+    end_if(no_own_certificate(observation, policy) or unnamed_container(observation))
     if not certificate.has_san:
         inconclusive("the certificate has no name that clients look at", because="cert.san-missing")
     names, fitting = join_limited(presented_identifiers(certificate)), covering(observation.server, endpoint.reference)

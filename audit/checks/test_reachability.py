@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from audit.analysis.addresses import leads_elsewhere, leaf_difference, one_address_only
+from audit.analysis.host_facts import host_view
 from audit.analysis.path_faults import faulty_chain
 from audit.analysis.reachability import (
     described,
@@ -15,11 +16,11 @@ from audit.analysis.reachability import (
     unreached_addresses,
 )
 from audit.checks import check
-from audit.checks.assertions import end_if
+from audit.checks.assertions import end_if, known
 from audit.observation import Observation
 from audit.policy import Policy
 from audit.policy.controls import HOST, LIFECYCLE, TRANSPORT
-from audit.text import join_clauses
+from audit.text import join_clauses, join_limited
 from audit.verdict import require
 from audit.x509.path.served_chain import Chain
 
@@ -48,6 +49,19 @@ def test_reachable(observation: Observation) -> None:
             required="a TLS handshake at every address",
             facts={"stages": sorted({fault.stage for fault in faults})})  # fmt: skip
     end_if(unobserved(observation))
+
+
+@check("svc.not-started", severity="info", source="NIST SP 800-53 CM-7", scopes=("host",), controls=HOST)
+def test_every_service_is_started(observation: Observation) -> None:
+    """Every installed service that starts with the host should be running (NIST SP 800-53 CM-7).
+
+    The checks of its endpoints are inconclusive. A service whose unit has failed is `svc.unreachable`.
+
+    Fix: Start the service. If it is not used, disable it (`systemctl disable NAME`) or remove its package.
+    """
+    services = known(host_view(observation)).not_started
+    require(not services, f"not running, although it starts with the host: {join_limited(services)}; start it, "
+            "or disable or remove it", observed=services, required="services that run")  # fmt: skip
 
 
 @check("svc.plaintext", severity="high", remedy="configure", source="RFC 9325 3.2; RFC 8314 3", controls=TRANSPORT)

@@ -80,8 +80,11 @@ def assess_error(error: Exception, check: Check | None) -> Assessment:
 
 
 def is_consequence(outcome: CheckOutcome, endpoint: Endpoint, run: EvaluationRun) -> bool:
-    """Return whether an outcome follows from a finding that the run judges too."""
-    return outcome.because is not None and run.is_judged(outcome.because, endpoint)
+    """Return whether an outcome follows from a finding of the endpoint or of its host that the run judges too."""
+    if outcome.because is None:
+        return False
+    host = Endpoint.of_host(endpoint.host, endpoint.hostspec) if endpoint.host else endpoint
+    return run.is_judged(outcome.because, endpoint) or run.is_judged(outcome.because, host)
 
 
 def make_result(assessment: Assessment, check: Check, facts: Facts, run: EvaluationRun) -> Result:

@@ -1,20 +1,29 @@
-"""Turns listening sockets into endpoints: one for each name, with the addresses that reach it.
+"""Turns listening sockets into endpoints, one for each name with the addresses that reach it, and these into targets.
 
-This module does no I/O and does not depend on the service.
+A target has the view of the service behind its endpoint. This module does no I/O and does not depend on the service.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import ipaddress
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
 
 from audit.endpoint import BadEndpoint, Endpoint, to_address, to_name
+from audit.host.certificate_owner import installed_yet, is_snakeoil, owner_of
+from audit.host.files import missing_rights
+from audit.host.handshake import HostInside
+from audit.host.login import Host
+from audit.host.panels import FoundPanel, FoundService
 from audit.host.system import HostFacts, covers
-from audit.observation import HostView
+from audit.observation import HostView, InstalledFile
 from audit.observation.website import ANY_IPV4, ANY_IPV6
-from audit.services.model import Listener
+from audit.probe.target import Target
+from audit.services.model import Listener, NamedFile
+
+_CONTAINERS: Final = ("docker", "podman", "kubectl", "openshift")
+"""The kinds of login that lead into a container."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +47,8 @@ class PlacedEndpoint:
 
 def host_name(view: HostView) -> str:
     """Return the name to expect of a service without a name: the host's, or its label if the host has no valid name."""
+    if view.stand_in:
+        return view.stand_in
     for name in (view.fqdn, view.label.strip("[]").partition("+")[0]):
         try:
             return to_name(name or "")
@@ -97,12 +108,12 @@ def _resolved(group: Sequence[PlacedEndpoint]) -> Iterator[PlacedEndpoint]:
 def _joined(group: Sequence[PlacedEndpoint]) -> PlacedEndpoint:
     addresses = tuple(dict.fromkeys(address for placed in group for address in placed.addresses))
     inside = tuple(dict.fromkeys(address for placed in group for address in placed.inside_addresses))
-    return dataclasses.replace(group[0], addresses=addresses, inside_addresses=inside)
+    return replace(group[0], addresses=addresses, inside_addresses=inside)
 
 
 def _pinned(placed: PlacedEndpoint, address: str) -> PlacedEndpoint:
     return PlacedEndpoint(
-        dataclasses.replace(placed.endpoint, address=address),
+        replace(placed.endpoint, address=address),
         placed.source,
         (address,) if address in placed.addresses else (),
         (address,) if address in placed.inside_addresses else (),
@@ -134,3 +145,54 @@ def _addresses_of(listener: Listener, view: HostView) -> Iterator[str]:
             yield from family or ([] if own_addresses else ["127.0.0.1" if address == ANY_IPV4 else "::1"])
         elif address and not ipaddress.ip_address(address).is_link_local:
             yield address
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """The services of a host, their files, and its panel."""
+
+    services: Sequence[FoundService]
+    files: Mapping[NamedFile, InstalledFile]
+    panel: FoundPanel | None
+
+
+def view_of(host: Host, facts: HostFacts, name: str | None, addresses: tuple[str, ...]) -> HostView:
+    """Return the view of a host; its name and the addresses seen from outside may be configured by the user."""
+    view = HostView(
+        host.label, host.hostspec, name or facts.fqdn, facts.addresses, addresses, facts.clock_offset_s,
+        facts.is_cpanel, not_inspected=facts.not_inspected,
+    )  # fmt: skip
+    if name or "." in (facts.fqdn or "") or not (facts.is_container or host.backend.NAME in _CONTAINERS):
+        return view
+    return replace(view, stand_in=host_name(replace(view, fqdn=None)))
+
+
+def targets_of(host: Host, view: HostView, facts: HostFacts, inspection: Inspection) -> Iterator[Target]:
+    """Yield each endpoint of the host's services; a host that is not inspected makes no handshakes itself."""
+    inside = None if facts.not_inspected else HostInside(host)
+    sources = [
+        ServiceListener(service.name, service.pid, listener)
+        for service in inspection.services
+        for listener in service.listeners
+    ]
+    by_place = {(service.name, service.pid): service for service in inspection.services}
+    for placed in endpoints_of(sources, host_name(view), facts, view):
+        service, listener = by_place[placed.source.service, placed.source.pid], placed.source.listener
+        installed = tuple(inspection.files[file] for file in listener.files)
+        agent = owner_of(installed, facts.acme_sh)
+        installed = installed_yet(installed, agent)
+        word = inspection.panel.word(service.name, installed) if inspection.panel else None
+        server = replace(_server(view, service, listener, installed), agent=agent, panel_service=word)
+        yield Target(placed.endpoint, placed.addresses, placed.inside_addresses, server, inside)
+
+
+def _server(
+    view: HostView, service: FoundService, listener: Listener, installed: tuple[InstalledFile, ...]
+) -> HostView:
+    """Return the view of a service through one of its listeners, without the owner of its certificate."""
+    return replace(
+        view, service=service.name, service_running=service.pid != 0, service_since=service.since,
+        config_test=service.test, files=installed, snakeoil=is_snakeoil(installed),
+        missing_rights=tuple(dict.fromkeys([*service.missing, *listener.unread, *missing_rights(installed)])),
+        proxy_protocol=listener.proxy_protocol,
+    )  # fmt: skip

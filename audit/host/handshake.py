@@ -25,7 +25,8 @@ _MAX_HANDSHAKES: Final = 200  # handshakes in one command; the rest are not made
 _OFFERS: Final = ("", "rsa", "ecdsa")
 """The types of key that a client offers to verify: all, RSA alone, and ECDSA alone."""
 _FAILURES: Final[tuple[tuple[str, Stage, FailureKind, str], ...]] = (
-    (r"openssl: (command )?not found|s_client: not found", "host", "no-command", "there is no openssl on the host"),
+    (r"openssl: (command )?not found|s_client: not found|openssl'?: No such file", "host", "no-command",
+     "there is no openssl on the host"),
     (r"Connection refused", "connect", "refused", "connection refused"),
     (r"No route to host|Network is unreachable", "connect", "unreachable", "no route to the address"),
     (r"Didn't find STARTTLS|[Nn]o starttls|STARTTLS not supported|Didn't found starttls", "starttls", "not-offered",

@@ -12,9 +12,8 @@ from datetime import datetime
 from typing import TypeVar
 
 from audit.endpoint import Endpoint
-from audit.host.certificate_owner import installed_yet, is_snakeoil, owner_of
 from audit.host.cpanel import read_cpanel_state
-from audit.host.endpoints import ServiceListener, endpoints_of, host_name
+from audit.host.endpoints import Inspection, host_name, targets_of, view_of
 from audit.host.files import (
     PER_COMMAND,
     certificate_facts,
@@ -24,7 +23,6 @@ from audit.host.files import (
     read_file,
     request_for,
 )
-from audit.host.handshake import HostInside
 from audit.host.login import Host
 from audit.host.panels import FoundPanel, FoundService, panel_of, unread_marks
 from audit.host.script import config_test, cut_sections, denied_test, inspection_script, instances, script_of
@@ -37,6 +35,7 @@ from audit.host.unknown_sockets import (
     places_to_try,
     read_unknown_sockets,
     script_for_unknown_sockets,
+    services_from_outside,
     untried,
 )
 from audit.observation import Accident, HostView, InstalledFile, Observation, ProbeFailure
@@ -83,10 +82,13 @@ def inspect(host: Host, options: HostOptions, clock: Clock) -> tuple[Observation
     if isinstance(output, ProbeFailure):
         return Observation(host_endpoint, received, failures=(output,), elapsed_s=(received - sent).total_seconds()), ()
     facts = read_facts(output, sent, received)
+    if facts.not_inspected:
+        return _from_outside(host, facts, options, received)
     panel = panel_of(output, facts) if options.discover else None
     accidents: list[Accident] = []
     inspected = tuple(_instances(output, facts, options.known_services, accidents))
     services = [*_arranged(panel, inspected, tuple(_declared(options.services, facts)))]
+    not_started = () if panel else tuple(_not_started(inspected, facts))
     untrusted = dict(listening(read_untrusted(output), facts))
     websites = _websites(output, facts, options, accidents)
     known = known_sockets(services, websites, facts)
@@ -109,6 +111,7 @@ def inspect(host: Host, options: HostOptions, clock: Clock) -> tuple[Observation
         *untrusted.values(),
     )
     view = _view(host, facts, options, missing=tuple(dict.fromkeys((*unread, *_missing_rights(services, files)))))
+    view = replace(view, not_started=not_started)
     websites += panel.websites(host_name(view), websites) if panel else ()
     complete_view = replace(view, websites=websites, cpanel=read_cpanel_state(output), not_trusted=messages(output))
     elapsed = (clock() - sent).total_seconds()
@@ -116,7 +119,23 @@ def inspect(host: Host, options: HostOptions, clock: Clock) -> tuple[Observation
         host_endpoint, received, server=complete_view, connections=host.commands, elapsed_s=elapsed,
         accident=next(iter(accidents), None),
     )  # fmt: skip
-    return observation, tuple(_targets(host, view, facts, _Inspection(services, files, panel)))
+    return observation, tuple(targets_of(host, view, facts, Inspection(services, files, panel)))
+
+
+def _view(host: Host, facts: HostFacts, options: HostOptions, *, missing: tuple[str, ...] = ()) -> HostView:
+    return replace(view_of(host, facts, options.name, options.addresses), missing_rights=missing)
+
+
+def _from_outside(
+    host: Host, facts: HostFacts, options: HostOptions, received: datetime
+) -> tuple[Observation, tuple[Target, ...]]:
+    """Return the observation of a host that cannot be inspected, and the endpoints that can be reached from here."""
+    view = _view(host, facts, options)
+    services = services_from_outside(facts if options.discover else replace(facts, sockets=()), options.services)
+    observation = Observation(
+        Endpoint.of_host(host.label, host.hostspec), received, server=view, connections=host.commands
+    )
+    return observation, tuple(targets_of(host, view, facts, Inspection(services, {}, None)))
 
 
 Value = TypeVar("Value")
@@ -154,8 +173,16 @@ def _instances(
             yield FoundService(
                 service.name, pid, facts.since(dump.text("since").strip()),
                 None if denied or test is None else config_test(test), listeners,
-                (denied,) if denied else (),
+                (denied,) if denied else (), has_failed=bool(dump.text("failed").strip()),
             )  # fmt: skip
+
+
+def _not_started(services: Iterable[FoundService], facts: HostFacts) -> Iterator[str]:
+    """Yield the services that start with the host, do not run and have not failed, and whose ports are all closed."""
+    for service in services:
+        ports = {listener.port for listener in service.listeners}
+        if service.pid == 0 and not service.has_failed and not any(map(facts.listening, ports)):
+            yield service.name
 
 
 def _failures_of_no_endpoint(
@@ -320,49 +347,3 @@ def _missing_rights(services: Sequence[FoundService], files: Mapping[NamedFile, 
     reasons = [reason for service in services for reason in service.missing]
     reasons += [reason for service in services for listener in service.listeners for reason in listener.unread]
     return tuple(dict.fromkeys([*reasons, *missing_rights(files.values())]))
-
-
-def _view(host: Host, facts: HostFacts, options: HostOptions, *, missing: tuple[str, ...] = ()) -> HostView:
-    return HostView(
-        host.label, host.hostspec, options.name or facts.fqdn, facts.addresses, options.addresses,
-        facts.clock_offset_s, facts.is_cpanel, missing_rights=missing,
-    )  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class _Inspection:
-    """The services of a host, their files, and its panel."""
-
-    services: Sequence[FoundService]
-    files: Mapping[NamedFile, InstalledFile]
-    panel: FoundPanel | None
-
-
-def _targets(host: Host, view: HostView, facts: HostFacts, inspection: _Inspection) -> Iterator[Target]:
-    inside = HostInside(host)
-    sources = [
-        ServiceListener(service.name, service.pid, listener)
-        for service in inspection.services
-        for listener in service.listeners
-    ]
-    by_place = {(service.name, service.pid): service for service in inspection.services}
-    for placed in endpoints_of(sources, host_name(view), facts, view):
-        service, listener = by_place[placed.source.service, placed.source.pid], placed.source.listener
-        installed = tuple(inspection.files[file] for file in listener.files)
-        agent = owner_of(installed, facts.acme_sh)
-        installed = installed_yet(installed, agent)
-        word = inspection.panel.word(service.name, installed) if inspection.panel else None
-        server = replace(_server(view, service, listener, installed), agent=agent, panel_service=word)
-        yield Target(placed.endpoint, placed.addresses, placed.inside_addresses, server, inside)
-
-
-def _server(
-    view: HostView, service: FoundService, listener: Listener, installed: tuple[InstalledFile, ...]
-) -> HostView:
-    """Return the view of a service through one of its listeners, without the owner of its certificate."""
-    return replace(
-        view, service=service.name, service_running=service.pid != 0, service_since=service.since,
-        config_test=service.test, files=installed, snakeoil=is_snakeoil(installed),
-        missing_rights=tuple(dict.fromkeys([*service.missing, *listener.unread, *missing_rights(installed)])),
-        proxy_protocol=listener.proxy_protocol,
-    )  # fmt: skip

@@ -24,6 +24,7 @@ class FoundService:
     test: ConfigTest | None
     listeners: tuple[Listener, ...]
     missing: tuple[str, ...] = ()
+    has_failed: bool = False  # its unit was started and has failed
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,9 +16,13 @@ from typing import Final
 from audit.endpoint import BadEndpoint, to_address, to_name
 from audit.observation.website import ANY_IPV4, ANY_IPV6
 from audit.services.model import Section
+from audit.text import one_line
 
 _NOT_OUTSIDE: Final = re.compile(r"^(docker|br-|veth|virbr|cni|flannel|cali|podman|lxcbr|lxdbr)")  # containers' bridges
 _PLACE: Final = re.compile(r"([0-9A-Fa-f]{8}|[0-9A-Fa-f]{32}):([0-9A-Fa-f]{4})")  # of /proc/net/tcp
+
+_LISTENER: Final = re.compile(r"(?P<address>\*|[0-9.]+|\[?[0-9A-Fa-f:]+\]?)[.:](?P<port>[0-9]{1,5})")
+"""A socket of netstat(1): BSD and Solaris write `*.443`, others `0.0.0.0:443`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,8 @@ class HostFacts:
     shares_network: bool  # its loopback interface is ours
     sockets: tuple[tuple[str, int, frozenset[int]], ...]
     acme_sh: frozenset[str]
+    is_container: bool = False  # made by docker or podman
+    not_inspected: str = ""  # why processes and files cannot be read: the host is not a Linux with /proc
 
     def since(self, start_ticks: str) -> datetime | None:
         """Return the start of a process, which proc(5) gives in clock ticks since boot."""
@@ -59,6 +65,8 @@ def read_facts(sections: Mapping[str, Section], sent: datetime, received: dateti
         section = sections.get(name)
         return section.text.strip() if section and section.rc == 0 else ""
 
+    not_inspected = _not_inspected(text("kernel"), sections.get("sockets"))
+    sockets = _sockets(text("sockets"), text("owners"), little=text("byte_order") != "256")
     return HostFacts(
         fqdn=_name(text("fqdn")),
         user=text("uid") or "?",
@@ -68,9 +76,20 @@ def read_facts(sections: Mapping[str, Section], sent: datetime, received: dateti
         ticks=_number(text("ticks")) or 100,
         is_cpanel=bool(text("cpanel")),
         shares_network=(text("boot_id"), text("network")) == _own_network(),
-        sockets=tuple(_sockets(text("sockets"), text("owners"), little=text("byte_order") != "256")),
+        sockets=tuple(dict.fromkeys(_listeners(text("listeners")))) if not_inspected else tuple(sockets),
         acme_sh=frozenset(re.findall(r"'?(/[^'\s]+)'?", text("acme_sh"))),
+        is_container=bool(text("container")),
+        not_inspected=not_inspected,
     )
+
+
+def _not_inspected(kernel: str, sockets: Section | None) -> str:
+    """Return why a host cannot be inspected; "" if it can."""
+    if kernel not in ("", "Linux"):
+        return f"the host runs {one_line(kernel)[:40]}, and only Linux can be inspected"
+    if sockets and sockets.rc:
+        return f"the host's /proc cannot be read ({one_line(sockets.text)[:120]})"
+    return ""
 
 
 def _number(text: str) -> int | None:
@@ -129,6 +148,19 @@ def _sockets(table: str, owners: str, *, little: bool) -> Iterator[tuple[str, in
         place = _PLACE.fullmatch(fields[1]) if fields[9:] else None
         if place:
             yield _decoded(place[1], little=little), int(place[2], 16), frozenset(held.get(fields[9], ()))
+
+
+def _listeners(table: str) -> Iterator[tuple[str, int, frozenset[int]]]:
+    """Yield the listening sockets that netstat(1) of another system than Linux prints."""
+    for line in table.splitlines():
+        words = line.split()
+        place = next((match for word in words if (match := _LISTENER.fullmatch(word))), None)
+        if place is None:
+            continue
+        any_address = ANY_IPV6 if re.fullmatch("tcp4?6", words[0]) else ANY_IPV4
+        address = any_address if place["address"] == "*" else to_address(place["address"].strip("[]"))
+        if address and 0 < int(place["port"]) < 65_536:
+            yield address, int(place["port"]), frozenset()
 
 
 def _holders(owners: str) -> dict[str, set[int]]:

@@ -3,6 +3,8 @@
 Well-known ports come first. Ports of protocols without TLS are not tried. At the ports of ManageSieve and LMTP,
 STARTTLS is tried, because other services use these ports too. A known service can have TLS that is not read from its
 configuration: of a module, or passed through to another server.
+
+On a host that is not inspected nothing is tried: the well-known ports decide.
 """
 
 from __future__ import annotations
@@ -10,13 +12,14 @@ from __future__ import annotations
 import ipaddress
 import shlex
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from audit.host.panels import FoundService
 from audit.host.system import HostFacts
 from audit.host.trust import load_shell
 from audit.observation.website import Website
+from audit.services.declared import DeclaredService, listeners_of
 from audit.services.model import Listener, Section
 
 Socket = tuple[str, int, frozenset[int]]
@@ -113,3 +116,32 @@ def read_unknown_sockets(
         if port in _STARTTLS or is_tls:
             listeners.append(Listener(_SCHEMES.get(port, "tls"), port, (address,)))
     return tuple(listeners)
+
+
+def services_from_outside(facts: HostFacts, declared: Sequence[DeclaredService]) -> tuple[FoundService, ...]:
+    """Return the declared services of a host that is not inspected, and one for its other listening sockets."""
+    return (*_declared(declared, facts), *_unknown(facts, declared))
+
+
+def _declared(services: Sequence[DeclaredService], facts: HostFacts) -> Iterator[FoundService]:
+    for service in services:
+        listeners = tuple(_without_files(listener, facts) for listener in listeners_of(service))
+        yield FoundService(service.name, -1, None, None, listeners)
+
+
+def _without_files(listener: Listener, facts: HostFacts) -> Listener:
+    """Return a listener that is probed at the addresses of its name if it is not known where it listens."""
+    addresses = listener.addresses if facts.listening(listener.port) else ()
+    return replace(listener, files=(), addresses=addresses)
+
+
+def _unknown(facts: HostFacts, declared: Sequence[DeclaredService]) -> Iterator[FoundService]:
+    ports = {listener.port for service in declared for listener in listeners_of(service)}
+    sockets = [socket for socket in facts.sockets if socket[1] not in ports and not _is_loopback(socket[0])]
+    listeners = read_unknown_sockets(sockets, (), Section("no-openssl"))  # the ports decide
+    if listeners:
+        yield FoundService("unknown", -1, None, None, listeners)
+
+
+def _is_loopback(address: str) -> bool:
+    return ipaddress.ip_address(address).is_loopback

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
-from audit.endpoint import Endpoint, to_address, wildcard_or_name
+from audit.endpoint import Endpoint, to_address
 from audit.observation import Accident, DnsView, FailureKind, Handshake, Observation, ProbeFailure
 from audit.probe.dns.resolver import resolve
 from audit.probe.endpoint_probe import AddressResult, ProbeContext, probe_address
@@ -109,8 +109,8 @@ class ObservationScheduler:
                 self._settle(partial)
             elif to_address(destination) is not None:
                 self._probe_all(partial, (destination,))
-            elif partial.target.addresses and wildcard_or_name(destination) != destination:
-                self._probe_all(partial, ())  # the name need not exist: its host is known
+            elif partial.target.needs_no_address:
+                self._probe_all(partial, ())
             else:
                 by_name[destination].append(partial)
         for name, unresolved in by_name.items():

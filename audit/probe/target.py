@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from audit.endpoint import Endpoint
+from audit.endpoint import Endpoint, wildcard_or_name
 from audit.observation import Handshake, HostView, ProbeFailure, ProxyProtocol
 
 
@@ -67,6 +67,13 @@ class Target:
     inside_addresses: tuple[str, ...] = ()
     server: HostView | None = None
     inside: Inside | None = None
+
+    @property
+    def needs_no_address(self) -> bool:
+        """Whether the name need not be in DNS, because its host is known: a wildcard, or the name of a container."""
+        name = self.endpoint.connect_to
+        is_stand_in = self.server is not None and self.server.stand_in == name
+        return bool(self.addresses) and (is_stand_in or wildcard_or_name(name) != name)
 
     @property
     def proxy_protocol(self) -> ProxyProtocol:

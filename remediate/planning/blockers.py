@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Final
 
+from audit.analysis.reachability import NOT_STARTED
 from audit.endpoint import is_host_id, wildcard_or_name
 from audit.evaluation.result import Result
 from audit.text import duration, join_limited
@@ -92,6 +93,8 @@ def _finding_blockers(case: Case, evidence: AuditResults, endpoints: Iterable[st
 
 
 def _prevents(result: Result, case: Case, evidence: AuditResults) -> bool:
+    if result.check == "svc.unreachable" and result.detail.get("because") == NOT_STARTED:
+        return case.repair in _VERIFIED_BY_HANDSHAKE
     if result.verdict is not Verdict.FAIL or result.severity.rank < Severity.MEDIUM.rank:
         return False
     start, prevented = next((row for row in _PREVENTS if result.check.startswith(row[0])), ("", frozenset[Repair]()))

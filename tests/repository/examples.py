@@ -167,6 +167,7 @@ OBSERVATIONS: Final[dict[str, Callable[[], Observation]]] = {
     "svc.config-missing-file": lambda: installed(InstalledFile("/etc/tls/www.crt", "certificate", fault="missing")),
     "svc.disk-vs-wire": lambda: installed(certificate_file(GOOD.named("www.example.com", "example.com"))),
     "svc.multi-address": lambda: observed(served(), served(GOOD.lasting(80 * DAY), INTERMEDIATE, address="192.0.2.8")),
+    "svc.not-started": lambda: of_host(replace(host(), not_started=("dovecot",))),
     "svc.plaintext": lambda: failed(ProbeFailure("starttls", "not-offered", "STARTTLS is not offered", "192.0.2.7")),
     "svc.unreachable": lambda: failed(ProbeFailure("connect", "refused", "connection refused", "192.0.2.7")),
     "tls.old-protocol": lambda: observed(served(old=("TLSv1",))),

@@ -1,7 +1,32 @@
 # shellcheck shell=sh disable=SC2154
 # The host itself: its clock, name, addresses, sockets and the processes that hold them.
 names() { hostname -f 2>/dev/null || hostname 2>/dev/null || uname -n; }
-addresses() { ip -o addr show 2>/dev/null || hostname -I 2>/dev/null || ifconfig -a; }
+addresses() { ip -o addr show 2>/dev/null || hostname -I 2>/dev/null || ifconfig -a 2>/dev/null || kernel_addresses; }
+
+# A container may have no program that lists addresses: these are the tables of the kernel.
+kernel_addresses() {
+  sed -n '/|-- /h
+/\/32 host LOCAL/{
+x
+s/.*|-- //p
+}' /proc/net/fib_trie
+  [ ! -r /proc/net/if_inet6 ] ||
+    sed -n 's/^\(....\)\(....\)\(....\)\(....\)\(....\)\(....\)\(....\)\(....\) .*/\1:\2:\3:\4:\5:\6:\7:\8/p' /proc/net/if_inet6
+}
+
+# A kernel without IPv6 has one table.
+sockets() {
+  set -- /proc/net/tcp /proc/net/tcp6
+  [ -r "$2" ] || set -- "$1"
+  sed -n "/: [0-9A-F:]* [0-9A-F:]* 0A /p" "$@"
+}
+
+# The marks of docker and podman.
+container() {
+  for f in /.dockerenv /run/.containerenv; do [ ! -e "$f" ] || echo "$f"; done
+}
+
+listeners() { netstat -an | grep LISTEN; }
 
 # No name of an open file can look like a socket: the fields of the line are counted, and a line end is shown as `?`.
 owners() {
@@ -25,6 +50,7 @@ installed() {
 }
 
 section clock date +%s.%N
+section kernel uname -s
 section uid id -un
 section fqdn names
 section addresses addresses
@@ -34,5 +60,6 @@ section byte_order eval "printf '\001\000' | od -An -tu2"
 section booted sed -n "s/^btime //p" /proc/stat
 section ticks getconf CLK_TCK
 section acme_sh installed
-section sockets sed -n "/: [0-9A-F:]* [0-9A-F:]* 0A /p" /proc/net/tcp /proc/net/tcp6
+section container container
+section sockets sockets || section listeners listeners
 section owners owners

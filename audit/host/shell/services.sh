@@ -121,6 +121,13 @@ enabled() {
   return 1
 }
 
+# Prints the unit that systemd started and that has ended with a failure.
+failed_unit() {
+  for unit in "$@"; do
+    ! $limit systemctl is-failed -q "$unit.service" 2>/dev/null || echo "$unit"
+  done
+}
+
 # A service that does not run is inspected only if the machine is to start it: a disabled service is not a fault.
 look_at_rest() {
   for s in $services; do
@@ -133,6 +140,10 @@ look_at_rest() {
     for comm in $("programs_$s"); do bin=$(command -v "$comm") && break; done
     if [ -z "$bin" ] || ! trusted_path "$bin"; then continue; fi
     look_at_instance
+    prefix="$s#0."
+    # shellcheck disable=SC2046  # programs
+    section failed failed_unit "$s" $("programs_$s")
+    prefix=''
   done
 }
 

@@ -25,7 +25,7 @@ from tests.support.hosts.overlay import Layer, layer_of
 
 PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 ENVIRONMENT: Final = {"PATH": PATH, "HOME": "/root", "LC_ALL": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1"}
-_LISTENS: Final = "0A"  # TCP_LISTEN in the kernel's tables
+LISTENS: Final = "0A"  # TCP_LISTEN in the kernel's tables
 _READY_S: Final = 60.0  # daemons need some 50 ms; a busy machine may take a hundred times as long
 
 
@@ -127,7 +127,7 @@ class Host:
         """Return the TCP ports that something listens on."""
         tables = (Path(f"/proc/{self.first_pid}/net/{table}").read_text() for table in ("tcp", "tcp6"))
         sockets = [line.split() for table in tables for line in table.splitlines()[1:]]
-        return {int(local.rpartition(":")[2], 16) for _, local, _, state, *_ in sockets if state == _LISTENS}
+        return {int(local.rpartition(":")[2], 16) for _, local, _, state, *_ in sockets if state == LISTENS}
 
     def ps(self) -> str:
         """Return the list of its processes."""
@@ -135,10 +135,15 @@ class Host:
 
 
 @contextmanager
-def running_host(overlay: str, name: str) -> Iterator[Host]:
-    """Start a host of that name from a built overlay; on leaving, all of it is gone."""
+def running_host(overlay: str, name: str, *, image: Path | None = None) -> Iterator[Host]:
+    """Start a host of that name from a built overlay; on leaving, all of it is gone.
+
+    With an image, the root directory of a release, it runs containers.
+    """
     layer = layer_of(overlay)
-    with _started(layer, name, roots.BOOT, str(layer.upper), str(layer.folder / "root"), str(CHECKOUT), name) as host:
+    text, images = (roots.BOOT_WITH_CONTAINERS, (str(image),)) if image else (roots.BOOT, ())
+    places = (str(layer.upper), str(layer.folder / "root"), str(CHECKOUT))
+    with _started(layer, name, text, *places, name, *images) as host:
         yield host
 
 

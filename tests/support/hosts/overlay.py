@@ -36,6 +36,8 @@ _SUITES: Final = {"debian12": "bookworm", "debian13": "trixie", "sid": "sid"}
 """Layers that are a whole Debian release of their own instead of an addition to this machine's."""
 RELEASES: Final = tuple(os.environ.get("SSLAUDIT_TEST_RELEASES", "debian12").split())
 """The releases that hosts with a systemd run in a test run; `make test-matrix PART=debian` runs the newer one."""
+_OF_PARTS: Final = frozenset(os.environ.get("SSLAUDIT_TEST_OVERLAYS", "").split())
+"""Further overlays that a part of the matrix needs."""
 PACKAGES: Final[dict[str, tuple[str, ...]]] = {
     "main": (
         *_EVERY_HOST,
@@ -47,12 +49,15 @@ PACKAGES: Final[dict[str, tuple[str, ...]]] = {
     "names": (*_EVERY_HOST, "bind9", "bind9-dnsutils", "knot", "nsd"),
     "controller": (*_EVERY_HOST, "at", "exim4-daemon-light"),
     "browser": ("chromium",),
+    "containers": (*_EVERY_HOST, "conmon", "podman", "runc"),
     "debian12": _SYSTEMD_HOST,
     "debian13": _NEWER_HOST,
     "sid": _NEWER_HOST,
 }
 """What is installed in each overlay; packages that exclude one another are in different ones."""
-NEEDED: Final = tuple(name for name in PACKAGES if name not in _SUITES or name in RELEASES)
+NEEDED: Final = tuple(
+    name for name in PACKAGES if name not in (*_SUITES, "containers") or name in (*RELEASES, *_OF_PARTS)
+)
 """The overlays that the tests of this run need; the matrix builds those of its parts."""
 
 

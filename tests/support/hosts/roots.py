@@ -51,8 +51,7 @@ exec chroot root /bin/sh -euc '
 )
 """Lay the machine's root under a writable layer and install packages in it."""
 
-BOOT: Final = (
-    r"""
+_LAYERED: Final = r"""
 # $1: the layer's folder; $2: an empty folder to mount on; $3: the checkout; $4: the host's name.
 read -r outer_pid rest < /proc/self/stat
 mount -t tmpfs -o mode=755 tmpfs "$2"
@@ -64,18 +63,20 @@ mount --bind "$1" layer
 mount -t overlay -o lowerdir=/:nothing overlay machine
 mount -t overlay -o lowerdir=layer:machine,upperdir=upper,workdir=work overlay root
 """
-    + _DEVICES
-    + r"""
+_NAMED: Final = r"""
 mkdir -p "root$3"
 mount --bind "$3" "root$3"
 mount -o remount,bind,ro "root$3"
 mount -t sysfs -o ro sysfs root/sys
 printf '%s' "$4" > /proc/sys/kernel/hostname
+"""
+_FIRST_PROCESS: Final = r"""
 # The number is printed inside the new root, because its reader enters that root at once. The kernel itself reaps what
 # daemons leave behind.
-exec chroot root sh -c 'echo "$1"; exec env --ignore-signal=CHLD cat' sh "$outer_pid"
+exec chroot @ROOT@ sh -c 'echo "$1"; exec env --ignore-signal=CHLD cat' sh "$outer_pid"
 """
-)
+
+BOOT: Final = _LAYERED + _DEVICES + _NAMED + _FIRST_PROCESS.replace("@ROOT@", "root")
 """Start a host: a fresh writable root over a built layer, gone with the process that holds its standard input."""
 
 BOOT_RELEASE: Final = (
@@ -95,6 +96,26 @@ exec chroot root sh -c 'echo "$1"; exec env --ignore-signal=CHLD cat' sh "$outer
 """
 )
 """Start a host of a Debian release without an init system, as BOOT does."""
+
+BOOT_WITH_CONTAINERS: Final = (
+    _LAYERED
+    + _DEVICES
+    + _NAMED
+    + r"""
+# $5: a bootstrapped root, from which the containers are made.
+mkdir root/image root/containers
+mount --bind "$5" root/image
+mount -o remount,bind,ro root/image
+mount -t tmpfs -o mode=755 tmpfs root/containers
+mount --rbind /sys/fs/cgroup root/sys/fs/cgroup
+# The root directory has to be that of the mount namespace: runc makes the container's from it.
+cd root
+pivot_root . .
+umount -l .
+"""
+    + _FIRST_PROCESS.replace("@ROOT@", ".")
+)
+"""Start a host on which podman runs containers."""
 
 BOOTSTRAP: Final = r"""
 # $1: the layer's folder; $2: the suite; the rest: packages. A whole Debian lands in upper, with no service enabled.

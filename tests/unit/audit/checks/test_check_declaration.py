@@ -22,6 +22,7 @@ from tests.support.endpoint_facts import observed, served
 CATALOGUE = {
     "svc.unreachable": "high", "svc.certificate-missing": "high", "svc.plaintext": "high", "svc.disk-vs-wire": "high",
     "svc.config-missing-file": "high", "svc.multi-address": "medium", "cert.malformed": "high",
+    "svc.not-started": "info",
     "cert.expired": "critical", "cert.expiring": "high", "cert.renewal-due": "low", "cert.not-yet-valid": "high",
     "cert.weak-signature": "critical", "cert.san-missing": "high", "cert.eku-missing-serverauth": "high",
     "cert.self-signed": "high", "cert.untrusted": "high", "cert.name-mismatch": "critical",

@@ -25,6 +25,7 @@ MATTERS: dict[Matter, Check] = {
     "switches": managed, "schedules": scheduled, "contacts": reported, "tokens": no_old_tokens,
 }  # fmt: skip
 OFF = "/var/cpanel/ssl/disable_auto_hostname_certificate"
+NOT_LINUX = "the host runs FreeBSD, and only Linux can be inspected"
 NOT_INSPECTED = ("process 4711 named nginx belongs to uid 1001: not inspected", "44 more processes are not inspected")
 
 
@@ -91,6 +92,7 @@ def test_panel_without_a_nightly_run_is_found() -> None:
     "a process that root does not inspect": (
         all_inspected, of(replace(host(), not_trusted=NOT_INSPECTED)), unsure(reason="; ".join(NOT_INSPECTED)),
     ),
+    "not Linux": (all_inspected, of(replace(host(), not_inspected=NOT_LINUX)), unsure(f"{NOT_LINUX}: the host is")),
     "every process is inspected": (all_inspected, of(host()), PASS),
     "processes without a login": (all_inspected, of(None), unsure(because="svc.unreachable")),
 })  # fmt: skip

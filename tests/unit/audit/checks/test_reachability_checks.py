@@ -9,6 +9,7 @@ from audit.checks.test_dns import test_name_leads_to_this_host as leads_here
 from audit.checks.test_dns import test_name_resolves as resolves
 from audit.checks.test_installed import test_has_certificate_of_its_own as has_own
 from audit.checks.test_protocol import test_no_old_protocol as no_old_protocol
+from audit.checks.test_reachability import test_every_service_is_started as started
 from audit.checks.test_reachability import test_reachable as reachable
 from audit.checks.test_reachability import test_same_certificate_at_every_address as same_certificate
 from audit.checks.test_reachability import test_speaks_tls as speaks_tls
@@ -105,6 +106,17 @@ NO_RESPONSE = unresolved(DnsView("timeout", detail="after 5 s"), kind="timeout")
         reachable, login(replace(host(), missing_rights=("nginx -T: needs root",))), unsure("needs root"),
     ),
     "login": (reachable, login(host()), PASS),
+    "service that was not started": (reachable, of(
+        observed(failures=(failed("refused"),), server=replace(host(), not_started=("nginx",))),
+    ), unsure(because="svc.not-started")),
+    "another service was not started": (reachable, of(
+        observed(failures=(failed("refused"),), server=replace(host(), not_started=("dovecot",))),
+    ), fail()),
+    "services that were not started": (started, login(replace(host(), not_started=("dovecot", "nginx"))), fail(
+        reason="not running, although it starts with the host: dovecot, nginx; start it, or disable or remove it",
+    )),
+    "every service was started": (started, login(host()), PASS),
+    "services without a login": (started, login(None), unsure(because="svc.unreachable")),
 })  # fmt: skip
 def test_one_fault_of_the_connection_is_one_finding(row: Row) -> None:
     require_verdict(row)

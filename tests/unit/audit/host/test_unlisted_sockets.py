@@ -1,4 +1,4 @@
-"""Tests of sockets of known services that their readers did not list, and of failed tests of configurations."""
+"""Tests of sockets that readers of services did not list, of failed configuration tests, and of services at rest."""
 
 from __future__ import annotations
 
@@ -58,3 +58,24 @@ def test_failed_test_of_a_configuration_is_reported_once(dump: str, section: Sec
     assert observation.server.missing_rights == message
     tests = [target.server.config_test for target in targets if target.server and target.server.files]
     assert [test.ok for test in tests if test] == ([False] if dump == NGINX else [])
+
+
+def at_rest(*listening: int, failed: str = "") -> Mapping[str, Section]:
+    """Return what a host prints whose nginx starts with it and does not run."""
+    answers = {name: answer for name, answer in sections(*listening).items() if not name.startswith(("cpanel", "exim"))}
+    prepared = {"nginx#0.dump": NGINX, "nginx#0.failed": failed, "file:/a.crt": "missing", "file:/a.key": "missing"}
+    return {**answers, **{name: Section(text) for name, text in prepared.items()}}
+
+
+@pytest.mark.parametrize(
+    ("answers", "not_started"),
+    [(at_rest(), ("nginx",)), (at_rest(failed="nginx"), ()), (at_rest(4443), ()), (at_rest(8443), ("nginx",))],
+    ids=["not started", "its unit has failed", "something listens", "another port"],
+)
+def test_service_that_was_not_started_is_named(answers: Mapping[str, Section], not_started: tuple[str, ...]) -> None:
+    observation, targets = inspect_answers(answers)
+    (view,) = (target.server for target in targets if target.endpoint.port == 4443)
+    assert observation.server is not None
+    assert view is not None
+    assert (observation.server.not_started, view.not_started) == (not_started, not_started)
+    assert (view.service, view.service_running) == ("nginx", False)

@@ -39,6 +39,7 @@ def why(outcome: Plan) -> tuple[str, ...]:
         found(WEB, "cert.not-yet-valid", remedy="host"),
         found(WEB, "svc.unreachable", detail={"stages": ["connect"]}),
         found(MAIL, "svc.unreachable", detail={"stages": ["resolve"]}),
+        found(MAIL, "svc.unreachable", verdict="inconclusive", detail={"because": "svc.not-started"}),
     ],
     ids=lambda row: f"{row['endpoint']}:{row['check']}",
 )
