@@ -72,9 +72,10 @@ class Web:
         assert done.ok, done
         return version.name
 
-    def switch(self, version: str) -> Progress:
+    def switch(self, version: str, *, returns: bool = True) -> Progress:
         """Switch to a version, without a confirmation, and return how that ended."""
-        done = self.run(REPLACE.activate(self.file_set, (CustomInstaller("gateway"),), version, confirm_within_s=0))
+        services = (CustomInstaller("gateway"),)
+        done = self.run(REPLACE.activate(self.file_set, services, version, confirm_within_s=0, returns=returns))
         assert done.ok, done
         assert wait_until(lambda: self.look().holder is None), self.look()
         return self.look()
@@ -210,14 +211,50 @@ def test_file_that_is_a_mount_is_rewritten_in_place(web: Web, new: Credential) -
     web.host.shell(f"umount {web.key}")
 
 
-def test_immutable_or_read_only_file_stops_the_repair_before_it_begins(web: Web) -> None:
+@pytest.mark.parametrize("returns", [True, False])
+def test_half_of_a_switch_is_reverted_where_a_file_cannot_be_written(
+    web: Web, new: Credential, *, returns: bool
+) -> None:
+    web.lay("/etc/ssl/half")
+    web.host.shell(f"mount --bind {web.key} {web.key}; mount -o remount,bind,ro {web.key}")
+    progress = web.switch(web.stage(new), returns=returns)
+    assert [event.state for event in progress.events][-2:] == ["returning", "returned"], progress
+    assert web.host.read(f"{web.folder}/tls.crt") == web.old.certificate
+    assert web.host.shell(f"umount {web.key}; ls -A {web.folder}").split() == ["tls.crt", "tls.key"]
+    assert (web.host.read(web.key), web.switch(web.stage(new)).last.state) == (web.old.key, "confirmed")
+
+
+def test_read_only_file_system_stops_the_repair_before_it_begins(web: Web) -> None:
     web.lay("/etc/ssl/frozen")
     web.host.shell("mount --bind /etc/ssl/frozen /etc/ssl/frozen; mount -o remount,bind,ro /etc/ssl/frozen")
-    assert f"{web.key} cannot be replaced: it is immutable (chattr +i) or its file system is mounted" in web.lacks()
+    assert f"{web.key} cannot be replaced: /etc/ssl/frozen is mounted read-only; allow it: mount -o" in web.lacks()
     web.host.shell("umount /etc/ssl/frozen")
-    if web.host.run("chattr", "+i", web.key).returncode == 0:
-        assert f"{web.key} cannot be replaced: it is immutable (chattr +i)" in web.lacks()
-        web.host.do("chattr", "-i", web.key)
+    assert web.lacks() == ""
+
+
+@pytest.mark.parametrize(("flag", "path"), [("i", "/tls.key"), ("a", "/tls.key"), ("i", ""), ("a", "")])
+def test_immutable_file_stops_the_repair_before_it_begins(web: Web, flag: str, path: str) -> None:
+    web.lay("/etc/ssl/immutable")
+    path = f"{web.folder}{path}"
+    if web.host.run("chattr", f"+{flag}", path).returncode:
+        pytest.skip("the file system of this overlay has no such flag")
+    lacks = web.lacks()
+    web.host.do("chattr", f"-{flag}", path)
+    assert (f"{web.key} cannot be replaced: " in lacks, f"allow it: chattr -ia {path}" in lacks) == (True, True), lacks
+    assert web.lacks() == ""
+
+
+def test_small_file_system_stops_the_repair_before_it_begins(web: Web) -> None:
+    web.lay("/etc/ssl/small")
+    web.host.shell("cp -a /etc/ssl/small /run/kept; mount -t tmpfs -o size=32k,mode=755 tmpfs /etc/ssl/small")
+    web.host.shell("cp -a /run/kept/. /etc/ssl/small")
+    assert "/etc/ssl/small has room for 24 kB, " in web.lacks()
+    web.host.shell(
+        "umount /etc/ssl/small; mount -t tmpfs -o size=32k,mode=755 tmpfs /mnt; cp -a /run/kept/tls.key /mnt"
+    )
+    web.host.shell(f"mount --bind /mnt/tls.key {web.key}")
+    assert f"{web.key} has room for 28 kB, " in web.lacks()
+    web.host.shell(f"umount {web.key} /mnt")
     assert web.lacks() == ""
 
 

@@ -233,6 +233,7 @@ def test_full_disk_changes_no_served_certificate(web1: Web1) -> None:
         web1.host.shell(f"rm -rf /full/*; dd if=/dev/zero of=/full/ballast bs=1k count={filled} 2>/dev/null")
         done = web1.run(REPLACE.stage(file_set, version))
         seen.add(done.ok)
+        assert web1.host.shell("find /full -name '*.part'") == ""
         if done.ok:
             web1.host.shell("cat /dev/zero >/full/more 2>/dev/null || :")
             services = [INSTALLERS[daemon.service] for daemon in THREE]

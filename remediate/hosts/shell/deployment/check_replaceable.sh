@@ -1,14 +1,17 @@
 # shellcheck shell=sh
 # shellcheck disable=SC2154,SC2034,SC2329 # variables and functions are shared with the scripts before and after this one
 # Reports why the files at the paths $@ cannot be replaced. Runs after inspect/begin_requirements.sh.
+flags_of() { lsattr -d -- "$1" 2>/dev/null | cut -d ' ' -f 1; }
 cannot_change() {
-  if [ -e "$1" ] && [ "$(id -u)" = 0 ] && ! [ -w "$1" ]; then
-    lacks "$1 cannot be replaced: it is immutable (chattr +i) or its file system is mounted read-only"
-    return
-  fi
-  case $(lsattr -d -- "${1%/*}" 2>/dev/null | cut -d ' ' -f 1) in
-    *a* | *i*) lacks "$1 cannot be replaced: no file in ${1%/*} can be renamed (chattr +a or +i)" ;;
+  case $(flags_of "$1") in
+    *a* | *i*) lacks "$1 cannot be replaced: it is immutable or append-only; allow it: chattr -ia $1"; return ;;
   esac
+  case $(flags_of "${1%/*}") in
+    *a* | *i*) lacks "$1 cannot be replaced: no file in ${1%/*} can be renamed; allow it: chattr -ia ${1%/*}"; return ;;
+  esac
+  [ -e "$1" ] && [ "$(id -u)" = 0 ] && ! [ -w "$1" ] || return 0
+  mount_of "$1"
+  lacks "$1 cannot be replaced: $mount_point is mounted read-only; allow it: mount -o remount,rw $mount_point"
 }
 # A file in another user's directory is replaced with the rights of that user, and only if it belongs to that user.
 cannot_act() {

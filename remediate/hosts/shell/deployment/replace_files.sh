@@ -52,13 +52,16 @@ prepare_all() {
 }
 prepare() {
   temporary=${1%/*}/.sslaudit-$token/${1##*/}
-  [ -e "$to$1" ] && ! is_mounted "$1" || return 0
+  [ -e "$to$1" ] && ! is_mounted "$1" && ! is_in_place "$1" || return 0
   make_parents "$1" 755 || return 1
   if trusted_path "${1%/*}"; then make_directory 700 "${temporary%/*}" && copy_file "$to$1" "$temporary"
   else prepare_as_owner "$1"
   fi || return 1
   same_as "$to$1" "$temporary" || { echo "$temporary does not hold what was written to it" >&2; return 1; }
 }
+# A switch that failed halfway is reverted also where a directory cannot be written any more: a file that has the content
+# and the mode of its version is left as it is.
+is_in_place() { same_as "$to$1" "$1" && { [ ! -e "$1" ] || [ "$(mode_of "$to$1")" = "$(mode_of "$1")" ]; }; }
 prepare_as_owner() {
   is_its_owners "$1" || return 1
   # shellcheck disable=SC2002,SC2016 # the owner is given a pipe and not our file; its shell expands them
@@ -115,7 +118,8 @@ exchange_others() {
   done
 }
 exchange_one() {
-  if [ ! -e "$to$2" ]; then [ ! -e "$2" ] || remove_configured "$2"
+  if is_in_place "$2"; then :
+  elif [ ! -e "$to$2" ]; then [ ! -e "$2" ] || remove_configured "$2"
   elif [ -e "$1" ]; then exchange_as_owner "$1" "$2"
   elif can_reach "$2"; then
     target=$real

@@ -11,6 +11,7 @@ shift 5
 for left in "$folder"/*.part; do [ ! -e "$left" ] || remove_tree "$left"; done
 new=$folder/$name.part
 make_directory 700 "$new"
+trap 'status=$?; [ "$status" = 0 ] || { full; remove_tree "$new"; }; exit "$status"' EXIT
 print_content() {
   case $1 in k*) content_of "$key" | sed -n "/^-----BEGIN .*PRIVATE KEY-----/,/^-----END/p" ;; esac
   case $1 in *l*) printf '%s' "$leaf" ;; esac
@@ -29,7 +30,7 @@ stage_file() {
   same_as "$new$1" "$1" || restrict_key "$new$1" "$2"
 }
 for_each stage_file $(($# / 2)) "$@"
-reason=$(verify_key_matches "$new" $(($# / 2)) "$@") || { remove_tree "$new"; fail 1 "$reason"; }
+reason=$(verify_key_matches "$new" $(($# / 2)) "$@") || fail 1 "$reason"
 durable "$folder"
 rename_file "$new" "$folder/$name"
 echo "staged $name"

@@ -65,9 +65,11 @@ revert_switch() {
   fi
   exit 1
 }
+# No service has loaded the new files, so files that are partly exchanged go back also if the old key is compromised: the
+# services would not start with one file of each version.
 not_activated() {
   cause=$reason
-  is_untouched "$files" "$@" || revert_switch "$cause" "$@"
+  is_untouched "$files" "$@" || { returns=yes; revert_switch "$cause" "$@"; }
   [ ! -L "$folder/way-back" ] || rename_file "$folder/way-back" "$folder/live"
   record_event refused "$cause"
   exit 1

@@ -98,6 +98,35 @@ def test_full_disk_is_reported_with_its_free_space(
         assert ("too little" in ending.note) == ("kB" in words)
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become a user with a quota")
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        ("990* 900 1000 1796000000 5 0 0 0", "leaves 10 kB, and "),
+        ("5 0 0 0 98 90 100 0", "leaves 2 files, and "),
+        ("5 0 0 0 5 0 0 0", None),
+    ],
+)
+def test_quota_that_leaves_too_little_is_named(
+    folder: Path, journal: Journal, monkeypatch: pytest.MonkeyPatch, row: str, words: str | None
+) -> None:
+    program = f'#!/bin/sh\necho "Disk quotas:"\necho "$(findmnt -no SOURCE -T {folder}) {row}"\n'
+    (folder / "quota").write_text(program)
+    (folder / "quota").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    with running_host(folder / "a", "a") as started:
+        host, ca = of_user(started), Ca()
+        (folder / "own").mkdir(mode=0o700)
+        given(host.folder, *host.folder.iterdir(), folder / "own")
+        ending = host.repair(journal, ca, workdir_root=f"{folder}/own/sslaudit")
+    if words is None:
+        assert ending.ended_as == "proven", ending
+    else:
+        assert (ending.cause, len(ca.orders)) == ("host.unprepared", 0), ending
+        assert f"the quota of uid {NOBODY.pw_uid} on " in ending.note
+        assert words in ending.note
+
+
 def test_missing_directory_is_named(host: FakeHost, tmp_path: Path, journal: Journal) -> None:
     ending = host.repair(journal, workdir_root=f"{tmp_path}/no/directory")
     assert (ending.cause, f"there is no directory {tmp_path}/no" in ending.note) == ("host.unprepared", True)
