@@ -38,6 +38,7 @@ OPTIONS: Final[tuple[tuple[str, str | None, bool, str], ...]] = (
 
 SWITCHES: Final = (
     ("remediate", "after the audit, repair the findings that can be repaired, and judge those endpoints again"),
+    ("remediate-now", "as --remediate, without the waiting time after failed repairs; a Retry-After still counts"),
     ("remediate-dry-run", "print what --remediate would do, and change nothing anywhere"),
     ("allow-retry", "if the issuer is still working, queue one continuation in an hour (atd)"),
     ("no-retry", "never queue a continuation"),

@@ -73,6 +73,7 @@ class Settings:
     now: datetime | None
     state: Path
     repair: Repair
+    tries_early: bool
     may_continue: bool
     issuer: str | None
     invocation: Invocation
@@ -121,6 +122,7 @@ def read_settings(config: pytest.Config, file: Configuration) -> Settings:
         now=_now(options.text("now")),
         state=options.path("state") or state_folder(),
         repair=_repair(config, options),
+        tries_early=config.option.remediate_now,
         may_continue=_may_continue(config),
         issuer=config.option.audit_issuer,
         invocation=invocation,
@@ -165,9 +167,10 @@ class _Options:
 
 def _repair(config: pytest.Config, options: _Options) -> Repair:
     """Return whether to repair; raises UsageError with options under which the current state is not observed."""
-    if not (config.option.remediate or config.option.remediate_dry_run):
+    wants_repair = config.option.remediate or config.option.remediate_now
+    if not (wants_repair or config.option.remediate_dry_run):
         return "no"
-    flag = "--remediate" if config.option.remediate else "--remediate-dry-run"
+    flag = "--remediate" if wants_repair else "--remediate-dry-run"
     if config.option.remediate and config.option.remediate_dry_run:
         raise pytest.UsageError("--remediate and --remediate-dry-run exclude each other: use one of them")
     if getattr(config.option, "numprocesses", None) or hasattr(config, "workerinput"):
@@ -175,7 +178,7 @@ def _repair(config: pytest.Config, options: _Options) -> Repair:
     for other, name in (("now", "--audit-now"), ("from_evidence", "--audit-from-evidence")):
         if options.text(other) is not None:
             raise pytest.UsageError(f"{flag} with {name}: only the current state is repaired; leave out {name}")
-    return "yes" if config.option.remediate else "dry-run"
+    return "dry-run" if config.option.remediate_dry_run else "yes"
 
 
 def _may_continue(config: pytest.Config) -> bool:

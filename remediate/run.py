@@ -50,7 +50,13 @@ class RepairRun:
 
     def plan(self, evidence: AuditResults) -> Plan:
         """Return the plan for every finding."""
-        return _planned(self.options, evidence)
+        planned, now = _planned(self.options, evidence), self.options.clock()
+        hosts = {seen.label for seen in evidence.seen.values() if seen.label}
+        waiting = [
+            (waiting.case, "; ".join(blocker.text for blocker in waiting.blocked_by)) for waiting in planned.waiting
+        ]
+        self.journal.waiting.replace(hosts, waiting, now)
+        return planned
 
     def repair(self, planned: Plan, discoveries: Iterable[Discovery]) -> tuple[CaseResult, ...]:
         """Run unfinished and planned cases on the discovered hosts, and return the result of each."""

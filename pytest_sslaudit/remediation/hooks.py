@@ -30,7 +30,7 @@ from pytest_sslaudit.settings import Settings
 from remediate.cli.output import case_result_lines, case_result_row, down_lines, plan_lines
 from remediate.model.audit_results import AuditResults, audit_results_of
 from remediate.model.causes import Cause
-from remediate.model.options import RunOptions
+from remediate.model.options import EarlyTries, RunOptions
 from remediate.model.outcome import CaseResult
 from remediate.model.plan import Plan
 from remediate.notify.report import RunReport
@@ -221,6 +221,7 @@ class Remediation:
             fail_on=settings.fail_on,
             unknown_fails=settings.inconclusive == "fail",
             allow_retry=settings.may_continue,
+            early=EarlyTries(every_case=settings.tries_early),
             access=access_options(settings),
             resume_argv=settings.invocation.again,
             log=self._progress.detail,

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
 from audit.host.discovery import Discovery
 from audit.json_codec import BadRecord, from_json, to_json
+from audit.text import format_utc
 from remediate.challenges.dns_lookup import Resolution
 from remediate.cli.output import case_result_lines, down_lines, plan_lines, status_lines
 from remediate.cli.rediscovery import Access, observe_case, rediscover, rediscover_all
 from remediate.execution.dead_names import without_dead_names
 from remediate.execution.tlsa_preview import with_records
 from remediate.model.audit_results import AuditResults, BadAuditResults, read_audit_results
+from remediate.model.case import Case
 from remediate.model.options import RunLimits, RunOptions
 from remediate.model.outcome import CaseResult
 from remediate.model.plan import Plan
@@ -67,19 +69,70 @@ def apply(planned: Plan, options: RunOptions, access: Access) -> CliResult:
         }
         kept = replace(planned, cases=tuple(case for case in planned.cases if case.id not in reasons))
         results = run.repair(kept, discoveries)
-        dropped = (f"dropped: {case.repair} on {case.host}, case {case.id}: {reasons[case.id]}"
-                   for case in planned.cases if case.id in reasons)  # fmt: skip
+        dropped = _dropped_lines(planned.cases, reasons)
         return _cli_result(_FinishedRun(run, kept, results, discoveries), before=dropped)
 
 
+def _dropped_lines(cases: Iterable[Case], reasons: Mapping[str, str]) -> Iterator[str]:
+    """Yield a line for each case that is not repaired, because the observation shows another state."""
+    for case in cases:
+        if case.id in reasons:
+            yield f"dropped: {case.repair} on {case.host}, case {case.id}: {reasons[case.id]}"
+
+
 def resume(options: RunOptions, access: Access) -> CliResult:
-    """Resume the unfinished cases of earlier runs."""
+    """Resume the unfinished cases of earlier runs, and the cases whose waiting time is lifted (`options.early`).
+
+    Raises BadAuditResults if the case to try now does not wait.
+    """
     with repair_run(options) as run:
-        cases = run.journal.unfinished()
+        again = _cases_to_try_now(run)
+        cases = tuple({case.id: case for case in (*again, *_resumed(run))}.values())
         if not cases:
             return _cli_result(_FinishedRun(run, _NOTHING, ()), before=("no case is open",))
         discoveries = rediscover(cases, options, access)
-        return _cli_result(_FinishedRun(run, _NOTHING, run.repair(_NOTHING, discoveries), discoveries))
+        unfinished = {case.id for case in run.journal.unfinished()}
+        reasons = {
+            case.id: reason
+            for case in again
+            if case.id not in unfinished and (reason := stale_reason(case, observe_case(case, discoveries, options)))
+        }
+        kept = replace(_NOTHING, cases=tuple(case for case in again if case.id not in reasons))
+        dropped = tuple(_dropped_lines(again, reasons))
+        return _cli_result(_FinishedRun(run, kept, run.repair(kept, discoveries), discoveries), before=dropped)
+
+
+def _resumed(run: RepairRun) -> tuple[Case, ...]:
+    """Return the unfinished cases that are resumed: all, or none if one case is named."""
+    return () if run.options.early.case_id else run.journal.unfinished()
+
+
+def _cases_to_try_now(run: RepairRun) -> tuple[Case, ...]:
+    """Return the cases whose waiting time is lifted, as planned anew if they have ended; raises BadAuditResults."""
+    early, journal = run.options.early, run.journal
+    waiting = (*journal.unfinished(), *map(_planned_anew, journal.ended("failed")))
+    if early.case_id is None:
+        return waiting[: run.options.run_limits.max_cases] if early.every_case else ()
+    rolled_back = map(_planned_anew, journal.ended("rolled-back"))
+    found = tuple(case for case in (*waiting, *rolled_back) if case.id == early.case_id)
+    if not found:
+        raise BadAuditResults(_why_not_tried(early.case_id, run))
+    return found
+
+
+def _planned_anew(case: Case) -> Case:
+    return replace(case, steps=tuple(replace(step, state="planned") for step in case.steps))
+
+
+def _why_not_tried(case_id: str, run: RepairRun) -> str:
+    """Return why a case cannot be tried now."""
+    waits = next((waiting.why for waiting in run.journal.waiting.all() if waiting.case_id == case_id), None)
+    if waits is not None:
+        return f"the plan has no repair for case {case_id} yet: {waits}. Fix this, and run the audit with --remediate"
+    outcome = run.journal.outcome(case_id)
+    if outcome is None:
+        return f"{run.options.state} has no case {case_id!r}: reports name cases, `status` lists those that wait"
+    return f"case {case_id} does not wait: it ended as {outcome.kind} at {format_utc(outcome.at)}"
 
 
 def status(state: Path, now: datetime) -> CliResult:

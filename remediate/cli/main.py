@@ -11,6 +11,7 @@ import signal
 import sys
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
@@ -32,7 +33,7 @@ from audit.probe import Limits
 from remediate.cli.commands import CliResult, apply, make_plan, read_plan, release, resume, roll_back, status
 from remediate.cli.rediscovery import Access
 from remediate.model.audit_results import BadAuditResults
-from remediate.model.options import RunOptions
+from remediate.model.options import EarlyTries, RunOptions
 from remediate.run import validate_configuration
 from remediate.state.database import UnusableState
 from remediate.state.lock import LockHeld
@@ -79,7 +80,13 @@ def _parser(program: str) -> Parser:
         "plan", nargs="?", default="-", help="what `plan RESULTS --json` printed; - is standard input"
     )
     resuming = commands.add_parser("resume", help="resume the unfinished repairs")
-    listing = commands.add_parser("status", help="print the unfinished repairs; change nothing")
+    resuming.add_argument(
+        "case", nargs="?", help="only with --now: the case to try, as `status` and the reports name it"
+    )
+    resuming.add_argument(
+        "--now", action="store_true", help="do not wait after a failure; a Retry-After of the issuer still counts"
+    )
+    listing = commands.add_parser("status", help="print the repairs that are unfinished or wait; change nothing")
     rolling = commands.add_parser("rollback", help="restore the files that were installed before a repair")
     rolling.add_argument("case", help="the case's id, as `status` and the reports name it")
     releasing = commands.add_parser("release", help="replace links of earlier versions by regular files")
@@ -127,7 +134,9 @@ def _run_command(arguments: argparse.Namespace) -> CliResult:
     options, access = _run_options(arguments, configuration, state), _access(arguments)
     validate_configuration(options)
     if arguments.command == "resume":
-        return resume(options, access)
+        if arguments.case and not arguments.now:
+            raise BadAuditResults("resume takes a case only with --now")
+        return resume(replace(options, early=EarlyTries(arguments.now and not arguments.case, arguments.case)), access)
     if arguments.command == "release":
         if bool(arguments.case) == arguments.all:
             raise BadAuditResults("release takes either a case or --all")

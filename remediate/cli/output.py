@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
-from audit.text import duration, format_utc, join_clauses, join_limited, one_line
+from audit.text import duration, format_utc, join_clauses, join_limited, one_line, shortened
 from remediate.deployment.access import access_lost
 from remediate.model.case import Case, Step, StepState
-from remediate.model.outcome import CaseResult
+from remediate.model.outcome import Attempt, CaseResult
 from remediate.model.plan import Plan
 from remediate.state.journal import Journal
 
@@ -25,7 +25,11 @@ _OUTCOMES: Final = {
     "waiting": "waiting",
     "undone": "rolled back",
 }
-_COLUMNS: Final = ("case", "repair", "host", "step", "state", "age", "next try")
+_COLUMNS: Final = ("case", "repair", "host", "step", "state", "age", "next try", "tries", "why")
+_EARLY: Final = "tried before the end of its waiting time, on request"
+_WHY: Final = 200  # characters of a reason
+_LISTED: Final = timedelta(days=7)
+"""How long a case that failed is listed if no run has met it again."""
 
 
 def plan_lines(plan: Plan) -> Iterator[str]:
@@ -104,6 +108,8 @@ def case_result_lines(results: Iterable[CaseResult]) -> Iterator[str]:
     for result, row in zip(ended, _table(rows), strict=True):
         yield row
         yield from (f"    {one_line(line)}" for line in result.note.splitlines()[1:])
+    if early := sum(result.is_early for result in ended):
+        yield f"{early} of these {'was' if early == 1 else 'were'} tried before the end of the waiting time, on request"
 
 
 def down_lines(results: Iterable[CaseResult]) -> Iterator[str]:
@@ -130,6 +136,8 @@ def _event_lines(result: CaseResult) -> Iterator[str]:
     first, *others = result.note.splitlines() or [""]
     yield ": ".join(part for part in (result.case.kind_of(result.step), result.cause, first) if part)
     yield from others
+    if result.is_early:
+        yield _EARLY
     if result.next_at and result.ended_as != "proven":
         yield f"next try {format_utc(result.next_at)}"
 
@@ -139,6 +147,7 @@ def _summary(result: CaseResult) -> str:
     step = result.case.kind_of(result.step)
     first = next(iter(result.note.splitlines()), "")
     parts = [": ".join(part for part in (step, result.cause, first) if part)]
+    parts += [_EARLY] if result.is_early else []
     parts += [f"next try {format_utc(result.next_at)}"] if result.next_at and result.ended_as != "proven" else []
     return ": ".join(
         part for part in (join_limited(result.case.names), join_clauses([part for part in parts if part])) if part
@@ -146,18 +155,51 @@ def _summary(result: CaseResult) -> str:
 
 
 def status_lines(journal: Journal, now: datetime) -> Iterator[str]:
-    """Yield a table of the unfinished cases: the current step, its age, and the next attempt."""
-    rows = [_status(case, journal, now) for case in journal.unfinished()]
+    """Yield a table of all cases that are unfinished or wait: step, age, next attempt, number of attempts, and why."""
+    rows = [*_case_rows(journal, now)]
+    listed = {row[0] for row in rows}
+    rows += [
+        (waiting.case_id, waiting.repair, waiting.host, "plan", "waits", duration(now - waiting.since), "next run",
+         "0", shortened(waiting.why, _WHY))
+        for waiting in journal.waiting.all() if waiting.case_id not in listed
+    ]  # fmt: skip
     yield from _table((_COLUMNS, *rows)) if rows else ("no case is open",)
     queued = len(journal.outbox.queued())
     if queued:
         yield f"notifications to send: {queued}"
 
 
+def _case_rows(journal: Journal, now: datetime) -> Iterator[tuple[str, ...]]:
+    """Yield the rows of the cases that were begun: unfinished ones, then those that failed or were rolled back."""
+    yield from (_status(case, journal, now) for case in journal.unfinished())
+    for case in journal.ended("failed"):
+        last = next(reversed(journal.attempts.of_case(case.id)), None)
+        if last and last.ended == "failed" and now - (last.next_at or last.at) < _LISTED:
+            yield _status(case, journal, now)
+    for case in journal.ended("rolled-back"):
+        outcome = journal.outcome(case.id)
+        if outcome and outcome.holds:
+            age = duration(now - outcome.at)
+            why = "rolled back: waits for a new finding"
+            yield (
+                case.id,
+                case.repair.value,
+                case.host,
+                "rollback",
+                "done",
+                age,
+                "resume --now",
+                _tries(journal.attempts.of_case(case.id)),
+                why,
+            )
+
+
 def _status(case: Case, journal: Journal, now: datetime) -> tuple[str, ...]:
     events, attempts = journal.events(case.id), journal.attempts.of_case(case.id)
     last = events[-1] if events else None
-    next_at = attempts[-1].next_at if attempts else None
+    attempt = attempts[-1] if attempts else None
+    next_at = attempt.next_at if attempt else None
+    why = ": ".join(filter(None, (attempt.cause, next(iter(attempt.note.splitlines()), "")))) if attempt else ""
     return (
         case.id,
         case.repair.value,
@@ -166,7 +208,16 @@ def _status(case: Case, journal: Journal, now: datetime) -> tuple[str, ...]:
         last.state if last else "planned",
         duration(now - last.at) if last else "",
         format_utc(next_at) if next_at and next_at > now else "next run",
+        _tries(attempts),
+        shortened(one_line(why), _WHY),
     )
+
+
+def _tries(attempts: Sequence[Attempt]) -> str:
+    """Return how often a case was tried since its last repair, and how often of these before its time."""
+    repaired = max((number for number, attempt in enumerate(attempts, 1) if attempt.ended == "proven"), default=0)
+    early = sum(attempt.is_early for attempt in attempts[repaired:])
+    return f"{len(attempts) - repaired}{f' ({early} early)' if early else ''}"
 
 
 def _table(rows: Iterable[tuple[str, ...]]) -> Iterator[str]:

@@ -18,7 +18,7 @@ from remediate.hosts.command import Command, CommandResult
 from remediate.hosts.local_command import LocalCommand, run_local
 from remediate.issuers import Issuer
 from remediate.model.case import Case, Step, StepState
-from remediate.model.options import OnStep, Timeouts
+from remediate.model.options import EarlyTries, OnStep, Timeouts
 from remediate.state.journal import Journal
 
 
@@ -67,6 +67,7 @@ class RunContext:
     network: Network = field(default_factory=Network)
     policy: Policy = field(default_factory=lambda: Policy((load_profile("webpki"),)))  # its rules say who may own a key
     timeouts: Timeouts = field(default_factory=Timeouts)
+    early: EarlyTries = field(default_factory=EarlyTries)
     stop: threading.Event = field(default_factory=threading.Event)
     on_step: OnStep = _ignore_step
     log: Callable[[str], None] = _ignore_log  # a detail may have several lines; several threads call it

@@ -11,11 +11,12 @@ from remediate.deployment.access import access_lost
 from remediate.execution.case_context import CaseContext
 from remediate.execution.context import RunContext
 from remediate.execution.dry_run import StepPreview, preview_steps
+from remediate.execution.due import postponed
 from remediate.execution.executor import needs_issuer
 from remediate.execution.placeholder import preview_placeholders
 from remediate.execution.placeholder_cases import preview_waiting
 from remediate.execution.preview import Action, Remark
-from remediate.execution.scheduler import execution_order, postponed
+from remediate.execution.scheduler import execution_order
 from remediate.hosts.command import Command
 from remediate.hosts.local_command import LocalCommand
 from remediate.issuers import PreviewsRequests, Request

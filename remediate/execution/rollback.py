@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final
 
 from audit.text import format_utc, join_clauses, join_limited
 from audit.x509.certificate import Certificate, read_certificate
@@ -25,6 +26,8 @@ from remediate.model.case import SWITCHED, Case, Step, StepDetail, StepState
 from remediate.model.causes import Cause
 from remediate.model.outcome import CaseResult
 from remediate.state.journal import CaseOutcome, Event
+
+_AGAIN: Final = "It is not repaired again before a new finding, or: sslaudit repair resume --now {}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,8 +228,8 @@ def _ended(context: CaseContext, leaves: list[Certificate]) -> CaseResult:
     note = f"{join_limited([str(leaf) for leaf in leaves])} again" if leaves else "nothing of the repair was in use"
     digest = leaves[0].sha256 if leaves else None
     context.run.journal.end(case.id, CaseOutcome("rolled-back", context.now(), digest, note))
-    todo = "The next run repairs the finding again, unless it is waived or the host is excluded"
-    return CaseResult(case, "undone", cause=Cause.ROLLBACK_DONE, note=f"{note}. {todo}")
+    todo = _AGAIN if leaves else "The next run repairs the finding again, unless it is waived or the host is excluded"
+    return CaseResult(case, "undone", cause=Cause.ROLLBACK_DONE, note=f"{note}. {todo.format(case.id)}")
 
 
 def _blocked(case: Case, why: StepBlocked | NotFoundOnHost) -> CaseResult:

@@ -11,9 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from threading import Lock
 
-from audit.text import format_utc
 from remediate.execution.context import RunContext
-from remediate.execution.executor import needs_issuer, run_case
+from remediate.execution.due import own_wait, postponed
+from remediate.execution.executor import run_case
 from remediate.model.case import SWITCHED, VALIDATED, Case
 from remediate.model.causes import Cause
 from remediate.model.options import Concurrency
@@ -128,29 +128,6 @@ def _not_started(case: Case, run: RunContext) -> CaseResult | None:
         return CaseResult(case, "failed", cause=Cause.RUN_BUG, note=traceback.format_exc())
 
 
-def postponed(case: Case, run: RunContext) -> CaseResult | None:
-    """Return why a case is not run now; None if it is due.
-
-    Repairs are disabled on its host or on another host of its names, it failed recently, or its issuer requested a
-    later retry.
-    """
-    hosts = (case.host, *(host for validation in case.validated_on for host in validation.hosts))
-    excluded = next((f"{host}: {why}" for host in hosts if (why := run.host(host).excluded)), None)
-    if excluded:
-        return CaseResult(case, "waiting", cause=Cause.HOST_SWITCHED_OFF, note=excluded)
-    attempts, now = run.journal.attempts, run.clock()
-    last = next(reversed(attempts.of_case(case.id)), None)
-    if last is not None and last.next_at is not None and last.next_at > now:
-        why = ": ".join(filter(None, (last.cause, last.note)))
-        note = f"not tried again before {format_utc(last.next_at)}: {why}"
-        return CaseResult(case, "waiting", last.step, Cause.RUN_NOT_DUE, note, next_at=last.next_at)
-    busy = attempts.busy_until(run.issuer.name)
-    if busy is not None and busy > now and needs_issuer(case):
-        note = f"{run.issuer.name} requests a retry after {format_utc(busy)}"
-        return CaseResult(case, "waiting", "", Cause.ISSUER_BUSY, note, next_at=busy)
-    return None
-
-
 class _Scheduler:
     """Runs cases and counts: how many failed, and whether one has succeeded."""
 
@@ -171,7 +148,8 @@ class _Scheduler:
                 cause=Cause.RUN_FAILURES,
                 note=f"{self.failures} repairs of this run have failed (limit {self._concurrency.max_failures})",
             )
-        result = self._with_attempt(self._run_safely(case))
+        is_early = own_wait(case, self._run) is not None
+        result = self._with_attempt(replace(self._run_safely(case), is_early=is_early))
         with self._turn:
             self.failures += result.ended_as == "failed"
             self.has_success |= result.ended_as == "proven"
@@ -190,7 +168,7 @@ class _Scheduler:
             return result
         is_issuer_fault = result.cause is not None and result.cause.family == "issuer"
         issuer = self._run.issuer.name if is_issuer_fault else None
-        tried = Attempt(now, result.ended_as, result.step, result.cause, result.note, issuer)
+        tried = Attempt(now, result.ended_as, result.step, result.cause, result.note, issuer, is_early=result.is_early)
         earlier = attempts.of_case(result.case.id)
         attempt = next_try(earlier, tried, self._concurrency.chance, result.retry_after_s)
         attempts.add(result.case.id, attempt)

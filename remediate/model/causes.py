@@ -248,7 +248,11 @@ class Cause(StrEnum):
     # the rollback
     ROLLBACK_DONE = (
         "rollback.done",
-        "waive the finding, or exclude the name or the host; otherwise the next run repairs it again",
+        "nothing; to repair it again: sslaudit repair resume --now CASE; a new finding on it is repaired as well",
+    )
+    ROLLBACK_HELD = (
+        "rollback.held",
+        "nothing, if the old certificate is to stay; to repair it again: sslaudit repair resume --now CASE",
     )
     ROLLBACK_NOTHING = (
         "rollback.nothing",

@@ -64,6 +64,21 @@ OnStep = Callable[[Case, Step, StepState, str], None]
 
 
 @dataclass(frozen=True, slots=True)
+class EarlyTries:
+    """The cases that are tried before the end of their own waiting time: every case, or the case of that id.
+
+    A Retry-After of an issuer, `max_cases` and the locks hold for them too.
+    """
+
+    every_case: bool = False
+    case_id: str | None = None
+
+    def include(self, case_id: str) -> bool:
+        """Return whether the waiting time of a case is lifted."""
+        return self.every_case or case_id == self.case_id
+
+
+@dataclass(frozen=True, slots=True)
 class RunLimits:
     """The limits of a run. In `excluded_hosts` (specifications) and `excluded_names` a `*` matches any text.
 
@@ -137,6 +152,7 @@ class RunOptions:
     fail_on: Severity = Severity.MEDIUM
     unknown_fails: bool = True  # an inconclusive check fails the run, and is a reason to notify
     allow_retry: bool = False
+    early: EarlyTries = field(default_factory=EarlyTries)
     access: tuple[str, ...] = ()  # the options by which a resume job logs in to the same hosts; they hold no secret
     resume_argv: tuple[str, ...] = ()  # the program that began the run, and its arguments, where that is to continue it
     clock: Callable[[], datetime] = _now

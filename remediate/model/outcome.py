@@ -21,7 +21,8 @@ EndedAs = Literal[
 class Attempt:
     """One attempt of a case: when and how it ended, at which step, and when the next may be.
 
-    `busy_until` is the end of the issuer's Retry-After, which holds for every other case too.
+    `busy_until` is the end of the issuer's Retry-After, which holds for every other case too. An attempt `is_early` if
+    a person lifted the waiting time of the case.
     """
 
     at: datetime
@@ -32,6 +33,7 @@ class Attempt:
     issuer: str | None = None
     next_at: datetime | None = None  # None: at once
     busy_until: datetime | None = None
+    is_early: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,7 @@ class CaseResult:
     note: str = ""
     retry_after_s: float | None = None
     next_at: datetime | None = None
+    is_early: bool = False  # tried before the end of its waiting time
 
     @property
     def is_down(self) -> bool:

@@ -25,6 +25,7 @@ from remediate.state.challenges import ChallengeStore
 from remediate.state.database import JOURNAL_FILE, Database, UnusableState, open_database
 from remediate.state.orders import AttemptStore, OrderStore, bounded, bounded_lines, withheld
 from remediate.state.outbox import Outbox
+from remediate.state.waiting import WaitingStore
 
 
 @contextmanager
@@ -85,6 +86,11 @@ class CaseOutcome:
     leaf_sha256: str | None = None
     note: str = ""
 
+    @property
+    def holds(self) -> bool:
+        """Whether a person rolled the repair back, so that the case waits for a new finding."""
+        return self.kind == "rolled-back" and self.leaf_sha256 is not None
+
 
 class Journal:
     """The journal of a state directory, with its `orders`, `attempts` and `outbox`."""
@@ -96,6 +102,7 @@ class Journal:
         self.orders = OrderStore(database)
         self.attempts = AttemptStore(database, self._secrets)
         self.challenges = ChallengeStore(database)
+        self.waiting = WaitingStore(database, self._secrets)
         self.outbox = Outbox(database, self._secrets)
 
     def __enter__(self) -> Self:
@@ -167,6 +174,14 @@ class Journal:
                ORDER BY begun_at, id"""
         )
         return tuple(self._with_states(from_json(Case, json.loads(document))) for (document,) in rows)
+
+    def ended(self, *kinds: OutcomeKind) -> tuple[Case, ...]:
+        """Return the cases whose last round ended in one of these ways, in the order in which they ended."""
+        rows = self._database.read(
+            """SELECT document, outcome FROM cases JOIN outcomes ON id = case_id AND cases.round = outcomes.round
+               ORDER BY outcomes.at, id"""
+        )
+        return tuple(from_json(Case, json.loads(document)) for document, kind in rows if kind in kinds)
 
     def events(self, case_id: str) -> tuple[Event, ...]:
         """Return the records of a case since it was last begun, in their order."""

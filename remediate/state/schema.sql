@@ -48,6 +48,7 @@ CREATE TABLE challenges (
 );
 
 -- `cause` is a word of docs/causes.md, NULL where a try has none; `note` is for a person alone.
+-- A person lifted the waiting time of a case before an attempt that `is_early`.
 CREATE TABLE attempts (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
     case_id TEXT NOT NULL REFERENCES cases,
@@ -58,7 +59,8 @@ CREATE TABLE attempts (
     note TEXT NOT NULL,
     issuer TEXT,
     busy_until TEXT,
-    cause TEXT
+    cause TEXT,
+    is_early INTEGER NOT NULL DEFAULT 0
 );
 CREATE INDEX attempts_of_case ON attempts (case_id, seq);
 
@@ -70,6 +72,15 @@ CREATE TABLE outcomes (
     leaf_sha256 TEXT,
     note TEXT NOT NULL,
     PRIMARY KEY (case_id, round)
+);
+
+-- The cases that wait before any attempt, as the last run that saw them planned; `why` is for a person alone.
+CREATE TABLE waiting (
+    case_id TEXT PRIMARY KEY,
+    host TEXT NOT NULL,
+    repair TEXT NOT NULL,
+    since TEXT NOT NULL,
+    why TEXT NOT NULL
 );
 
 -- `state` is what a notification says to be wrong, as JSON; `channel` is the key of a section of the configuration.

@@ -44,6 +44,7 @@ def run_context(options: RunOptions, journal: Journal, discoveries: Sequence[Dis
         network=network_of(options),
         policy=Policy(options.profiles or (load_profile("webpki"),)),
         timeouts=options.timeouts,
+        early=options.early,
         stop=options.stop,
         on_step=options.on_step,
         log=options.log,

@@ -140,8 +140,13 @@ def test_failed_repair_is_reported_with_its_cause_and_fails_the_run(pytester: py
     token.write_text("not-the-token\n")
     try:
         result = run(pytester, lab, "--remediate", "--audit-fail-on=critical", *of(LONG))
+        again = run(pytester, lab, "--remediate-now", "--audit-fail-on=critical", *of(LONG))
     finally:
         token.write_text(right)
+    again.stdout.fnmatch_lines([
+        f"failed *{LONG}.lab.test: order: issuer.authentication: store: *; tried before the end of its waiting time*",
+        "1 of these was tried before the end of the waiting time, on request",
+    ])  # fmt: skip
     assert result.ret == 1  # the finding alone is below the level
     result.stdout.fnmatch_lines([f"failed *{LONG}.lab.test: order: issuer.authentication: store: *"])
     [row] = rows(pytester.path / "results.jsonl", "remediation")

@@ -8,6 +8,7 @@ import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,21 @@ def test_causes_of_attempts_become_data_and_notes_keep_their_text(journal: Journ
     assert [attempt.cause for attempt in journal.attempts.of_case(D)] == [Cause.DNS_TLSA, Cause.DNS_TLSA_SPREADING]
     assert [(attempt.cause, attempt.note) for attempt in journal.attempts.of_case(C)] == [(None, "")]
     assert journal.attempts.of_case(B)[-1].next_at == SECOND_NIGHT + timedelta(hours=4)
+    assert not any(attempt.is_early for case_id in (A, B, C, D) for attempt in journal.attempts.of_case(case_id))
+
+
+def test_migrated_journal_counts_early_attempts_and_lists_waiting_cases(journal: Journal) -> None:
+    case = journal.case(A)
+    assert (case is not None, journal.waiting.all()) == (True, ())
+    attempt = replace(journal.attempts.of_case(A)[-1], is_early=True)
+    journal.attempts.add(A, attempt)
+    assert journal.attempts.of_case(A)[-1] == attempt
+    if case:
+        for at in (FIRST_NIGHT, SECOND_NIGHT):
+            journal.waiting.replace([case.host], [(case, "a name is dead")], at)
+        assert [(row.case_id, row.since, row.why) for row in journal.waiting.all()] == [
+            (A, FIRST_NIGHT, "a name is dead")
+        ]
 
 
 def test_attempt_with_an_unknown_cause_keeps_its_text(file: Path) -> None:
@@ -247,13 +263,16 @@ def dumped(file: Path) -> list[str]:
 
 @pytest.mark.parametrize("existing", [True, False])
 def test_newer_journal_is_refused_with_file_and_versions(file: Path, *, existing: bool) -> None:
-    add(file, "PRAGMA user_version = 7")
+    add(file, f"PRAGMA user_version = {migrations.SCHEMA + 1}")
     before = file.read_bytes()
     with pytest.raises(UnusableState) as raised:
         open_journal(file.parent, existing=existing)
     known = migrations.SCHEMA
-    assert str(raised.value) == f"{file} has a newer schema (7, this program supports {known}): upgrade this program"
-    with pytest.raises(UnusableState, match=r"newer schema \(7"):
+    assert (
+        str(raised.value)
+        == f"{file} has a newer schema ({known + 1}, this program supports {known}): upgrade this program"
+    )
+    with pytest.raises(UnusableState, match=rf"newer schema \({known + 1}"):
         require_usable_journal(file.parent)
     assert file.read_bytes() == before
 

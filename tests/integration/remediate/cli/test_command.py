@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,8 +16,9 @@ from audit.json_codec import format_time
 from remediate.challenges.dns_lookup import LookUps
 from remediate.cli.main import main
 from remediate.model.audit_results import BadAuditResults, read_audit_results
+from remediate.model.causes import Cause
 from remediate.model.outcome import Attempt
-from remediate.state.journal import Event, open_journal
+from remediate.state.journal import CaseOutcome, Event, open_journal
 from tests.support.checkout import CHECKOUT
 from tests.support.remediate.journals import MAIL, WEB, a_case
 from tests.support.remediate.result_rows import SUMMARY, Row, file, found, seen
@@ -111,20 +114,36 @@ def test_plan_is_one_json_object(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert [one["kind"] for one in made["explained"]] == ["dns"]
 
 
-def test_status_is_a_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_status_is_a_table_of_all_that_waits(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     now = datetime.now(UTC)
-    case = a_case()
+    case, tomorrow = a_case(), now + timedelta(days=1)
+    failed, old, rolled_back = (replace(case, id=case_id) for case_id in ("failed", "old", "rolled-back"))
     with open_journal(tmp_path / "state") as journal:
-        journal.begin(case, now)
+        for begun in (case, failed, old, rolled_back):
+            journal.begin(begun, now)
         journal.record(case.id, Event("preconditions", "intended", now - timedelta(hours=2)))
-        journal.attempts.add(case.id, Attempt(now, "failed", next_at=now + timedelta(days=1)))
+        journal.attempts.add(case.id, Attempt(now, "failed", next_at=tomorrow))
+        journal.attempts.add(failed.id, Attempt(now, "proven"))
+        attempt = Attempt(now, "failed", "self-test", Cause.DCV_MISSING, "HTTP 404\nat an address", next_at=tomorrow)
+        journal.attempts.add(failed.id, attempt)
+        journal.attempts.add(failed.id, replace(attempt, is_early=True))
+        journal.attempts.add(old.id, replace(attempt, at=now - timedelta(days=9), next_at=now - timedelta(days=8)))
+        for ended in (failed, old):
+            journal.end(ended.id, CaseOutcome("failed", now))
+        journal.end(rolled_back.id, CaseOutcome("rolled-back", now, "a" * 64))
+        waits = replace(case, id="planned")
+        journal.waiting.replace(["web1"], [(waits, "a name is dead"), (failed, "listed already")], now)
         journal.outbox.add("state", b"message", now)
     assert main(["status", "--state", str(tmp_path / "state")]) == 0
-    head, row, queued = capsys.readouterr().out.splitlines()
-    assert head.split("  ")[0] == "case"
-    assert row.split()[:7] == [case.id, "reissue", "web1", "preconditions", "intended", "2", "h"]
-    assert f"{now + timedelta(days=1):%Y-%m-%d %H:%M} UTC" in row
-    assert queued == "notifications to send: 1"
+    head, *listed, queued = capsys.readouterr().out.splitlines()
+    assert re.split(r"  +", head) == ["case", "repair", "host", "step", "state", "age", "next try", "tries", "why"]
+    then = f"{tomorrow:%Y-%m-%d %H:%M} UTC"
+    cells = {(row := re.split(r"  +", line))[0]: row[3:] for line in listed}
+    assert cells.pop(case.id)[:5] == ["preconditions", "intended", "2 h", then, "1"]
+    assert cells.pop("failed")[-3:] == [then, "2 (1 early)", "dcv.missing: HTTP 404"]
+    assert cells.pop("rolled-back")[-3:] == ["resume --now", "0", "rolled back: waits for a new finding"]
+    assert cells.pop("planned")[-3:] == ["next run", "0", "a name is dead"]
+    assert (cells, queued) == ({}, "notifications to send: 1")
 
 
 def test_status_without_open_cases_is_empty(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

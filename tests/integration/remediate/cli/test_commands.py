@@ -87,6 +87,15 @@ def test_plan_is_applied_once_and_can_be_rolled_back(lab: Lab) -> None:
     assert (status, said[0].split()[:2]) == (0, ["rolled", "back"]), said
     assert lab.audit() == {"cert.expired"}
 
+    status, said = lab.remediate("apply", given="\n".join(plan))
+    assert (status, lab.orders, "rollback.held" in said[0]) == (1, 1, True), said
+    assert "rolled back: waits for a new finding" in lab.remediate("status")[1][1]
+    assert lab.remediate("resume", case) == (4, ["python -m remediate resume: resume takes a case only with --now"])
+    status, said = lab.remediate("resume", "--now", case)
+    assert (status, lab.orders, said[0].split()[0]) == (0, 2, "repaired"), said
+    status, said = lab.remediate("resume", "--now", case)
+    assert (status, "does not wait: it ended as repaired" in said[0]) == (4, True), said
+
 
 @pytest.mark.parametrize(
     ("command", "arguments", "message"),

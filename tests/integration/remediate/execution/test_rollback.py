@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,9 @@ import pytest
 from remediate.execution.case_context import NotFoundOnHost
 from remediate.execution.rollback import rollback
 from remediate.execution.scheduler import repair
-from remediate.model.case import Repair
+from remediate.model.case import Reason, Repair
+from remediate.model.causes import Cause
+from remediate.model.options import EarlyTries
 from remediate.state.journal import Journal, open_journal
 from tests.support.remediate.fake_host.host import FakeHost, running_host, write_expired
 from tests.support.remediate.fake_host.run import CONCURRENCY
@@ -38,10 +41,10 @@ def states(journal: Journal, case_id: str) -> dict[str, str]:
 def test_rollback_serves_the_previous_certificate_and_is_recorded(
     repaired_host: RepairedHost, host: FakeHost, journal: Journal
 ) -> None:
-    before, new = (repaired_host.served_before, repaired_host.key_before), host.served
-    assert new != before[0]
+    before = (repaired_host.served_before, repaired_host.key_before)
+    assert host.served != before[0]
     ending = rollback(CASE, host.run(journal))
-    assert (ending.ended_as, "The next run repairs the finding again" in ending.note) == ("undone", True), ending
+    assert (ending.ended_as, f"sslaudit repair resume --now {CASE}" in ending.note) == ("undone", True), ending
     assert (host.served, host.key.read_text()) == before
     outcome, now = journal.outcome(CASE), states(journal, CASE)
     assert (outcome and outcome.kind, now["reload"], now["proof"], now["collect"]) == (
@@ -49,8 +52,26 @@ def test_rollback_serves_the_previous_certificate_and_is_recorded(
     )  # fmt: skip
     again = rollback(CASE, host.run(journal))
     assert (again.ended_as, again.cause, host.served) == ("failed", "rollback.nothing", before[0])
-    assert repair_certificate(host, journal) == CASE
-    assert host.served not in (before[0], new)
+
+
+@pytest.mark.parametrize(
+    ("early", "changes", "ended"),
+    [
+        (EarlyTries(), {}, ("waiting", Cause.ROLLBACK_HELD)),
+        (EarlyTries(every_case=True), {}, ("waiting", Cause.ROLLBACK_HELD)),
+        (EarlyTries(case_id=CASE), {}, ("proven", None)),
+        (EarlyTries(), {"reasons": (Reason("a/https://a.example:1", "cert.expired", "high", "reissue", ""),)},
+         ("proven", None)),
+    ],
+    ids=["next run", "--remediate-now", "resume --now CASE", "new finding"],
+)  # fmt: skip
+def test_case_that_was_rolled_back_waits_for_a_person_or_a_new_finding(
+    host: FakeHost, journal: Journal, early: EarlyTries, changes: dict[str, Any], ended: tuple[str, Cause | None]
+) -> None:
+    assert rollback(CASE, host.run(journal)).ended_as == "undone"
+    before = host.served
+    (ending,) = repair([host.case(**changes)], replace(host.run(journal), early=early), CONCURRENCY)
+    assert ((ending.ended_as, ending.cause), host.served != before) == (ended, ended[1] is None), ending.note
 
 
 def test_rollback_to_a_compromised_key_is_refused(tmp_path: Path) -> None:

@@ -12,12 +12,13 @@ from pathlib import Path
 import pytest
 
 from audit.x509.path.trust_store import TrustAnchors
+from remediate.cli.output import case_result_lines
 from remediate.execution.context import RunContext
 from remediate.execution.scheduler import repair
 from remediate.issuers import IssuerFault
-from remediate.model.case import Case, Repair, steps_of
+from remediate.model.case import Case, Repair, case_id, steps_of
 from remediate.model.causes import Cause
-from remediate.model.options import Concurrency
+from remediate.model.options import Concurrency, EarlyTries
 from remediate.state.journal import Journal
 from tests.support.remediate.fake_host.ca import NOW, Ca
 from tests.support.remediate.fake_host.host import FakeHost, repaired, run_context, running_host, write_expired
@@ -120,7 +121,24 @@ def test_busy_issuer_makes_every_case_wait_until_its_retry_after(hosts: Hosts, j
     run = run_context(journal, ca, *hosts)
     assert kinds(run, hosts[0]) == [("pending", "issuer.busy")]
     assert kinds(run, hosts[1]) == [("waiting", "run.not-due"), ("waiting", "issuer.busy")]
+    early = replace(run, early=EarlyTries(every_case=True))
+    assert kinds(early, hosts[0], hosts[1]) == [("waiting", "issuer.busy")] * 2  # its Retry-After is not ours to lift
     assert "waiting" not in {kind for kind, _ in kinds(later(run), hosts[1])}
+
+
+@pytest.mark.parametrize(("early", "tried"), [
+    (EarlyTries(), False), (EarlyTries(every_case=True), True),
+    (EarlyTries(case_id="another"), False), (EarlyTries(case_id=case_id("a", ("a.example",), None)), True),
+])  # fmt: skip
+def test_waiting_time_after_a_failure_is_lifted_on_request_and_counted(
+    host: FakeHost, journal: Journal, early: EarlyTries, *, tried: bool
+) -> None:
+    run = host.run(journal, Ca())
+    assert repaired(host.case(), never_taken_up(run, host)).ended_as == "failed"
+    (ending,) = repair([host.case()], replace(run, early=early), ONE_HOST_AT_A_TIME)
+    assert (ending.ended_as, ending.is_early) == (("proven", True) if tried else ("waiting", False))
+    assert [attempt.is_early for attempt in journal.attempts.of_case(ending.case.id)] == [False, True][: 1 + tried]
+    assert any("on request" in line for line in case_result_lines([ending])) is tried
 
 
 @pytest.mark.parametrize("offset_s", [-301.0, 301.0])
