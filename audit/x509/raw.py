@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 from audit.x509.der import Element, elements, read_oid
 
@@ -44,6 +44,18 @@ class Extension:
 
     critical: bool
     value: bytes
+
+
+class NameAttribute(NamedTuple):
+    """An attribute of a name: the OID of its type, and its value."""
+
+    oid: str
+    value: Element
+
+    @property
+    def decoded(self) -> str:
+        """The value as text; raises ValueError."""
+        return self.value.content.decode(_STRINGS.get(self.value.tag, "latin-1"))
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -91,63 +103,69 @@ class RawCertificate:
     @property
     def common_names(self) -> tuple[str, ...]:
         """The common names of the subject."""
-        return tuple(text for oid, text in _attributes(self.subject.content) if oid == COMMON_NAME)
+        return tuple(attribute.decoded for attribute in self.subject_attributes if attribute.oid == COMMON_NAME)
+
+    @property
+    def subject_attributes(self) -> tuple[NameAttribute, ...]:
+        """The attributes of the subject in their order."""
+        return _attributes(self.subject.content)
 
     @property
     def is_ca(self) -> bool:
         """Whether basicConstraints mark it as a CA."""
-        parts = self._sequence(BASIC_CONSTRAINTS) or ()
+        parts = self.sequence(BASIC_CONSTRAINTS) or ()
         return bool(parts) and parts[0].tag == _BOOLEAN and parts[0].content != b"\0"
+
+    @property
+    def key_usage_bits(self) -> bytes:
+        """The contents of the BIT STRING of the key usage."""
+        return _contents(KEY_USAGE, self.extensions[KEY_USAGE].value, _BITS)
 
     @property
     def key_usages(self) -> frozenset[int] | None:
         """The bits of the key usage that are set; None if the extension is absent."""
         if KEY_USAGE not in self.extensions:
             return None
-        octets = _contents(KEY_USAGE, self.extensions[KEY_USAGE].value, _BITS)[
-            1:
-        ]  # the first octet counts the unused bits
+        octets = self.key_usage_bits[1:]  # the first octet counts the unused bits
         return frozenset(bit for bit in range(8 * len(octets)) if octets[bit // 8] & (0x80 >> bit % 8))
 
     @property
     def usages(self) -> tuple[str, ...] | None:
         """The OIDs of the extended key usage; None if the extension is absent."""
-        parts = self._sequence(EKU)
+        parts = self.sequence(EKU)
         return None if parts is None else tuple(read_oid(part) for part in parts)
 
     @property
     def dns_names(self) -> tuple[str, ...]:
         """The dNSNames of the subject alternative name, as encoded."""
-        return tuple(part.content.decode("latin-1") for part in self._sequence(SAN) or () if part.tag == _DNS_NAME)
+        return tuple(part.content.decode("latin-1") for part in self.sequence(SAN) or () if part.tag == _DNS_NAME)
 
     @property
     def addresses(self) -> tuple[ipaddress.IPv4Address | ipaddress.IPv6Address, ...]:
         """The iPAddresses of the subject alternative name."""
-        return tuple(
-            ipaddress.ip_address(part.content) for part in self._sequence(SAN) or () if part.tag == _IP_ADDRESS
-        )
+        return tuple(ipaddress.ip_address(part.content) for part in self.sequence(SAN) or () if part.tag == _IP_ADDRESS)
 
     @property
     def policies(self) -> tuple[str, ...]:
         """The OIDs of the certificate policies."""
-        return tuple(read_oid(_first_element(part.content, trailing=True)) for part in self._sequence(POLICIES) or ())
+        return tuple(read_oid(_first_element(part.content, trailing=True)) for part in self.sequence(POLICIES) or ())
 
     @property
     def authority_key_id(self) -> bytes | None:
         """The keyIdentifier of the authorityKeyIdentifier, or None."""
-        return next((part.content for part in self._sequence(AUTHORITY_KEY) or () if part.tag == 0x80), None)
+        return next((part.content for part in self.sequence(AUTHORITY_KEY) or () if part.tag == 0x80), None)
 
     @property
     def ocsp_urls(self) -> tuple[str, ...]:
         """The URLs of the OCSP responders (RFC 5280 4.2.2.1)."""
-        pairs = (elements(part.content) for part in self._sequence(ACCESS) or ())
+        pairs = (elements(part.content) for part in self.sequence(ACCESS) or ())
         places = (place for method, place in pairs if read_oid(method) == OCSP)
         return tuple(place.content.decode("latin-1") for place in places if place.tag == _URI)
 
     @property
     def features(self) -> tuple[int, ...]:
         """The TLS features that the server must support (RFC 7633 4.1); 5 is a stapled OCSP response."""
-        return tuple(int.from_bytes(part.content) for part in self._sequence(TLS_FEATURE) or ())
+        return tuple(int.from_bytes(part.content) for part in self.sequence(TLS_FEATURE) or ())
 
     @property
     def sct_list(self) -> bytes:
@@ -161,9 +179,9 @@ class RawCertificate:
 
     def holds_nothing(self, oid: str) -> bool:
         """Return whether an extension is present and is an empty SEQUENCE."""
-        return self._sequence(oid) == ()
+        return self.sequence(oid) == ()
 
-    def _sequence(self, oid: str) -> tuple[Element, ...] | None:
+    def sequence(self, oid: str) -> tuple[Element, ...] | None:
         """Return the elements of an extension that is a SEQUENCE; None if it is absent."""
         if oid not in self.extensions:
             return None
@@ -238,10 +256,9 @@ def _first_element(der: bytes, *, trailing: bool = False) -> Element:
 
 
 @lru_cache(maxsize=512)
-def _attributes(name: bytes) -> tuple[tuple[str, str], ...]:
-    """Return the attributes of a name, as OID and text."""
+def _attributes(name: bytes) -> tuple[NameAttribute, ...]:
     pairs = (elements(part.content) for rdn in elements(name) for part in elements(rdn.content))
-    return tuple((read_oid(kind), text.content.decode(_STRINGS.get(text.tag, "latin-1"))) for kind, text in pairs)
+    return tuple(NameAttribute(read_oid(kind), value) for kind, value in pairs)
 
 
 @lru_cache(maxsize=512)

@@ -57,6 +57,13 @@ def reserved_address(raw: RawCertificate) -> str | None:
     return f"the address {', '.join(reserved)} is reserved" if reserved else None
 
 
+def reserved_common_name(raw: RawCertificate) -> str | None:
+    """Forbid a reserved address as a common name, even if the subject alternative name does not have it."""
+    addresses = [ipaddress.ip_address(name) for name in raw.common_names if _is_address(name)]
+    reserved = [str(address) for address in addresses if _is_reserved(address) and address not in raw.addresses]
+    return f"the common name {', '.join(reserved)} is a reserved address" if reserved else None
+
+
 def _first(raw: RawCertificate, is_wrong: Callable[[str], bool], fault: str) -> str | None:
     """Return the fault of the first invalid name, or None."""
     wrong = next((name for name in _names(raw) if is_wrong(name)), None)
@@ -94,5 +101,6 @@ NAME_RULES: Final = (
     LintRule("bare-suffix", _CHECK, "BR", "7.1.2.7.12", day(2012, 7, 1), bare_suffix),
     LintRule("character", _CHECK, "BR", "7.1.2.7.12", day(2012, 7, 1), bad_character),
     LintRule("reserved-address", _CHECK, "BR", "4.2.2", day(2012, 7, 1), reserved_address),
+    LintRule("reserved-common-name", _CHECK, "BR", "4.2.2", day(2012, 7, 1), reserved_common_name),
     LintRule("reverse-zone", _CHECK, "BR", "7.1.2.7.12", day(2026, 3, 15), reverse_name),
 )

@@ -8,6 +8,8 @@ from typing import Final
 from audit.x509.algorithms import ADMITTED
 from audit.x509.certificate import read_certificate
 from audit.x509.lint import LintRule, day
+from audit.x509.lint.extensions import EXTENSION_RULES
+from audit.x509.lint.subject import SUBJECT_RULES
 from audit.x509.raw import ACCESS, AUTHORITY_KEY, CRL_SIGN, EKU, KEY_CERT_SIGN, POLICIES, SAN, RawCertificate
 
 RFC2459: Final = day(1999, 1, 1)
@@ -157,4 +159,6 @@ PROFILE_RULES: Final = (
     LintRule("empty-sequence", _CHECK, "RFC 5280", "4.2.1", RFC2459, empty_sequence, of_leaves=False),
     LintRule("pss", _CHECK, "BR", "7.1.3.2.1", day(2020, 1, 1), pss_parameters, of_leaves=False),
     LintRule("repeated", _CHECK, "RFC 5280", "4.2", RFC2459, repeated_extension, of_leaves=False),
+    *SUBJECT_RULES,
+    *EXTENSION_RULES,
 )

@@ -14,6 +14,8 @@ from audit.analysis.chains import MALFORMED
 from audit.verdict import Finding, Inconclusive, Judgement, NotApplicable
 from audit.x509.certificate import read_certificate
 from audit.x509.der import elements
+from audit.x509.lint import lint
+from audit.x509.lint.profile import PROFILE_RULES
 from audit.x509.raw import RawCertificate
 from tests.support.cpu_time import at_most_cpu_s
 from tests.support.x509.evidence_fuzzing import KINDS, Judgements, read_all
@@ -41,14 +43,13 @@ ISSUER: Final = {"cert.untrusted", "cert.self-signed", "cert.revoked", "cert.sta
                  "chain.weak-ca-key"}  # fmt: skip
 """The checks that need the issuer of the leaf, which is unknown if the library refuses the whole leaf."""
 NEEDED_BY: Final = {
-    "2.5.29.15": {"cert.profile-br"},
-    "2.5.29.17": {"cert.san-missing", "cert.name-mismatch", "cert.wildcard-scope", "cert.internal-name",
-                  "cert.profile-br"},
-    "2.5.29.31": {"cert.no-revocation-info", "cert.profile-br"},
-    "2.5.29.32": {"cert.profile-br"},
-    "2.5.29.35": {"cert.profile-br"},
-    "2.5.29.37": {"cert.eku-missing-serverauth", "cert.profile-br"},
-    "1.3.6.1.5.5.7.1.1": {"cert.must-staple-no-staple", "cert.profile-br"},
+    "2.5.29.15": set(),
+    "2.5.29.17": {"cert.san-missing", "cert.name-mismatch", "cert.wildcard-scope", "cert.internal-name"},
+    "2.5.29.31": {"cert.no-revocation-info"},
+    "2.5.29.32": set(),
+    "2.5.29.35": set(),
+    "2.5.29.37": {"cert.eku-missing-serverauth"},
+    "1.3.6.1.5.5.7.1.1": {"cert.must-staple-no-staple"},
     "1.3.6.1.5.5.7.1.24": {"cert.must-staple-no-staple"},
     "1.3.6.1.4.1.11129.2.4.2": {"cert.sct-insufficient"},
     "serial": {*ISSUER, "key.weak", "cert.expired", "cert.name-mismatch", "cert.weak-signature"},
@@ -58,7 +59,9 @@ NEEDED_BY: Final = {
     "subject": ISSUER,
     "spki": {*ISSUER, "key.weak", "key.compromised"},
 }  # fmt: skip
-"""The checks that are inconclusive without an extension or field, by its name."""
+"""The checks that are inconclusive without an extension or field, by its name. The leaf breaks rules of the profile."""
+OF_PROFILE: Final = ("2.5.29.15", "2.5.29.17", "2.5.29.31", "2.5.29.32", "2.5.29.35", "2.5.29.37", "1.3.6.1.5.5.7.1.1")
+"""The extensions that rules of the profile read."""
 
 
 def judged(leaf: bytes) -> Judgements:
@@ -107,6 +110,12 @@ def test_unreadable_part_is_found_and_dependent_checks_are_inconclusive(place: s
     if place in FIELDS:
         assert place in why
     assert [check for check in NEEDED_BY[place] if not is_open(judgements[check])] == []
+
+
+@pytest.mark.parametrize("place", OF_PROFILE)
+def test_rule_of_the_profile_names_the_extension_that_it_cannot_read(place: str) -> None:
+    assert lint(GOOD.leaf, PROFILE_RULES).unread == ()
+    assert any(place in why for why in lint(unreadable(place), PROFILE_RULES).unread)
 
 
 def test_each_extension_of_the_good_leaf_is_tested() -> None:

@@ -41,7 +41,7 @@ from tests.support.verdicts import PASS, Check, Row, exempt, fail, finding, requ
 from tests.support.x509.certificates import DAY, NOW, Draft, ca, rsa_key
 from tests.support.x509.ocsp_responses import ASKED, CA, LEAF, REVOKED, UNKNOWN, Answer, delegate
 from tests.support.x509.ocsp_responses import ROOT as REVOCATION_ROOT
-from tests.support.x509.paths import Made
+from tests.support.x509.paths import Made, san
 from tests.unit.audit.x509.test_lint_rules import PLACES, POLICY, SOUND
 
 STAPLE = x509.TLSFeature([x509.TLSFeatureType.status_request])
@@ -100,6 +100,26 @@ def test_faulty_certificate_is_found_with_its_clause(check: Check) -> None:
     found = finding(check, **{name: fact for name, fact in facts(FAULTY).items() if name in taken})
     assert found.required
     assert f"({found.required[0]})" in found.reason
+
+
+URI_TOO = san("www.example.com", x509.UniformResourceIdentifier("/home"))
+
+
+@pytest.mark.parametrize(
+    ("draft", "words"),
+    [
+        (
+            replace(SOUND.named(), extra=(*SOUND.extra, URI_TOO)),
+            "the URI '/home' in subjectAltName has no scheme or is malformed (RFC 5280 4.2.1.6)",
+        ),
+        (
+            replace(SOUND, subject="CN=www.example.com,O=Example,O=Example"),
+            "its subject has organizationName more than once (BR 7.1.4.1)",
+        ),
+    ],
+)
+def test_fault_of_names_is_a_finding_of_the_profile_check(draft: Draft, words: str) -> None:
+    require_verdict((checks.test_profile_is_a_servers, facts(draft), fail(words)))
 
 
 def test_ca_that_breaks_only_the_rules_is_found_by_the_profile_check() -> None:
