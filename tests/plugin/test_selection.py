@@ -43,7 +43,7 @@ def of_both(*checks: str) -> set[tuple[str, str]]:
         ("dcv.firewall", {("dcv.firewall", "web1/")}),  # part of dcv.firewall-narrow
         ("CERT.Expired or key.weak", of_both("cert.expired", "key.weak")),
         ("cert.expiring and not b.example", {("cert.expiring", str(A))}),
-        ("svc. and not (svc.unreachable or svc.plaintext)",
+        ("svc. and not (svc.unreachable or svc.plaintext or svc.not-started)",
          of_both("svc.certificate-missing", "svc.config-missing-file", "svc.disk-vs-wire", "svc.multi-address")),
     ],
 )  # fmt: skip
