@@ -75,14 +75,23 @@ class Rules:
     tolerance: Tolerance
 
 
-def rules_of(policy: Policy) -> Rules:
-    """Return the rules of a policy: the order of the first profile that sets one, and the least tolerances."""
+def rules_of(policy: Policy, chain: Chain) -> Rules:
+    """Return the rules of a policy: the order of the first profile that sets one, and the least tolerances.
+
+    Digests that every profile admits are admitted for the chains of a private PKI only.
+    """
     chosen = next((profile.thresholds.revocation_order for profile in policy.profiles
                   if profile.thresholds.revocation_order), SOURCES)  # fmt: skip
     clocks, _ = policy.least(lambda limits: limits.not_before_tolerance_s)
     lifetime, _ = policy.least(lambda limits: limits.ocsp_ageless_s)
     order = tuple(dict.fromkeys(source for word in (*chosen, *SOURCES) for source in SOURCES if source == word))
-    return Rules(order, Tolerance(timedelta(seconds=clocks), timedelta(seconds=lifetime)))
+    digests = _digests_of(policy) if chain.is_of_private_pki else ()
+    return Rules(order, Tolerance(timedelta(seconds=clocks), timedelta(seconds=lifetime), digests))
+
+
+def _digests_of(policy: Policy) -> tuple[str, ...]:
+    admitted = [profile.thresholds.revocation_digests for profile in policy.profiles]
+    return tuple(sorted(set(admitted[0]).intersection(*admitted[1:])))
 
 
 def subjects(chain: Chain, policy: Policy) -> tuple[StatusSubject, ...]:
@@ -122,7 +131,7 @@ def holds_until(source: RevocationSource, content: bytes, subject: StatusSubject
 
 def statuses(chain: Chain, observation: Observation, policy: Policy, now: datetime) -> tuple[Status, ...]:
     """Return the status of each certificate that needs one, and of a leaf whose stapled response is "revoked"."""
-    rules, judged = rules_of(policy), subjects(chain, policy)
+    rules, judged = rules_of(policy, chain), subjects(chain, policy)
     of_path = tuple(_status(subject, chain, observation, rules, now=now) for subject in judged)
     leaf = next(iter(_path(chain)), None)
     if (

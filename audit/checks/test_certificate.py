@@ -345,7 +345,7 @@ def test_staple_can_be_used(chain: Chain, observation: Observation, policy: Poli
     """
     if not stapled_handshakes(chain.leaf, observation):
         not_applicable("no OCSP response is stapled")
-    faults = known(staple_faults(chain, observation, rules_of(policy)))
+    faults = known(staple_faults(chain, observation, rules_of(policy, chain)))
     require(
         not faults, f"stapled at {join_clauses(faults)}", observed=faults, required="a response that clients can use"
     )

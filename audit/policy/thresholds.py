@@ -33,6 +33,7 @@ WORDS: Final[Mapping[str, tuple[str, ...]]] = {
     "key_kinds": ("RSA", "EC", *_EDWARDS, *ML_DSA),
     "protocols_forbidden": ("SSLv2", "SSLv3", "TLSv1", "TLSv1.1", "TLSv1.2"),
     "revocation_order": ("crl", "ocsp"),
+    "revocation_digests": ("sha1",),
 }  # fmt: skip
 """The words that a list may contain; a misspelt one would never match."""
 
@@ -75,6 +76,7 @@ class Thresholds:
     key_hosts_max: int = 0  # how many hosts may have one key, those of one service counted as one; 0: however many
     key_subscribers_max: int = 0  # in how many subscribers' certificates one key may be; 0: however many
     revocation_order: tuple[str, ...] = ()  # "crl", "ocsp": which is fetched first, after the stapled response
+    revocation_digests: tuple[str, ...] = ()  # of signatures of CRLs and OCSP responses, beside those of clients
     revocation_exempt: tuple[DatedLimit, ...] = ()  # up to how many days a certificate need not be revoked
     ocsp_ageless_s: int = 0  # how long an OCSP response without nextUpdate is current
     placeholders: tuple[str, ...] = ()  # attributes in the subject of a placeholder certificate

@@ -113,12 +113,12 @@ class RevocationFetcher:
         policy = self._context.policy_of(observation)
         if not policy.applies(REVOKED):
             return
-        rules, by_certificate = rules_of(policy), dict[bytes, tuple[bool, Rules, StatusSubject]]()
+        by_certificate = dict[bytes, tuple[bool, Rules, StatusSubject]]()
         for served in served_chains(observation):
             chain = read_chain(served.chain_der, self._context.anchors, self._context.at or self._context.clock())
             for subject in subjects(chain, policy) if chain.certificates else ():
                 der = subject.certificate.der
-                by_certificate.setdefault(der, (der == chain.leaf.der, rules, subject))
+                by_certificate.setdefault(der, (der == chain.leaf.der, rules_of(policy, chain), subject))
         yield from by_certificate.values()
 
     def _about(

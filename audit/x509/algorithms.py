@@ -131,6 +131,12 @@ def is_usable(signer: Certificate, identifier: bytes) -> bool:
     return signer.has_readable("public_key") and all(violation.kind == PROFILE for violation in violations)
 
 
+def is_admitted(identifier: bytes, digests: tuple[str, ...]) -> bool:
+    """Return whether an algorithm can be forged only by way of its digest, and that is one of these."""
+    algorithm = algorithm_of(identifier)
+    return algorithm is not None and algorithm.digest in FORGEABLE_DIGESTS and algorithm.digest in digests
+
+
 class Signed(Hashable, Protocol):
     """A certificate, a CRL or an OCSP response."""
 
@@ -148,6 +154,19 @@ def is_signed_by(signed: Signed, signer: Certificate, *, by_any_algorithm: bool 
     verify = _verified_certificate if isinstance(signed, Certificate) else _verified_status
     verified = verify(signed, signer)
     return _verified_by_any(signed, signer) if verified is None and by_any_algorithm else verified
+
+
+def is_status_signed_by(status: Signed, signer: Certificate, digests: tuple[str, ...] = ()) -> bool | None:
+    """Return whether a key made the signature of a CRL or an OCSP response; None if that is not known.
+
+    `digests` are admitted besides those that clients accept. The key must be one that clients accept in any case.
+    """
+    verified = is_signed_by(status, signer)
+    if verified is not None or not is_admitted(status.signature.algorithm, digests):
+        return verified
+    if any(violation.kind != PROFILE for violation in key_violations(signer)):
+        return None
+    return is_signed_by(status, signer, by_any_algorithm=True)
 
 
 def _verified(signed: Signed, signer: Certificate) -> bool | None:

@@ -6,15 +6,23 @@ import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from audit.observation import Observation, RevocationResponse
 from pytest_sslaudit.evidence import BadEvidence, EvidenceStore, new_evidence_store
 from tests.lab.demo import served
+from tests.support.endpoint_facts import observed
+from tests.support.endpoint_facts import served as handshake_of
 from tests.support.evidence import NOW, A, B, keep, rows
+from tests.support.x509.crls import crl
+from tests.support.x509.ocsp_responses import ASKED, CA, CRL_URL, ROOT
+from tests.support.x509.sha1_signatures import crl_by_sha1
 
 LABELS = ("www", "ocsp", "revoked")
 CHECK = "cert.revoked"
@@ -68,6 +76,28 @@ def test_configuration_can_disable_revocation_requests(pytester: pytest.Pytester
     found = audited(pytester, {**lab, "arguments": arguments})
     assert set(found.values()) == {"not-applicable"}
     assert not (pytester.path / "state" / "revocation").exists()
+
+
+OLD_CA = """
+extends = "private-pki"
+[thresholds]
+revocation_digests = { value = ["sha1"], source = "Corp PKI policy 3" }
+"""
+
+
+@pytest.mark.parametrize(("policy", "verdict"), [("old.toml", "pass"), ("private-pki", "inconclusive")])
+def test_policy_file_admits_crls_by_sha1_of_a_private_pki(pytester: pytest.Pytester, policy: str, verdict: str) -> None:
+    content = crl_by_sha1(crl(CA), CA)
+    response = RevocationResponse(sha256(ASKED.der).hexdigest(), "crl", CRL_URL, NOW, content=content)
+    handshake = replace(handshake_of(), chain_der=(ASKED.der, CA.der))
+    keep(pytester.path / "kept", [replace(observed(handshake), revocation=(response,))])
+    (pytester.path / "old.toml").write_text(OLD_CA, encoding="utf-8")
+    anchor = x509.load_der_x509_certificate(ROOT.der).public_bytes(Encoding.PEM)
+    (pytester.path / "root.pem").write_bytes(anchor)
+    pytester.runpytest("--pyargs", "audit", "--audit-from-evidence=kept", "--audit-trust=root.pem",
+                       f"--audit-policy={policy}", "--audit-results=results.jsonl")  # fmt: skip
+    judged = rows(pytester.path / "results.jsonl")
+    assert [row["verdict"] for row in judged if row["check"] == CHECK] == [verdict]
 
 
 def seen(*contents: bytes | None) -> tuple[RevocationResponse, ...]:

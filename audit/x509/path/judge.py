@@ -25,7 +25,7 @@ from audit.x509.path.policies import policy_violations
 from audit.x509.path.rules import anchor_violations, intermediate_violations, leaf_violations
 from audit.x509.path.subject_names import reference_violations
 from audit.x509.revocation.crl import RevocationList
-from audit.x509.revocation.crl_status import status_violations
+from audit.x509.revocation.crl_status import GivenLists, status_violations
 from audit.x509.violation import PROFILE, PathViolation, Violation, placed
 
 _TOO_MANY: Final = Violation("RFC 5280 4.2.1.10", "there are too many names and name constraints to compare")
@@ -169,7 +169,8 @@ class PathJudge:
                 violations += _at(path, index, (_UNVERIFIED,))
         violations += placed("path", policy_violations(path))
         strict = self.request.profile == "webpki"
-        by_index = status_violations(path, self.request.crls, self.search.pool, self.request.at, strict=strict)
+        lists = GivenLists(self.request.crls, self.search.pool, self.request.at, strict)
+        by_index = status_violations(path, lists)
         for index, violation in by_index:
             violations += _at(path, index, (violation,))
         return tuple(violations)

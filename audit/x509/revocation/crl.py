@@ -13,7 +13,7 @@ from typing import Any, Final, TypeVar, cast
 
 from cryptography import x509
 
-from audit.x509.algorithms import algorithm_violations
+from audit.x509.algorithms import algorithm_violations, is_admitted
 from audit.x509.certificate import Certificate
 from audit.x509.der import elements
 from audit.x509.fields import CanonicalName, canonical
@@ -60,15 +60,22 @@ class RevocationList:
         """Whether it may list certificates of other issuers."""
         return self.point is not None and self.point.indirect_crl
 
-    def violations(self, at: datetime) -> Iterator[Violation]:
-        """Yield why the list may not be used at a time."""
+    def violations(self, at: datetime, digests: tuple[str, ...] = ()) -> Iterator[Violation]:
+        """Yield why the list may not be used at a time; `digests` of its signature are admitted in any case."""
         yield from self.flaws
+        yield from self.algorithm_flaws(digests)
         if at < self.this_update:
             yield Violation("RFC 5280 5.1.2.4", f"the CRL is dated {self.this_update:%Y-%m-%d %H:%M}, in the future")
         if self.next_update is None:
             yield Violation("RFC 5280 5.1.2.5", "the CRL has no nextUpdate")
         elif at > self.next_update:
             yield Violation("RFC 5280 5.1.2.5", f"the next CRL was due {self.next_update:%Y-%m-%d %H:%M}")
+
+    def algorithm_flaws(self, digests: tuple[str, ...] = ()) -> Iterator[Violation]:
+        """Yield why the list must not be signed by its algorithm."""
+        if not is_admitted(self.algorithm, digests):
+            for violation in algorithm_violations(self.algorithm):
+                yield violation._replace(reason=f"of the CRL: {violation.reason}")
 
     def entry_of(self, certificate: Certificate) -> x509.RevokedCertificate | None:
         """Return the entry of a certificate, by serial number and issuer (RFC 5280 5.3.3), or None."""
@@ -114,8 +121,6 @@ def _algorithm_flaws(der: bytes) -> Iterator[Violation]:
     inner = next(element for element in elements(signed.content) if element.tag == 0x30)  # after the optional version
     if inner.encoding != outer.encoding:
         yield Violation("RFC 5280 5.1.1.2", "the signature algorithm within the CRL is not the one outside")
-    for violation in algorithm_violations(outer.encoding):
-        yield violation._replace(reason=f"of the CRL: {violation.reason}")
 
 
 def _flaws(extensions: tuple[x509.Extension[x509.ExtensionType], ...]) -> Iterator[Violation]:

@@ -12,7 +12,7 @@ from typing import Final
 
 from cryptography import x509
 
-from audit.x509.algorithms import is_signed_by
+from audit.x509.algorithms import is_signed_by, is_status_signed_by
 from audit.x509.certificate import Certificate
 from audit.x509.fields import CanonicalName, canonical
 from audit.x509.loading import LIBRARY_ERRORS, UnreadableField, unwarned
@@ -36,36 +36,30 @@ class _Findings:
 
 
 @dataclass(frozen=True, slots=True)
-class _Lists:
-    """The CRLs that were given, the certificates that may have signed them, and the time."""
+class GivenLists:
+    """The CRLs that were given, the certificates that may have signed them, and the time.
+
+    `strict`: a CRL that violates a rule for CAs, such as one without a number, does not show that a certificate is
+    good. `digests` of signatures of CRLs are admitted beside those that clients accept.
+    """
 
     crls: Sequence[RevocationList | UnreadableField]
     pool: Sequence[Certificate]
     at: datetime
-    strict: bool
+    strict: bool = False
+    digests: tuple[str, ...] = ()
 
 
-def status_violations(
-    path: Sequence[Certificate],
-    crls: Sequence[RevocationList | UnreadableField],
-    pool: Sequence[Certificate],
-    at: datetime,
-    *,
-    strict: bool = False,
-) -> tuple[tuple[int, Violation], ...]:
-    """Return for each certificate of a path, by its index, why it is revoked or may be.
-
-    `strict`: a CRL that violates a rule for CAs, such as one without a number, does not show that a certificate is
-    good.
-    """
-    places, lists = range(len(path) - 1) if crls else (), _Lists(crls, pool, at, strict)
+def status_violations(path: Sequence[Certificate], lists: GivenLists) -> tuple[tuple[int, Violation], ...]:
+    """Return for each certificate of a path, by its index, why it is revoked or may be."""
+    places = range(len(path) - 1) if lists.crls else ()
     with unwarned():
         return tuple(
             (index, violation) for index in places for violation in _of_one(path[index:], lists, is_leaf=index == 0)
         )
 
 
-def _of_one(path: Sequence[Certificate], lists: _Lists, *, is_leaf: bool) -> Iterator[Violation]:
+def _of_one(path: Sequence[Certificate], lists: GivenLists, *, is_leaf: bool) -> Iterator[Violation]:
     certificate, findings = path[0], _Findings()
     for crl in lists.crls:
         if isinstance(crl, UnreadableField):
@@ -83,16 +77,19 @@ def _of_one(path: Sequence[Certificate], lists: _Lists, *, is_leaf: bool) -> Ite
     yield from findings.doubts
 
 
-def _consult(crl: RevocationList, path: Sequence[Certificate], lists: _Lists, findings: _Findings) -> Violation | None:
+def _consult(
+    crl: RevocationList, path: Sequence[Certificate], lists: GivenLists, findings: _Findings
+) -> Violation | None:
     """Add what a list shows to the findings; return the violation if it lists the certificate.
 
     Being listed counts even if a list is out of date or not about this certificate: nothing undoes a revocation but a
     hold that was lifted, and only a list in force would show that.
     """
-    if not any(_is_signed_by_crl_signer(crl, signer) for signer in _signers(crl, path, lists)):
-        findings.doubts.append(Violation("RFC 5280 6.3.3 f", "a CRL is not signed by a key that may sign it"))
+    if not any(_is_signed_by_crl_signer(crl, signer, lists.digests) for signer in _signers(crl, path, lists)):
+        refused = [flaw for flaw in crl.algorithm_flaws(lists.digests) if flaw.kind != PROFILE]
+        findings.doubts += refused or [Violation("RFC 5280 6.3.3 f", "a CRL is not signed by a key that may sign it")]
         return None
-    flaws = tuple(flaw for flaw in crl.violations(lists.at) if lists.strict or flaw.kind != PROFILE)
+    flaws = tuple(flaw for flaw in crl.violations(lists.at, lists.digests) if lists.strict or flaw.kind != PROFILE)
     if lists.at >= crl.this_update and not any(flaw.clause in ("RFC 5280 5.2", "RFC 5280 5.3") for flaw in flaws):
         revoked = _revoked(crl, path[0])
         if revoked is not None:
@@ -124,12 +121,12 @@ def _reason(entry: x509.RevokedCertificate) -> str:
     return next((value.reason.value for value in values if isinstance(value, x509.CRLReason)), "")
 
 
-def _is_signed_by_crl_signer(crl: RevocationList, signer: Certificate) -> bool:
+def _is_signed_by_crl_signer(crl: RevocationList, signer: Certificate, digests: tuple[str, ...]) -> bool:
     usage = signer.extension(x509.KeyUsage)
-    return (usage is None or usage.crl_sign) and is_signed_by(crl, signer) is True
+    return (usage is None or usage.crl_sign) and is_status_signed_by(crl, signer, digests) is True
 
 
-def _signers(crl: RevocationList, path: Sequence[Certificate], lists: _Lists) -> Iterator[Certificate]:
+def _signers(crl: RevocationList, path: Sequence[Certificate], lists: GivenLists) -> Iterator[Certificate]:
     """Yield the certificates that may sign a list: a CA of its issuer's name on the path, or one that these certified.
 
     One that is not on the path must be in force and must not be revoked by a CA of the path itself.
@@ -153,13 +150,13 @@ def _signers(crl: RevocationList, path: Sequence[Certificate], lists: _Lists) ->
             yield certificate
 
 
-def _is_listed(signer: Certificate, above: Sequence[Certificate], lists: _Lists) -> bool:
+def _is_listed(signer: Certificate, above: Sequence[Certificate], lists: GivenLists) -> bool:
     """Return whether a CA of the path revoked the certificate of a signer of lists."""
     return any(
         _revoked(crl, signer) is not None
         for crl in lists.crls
         if isinstance(crl, RevocationList) and crl.issuer == signer.canonical_issuer and lists.at >= crl.this_update
-        if any(ca.canonical_subject == crl.issuer and _is_signed_by_crl_signer(crl, ca) for ca in above)
+        if any(ca.canonical_subject == crl.issuer and _is_signed_by_crl_signer(crl, ca, lists.digests) for ca in above)
     )
 
 

@@ -9,25 +9,26 @@ from datetime import datetime, timedelta
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from audit.x509.algorithms import algorithm_violations, is_signed_by
+from audit.x509.algorithms import algorithm_violations, is_admitted, is_signed_by, is_status_signed_by
 from audit.x509.certificate import Certificate
 from audit.x509.revocation.ocsp import OcspResponse, key_octets
 from audit.x509.violation import PROFILE, Violation
 
 
 def signer_violations(
-    response: OcspResponse, issuer: Certificate, at: datetime, tolerance: timedelta
+    response: OcspResponse, issuer: Certificate, at: datetime, tolerance: timedelta, digests: tuple[str, ...] = ()
 ) -> tuple[Violation, ...]:
-    """Return why no authorized signer signed a response about a certificate of an issuer; empty if one did."""
-    refused = next(
-        (violation for violation in algorithm_violations(response.signature.algorithm) if violation.kind != PROFILE),
-        None,
-    )
-    if refused is not None:
-        return (refused,)
+    """Return why no authorized signer signed a response about a certificate of an issuer; empty if one did.
+
+    `digests` of the signature of the response are admitted beside those that clients accept.
+    """
+    algorithm = response.signature.algorithm
+    refused = [violation for violation in algorithm_violations(algorithm) if violation.kind != PROFILE]
+    if refused and not is_admitted(algorithm, digests):
+        return (refused[0],)
     refusals: list[Violation] = []
     for signer in _named(response, issuer):
-        violations = tuple(_violations(response, signer, issuer, (at, tolerance)))
+        violations = tuple(_violations(response, signer, issuer, (at, tolerance), digests))
         if not violations:
             return ()
         refusals += violations
@@ -36,9 +37,9 @@ def signer_violations(
     )
 
 
-def delegate_of(response: OcspResponse, issuer: Certificate) -> Certificate | None:
+def delegate_of(response: OcspResponse, issuer: Certificate, digests: tuple[str, ...] = ()) -> Certificate | None:
     """Return the certificate of the delegated responder that signed a response; None if the issuer signed it."""
-    signers = (signer for signer in _named(response, issuer) if is_signed_by(response, signer))
+    signers = (signer for signer in _named(response, issuer) if is_status_signed_by(response, signer, digests))
     return next((signer for signer in signers if signer.raw.spki != issuer.raw.spki), None)
 
 
@@ -59,9 +60,13 @@ def _is_named(response: OcspResponse, signer: Certificate) -> bool:
 
 
 def _violations(
-    response: OcspResponse, signer: Certificate, issuer: Certificate, when: tuple[datetime, timedelta]
+    response: OcspResponse,
+    signer: Certificate,
+    issuer: Certificate,
+    when: tuple[datetime, timedelta],
+    digests: tuple[str, ...],
 ) -> Iterator[Violation]:
-    if is_signed_by(response, signer) is not True:
+    if is_status_signed_by(response, signer, digests) is not True:
         yield Violation("RFC 6960 3.2", f"the response is not signed with the key of {signer}")
     elif signer.raw.spki != issuer.raw.spki:
         yield from _delegate_violations(signer, issuer, *when)

@@ -20,7 +20,7 @@ from audit.x509.certificate import Certificate
 from audit.x509.fields import access_urls
 from audit.x509.loading import LIBRARY_ERRORS, UnreadableField, unwarned
 from audit.x509.revocation.crl import RevocationList, indexed, read_crl
-from audit.x509.revocation.crl_status import status_violations
+from audit.x509.revocation.crl_status import GivenLists, status_violations
 from audit.x509.revocation.ocsp import OcspResponse, SingleResponse, nonce_of, read_ocsp, validity_violations
 from audit.x509.revocation.ocsp_responder import delegate_of, has_no_check, signer_violations
 from audit.x509.violation import Violation
@@ -47,10 +47,14 @@ class StatusSubject:
 
 @dataclass(frozen=True, slots=True)
 class Tolerance:
-    """How far clocks may differ, and how long an OCSP response without nextUpdate is current."""
+    """How far clocks may differ, and how long an OCSP response without nextUpdate is current.
+
+    `digests` of signatures of CRLs and OCSP responses are admitted beside those that clients accept.
+    """
 
     clocks: timedelta
     no_next_update_lifetime: timedelta
+    digests: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +122,8 @@ def status_from_ocsp(given: OcspEvidence, subject: StatusSubject, at: datetime, 
     doubts = [
         *response.flaws,
         *_nonce_violations(response, given.request),
-        *signer_violations(response, subject.issuer, at, tolerance.clocks),
-        *_revoked_responder(response, subject, at, given.crls),
+        *signer_violations(response, subject.issuer, at, tolerance.clocks, tolerance.digests),
+        *_revoked_responder(response, subject, at, given.crls, tolerance.digests),
     ]
     if doubts:
         return SourceStatus("unknown", source, _joined(doubts))
@@ -135,7 +139,7 @@ def status_from_crls(
     lists = [_read(der) for _, der in crls]
     doubts: list[Violation] = []
     for moved in (timedelta(), tolerance.clocks, -tolerance.clocks):
-        violations = _own_violations(lists, subject, at + moved)
+        violations = _own_violations(lists, subject, at + moved, tolerance.digests)
         revoked = any(violation.clause == _REVOKED for violation in violations)
         if revoked:
             return _listed(lists, subject.certificate, source)
@@ -156,10 +160,11 @@ def _read(der: bytes) -> RevocationList | UnreadableField:
 
 
 def _own_violations(
-    lists: Sequence[RevocationList | UnreadableField], subject: StatusSubject, at: datetime
+    lists: Sequence[RevocationList | UnreadableField], subject: StatusSubject, at: datetime, digests: tuple[str, ...]
 ) -> list[Violation]:
     violations: list[Violation] = []
-    for index, violation in status_violations((subject.certificate, *subject.above), lists, subject.pool, at):
+    path = (subject.certificate, *subject.above)
+    for index, violation in status_violations(path, GivenLists(lists, subject.pool, at, digests=digests)):
         if index:
             break
         violations.append(violation)
@@ -212,13 +217,17 @@ def _nonce_violations(response: OcspResponse, request: bytes) -> Iterator[Violat
 
 
 def _revoked_responder(
-    response: OcspResponse, subject: StatusSubject, at: datetime, crls: Sequence[RevocationList]
+    response: OcspResponse,
+    subject: StatusSubject,
+    at: datetime,
+    crls: Sequence[RevocationList],
+    digests: tuple[str, ...],
 ) -> Iterator[Violation]:
-    delegate = delegate_of(response, subject.issuer)
+    delegate = delegate_of(response, subject.issuer, digests)
     if delegate is None or has_no_check(delegate) or not crls:
         return
     responder = StatusSubject(delegate, subject.above, subject.pool)
-    if any(violation.clause == _REVOKED for violation in _own_violations(crls, responder, at)):
+    if any(violation.clause == _REVOKED for violation in _own_violations(crls, responder, at, digests)):
         yield Violation("RFC 6960 4.2.2.2.1", f"the responder's certificate {delegate} is revoked itself")
 
 

@@ -187,7 +187,7 @@ def _request(evidence: Evidence) -> bytes:
 
 
 def _read_revocation(chain: Chain, evidence: Evidence) -> None:
-    rules = rules_of(POLICY)
+    rules = rules_of(POLICY, chain)
     for subject in subjects(chain, POLICY):
         places(subject.certificate, rules)
         holds_until("crl", evidence.crl, subject)

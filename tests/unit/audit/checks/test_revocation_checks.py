@@ -6,13 +6,14 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from hashlib import sha256
 
+import pytest
 from cryptography import x509
 
 from audit.analysis.revocation import OFF, holds_until, is_exempt_from_revocation, places, rules_of
 from audit.checks import test_revocation as checks
 from audit.json_codec import from_json, to_json
 from audit.observation import Observation, RevocationResponse, RevocationSource
-from audit.policy import Policy, Profile, load_profile
+from audit.policy import Policy, Profile, builtin_profiles, load_profile
 from audit.policy.thresholds import DatedLimit, Thresholds
 from audit.x509.certificate import read_certificate
 from audit.x509.path.served_chain import Chain, read_chain
@@ -33,9 +34,11 @@ from tests.support.x509.ocsp_responses import (
     ROOT,
     ROOT_CRL_URL,
     Answer,
+    delegate,
     status_added,
 )
 from tests.support.x509.paths import Made, extension_added, new_ca, new_leaf
+from tests.support.x509.sha1_signatures import crl_by_sha1, response_by_sha1
 
 SUBJECT = StatusSubject(read_certificate(ASKED.der), (read_certificate(CA.der),))
 KEY_COMPROMISE = ((x509.CRLReason(x509.ReasonFlags.key_compromise), False),)
@@ -162,15 +165,61 @@ def test_next_response_is_due_when_the_own_status_ends() -> None:
     assert holds_until("crl", b"<html>", SUBJECT) is None
 
 
+def of_private_pki(leaf: Made = ASKED) -> Chain:
+    return read_chain((leaf.der, CA.der), TrustAnchors({"corp.pem": [ROOT.der]}), NOW)
+
+
+def admitting(*digests: str, base: str = "private-pki") -> Profile:
+    """Return a profile that admits digests in signatures of CRLs and OCSP responses."""
+    return Profile("corp", "", replace(load_profile(base).thresholds, revocation_digests=digests))
+
+
+SHA1_POLICY = Policy((admitting("sha1"),), is_named=True)
+SHA1_CRL, SHA1_RESPONSE = crl_by_sha1(crl(CA), CA), response_by_sha1(Answer().der, CA)
+RESPONDER = delegate()
+OLD_CA = {"of": of_private_pki(), "policy": SHA1_POLICY}
+
+
+@verdicts({
+    name: (checks.test_not_revoked, facts(observation, **given), expected)
+    for name, observation, given, expected in (
+        ("CRL", seen(answer(SHA1_CRL)), OLD_CA, PASS),
+        ("CRL that lists it", seen(answer(crl_by_sha1(crl(CA, ASKED), CA))), OLD_CA, fail("was revoked")),
+        ("response", seen(answer(SHA1_RESPONSE, source="ocsp")), OLD_CA, PASS),
+        ("staple", seen(staple=SHA1_RESPONSE), OLD_CA, PASS),
+        ("responder", seen(staple=response_by_sha1(Answer().by(RESPONDER).der, RESPONDER)), OLD_CA, PASS),
+        ("CRL of another key", seen(answer(crl_by_sha1(crl(CA), ROOT))), OLD_CA, unsure("may sign it")),
+        ("response of another key", seen(staple=response_by_sha1(Answer().der, ROOT)), OLD_CA,
+         unsure("is not signed")),
+        ("public anchor", seen(answer(SHA1_CRL), staple=SHA1_RESPONSE), {"policy": SHA1_POLICY},
+         unsure("can be forged")),
+        ("private-pki", seen(answer(SHA1_CRL), staple=SHA1_RESPONSE),
+         {"of": of_private_pki(), "policy": Policy((load_profile("private-pki"),))}, unsure("can be forged")),
+        ("one of two policies", seen(answer(SHA1_CRL)),
+         {"of": of_private_pki(), "policy": Policy((admitting("sha1"), admitting()))}, unsure("can be forged")),
+    )
+})  # fmt: skip
+def test_sha1_is_admitted_only_for_a_private_pki_by_every_policy(row: Row) -> None:
+    require_verdict(row)
+
+
+@pytest.mark.parametrize("name", builtin_profiles())
+def test_policy_that_comes_with_the_audit_admits_no_sha1(name: str) -> None:
+    assert load_profile(name).thresholds.revocation_digests == ()
+
+
 def test_http_sources_are_queried_in_the_order_of_the_policy() -> None:
     leaf = read_certificate(ASKED.having(pointing("ldap://ca/x", "https://ca/x", CRL_URL)).der)
     assert leaf.is_path_member
-    assert places(leaf, rules_of(WEBPKI)) == (("crl", CRL_URL), ("ocsp", OCSP_URL))
+    assert places(leaf, rules_of(WEBPKI, chain())) == (("crl", CRL_URL), ("ocsp", OCSP_URL))
     limits = replace(load_profile("webpki").thresholds, revocation_order=("ocsp",))
-    assert places(leaf, rules_of(Policy((Profile("own", "", limits),)))) == (("ocsp", OCSP_URL), ("crl", CRL_URL))
+    assert places(leaf, rules_of(Policy((Profile("own", "", limits),)), chain())) == (
+        ("ocsp", OCSP_URL),
+        ("crl", CRL_URL),
+    )
     many = read_certificate(LEAF.having(pointing(*(f"http://ca/{number}" for number in range(99)))).der)
     assert many.is_path_member
-    assert len(places(many, rules_of(WEBPKI))) == 4
+    assert len(places(many, rules_of(WEBPKI, chain()))) == 4
 
 
 def test_observation_with_responses_is_equal_after_json() -> None:

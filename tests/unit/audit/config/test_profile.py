@@ -136,6 +136,8 @@ def test_profile_without_a_parent_sets_every_required_threshold(tmp_path: Path) 
         ('source="x"\n[thresholds]\ncurves = "P-256"\n', "curves: 'P-256' is not a list"),
         ('source="x"\n[thresholds]\nkey_owners = [" "]\n', "[thresholds] key_owners: it is empty"),
         ('source="x"\n[thresholds]\ncurves = ["P256"]\n', "did you mean 'P-256'?"),
+        ('source="x"\n[thresholds]\nrevocation_digests = ["md5"]\n', "revocation_digests: 'md5' is not one of sha1"),
+        ('source="x"\n[thresholds]\nrevocation_digest = ["sha1"]\n', "did you mean 'revocation_digests'?"),
         ('source="x"\n[thresholds]\nprotocols_forbidden = ["TLSv1.0"]\n', "did you mean 'TLSv1"),
         ('source="x"\n[thresholds]\nvalidity_max = [{ days = 3 }]\n', "write { issued_from = 2026-03-15, days = 200 }"),
         (
@@ -223,9 +225,10 @@ def test_mozilla_modern_requires_ec_keys_and_tls_1_3() -> None:
 
 
 def test_examples_on_the_policies_page_are_valid(tmp_path: Path) -> None:
-    _, profile, waivers = re.findall(r"(?:^ {4}.*\n|^\n(?= {4}))+", page(), flags=re.MULTILINE)
+    _, profile, old, waivers = re.findall(r"(?:^ {4}.*\n|^\n(?= {4}))+", page(), flags=re.MULTILINE)
     corp = load_profile(written(tmp_path, dedent(profile)))
     assert (corp.thresholds.rsa_bits_min, corp.sources["renewal_fraction"]) == (3072, "Corp PKI policy 4.1")
+    assert load_profile(written(tmp_path, dedent(old), "old.toml")).thresholds.revocation_digests == ("sha1",)
     (waiver,) = read_waivers(Path(written(tmp_path, dedent(waivers), "waivers.toml")))
     assert waiver.owner == "ops@example.com"
 
