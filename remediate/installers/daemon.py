@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from remediate.hosts import script, trusted_script
-from remediate.hosts.command import Command
+from remediate.hosts.command import Command, CommandResult, Query
 
 _WORD: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]{0,31}")
+
+_UNIT: Final = re.compile(r"[A-Za-z0-9:_.@\\-]+[.]service")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +41,14 @@ class Daemon:
         """Return the command that makes each instance load its files; it fails if an instance has stopped."""
         return Command(host, f"reload {self.name}", self._script("runs\nreload"))
 
-    def start(self, host: str) -> Command:
-        """Return the command by which the machine starts the daemon."""
-        return Command(host, f"start {self.name} if it has stopped", self._script("start"))
+    def start(self, host: str, units: Sequence[str] = ()) -> Command:
+        """Return the command that starts the units that ran before; without any, as the machine starts the daemon."""
+        return Command(host, f"start {self.name} if it has stopped", self._script('start "$@"'), tuple(units))
+
+    def units(self, host: str) -> Query[tuple[str, ...]]:
+        """Return the query for the systemd units in which the daemon runs."""
+        script = self._script('check "$@"')
+        return Query(Command(host, f"note the units of {self.name}", script, ("units",), changes=False), _read_units)
 
     def _script(self, calls: str) -> str:
         names = f'name="{self.name}" processes=" {" ".join(self.processes)} "\n'
@@ -49,3 +57,7 @@ class Daemon:
     @property
     def _shell(self) -> str:
         return trusted_script("services/daemon") + script(f"services/{self.shell}", package=self.package)
+
+
+def _read_units(result: CommandResult) -> tuple[str, ...]:
+    return tuple(line for line in result.output.splitlines() if _UNIT.fullmatch(line))

@@ -25,6 +25,7 @@ from remediate.execution.steps.stage import preview_version_name, version_name
 from remediate.execution.steps.wire_check import faults_of
 from remediate.hosts.command import Command
 from remediate.hosts.workdir import BUSY
+from remediate.installers import Daemon, Installer
 from remediate.model.causes import Cause
 
 _CONDITION: Final = "only if it does not serve the certificate in its files by then"
@@ -102,11 +103,12 @@ class Reload:
         """Check the configuration of the service and reload it; if the service has ended, start it."""
         installer, host = context.installer(subject), context.case.host
         require_success(context, installer.check_config(host))
+        start = start_command(context, installer)
         result = context.execute(reload_command(context, subject))
         if result.status in (None, BUSY):
             raise interruption(context, result)
         if not result.ok:
-            require_success(context, _locked(context, installer.start(host)))
+            require_success(context, _locked(context, start))
             raise StepBlocked(
                 Cause.SERVICE_NOT_RELOADED,
                 f"{subject} ended at its reload and was started again: {output_tail(result)}",
@@ -133,6 +135,15 @@ def _faults(context: CaseContext, service: str) -> tuple[str, ...]:
     return next((faults for endpoint in endpoints if (faults := faults_of(context, endpoint))), ())
 
 
+def start_command(context: CaseContext, installer: Installer) -> Command:
+    """Return the command that starts again what serves now: the same units of systemd, not others of the program."""
+    host = context.case.host
+    if not isinstance(installer, Daemon):
+        return installer.start(host)
+    units = query_result(context, installer.units(host))
+    return installer.start(host, units)
+
+
 def reload_command(context: CaseContext, service: str) -> Command:
     """Return the command that reloads a service."""
     return _locked(context, context.installer(service).reload(context.case.host))
@@ -157,4 +168,5 @@ def _progress(context: CaseContext, switch_group: SwitchGroup) -> Progress:
 
 def _locked(context: CaseContext, command: Command) -> Command:
     """Return the command under the lock of the host; the children of the command do not hold the lock."""
-    return context.workdir.exclusive(command.why, 'sh -c "$1" 9>&-\n', command.script, timeout_s=command.timeout_s)
+    words = (command.script, *(("sslaudit", *command.arguments) if command.arguments else ()))
+    return context.workdir.exclusive(command.why, 'sh -c "$@" 9>&-\n', *words, timeout_s=command.timeout_s)

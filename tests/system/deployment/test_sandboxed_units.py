@@ -6,22 +6,17 @@ from collections.abc import Iterator
 
 import pytest
 
-from remediate.deployment.progress import Progress
-from remediate.deployment.replace import REPLACE
-from remediate.deployment.versions import FileSet, Version
+from remediate.deployment.versions import FileSet
 from remediate.hosts.workdir import HostWorkdir
-from remediate.installers import INSTALLERS
 from tests.support.hosts.host import Host, HostFile
-from tests.support.hosts.openssl_client import wait_until
 from tests.support.hosts.pki import Authority, Credential
 from tests.support.hosts.systemd_host import running_systemd_host
-from tests.support.remediate.fake_host.session import ask
+from tests.support.hosts.unit_switch import switched
 from tests.support.remediate.fake_host.switch import target
 
 pytestmark = [pytest.mark.system, pytest.mark.usefixtures("overlays")]
 
 NAME = "web1.example.test"
-KEY = "/root/pending.pem"
 INSTALLATION = FileSet(
     HostWorkdir("web1", "c4f3", "test"), (target("/etc/tls/main.crt", "lc"), target("/etc/tls/main.key", "k"))
 )
@@ -62,25 +57,10 @@ def start_apache(host: Host, drop_in: str) -> None:
     host.wait_for(9443)
 
 
-def switched(host: Host, new: Credential) -> Progress:
-    """Return how a switch of apache to a new certificate ended."""
-    host.write(HostFile(KEY, new.key, 0o600))
-    version = Version(new.certificate, new.above, KEY)
-    name = version.name
-    for command in (
-        REPLACE.stage(INSTALLATION, version),
-        REPLACE.activate(INSTALLATION, (INSTALLERS["apache"],), name, confirm_within_s=0),
-    ):
-        done = host.execute(command)
-        assert done.ok, done
-    assert wait_until(lambda: ask(REPLACE.status(INSTALLATION), host.execute).holder is None)
-    return ask(REPLACE.status(INSTALLATION), host.execute)
-
-
 def test_confined_apache_is_switched(host: Host, authority: Authority, old: Credential) -> None:
     start_apache(host, CONFINED)
     new = authority.issue(NAME)
-    progress = switched(host, new)
+    progress = switched(host, INSTALLATION, new)
     assert progress.last.state == "confirmed", progress
     assert host.read("/etc/tls/main.key") == new.key != old.key
     assert host.do("systemctl", "is-active", "apache2").strip() == "active"
@@ -88,7 +68,7 @@ def test_confined_apache_is_switched(host: Host, authority: Authority, old: Cred
 
 def test_apache_that_sees_other_files_is_not_switched(host: Host, authority: Authority, old: Credential) -> None:
     start_apache(host, OTHER_FILES)
-    progress = switched(host, authority.issue(NAME))
+    progress = switched(host, INSTALLATION, authority.issue(NAME))
     assert progress.last.state == "refused", progress
     assert "sees another file, or none, as /etc/tls/main.crt" in progress.last.detail
     assert host.read("/etc/tls/main.key") == old.key
@@ -102,7 +82,7 @@ def test_apache_that_does_not_come_up_with_its_old_files_is_broken(
     host.write(HostFile("/etc/other/bad.crt", other.certificate), HostFile("/etc/other/bad.key", old.key, 0o600))
     bad = SITE.replace("9443", "9444").replace("/etc/tls/main", "/etc/other/bad")
     host.write(HostFile("/etc/apache2/conf-enabled/bad.conf", bad))
-    progress = switched(host, authority.issue(NAME))
+    progress = switched(host, INSTALLATION, authority.issue(NAME))
     host.shell("rm /etc/apache2/conf-enabled/bad.conf")
     assert progress.last.state == "broken", progress
     assert "with the previous files restored: apache: " in progress.last.detail

@@ -111,6 +111,17 @@ trusted_process() {
   why=''
 }
 
+# Sets $unit to the system unit that the process of the last trusted_process belongs to: it is its main process, or it is
+# root's in a unit without a main process. No other user can move a process of root to another unit.
+own_unit() {
+  [ -z "$unit" ] || return 0
+  [ "$t_owner" = 0 ] && [ -n "$t_group" ] || return 1
+  case $t_asked in
+  *" $t_group=0;"*) unit=$t_group ;;
+  *) return 1 ;;
+  esac
+}
+
 t_words() {
   words=''
   case $t_argv in

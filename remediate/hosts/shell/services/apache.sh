@@ -10,8 +10,9 @@ check_config() {
   done
 }
 with_variables() (
+  APACHE_CONFDIR=${d:-/etc/apache2} # an instance of Debian has variables of its own, which depend on it
   # shellcheck disable=SC1090 # the distribution's file
-  ! trusted_path /etc/apache2/envvars || [ ! -r "$real" ] || . "$real"
+  ! trusted_path "$APACHE_CONFDIR/envvars" || [ ! -r "$real" ] || . "$real"
   run_env=$(env | grep "^APACHE_[A-Z_]*=")
   run_trusted "$@"
 )

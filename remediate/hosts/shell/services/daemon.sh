@@ -41,18 +41,23 @@ serves() { listens "/proc/$1"; }
 explain_others() { :; }
 # Whether a process that is not trusted counts: a service that gives up root says so in a script of its own.
 accepts() { return 1; }
-# Sets $first to the first processes that are trusted, and $skipped to a sentence about each other one that listens.
+# Sets $first to the first processes that are trusted, $units to their systemd units, and $skipped to a sentence about each
+# other one that listens.
 find_first() {
-  first='' skipped='' dropped=''
+  first='' units='' skipped='' dropped=''
   for p in /proc/[0-9]*; do
     pid=${p#/proc/}
     named_so "$pid" || continue
     is_first "$pid" || continue
-    if trusted_process "$pid" || { reason=$why && accepts "$pid"; }; then first="$first $pid"
+    if trusted_process "$pid"; then first="$first $pid" && add_unit
+    elif reason=$why && accepts "$pid"; then first="$first $pid"
     else skipped="$skipped; $reason: not inspected"
     fi
   done 2>/dev/null
   explain_others
+}
+add_unit() {
+  own_unit && case " $units " in *" $unit "*) ;; *) units="$units $unit" ;; esac
 }
 runs() { [ -n "$first" ] || { echo "$name does not run$skipped"; exit 1; }; }
 # The value of an option of a process whose words are in $words: its next word, or the rest of the same one.
@@ -63,9 +68,15 @@ judge_words() {
   trusted_process "$1" || { echo "$name is not tested: $why"; exit 77; }
   trusted_words "$@" || { echo "$name is not tested with its own options: $why"; exit 77; }
 }
-# check [sees FILE]: the daemon's own test; or whether each of its processes sees the files of a list, NUL after each, as
-# they are on the host. A unit with a root or mounts of its own may not.
-check() { if [ "${1-}" = sees ]; then sees "$2"; else check_config; fi; }
+# check [sees FILE | units]: the daemon's own test; or whether each of its processes sees the files of a list, NUL after
+# each, as they are on the host (a unit with a root or mounts of its own may not); or its units that run, a line each.
+check() {
+  case ${1-} in
+    sees) sees "$2" ;;
+    units) for unit in $units; do printf "%s\n" "$unit"; done ;;
+    *) check_config ;;
+  esac
+}
 sees() {
   [ -n "$first" ] || [ -z "$skipped" ] || { echo "${skipped#; }"; exit 1; }
   for pid in $first; do
@@ -129,7 +140,7 @@ end() {
 # How a process is started again is known before it is ended: by its unit, by the distribution's script, or by its words.
 restart_one() {
   trusted_process "$1" || { echo "$name is not restarted: $why"; exit 77; }
-  if [ -n "$unit" ]; then systemctl restart "$unit" </dev/null || exit 1
+  if [ -n "$unit" ]; then systemctl restart -- "$unit" </dev/null || exit 1; t_asked=' '
   elif init_of "$1"; then end "$1"; run_trusted "$init" start || echo "$init start has failed"
   elif words_of "$1"; then end "$1"; find_first; [ -n "$first" ] || start_by_words
   elif [ -x "/etc/init.d/$name" ] && trusted_path "/etc/init.d/$name"; then
@@ -150,12 +161,32 @@ restart() {
   done
   [ -z "$before" ] || [ -n "$first" ] || { echo "$name does not start again$skipped"; exit 1; }
 }
+# start_units UNIT…: starts those that do not run; one that failed too often is started too.
+start_units() {
+  for each; do
+    case " $units " in *" $each "*) continue ;; esac
+    $limit systemctl reset-failed -- "$each" </dev/null 2>/dev/null
+    $limit systemctl start -- "$each" </dev/null || exit 1
+  done
+  for _ in 1 2 3 4 5 6 7 8 9 10; do
+    missing_unit=
+    for each; do case " $units " in *" $each "*) ;; *) missing_unit=$each ;; esac; done
+    [ -n "$missing_unit" ] || exit 0
+    pause 0.2
+    t_asked=' '
+    find_first
+  done
+  echo "$missing_unit was started, and $name does not listen as its process"
+  exit 1
+}
+# start [UNIT…]: the units that ran before, not others of the same program; without any, what the machine starts.
 # Whether it listens is what counts: some scripts report a daemon that puts itself into the background as failed.
 start() {
+  [ $# = 0 ] || start_units "$@"
   [ -z "$first" ] || exit 0
   known=$name
   for each in $known $processes; do
-    [ -d /run/systemd/system ] && systemctl start "$each" </dev/null 2>/dev/null && exit 0
+    [ -d /run/systemd/system ] && systemctl start "$each" </dev/null 2>/dev/null && await 0.2 && exit 0
     [ -x "/etc/init.d/$each" ] && name=$each
   done
   trusted_path "/etc/init.d/$name" && [ -x "$real" ] || { echo "the command that starts $known is not known"; exit 1; }

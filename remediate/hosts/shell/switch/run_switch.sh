@@ -41,15 +41,33 @@ for_services() {
       test) run_shell "$2" || { reason="$1: $reason"; return 1; } ;;
       see) case $2 in *daemon_text=*) run_shell "$2" sees "$folder/paths" || { reason="$1: $reason"; return 1; } ;; esac ;;
       take-up) run_shell "$3" || { reason="$1: $reason"; return 1; } ;;
-      return) run_shell "$3" || run_shell "$4" || failed="${failed:+$failed; }$1: $reason" ;;
+      return) return_service "$@" || failed="${failed:+$failed; }$1: $reason" ;;
+      note) case $2 in *daemon_text=*) note_units "$1" "$2" ;; esac ;;
     esac
-    case "$what $reason" in
-      test* | see*) ;;
-      *gap*) record_event gap "$1 ${reason##*gap }" ;;
-    esac
+    [ "$what" != take-up ] || record_gap "$1"
     shift 4
   done
   [ -z "$failed" ]
+}
+record_gap() { case $reason in *gap*) record_event gap "$1 ${reason##*gap }" ;; esac; }
+# Notes the units that run a service, so that these are started again. A service that does not run keeps the note of a
+# switch that was interrupted.
+note_units() {
+  run_shell "$2" units && grep -E '^[A-Za-z0-9:_.@\-]+[.]service$' <"$folder/output" >/dev/null || return 0
+  grep -E '^[A-Za-z0-9:_.@\-]+[.]service$' <"$folder/output" | write_file 600 "$folder/units.$1"
+}
+forget_units() { for noted in "$folder"/units.*; do [ ! -e "$noted" ] || remove_file "$noted"; done; }
+# return_service SERVICE CHECK RELOAD START: with the previous files; each unit that ran before has to run again.
+return_service() {
+  units=
+  [ ! -f "$folder/units.$1" ] || units=$(cat "$folder/units.$1")
+  run_shell "$3"
+  reloaded=$?
+  record_gap "$1"
+  [ "$reloaded" != 0 ] || [ -n "$units" ] || return 0
+  # shellcheck disable=SC2086 # a unit a word; none has a wildcard
+  run_shell "$4" $units || return 1
+  record_gap "$1"
 }
 # A service that was not reloaded with the new files is not reloaded with the old ones: its configuration may be
 # invalid.
@@ -60,7 +78,9 @@ revert_switch() {
   [ "$returns" = yes ] && [ -L "$folder/way-back" ] || { record_event kept "$cause"; exit 1; }
   record_event returning "$cause"
   revert "$files" "$@" || { record_event kept "$cause; the previous version could not be restored: $reason"; exit 1; }
-  if [ "$was_reloaded" = no ] || for_services return "$@"; then record_event returned "$cause"
+  if [ "$was_reloaded" = no ] || for_services return "$@"; then
+    forget_units
+    record_event returned "$cause"
   else record_event broken "$cause; with the previous files restored: $failed"
   fi
   exit 1
@@ -71,10 +91,12 @@ not_activated() {
   cause=$reason
   is_untouched "$files" "$@" || { returns=yes; revert_switch "$cause" "$@"; }
   [ ! -L "$folder/way-back" ] || rename_file "$folder/way-back" "$folder/live"
+  forget_units
   record_event refused "$cause"
   exit 1
 }
 confirmed() {
+  forget_units
   remove_file "$taken"
   remove_file "$folder/way-back"
   record_event confirmed "$1"
@@ -104,6 +126,7 @@ for path in "$@"; do
   is_parts=yes left=$((left - 1))
 done | write_file 600 "$folder/paths"
 for_services see "$@" || not_activated "$@"
+for_services note "$@"
 for_services test "$@" && before='' || before=" (as it did before the switch)"
 record_event switching "from $live"
 activate "$name" "$files" "$@" || not_activated "$@"

@@ -1,0 +1,93 @@
+"""Switches of services that a real systemd runs: the units that ran before are those that run afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from remediate.deployment.versions import FileSet
+from remediate.hosts.workdir import HostWorkdir
+from tests.support.hosts.host import Host, HostFile
+from tests.support.hosts.overlay import RELEASES
+from tests.support.hosts.pki import Authority, Credential
+from tests.support.hosts.systemd_host import running_systemd_host
+from tests.support.hosts.unit_switch import switched
+from tests.support.remediate.fake_host.switch import target
+
+pytestmark = [pytest.mark.system, pytest.mark.usefixtures("overlays")]
+
+NAME = "web1.example.test"
+INSTALLATION = FileSet(
+    HostWorkdir("web1", "c4f3", "test"), (target("/etc/tls/main.crt", "lc"), target("/etc/tls/main.key", "k"))
+)
+SITE = """Listen {port}
+<VirtualHost *:{port}>
+  ServerName web1.example.test
+  SSLEngine on
+  SSLCertificateFile {file}.crt
+  SSLCertificateKeyFile {file}.key
+</VirtualHost>
+"""
+PREPARE = """systemctl disable --now nginx dovecot apache2
+a2enmod -q ssl
+rm -f /etc/apache2/ports.conf /etc/apache2/sites-enabled/*
+touch /etc/apache2/ports.conf
+cp -a /etc/apache2 /etc/apache2-x
+echo Listen 8080 >/etc/apache2/ports.conf
+mkdir -p /var/log/apache2-x
+"""
+
+
+@pytest.fixture(scope="module", params=RELEASES)
+def host(request: pytest.FixtureRequest) -> Iterator[Host]:
+    """Start a host with a second instance of apache, whose configuration is in /etc/apache2-x."""
+    with running_systemd_host(request.param, NAME) as host:
+        host.shell(PREPARE)
+        host.write(HostFile("/etc/apache2-x/conf-enabled/tls.conf", SITE.format(port=8444, file="/etc/tls/main")))
+        yield host
+
+
+@pytest.fixture
+def old(host: Host, authority: Authority) -> Credential:
+    """Return the certificate that is configured, and start the second instance alone with it."""
+    old = authority.issue(NAME)
+    host.write(
+        HostFile("/etc/tls/main.crt", old.certificate + old.above), HostFile("/etc/tls/main.key", old.key, 0o600)
+    )
+    host.shell("rm -f /etc/apache2-x/conf-enabled/bad.conf; systemctl stop apache2; systemctl restart apache2@x")
+    host.wait_for(8444)
+    return old
+
+
+def end_at_reload(host: Host, authority: Authority, old: Credential) -> None:
+    """Configure what passes apache's own test and ends it at its reload, and its files of before when it starts."""
+    other = authority.issue(NAME)
+    host.write(
+        HostFile("/etc/other/bad.crt", other.certificate),
+        HostFile("/etc/other/bad.key", old.key, 0o600),
+        HostFile("/etc/apache2-x/conf-enabled/bad.conf", SITE.format(port=9444, file="/etc/other/bad")),
+        HostFile(
+            "/etc/systemd/system/apache2@x.service.d/heal.conf",
+            "[Service]\nExecStopPost=/bin/rm -f /etc/apache2-x/conf-enabled/bad.conf\n",
+        ),
+    )
+    host.shell("systemctl daemon-reload")
+
+
+@pytest.mark.parametrize("others", ["", "apache2"])
+def test_unit_that_ended_is_started_again_and_no_other(
+    host: Host, authority: Authority, old: Credential, others: str
+) -> None:
+    """Whether another unit of the same program runs beside it or not."""
+    if others:
+        host.shell(f"systemctl start {others}")
+    end_at_reload(host, authority, old)
+    progress = switched(host, INSTALLATION, authority.issue(NAME))
+    assert progress.last.state == "returned", progress
+    assert host.run("systemctl", "is-active", "apache2@x", "apache2").stdout.split() == [
+        "active",
+        "active" if others else "inactive",
+    ]
+    host.wait_for(8444)
+    assert host.read("/etc/tls/main.key") == old.key
