@@ -7,8 +7,10 @@ from collections.abc import Iterator
 import pytest
 
 from remediate.deployment.versions import FileSet
+from remediate.hosts.command import Command, CommandResult
 from remediate.hosts.workdir import HostWorkdir
 from tests.support.hosts.host import Host, HostFile
+from tests.support.hosts.openssl_client import wait_until
 from tests.support.hosts.overlay import RELEASES
 from tests.support.hosts.pki import Authority, Credential
 from tests.support.hosts.systemd_host import running_systemd_host
@@ -91,3 +93,22 @@ def test_unit_that_ended_is_started_again_and_no_other(
     ]
     host.wait_for(8444)
     assert host.read("/etc/tls/main.key") == old.key
+
+
+def test_switch_goes_on_if_all_processes_of_its_login_are_killed(
+    host: Host, authority: Authority, old: Credential
+) -> None:
+    """KillUserProcesses=yes of logind kills the scope of a login when it ends."""
+
+    def login(command: Command) -> CommandResult:
+        scope = ("systemd-run", "--scope", "--quiet", "--unit=login")
+        done = host.run(*scope, "sh", "-c", command.script, "sh", *command.arguments)
+        host.run("systemctl", "kill", "--signal=KILL", "login.scope")
+        return CommandResult(done.returncode, done.stdout, done.stderr)
+
+    new = authority.issue(NAME)
+    progress = switched(host, INSTALLATION, new, execute=login)
+    assert progress.last.state == "confirmed", progress
+    assert host.read("/etc/tls/main.key") == new.key != old.key
+    scopes = "systemctl list-units --all --plain --no-legend --type=scope | grep -c 'repair by sslaudit' || :"
+    assert wait_until(lambda: host.shell(scopes) == "0\n")

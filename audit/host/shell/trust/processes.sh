@@ -245,7 +245,25 @@ set_limit() {
   esac
 }
 
-# start_trusted BIN ARG…: starts a daemon that outlives us, in a session of its own, without input, output and our lock.
+# start_detached COMMAND ARG…: starts a command that outlives us and our login, without input and output. A login may kill our
+# session when we end, so the command is in a session of its own before that. systemd may end all that a login has started
+# (KillUserProcesses=), so there the command is in a scope of its own. Users cannot change the scope, and its name is random. A
+# scope keeps environment, descriptors and arguments as they are; a service would publish them on the bus.
+start_detached() {
+  # shellcheck disable=SC2016  # the inner shell expands it
+  set -- setsid sh -c '"$@" &' sh "$@"
+  if [ "$t_me" = 0 ] && [ -d /run/systemd/system ] && command -v systemd-run >/dev/null; then
+    # shellcheck disable=SC2086  # $limit is a command and its words
+    $limit systemd-run --scope --quiet --description='repair by sslaudit' -- "$@"
+    t_status=$?
+    case $t_status in
+    0 | 124 | 137) return "$t_status" ;; # after a timeout it may have been started
+    esac
+  fi
+  "$@"
+} </dev/null >/dev/null 2>&1
+
+# start_trusted BIN ARG…: starts a daemon, detached, in a clean environment and without our lock.
 start_trusted() {
   trusted_path "$1" || {
     printf '%s is not started: %s\n' "$1" "$why" >&2
@@ -253,7 +271,5 @@ start_trusted() {
   }
   [ "$missing" != yes ] || return 127
   t_sound=$t_line
-  # A login may kill our session when we end, so the daemon is in a session of its own before that.
-  # shellcheck disable=SC2016  # the inner shell expands it
-  setsid env -i LC_ALL=C "PATH=$PATH" HOME=/root sh -c '"$@" &' sh "$@" </dev/null >/dev/null 2>&1 9>&-
+  start_detached env -i LC_ALL=C "PATH=$PATH" HOME=/root "$@" 9>&-
 }

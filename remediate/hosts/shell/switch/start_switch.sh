@@ -13,10 +13,8 @@ reason=$(verify_key_matches "$folder/$name" "$files" "$@") || { recover "$files"
 keep_current_files "$files" "$@" || fail 1 "the files at the configured paths cannot be kept as a version"
 record_event begun "$owner"
 export trust_sh daemon_sh
-# A login may kill our session when we end, so the detached script is in a session of its own before that.
-# shellcheck disable=SC2016 # the inner shell expands it
-setsid sh -c '"$@" &' sh sh -c "$trust_sh
+start_detached sh -c "$trust_sh
 $library
-$detached" sslaudit-switch "$root" "$folder" "$name" "$confirm_within_s" "$returns" "$files" "$@" \
-  </dev/null >/dev/null 2>&1
+$detached" sslaudit-switch "$root" "$folder" "$name" "$confirm_within_s" "$returns" "$files" "$@" ||
+  fail 1 "the detached script was not started: systemd did not respond to systemd-run in time"
 echo "begun $name"
