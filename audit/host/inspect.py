@@ -123,7 +123,10 @@ def inspect(host: Host, options: HostOptions, clock: Clock) -> tuple[Observation
 
 
 def _view(host: Host, facts: HostFacts, options: HostOptions, *, missing: tuple[str, ...] = ()) -> HostView:
-    return replace(view_of(host, facts, options.name, options.addresses), missing_rights=missing)
+    view = view_of(host, facts, options.name, options.addresses)
+    collector = host.collector.path if host.collector else None
+    login = None if facts.user == "?" else facts.user
+    return replace(view, missing_rights=missing, login=login, collector=collector)
 
 
 def _from_outside(

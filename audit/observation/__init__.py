@@ -170,6 +170,8 @@ class HostView:
     websites: tuple[Website, ...] = ()  # the sites of its web servers for plain HTTP; only of the host as a whole
     cpanel: CpanelState | None = None  # of a cPanel & WHM server; only of the host as a whole
     proxy_protocol: ProxyProtocol = "never"  # of the service's listener: it expects a load balancer before it
+    login: str | None = None  # the user that runs the commands of the login
+    collector: str | None = None  # the only program that the login may run as root
     stand_in: str | None = None  # used in place of the name of a container, which no client connects to
     not_started: tuple[str, ...] = ()  # services that start with the host, and do not run
     not_inspected: str = ""  # why nothing inside the host is inspected

@@ -40,6 +40,9 @@ from remediate.state.journal import Journal
 from remediate.state.lock import LockHeld
 
 CONTINUED: Final = ("ssh_config", "ssh_identity_file", "ansible_inventory")
+"""The options of a login that are files; those of `CONTINUED_TEXTS` are other texts, and the last are flags."""
+CONTINUED_TEXTS: Final = ("connection", "ssh_extra_args", "sudo_user")
+CONTINUED_FLAGS: Final = ("sudo", "force_ansible")
 
 
 class Remediation:
@@ -233,11 +236,16 @@ class Remediation:
 def access_options(settings: Settings) -> tuple[str, ...]:
     """Return the options by which `python -m remediate resume` logs into the same hosts; a password is left out."""
     hosts = ",".join(redacted(host) for host in settings.hosts)
-    flags = {f"--{name.replace('_', '-')}": settings.testinfra.get(name) for name in CONTINUED}
-    named = [word for flag, value in flags.items() if value for word in (flag, str(Path(value).absolute()))]
+    given = settings.testinfra
+    files = [word for name in CONTINUED if given.get(name) for word in (_flag(name), str(Path(given[name]).absolute()))]
+    texts = [f"{_flag(name)}={given[name]}" for name in CONTINUED_TEXTS if given.get(name)]
+    flags = [_flag(name) for name in CONTINUED_FLAGS if given.get(name)]
     issuer = ("--issuer", settings.issuer) if settings.issuer else ()
     trust = [word for source in settings.trust for word in ("--trust", source)]
     return (
-        *(("--hosts", hosts) if hosts else ()), *named, *(("--sudo",) if settings.testinfra.get("sudo") else ()),
-        *trust, *issuer,
+        *(("--hosts", hosts) if hosts else ()), *files, *texts, *flags, *trust, *issuer,
     )  # fmt: skip
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"

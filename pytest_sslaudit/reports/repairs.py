@@ -12,7 +12,7 @@ from html import escape
 from typing import Final
 
 _FOLDED_FROM: Final = 12  # more rows than that push the findings out of sight
-_HEAD: Final = ("Outcome", "Repair", "Host", "Names", "What happened")
+_HEAD: Final = ("Outcome", "Repair", "Host", "Names", "What happened", "Case")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,7 @@ class RepairRow:
     host: str
     names: str
     happened: str
+    case: str
 
     @property
     def is_well(self) -> bool:
@@ -56,7 +57,7 @@ def refused_contacts(lines: Sequence[str]) -> str:
 
 def _row(row: RepairRow) -> str:
     mark = "sslaudit-repaired" if row.is_well else "sslaudit-not-repaired"
-    cells = (row.repair, row.host, row.names, row.happened)
+    cells = (row.repair, row.host, row.names, row.happened, row.case)
     return f'<tr><td><span class="{mark}">{escape(row.outcome)}</span></td>{"".join(map(_cell, cells))}</tr>'
 
 

@@ -161,6 +161,8 @@ def observation_row(facts: Facts, phase: Phase = "before") -> dict[str, Any]:
         "resolved": None if seen.dns is None or seen.dns.status == "not-asked" else list(seen.dns.addresses),
         "panel_service": seen.server.panel_service if seen.server else None,
         "own_addresses": [*seen.server.addresses, *seen.server.configured_addresses] if seen.server else None,
+        "login": seen.server.login if seen.server else None,
+        "collector": seen.server.collector if seen.server else None,
         "protocol": first and first.version,
         "cipher": first and first.cipher,
         "group": first and first.group,

@@ -41,11 +41,16 @@ from remediate.wiring.sections import require_valid_sections, resolution_of, run
 
 FAILED: Final = 1  # the exit statuses are pytest's
 INTERRUPTED: Final = 2
+_ACCESS_WITH_VALUE: Final = (
+    "connection", "ssh_config", "ssh_identity_file", "ssh_extra_args", "sudo_user", "ansible_inventory",
+)  # fmt: skip
+_ACCESS_FLAGS: Final = ("sudo", "force_ansible")
+"""The options of testinfra, which an audit has too."""
 
 
 def main(argv: Sequence[str] | None = None, program: str = "python -m remediate") -> int:
     """Run one command and return its exit status; `program` is its name in messages."""
-    arguments = _parser(program).parse_args(argv)
+    arguments = parser(program).parse_args(argv)
     try:
         result = _run_command(arguments)
     except (
@@ -66,10 +71,11 @@ def main(argv: Sequence[str] | None = None, program: str = "python -m remediate"
     return 0 if result.is_well else FAILED
 
 
-def _parser(program: str) -> Parser:
+def parser(program: str) -> Parser:
+    """Return the parser of all commands; `program` is its name in messages."""
     about = "Plan repairs from the results of an audit, run them, list them and roll them back."
-    parser = Parser(prog=program, description=about)
-    commands = parser.add_subparsers(dest="command", required=True)
+    top = Parser(prog=program, description=about)
+    commands = top.add_subparsers(dest="command", required=True)
     planning = commands.add_parser(
         "plan", help="print the repairs that the results of an audit require; change nothing"
     )
@@ -98,18 +104,25 @@ def _parser(program: str) -> Parser:
     for command in (applying, resuming, listing, rolling, releasing):
         command.add_argument("--state", metavar="DIR", type=Path, help="the state directory")
     for command in (applying, resuming, rolling, releasing):
+        _add_run(command)
+    for command in (planning, applying, resuming, listing, rolling, releasing):
         _add_access(command)
-    return parser
+    return top
 
 
 def _add_access(command: argparse.ArgumentParser) -> None:
-    """Add the options that say which hosts to log in to, and how."""
+    """Add the options of an audit that say which hosts to log in to, and how; `plan` and `status` log in to none."""
     add = command.add_argument
-    add("--hosts", default="", help="hosts as for pytest, separated by commas")
-    add("--ssh-config", metavar="FILE", help="as for pytest")
-    add("--ssh-identity-file", metavar="FILE", help="as for pytest")
-    add("--ansible-inventory", metavar="FILE", help="as for pytest")
-    add("--sudo", action="store_true", help="as for pytest")
+    add("--hosts", help="hosts as for pytest, separated by commas")
+    for name in _ACCESS_WITH_VALUE:
+        add(f"--{name.replace('_', '-')}", metavar="VALUE", help="as for pytest")
+    for name in _ACCESS_FLAGS:
+        add(f"--{name.replace('_', '-')}", action="store_true", help="as for pytest")
+
+
+def _add_run(command: argparse.ArgumentParser) -> None:
+    """Add the options of commands that change something."""
+    add = command.add_argument
     add("--trust", metavar="SOURCE", action="append", help="trust anchors: mozilla (default), system, or a PEM file")
     add("--allow-retry", action="store_true", help="if the issuer is still working, queue one continuation (atd)")
     add("--no-retry", action="store_true", help="never queue a continuation")
@@ -131,7 +144,7 @@ def _run_command(arguments: argparse.Namespace) -> CliResult:
     state = arguments.state or _state(configuration)
     if arguments.command == "status":
         return status(state, now)
-    options, access = _run_options(arguments, configuration, state), _access(arguments)
+    options, access = _run_options(arguments, configuration, state), access_of(arguments)
     validate_configuration(options)
     if arguments.command == "resume":
         if arguments.case and not arguments.now:
@@ -188,7 +201,9 @@ def _log(text: str) -> None:
     sys.stdout.flush()
 
 
-def _access(arguments: argparse.Namespace) -> Access:
-    hosts = tuple(host.strip() for host in arguments.hosts.split(",") if host.strip())
-    names = ("ssh_config", "ssh_identity_file", "ansible_inventory", "sudo")
-    return Access(hosts, {name: getattr(arguments, name) for name in names})
+def access_of(arguments: argparse.Namespace) -> Access:
+    """Return how the arguments log in to hosts; an inventory without hosts means all of its hosts."""
+    every_host = "ansible://all" if arguments.ansible_inventory else ""
+    given = every_host if arguments.hosts is None else arguments.hosts
+    hosts = tuple(host.strip() for host in given.split(",") if host.strip())
+    return Access(hosts, {name: getattr(arguments, name) for name in (*_ACCESS_WITH_VALUE, *_ACCESS_FLAGS)})

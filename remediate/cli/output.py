@@ -103,7 +103,8 @@ def case_result_lines(results: Iterable[CaseResult]) -> Iterator[str]:
     """Yield a line for the result of each case, and below it the details, such as the hops of a self-test."""
     ended = tuple(results)
     rows = [
-        (_OUTCOMES[result.ended_as], result.case.repair.value, result.case.host, _summary(result)) for result in ended
+        (_OUTCOMES[result.ended_as], result.case.repair.value, result.case.host, result.case.id, _summary(result))
+        for result in ended
     ]
     for result, row in zip(ended, _table(rows), strict=True):
         yield row
@@ -125,11 +126,11 @@ def _to_do(result: CaseResult) -> str:
     return result.cause.advice if result.cause else ""
 
 
-def case_result_row(result: CaseResult) -> tuple[str, str, str, str, str]:
-    """Return the parts of a result: outcome, repair, host, names, and the lines about the steps."""
+def case_result_row(result: CaseResult) -> tuple[str, str, str, str, str, str]:
+    """Return the parts of a result: outcome, repair, host, names, the lines about the steps, and the case's id."""
     case = result.case
     lines = "\n".join(_event_lines(result))
-    return _OUTCOMES[result.ended_as], case.repair.value, case.host, join_limited(case.names, 100), lines
+    return _OUTCOMES[result.ended_as], case.repair.value, case.host, join_limited(case.names, 100), lines, case.id
 
 
 def _event_lines(result: CaseResult) -> Iterator[str]:

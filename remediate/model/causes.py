@@ -205,6 +205,10 @@ class Cause(StrEnum):
         "host.unprepared",
         "fix what is missing above; or log in as root or with sudo, or choose another directory: [host] folder",
     )
+    HOST_LOGIN = (
+        "host.login",
+        "log in as root, or use --sudo with a login that may run /bin/sh as root; a collector is for audits only",
+    )
     HOST_UNTRUSTED_PATH = (
         "host.untrusted-path",
         (

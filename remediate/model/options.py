@@ -97,6 +97,7 @@ class RunLimits:
     is_panels_issuer: bool = False  # it is a panel's own program, which orders for the panel's services alone
     key_type: str = "ecdsa-p256"  # of the keys that are made for its orders
     replaces_post_quantum: bool = False  # by a classical key
+    declared_services: frozenset[str] = frozenset()  # their own commands reload them; only root may reload the others
 
 
 def matches_any(text: str, globs: Iterable[str]) -> bool:
@@ -189,6 +190,7 @@ class RunOptions:
             can_order=self.issuer_name is not None,
             is_panels_issuer=issuer_kind(self.configuration, self.issuer_name) == AGENT,
             replaces_post_quantum=written.replace_post_quantum_keys,
+            declared_services=frozenset(service.name for service in self.configuration.service),
         )
 
     @property

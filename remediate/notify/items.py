@@ -181,6 +181,7 @@ def _item(case: Case, **differing: object) -> ReportItem:
         "severity": Severity(reasons[0].severity),
         "reason": "; ".join((*messages[:3], *([f"and {len(messages) - 3} more"] if len(messages) > 3 else []))),
         "findings": tuple(sorted(reason.key for reason in case.reasons)),
+        "case": case.id,
     }
     return ReportItem(**(fields | differing))  # type: ignore[arg-type]  # the fields of an item by name
 

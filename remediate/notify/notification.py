@@ -32,7 +32,7 @@ class ReportItem:
 
     `check` is the finding's id, `causes` are why it is not repaired. With host, endpoint and state they identify the
     problem, whatever the texts say. Without services it is about the host itself. An item that is `below_threshold`
-    is listed in a notification, and is never a reason to send one.
+    is listed in a notification, and is never a reason to send one. `case` is the id of its case, for commands.
     """
 
     state: ReportState
@@ -48,6 +48,7 @@ class ReportItem:
     next_try: datetime | None = None
     findings: tuple[FindingKey, ...] = ()
     below_threshold: bool = False
+    case: str = ""
 
     @property
     def service(self) -> str:

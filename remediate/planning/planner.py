@@ -21,6 +21,7 @@ from remediate.planning.blockers import blockers_of, endpoint_blockers, stalenes
 from remediate.planning.case_builder import CaseDraft, case_of, merge_panel_cases
 from remediate.planning.certificate_groups import group_by_certificate
 from remediate.planning.fleet import Fleet, fleet_of
+from remediate.planning.login_rights import login_blockers
 from remediate.planning.not_repairable import not_repairable
 
 _PANEL_ONLY: Final = (
@@ -117,7 +118,8 @@ def _blocked_by(
     case: Case, evidence: AuditResults, fleet: Fleet, limits: tuple[RunLimits, datetime]
 ) -> tuple[Blocker, ...]:
     stale, order = staleness(case, evidence, *limits), _order_blockers(case, evidence, limits[0])
-    return (*stale, *order, *blockers_of(case, evidence, fleet))
+    rights = login_blockers(case, evidence, limits[0])
+    return (*stale, *order, *rights, *blockers_of(case, evidence, fleet))
 
 
 def _order_blockers(case: Case, evidence: AuditResults, run_limits: RunLimits) -> Iterator[Blocker]:

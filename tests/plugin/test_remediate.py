@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import hashlib
 import json
 from collections.abc import Iterator
@@ -78,7 +79,11 @@ def test_failed_endpoint_is_repaired_and_the_last_verdict_counts(pytester: pytes
     html = (pytester.path / "report.html").read_text()
     assert "before: fail (critical): expired" in html
     assert "Repairs: 1 repaired" in html
+    (case,) = (row["case"] for row in rows(pytester.path / "results.jsonl", "remediation"))
+    result.stdout.fnmatch_lines([f"repaired *  {case}  {EXPIRED}.lab.test"])
+    assert f"<td>{case}</td>" in html
     (message,) = receiver.messages.values()  # their signatures are verified
+    assert message["data"]["items"][0]["case"] == case
     assert (message["type"], message["data"]["counts"]["repaired"]) == ("sslaudit.repaired", 1)
     assert {found["check"] for found in message["data"]["items"][0]["findings"]} >= {"cert.expired"}
     result.stdout.fnmatch_lines(["notification * to notify.ops: localhost: expired *; repaired"])
@@ -88,6 +93,7 @@ def test_results_hold_the_repair_of_each_endpoint(pytester: pytest.Pytester, lab
     assert run(pytester, lab, "--remediate", *of(OLD)).ret == 0
     file = pytester.path / "results.jsonl"
     [row] = rows(file, "remediation")
+    assert {seen["login"] for seen in rows(file, "observation") if seen["host"]} == {getpass.getuser()}
     leaves = {seen["phase"]: seen["chain"][0]["sha256"] for seen in rows(file, "observation") if seen["chain"]}
     assert (row["outcome"], row["before"], row["after"]) == ("proven", leaves["before"], leaves["after"])
     assert [step["step"].split()[0] for step in row["steps"] if step["state"] == "done"] == [
@@ -156,6 +162,7 @@ def test_failed_repair_is_reported_with_its_cause_and_fails_the_run(pytester: py
 
 def test_second_run_at_a_time_audits_and_names_the_running_process(pytester: pytest.Pytester, lab: Any) -> None:  # noqa: ANN401 - JSON
     state = Path(lab["mail"]).parent / "state"
+    state.mkdir(mode=0o700, exist_ok=True)  # no other test may have run before
     with locked(state, "another run", datetime.now(UTC)):
         result = run(pytester, lab, "--remediate", *of(REFUSED))
     assert result.ret == 1

@@ -172,6 +172,7 @@ def _rows(item: ReportItem) -> Iterator[tuple[str, list[str]]]:
         ("Tried", printable_lines(item.tried)),
         ("Happened", _happened(item)),
         ("What to do", printable_lines(item.to_do)),
+        ("Case", [one_line(item.case, 60)] if item.case else []),
         ("Next attempt", [f"with the first run after {format_utc(item.next_try)}"] if item.next_try else []),
     )
     return ((name, texts) for name, texts in rows if texts)

@@ -24,6 +24,7 @@ def item(**differing: Any) -> ReportItem:  # noqa: ANN401 - the fields of an ite
         "tried": "a new certificate from the issuer store",
         "happened": "DCV file not reachable",
         "to_do": "open port 80 of 192.0.2.7",
+        "case": "1a2b3c4d5e6f7a8b",
         "next_try": datetime(2026, 11, 25, 2, 0, tzinfo=UTC),
     }
     return ReportItem(**(fields | differing))

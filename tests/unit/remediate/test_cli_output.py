@@ -25,8 +25,8 @@ def test_result_lines_are_aligned() -> None:
     assert list(
         case_result_lines([CaseResult(CASE, "proven"), CaseResult(OTHER, "waiting", cause=Cause.RUN_CANARY, note="no")])
     ) == [
-        "repaired  reissue  web1          example.com, www.example.com",
-        "waiting   host     mail-gateway  mail.example.com: run.canary: no",
+        "repaired  reissue  web1          1a2b3c  example.com, www.example.com",
+        "waiting   host     mail-gateway  4d5e6f  mail.example.com: run.canary: no",
     ]
 
 
@@ -35,7 +35,7 @@ def test_failure_has_step_cause_next_try_and_indented_hops() -> None:
     ending = CaseResult(CASE, "failed", "self-test", Cause.DCV_MISSING, note, next_at=NEXT)
     assert list(case_result_lines([ending])) == [
         (
-            "failed  reissue  web1  example.com, www.example.com: self-test: dcv.missing: "
+            "failed  reissue  web1  1a2b3c  example.com, www.example.com: self-test: dcv.missing: "
             "www.example.com at 192.0.2.1: missing: 404; next try 2026-11-24 03:30 UTC"
         ),
         "    http://www.example.com/x at 192.0.2.1: 404",
@@ -50,7 +50,7 @@ def test_step_of_a_service_is_named_by_its_kind() -> None:
 
 def test_repaired_case_has_no_next_try() -> None:
     assert list(case_result_lines([CaseResult(OTHER, "proven", next_at=NEXT)])) == [
-        "repaired  host  mail-gateway  mail.example.com"
+        "repaired  host  mail-gateway  4d5e6f  mail.example.com"
     ]
 
 

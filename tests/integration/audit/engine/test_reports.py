@@ -118,7 +118,7 @@ def test_totals_count_findings_before_and_after_the_repairs() -> None:
     ]
 
 
-REPAIRED = RepairRow("repaired", "reissue", "web1", "a.example", "")
+REPAIRED = RepairRow("repaired", "reissue", "web1", "a.example", "", "1a2b3c4d")
 FAILED_REPAIR = replace(REPAIRED, outcome="failed", happened="<b>refused</b>")
 
 
@@ -126,6 +126,7 @@ def test_repair_table_has_the_failed_repair_first_and_escapes_its_text() -> None
     table = repair_table([REPAIRED, FAILED_REPAIR])
     assert table.index("&lt;b&gt;refused&lt;/b&gt;") < table.index('"sslaudit-repaired"')
     assert "<summary>Repairs: 1 failed, 1 repaired</summary>" in table
+    assert table.count("<td>1a2b3c4d</td>") == 2
 
 
 def test_run_without_repairs_has_no_repair_table() -> None:

@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from audit.json_codec import format_time
+from pytest_sslaudit.settings import INVENTORY, TESTINFRA
 from remediate.challenges.dns_lookup import LookUps
-from remediate.cli.main import main
+from remediate.cli.main import access_of, main, parser
 from remediate.model.audit_results import BadAuditResults, read_audit_results
 from remediate.model.causes import Cause
 from remediate.model.outcome import Attempt
@@ -144,6 +145,22 @@ def test_status_is_a_table_of_all_that_waits(tmp_path: Path, capsys: pytest.Capt
     assert cells.pop("rolled-back")[-3:] == ["resume --now", "0", "rolled back: waits for a new finding"]
     assert cells.pop("planned")[-3:] == ["next run", "0", "a name is dead"]
     assert (cells, queued) == ({}, "notifications to send: 1")
+
+
+@pytest.mark.parametrize("command", ["plan", "apply", "resume", "status", "rollback", "release"])
+def test_every_command_takes_the_host_options_of_an_audit(command: str) -> None:
+    given = ("--hosts=ssh://web1,local://", "--connection=ssh", "--ssh-config=c", "--ssh-identity-file=i",
+             "--ssh-extra-args=-4", "--sudo", "--sudo-user=u", "--ansible-inventory=a", "--force-ansible")  # fmt: skip
+    case = {"plan": ("results",), "rollback": ("case",)}.get(command, ())
+    access = access_of(parser("repair").parse_args([command, *case, *given]))
+    assert access.hosts == ("ssh://web1", "local://")
+    assert access.testinfra == {
+        "connection": "ssh", "ssh_config": "c", "ssh_identity_file": "i", "ssh_extra_args": "-4", "sudo": True,
+        "sudo_user": "u", "ansible_inventory": "a", "force_ansible": True,
+    }  # fmt: skip
+    assert set(access.testinfra) == {*TESTINFRA, *INVENTORY}
+    inventory = access_of(parser("repair").parse_args([command, *case, "--ansible-inventory=a"]))
+    assert inventory.hosts == ("ansible://all",)
 
 
 def test_status_without_open_cases_is_empty(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

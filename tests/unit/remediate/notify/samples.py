@@ -26,7 +26,7 @@ FOLDER: Final = Path(__file__).parent / "bodies"
 HOSTILE: Final = (
     "x\r\nBcc: victim@example.com\r\n\r\n<script>alert(1)</script> \x1b[2J\u202e & \ud800 {{ 7*7 }}{% raw %} \"'\x00"
 )
-_TEXTS: Final = ("endpoint", "check", "reason", "tried", "happened", "to_do")
+_TEXTS: Final = ("endpoint", "check", "reason", "tried", "happened", "to_do", "case")
 _HOPS: Final = (
     "mail.example.com at 192.0.2.7: redirected: no redirect is followed\n"
     "  http://mail.example.com/.well-known/pki-validation/X.txt: 302\n"

@@ -24,7 +24,7 @@ HOSTILE = {
     "control": "\x1b[2J\x00\x07\ud800",
     "length": "y" * 10_000,
 }
-ITEM_FIELDS = ("services", "endpoint", "check", "reason", "tried", "happened", "to_do")
+ITEM_FIELDS = ("services", "endpoint", "check", "reason", "tried", "happened", "to_do", "case")
 FIELDS = (*ITEM_FIELDS, "host", "remark", "controller", "version")
 
 

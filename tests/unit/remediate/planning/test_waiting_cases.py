@@ -14,7 +14,7 @@ from remediate.model.options import RunLimits
 from remediate.model.plan import Plan
 from remediate.planning.planner import plan
 from tests.support.remediate.cpanel_rows import fresh
-from tests.support.remediate.result_rows import NOW, SUMMARY, Row, expired, found, planned, seen, served_chain
+from tests.support.remediate.result_rows import NOW, SUMMARY, Row, expired, file, found, planned, seen, served_chain
 
 WEB: Final = "web1/https://www.example.com:443"
 MAIL: Final = "web1/imaps://mail.example.com:993"
@@ -191,3 +191,35 @@ def test_finding_about_a_name_that_is_given_up_blocks_nothing() -> None:
     assert [(dropped.name, dropped.why) for dropped in case.dropped_names] == [
         ("mail.example.com", "the configuration gives the name up ([remediate] drop_names)")
     ]
+
+
+_TO_DO: Final = "log in as root, or use --sudo"
+_FILE: Final = "/etc/ssl/www.pem"
+
+
+@pytest.mark.parametrize(
+    ("check", "of_login", "lacking"),
+    [
+        ("cert.expired", {"login": "root"}, ""),
+        ("cert.expired", {}, ""),  # results of an earlier version
+        ("cert.expired", {"login": "deploy"}, f"replace {_FILE} of root, reload nginx"),
+        ("svc.disk-vs-wire", {"login": "deploy"}, "reload nginx"),
+        ("key.permissions", {"login": "deploy"}, f"replace {_FILE} of root"),
+        ("cert.expired", {"login": "deploy", "service": "gateway"}, f"replace {_FILE} of root"),
+        ("cert.expired", {"login": "root", "service": "gateway"}, ""),
+    ],
+)
+def test_login_without_a_right_is_a_blocker_that_names_it(check: str, of_login: Row, lacking: str) -> None:
+    rows = (seen(WEB, files=[file(_FILE)], **of_login), found(WEB, check))
+    outcome = planned(*rows, run_limits=RunLimits(declared_services=frozenset({"gateway"})))
+    blockers = [blocker for case in outcome.waiting for blocker in case.blocked_by]
+    text = f"the login deploy to web1 may not {lacking}: {_TO_DO}"
+    assert [(blocker.cause, blocker.text) for blocker in blockers] == ([(Cause.HOST_LOGIN, text)] if lacking else [])
+    assert len(outcome.cases) == (0 if lacking else 1)
+
+
+def test_login_that_may_run_only_the_collector_repairs_nothing() -> None:
+    rows = (seen(WEB, login="root", collector="/usr/local/sbin/collect"), found(WEB, "cert.expired"))
+    assert why(planned(*rows)) == (
+        f"the login to web1 may run only the collector /usr/local/sbin/collect as root: {_TO_DO}",
+    )
