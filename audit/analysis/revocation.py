@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -219,13 +219,22 @@ def _by_staples(leaf: StatusSubject, observation: Observation, rules: Rules, now
     """Yield the status in each response that an address stapled to the leaf."""
     handshakes = observation.every_handshake
     staples = (shake.ocsp_der for shake in handshakes if shake.chain_der[:1] == (leaf.certificate.der,))
+    crls = crls_at_hand(observation.revocation or ())
     for staple in dict.fromkeys(filter(None, staples)):
-        yield status_of_staple(staple, leaf, max(now, observation.observed_at), rules)
+        yield status_of_staple(staple, leaf, max(now, observation.observed_at), rules, crls)
 
 
-def status_of_staple(staple: bytes, subject: StatusSubject, at: datetime, rules: Rules) -> SourceStatus:
-    """Return the status of the leaf in a stapled OCSP response."""
-    return status_from_ocsp(OcspEvidence(staple, "the stapled response"), subject, at, rules.tolerance)
+def status_of_staple(
+    staple: bytes, subject: StatusSubject, at: datetime, rules: Rules, crls: Sequence[RevocationList] = ()
+) -> SourceStatus:
+    """Return the status of the leaf in a stapled OCSP response; one of the CRLs may list the responder."""
+    return status_from_ocsp(OcspEvidence(staple, "the stapled response", crls=crls), subject, at, rules.tolerance)
+
+
+def crls_at_hand(responses: Sequence[RevocationResponse]) -> Sequence[RevocationList]:
+    """Return the CRLs that were fetched about any certificate; they may list who signed another response."""
+    crls = ((response.url, response.content) for response in responses if response.source == "crl")
+    return readable_crls([(url, content) for url, content in crls if content is not None])
 
 
 def statuses_from_responses(
@@ -243,13 +252,13 @@ def statuses_from_responses(
     ]
     if crls:
         at = max(now, *(response.asked_at for response in own if response.source == "crl"))
-        yield status_from_crls(crls, subject, at, rules.tolerance)
+        yield status_from_crls(crls, subject, at, rules.tolerance, crls_at_hand(responses))
     for response in own:
         name = f"the {'CRL' if response.source == 'crl' else 'OCSP responder'} {response.url}"
         if response.content is None:
             yield SourceStatus("unknown", name, response.failure)
         elif response.source == "ocsp":
-            evidence = OcspEvidence(response.content, name, response.question, readable_crls(crls))
+            evidence = OcspEvidence(response.content, name, response.question, crls_at_hand(responses))
             yield status_from_ocsp(evidence, subject, max(now, response.asked_at), rules.tolerance)
 
 

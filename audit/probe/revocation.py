@@ -6,7 +6,7 @@ whether a response can be trusted, and `audit.probe.fetch` to which addresses a 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final, Protocol
@@ -15,6 +15,7 @@ from audit.analysis.revocation import (
     OFF,
     REVOKED,
     Rules,
+    crls_at_hand,
     holds_until,
     places,
     rules_of,
@@ -32,12 +33,14 @@ from audit.x509.der import encode_oid
 from audit.x509.path.served_chain import read_chain
 from audit.x509.path.trust_store import TrustAnchors
 from audit.x509.raw import CRL_POINTS, OCSP
+from audit.x509.revocation.delegates import crl_signers, responders
 from audit.x509.revocation.ocsp import ocsp_request
 from audit.x509.revocation.status import StatusSubject
 
 _OCSP_REQUEST: Final = "application/ocsp-request"
 _OIDS: Final = (encode_oid(CRL_POINTS), encode_oid(OCSP))
 """The encoded object identifiers of cRLDistributionPoints and of OCSP as an access method (RFC 5280)."""
+_SIGNERS: Final = {"crl": crl_signers, "ocsp": responders}
 _NO_REQUEST: Final = "its serial number cannot be encoded in a request"
 
 
@@ -124,20 +127,38 @@ class RevocationFetcher:
     def _about(
         self, subject: StatusSubject, bounds: tuple[Rules, Deadline], stapling: Observation | None
     ) -> Iterator[RevocationResponse]:
-        """Yield the responses about a certificate, until one of them can be trusted."""
+        """Yield the responses about a certificate and those who signed them, until one of them can be trusted."""
         (rules, deadline), now = bounds, self._context.clock()
         leaf = (subject.certificate.der,)
         handshakes = stapling.every_handshake if stapling else ()
-        staples = (handshake.ocsp_der for handshake in handshakes if handshake.chain_der[:1] == leaf)
-        if any(status_of_staple(staple, subject, now, rules).word != "unknown" for staple in staples if staple):
+        sent = (handshake.ocsp_der for handshake in handshakes if handshake.chain_der[:1] == leaf)
+        staples = tuple(dict.fromkeys(filter(None, sent)))
+        so_far = tuple(self._about_signers(responders(staples, subject, now, rules.tolerance), rules, deadline))
+        yield from so_far
+        crls = crls_at_hand(so_far)
+        if any(status_of_staple(staple, subject, now, rules, crls).word != "unknown" for staple in staples):
             return
-        so_far: tuple[RevocationResponse, ...] = ()
         for source, url in places(subject.certificate, rules):
             response = self._response(subject, (source, url), rules, deadline)
-            so_far = (*so_far, response)
-            yield response
+            signers = _SIGNERS[source]((response.content or b"",), subject, response.asked_at, rules.tolerance)
+            about_signers = self._about_signers(signers, rules, deadline)
+            added = (response, *(about for about in about_signers if about not in so_far))
+            so_far = (*so_far, *added)
+            yield from added
             if _settles(so_far, subject, rules, now):
                 return
+
+    def _about_signers(
+        self, signers: Iterable[StatusSubject], rules: Rules, deadline: Deadline
+    ) -> Iterator[RevocationResponse]:
+        """Yield the CRLs that the certificates of signers name, each up to the first that can be trusted."""
+        for signer in signers if self._context.is_on else ():
+            for source, url in places(signer.certificate, rules):
+                if source == "crl":
+                    response = self._response(signer, (source, url), rules, deadline)
+                    yield response
+                    if _settles((response,), signer, rules, self._context.clock()):
+                        break
 
     def _response(
         self, subject: StatusSubject, place: tuple[RevocationSource, str], rules: Rules, deadline: Deadline

@@ -40,7 +40,8 @@ class GivenLists:
     """The CRLs that were given, the certificates that may have signed them, and the time.
 
     `strict`: a CRL that violates a rule for CAs, such as one without a number, does not show that a certificate is
-    good. `digests` of signatures of CRLs are admitted beside those that clients accept.
+    good. `digests` of signatures of CRLs are admitted beside those that clients accept. `about_signers` are further
+    CRLs, which may list the certificate of a signer.
     """
 
     crls: Sequence[RevocationList | UnreadableField]
@@ -48,6 +49,7 @@ class GivenLists:
     at: datetime
     strict: bool = False
     digests: tuple[str, ...] = ()
+    about_signers: Sequence[RevocationList] = ()
 
 
 def status_violations(path: Sequence[Certificate], lists: GivenLists) -> tuple[tuple[int, Violation], ...]:
@@ -129,32 +131,38 @@ def _is_signed_by_crl_signer(crl: RevocationList, signer: Certificate, digests: 
 def _signers(crl: RevocationList, path: Sequence[Certificate], lists: GivenLists) -> Iterator[Certificate]:
     """Yield the certificates that may sign a list: a CA of its issuer's name on the path, or one that these certified.
 
-    One that is not on the path must be in force and must not be revoked by a CA of the path itself.
+    One that is not on the path must not be revoked by a CA of the path itself.
     """
     above = path[1:]
     yield from (certificate for certificate in above if certificate.canonical_subject == crl.issuer)
+    for signer, _ in delegated_signers(crl, path, lists):
+        if not _is_listed(signer, above, lists):
+            yield signer
+
+
+def delegated_signers(
+    crl: RevocationList, path: Sequence[Certificate], lists: GivenLists
+) -> Iterator[tuple[Certificate, tuple[Certificate, ...]]]:
+    """Yield the certificates in force that are not on the path and may sign a list, each with the CAs above it."""
     named = [
         certificate
         for certificate in lists.pool
-        if certificate.canonical_subject == crl.issuer and certificate not in above
+        if certificate.canonical_subject == crl.issuer and certificate not in path
     ]
-    for certificate in named[:_MAX_SIGNERS]:
-        is_certified = any(
-            ca.canonical_subject == certificate.canonical_issuer and is_signed_by(certificate, ca) for ca in above
-        )
-        if (
-            is_certified
-            and certificate.not_before <= lists.at <= certificate.not_after
-            and not _is_listed(certificate, above, lists)
-        ):
-            yield certificate
+    for signer in named[:_MAX_SIGNERS]:
+        if not signer.not_before <= lists.at <= signer.not_after:
+            continue
+        for index, ca in enumerate(path[1:], 1):
+            if ca.canonical_subject == signer.canonical_issuer and is_signed_by(signer, ca):
+                yield signer, tuple(path[index:])
+                break
 
 
 def _is_listed(signer: Certificate, above: Sequence[Certificate], lists: GivenLists) -> bool:
     """Return whether a CA of the path revoked the certificate of a signer of lists."""
     return any(
         _revoked(crl, signer) is not None
-        for crl in lists.crls
+        for crl in (*lists.crls, *lists.about_signers)
         if isinstance(crl, RevocationList) and crl.issuer == signer.canonical_issuer and lists.at >= crl.this_update
         if any(ca.canonical_subject == crl.issuer and _is_signed_by_crl_signer(crl, ca, lists.digests) for ca in above)
     )

@@ -132,14 +132,22 @@ def status_from_ocsp(given: OcspEvidence, subject: StatusSubject, at: datetime, 
 
 
 def status_from_crls(
-    crls: Sequence[tuple[str, bytes]], subject: StatusSubject, at: datetime, tolerance: Tolerance
+    crls: Sequence[tuple[str, bytes]],
+    subject: StatusSubject,
+    at: datetime,
+    tolerance: Tolerance,
+    about_signers: Sequence[RevocationList] = (),
 ) -> SourceStatus:
-    """Return the status of a certificate by CRLs together, each given with its URL (RFC 5280 6.3.3)."""
+    """Return the status of a certificate by CRLs together, each given with its URL (RFC 5280 6.3.3).
+
+    A CRL that is signed by a certificate listed in one of `about_signers` does not count.
+    """
     source = "the CRL " + " and ".join(url for url, _ in crls)
     lists = [_read(der) for _, der in crls]
     doubts: list[Violation] = []
     for moved in (timedelta(), tolerance.clocks, -tolerance.clocks):
-        violations = _own_violations(lists, subject, at + moved, tolerance.digests)
+        given = GivenLists(lists, subject.pool, at + moved, digests=tolerance.digests, about_signers=about_signers)
+        violations = _own_violations(subject, given)
         revoked = any(violation.clause == _REVOKED for violation in violations)
         if revoked:
             return _listed(lists, subject.certificate, source)
@@ -159,12 +167,9 @@ def _read(der: bytes) -> RevocationList | UnreadableField:
     return indexed(crl) if isinstance(crl, RevocationList) else crl
 
 
-def _own_violations(
-    lists: Sequence[RevocationList | UnreadableField], subject: StatusSubject, at: datetime, digests: tuple[str, ...]
-) -> list[Violation]:
+def _own_violations(subject: StatusSubject, given: GivenLists) -> list[Violation]:
     violations: list[Violation] = []
-    path = (subject.certificate, *subject.above)
-    for index, violation in status_violations(path, GivenLists(lists, subject.pool, at, digests=digests)):
+    for index, violation in status_violations((subject.certificate, *subject.above), given):
         if index:
             break
         violations.append(violation)
@@ -227,7 +232,8 @@ def _revoked_responder(
     if delegate is None or has_no_check(delegate) or not crls:
         return
     responder = StatusSubject(delegate, subject.above, subject.pool)
-    if any(violation.clause == _REVOKED for violation in _own_violations(crls, responder, at, digests)):
+    given = GivenLists(crls, subject.pool, at, digests=digests)
+    if any(violation.clause == _REVOKED for violation in _own_violations(responder, given)):
         yield Violation("RFC 6960 4.2.2.2.1", f"the responder's certificate {delegate} is revoked itself")
 
 

@@ -29,13 +29,13 @@ from audit.x509.path.served_chain import read_chain
 from audit.x509.path.trust_store import TrustAnchors
 from tests.support.cpu_time import at_most_cpu_s
 from tests.support.endpoint_facts import WEBPKI, observed, served
-from tests.support.http.scripted_server import Conversation, answering, conversing, silent
+from tests.support.http.scripted_server import Conversation, answering, by_path, conversing, silent
 from tests.support.probe.tls_servers import closed_port
 from tests.support.verdicts import judged
 from tests.support.x509.certificates import DAY, NOW
-from tests.support.x509.crls import Entry, crl, pointing
+from tests.support.x509.crls import Entry, crl, issuing_point, pointing
 from tests.support.x509.ocsp_responses import CA, GOOD, LEAF, REVOKED, ROOT, Answer, delegate, responders
-from tests.support.x509.paths import Made, new_leaf
+from tests.support.x509.paths import Made, new_leaf, usage
 
 ANCHORS = TrustAnchors({"corp.pem": [ROOT.der]})
 ANYWHERE = FetchPolicy(allow_private=True, deadline_s=30.0)
@@ -117,6 +117,55 @@ def test_crl_is_fetched_if_the_staple_is_old(ca: Conversation) -> None:
     old = Answer(about=leaf, this_update=NOW - 9 * DAY, next_update=NOW - DAY).der
     assert verdict(new_fetcher().fetch(seen(leaf, staple=old))) is None
     assert len(ca.heads) == 1
+
+
+@pytest.mark.parametrize("is_stapled", [True, False], ids=["stapled", "fetched"])
+@pytest.mark.parametrize("is_listed", [True, False], ids=["revoked", "good"])
+def test_crl_of_a_delegated_responder_is_fetched(*, is_stapled: bool, is_listed: bool) -> None:
+    responses = {"": answering("", status="404 Not Found")}
+    with conversing(respond=by_path(responses)) as server:
+        responder = delegate().having(pointing(server.url("/responders.crl")))
+        leaf = LEAF.having(responders(server.url("/ocsp")))
+        good = Answer(about=leaf).by(responder).der
+        responses["/ocsp"] = answering(good)
+        responses["/responders.crl"] = answering(crl(CA, *[responder] * is_listed))
+        fetched = new_fetcher().fetch(seen(leaf, staple=good if is_stapled else None))
+    asked = ["ocsp", "crl"] if not is_stapled else ["crl", "ocsp"] if is_listed else ["crl"]
+    assert [response.source for response in fetched.revocation or ()] == asked
+    if is_listed:
+        assert "is revoked itself" in text_of(verdict(fetched))
+    else:
+        assert verdict(fetched) is None
+
+
+@pytest.mark.parametrize("is_listed", [True, False], ids=["revoked", "good"])
+def test_crl_of_the_signer_of_an_indirect_crl_is_fetched(*, is_listed: bool) -> None:
+    responses = {"": answering("", status="404 Not Found")}
+    with conversing(respond=by_path(responses)) as server:
+        url = server.url("/indirect.crl")
+        signer = Made("CN=CRL Signer").having(usage("crl_sign"), critical=True)
+        signer = signer.having(pointing(server.url("/ca.crl"))).by(CA)
+        leaf = LEAF.having(pointing(url, issuer=signer.subject))
+        responses["/indirect.crl"] = answering(crl(signer, extensions=(issuing_point(url, indirect_crl=True),)))
+        responses["/ca.crl"] = answering(crl(CA, *[signer] * is_listed))
+        handshake = replace(served(), chain_der=(leaf.der, CA.der, signer.der))
+        fetched = new_fetcher().fetch(observed(handshake))
+    assert [response.url for response in fetched.revocation or ()] == [url, url.replace("indirect", "ca")]
+    if is_listed:
+        assert "not signed by a key that may sign it" in text_of(verdict(fetched))
+    else:
+        assert verdict(fetched) is None
+
+
+def test_unauthorized_responder_causes_no_request() -> None:
+    responses = {"": answering(crl(ROOT))}
+    with conversing(respond=by_path(responses)) as server:
+        foreign = delegate(ROOT).having(pointing(server.url("/root.crl")))
+        exempt = delegate(CA, x509.OCSPNoCheck()).having(pointing(server.url("/ca.crl")))
+        leaf = LEAF.having(pointing("ldap://ca.example.com/1"))
+        for responder in (foreign, exempt):
+            new_fetcher().fetch(seen(leaf, staple=Answer(about=leaf).by(responder).der))
+    assert server.heads == []
 
 
 def test_other_revocation_source_is_used_if_the_first_fails(closed: str) -> None:

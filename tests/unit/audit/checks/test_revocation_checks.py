@@ -21,8 +21,8 @@ from audit.x509.path.trust_store import TrustAnchors
 from audit.x509.revocation.status import StatusSubject
 from tests.support.endpoint_facts import WEBPKI, observed, served
 from tests.support.verdicts import PASS, Row, exempt, fail, require_verdict, unsure, verdicts
-from tests.support.x509.certificates import DAY, NOW
-from tests.support.x509.crls import Entry, crl, pointing
+from tests.support.x509.certificates import DAY, NOW, key_named
+from tests.support.x509.crls import Entry, crl, issuing_point, pointing
 from tests.support.x509.ocsp_responses import (
     ASKED,
     CA,
@@ -37,7 +37,7 @@ from tests.support.x509.ocsp_responses import (
     delegate,
     status_added,
 )
-from tests.support.x509.paths import Made, extension_added, new_ca, new_leaf
+from tests.support.x509.paths import Made, extension_added, new_ca, new_leaf, usage
 from tests.support.x509.sha1_signatures import crl_by_sha1, response_by_sha1
 
 SUBJECT = StatusSubject(read_certificate(ASKED.der), (read_certificate(CA.der),))
@@ -206,6 +206,41 @@ def test_sha1_is_admitted_only_for_a_private_pki_by_every_policy(row: Row) -> No
 @pytest.mark.parametrize("name", builtin_profiles())
 def test_policy_that_comes_with_the_audit_admits_no_sha1(name: str) -> None:
     assert load_profile(name).thresholds.revocation_digests == ()
+
+
+SIGNER_URL = "http://ca.example.com/signers.crl"
+SIGNER = Made("CN=CRL Signer").having(usage("crl_sign"), critical=True).having(pointing(SIGNER_URL)).by(CA)
+OF_ROOT = Made("CN=CRL Signer").having(usage("crl_sign"), critical=True).by(ROOT)
+INDIRECT = LEAF.having(pointing(CRL_URL, issuer=SIGNER.subject))
+SIGNED = answer(crl(SIGNER, extensions=(issuing_point(CRL_URL, indirect_crl=True),)), INDIRECT)
+NAMED_RESPONDER = delegate().having(pointing(SIGNER_URL))
+LISTED_BY_ANOTHER = crl(CA, SIGNER, key=key_named("CN=Other"))
+REVOKED_RESPONDER = answer(crl(CA, NAMED_RESPONDER), NAMED_RESPONDER)
+RESPONSE = Answer().by(NAMED_RESPONDER).der
+
+
+@verdicts({
+    name: (checks.test_not_revoked, facts(observation, of), expected)
+    for name, observation, of, expected in (
+        ("CRL signer", seen(SIGNED, leaf=INDIRECT), chain(INDIRECT, CA, SIGNER), PASS),
+        ("good CRL signer", seen(SIGNED, answer(crl(CA), SIGNER), leaf=INDIRECT), chain(INDIRECT, CA, SIGNER), PASS),
+        ("revoked CRL signer", seen(SIGNED, answer(crl(CA, SIGNER), SIGNER), leaf=INDIRECT),
+         chain(INDIRECT, CA, SIGNER), unsure("not signed by a key that may sign it")),
+        ("CRL signer of the root", seen(SIGNED, answer(crl(ROOT), CA), leaf=INDIRECT),
+         chain(INDIRECT, CA, OF_ROOT), PASS),
+        ("revoked by the root", seen(SIGNED, answer(crl(ROOT, OF_ROOT), CA), leaf=INDIRECT),
+         chain(INDIRECT, CA, OF_ROOT), unsure("not signed by a key that may sign it")),
+        ("CRL signer listed by another key", seen(SIGNED, answer(LISTED_BY_ANOTHER, SIGNER), leaf=INDIRECT),
+         chain(INDIRECT, CA, SIGNER), PASS),
+        ("good responder", seen(answer(crl(CA), NAMED_RESPONDER), staple=RESPONSE), None, PASS),
+        ("revoked responder of a staple", seen(REVOKED_RESPONDER, staple=RESPONSE), None,
+         unsure("is revoked itself")),
+        ("revoked responder", seen(answer(RESPONSE, source="ocsp"), REVOKED_RESPONDER), None,
+         unsure("is revoked itself")),
+    )
+})  # fmt: skip
+def test_response_of_a_signer_that_is_revoked_itself_does_not_count(row: Row) -> None:
+    require_verdict(row)
 
 
 def test_http_sources_are_queried_in_the_order_of_the_policy() -> None:
