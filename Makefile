@@ -10,8 +10,8 @@ JOBS ?= 3
 ATTACK := tests/system/local_users/test_attack.py
 CONTAINERS := tests/system/hosts/test_containers.py
 CRASHES := tests/system/repair/test_interrupted.py
-HOSTS := $(addprefix tests/system/,deployment/test_switched_units.py hosts/test_dovecot_unit.py hosts/test_logins.py \
-    names/test_twin_hosts.py repair/test_several_hosts.py)
+HOSTS := $(addprefix tests/system/,deployment/test_switched_units.py hosts/test_dovecot_unit.py \
+    hosts/test_http_validation.py hosts/test_logins.py names/test_twin_hosts.py repair/test_several_hosts.py)
 PEERS := tests/system/daemons/test_other_scanners.py
 REPAIRS := $(addprefix tests/system/repair/,test_failure_reports.py test_other_repairs.py test_pending_order.py)
 SERVICES := $(addprefix tests/system/,daemons/test_field_cases.py daemons/test_host_session.py \

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Final
@@ -29,7 +30,7 @@ from pytest_sslaudit.activation import (
 from pytest_sslaudit.collection import BuiltInCollection, Parametrize, Selection, Worker
 from pytest_sslaudit.controller import Controller
 from pytest_sslaudit.evidence import EvidenceStore
-from pytest_sslaudit.remediation import register_remediation, require_valid_sections
+from pytest_sslaudit.remediation import not_validated, register_remediation, require_valid_sections
 from pytest_sslaudit.reports.html import HtmlReport
 from pytest_sslaudit.reports.report_files import ReportFiles, load_reports
 from pytest_sslaudit.reports.summary import Summary
@@ -48,7 +49,7 @@ PARTS: Final = tuple(
 def start(config: pytest.Config) -> None:
     """Read the settings and register the hooks of an audit; raises pytest.UsageError."""
     _refuse_another_audit()
-    settings = read_settings(config, _configuration(config))
+    settings = _with_validation(read_settings(config, _configuration(config)))
     follow_moved_checks(config)
     config.stash[ADDED_CHECKS] = _added_checks(settings.configuration)
     _collect_audit(config)
@@ -82,6 +83,14 @@ def _configuration(config: pytest.Config) -> Configuration:
     except BadConfiguration as error:
         raise pytest.UsageError(str(error)) from error
     return configuration
+
+
+def _with_validation(settings: Settings) -> Settings:
+    """Return the settings with the names that the chosen issuer has validated by HTTP; raises pytest.UsageError."""
+    try:
+        return replace(settings, not_validated=not_validated(settings.configuration, settings.issuer))
+    except BadConfiguration as error:
+        raise pytest.UsageError(str(error)) from error
 
 
 def _refuse_parts_switched_off(manager: pytest.PytestPluginManager) -> None:

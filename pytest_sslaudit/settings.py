@@ -78,6 +78,7 @@ class Settings:
     issuer: str | None
     invocation: Invocation
     extensions: tuple[InstalledExtension, ...]
+    not_validated: tuple[str, ...] | None = None  # globs of names that no repair validates by HTTP; None: all names
 
     def for_engine(self, anchors: TrustAnchors, log_list: LogList | None, now: datetime) -> AuditSettings:
         """Return the settings that `audit.engine` takes, with these anchors and logs, as of that instant."""

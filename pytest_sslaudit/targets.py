@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from audit.config import BadConfiguration, logins
+from audit.config import BadConfiguration, host_of, logins
 from audit.endpoint import Endpoint, UnusableLine, parse_endpoints
-from audit.host.discovery import Discovery, assemble, discover
+from audit.host.discovery import Discovery, Login, assemble, discover
 from audit.probe import Target
 from audit.probe.validation_request import probe_validation_paths
 from pytest_sslaudit.evidence import Manifest
@@ -47,6 +47,7 @@ def gather(config: pytest.Config, settings: Settings, clock: Callable[[], dateti
         host_logins = logins(settings.hosts, settings.configuration, settings.testinfra)
     except BadConfiguration as error:
         raise pytest.UsageError(str(error)) from error
+    host_logins = tuple(_with_validation(login, settings) for login in host_logins)
     discoveries = with_validation_probes(discover(host_logins, clock=clock), settings)
     if not endpoints and not discoveries:
         pytest.exit(NOTHING, returncode=pytest.ExitCode.NO_TESTS_COLLECTED)
@@ -55,8 +56,14 @@ def gather(config: pytest.Config, settings: Settings, clock: Callable[[], dateti
     return Gathered(Manifest(started, tuple(t.endpoint for t in targets), hosts, unusable), targets, discoveries)
 
 
+def _with_validation(login: Login, settings: Settings) -> Login:
+    """Return a login; if certificates of its host may be repaired, with the names that no repair validates."""
+    is_repaired = host_of(settings.configuration, login.hostspec).remediate
+    return replace(login, not_validated=settings.not_validated) if is_repaired else login
+
+
 def with_validation_probes(discoveries: Sequence[Discovery], settings: Settings) -> tuple[Discovery, ...]:
-    """Return the discoveries with the HTTP probes of each panel's server: the requests that a CA would send."""
+    """Return the discoveries with the HTTP probes of names to validate: the requests that a CA would send."""
     hosts = probe_validation_paths([discovery.host for discovery in discoveries], settings.limits, threading.Event())
     return tuple(replace(discovery, host=host) for discovery, host in zip(discoveries, hosts, strict=True))
 

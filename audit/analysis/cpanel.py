@@ -9,7 +9,7 @@ from audit.analysis.reachability import UNRESOLVABLE, is_unresolved
 from audit.firewall.exposure import LISTED, narrowness, openness, shortcomings
 from audit.observation import HttpProbe, Observation
 from audit.observation.cpanel import CpanelState, Matter
-from audit.observation.firewall import Firewall
+from audit.observation.firewall import Firewall, HttpValidation
 from audit.text import join_clauses
 from audit.x509.identifiers import host_name_faults
 
@@ -24,18 +24,42 @@ def cpanel_state(observation: Observation) -> CpanelState | Obstacle:
     return server.cpanel or Exempt("the host is not a cPanel & WHM server")
 
 
+def http_validation(observation: Observation) -> HttpValidation | Obstacle:
+    """Return the names that a CA validates by HTTP for a repair, and the host's firewall, or why there are none."""
+    server = host_view(observation)
+    if not isinstance(server, Uncertain) and server.validation is not None:
+        return server.validation
+    state = cpanel_state(observation)
+    if isinstance(state, CpanelState):
+        name = observation.server.fqdn if observation.server else None
+        return HttpValidation((name,) if name else (), state.firewall, state.missing("firewall"))
+    if isinstance(state, Exempt):
+        return Exempt("no CA validates a name of the host by HTTP: no repair of its certificates is configured")
+    return state
+
+
+def unreadable_firewall(validation: HttpValidation) -> Uncertain | None:
+    """Return which part of the firewall the login may not read; None if it read all rules."""
+    return _unreadable(validation.unread)
+
+
 def unreadable_part(state: CpanelState, matter: Matter) -> Uncertain | None:
     """Return which part of the state the login may not read; None if it read the whole state."""
-    missing = state.missing(matter)
+    return _unreadable(state.missing(matter))
+
+
+def _unreadable(missing: tuple[str, ...]) -> Uncertain | None:
     return Uncertain(f"this login cannot read all of it: {join_clauses(missing)}") if missing else None
 
 
 def http_probes(observation: Observation) -> tuple[HttpProbe, ...] | Uncertain:
-    """Return the HTTP responses at port 80 of the host's name, or why there are no responses."""
+    """Return the HTTP responses at port 80 of the names to validate, or why there are no responses."""
     if observation.http_probes:
         return observation.http_probes
     if is_unresolved(observation):
         return Uncertain("the host's name has no address that could be probed", because=UNRESOLVABLE)
+    if observation.server and observation.server.validation:
+        return Uncertain("none of the names to validate has an address that could be probed", because=UNRESOLVABLE)
     name = observation.server.fqdn if observation.server else None
     if name is None or host_name_faults(name):
         return Uncertain("the host's own name cannot be resolved", because="host.name-invalid")
@@ -69,9 +93,11 @@ def closed_to_listed(firewall: Firewall, own: tuple[str, ...]) -> Uncertain | No
 def refused_internet(firewall: Firewall, observation: Observation) -> tuple[tuple[str, ...], Uncertain | None]:
     """Return one message per IP version for which too much of the Internet is refused, and why that is not certain.
 
-    IPv6 is judged if the host's name has an IPv6 address.
+    IPv6 is judged if a name has an IPv6 address.
     """
-    has_ipv6 = observation.dns is not None and any(":" in address for address in observation.dns.addresses)
+    resolved = observation.dns.addresses if observation.dns else ()
+    probed = (probe.address for probe in observation.http_probes or ())
+    has_ipv6 = any(":" in address for address in (*resolved, *probed))
     faults, doubt = narrowness(firewall, addresses_of(observation), (4, 6) if has_ipv6 else (4,))
     if not doubt:
         return faults, None

@@ -9,9 +9,10 @@ from urllib.parse import urljoin, urlsplit
 
 from audit.analysis import Uncertain
 from audit.analysis.cpanel import closed_by_firewall
+from audit.analysis.reachability import UNRESOLVABLE
 from audit.observation import HttpProbe
 from audit.observation.firewall import Firewall
-from audit.text import join_clauses
+from audit.text import join_clauses, join_limited
 
 _FOLLOWED: Final = (301, 302, 307, 308)
 _PORTS: Final = {"http": 80, "https": 443}
@@ -32,11 +33,11 @@ class ValidationFault:
 
 
 def redirect_chains(probes: Iterable[HttpProbe]) -> tuple[RedirectChain, ...]:
-    """Return the responses of each address in the order in which one redirects to the next."""
-    by_address: dict[str, list[HttpProbe]] = {}
+    """Return the responses of each name at each address in the order in which one redirects to the next."""
+    by_place: dict[tuple[str | None, str], list[HttpProbe]] = {}
     for probe in probes:
-        by_address.setdefault(probe.address, []).append(probe)
-    return tuple(map(tuple, by_address.values()))
+        by_place.setdefault((urlsplit(probe.url).hostname, probe.address), []).append(probe)
+    return tuple(map(tuple, by_place.values()))
 
 
 def blocking_faults(chains: Iterable[RedirectChain]) -> list[ValidationFault]:
@@ -64,6 +65,13 @@ def unprobed(chains: Sequence[RedirectChain]) -> Uncertain | None:
         if (target := _unfollowed_location(chain))
     ]
     return Uncertain(join_clauses(unseen)) if unseen else None
+
+
+def unprobed_names(names: Iterable[str], chains: Sequence[RedirectChain]) -> Uncertain | None:
+    """Return which names were not probed; None if all were. A name without an address is a finding of its endpoint."""
+    seen = {urlsplit(chain[0].url).hostname for chain in chains}
+    missing = [name for name in names if name.lower() not in seen]
+    return Uncertain(f"not probed: {join_limited(missing)}", because=UNRESOLVABLE) if missing else None
 
 
 def _blocking_fault(chain: RedirectChain) -> ValidationFault | None:

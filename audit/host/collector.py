@@ -1,10 +1,10 @@
 """Builds the collector: all that an audit runs on a host, as one program that a rule of sudo can name.
 
 A login that may run only this program as root is audited like root's own login. A request is data that the program
-verifies: it names the host and its services, files by their path, or handshakes. For a file the program prints whether
-it exists, its owner, mode and ACL, the certificates in it, and the digest of the public key in it. A user with that
-right can read these facts about any path, because only the controller parses the configurations that name the files.
-The user can run no other command, read no other content and write no file.
+verifies: it names the host and its services, the firewall, files by their path, or handshakes. For a file the program
+prints whether it exists, its owner, mode and ACL, the certificates in it, and the digest of the public key in it. A
+user with that right can read these facts about any path, because only the controller parses the configurations that
+name the files. The user can run no other command, read no other content and write no file.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from importlib.resources import files
 from typing import Final
 
 from audit.host.files import file_functions
+from audit.host.firewall import RULES
 from audit.host.login import Collector
 from audit.host.script import COMMAND_LIMIT_S, SECTION_BYTES, filled, inspection_script, shell_text
 from audit.host.trust import TRUST
@@ -35,6 +36,7 @@ def _body(extensions: tuple[Service, ...]) -> str:
         f"known_services='{known}'\n",
         f"collect() {{\n{chosen}\n}}\n",
         f"load_files() {{\n{file_functions()}}}\n",
+        f"load_firewall() {{\n{RULES}}}\n",
         shell_text("handshakes"),
         TRY,
     )

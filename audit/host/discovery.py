@@ -52,6 +52,7 @@ class Login:
     discover: bool = True
     collector: str | None = None  # path of the only program that the login may run as root
     extensions: tuple[Service, ...] = ()  # services of other distributions, looked for like the built-in ones
+    not_validated: tuple[str, ...] | None = None  # globs of names that no repair validates by HTTP; None: all names
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +109,9 @@ def _hosts_of(login: Login) -> tuple[Host, ...] | ProbeFailure | Accident:
 
 
 def _inspect_host(host: Host, login: Login, clock: Callable[[], datetime]) -> Discovery:
-    options = HostOptions(login.name, login.addresses, login.services, login.discover, login.extensions)
+    options = HostOptions(
+        login.name, login.addresses, login.services, login.discover, login.extensions, login.not_validated
+    )
     try:
         return Discovery(*inspect(host, options, clock), login)
     except Exception as error:  # noqa: BLE001 - the boundary of one host: the others are still inspected

@@ -21,6 +21,8 @@ from audit.observation import HostView, InstalledFile
 from audit.observation.website import ANY_IPV4, ANY_IPV6
 from audit.probe.target import Target
 from audit.services.model import Listener, NamedFile
+from audit.text import matches_glob
+from audit.x509.identifiers import host_name_faults
 
 _CONTAINERS: Final = ("docker", "podman", "kubectl", "openshift")
 """The kinds of login that lead into a container."""
@@ -196,3 +198,17 @@ def _server(
         missing_rights=tuple(dict.fromkeys([*service.missing, *listener.unread, *missing_rights(installed)])),
         proxy_protocol=listener.proxy_protocol,
     )  # fmt: skip
+
+
+def validated_names(targets: Iterable[Target], excluded: Sequence[str]) -> tuple[str, ...]:
+    """Return the names that a repair of the host's certificates has validated by HTTP: those with a file and a domain.
+
+    A certificate of another agent is not repaired.
+    """
+    names = (
+        target.endpoint.name
+        for target in targets
+        if target.server and target.server.files and not target.server.agent and not target.needs_no_address
+    )
+    usable = (name for name in names if not host_name_faults(name) and to_address(name) is None)
+    return tuple(sorted({name for name in usable if not any(matches_glob(glob, name) for glob in excluded)}))

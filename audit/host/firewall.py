@@ -1,4 +1,4 @@
-"""Reads the firewall rules that a connection to a panel's server meets, with one reader for each program.
+"""Reads the firewall rules that a connection to a host meets, with one reader for each program.
 
 `audit.firewall` has the readers, and evaluates the rules.
 """
@@ -15,7 +15,7 @@ from audit.firewall.csf import CHAIN, CONFIGURATION, LISTS, SETTINGS, read_count
 from audit.firewall.iptables import read_iptables
 from audit.firewall.nftables import read_nftables
 from audit.host.trust import load_shell
-from audit.observation.firewall import Firewall, RuleChain
+from audit.observation.firewall import Firewall, HttpValidation, RuleChain
 from audit.services.model import Section
 
 _PICK: Final = "|".join(SETTINGS).replace("|", r"\|")
@@ -48,6 +48,13 @@ def read_rules(sections: Mapping[str, Section]) -> tuple[Firewall, tuple[str, ..
     is_firewalld = any("firewalld" in chain.table for chain in native)
     kept_by = "csf" if is_csf else "firewalld" if is_firewalld else ""
     return Firewall(chains, read_countries(csf) if is_csf else (), kept_by), tuple(hidden)
+
+
+def read_validation(names: tuple[str, ...], sections: Mapping[str, Section]) -> HttpValidation | None:
+    """Return what a CA meets that validates these names; None without a name."""
+    firewall, hidden = read_rules(sections)
+    user = sections["uid"].text.strip() if "uid" in sections else ""
+    return HttpValidation(names, firewall, tuple(f"{user or 'this login'} {why}" for why in hidden)) if names else None
 
 
 def _read(

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from audit.endpoint import Endpoint
 from audit.host.cpanel import read_cpanel_state
-from audit.host.endpoints import Inspection, host_name, targets_of, view_of
+from audit.host.endpoints import Inspection, host_name, targets_of, validated_names, view_of
 from audit.host.files import (
     PER_COMMAND,
     certificate_facts,
@@ -23,6 +23,7 @@ from audit.host.files import (
     read_file,
     request_for,
 )
+from audit.host.firewall import RULES, read_validation
 from audit.host.login import Host
 from audit.host.panels import FoundPanel, FoundService, panel_of, unread_marks
 from audit.host.script import config_test, cut_sections, denied_test, inspection_script, instances, script_of
@@ -66,6 +67,7 @@ class HostOptions:
     services: tuple[DeclaredService, ...] = ()
     discover: bool = True  # if false, only those services are inspected
     extensions: tuple[Service, ...] = ()  # readers of other distributions
+    not_validated: tuple[str, ...] | None = None  # globs of names that no repair validates by HTTP; None: all names
 
     @property
     def known_services(self) -> tuple[Service, ...]:
@@ -95,7 +97,8 @@ def inspect(host: Host, options: HostOptions, clock: Clock) -> tuple[Observation
     host_sockets = _HostSockets(
         facts.sockets if options.discover else (), known.claimed, {**known.unlisted, **untrusted}
     )
-    second_output = _second_command(host, services, host_sockets, options)
+    reads_rules = options.not_validated is not None and not facts.is_cpanel
+    second_output = _second_command(host, services, host_sockets, options, reads_rules=reads_rules)
     if isinstance(second_output, ProbeFailure):
         return Observation(host_endpoint, received, failures=(second_output,), server=_view(host, facts, options)), ()
     services += _services_of_second_command(services, second_output, options, host_sockets)
@@ -113,13 +116,20 @@ def inspect(host: Host, options: HostOptions, clock: Clock) -> tuple[Observation
     view = _view(host, facts, options, missing=tuple(dict.fromkeys((*unread, *_missing_rights(services, files)))))
     view = replace(view, not_started=not_started)
     websites += panel.websites(host_name(view), websites) if panel else ()
-    complete_view = replace(view, websites=websites, cpanel=read_cpanel_state(output), not_trusted=messages(output))
+    targets = tuple(targets_of(host, view, facts, Inspection(services, files, panel)))
+    validation = (
+        read_validation(validated_names(targets, options.not_validated or ()), {**output, **second_output})
+        if reads_rules
+        else None
+    )
+    complete_view = replace(view, websites=websites, cpanel=read_cpanel_state(output), not_trusted=messages(output),
+                            validation=validation)  # fmt: skip
     elapsed = (clock() - sent).total_seconds()
     observation = Observation(
         host_endpoint, received, server=complete_view, connections=host.commands, elapsed_s=elapsed,
         accident=next(iter(accidents), None),
     )  # fmt: skip
-    return observation, tuple(targets_of(host, view, facts, Inspection(services, files, panel)))
+    return observation, targets
 
 
 def _view(host: Host, facts: HostFacts, options: HostOptions, *, missing: tuple[str, ...] = ()) -> HostView:
@@ -282,16 +292,22 @@ def _declared(services: tuple[DeclaredService, ...], facts: HostFacts) -> Iterat
 
 
 def _second_command(
-    host: Host, services: Sequence[FoundService], host_sockets: _HostSockets, options: HostOptions
+    host: Host,
+    services: Sequence[FoundService],
+    host_sockets: _HostSockets,
+    options: HostOptions,
+    *,
+    reads_rules: bool,
 ) -> dict[str, Section] | ProbeFailure:
-    """Inspect all named files, try unknown sockets and run the declared tests, all by one command.
+    """Inspect all named files, try unknown sockets, run the declared tests and list the firewall, by one command.
 
     A host with more than 300 files takes one more command for each 300.
     """
     files = list(_named_files(services))
     places = places_to_try(host_sockets.sockets, host_sockets.claimed)
     rest = TRY + "".join(script_for_unknown_sockets(places)) + "".join(_declared_tests(options))
-    requests = tuple(f"tls {place}" for place in places)
+    rest += f"{RULES}firewall\n" if reads_rules else ""
+    requests = (*(f"tls {place}" for place in places), *(("firewall",) if reads_rules else ()))
     output: dict[str, Section] = {}
     for start in range(0, max(len(files), 1), PER_COMMAND):
         batch = files[start : start + PER_COMMAND]

@@ -9,6 +9,7 @@ from typing import Final, Literal
 
 from audit.endpoint import Endpoint
 from audit.observation.cpanel import CpanelState
+from audit.observation.firewall import HttpValidation
 from audit.observation.website import Website
 
 
@@ -173,6 +174,7 @@ class HostView:
     login: str | None = None  # the user that runs the commands of the login
     collector: str | None = None  # the only program that the login may run as root
     stand_in: str | None = None  # used in place of the name of a container, which no client connects to
+    validation: HttpValidation | None = None  # of names that a repair would validate; only of the host as a whole
     not_started: tuple[str, ...] = ()  # services that start with the host, and do not run
     not_inspected: str = ""  # why nothing inside the host is inspected
 
@@ -206,7 +208,7 @@ class Observation:
     dns: DnsView | None = None
     server: HostView | None = None
     revocation: tuple[RevocationResponse, ...] | None = None  # None: nothing was fetched
-    http_probes: tuple[HttpProbe, ...] | None = None  # at port 80 of a host's name; None: not probed
+    http_probes: tuple[HttpProbe, ...] | None = None  # at port 80 of a host's names; None: not probed
     connections: int = 0
     elapsed_s: float = 0.0
     schema: int = SCHEMA

@@ -5,7 +5,7 @@ Conditions that this connection never or always meets (established, loopback) we
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 Span = tuple[int, ...]
@@ -75,3 +75,15 @@ class Firewall:
     chains: tuple[RuleChain, ...] = ()
     countries: tuple[str, ...] = ()
     kept_by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class HttpValidation:
+    """The names of a host that a CA validates by HTTP for a repair, and the firewall that its requests meet.
+
+    `unread` has one message per part of the firewall that could not be read.
+    """
+
+    names: tuple[str, ...]
+    firewall: Firewall = field(default_factory=Firewall)
+    unread: tuple[str, ...] = ()

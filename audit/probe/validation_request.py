@@ -16,7 +16,7 @@ from typing import Final
 from urllib.parse import urljoin
 
 from audit.analysis.addresses import is_link_local
-from audit.observation import Accident, DnsView, HttpProbe, Observation
+from audit.observation import Accident, DnsView, HostView, HttpProbe, Observation
 from audit.observation.website import VALIDATION
 from audit.probe.deadline import Deadline, Stopped
 from audit.probe.dns.resolver import resolve
@@ -28,6 +28,7 @@ from audit.x509.identifiers import host_name_faults
 
 MAX_HOPS: Final = 10  # as many redirects as Let's Encrypt follows
 NOT_PROBED: Final = "it is a link-local address, which no CA can reach; it is not probed"
+MAX_NAMES: Final = 100  # of one host that are probed
 _ADDRESSES: Final = 16  # of one name that are probed
 _PEEK: Final = 200  # bytes of a response that are read
 _SHOWN: Final = 80  # characters of it that are kept
@@ -39,7 +40,7 @@ _PORTS: Final = (80, 443)
 def probe_validation_paths(
     hosts: Sequence[Observation], limits: Limits, stop: threading.Event
 ) -> tuple[Observation, ...]:
-    """Return the observations; those of a panel's servers with an HTTP probe of each address of their names.
+    """Return the observations; those of hosts with names to validate with an HTTP probe of each address of these names.
 
     All hosts, and all addresses of a host, are probed at the same time. Raises Stopped if `stop` is set meanwhile.
     """
@@ -57,17 +58,29 @@ def _probe_host_or_accident(host: Observation, limits: Limits, stop: threading.E
 
 
 def _probe_host(host: Observation, limits: Limits, stop: threading.Event) -> Observation:
-    server = host.server
-    if server is None or server.cpanel is None or server.fqdn is None or host_name_faults(server.fqdn):
+    names = _names(host.server)
+    if not names:
         return host
-    view: DnsView = resolve(server.fqdn, limits, stop)
-    url = f"http://{server.fqdn}{VALIDATION}{secrets.token_hex(16).upper()}.txt"
     with ThreadPoolExecutor(_ADDRESSES, "sslaudit-http-probe") as pool:
-        results = pool.map(
-            lambda address: tuple(probe_validation_path(url, address, limits, stop)), view.addresses[:_ADDRESSES]
-        )
+        views: list[DnsView] = list(pool.map(lambda name: resolve(name, limits, stop), names))
+        urls = [f"http://{name}{VALIDATION}{secrets.token_hex(16).upper()}.txt" for name in names]
+        places = [
+            (url, address) for url, view in zip(urls, views, strict=True) for address in view.addresses[:_ADDRESSES]
+        ]
+        results = pool.map(lambda place: tuple(probe_validation_path(place[0], place[1], limits, stop)), places)
         probes = tuple(probe for probes in results for probe in probes)
-    return replace(host, dns=view, http_probes=probes, connections=host.connections + len(probes))
+    is_panel = host.server is not None and host.server.cpanel is not None
+    dns = views[0] if is_panel else host.dns  # the other names have endpoints of their own
+    return replace(host, dns=dns, http_probes=probes, connections=host.connections + len(probes))
+
+
+def _names(server: HostView | None) -> tuple[str, ...]:
+    """Return the names of a host to probe: that of a panel's server, else those that a repair would validate."""
+    if server is None:
+        return ()
+    if server.cpanel is not None:
+        return (server.fqdn,) if server.fqdn and not host_name_faults(server.fqdn) else ()
+    return server.validation.names[:MAX_NAMES] if server.validation else ()
 
 
 def probe_validation_path(url: str, address: str, limits: Limits, stop: threading.Event) -> Iterator[HttpProbe]:

@@ -22,6 +22,15 @@ def require_valid_sections(configuration: Configuration) -> None:
         sections.require_valid_sections(configuration)
 
 
+def not_validated(configuration: Configuration, issuer: str | None) -> tuple[str, ...] | None:
+    """Return the globs of names that no repair validates by HTTP; None for all names."""
+    if not configuration.handed_on:
+        return None
+    from remediate.wiring import sections  # noqa: PLC0415 - as above
+
+    return sections.not_validated(configuration, issuer)
+
+
 def register_remediation(config: pytest.Config, controller: Controller) -> None:
     """Register the hooks of a run with `--remediate` or `--remediate-dry-run`; raises pytest.UsageError."""
     if controller.settings.repair != "no":

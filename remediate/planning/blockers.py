@@ -25,6 +25,8 @@ _ORDERS: Final = VALIDATED | {Repair.RUN_OWNER}
 _NAME_INVALID: Final = "host.name-invalid"
 _RESOLUTION: Final = "dns."
 _VALIDATION: Final = "dcv."
+_OF_PANELS: Final = (_RESOLUTION, _NAME_INVALID, "dcv.http-unreachable", "dcv.redirect-illegal")
+"""Findings of a host that prevent no repair but that of a panel's certificate."""
 _WITHOUT_CERTIFICATE: Final = ("svc.certificate-missing", "svc.config-missing-file")
 _NETWORK_STAGES: Final = frozenset({"resolve", "connect"})  # stages of a probe before the TLS handshake
 _VERIFIED_BY_HANDSHAKE: Final = frozenset(Repair) - {Repair.HOST}
@@ -104,8 +106,8 @@ def _prevents(result: Result, case: Case, evidence: AuditResults) -> bool:
         return False  # its issuer fetches no file
     if start in (_RESOLUTION, _VALIDATION) and _is_given_up(result, case, evidence):
         return False  # no CA looks for the name
-    if is_host_id(result.endpoint) and (result.check.startswith("dns.") or result.check == _NAME_INVALID):
-        return case.is_panel  # the host's own name is only in a panel's certificate
+    if is_host_id(result.endpoint) and result.check.startswith(_OF_PANELS):
+        return case.is_panel  # the host's own name is only in a panel's certificate; the self-test fetches a real file
     if result.check == "cert.not-yet-valid":
         return result.remedy is Remedy.HOST
     if result.check != "svc.unreachable":

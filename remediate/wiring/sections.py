@@ -17,6 +17,7 @@ from audit.config import (
     section,
     subsections,
 )
+from audit.firewall.exposure import PORT as HTTP_PORT
 from audit.probe.dns.root_servers import BadHints, RootServer, read_hints
 from audit.probe.fetch import Fetcher, FetchPolicy
 from remediate.challenges import BadSolver, Solver, read_solver
@@ -24,7 +25,16 @@ from remediate.challenges.dns_lookup import LookUps, Resolution, Roots
 from remediate.execution.context import ConfiguredIssuer, Network
 from remediate.issuers import BadIssuer, IssuerRun, read_issuer
 from remediate.issuers.none import NoIssuer
-from remediate.model.options import RemediateConfig, RunLimits, RunOptions
+from remediate.model.case import AGENT
+from remediate.model.options import (
+    RemediateConfig,
+    RunLimits,
+    RunOptions,
+    chosen_issuer,
+    issuer_kind,
+    issuer_sections,
+    written_options,
+)
 from remediate.notify.channels import read_channel, read_mail
 
 
@@ -98,6 +108,18 @@ def run_limits(options: RunOptions) -> RunLimits:
         return options.run_limits
     config = read_issuer(chosen)
     return replace(options.run_limits, validates_by_file=config.validates_by_file, key_type=config.key)
+
+
+def not_validated(configuration: Configuration, issuer: str | None) -> tuple[str, ...] | None:
+    """Return the globs of names that no repair validates by HTTP at port 80; None for all names.
+
+    The panel's own program validates the names of a panel by itself. Raises BadConfiguration.
+    """
+    name, written = chosen_issuer(configuration, issuer), written_options(configuration)
+    chosen = issuer_sections(configuration).get(name or "")
+    if chosen is None or written.http_port != HTTP_PORT or issuer_kind(configuration, name) == AGENT:
+        return None
+    return (*written.exclude_names, *written.drop_names) if read_issuer(chosen).validates_by_file else None
 
 
 def _issuer_section(options: RunOptions, name: str) -> ConfigSection:

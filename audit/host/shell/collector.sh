@@ -40,7 +40,7 @@ is_place() {
 verify() {
   split_line
   case $kind in
-  host | services) [ "$line" = "$kind" ] ;;
+  host | services | firewall) [ "$line" = "$kind" ] ;;
   tls)
     case $first in */sieve | */lmtp) first=${first%/*} ;; esac
     [ -z "$rest" ] && is_place "$first"
@@ -74,6 +74,12 @@ for line in "$@"; do
     set -f
     ;;
   tls) tried="$tried $first" ;;
+  firewall)
+    load_firewall
+    set +f
+    firewall
+    set -f
+    ;;
   file)
     [ -n "$is_file" ] || load_files
     is_file=yes

@@ -14,6 +14,7 @@ import pytest
 from audit.json_codec import from_json, to_json
 from audit.observation import DnsView, HostView, HttpProbe, Observation
 from audit.observation.cpanel import CpanelState
+from audit.observation.firewall import HttpValidation
 from audit.probe.deadline import Stopped
 from audit.probe.target import Limits
 from audit.probe.validation_request import MAX_HOPS, probe_validation_path, probe_validation_paths
@@ -155,6 +156,22 @@ def test_stopped_run_raises_instead_of_a_result() -> None:
 def panel(fqdn: str | None = "both.example.test") -> Observation:
     """Return the observation of a cPanel host with that name."""
     return Observation(HOST, NOW, server=HostView("web1", "ssh://root@web1", fqdn, cpanel=CpanelState("1")))
+
+
+def test_names_that_a_repair_validates_are_probed_without_a_panel() -> None:
+    validation = HttpValidation(("both.example.test", "missing.example.test"))
+    server = HostView("web1", "ssh://root@web1", "web1.example.test", validation=validation)
+    with name_server() as resolver, at_port(80, {"": answering(b"", status="403 No")}):
+        limits = replace(LIMITS, resolver=(resolver,))
+        (seen,) = probe_validation_paths([Observation(HOST, NOW, server=server)], limits, threading.Event())
+    assert (seen.dns, seen.connections) == (None, 3)
+    assert [(probe.address, probe.status) for probe in seen.http_probes or ()] == [
+        ("127.0.0.1", 403), ("127.0.0.2", None), ("::1", None),
+    ]  # fmt: skip
+    assert {probe.url.rpartition("/")[0] for probe in seen.http_probes or ()} == {URL.rpartition("/")[0].replace(
+        "panel.test", "both.example.test"
+    )}  # fmt: skip
+    assert from_json(Observation, to_json(seen)) == seen
 
 
 def test_only_panel_hosts_with_a_full_name_are_probed() -> None:

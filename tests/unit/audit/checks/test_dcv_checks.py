@@ -16,7 +16,7 @@ from audit.firewall.iptables import read_iptables
 from audit.json_codec import from_json, to_json
 from audit.observation import DnsView, HttpProbe, Observation
 from audit.observation.cpanel import CpanelState, Unread
-from audit.observation.firewall import Condition, Firewall, PacketRule, RuleChain
+from audit.observation.firewall import Condition, Firewall, HttpValidation, PacketRule, RuleChain
 from tests.support.endpoint_facts import HOST, host, observed
 from tests.support.verdicts import PASS, Check, Expected, Row, exempt, fail, require_verdict, unsure, verdicts
 
@@ -60,7 +60,8 @@ COUNTRIES = Firewall(
     ('CC_DENY = "CN" in /etc/csf/csf.conf',), "csf",
 )  # fmt: skip
 SAMPLED = len(sample_addresses(4))
-NO_IPV6 = panel(Firewall((*OPEN.chains, RuleChain("ip6tables, table filter", "INPUT", (), 0, "refuse", 6))))
+NO_IPV6_RULES = Firewall((*OPEN.chains, RuleChain("ip6tables, table filter", "INPUT", (), 0, "refuse", 6)))
+NO_IPV6 = panel(NO_IPV6_RULES)
 WITH_IPV6 = replace(NO_IPV6, dns=DnsView("ok", ("192.0.2.7", "2001:db8::7")))
 
 
@@ -224,3 +225,36 @@ def test_redirect_that_no_ca_follows_is_found_with_the_hop(probe: HttpProbe, why
 )  # fmt: skip
 def test_missing_http_probe_is_inconclusive(check: Check, seen: Observation, expected: Expected) -> None:
     require_verdict((check, {"observation": seen}, expected))
+
+
+def repaired(*probes: HttpProbe, firewall: Firewall = OPEN, unread: tuple[str, ...] = ()) -> dict[str, object]:
+    """Return the facts of a host without a panel, of which a repair would have two names validated."""
+    names = ("web1.example.com", "www.example.com")
+    server = replace(host(), fqdn="web1", validation=HttpValidation(names, firewall, unread))
+    return {"observation": replace(observed(server=server, endpoint=HOST), http_probes=probes)}
+
+
+WWW = replace(MISSING, url=URL.replace("web1", "www"))
+
+
+@verdicts({
+    "both names respond": (serves_token, repaired(MISSING, WWW), PASS),
+    "one of two names at the same address is refused": (serves_token, repaired(MISSING, replace(WWW, status=403)), fail(
+        "http://www.example.com/.well-known/pki-validation/X.txt at 192.0.2.7 returns 403 instead of 404",
+    )),
+    "one name without an address": (
+        serves_token, repaired(MISSING), unsure(reason="not probed: www.example.com", because="dns.unresolvable"),
+    ),
+    "no name has an address": (serves_token, repaired(), unsure(because="dns.unresolvable")),
+    "redirect that no CA follows": (redirects, repaired(MISSING, replace(WWW, status=303, location="/x")), fail()),
+    "closed port": (listed_first, repaired(firewall=SHUT), fail("TCP port 80 is closed to ")),
+    "open port": (listed_first, repaired(), PASS),
+    "narrow port": (world, repaired(firewall=NARROW), fail()),
+    "closed to IPv6 of a name": (
+        world, repaired(silent(address="2001:db8::7"), firewall=NO_IPV6_RULES), fail("by ip6tables"),
+    ),
+    "closed to IPv6 that no name has": (world, repaired(MISSING, firewall=NO_IPV6_RULES), PASS),
+    "unreadable rules": (listed_first, repaired(unread=("www-data may not",)), unsure("www-data may not")),
+})  # fmt: skip
+def test_names_that_a_repair_validates_are_judged_without_a_panel(row: Row) -> None:
+    require_verdict(row)
