@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Final
 
 from audit.config import known_secrets
 from audit.host.discovery import Discovery
@@ -38,6 +39,11 @@ from remediate.state.lock import locked
 from remediate.wiring.notification import known_hosts, notification_settings
 from remediate.wiring.run_context import host_sessions, run_context
 from remediate.wiring.sections import configured_issuer, configured_solvers, resolution_of, root_hints, run_limits
+
+_NO_ISSUER: Final = (
+    "no issuer is chosen, so no certificate can be ordered: choose one with [remediate] issuer and its section "
+    "[issuer.NAME], or with --audit-issuer"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +173,8 @@ def dry_run(
 ) -> Iterator[str]:
     """Yield the lines of a dry run. Nothing is changed, and the journal is read from a copy."""
     planned = _planned(options, evidence)
+    if options.issuer_name is None:
+        yield _NO_ISSUER
     with journal_snapshot(options.state) as journal:
         yield from dry_run_lines(planned, run_context(options, journal, tuple(discoveries)), verbose=verbose)
     settings = notification_settings(options)

@@ -27,7 +27,7 @@ from pytest_sslaudit.reports.repairs import RepairRow, counted
 from pytest_sslaudit.reports.results_file import observation_row, row_of
 from pytest_sslaudit.reports.totals import BUG
 from pytest_sslaudit.settings import Settings
-from remediate.cli.output import case_result_lines, case_result_row, down_lines, plan_lines
+from remediate.cli.output import brief_plan_lines, case_result_lines, case_result_row, down_lines, plan_lines
 from remediate.model.audit_results import AuditResults, audit_results_of
 from remediate.model.causes import Cause
 from remediate.model.options import EarlyTries, RunOptions
@@ -171,7 +171,7 @@ class Remediation:
     def _repaired(self, repairs: RepairRun, planned: Plan, evidence: AuditResults) -> tuple[CaseResult, ...]:
         totals, progress = self._controller.totals, self._progress
         self._config.hook.pytest_sslaudit_plan(config=self._config, plan=planned, evidence=evidence)
-        progress.write(plan_lines(planned) if self._config.get_verbosity() > 0 else list(plan_lines(planned))[:1])
+        progress.write(plan_lines(planned) if self._config.get_verbosity() > 0 else brief_plan_lines(planned))
         with progress.shown(planned):
             case_results = repairs.repair(planned, self._controller.discoveries)
         totals.repairs += (RepairRow(*case_result_row(case_result)) for case_result in case_results)

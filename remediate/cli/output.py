@@ -26,6 +26,7 @@ _OUTCOMES: Final = {
     "undone": "rolled back",
 }
 _COLUMNS: Final = ("case", "repair", "host", "step", "state", "age", "next try", "tries", "why")
+_MOST_WAITING: Final = 20
 _EARLY: Final = "tried before the end of its waiting time, on request"
 _WHY: Final = 200  # characters of a reason
 _LISTED: Final = timedelta(days=7)
@@ -53,6 +54,16 @@ def plan_lines(plan: Plan) -> Iterator[str]:
         yield from ("", *map(one_line, plan.notes))
     for accident in plan.accidents:
         yield from ("", "an exception of the repair itself:", *accident.splitlines())
+
+
+def brief_plan_lines(plan: Plan) -> Iterator[str]:
+    """Yield how many cases there are, and a line for each that waits and why; of many, only the first."""
+    yield next(plan_lines(plan))
+    for waiting in plan.waiting[:_MOST_WAITING]:
+        why = join_clauses([blocker.text for blocker in waiting.blocked_by])
+        yield one_line(f"waiting: {waiting.case.repair} on {waiting.case.host}, case {waiting.case.id}: {why}")
+    if len(plan.waiting) > _MOST_WAITING:
+        yield f"{len(plan.waiting) - _MOST_WAITING} more wait: `sslaudit repair status` lists them"
 
 
 def _case_lines(case: Case, prefix: str) -> Iterator[str]:

@@ -51,20 +51,29 @@ def dry_run_lines(plan: Plan, run: RunContext, *, verbose: bool = False) -> Iter
         for service in () if case.id in waiting else preview_placeholders(CaseContext(case, run)):
             yield _line("placeholder", _SELF_SIGNED.format(case.host, service))
         yield ""
+    for waiting_case in plan.waiting:
+        yield from _identity(waiting_case.case, "waiting: ")
+        yield from (_line("waits", blocker.text) for blocker in waiting_case.blocked_by)
+        yield ""
     for case, service in preview_waiting(plan.waiting, run):
         yield _line("placeholder", f"case {case.id} waits; {_SELF_SIGNED.format(case.host, service)}")
     yield _total(actions)
 
 
 def _head(case: Case, prefix: str, run: RunContext) -> Iterator[str]:
-    yield one_line(f"{prefix}{case.repair} on {case.host} ({case.hostspec}), case {case.id}")
+    yield from _identity(case, prefix)
     hosts = dict.fromkeys((case.host, *(host for validation in case.validated_on for host in validation.hosts)))
-    yield _line("names", join_limited(case.names, 100))
-    yield from (_line("left out", f"{dropped.name}: {dropped.why}") for dropped in case.dropped_names)
     yield _line("only looks", f"on {join_limited(tuple(hosts), 100)} before and after each step; they change nothing")
     yield from (_line("access", lost) for lost in access_lost(case))
     if needs_issuer(case) and not isinstance(run.issuer.client, PreviewsRequests):
         yield _line("issuer", f"the requests to {run.issuer.name} are not known: this issuer has no preview")
+
+
+def _identity(case: Case, prefix: str) -> Iterator[str]:
+    """Yield which case it is, its names, and the names that it drops."""
+    yield one_line(f"{prefix}{case.repair} on {case.host} ({case.hostspec}), case {case.id}")
+    yield _line("names", join_limited(case.names, 100))
+    yield from (_line("left out", f"{dropped.name}: {dropped.why}") for dropped in case.dropped_names)
 
 
 def _line(label: str, text: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -173,7 +174,7 @@ def _rank(item: ReportItem) -> tuple[bool, bool, int, int]:
 
 
 def subject(notification: Notification) -> str:
-    """Return the worst item in one line, and how many more there are."""
+    """Return the worst item in one line, how many more there are, and what was repaired beside problems."""
     sections = notification.named_sections
     ranked = items_worst_first(sections)
     if notification.state == "recovered" or not ranked:
@@ -182,9 +183,18 @@ def subject(notification: Notification) -> str:
     section, worst = ranked[0]
     count = sum(item.is_problem for _, item in ranked) or sum(item.state == worst.state for _, item in ranked)
     more = f" (and {count - 1} more)" if count > 1 else ""
+    more += _counts_beside_repairs(ranked)
     what = one_line(worst.service, 60) if worst.is_down else one_line(worst.reason, 110)
     line = f"{one_line(section.host, 60)}: {what}{': ' if worst.is_down else '; '}{_result(worst)}"
     return one_line(f"SERVICE DOWN: {line}" if worst.is_down else line, _MAX_SUBJECT - len(more)) + more
+
+
+def _counts_beside_repairs(ranked: Iterable[tuple[HostSection, ReportItem]]) -> str:
+    """Return how many items have each state, if some were repaired and some were not; else nothing."""
+    counts = Counter(item.state for _, item in ranked if not item.below_threshold)
+    if not counts["repaired"] or not (counts["failed"] or counts["waiting"]):
+        return ""
+    return f"; {', '.join(f'{counts[state]} {state}' for state in WORST_FIRST if counts[state])}"
 
 
 def _result(item: ReportItem) -> str:

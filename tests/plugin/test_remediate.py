@@ -110,6 +110,9 @@ def test_endpoint_with_a_deselected_check_is_not_repaired(
     lab: Any,  # noqa: ANN401 - JSON
     left_out: tuple[str, ...],
 ) -> None:
+    brief = run(pytester, lab, "--remediate-dry-run", *left_out)
+    brief.stdout.fnmatch_lines(["waiting: reissue on * case *", "  waits *not all checks were run on *without -k*"])
+    brief.stdout.no_fnmatch_line("no issuer is chosen*")
     result = run(pytester, lab, "--remediate", "-v", *left_out)
     assert result.ret == 1
     result.stdout.fnmatch_lines(["0 to repair, 1 waiting*", "*not all checks were run on *without -k*"])

@@ -7,10 +7,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from remediate.cli.output import StepUpdate, case_result_lines, step_update_line
+from remediate.cli.output import StepUpdate, brief_plan_lines, case_result_lines, step_update_line
 from remediate.model.case import Case, Repair, Step, steps_of
 from remediate.model.causes import Cause
 from remediate.model.outcome import CaseResult
+from remediate.model.plan import Blocker, Plan, WaitingCase
 
 ENDPOINT = "web1/https://www.example.com:443"
 CASE = Case(
@@ -64,3 +65,14 @@ def test_no_results_give_no_lines() -> None:
 def test_step_update_is_one_line(note: str, text: str) -> None:
     line = step_update_line(StepUpdate(CASE, Step("key"), "done", note))
     assert line == f"web1 example.com, www.example.com: {text}"
+
+
+def test_brief_plan_names_each_case_that_waits_up_to_a_limit() -> None:
+    blockers = (Blocker(Cause.PLAN_WILDCARD, "*.example.com needs DNS validation"), Blocker(Cause.ISSUER_NONE, "none"))
+    waiting = WaitingCase(CASE, blockers)
+    assert list(brief_plan_lines(Plan((), (), (waiting,)))) == [
+        "0 to repair, 1 waiting, 0 explained",
+        "waiting: reissue on web1, case 1a2b3c: *.example.com needs DNS validation; none",
+    ]
+    *lines, last = brief_plan_lines(Plan((), (), (waiting,) * 23))
+    assert (len(lines), last) == (21, "3 more wait: `sslaudit repair status` lists them")

@@ -37,7 +37,8 @@ def test_run_without_findings_plans_and_notifies_nothing(options: RunOptions) ->
 
 def test_dry_run_without_findings_needs_no_action_and_creates_no_state(options: RunOptions) -> None:
     lines = list(dry_run(options, NOTHING, (), verbose=False))
-    assert len(lines) == 1
+    assert lines[0].startswith("no issuer is chosen, so no certificate can be ordered: ")
+    assert len(lines) == 2
     assert not options.state.exists()
 
 
@@ -48,7 +49,7 @@ def test_dry_run_names_the_channels_and_sends_nothing(tmp_path: Path, monkeypatc
         '[notify.ops]\nkind = "webhook"\nurl = "https://hooks.example.com/t0ken"\nsecret = { env = "HOOK_SECRET" }\n'
     )
     both = RunOptions(read_configuration(tmp_path, None), tmp_path / "state", TrustAnchors({}), "a test")
-    assert list(dry_run(both, NOTHING, (), verbose=False))[1:] == [
+    assert list(dry_run(both, NOTHING, (), verbose=False))[2:] == [
         "if there is news, [notify.ops] notifies: webhook to https://hooks.example.com",
         "if there is news, [mail] notifies: email to admin@example.com, root by relay.example.com:587",
     ]
@@ -57,7 +58,7 @@ def test_dry_run_names_the_channels_and_sends_nothing(tmp_path: Path, monkeypatc
 def test_dry_run_names_the_contacts_of_hosts_as_recipients(tmp_path: Path) -> None:
     (tmp_path / "sslaudit.toml").write_text('[mail]\nsmtp = "sendmail"\n')
     local = RunOptions(read_configuration(tmp_path, None), tmp_path / "state", TrustAnchors({}), "a test")
-    assert list(dry_run(local, NOTHING, (), verbose=False))[1:] == [
+    assert list(dry_run(local, NOTHING, (), verbose=False))[2:] == [
         "if there is news, [mail] notifies: email to the contacts of each host by /usr/sbin/sendmail"
     ]
 

@@ -55,6 +55,13 @@ def test_subject_names_the_worst_item() -> None:
     repaired = section(item(state="repaired"), item(state="repaired"), item(state="recovered"))
     assert subject(notification(repaired, state="repaired")).endswith("2 days; repaired (and 1 more)")
     assert subject(notification(section(item(state="recovered")), state="recovered")) == "web1: all problems are solved"
+    mixed = notification(section(item(), item(state="repaired"), item(state="repaired")))
+    assert subject(mixed).endswith("; repair failed: DCV file not reachable; 1 failed, 2 repaired")
+    slow = notification(section(mild, item(state="repaired")), state="waiting")
+    assert subject(slow) == "web1: expired; waiting: the CA is still working; 1 waiting, 1 repaired"
+    long = notification(section(item(happened="x" * 200), item(), item(state="repaired")))
+    assert subject(long).endswith("x… (and 1 more); 2 failed, 1 repaired")
+    assert len(subject(long)) <= 180
     assert subject(Notification("recovered", (), RUN)) == "ctl.example.com: all problems are solved"
 
 
