@@ -47,8 +47,14 @@ class Daemon:
 
     def units(self, host: str) -> Query[tuple[str, ...]]:
         """Return the query for the systemd units in which the daemon runs."""
-        script = self._script('check "$@"')
-        return Query(Command(host, f"note the units of {self.name}", script, ("units",), changes=False), _read_units)
+        return self._units(host, f"note the units of {self.name}", "units")
+
+    def masked_units(self, host: str) -> Query[tuple[str, ...]]:
+        """Return the query for the units in which the daemon runs and that systemd would not start again."""
+        return self._units(host, f"check whether a unit of {self.name} is masked", "masked")
+
+    def _units(self, host: str, why: str, word: str) -> Query[tuple[str, ...]]:
+        return Query(Command(host, why, self._script('check "$@"'), (word,), changes=False), _read_units)
 
     def _script(self, calls: str) -> str:
         names = f'name="{self.name}" processes=" {" ".join(self.processes)} "\n'

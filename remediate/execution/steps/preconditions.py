@@ -14,6 +14,7 @@ from remediate.execution.steps.base import Satisfied, StepBlocked, query_result,
 from remediate.execution.steps.key import preview_key, request_of, waiting_request
 from remediate.execution.steps.tlsa import announce, bound_records, needs_key, require_published
 from remediate.execution.steps.wire_check import leaves_of
+from remediate.installers import Daemon
 from remediate.model.case import VALIDATED
 from remediate.model.causes import Cause
 
@@ -25,7 +26,7 @@ class Preconditions:
         """Return Satisfied if nothing is missing; None if a key must be made first; raises StepBlocked."""
         del subject  # it is for the whole case
         require_known(context)
-        missing = tuple(dict.fromkeys(_lacks(context)))
+        missing = tuple(dict.fromkeys((*_lacks(context), *_masked(context))))
         if missing:
             raise StepBlocked(Cause.HOST_UNPREPARED, f"{context.case.host}: {join_clauses(missing)}")
         require_unchanged(context)
@@ -56,6 +57,15 @@ def _lacks(context: CaseContext) -> Iterator[str]:
         requirements = query_result(context, deployment.requirements(file_sets))
         require_same_time(context, context.case.host, requirements.host_time)
         yield from requirements.lacks
+
+
+def _masked(context: CaseContext) -> Iterator[str]:
+    """Yield the masked units in which the services run: systemd would not start them again after a failed reload."""
+    for service in context.case.services:
+        installer = context.installer(service)
+        if isinstance(installer, Daemon):
+            for unit in query_result(context, installer.masked_units(context.case.host)):
+                yield f"{unit}, in which {service} runs, is masked: run `systemctl unmask {unit}`"
 
 
 def _check_tlsa(context: CaseContext) -> Satisfied | None:

@@ -9,12 +9,14 @@ import pytest
 from remediate.deployment.versions import FileSet
 from remediate.hosts.command import Command, CommandResult
 from remediate.hosts.workdir import HostWorkdir
+from remediate.installers.apache import INSTALLER as APACHE
 from tests.support.hosts.host import Host, HostFile
 from tests.support.hosts.openssl_client import wait_until
 from tests.support.hosts.overlay import RELEASES
 from tests.support.hosts.pki import Authority, Credential
 from tests.support.hosts.systemd_host import running_systemd_host
 from tests.support.hosts.unit_switch import switched
+from tests.support.remediate.fake_host.session import ask
 from tests.support.remediate.fake_host.switch import target
 
 pytestmark = [pytest.mark.system, pytest.mark.usefixtures("overlays")]
@@ -112,3 +114,23 @@ def test_switch_goes_on_if_all_processes_of_its_login_are_killed(
     assert host.read("/etc/tls/main.key") == new.key != old.key
     scopes = "systemctl list-units --all --plain --no-legend --type=scope | grep -c 'repair by sslaudit' || :"
     assert wait_until(lambda: host.shell(scopes) == "0\n")
+
+
+def test_service_is_reloaded_by_the_command_of_its_unit(host: Host, authority: Authority, old: Credential) -> None:
+    assert old
+    own = "[Service]\nExecReload=\nExecReload=/bin/touch /run/reloaded\nExecReload=/usr/sbin/apachectl graceful\n"
+    host.write(HostFile("/etc/systemd/system/apache2@x.service.d/own.conf", own))
+    host.shell("systemctl daemon-reload")
+    new = authority.issue(NAME)
+    assert switched(host, INSTALLATION, new).last.state == "confirmed"
+    assert host.run("test", "-e", "/run/reloaded").returncode == 0
+    host.shell("rm /etc/systemd/system/apache2@x.service.d/own.conf; systemctl daemon-reload")
+
+
+def test_masked_unit_that_runs_is_found(host: Host, old: Credential) -> None:
+    assert old
+    assert ask(APACHE.masked_units(NAME), host.execute) == ()
+    host.shell("systemctl mask apache2@x")
+    masked = ask(APACHE.masked_units(NAME), host.execute)
+    host.shell("systemctl unmask apache2@x")
+    assert masked == ("apache2@x.service",)

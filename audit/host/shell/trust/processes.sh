@@ -111,13 +111,14 @@ trusted_process() {
   why=''
 }
 
-# Sets $unit to the system unit that the process of the last trusted_process belongs to: it is its main process, or it is
-# root's in a unit without a main process. No other user can move a process of root to another unit.
+# Sets $unit to the system unit that process $1 belongs to, which trusted_process has just found: it is its main process, or
+# it is root's in a unit without a main process. No other user can move a process of root to another unit. A masked unit has
+# no file.
 own_unit() {
   [ -z "$unit" ] || return 0
   [ "$t_owner" = 0 ] && [ -n "$t_group" ] || return 1
   case $t_asked in
-  *" $t_group=0;"*) unit=$t_group ;;
+  *" $t_group=0;"* | *" $t_group=$1;"*) unit=$t_group ;;
   *) return 1 ;;
   esac
 }

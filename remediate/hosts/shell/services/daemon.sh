@@ -57,7 +57,7 @@ find_first() {
   explain_others
 }
 add_unit() {
-  own_unit && case " $units " in *" $unit "*) ;; *) units="$units $unit" ;; esac
+  own_unit "$pid" && case " $units " in *" $unit "*) ;; *) units="$units $unit" ;; esac
 }
 runs() { [ -n "$first" ] || { echo "$name does not run$skipped"; exit 1; }; }
 # The value of an option of a process whose words are in $words: its next word, or the rest of the same one.
@@ -69,11 +69,13 @@ judge_words() {
   trusted_words "$@" || { echo "$name is not tested with its own options: $why"; exit 77; }
 }
 # check [sees FILE | units]: the daemon's own test; or whether each of its processes sees the files of a list, NUL after
-# each, as they are on the host (a unit with a root or mounts of its own may not); or its units that run, a line each.
+# each, as they are on the host (a unit with a root or mounts of its own may not); or its units that run, a line each;
+# or those of them that are masked.
 check() {
   case ${1-} in
     sees) sees "$2" ;;
     units) for unit in $units; do printf "%s\n" "$unit"; done ;;
+    masked) for unit in $units; do [ "$(ask_unit LoadState)" != masked ] || printf "%s\n" "$unit"; done ;;
     *) check_config ;;
   esac
 }
@@ -87,13 +89,17 @@ sees() {
   done
 }
 pause() { sleep "$1" 2>/dev/null || sleep 1; }
+# Prints a property of the unit in $unit.
+ask_unit() { $limit systemctl show -p "$1" -- "$unit" </dev/null 2>/dev/null | sed -n "s/^$1=//p"; }
 signal() {
   for pid in $first; do signal_one "$1" "$pid"; done
   pause 0.5
   stays
 }
+# If a unit has a command of its own for a reload, systemd runs that: its owner may have changed it.
 signal_one() {
   trusted_process "$2" || { echo "$name is not signalled: $why"; exit 77; }
+  if own_unit "$2" && [ "$(ask_unit CanReload)" = yes ]; then $limit systemctl reload -- "$unit" </dev/null || exit 1; return; fi
   kill -"$1" "$2" || exit 1
 }
 alive() { stat_of "$1" && [ "$state" != Z ]; }

@@ -90,5 +90,5 @@ places_of() {
 in_decimal() { while read -r port; do echo "$1:$((0x$port))"; done; }
 hang_up() {
   # shellcheck disable=SC2016 # the owner's shell expands it
-  if [ "$1" = "$dropped" ]; then as_owner "$spool" 'kill -HUP "$1"' "$1"; else kill -HUP "$1"; fi
+  if [ "$1" = "$dropped" ]; then as_owner "$spool" 'kill -HUP "$1"' "$1"; else signal_one HUP "$1"; fi
 }

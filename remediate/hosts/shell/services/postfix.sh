@@ -22,7 +22,17 @@ reload() {
         ;;
     esac
   done
-  run_trusted "$(command -v postfix)" reload
+  reload_instances
   pause 0.5
   stays
+}
+# By its units, or by its own command if no unit has one.
+reload_instances() {
+  by_unit=
+  for unit in $units; do
+    [ "$(ask_unit CanReload)" = yes ] || continue
+    $limit systemctl reload -- "$unit" </dev/null || exit 1
+    by_unit=yes
+  done
+  [ -n "$by_unit" ] || run_trusted "$(command -v postfix)" reload
 }

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from remediate.hosts.command import Command, Query
+from remediate.installers import Daemon
 from remediate.state.journal import Journal
 from tests.support.remediate.fake_host.ca import Ca
 from tests.support.remediate.fake_host.host import FakeHost, running_host
@@ -130,3 +132,24 @@ def test_quota_that_leaves_too_little_is_named(
 def test_missing_directory_is_named(host: FakeHost, tmp_path: Path, journal: Journal) -> None:
     ending = host.repair(journal, workdir_root=f"{tmp_path}/no/directory")
     assert (ending.cause, f"there is no directory {tmp_path}/no" in ending.note) == ("host.unprepared", True)
+
+
+class MaskedDaemon(Daemon):
+    """A daemon whose unit is masked, as systemd reports it."""
+
+    def masked_units(self, host: str) -> Query[tuple[str, ...]]:
+        return replace(
+            super().masked_units(host),
+            command=Command(host, "check whether a unit is masked", "echo apache2@x.service\n", changes=False),
+        )
+
+
+def test_masked_unit_is_named_before_an_order(
+    host: FakeHost, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    masked = MaskedDaemon("apache", ("apache2",), "apache")
+    monkeypatch.setattr(FakeHost, "installers", lambda each: dict.fromkeys((s.name for s in each.services), masked))
+    ca = Ca()
+    ending = host.repair(journal, ca)
+    assert (ending.cause, ca.orders, host.changes) == ("host.unprepared", {}, 0)
+    assert "is masked: run `systemctl unmask apache2@x.service`" in ending.note
