@@ -9,7 +9,7 @@ from fractions import Fraction
 from audit.analysis import Obstacle
 from audit.analysis.lint_scope import not_publicly_trusted
 from audit.policy import Policy
-from audit.policy.thresholds import Thresholds
+from audit.policy.thresholds import DatedLimit, Thresholds
 from audit.text import duration, format_utc
 from audit.x509.certificate import Certificate
 from audit.x509.path.served_chain import Chain
@@ -79,15 +79,20 @@ def validity_excesses(certificate: Certificate, chain: Chain, policy: Policy) ->
 
 def validity_excess(certificate: Certificate, limits: Thresholds) -> tuple[str, ...]:
     """Return a message if the validity, both ends included, exceeds the limit of the date of issue (BR 6.3.2)."""
-    applying = [limit for limit in limits.validity_max if limit.issued_from <= certificate.not_before]
-    if not applying:
+    limit = validity_limit(limits, certificate.not_before)
+    if limit is None:
         return ()
-    limit = max(applying, key=lambda limit: limit.issued_from)
     excess = certificate.lifetime - timedelta(days=limit.days)
     if excess <= timedelta(0):
         return ()
     rule = f"the limit is {limit.days} days for certificates issued from {limit.issued_from:%Y-%m-%d} on"
     return (f"valid for {duration(certificate.lifetime)}, {duration(excess)} too long: {rule}",)
+
+
+def validity_limit(limits: Thresholds, issued: datetime) -> DatedLimit | None:
+    """Return the limit of the validity of what is issued at an instant; None if there is none."""
+    applying = (limit for limit in limits.validity_max if limit.issued_from <= issued)
+    return max(applying, key=lambda limit: limit.issued_from, default=None)
 
 
 def _renewal(certificate: Certificate, limits: Thresholds) -> Margin:

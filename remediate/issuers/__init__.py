@@ -42,7 +42,10 @@ ISSUERS: Final[Mapping[str, type[IssuerConfig]]] = {
 
 def read_issuer(section: ConfigSection) -> IssuerConfig:
     """Return the decoded section `[issuer.NAME]`; raises BadConfiguration."""
-    return decode_kind(section, ExtensionKind.ISSUER, ISSUERS, IssuerConfig)
+    config = decode_kind(section, ExtensionKind.ISSUER, ISSUERS, IssuerConfig)
+    if fault := config.lifetime_fault():
+        raise section.bad(fault)
+    return config
 
 
 __all__ = [

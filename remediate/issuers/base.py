@@ -43,6 +43,9 @@ FaultKind = Literal[
 ]
 
 _IDEMPOTENCY_KEY: Final = re.compile(r"[A-Za-z0-9._-]{1,128}")  # it is sent as a header field
+_DAYS_IN_NAME: Final = re.compile(r"([1-9][0-9]{0,3})-days?")
+_MOST_DAYS: Final = 36_500
+_USUAL_LIFETIME: Final = timedelta(days=90)
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
 
@@ -59,6 +62,7 @@ class OrderRequest:
     case_id: str
     idempotency_key: str
     product: str = "90-day"
+    lifetime: timedelta = timedelta(days=90)  # the longest that the certificate of the product may be valid
     replaces: str | None = None
 
     def __post_init__(self) -> None:
@@ -96,6 +100,7 @@ class Order:
     issued: tuple[IssuedPem, ...] = field(default=(), repr=False)
     own_word: str = ""
     responded_at: datetime | None = field(default=None, compare=False)  # by the issuer's own clock
+    lifetime: timedelta | None = None  # of the certificate that will be issued, if the issuer names it
 
     @property
     def word(self) -> str:
@@ -219,6 +224,12 @@ class IssuerRun:
     stop: threading.Event = field(default_factory=threading.Event)
 
 
+def lifetime_in_name(product: str) -> timedelta | None:
+    """Return the lifetime that the name of a product has: `199-day`; None if it has none."""
+    match = _DAYS_IN_NAME.fullmatch(product)
+    return timedelta(days=int(match[1])) if match else None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IssuerConfig:
     """The keys that every section `[issuer.NAME]` has. Each kind of issuer adds its own in a subclass."""
@@ -229,12 +240,24 @@ class IssuerConfig:
         "rsa-2048", "rsa-3072", "rsa-4096", "ecdsa-p256", "ecdsa-p384", "ml-dsa-44", "ml-dsa-65", "ml-dsa-87"
     ] = "ecdsa-p256"
     product: str = "90-day"
-    lifetime_days: int = 90  # a certificate that is valid for longer is rejected
+    lifetime_days: int | None = None  # a certificate that is valid for longer is rejected; None: what the product names
 
     @property
     def lifetime(self) -> timedelta:
         """The longest lifetime of a certificate that is accepted."""
-        return timedelta(days=self.lifetime_days)
+        named = lifetime_in_name(self.product) or _USUAL_LIFETIME
+        return named if self.lifetime_days is None else timedelta(days=self.lifetime_days)
+
+    @property
+    def ordered_lifetime(self) -> timedelta | None:
+        """How long the ordered certificate is valid; None if only the CA decides."""
+        return None
+
+    def lifetime_fault(self) -> str | None:
+        """Return why the lifetime cannot be used, with the fix."""
+        if self.lifetime_days is None or 1 <= self.lifetime_days <= _MOST_DAYS:
+            return None
+        return f"lifetime_days is {self.lifetime_days}; write 1 to {_MOST_DAYS} days"
 
     def open(self, section: ConfigSection, run: IssuerRun) -> Issuer:
         """Return the issuer; raises BadIssuer, and BadConfiguration if a secret cannot be read."""

@@ -398,6 +398,10 @@ class Cause(StrEnum):
             "key with [remediate] replace_post_quantum_keys = true"
         ),
     )
+    PLAN_LIFETIME = (
+        "plan.lifetime",
+        "order a product with a shorter lifetime: [issuer.NAME] product, and lifetime_days if its name has no days",
+    )
     PLAN_WILDCARD = (
         "plan.wildcard",
         (

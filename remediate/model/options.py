@@ -98,6 +98,8 @@ class RunLimits:
     key_type: str = "ecdsa-p256"  # of the keys that are made for its orders
     replaces_post_quantum: bool = False  # by a classical key
     declared_services: frozenset[str] = frozenset()  # their own commands reload them; only root may reload the others
+    lifetime: timedelta | None = None  # of the certificates that the issuer sells; None: its CA decides
+    lifetime_policies: tuple[Profile, ...] = ()  # those that limit it whatever CA issues
 
 
 def matches_any(text: str, globs: Iterable[str]) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
+from audit.analysis.validity import validity_limit
 from audit.evaluation.result import Result
 from audit.policy.thresholds import ML_DSA
 from audit.verdict import Severity, Verdict
@@ -117,21 +118,32 @@ def _exclusion(case: Case, run_limits: RunLimits) -> tuple[Kind, str] | None:
 def _blocked_by(
     case: Case, evidence: AuditResults, fleet: Fleet, limits: tuple[RunLimits, datetime]
 ) -> tuple[Blocker, ...]:
-    stale, order = staleness(case, evidence, *limits), _order_blockers(case, evidence, limits[0])
+    stale, order = staleness(case, evidence, *limits), _order_blockers(case, evidence, limits)
     rights = login_blockers(case, evidence, limits[0])
     return (*stale, *order, *rights, *blockers_of(case, evidence, fleet))
 
 
-def _order_blockers(case: Case, evidence: AuditResults, run_limits: RunLimits) -> Iterator[Blocker]:
-    """Yield why the order has to wait: there is no issuer, or it would weaken the key; nothing without an order."""
+def _order_blockers(case: Case, evidence: AuditResults, limits: tuple[RunLimits, datetime]) -> Iterator[Blocker]:
+    """Yield why the order has to wait: no issuer, too long a lifetime, or a weaker key; nothing without an order."""
     if case.repair not in VALIDATED:
         return
+    run_limits, now = limits
+    yield from _lifetime_blockers(run_limits, now)
     if not run_limits.can_order:
         yield Blocker(Cause.ISSUER_NONE, "no issuer is chosen: [remediate] issuer, and its section [issuer.NAME]")
     elif run_limits.is_panels_issuer:
         yield Blocker(Cause.ISSUER_PANEL_ONLY, _PANEL_ONLY)
     elif not run_limits.replaces_post_quantum and run_limits.key_type.upper() not in ML_DSA:
         yield from _post_quantum_blockers(case, evidence, run_limits)
+
+
+def _lifetime_blockers(run_limits: RunLimits, now: datetime) -> Iterator[Blocker]:
+    """Yield why a certificate of the issuer's product would be a finding as soon as it is installed."""
+    for profile in run_limits.lifetime_policies if run_limits.lifetime else ():
+        limit = validity_limit(profile.thresholds, now)
+        if limit and run_limits.lifetime and run_limits.lifetime.days > limit.days:
+            rule = f"the limit of {profile.name} is {limit.days} days from {limit.issued_from:%Y-%m-%d} on"
+            yield Blocker(Cause.PLAN_LIFETIME, f"the product is valid for {run_limits.lifetime.days} days: {rule}")
 
 
 def _post_quantum_blockers(case: Case, evidence: AuditResults, run_limits: RunLimits) -> Iterator[Blocker]:

@@ -18,6 +18,7 @@ from audit.config import (
     subsections,
 )
 from audit.firewall.exposure import PORT as HTTP_PORT
+from audit.policy import Profile, load_profile
 from audit.probe.dns.root_servers import BadHints, RootServer, read_hints
 from audit.probe.fetch import Fetcher, FetchPolicy
 from remediate.challenges import BadSolver, Solver, read_solver
@@ -107,7 +108,18 @@ def run_limits(options: RunOptions) -> RunLimits:
     if chosen is None:
         return options.run_limits
     config = read_issuer(chosen)
-    return replace(options.run_limits, validates_by_file=config.validates_by_file, key_type=config.key)
+    return replace(
+        options.run_limits,
+        validates_by_file=config.validates_by_file,
+        key_type=config.key,
+        lifetime=config.ordered_lifetime,
+        lifetime_policies=_lifetime_policies(options),
+    )
+
+
+def _lifetime_policies(options: RunOptions) -> tuple[Profile, ...]:
+    """Return the policies that limit a lifetime whatever CA issues: those that are named, else that of public CAs."""
+    return options.profiles or ((load_profile("webpki"),) if options.anchors.are_public else ())
 
 
 def not_validated(configuration: Configuration, issuer: str | None) -> tuple[str, ...] | None:

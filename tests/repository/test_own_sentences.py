@@ -37,7 +37,7 @@ READ_WITH_PATTERNS: Final = {
     "sendmail.py": "line ends of a message",
     "service_files.py": "paths of a panel",
     "smtp.py": "lines of SMTP, and host names",
-    "store.py": "order ids of the Store",
+    "store_responses.py": "an id that the Store sent",
     "switch.py": "the records of a switch, which its script writes in columns",
     "timer_units.py": "a time of day as the user gives it, and words for systemd and cron",
     "timestamps.py": "times in access logs",

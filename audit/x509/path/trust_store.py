@@ -61,6 +61,11 @@ class TrustAnchors:
         """Return the name of the source an anchor came from; a publicly trusted source if it is in several."""
         return self._sources[anchor]
 
+    @property
+    def are_public(self) -> bool:
+        """Whether every anchor is publicly trusted, and there is one."""
+        return bool(self._sources) and all(source in PUBLIC for source in self._sources.values())
+
     def is_public(self, anchor: Certificate) -> bool:
         """Return whether an anchor is publicly trusted."""
         return self.source_of(anchor) in PUBLIC

@@ -102,6 +102,7 @@ def order_request(context: CaseContext) -> OrderRequest:
         case_id=context.case.id,
         idempotency_key=f"{context.case.id}-{csr.sha256}",
         product=context.issuer.product,
+        lifetime=context.issuer.lifetime,
         replaces=context.case.old_leaf_sha256,
     )
 

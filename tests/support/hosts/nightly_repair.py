@@ -32,6 +32,7 @@ inconclusive = "report"
 kind = "store"
 base_url = "{base_url}"
 token = {{ file = "token" }}
+product = "199-day"
 [remediate]
 issuer = "store"
 verify_timeout_s = 20

@@ -27,7 +27,7 @@ Status = Literal["pending-validation", "pending-review", "issued", "rejected", "
 Choose = Callable[[str, tuple[str, ...]], str | None]
 """Which of these misbehaviours, if any, is due for that order now."""
 
-PRODUCTS: Final[Mapping[str, timedelta]] = {"90-day": timedelta(days=90)}
+PRODUCTS: Final[Mapping[str, timedelta]] = {f"{days}-day": timedelta(days=days) for days in (47, 90, 199)}
 _FIELDS: Final = {"csr", "names", "product", "dcv", "unique_value", "replaces"}
 _CURVES: Final = ("secp256r1", "secp384r1")
 
@@ -78,6 +78,7 @@ class Placed:
     message: str = "validation has not been tried yet"
     delivery: Delivery | None = None
     not_after: datetime | None = None
+    days_more: int = 0  # than the product has: what a Store with a wrong catalogue announces
 
     def to_json(self, poll_s: int) -> dict[str, Any]:
         """Return it as the interface has it."""
@@ -90,6 +91,7 @@ class Placed:
             "retry_after_s": poll_s if is_pending else None,
             "certificate": self.delivery.certificate if self.delivery else None,
             "ca_bundle": self.delivery.bundle if self.delivery else None,
+            "lifetime_days": PRODUCTS[self.content.product].days + self.days_more,
         }
 
 
@@ -163,6 +165,7 @@ class Book:
     def _write(self, content: Content, key: str) -> Placed:
         """Enter an order into the book, and one line for it into the record, on disk before the response is sent."""
         order = Placed(f"o-{len(self._orders) + 1:04d}", content, self.clock().replace(microsecond=0))
+        order.days_more = 100 if self.choose(order.id, ("longer-product",)) else 0
         line = {
             "id": order.id,
             "at": format_time(order.created),

@@ -65,8 +65,8 @@ class Store:
     ) -> None:
         """Do this from now on, so many times or always; only to one order or at one method where that is said.
 
-        On the wire: one of `misconduct.WIRE`. Of an order: `pending` (for so many polls), `review`, `rejected`. Of
-        what is handed over: a key of `issuance.DELIVERIES`.
+        On the wire: one of `misconduct.WIRE`. Of an order: `pending` (for so many polls), `review`, `rejected`,
+        `longer-product`. Of what is handed over: a key of `issuance.DELIVERIES`.
         """
         with self._lock:
             self._misdeeds.append(_Misdeed(what, times, order, method))

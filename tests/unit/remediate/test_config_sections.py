@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,13 @@ def test_section_is_decoded_by_the_type_of_its_owner(tmp_path: Path) -> None:
         (f"{STORE}{TOKEN}prodct = '90-day'", "[issuer.s]: unknown key 'prodct'; did you mean 'product'?"),
         (f"{STORE}token = {{ evn = 'X' }}", "[issuer.s]: token: unknown key 'evn'; did you mean 'env'?"),
         (STORE, "[issuer.s]: the key 'token' is missing"),
+        (f"{STORE}{TOKEN}product = 'dv'", "[issuer.s]: product 'dv' does not name its lifetime; write lifetime_days"),
+        (
+            f"{STORE}{TOKEN}product = '199-day'\nlifetime_days = 90",
+            "[issuer.s]: product '199-day' is valid for longer than",
+        ),
+        (f"{STORE}{TOKEN}lifetime_days = 0", "[issuer.s]: product '90-day' is valid for longer than lifetime_days = 0"),
+        (f"{STORE}{TOKEN}lifetime_days = 99999", "[issuer.s]: lifetime_days is 99999; write 1 to 36500 days"),
         (f"{STORE}{TOKEN}key = 'rsa-1024'", "[issuer.s]: key: 'rsa-1024' is not one of 'rsa-2048'"),
         ("[issuer.s]\nkind = 'shop'", "[issuer.s]: no issuer has the name 'shop'; known are command, cpanel, store"),
         ("[issuer.s]\nknd = 'store'", "[issuer.s]: it has no kind; known are store, cpanel"),
@@ -92,6 +100,22 @@ def test_wrong_key_is_refused_with_place_and_fix(tmp_path: Path, text: str, mess
     with pytest.raises(BadConfiguration) as refused:
         require_valid_sections(read(tmp_path, text))
     assert str(refused.value).startswith(f"{tmp_path}/sslaudit.toml: {message}")
+
+
+@pytest.mark.parametrize(
+    ("keys", "days"),
+    [
+        ("", (90, 90)),
+        ("product = '199-day'", (199, 199)),
+        ("product = '47-days'", (47, 47)),
+        ("product = 'dv'\nlifetime_days = 398", (398, 398)),
+        ("product = '90-day'\nlifetime_days = 100", (100, 90)),
+    ],
+)
+def test_product_names_its_lifetime(tmp_path: Path, keys: str, days: tuple[int, int]) -> None:
+    (store,) = subsections(read(tmp_path, f"{STORE}{TOKEN}{keys}"), "issuer").values()
+    issuer = read_issuer(store)
+    assert (issuer.lifetime, issuer.ordered_lifetime) == tuple(timedelta(days=count) for count in days)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -66,6 +66,9 @@ class TestResponses:
             ({"retry_after_s": -1}, "retry_after_s is -1"),
             ({"certificate": {"pem": ""}}, "'certificate'"),
             ({"ca_bundle": []}, "'ca_bundle'"),
+            ({"lifetime_days": "90"}, "lifetime_days is '90'"),
+            ({"lifetime_days": 0}, "lifetime_days is 0"),
+            ({"lifetime_days": True}, "lifetime_days is True"),
             ({"status": "issued"}, "issued and has no certificate"),
         ],
     )
@@ -164,6 +167,17 @@ def test_retry_after_is_counted_by_the_clock_of_the_store(text: str, seconds: in
 
 def test_date_in_retry_after_is_ignored_without_a_date_header() -> None:
     assert JsonResponse(503, {"retry-after": "Mon, 23 Nov 2026 10:02:00 GMT"}, b"").retry_after_s() is None
+
+
+def test_order_for_longer_than_the_product_is_canceled_before_it_is_issued(strict: StrictStore) -> None:
+    strict.misbehave("longer-product", times=1)
+    wanted = request(product="199-day", lifetime=timedelta(days=199))
+    answer = fault(client(strict).place(wanted))
+    why = "its certificate would be valid for 299.0 d (limit 199.0 d); it was canceled"
+    assert str(answer) == f"refused: the order o-0001 of the product '199-day': {why}"
+    found = client(strict).find(wanted.csr)
+    assert isinstance(found, Order)
+    assert found.status == "canceled"
 
 
 def test_sent_order_has_the_fields_of_the_contract(strict: StrictStore) -> None:

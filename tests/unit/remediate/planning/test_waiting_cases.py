@@ -7,6 +7,7 @@ from typing import Final
 
 import pytest
 
+from audit.policy import Profile, load_profile
 from remediate.model.audit_results import audit_results_of
 from remediate.model.case import Repair
 from remediate.model.causes import Cause
@@ -20,6 +21,7 @@ WEB: Final = "web1/https://www.example.com:443"
 MAIL: Final = "web1/imaps://mail.example.com:993"
 OTHER: Final = "web2/https://www.example.com:443"
 SHOP: Final = "web1/https://shop.example.com:443"
+WEBPKI: Final = (load_profile("webpki"),)
 BOTH: Final = ["192.0.2.1", "192.0.2.9"]
 
 
@@ -152,6 +154,18 @@ def test_post_quantum_key_is_replaced_by_a_classical_one_on_request_only(
         [blocker] = outcome.waiting[0].blocked_by
         assert blocker.cause is Cause.PLAN_POST_QUANTUM
         assert blocker.text.startswith(f"its key is a post-quantum one ({key_type}), and the issuer's key type is ")
+
+
+@pytest.mark.parametrize(("days", "policies", "waits"), [(199, WEBPKI, False), (201, WEBPKI, True), (398, (), False)])
+def test_product_that_is_valid_for_too_long_is_not_ordered(
+    days: int, policies: tuple[Profile, ...], *, waits: bool
+) -> None:
+    run_limits = RunLimits(lifetime=timedelta(days=days), lifetime_policies=policies)
+    outcome = planned(*expired(), run_limits=run_limits)
+    assert (len(outcome.cases), len(outcome.waiting)) == ((0, 1) if waits else (1, 0))
+    if waits:
+        limit = "the limit of webpki is 200 days from 2026-03-15 on"
+        assert why(outcome) == (f"the product is valid for 201 days: {limit}",)
 
 
 def test_panel_program_renews_services_of_the_panel_only() -> None:
