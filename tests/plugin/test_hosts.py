@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
 from audit.observation import HostView, Observation
+from pytest_sslaudit.remediation.hooks import access_options
+from pytest_sslaudit.settings import Settings
+from remediate.cli.main import access_of, parser
 from tests.support.evidence import NOW, A, B, keep, unreachable
 
 LOCAL = HostView("local", "local://", "web1.example")
@@ -52,6 +57,22 @@ def test_host_fixture_has_the_options_of_testinfra(pytester: pytest.Pytester) ->
         "--sudo", "--sudo-user=tls", "--ssh-config=ours.conf", "--ssh-identity-file=ours.key",
     )  # fmt: skip
     result.assert_outcomes(passed=1)
+
+
+def test_continued_run_logs_in_as_the_run_did(tmp_path: Path) -> None:
+    given = {
+        "connection": "ssh", "ssh_config": str(tmp_path / "c"), "ssh_identity_file": str(tmp_path / "i"),
+        "ssh_extra_args": "-4 -q", "sudo": True, "sudo_user": "tls", "ansible_inventory": str(tmp_path / "a"),
+        "force_ansible": True,
+    }  # fmt: skip
+    settings = Mock(spec=Settings, hosts=("ssh://u:secret@web1",), testinfra=given, issuer=None, trust=("system",))
+    options = access_options(settings)
+    continued = access_of(parser("a test").parse_args(["resume", *options]))
+    assert (continued.testinfra, "secret" in " ".join(options)) == (given, False)
+    assert access_options(Mock(spec=Settings, hosts=(), testinfra={}, issuer="store", trust=())) == (
+        "--issuer",
+        "store",
+    )
 
 
 def test_test_with_host_and_no_login_is_a_usage_error(pytester: pytest.Pytester) -> None:

@@ -55,6 +55,7 @@ def test_login_without_rights_reports_which_file_it_cannot_read(lab: Lab) -> Non
     assert verdict == "inconclusive", run.explain()
     assert "/etc/ssl/nginx/main.key" in message
     assert run.verdict(MAIN, "cert.expired")[0] == "pass"
+    assert run.observed(MAIN)["login"] == "plain"  # a plan decides by it what this login may repair
     assert run.with_verdict("fail", "error") == set(), run.explain()
 
 
@@ -62,6 +63,7 @@ def test_sudo_without_a_password_finds_the_same_as_root(lab: Lab, web1: Host) ->
     before = login.sessions(web1)
     run = lab.audit(f"--hosts=ssh://sudoer@{WEB1}", "--sudo")
     assert run.status == 0, run.explain()
+    assert run.observed(MAIN)["login"] == "root"
     assert login.sessions(web1) - before <= 4
 
 
