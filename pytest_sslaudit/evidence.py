@@ -231,23 +231,10 @@ def require_writable_reports(config: pytest.Config) -> None:
         path = getattr(config.option, option, None)
         if path:
             require_writable(flag, _place(path))
-    html = getattr(config.option, "htmlpath", None)
-    if html and not config.option.self_contained_html:
-        _make_assets_folder(_place(html).parent / "assets")
 
 
 def _place(path: str) -> Path:
     return Path(os.path.expandvars(path)).expanduser().absolute()
-
-
-def _make_assets_folder(folder: Path) -> None:
-    """Make the directory that pytest-html writes beside its report, so that no other user creates it first."""
-    try:
-        safe_path(folder).mkdir(exist_ok=True)
-        reserve(folder / "style.css")
-    except OSError as error:
-        message = f"--html: its directory of styles, {folder}: {error.strerror}: or give --self-contained-html"
-        raise pytest.UsageError(message) from error
 
 
 def require_writable(flag: str, file: Path) -> None:

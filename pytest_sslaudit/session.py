@@ -67,6 +67,7 @@ def start(config: pytest.Config) -> None:
         register_remediation(config, controller)
         manager.register(Summary(config, controller.totals, settings.extensions), "sslaudit-summary")
         if manager.hasplugin("html"):
+            config.option.self_contained_html = True  # pytest-html reads it after this: reports are mailed and archived
             manager.register(HtmlReport(controller.totals, "TLS audit", settings.policy), "sslaudit-html")
     manager.register(fixtures, "sslaudit-fixtures")
     manager.register(BuiltInCollection(), "sslaudit-collection")

@@ -94,7 +94,7 @@ def _arguments(options: argparse.Namespace, configuration: Path | None, folder: 
     plugins = (word for name in _PLUGINS for word in ("-p", name))
     isolated = ("-c", os.devnull, f"--rootdir={folder}", "--noconftest", "-p", "no:cacheprovider")
     silent = ("-p", "no:terminalreporter")
-    reports = (f"--html={folder / 'report.html'}", "--self-contained-html")
+    reports = (f"--html={folder / 'report.html'}",)
     configured = (f"--audit-config={configuration}",) if configuration else ()
     retry = ("--allow-retry",) if options.allow_retry else ("--no-retry",) if options.no_retry else ()
     selection = ("--pyargs", "audit", "--hosts=local://", "--remediate")

@@ -155,7 +155,8 @@ def _header(name: str) -> str:
 
 
 def _cell(name: str, value: str) -> str:
-    return f'<td class="col-{name.lower()}">{value}</td>'
+    empty = " sslaudit-empty" if value in ("", EMPTY) else ""
+    return f'<td class="col-{name.lower()}{empty}">{value}</td>'
 
 
 def _values(result: Result, report: pytest.TestReport) -> tuple[str, ...]:

@@ -34,7 +34,7 @@ def served(folder: Path, *labels: str) -> Iterator[Any]:
 def repair(lab: Any, report: Path, results: Path) -> int:  # noqa: ANN401 - JSON
     """Run the audit and the repair as a user would; returns the exit status."""
     pytest = [sys.executable, "-m", "pytest", "--pyargs", "audit", *lab["arguments"], "--remediate"]
-    reports = [f"--html={report}", "--self-contained-html", "--audit-results", str(results)]
+    reports = [f"--html={report}", "--audit-results", str(results)]
     return subprocess.run([*pytest, *reports, "-q", "--tb=no", "-rN"], check=False).returncode
 
 

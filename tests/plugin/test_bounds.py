@@ -46,7 +46,7 @@ def subject() -> str:
 def test_hostile_certificate_bloats_no_report(pytester: pytest.Pytester, subject: str) -> None:
     handshake = Handshake("192.0.2.1", "TLSv1.3", "TLS_AES_128_GCM_SHA256", None, None, (hostile(),), None, 0.1)
     keep(pytester.path / "evidence", [Observation(A, NOW, ("192.0.2.1",), handshakes=(handshake,)), unreachable(B)])
-    reports = ("--audit-results=results.jsonl", "--html=report.html", "--self-contained-html", "--junitxml=junit.xml")
+    reports = ("--audit-results=results.jsonl", "--html=report.html", "--junitxml=junit.xml")
     ended = pytester.runpytest("--pyargs", "audit", "--audit-from-evidence=evidence", *reports)
     found = rows(pytester.path / "results.jsonl")
     failed = [row for row in found if row["endpoint"] == str(A) and row["verdict"] == "fail"]

@@ -151,7 +151,7 @@ def test_members_of_every_kind_work_in_one_run(
         configure(pytester.path, f"127.0.0.1:{tree.port}")
         result = pytester.runpytest_subprocess(
             "--pyargs", "audit", "--hosts=local://", "--remediate", "--audit-state=state", "--html=report.html",
-            "--audit-results=results.jsonl", "--self-contained-html", "-k", NAME, timeout=240,
+            "--audit-results=results.jsonl", "-k", NAME, timeout=240,
         )  # fmt: skip
     output = result.stdout.str()
     page = pytester.path.joinpath("report.html").read_text()

@@ -55,7 +55,7 @@ def test_extension_check_is_judged_for_each_endpoint(
 def test_extension_check_runs_beside_all_built_in_checks(pytester: pytest.Pytester, site: Path) -> None:
     documented().unpack(site)
     configure(pytester, CHECKS)
-    pytester.runpytest(*AUDIT, "-q", "--html=report.html", "--self-contained-html")
+    pytester.runpytest(*AUDIT, "-q", "--html=report.html")
     assert {row["check"] for row in rows(pytester.path / "results.jsonl")} > {OWN, "cert.expired"}
     page = pytester.path.joinpath("report.html").read_text()
     assert "extension: check acme-corp (acme-sslaudit 1.2)" in page

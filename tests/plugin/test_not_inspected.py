@@ -21,7 +21,7 @@ SEEN = HostView("web1", "ssh://root@web1", "web1.example", clock_offset_s=0.0)
 @pytest.mark.parametrize("level", ["low", "medium"])
 def test_untrusted_processes_and_the_bound_on_them_are_reported(pytester: pytest.Pytester, level: str) -> None:
     keep(pytester.path / "evidence", [Observation(WEB1, NOW, server=replace(SEEN, not_trusted=(*UNTRUSTED, MORE)))])
-    reports = ("--audit-results=results.jsonl", "--html=report.html", "--self-contained-html")
+    reports = ("--audit-results=results.jsonl", "--html=report.html")
     ended = pytester.runpytest(
         "--pyargs", "audit", "--audit-from-evidence=evidence", f"--audit-fail-on={level}", *reports
     )

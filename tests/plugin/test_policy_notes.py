@@ -23,7 +23,7 @@ def page(pytester: pytest.Pytester, policy: str, *more: str) -> tuple[str, list[
     """Return the page of an audit by that policy, and what is unfolded under its row of `cert.expiring`."""
     late = GOOD.ending(NOW + 2 * DAY)
     keep(pytester.path / "kept", [Observation(A, NOW, ("192.0.2.7",), (served(late, INTERMEDIATE),))])
-    given = ("--audit-from-evidence=kept", "--html=report.html", "--self-contained-html", f"--audit-policy={policy}")
+    given = ("--audit-from-evidence=kept", "--html=report.html", f"--audit-policy={policy}")
     pytester.runpytest("--pyargs", "audit", "-k", "test_not_expiring", *given, *more)
     text = (pytester.path / "report.html").read_text(encoding="utf-8")
     blob = text.split('data-jsonblob="')[1].split('"')[0]

@@ -64,7 +64,7 @@ def orders(lab: Any, name: str) -> int:  # noqa: ANN401 - JSON
 
 
 def test_failed_endpoint_is_repaired_and_the_last_verdict_counts(pytester: pytest.Pytester, lab: Any) -> None:  # noqa: ANN401 - JSON
-    reports = ("--junit-xml=junit.xml", "--html=report.html", "--self-contained-html")
+    reports = ("--junit-xml=junit.xml", "--html=report.html")
     with receiving() as receiver:
         webhook = ("--audit-config", str(configuration_with_webhook(pytester.path, lab, receiver)))
         result = run(pytester, lab, "--remediate", *of(EXPIRED), *reports, *webhook)
@@ -279,7 +279,7 @@ def down(
     """Run an audit whose repair leaves a service down, and in which a contact gets no mail; no finding fails it."""
     monkeypatch.setattr(RepairRun, "repair", service_down)
     monkeypatch.setattr(RepairRun, "notify", refused_contact)
-    reports = ("--html=report.html", "--self-contained-html", "--audit-fail-on=critical")
+    reports = ("--html=report.html", "--audit-fail-on=critical")
     return run(pytester, lab, "--remediate", *reports, *of(LONG))
 
 

@@ -68,7 +68,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     keep(folder / "kept", observations())
     (folder / "root.pem").write_text(ssl.DER_cert_to_PEM_cert(ROOT.der))
     (folder / "test_own.py").write_text(OWN)
-    judged = ["--audit-from-evidence=kept", "--audit-trust=root.pem", "--html=report.html", "--self-contained-html"]
+    judged = ["--audit-from-evidence=kept", "--audit-trust=root.pem", "--html=report.html"]
     argv = [sys.executable, "-m", "pytest", "--pyargs", "audit", "test_own.py", "-q", *judged]
     done = subprocess.run(argv, cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 1, done.stdout + done.stderr

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_sslaudit.reports.repairs import RepairRow, repair_table
 from tests.report_browser.conftest import IMAGE, SUBJECT
 
 if TYPE_CHECKING:
@@ -94,9 +95,11 @@ def test_page_fits_the_width_of_the_window(page: Page, width: int) -> None:
     assert [needed for needed, given in widths if needed > given] == []
 
 
-def test_cells_are_wide_enough_to_read_on_a_phone(page: Page) -> None:
+@pytest.mark.parametrize("width", [390, 360])
+def test_cells_are_wide_enough_to_read_on_a_phone(page: Page, width: int) -> None:
     narrow = "cells => cells.filter(cell => cell.innerText.trim()).map(cell => cell.getBoundingClientRect().width)"
-    page.set_viewport_size({"width": 390, "height": 900})
+    page.set_viewport_size({"width": width, "height": 900})
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
     endpoints, findings = (
         page.locator(f"#results-table td.col-{name}").evaluate_all(narrow) for name in ("endpoint", "finding")
     )
@@ -104,6 +107,17 @@ def test_cells_are_wide_enough_to_read_on_a_phone(page: Page) -> None:
     assert min(findings) > 300
     page.locator("td.col-result").first.click()
     assert page.locator("#results-table .extras-row:not(.hidden)").count() == 1
+
+
+def test_table_of_repairs_can_be_read_on_a_phone(page: Page) -> None:
+    row = RepairRow("not repaired", "reissue", "ssh://root@web1", "a.example, " * 20, "verify: " + "x" * 200, "1f0c")
+    add = "(top, table) => top.insertAdjacentHTML('beforeend', table)"
+    page.locator(".sslaudit").evaluate(add, repair_table([row]))
+    page.set_viewport_size({"width": 360, "height": 900})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    boxes = [cell.bounding_box() for cell in page.locator(".sslaudit-repairs td").all()]
+    assert [box["width"] > 300 for box in boxes if box] == [True] * len(boxes)
+    assert len(boxes) >= 6
 
 
 def test_totals_are_first_and_the_environment_is_last(page: Page) -> None:

@@ -59,7 +59,7 @@ class Night:
         script = 'cd "$1"; shift; "$@" >stdout 2>stderr; status=$?; cat stdout stderr; exit $status'
         pytest = (sys.executable, "-m", "pytest", "--pyargs", "audit", "-p", "no:cacheprovider")
         options = ("--audit-config=sslaudit.toml", mode, "--junitxml=junit.xml", "--html=report.html")
-        argv = (*pytest, *options, "--self-contained-html", *arguments)
+        argv = (*pytest, *options, *arguments)
         done = self.near.run("sh", "-uc", script, "sh", FOLDER, *argv, timeout_s=_RUN_S)
         lines = self.near.run("cat", f"{FOLDER}/results.jsonl").stdout.splitlines()
         return AuditRun(done.returncode, done.stdout, tuple(json.loads(line) for line in lines))
