@@ -11,12 +11,14 @@ import re
 from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cache
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 import testinfra
 
+from audit.analysis.reachability import UNREACHABLE
 from audit.analysis.revocation import REVOKED
 from audit.checks import Check, check_ids, check_of
 from audit.endpoint import Endpoint
@@ -158,9 +160,21 @@ class Selection:
         given: str = config.option.keyword
         config.option.keyword = _WORD.sub(lambda word: _exact(word[0]) if word[0].lower() in ids else word[0], given)
         try:
-            return (yield)
+            yield
         finally:
             config.option.keyword = given
+        _put_reachability_first(items)
+
+
+def _put_reachability_first(items: list[pytest.Item]) -> None:
+    """Move the check of reachability to the front of its endpoint: if it runs again, the others judge what it saw."""
+    blocks = [(endpoint, list(block)) for endpoint, block in groupby(items, key=endpoint_of)]
+    items[:] = [item for endpoint, block in blocks for item in (sorted(block, key=_is_later) if endpoint else block)]
+
+
+def _is_later(item: pytest.Item) -> bool:
+    check, _ = judged(item)
+    return check is None or check.id != UNREACHABLE
 
 
 def _exact(check_id: str) -> str:

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import pytest
 
+from audit.endpoint import Endpoint
 from audit.engine import make_observer
 from audit.evaluation.facts import Facts
 from audit.evaluation.key_index import KeyIndex
@@ -33,9 +34,14 @@ from pytest_sslaudit.evidence import (
     require_writable_reports,
     temporary_evidence_store,
 )
-from pytest_sslaudit.reports.completeness import completeness_messages, judge_stale_waivers, missing_results
+from pytest_sslaudit.reports.completeness import (
+    completeness_messages,
+    judge_stale_waivers,
+    missing_results,
+    outdated_messages,
+)
 from pytest_sslaudit.reports.progress import Progress
-from pytest_sslaudit.reports.results_file import ResultsFile, observation_row, result_of
+from pytest_sslaudit.reports.results_file import FINAL, ResultsFile, observation_row, result_of
 from pytest_sslaudit.reports.totals import RunTotals, SessionEnd, exit_status
 from pytest_sslaudit.run_state import KEY, Run
 from pytest_sslaudit.settings import Settings
@@ -97,6 +103,8 @@ class Controller:
                 self.store.keep(discovery.host)
         now = self.settings.now or manifest.started
         self.run = self.config.stash[KEY] = Run(self.settings, self.store, manifest, now, self.keys.sharing)
+        if not self.settings.from_evidence:
+            self.run.observe = self._observe_again
         self._write_head()
         for host in manifest.hosts:
             self._write_observation(self.run.observation_of(host))
@@ -166,6 +174,10 @@ class Controller:
         )
         self.observe([target for target in self.targets if str(target.endpoint) in ids])
 
+    def _observe_again(self, endpoint: Endpoint) -> None:
+        """Observe an endpoint again. A host is not: that would be another login."""
+        self.observer.observe([target for target in self.targets if target.endpoint == endpoint], self.keep)
+
     def observe(self, targets: Sequence[Target], phase: Phase = "before") -> None:
         """Observe these targets and keep their observations."""
         with Progress(self.config, len(targets)) as progress:
@@ -202,11 +214,12 @@ class Controller:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Count and write each result when it is reported."""
+        self.totals.repeated |= report.outcome not in FINAL
         result = result_of(report)
         if result is None:
             return
-        self.totals.add(result, report.outcome)
-        if self.results and self.writes_results:
+        is_new = self.totals.add(result, report.outcome)
+        if self.results and self.writes_results and is_new:
             self.results.result(report)
 
     def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
@@ -245,6 +258,7 @@ class Controller:
         self.totals.partial = tuple(dict.fromkeys(endpoint for _, endpoint in missing))
         if not self.interrupted:
             self.totals.gaps, self.totals.notes = completeness_messages(self.config, missing, self.totals)
+            self.totals.gaps += outdated_messages(self.totals)
 
     def pytest_unconfigure(self) -> None:
         """Remove temporary files and restore the signal handlers."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
@@ -40,6 +41,7 @@ class Run:
     usage_errors: list[str] = field(default_factory=list)
     stale_waivers: tuple[str, ...] = ()
     judged_again: frozenset[str] = frozenset()  # the ids of the endpoints that a repair affected
+    observe: Callable[[Endpoint], object] = id  # observes an endpoint again; `id`: the observations are given
     _last: Facts | None = None
 
     @cached_property
@@ -88,6 +90,11 @@ class Run:
     def judge_facts(self, facts: Facts) -> None:
         """Judge these facts from now on: those of another chain of the same endpoint."""
         self._last = facts
+
+    def observe_again(self, endpoint: Endpoint) -> None:
+        """Observe an endpoint again, because a test of it runs again."""
+        self.observe(endpoint)
+        self._last = None
 
     def judge_again(self, endpoints: frozenset[str], now: datetime) -> None:
         """Judge these endpoints as of now: they were observed again."""

@@ -7,7 +7,7 @@ is called once for every distinct chain that its endpoint serves, with all of it
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from functools import partial
 from typing import Final
 
@@ -29,6 +29,8 @@ from pytest_sslaudit.run_state import Run, current_run
 
 RAISED: Final = pytest.StashKey[Judgement | UnreadableField]()
 JUDGED_CHAINS: Final = pytest.StashKey[tuple[JudgedChain, ...]]()
+UNJUDGED: Final = pytest.StashKey[Iterable[tuple[str, object]]]()
+"""The user properties of a test before it was judged. A test that has them runs again."""
 RESULT_BEFORE: Final = pytest.StashKey[Result]()
 """The result of a test before the repair, on the item that is judged again."""
 _FACTS: Final = "sslaudit_facts"
@@ -40,8 +42,15 @@ class Judging:
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, None, None]:
         """Store the verdict that a fixture raises until the test itself is called."""
-        if endpoint_of(item) is None:
+        endpoint = endpoint_of(item)
+        if endpoint is None:
             return (yield)
+        if UNJUDGED in item.stash and isinstance(
+            item, pytest.Function
+        ):  # a plugin such as rerunfailures repeats it: nothing was repaired since
+            item.user_properties = list(item.stash.get(UNJUDGED, ()))
+            current_run(item.config).observe_again(endpoint)
+            _forget_facts(item)
         try:
             return (yield)
         except (Judgement, UnreadableField) as raised:
@@ -76,6 +85,7 @@ class Judging:
         """Turn the verdict into pytest's outcome, and attach the result to the user properties."""
         decision = _decision(item, call)
         if decision and decision.result:
+            item.stash[UNJUDGED] = tuple(item.user_properties)
             item.user_properties.extend(as_properties(decision.result, finding_before(item)))
         is_for_debugger = item.config.getoption("usepdb", default=False) and decision and decision.outcome != "passed"
         if decision and decision.outcome != "error" and not is_for_debugger:

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+import threading
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Final
 
 import pytest
 
+from audit.analysis.revocation import REVOKED
 from audit.checks import check_of
 from audit.config import BadConfiguration, Configuration, read_configuration
 from audit.config.extensions import ExtensionKind, find_extension, find_member
+from audit.endpoint import Endpoint
+from audit.engine import make_observer
 from audit.evaluation.evaluate import CheckFunction
 from audit.evaluation.key_index import sharing_from
 from audit.json_codec import parse_time
+from audit.probe import Target
 from pytest_sslaudit import fixtures
 from pytest_sslaudit.activation import (
     ADDED_CHECKS,
@@ -150,4 +156,20 @@ def _checks_of(module: object) -> tuple[Path, tuple[CheckFunction, ...]]:
 
 def _run_of_worker(settings: Settings, worker_input: dict[str, str]) -> Run:
     store = EvidenceStore(Path(worker_input["evidence"]))
-    return Run(settings, store, store.manifest(), parse_time(worker_input["now"]), sharing_from(store.shared_keys))
+    now = parse_time(worker_input["now"])
+    run = Run(settings, store, store.manifest(), now, sharing_from(store.shared_keys))
+    if not settings.from_evidence:
+        run.observe = partial(_observe_in_worker, run)
+    return run
+
+
+def _observe_in_worker(run: Run, endpoint: Endpoint) -> None:
+    """Observe an endpoint again and keep the observation for all workers, for a test that a plugin repeats.
+
+    An endpoint that was found by logging in to its host is not: only the main process has the login.
+    """
+    if endpoint.hostspec:
+        return
+    is_revocation_judged = run.is_judged(REVOKED, endpoint)
+    observer = make_observer(run.evaluation, run.for_engine, lambda _: is_revocation_judged, threading.Event())
+    observer.observe([Target(endpoint)], run.store.keep)

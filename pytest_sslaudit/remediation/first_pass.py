@@ -13,7 +13,7 @@ from _pytest.runner import runtestprotocol
 
 from pytest_sslaudit.collection import endpoint_of
 from pytest_sslaudit.reports.results_file import result_of
-from pytest_sslaudit.runtest import RESULT_BEFORE
+from pytest_sslaudit.runtest import RESULT_BEFORE, UNJUDGED
 
 
 class FirstPass:
@@ -34,6 +34,8 @@ class FirstPass:
         properties = list(item.user_properties)
         reports = tuple(runtestprotocol(item, log=False, nextitem=following))
         item.user_properties[:] = properties
+        item.stash.setdefault(UNJUDGED, properties)
+        del item.stash[UNJUDGED]  # it was observed again if it runs again
         item._report_sections.clear()  # noqa: SLF001 - what was captured is in these reports; pytest has no other way
         self._reports[item.nodeid] = reports
         return reports

@@ -111,6 +111,17 @@ def completeness_messages(
     )
 
 
+def outdated_messages(totals: RunTotals) -> tuple[str, ...]:
+    """Return a message if checks were not judged because of a finding that was gone when its test ran again."""
+    pairs = [(result.check, result.endpoint) for result in totals.outdated()]
+    causes = sorted({str(result.detail["because"]) for result in totals.outdated()})
+    return tuple(
+        f"the audit is incomplete: {_counted(pairs)} followed from {', '.join(causes)}, which passed when its test ran "
+        "again: run the audit again"
+        for _ in pairs[:1]
+    )
+
+
 def _missing(gaps: Sequence[tuple[str, str]], elsewhere: tuple[str, ...]) -> str:
     cause = f"; addopts or PYTEST_ADDOPTS sets {', '.join(elsewhere)}: give it on the command line" if elsewhere else ""
     return f"the audit is incomplete: there is no result of {_counted(gaps)}{cause}"

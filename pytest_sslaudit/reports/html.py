@@ -18,7 +18,7 @@ from audit.policy import Profile
 from audit.verdict import Severity, Verdict
 from pytest_sslaudit.reports.policy_notes import PolicyNotes
 from pytest_sslaudit.reports.repairs import refused_contacts, repair_table
-from pytest_sslaudit.reports.results_file import first_of, first_verdict_of, result_of
+from pytest_sslaudit.reports.results_file import FINAL, first_of, first_verdict_of, result_of
 from pytest_sslaudit.reports.summary import lines_of_totals
 from pytest_sslaudit.reports.totals import RunTotals
 from pytest_sslaudit.run_state import KEY, Run
@@ -66,8 +66,9 @@ class HtmlReport:
         cells[1:] = [_header(name) for name in COLUMNS]
 
     def pytest_html_results_table_row(self, report: pytest.TestReport, cells: list[str]) -> None:
-        """Fill the columns; leave out passed rows beyond the limit, and set-up and clean-up without output."""
-        if report.when in ("setup", "teardown") and report.passed and not report.sections:
+        """Fill the columns; leave out passed rows beyond the limit, earlier attempts, and set-up without output."""
+        is_empty = report.when in ("setup", "teardown") and report.passed and not report.sections
+        if is_empty or report.outcome not in FINAL:
             cells.clear()
             return
         try:

@@ -27,6 +27,8 @@ from audit.x509.revocation.status import crl_urls, ocsp_urls
 
 ROW: Final = "sslaudit"
 """The user property with a result as JSON, without node id and duration, which the report has."""
+FINAL: Final = ("passed", "failed", "skipped")
+"""The outcomes of pytest. A plugin that repeats a test gives the report of an earlier attempt another one."""
 FIRST: Final = "before"
 """The user property with the finding before a repair, in a line."""
 FIRST_VERDICT: Final = "before_verdict"
@@ -86,7 +88,7 @@ def result_of(report: pytest.TestReport) -> Result | None:
 
 
 def _text_of(report: pytest.TestReport) -> str | None:
-    if report.when == "teardown":
+    if report.when == "teardown" or report.outcome not in FINAL:
         return None
     return next((str(value) for name, value in report.user_properties if name == ROW), None)
 

@@ -33,6 +33,11 @@ class JudgedChecks:
         bit = self._bits.setdefault(check, 1 << len(self._bits))
         self._of_endpoint[endpoint] = self._of_endpoint.get(endpoint, 0) | bit
 
+    def remove(self, check: str, endpoint: str) -> None:
+        """Remove the record of a result."""
+        bit = self._bits.get(check, 0)
+        self._of_endpoint[endpoint] = self._of_endpoint.get(endpoint, 0) & ~bit
+
     def has(self, check: str, endpoint: str) -> bool:
         """Return whether there is a result."""
         return bool(self._bits.get(check, 0) & self._of_endpoint.get(endpoint, 0))
@@ -59,16 +64,23 @@ class RunTotals:
     repairs_broken: bool = False  # an exception in the repair
     accidents: list[str] = field(default_factory=list)  # other exceptions, with their traces
     judged: JudgedChecks = field(default_factory=JudgedChecks)
+    passed: JudgedChecks = field(default_factory=JudgedChecks)
+    repeated: bool = False  # whether a plugin ran a test again
     deselected: set[tuple[str, str]] = field(default_factory=set)  # check and endpoint of each deselected test
     gaps: tuple[str, ...] = ()  # messages about built-in checks without a result; they fail the run
     notes: tuple[str, ...] = ()  # messages about checks that the command line or a plugin left out
     partial: tuple[str, ...] = ()  # the ids of the endpoints for which a check has no result
     judged_anything: bool = False  # a run in which no check passed or failed fails
 
-    def add(self, result: Result, outcome: str) -> None:
-        """Count one result."""
+    def add(self, result: Result, outcome: str) -> bool:
+        """Count one result in place of an earlier one of its check and endpoint; return whether its verdict is new."""
+        earlier = self.verdict_of(result.check, result.endpoint)
+        if earlier:
+            self._remove(result, earlier)
         self.verdicts[result.verdict.value] += 1
         self.judged.add(result.check, result.endpoint)
+        if result.verdict is Verdict.PASS:
+            self.passed.add(result.check, result.endpoint)
         if not is_host_id(result.endpoint):
             self.endpoints.add(result.endpoint)
         elif result.endpoint != str(RUN):
@@ -77,14 +89,41 @@ class RunTotals:
         self.judged_anything |= is_of_substance and result.verdict in JUDGED
         if result.verdict in (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.ERROR):
             self.failing.append((result, outcome))
-        if result.verdict is Verdict.INCONCLUSIVE and "because" in result.detail:
-            self.consequential += 1
+        self.consequential += _is_consequence(result)
         if result.verdict is Verdict.FAIL:
             self.severities[result.severity.value] += 1
         if result.verdict is Verdict.WAIVED:
             self.waived.append(result)
         if result.not_after and (self.earliest is None or result.not_after < self.earliest[0]):
             self.earliest = (result.not_after, result.endpoint)
+        return earlier is not result.verdict
+
+    def verdict_of(self, check: str, endpoint: str) -> Verdict | None:
+        """Return the verdict of a check on an endpoint; None if there is none yet."""
+        if not self.judged.has(check, endpoint):
+            return None
+        if self.passed.has(check, endpoint):
+            return Verdict.PASS
+        others = (*(result for result, _ in self.failing), *self.waived)
+        found = (other.verdict for other in others if (other.check, other.endpoint) == (check, endpoint))
+        return next(found, Verdict.NOT_APPLICABLE)
+
+    def _remove(self, result: Result, earlier: Verdict) -> None:
+        """Take back the count of the result that another attempt at the same check and endpoint had."""
+        same = (result.check, result.endpoint)
+        self.repeated = True
+        self.verdicts = self.verdicts - Counter((earlier.value,))
+        self.passed.remove(*same)
+        for found, _ in [pair for pair in self.failing if (pair[0].check, pair[0].endpoint) == same]:
+            self.severities[found.severity.value] -= found.verdict is Verdict.FAIL
+            self.consequential -= _is_consequence(found)
+        self.failing = [pair for pair in self.failing if (pair[0].check, pair[0].endpoint) != same]
+        self.waived = [waived for waived in self.waived if (waived.check, waived.endpoint) != same]
+
+    def outdated(self) -> list[Result]:
+        """Return the inconclusive results that follow from a finding which a later attempt did not confirm."""
+        follows = [result for result, _ in self.failing if self.repeated and _is_consequence(result)]
+        return [result for result in follows if self.passed.has(str(result.detail["because"]), result.endpoint)]
 
     @property
     def has_bug(self) -> bool:
@@ -94,6 +133,10 @@ class RunTotals:
     def by_severity(self) -> list[tuple[Severity, int]]:
         """Return the counts of findings, worst first."""
         return [(level, self.severities[level.value]) for level in reversed(Severity) if self.severities[level.value]]
+
+
+def _is_consequence(result: Result) -> bool:
+    return result.verdict is Verdict.INCONCLUSIVE and "because" in result.detail
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,13 +76,15 @@ def test_results_are_counted_by_endpoint_host_and_expiry() -> None:
 
 def test_inconclusive_check_with_a_cause_is_a_consequence() -> None:
     counts = totals(
-        UNKNOWN, replace(UNKNOWN, detail={"because": "svc.unreachable"}), replace(PASS, detail={"because": 1})
+        UNKNOWN,
+        replace(UNKNOWN, check="cert.sct", detail={"because": "svc.unreachable"}),
+        replace(PASS, detail={"because": 1}),
     )
     assert (counts.consequential, len(counts.failing), counts.by_severity()) == (1, 2, [])
 
 
 def test_waived_findings_are_listed_and_not_counted_as_findings() -> None:
-    waived = replace(FINDING, verdict=Verdict.WAIVED)
+    waived = replace(FINDING, check="cert.expiring", verdict=Verdict.WAIVED)
     counts = totals(PASS, waived, FINDING)
     assert (counts.waived, counts.by_severity()) == ([waived], [(Severity.CRITICAL, 1)])
 
