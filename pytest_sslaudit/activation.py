@@ -6,6 +6,7 @@ Every pytest run imports this module. It imports nothing of the audit, and reads
 from __future__ import annotations
 
 import argparse
+import importlib.util
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -47,6 +48,18 @@ def audit_folder() -> Path:
     return Path(__file__).absolute().parent.parent / "audit"
 
 
+def require_own_packages() -> None:
+    """Raise pytest.UsageError if Python finds a module of the user in place of a package of this distribution."""
+    for name in ("audit", "remediate"):
+        own, spec = audit_folder().parent / name, importlib.util.find_spec(name)
+        found = [*(spec.submodule_search_locations or ()), spec.origin] if spec else [None]
+        if str(own) != str(found[0]):
+            raise pytest.UsageError(
+                f"the module `{name}` that Python finds is {found[0]}, not that of this plugin ({own}): rename it, or "
+                "start pytest in another directory (python -m pytest searches the current one first, pytest does not)"
+            )
+
+
 def checks_folder() -> Path:
     """Return the directory of the built-in checks."""
     return audit_folder() / "checks"
@@ -70,6 +83,7 @@ def _is_enabled(root: Path) -> bool:
 
 
 def _enables_audit(file: Path, keys: tuple[str, ...]) -> bool:
+    require_own_packages()
     from audit.json_codec import table_of  # noqa: PLC0415 - only if there is a file to read
 
     try:

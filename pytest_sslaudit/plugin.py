@@ -10,7 +10,7 @@ from typing import Final
 import pytest
 
 from pytest_sslaudit import hookspecs
-from pytest_sslaudit.activation import is_requested
+from pytest_sslaudit.activation import is_requested, require_own_packages
 
 PREFIX: Final = "audit_"
 OPTIONS: Final[tuple[tuple[str, str | None, bool, str], ...]] = (
@@ -70,6 +70,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "sslaudit: a test of the TLS audit, for one endpoint, one host or the run")
     if not is_requested(config, NAMES):
         return
+    require_own_packages()
     from pytest_sslaudit.session import start  # noqa: PLC0415 - a run without an audit must not load it
 
     start(config)

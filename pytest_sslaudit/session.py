@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 import threading
 from collections.abc import Mapping
@@ -54,7 +53,6 @@ PARTS: Final = tuple(
 
 def start(config: pytest.Config) -> None:
     """Read the settings and register the hooks of an audit; raises pytest.UsageError."""
-    _refuse_another_audit()
     settings = _with_validation(read_settings(config, _configuration(config)))
     follow_moved_checks(config)
     config.stash[ADDED_CHECKS] = _added_checks(settings.configuration)
@@ -104,16 +102,6 @@ def _refuse_parts_switched_off(manager: pytest.PytestPluginManager) -> None:
     for name in PARTS:
         if manager.is_blocked(name):
             raise pytest.UsageError(f"-p no:{name} switches off a part of the audit: leave it out")
-
-
-def _refuse_another_audit() -> None:
-    spec = importlib.util.find_spec("audit")
-    origin = None if spec is None or spec.origin is None else Path(spec.origin).absolute().parent
-    if origin != audit_folder():
-        raise pytest.UsageError(
-            f"the package `audit` that Python finds is {origin}, not that of this plugin ({audit_folder()}): rename "
-            "that directory, or start pytest in another one"
-        )
 
 
 def _collect_audit(config: pytest.Config) -> None:

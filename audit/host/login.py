@@ -25,7 +25,17 @@ from audit.services.model import Section
 _LINE: Final = 200  # characters of a program's output that are quoted
 
 _REASONS: Final[tuple[tuple[str, FailureKind, str], ...]] = (
-    (r"sudo: .*(password is required|terminal is required|must have a tty|askpass)", "sudo",
+    (r"sudo: .*must have a tty", "sudo",
+     "sudo requires a terminal (requiretty): add 'Defaults:LOGIN !requiretty' to sudoers, or log in as root"),
+    (r"account is (currently )?not available|account has expired|no logins? (is )?permitted", "denied",
+     "the account of this login is closed (its shell is nologin, or it has expired): name another login"),
+    (r"password has expired|password change required|required to change your password", "denied",
+     "the password of this login has expired: change it, or name another login"),
+    (r"allows sftp connections only|git-shell|restricted: cannot specify", "no-command",
+     "this login has a shell that runs no commands: name a login with a POSIX shell"),
+    (r"^Unmatched ['\"`]|: Event not found\.|^Illegal variable name\.|: Undefined variable\.", "no-command",
+     "the shell of this login is csh, which cannot read the command: give it a POSIX shell (chsh -s /bin/sh)"),
+    (r"sudo: .*(password is required|terminal is required|askpass)", "sudo",
      "sudo requires a password: allow this login NOPASSWD, or log in as root"),
     (r"sudo: .*(not allowed|may not run|unknown user)|is not in the sudoers|not allowed to execute", "sudo",
      "sudo does not let this login run /bin/sh"),
@@ -50,6 +60,7 @@ _REASONS: Final[tuple[tuple[str, FailureKind, str], ...]] = (
 _SSH_OPTIONS: Final = "-T -o ClearAllForwardings=yes"
 _BATCH: Final = "-o BatchMode=yes"  # no prompt for passwords, passphrases or host keys; the user's policy decides
 _CONNECT_S: Final = 10
+_SSH_FAILED: Final = 255  # the exit status of ssh itself
 _GRACE_S: Final = 2.0  # to end a command that exceeded its deadline
 _READ_INPUT: Final = ("ssh", "safe-ssh", "local", "docker", "podman", "kubectl", "openshift", "lxc", "chroot")
 """Kinds of login whose commands read our standard input."""
@@ -66,7 +77,7 @@ _SSHPASS: Final = "sshpass -p %s "
 def explain(hostspec: str, output: str, stage: Stage = "login") -> ProbeFailure | None:
     """Return the failure that a program's output means, with the line that shows it; None if no pattern matches."""
     for pattern, kind, meaning in _REASONS:
-        if re.search(pattern, output, re.IGNORECASE):
+        if re.search(pattern, output, re.IGNORECASE | re.MULTILINE):
             return ProbeFailure(stage, kind, f"{hostspec}: {meaning} ({last_line(output, pattern)})")
     return None
 
@@ -163,7 +174,7 @@ class Host:
             return ProbeFailure(stage, "too-much", f"{self.hostspec} printed more than {len(finished.stdout)} bytes")
         if finished.cut:
             return ProbeFailure(stage, "timeout", f"{self.hostspec} did not finish within {self.timeout_s:g} s")
-        output = self._output_of(finished)
+        output = self._output_of(finished, stage)
         if self.collector and re.search(rb"^sslaudit-collector \w+$", finished.stdout, re.MULTILINE):
             detail = f"{self.collector.path} is of another version: write it again (sslaudit collector --print)"
             return ProbeFailure("host", "broken", f"{self.hostspec}: {detail}")
@@ -173,12 +184,18 @@ class Host:
         last = last_line(output) or "no output"
         if finished.rc in (126, 127):
             return ProbeFailure(stage, "no-command", f"{self.hostspec}: no POSIX shell responds there ({last})")
+        if not finished.stdout and not finished.stderr and finished.rc != _SSH_FAILED:
+            detail = f"the login ended with {finished.rc} before any command ran: its shell may be /bin/false"
+            return ProbeFailure(stage, "denied", f"{self.hostspec}: {detail}")
         return ProbeFailure(stage, "broken", f"{self.hostspec}: the login ended with {finished.rc} ({last})")
 
-    def _output_of(self, finished: Finished) -> str:
-        octets = finished.stderr or finished.stdout
+    def _output_of(self, finished: Finished, stage: Stage) -> str:
+        # nologin prints to standard output while ssh prints a banner to the other; later it holds the host's files
+        has_output = stage == "login" or not finished.stderr
+        texts = (finished.stdout[-2000:] if has_output else b"", finished.stderr)
+        octets = b"\n".join(filter(None, texts))
         text = Secrets(tuple(_secrets(self.backend))).hide(octets.decode("utf-8", "replace"))  # before it is cut
-        return _KEY.sub("(a private key)", text[-8000 if finished.stderr else -2000 :])
+        return _KEY.sub("(a private key)", text[-8000:])
 
 
 def _in_time(work: Callable[[], Any], seconds: float) -> Any:  # noqa: ANN401 - testinfra is untyped

@@ -83,11 +83,22 @@ def test_directory_named_audit_that_is_not_a_package_is_collected(pytester: pyte
     pytester.runpytest("audit").assert_outcomes(passed=1)
 
 
-def test_other_package_named_audit_is_refused(pytester: pytest.Pytester) -> None:
-    pytester.mkpydir("audit").joinpath("test_books.py").write_text("def test_sums(): pass\n")
-    result = pytester.run(sys.executable, "-m", "pytest", "--pyargs", "audit")
+@pytest.mark.parametrize("made", ["audit/__init__.py", "audit.py", "remediate/__init__.py", "remediate.py"])
+@pytest.mark.parametrize("arguments", [("--pyargs", "audit"), ()], ids=["named", "configured"])
+def test_own_module_in_place_of_a_package_is_refused(
+    pytester: pytest.Pytester, made: str, arguments: tuple[str, ...]
+) -> None:
+    (pytester.path / made).parent.mkdir(exist_ok=True)
+    (pytester.path / made).write_text("mine = True\n")
+    (pytester.path / "sslaudit.toml").write_text(f"enabled = {str(not arguments).lower()}\n")
+    result = pytester.run(sys.executable, "-m", "pytest", *arguments)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["ERROR: the package `audit` that Python finds is *, not that of this plugin*rename*"])
+    name = made.partition("/")[0].partition(".")[0]
+    place = pytester.path / made.removesuffix("/__init__.py")
+    result.stderr.fnmatch_lines(
+        [f"ERROR: the module `{name}` that Python finds is {place}, not that of this plugin *rename it*"]
+    )
+    assert "Traceback" not in result.stderr.str() + result.stdout.str()
 
 
 @pytest.mark.parametrize(

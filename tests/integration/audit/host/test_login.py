@@ -52,6 +52,11 @@ def is_running(pid: str) -> bool:
         ("No ED25519 host key is known for web1.\nHost key verification failed.", "host-key"),
         ("kex_exchange_identification: Connection closed by remote host", "closed"),
         ("some unexpected message", "broken"),
+        ("Your account has expired; please contact your system administrator.", "denied"),
+        ("WARNING: Your password has expired.\nPassword change required but no TTY available.", "denied"),
+        ("This service allows sftp connections only.", "no-command"),
+        ("Unmatched '''.", "no-command"),
+        ("b: Event not found.", "no-command"),
     ],
 )
 def test_ssh_errors_become_one_line(programs: Programs, output: str, kind: str) -> None:
@@ -67,6 +72,7 @@ def test_ssh_errors_become_one_line(programs: Programs, output: str, kind: str) 
     [
         ("sudo: a password is required", "sudo"),
         ("sudo: a terminal is required to read the password", "sudo"),
+        ("sudo: sorry, you must have a tty to run sudo", "sudo"),
         ("audit is not in the sudoers file.", "sudo"),
         ("sh: 1: sudo: not found", "no-command"),
     ],
@@ -75,6 +81,28 @@ def test_sudo_password_prompt_is_refused(programs: Programs, output: str, kind: 
     programs.add("sudo", f'printf "%s " "$@" >{programs.folder}/arguments', f"echo '{output}' >&2", "exit 1")
     assert failure_of(Login("local://", {"sudo": True})).kind == kind
     assert programs.text("arguments").startswith("-n /bin/sh -c ")
+
+
+@pytest.mark.parametrize(
+    ("lines", "kind", "text"),
+    [
+        (("echo 'Authorized use only' >&2", "echo 'This account is currently not available.'", "exit 1"), "denied",
+         "the account of this login is closed (its shell is nologin, or it has expired): name another login"),
+        (("exit 1",), "denied", "the login ended with 1 before any command ran: its shell may be /bin/false"),
+        (("echo \"Unmatched '\"\"'\"\"'.\" >&2", "exit 1"), "no-command", "the shell of this login is csh"),
+    ],
+)  # fmt: skip
+def test_shell_that_runs_no_command_is_named(programs: Programs, lines: tuple[str, ...], kind: str, text: str) -> None:
+    programs.add("ssh", *lines)
+    failure = failure_of(Login("ssh://web1"))
+    assert failure.kind == kind
+    assert text in failure.detail
+
+
+def test_sudo_that_requires_a_terminal_is_not_one_that_requires_a_password(programs: Programs) -> None:
+    programs.add("sudo", "echo 'sudo: sorry, you must have a tty to run sudo' >&2", "exit 1")
+    detail = failure_of(Login("local://", {"sudo": True})).detail
+    assert "sudo requires a terminal (requiretty): add 'Defaults:LOGIN !requiretty' to sudoers" in detail
 
 
 def test_ssh_runs_without_prompts_and_keeps_the_options_of_the_user(programs: Programs) -> None:
