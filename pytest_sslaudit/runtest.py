@@ -24,7 +24,7 @@ from audit.x509.loading import UnreadableField
 from pytest_sslaudit.activation import is_built_in
 from pytest_sslaudit.collection import endpoint_of, judged
 from pytest_sslaudit.outcome import Decision, apply, decide, decide_error
-from pytest_sslaudit.reports.results_file import as_properties
+from pytest_sslaudit.reports.results_file import as_properties, without_row_of_pass
 from pytest_sslaudit.run_state import Run, current_run
 
 RAISED: Final = pytest.StashKey[Judgement | UnreadableField]()
@@ -95,6 +95,8 @@ class Judging:
             apply(decision, item.location, report)
         if endpoint_of(item) is not None:
             report.keywords = {}  # pytest keeps every report to the end, about forty for each endpoint
+            if call.when == "teardown":  # whose properties go into the JUnit report
+                report.user_properties = without_row_of_pass(report.user_properties)
         return report
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
@@ -48,6 +48,13 @@ def as_properties(result: Result, before: Result | None = None) -> list[tuple[st
     names = () if result.verdict in (Verdict.PASS, Verdict.NOT_APPLICABLE) else BESIDE
     first = [(FIRST, _in_a_line(before)), (FIRST_VERDICT, before.verdict.value)] if before else []
     return [(ROW, _json(row)), *first, *(_shared(name, row[name]) for name in names)]
+
+
+def without_row_of_pass(properties: Iterable[tuple[str, object]]) -> list[tuple[str, object]]:
+    """Return the user properties for a JUnit report, which holds for a pass no more than the name of its test."""
+    given = list(properties)
+    is_well = not any(name == BESIDE[0] for name, _ in given)
+    return [pair for pair in given if pair[0] != ROW] if is_well else given
 
 
 def _in_a_line(result: Result) -> str:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import ssl
 import xml.etree.ElementTree as ET
 
 import pytest
 
+from audit.observation import DnsView
+from tests.support.endpoint_facts import GOOD, INTERMEDIATE, ROOT, observed, served
 from tests.support.evidence import A, B, keep, rows, unreachable
 
 CHECKS = """
@@ -147,6 +150,17 @@ def test_junit_report_has_the_same_result(audit: Audit) -> None:
     failure = case.find("failure")
     assert failure is not None
     assert failure.get("message", "").startswith("high: seen 1; 2 is required")
+
+
+def test_junit_report_of_an_endpoint_that_passes_is_small(pytester: pytest.Pytester) -> None:
+    keep(pytester.path / "kept", [observed(served(GOOD, INTERMEDIATE), dns=DnsView("ok", ("192.0.2.7",)))])
+    (pytester.path / "root.pem").write_text(ssl.DER_cert_to_PEM_cert(ROOT.der))
+    given = ("--audit-from-evidence=kept", "--audit-trust=root.pem", "--junit-xml=junit.xml")
+    result = pytester.runpytest("--pyargs", "audit", *given)
+    assert result.ret == 0
+    cases = ET.parse(pytester.path / "junit.xml").findall(".//testcase")  # noqa: S314 - our own file
+    assert len(cases) > 30
+    assert (pytester.path / "junit.xml").stat().st_size < 10_000
 
 
 @WORKERS
