@@ -127,7 +127,7 @@ def test_paths_in_the_documentation_exist(page: str) -> None:
 def commands_of(page: str) -> Iterator[list[str]]:
     """Yield the commands in the indented blocks of a page, without comments and without the path of the program."""
     for line in "\n".join(blocks(page)).splitlines():
-        words = shlex.split(line.removeprefix("- ").removeprefix("run: "), comments=True)
+        words = shlex.split(line.strip().removeprefix("- ").removeprefix("run: "), comments=True)
         if words and re.fullmatch(r"[\w./-]+", words[0]):
             yield [Path(words[0]).name, *words[1:]]
 
