@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 import pytest
 
@@ -23,11 +23,32 @@ class FindingIssuer(Issuer, FindsByCsr, Protocol):
     """An issuer that finds an order by its CSR."""
 
 
-class Counterpart(Protocol):
+class OrderBook(Protocol):
+    """An issuer, and what it orders: a product for a name that is valid and that serves no token."""
+
+    @property
+    def issuer(self) -> FindingIssuer:
+        """The issuer."""
+
+    @property
+    def intruder(self) -> FindingIssuer:
+        """The same with a secret that the CA does not know."""
+
+    @property
+    def name(self) -> str:
+        """The name to order."""
+
+    @property
+    def product(self) -> str:
+        """The product to order."""
+
+    def count(self) -> int:
+        """Return how many orders were placed with the CA."""
+
+
+class Counterpart(OrderBook, Protocol):
     """An issuer, and the CA it speaks to. What a CA can do wrong is named as by the embedded lab's Store."""
 
-    issuer: FindingIssuer
-    intruder: FindingIssuer  # the same with a secret that the CA does not know
     absent: FindingIssuer  # the same, of a CA with a closed port
     secret: str
     anchors: TrustAnchors
@@ -41,8 +62,10 @@ class Counterpart(Protocol):
     def behave(self) -> None:
         """Have the CA do nothing wrong any more."""
 
-    def count(self) -> int:
-        """Return how many orders were ever placed with the CA."""
+
+def order_for(ca: OrderBook, **changes: Any) -> OrderRequest:  # noqa: ANN401 - any field
+    """Return an order of the product for the name, with a new key."""
+    return request(ca.name, **{"product": ca.product, **changes})
 
 
 def placed(answer: Order | IssuerFault | None) -> Order:
@@ -75,22 +98,73 @@ def judged(ca: Counterpart, order: OrderRequest, answer: Order) -> InstallableCh
     return check_issued(sent[0], Expected(order.csr, order.names), ca.anchors, datetime.now(UTC))
 
 
-class Conformance:
-    """To be inherited by a class with a fixture `ca` that gives a Counterpart."""
+class WithoutCertificate:
+    """The rules of which a test needs no certificate. To be inherited by a class with a fixture `ca`."""
 
-    def test_csr_without_an_order_is_not_found(self, ca: Counterpart) -> None:
+    def test_csr_without_an_order_is_not_found(self, ca: OrderBook) -> None:
         assert ca.issuer.find(csr()) is None
+
+    def test_order_is_found_by_its_csr(self, ca: OrderBook) -> None:
+        wanted = order_for(ca)
+        order = placed(ca.issuer.place(wanted))
+        assert placed(ca.issuer.find(wanted.csr)).id == order.id
+
+    def test_order_that_cannot_be_validated_stays_pending_with_a_reason(self, ca: OrderBook) -> None:
+        wanted = order_for(ca)
+        answer = placed(ca.issuer.fetch(ref(placed(ca.issuer.place(wanted)), wanted)))
+        assert answer.is_pending
+        assert ca.name in answer.message
+
+    def test_requests_with_one_idempotency_key_place_one_order(self, ca: OrderBook) -> None:
+        wanted = order_for(ca)
+        ids = {placed(ca.issuer.place(wanted)).id for _ in range(3)}
+        assert len(ids) == ca.count() == 1
+
+    def test_idempotency_key_with_other_content_is_a_conflict(self, ca: OrderBook) -> None:
+        first = order_for(ca)
+        placed(ca.issuer.place(first))
+        other = order_for(ca, idempotency_key=first.idempotency_key)
+        assert fault(ca.issuer.place(other)).kind == "conflict"
+        assert ca.count() == 1
+
+    def test_csr_is_never_used_for_two_orders(self, ca: OrderBook) -> None:
+        wanted = order_for(ca)
+        placed(ca.issuer.place(wanted))
+        answer = fault(ca.issuer.place(order_for(ca, csr=wanted.csr, idempotency_key=f"{wanted.idempotency_key}-2")))
+        assert (answer.kind, ca.count()) == ("refused", 1)
+        assert any("csr" in field for field in answer.fields)
+
+    def test_refused_names_are_listed(self, ca: OrderBook) -> None:
+        answer = fault(ca.issuer.place(request("mail.localdomain")))
+        assert answer.kind == "refused"
+        assert any("mail.localdomain" in field for field in answer.fields)
+        assert not answer.leaves_unknown
+
+    def test_unknown_order_is_distinguished_from_a_server_error(self, ca: OrderBook) -> None:
+        never_placed = OrderRef("never-placed", order_for(ca))
+        assert fault(ca.issuer.fetch(never_placed)).kind == "unknown"
+        assert fault(ca.issuer.cancel(never_placed)).kind == "unknown"
+
+    def test_pending_order_can_be_canceled_twice(self, ca: OrderBook) -> None:
+        wanted = order_for(ca)
+        order = ref(placed(ca.issuer.place(wanted)), wanted)
+        assert ca.issuer.cancel(order) is None
+        assert ca.issuer.cancel(order) is None
+        assert placed(ca.issuer.fetch(order)).status == "canceled"
+
+    def test_wrong_secret_orders_nothing(self, ca: OrderBook) -> None:
+        assert fault(ca.intruder.place(order_for(ca))).kind == "authentication"
+        assert ca.count() == 0
+
+
+class Conformance(WithoutCertificate):
+    """To be inherited by a class with a fixture `ca` that gives a Counterpart."""
 
     def test_new_order_is_pending_with_a_time_for_the_next_poll(self, ca: Counterpart) -> None:
         order = placed(ca.issuer.place(request()))
         assert order.is_pending
         assert order.retry_after_s is not None
         assert order.issued == ()
-
-    def test_order_is_found_by_its_csr(self, ca: Counterpart) -> None:
-        wanted = request()
-        order = placed(ca.issuer.place(wanted))
-        assert placed(ca.issuer.find(wanted.csr)).id == order.id
 
     def test_validated_order_is_issued_and_can_be_installed(self, ca: Counterpart) -> None:
         wanted = request("www.shop.example", "shop.example")
@@ -99,12 +173,6 @@ class Conformance:
         installable = judged(ca, wanted, answer)
         assert isinstance(installable, InstallableChain), installable
         assert installable.leaf.spki_sha256 == wanted.csr.spki_sha256
-
-    def test_order_that_cannot_be_validated_stays_pending_with_a_reason(self, ca: Counterpart) -> None:
-        wanted = request()
-        answer = placed(ca.issuer.fetch(ref(placed(ca.issuer.place(wanted)), wanted)))
-        assert answer.is_pending
-        assert "www.shop.example" in answer.message
 
     def test_order_pending_for_three_polls_is_issued_at_the_fourth(self, ca: Counterpart) -> None:
         ca.misbehave("pending", times=3)
@@ -115,18 +183,6 @@ class Conformance:
         assert [poll.is_pending for poll in polls] == [True, True, True, False]
         assert polls[-1].status == "valid"
 
-    def test_requests_with_one_idempotency_key_place_one_order(self, ca: Counterpart) -> None:
-        wanted = request()
-        ids = {placed(ca.issuer.place(wanted)).id for _ in range(3)}
-        assert len(ids) == ca.count() == 1
-
-    def test_idempotency_key_with_other_content_is_a_conflict(self, ca: Counterpart) -> None:
-        first = request()
-        placed(ca.issuer.place(first))
-        other = request(idempotency_key=first.idempotency_key)
-        assert fault(ca.issuer.place(other)).kind == "conflict"
-        assert ca.count() == 1
-
     def test_nothing_is_ordered_if_a_valid_certificate_exists(self, ca: Counterpart) -> None:
         wanted = request()
         first = issued(ca, wanted)
@@ -135,35 +191,10 @@ class Conformance:
         assert (answer.id, answer.status, answer.issued) == (first.id, "valid", first.issued)
         assert ca.count() == 1
 
-    def test_csr_is_never_used_for_two_orders(self, ca: Counterpart) -> None:
-        wanted = request()
-        placed(ca.issuer.place(wanted))
-        answer = fault(ca.issuer.place(request(csr=wanted.csr, idempotency_key="another-attempt-2")))
-        assert (answer.kind, ca.count()) == ("refused", 1)
-        assert any("csr" in field for field in answer.fields)
-
-    def test_refused_names_are_listed(self, ca: Counterpart) -> None:
-        answer = fault(ca.issuer.place(request("mail.localdomain")))
-        assert answer.kind == "refused"
-        assert any("mail.localdomain" in field for field in answer.fields)
-        assert not answer.leaves_unknown
-
     def test_rejected_order_has_a_reason(self, ca: Counterpart) -> None:
         ca.misbehave("rejected")
         answer = issued(ca, request())
         assert (answer.status, bool(answer.message), answer.issued) == ("invalid", True, ())
-
-    def test_unknown_order_is_distinguished_from_a_server_error(self, ca: Counterpart) -> None:
-        never_placed = OrderRef("never-placed", request())
-        assert fault(ca.issuer.fetch(never_placed)).kind == "unknown"
-        assert fault(ca.issuer.cancel(never_placed)).kind == "unknown"
-
-    def test_pending_order_can_be_canceled_twice(self, ca: Counterpart) -> None:
-        wanted = request()
-        order = ref(placed(ca.issuer.place(wanted)), wanted)
-        assert ca.issuer.cancel(order) is None
-        assert ca.issuer.cancel(order) is None
-        assert placed(ca.issuer.fetch(order)).status == "canceled"
 
     def test_issued_order_is_not_canceled(self, ca: Counterpart) -> None:
         wanted = request()
@@ -240,10 +271,6 @@ class Conformance:
     def test_closed_port_is_unreachable(self, ca: Counterpart) -> None:
         assert fault(ca.absent.place(request())).kind == "unreachable"
         assert fault(ca.absent.find(csr())).kind == "unreachable"
-
-    def test_wrong_secret_orders_nothing(self, ca: Counterpart) -> None:
-        assert fault(ca.intruder.place(request())).kind == "authentication"
-        assert ca.count() == 0
 
     def test_secret_is_in_no_message(self, ca: Counterpart, caplog: pytest.LogCaptureFixture) -> None:
         caplog.set_level(logging.DEBUG)

@@ -15,6 +15,7 @@ from remediate.issuers.store import Store as Client
 from tests.support.http.websites import Website, serving_website
 from tests.support.sockets import bind
 from tests.support.store.conformance import DEADLINE_S, Conformance, FindingIssuer
+from tests.support.store.order_requests import NAME
 from tests.support.store.server import Store, serving
 
 
@@ -29,6 +30,8 @@ class StoreAndClient:
     absent: FindingIssuer
     secret: str
     anchors: TrustAnchors
+    name: str = NAME
+    product: str = "90-day"
 
     def publish(self, order: OrderRequest) -> None:
         self.website.publish(order)
