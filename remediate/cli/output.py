@@ -10,7 +10,7 @@ from typing import Final
 
 from audit.text import duration, format_utc, join_clauses, join_limited, one_line, shortened
 from remediate.deployment.access import access_lost
-from remediate.model.case import Case, Step, StepState
+from remediate.model.case import UNKNOWN_SERVICE, Case, Step, StepState
 from remediate.model.outcome import Attempt, CaseResult
 from remediate.model.plan import Plan
 from remediate.state.journal import Journal
@@ -79,6 +79,8 @@ def _case_lines(case: Case, prefix: str) -> Iterator[str]:
     if shared:
         yield _line("shared", f"{join_clauses(shared)}")
     yield _line("services", f"{join_limited(case.services, 100)}")
+    for endpoint in case.left_out:
+        yield _line("left out", f"{endpoint}: {UNKNOWN_SERVICE}")
     for file in case.files:
         yield _line("file", f"{file.path} ({file.kind}, {file.service})")
     for lost in access_lost(case):
@@ -114,7 +116,7 @@ def case_result_lines(results: Iterable[CaseResult]) -> Iterator[str]:
     """Yield a line for the result of each case, and below it the details, such as the hops of a self-test."""
     ended = tuple(results)
     rows = [
-        (_OUTCOMES[result.ended_as], result.case.repair.value, result.case.host, result.case.id, _summary(result))
+        (_outcome(result), result.case.repair.value, result.case.host, result.case.id, _summary(result))
         for result in ended
     ]
     for result, row in zip(ended, _table(rows), strict=True):
@@ -122,6 +124,12 @@ def case_result_lines(results: Iterable[CaseResult]) -> Iterator[str]:
         yield from (f"    {one_line(line)}" for line in result.note.splitlines()[1:])
     if early := sum(result.is_early for result in ended):
         yield f"{early} of these {'was' if early == 1 else 'were'} tried before the end of the waiting time, on request"
+
+
+def _outcome(result: CaseResult) -> str:
+    """Return the outcome in words; a certificate that an unknown service serves too is repaired in part."""
+    in_part = " in part" if result.ended_as == "proven" and result.case.left_out else ""
+    return f"{_OUTCOMES[result.ended_as]}{in_part}"
 
 
 def down_lines(results: Iterable[CaseResult]) -> Iterator[str]:
@@ -141,7 +149,7 @@ def case_result_row(result: CaseResult) -> tuple[str, str, str, str, str, str]:
     """Return the parts of a result: outcome, repair, host, names, the lines about the steps, and the case's id."""
     case = result.case
     lines = "\n".join(_event_lines(result))
-    return _OUTCOMES[result.ended_as], case.repair.value, case.host, join_limited(case.names, 100), lines, case.id
+    return _outcome(result), case.repair.value, case.host, join_limited(case.names, 100), lines, case.id
 
 
 def _event_lines(result: CaseResult) -> Iterator[str]:

@@ -20,7 +20,18 @@ from remediate.execution.steps.base import output_tail, require_host_clock, requ
 from remediate.execution.steps.self_test import withdraw
 from remediate.hosts.command import Command
 from remediate.hosts.workdir import BUSY
-from remediate.model.case import EACH, NOTHING_SEEN, STEPS, SWITCHED, VALIDATED, Case, Step, StepDetail, StepState
+from remediate.model.case import (
+    EACH,
+    NOTHING_SEEN,
+    STEPS,
+    SWITCHED,
+    UNKNOWN_SERVICE,
+    VALIDATED,
+    Case,
+    Step,
+    StepDetail,
+    StepState,
+)
 from remediate.model.causes import Cause
 from remediate.model.outcome import CaseResult
 from remediate.pki.host_key import discard_key_command
@@ -185,6 +196,7 @@ def _finish(context: CaseContext) -> CaseResult:
     cleanups = (context.execute(command) for command in cleanup_commands(context))
     failures = (cleanup for cleanup in cleanups if not cleanup.ok and cleanup.status != BUSY)
     notes = (
+        *(f"{endpoint} still serves the certificate of before: {UNKNOWN_SERVICE}" for endpoint in case.left_out),
         *_skipped_steps(context),
         *(f"some old versions could not be removed: {output_tail(failure)}" for failure in failures),
     )

@@ -10,6 +10,11 @@ from typing import Final, Literal
 
 AGENT: Final = "cpanel"
 """The panel as a renewal agent, as an issuer, and as the owner of a certificate."""
+UNKNOWN_SERVICE: Final = (
+    "its service is not known, so only the known services with this certificate are repaired. Install the new "
+    "certificate there, or declare files and reload command in [[service]]"
+)
+"""Why an endpoint that serves the certificate of a case is left out of it."""
 
 StepKind = Literal[
     "modes",  # owner and mode of the key files
@@ -181,6 +186,7 @@ class Case:
     owner: str | None = None  # the agent whose renewal is run
     is_panel: bool = False  # of a panel's own services, which may have had a certificate each
     old_leaves: tuple[str, ...] = ()  # all of them, if there are several
+    left_out: tuple[str, ...] = ()  # endpoints of unknown services that serve the certificate too
 
     def kind_of(self, step_name: str) -> str:
         """Return the kind of the step of that name, such as `reload`; the name itself if the case has none."""

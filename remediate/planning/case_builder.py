@@ -32,12 +32,14 @@ _NEVER: Final = datetime.max.replace(tzinfo=UTC)
 class CaseDraft:
     """The endpoints that use a certificate, and the findings on it that a repair would fix; at least one.
 
-    `id` is the id of the case if it does not derive from the certificate.
+    `id` is the id of the case if it does not derive from the certificate. `left_out` are endpoints of unknown services
+    that serve the certificate too.
     """
 
     group: Group
     findings: tuple[Result, ...]
     id: str = ""
+    left_out: tuple[str, ...] = ()
 
     @property
     def strongest(self) -> Repair:
@@ -69,7 +71,8 @@ def _merged(drafts: Sequence[CaseDraft], case_id: str) -> CaseDraft:
     members = sorted((member for draft in drafts for member in draft.group.members), key=lambda member: member.endpoint)
     findings = tuple(finding for draft in drafts for finding in draft.findings)
     first = drafts[0].group
-    return CaseDraft(Group(first.host, first.hostspec, tuple(members)), findings, case_id)
+    left_out = tuple(endpoint for draft in drafts for endpoint in draft.left_out)
+    return CaseDraft(Group(first.host, first.hostspec, tuple(members)), findings, case_id, left_out)
 
 
 def case_of(draft: CaseDraft, evidence: AuditResults, fleet: Fleet, run_limits: RunLimits) -> Case:
@@ -103,6 +106,7 @@ def case_of(draft: CaseDraft, evidence: AuditResults, fleet: Fleet, run_limits: 
         owner=owner,
         is_panel=group.is_panel,
         old_leaves=_old_leaves(draft, strongest) if group.is_panel else (),
+        left_out=() if strongest in (Repair.RELOAD, Repair.HOST) else draft.left_out,
     )
 
 

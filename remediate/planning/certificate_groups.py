@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from remediate.cpanel.service_files import is_of_panel
 from remediate.model.audit_results import ObservedEndpoint, ObservedFile
@@ -24,6 +24,21 @@ class Group:
     def is_panel(self) -> bool:
         """Whether all members are a panel's own services."""
         return all(map(is_of_panel, self.members))
+
+    @property
+    def left_out(self) -> tuple[ObservedEndpoint, ...]:
+        """The members of unknown services, if other members have files: they must not stop the repair of those.
+
+        An unknown service has no file that a repair could replace, as a proxy with a copy of the certificate.
+        """
+        with_files = {member.service for member in self.members if member.files or is_of_panel(member)}
+        if not with_files:
+            return ()
+        return tuple(member for member in self.members if member.service not in with_files)
+
+    def without_left_out(self) -> Group:
+        """Return the group of the other members."""
+        return replace(self, members=tuple(member for member in self.members if member not in self.left_out))
 
 
 def group_by_certificate(endpoints: Iterable[ObservedEndpoint]) -> tuple[Group, ...]:

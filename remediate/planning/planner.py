@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -14,13 +14,13 @@ from audit.verdict import Severity, Verdict
 from audit.x509.public_keys import is_post_quantum
 from remediate.hosts.renewal_agents import RENEWAL_AGENTS
 from remediate.model.audit_results import AuditResults
-from remediate.model.case import AGENT, VALIDATED, Case, Repair
+from remediate.model.case import AGENT, UNKNOWN_SERVICE, VALIDATED, Case, Repair
 from remediate.model.causes import Cause
 from remediate.model.options import RunLimits, matches_any
 from remediate.model.plan import Blocker, Kind, NotRepairable, Plan, WaitingCase
 from remediate.planning.blockers import blockers_of, endpoint_blockers, staleness
 from remediate.planning.case_builder import CaseDraft, case_of, merge_panel_cases
-from remediate.planning.certificate_groups import group_by_certificate
+from remediate.planning.certificate_groups import Group, group_by_certificate
 from remediate.planning.fleet import Fleet, fleet_of
 from remediate.planning.login_rights import login_blockers
 from remediate.planning.not_repairable import not_repairable
@@ -49,7 +49,9 @@ def plan(evidence: AuditResults, run_limits: RunLimits, now: datetime) -> Plan:
         except Exception:  # noqa: BLE001 - raised again, and kept, when the draft is planned by itself
             return True
 
-    for draft in merge_panel_cases(_drafts(evidence, repairable), is_held):
+    groups = group_by_certificate(evidence.seen.values())
+    explained += _of_unknown_services(groups, repairable)
+    for draft in merge_panel_cases(_drafts(groups, repairable), is_held):
         try:
             case = case_of(draft, evidence, fleet, run_limits)
             exclusion = _exclusion(case, run_limits)
@@ -95,11 +97,21 @@ def _healthy_endpoints(evidence: AuditResults) -> Iterator[NotRepairable]:
             yield NotRepairable(endpoint, None, "well", "nothing is wrong")
 
 
-def _drafts(evidence: AuditResults, repairable: Mapping[str, list[Result]]) -> Iterator[CaseDraft]:
-    for group in group_by_certificate(evidence.seen.values()):
+def _drafts(groups: Iterable[Group], repairable: Mapping[str, list[Result]]) -> Iterator[CaseDraft]:
+    for certificate_group in groups:
+        group = certificate_group.without_left_out()
+        left_out = tuple(member.endpoint for member in certificate_group.left_out)
         findings = tuple(result for member in group.members for result in repairable.get(member.endpoint, ()))
         if findings:
-            yield CaseDraft(group, findings)
+            yield CaseDraft(group, findings, left_out=left_out)
+
+
+def _of_unknown_services(groups: Iterable[Group], repairable: Mapping[str, list[Result]]) -> Iterator[NotRepairable]:
+    """Yield the findings about unknown services, beside known ones with the same certificate."""
+    for group in groups:
+        for member in group.left_out:
+            for result in repairable.get(member.endpoint, ()):
+                yield NotRepairable(result.endpoint, result.check, "manual", UNKNOWN_SERVICE, result.message)
 
 
 def _exclusion(case: Case, run_limits: RunLimits) -> tuple[Kind, str] | None:

@@ -261,3 +261,11 @@ def test_certificate_rejected_for_days_is_discarded(host: FakeHost, journal: Jou
     assert ending.cause == "issuer.answer"
     pending = host.workdir_root / host.case().id / "pending"
     assert ("; the order is given up after 9 d" in ending.note, pending.exists()) == (bool(age), not age)
+
+
+def test_certificate_of_an_unknown_service_too_is_repaired_in_part(host: FakeHost, journal: Journal) -> None:
+    proxy = f"{host.label}/https://www.example.com:8444"
+    ending = host.repair(journal, case=host.case(left_out=(proxy,)))
+    [line, *_] = case_result_lines([ending])
+    assert line.startswith("repaired in part ")
+    assert f"{proxy} still serves the certificate of before" in line

@@ -13,6 +13,7 @@ from tests.support.remediate.result_rows import Row, digest, expired, file, foun
 
 WEB: Final = "web1/https://www.example.com:443"
 MAIL: Final = "web1/imaps://mail.example.com:993"
+PROXY: Final = "web1/https://www.example.com:8444"
 OTHER: Final = "web2/https://www.example.com:443"
 OUTSIDE: Final = "https://www.example.com:443"
 FILES: Final = (file("/etc/ssl/www.pem"), file("/etc/ssl/www.key", "key", "old-key"))
@@ -231,3 +232,18 @@ def test_certificate_of_an_agent_that_is_not_run_is_explained(
 def test_each_repair_ends_with_verification() -> None:
     assert {kinds[-1] for kinds in STEPS.values()} == {"proof"}
     assert set(STEPS) == set(Repair)
+
+
+@pytest.mark.parametrize(
+    ("check", "left_out"), [("cert.expired", (PROXY,)), ("svc.disk-vs-wire", ())], ids=["reissue", "reload"]
+)
+def test_unknown_service_with_the_certificate_is_left_out_and_named(check: str, left_out: tuple[str, ...]) -> None:
+    """A proxy in front of nginx, or a user's own unit, has no known files."""
+    plan = planned(
+        seen(WEB, files=FILES), seen(PROXY, service="unknown"), found(WEB, check), found(PROXY, "cert.expired")
+    )
+    [case] = plan.cases
+    assert (case.services, case.endpoints, case.left_out) == (("nginx",), (WEB,), left_out)
+    [named] = [finding for finding in plan.explained if finding.endpoint == PROXY]
+    assert (named.check, named.kind) == ("cert.expired", "manual")
+    assert "declare files and reload command in [[service]]" in named.why
