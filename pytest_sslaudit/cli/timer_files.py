@@ -81,6 +81,7 @@ class Machine:
             for path in _REMNANTS:
                 self.place(path).unlink(missing_ok=True)
             self._reload()
+            self._forget_failure()
         return (*lines, *(f"{path}: removed" for path in ours))
 
     def foreign_files(self) -> tuple[str, ...]:
@@ -111,6 +112,11 @@ class Machine:
     def _reload(self) -> None:
         if self._now():
             self._systemctl("daemon-reload")
+
+    def _forget_failure(self) -> None:
+        """Make systemd forget a run that failed: it would list the service as failed although its file is gone."""
+        if self._now():
+            self._systemctl("reset-failed", f"{UNITS}.service", _UNIT)
 
     def _now(self) -> tuple[str, ...]:
         return ("--now",) if self.root == Path("/") and self.runs_systemd else ()

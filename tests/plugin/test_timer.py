@@ -303,3 +303,22 @@ def test_installed_job_imports_nothing_from_its_directory(tmp_path: Path) -> Non
         done = subprocess.run([*command, "--version"], cwd=tmp_path, capture_output=True, text=True, check=False)
         assert (done.returncode, done.stdout.split()[:1]) == (0, ["checkallsslcerts"]), done.stderr
     assert not (tmp_path / "ran").exists()
+
+
+def test_removal_leaves_no_failed_unit(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A service that failed stays listed as failed after its file is gone."""
+    calls = list[str]()
+
+    def systemctl(_machine: Machine, *words: str) -> subprocess.CompletedProcess[str]:
+        calls.append(" ".join(words))
+        return subprocess.CompletedProcess(words, 0, "", "")
+
+    monkeypatch.setattr(Machine, "_systemctl", systemctl)
+    monkeypatch.setattr(Machine, "_now", lambda _machine: ("--now",))
+    assert main(["install-timer", "--systemd"], machine) == 0
+    calls.clear()
+    assert main(["remove-timer"], machine) == 0
+    assert calls[-2:] == [
+        "daemon-reload",
+        "reset-failed sslaudit-checkallsslcerts.service sslaudit-checkallsslcerts.timer",
+    ]
