@@ -38,15 +38,15 @@ from pytest_sslaudit.evidence import EvidenceStore
 from pytest_sslaudit.remediation import not_validated, register_remediation, require_valid_sections
 from pytest_sslaudit.reports.html import HtmlReport
 from pytest_sslaudit.reports.report_files import ReportFiles, load_reports
-from pytest_sslaudit.reports.summary import Summary
+from pytest_sslaudit.reports.summary import FindingsListedOnce, Summary
 from pytest_sslaudit.run_state import KEY, Run
 from pytest_sslaudit.runtest import Judging
 from pytest_sslaudit.settings import Settings, read_settings
 
 PARTS: Final = tuple(
     f"sslaudit-{part}"
-    for part in ("worker", "controller", "reports", "remediation", "summary", "html", "fixtures", "collection",
-                 "parametrize", "selection", "judging")
+    for part in ("worker", "controller", "reports", "remediation", "summary", "listing", "html", "fixtures",
+                 "collection", "parametrize", "selection", "judging")
 )  # fmt: skip
 """The names under which the parts of an audit are registered."""
 
@@ -70,6 +70,7 @@ def start(config: pytest.Config) -> None:
             manager.register(ReportFiles(reports, controller.results, controller.totals), "sslaudit-reports")
         register_remediation(config, controller)
         manager.register(Summary(config, controller.totals, settings.extensions), "sslaudit-summary")
+        manager.register(FindingsListedOnce(), "sslaudit-listing")
         if manager.hasplugin("html"):
             config.option.self_contained_html = True  # pytest-html reads it after this: reports are mailed and archived
             manager.register(HtmlReport(controller.totals, "TLS audit", settings.policy), "sslaudit-html")

@@ -48,7 +48,7 @@ class HtmlReport:
         """Keep the totals of the run, and the profiles that the user named."""
         self._totals, self._title, self._notes = totals, title, PolicyNotes(profiles)
         self._good_rows = self._left_out = 0
-        self._places: dict[str, tuple[int, int, str, str]] = {}
+        self._places: dict[str, tuple[int, int, str, str, str]] = {}
         self._report: Any = None
         self._has_failed = False
 
@@ -58,7 +58,7 @@ class HtmlReport:
         report.title = self._title
         report.data["initialSort"] = "original"
         report.data["renderCollapsed"] = ["all"]
-        report.outcomes["skipped"]["label"] = "Skipped (does not apply, or inconclusive because of another finding)"
+        report.outcomes["skipped"]["label"] = "Skipped (does not apply, or follows from a finding: without a row)"
         report.outcomes["xfailed"]["label"] = "Waived or below the level"
 
     def pytest_html_results_table_header(self, cells: list[str]) -> None:
@@ -66,17 +66,20 @@ class HtmlReport:
         cells[1:] = [_header(name) for name in COLUMNS]
 
     def pytest_html_results_table_row(self, report: pytest.TestReport, cells: list[str]) -> None:
-        """Fill the columns; leave out passed rows beyond the limit, earlier attempts, and set-up without output."""
+        """Fill the columns; leave out what follows from another row, earlier attempts, and passes beyond the limit."""
         is_empty = report.when in ("setup", "teardown") and report.passed and not report.sections
         if is_empty or report.outcome not in FINAL:
             cells.clear()
             return
         try:
-            self._fill(report, cells)
+            if _follows(report):
+                cells.clear()
+            else:
+                self._fill(report, cells)
         except Exception as error:  # noqa: BLE001 - the boundary of one row: the others are still drawn
             self._note(error, report.nodeid)
             cells[1:] = map(_cell, COLUMNS, (EMPTY, _id(report.nodeid), "", _NOT_DRAWN, EMPTY, EMPTY))
-            self._places[report.nodeid] = (0, 0, "", report.nodeid)
+            self._places[report.nodeid] = (0, 0, "", "", report.nodeid)
 
     def _note(self, error: Exception, source: str) -> None:
         """Record the exception, which sets the exit status; the trace of the first row is enough."""
@@ -91,6 +94,7 @@ class HtmlReport:
         endpoint = result.endpoint if result else ""
         place = (
             *_rank(result, report),
+            result.check if result else "",
             endpoint,
             report.nodeid,
         )  # not in the order of reports: workers differ in speed
@@ -119,7 +123,12 @@ class HtmlReport:
     def pytest_html_results_summary(self, prefix: list[str], session: pytest.Session) -> None:
         """Put the totals of all results on top, and the worst rows first."""
         css = files("pytest_sslaudit.reports").joinpath("html.css").read_text(encoding="utf-8")
-        counts = "".join(_count(verdict, self._totals.verdicts[verdict.value]) for verdict in COUNTED)
+        follows = {Verdict.INCONCLUSIVE: self._totals.consequential}
+        counts = "".join(
+            _count(verdict, self._totals.verdicts[verdict.value] - follows.get(verdict, 0)) for verdict in COUNTED
+        )
+        if self._totals.consequential:
+            counts += f'<li class="sslaudit-follows"><b>{self._totals.consequential}</b> follow from a finding</li>'
         lines = [*lines_of_totals(self._totals), *_lines_of_run(session.config.stash.get(KEY, None))]
         if self._left_out:
             lines.append(f"{self._left_out} rows that passed or did not apply are left out of the table")
@@ -141,6 +150,13 @@ class HtmlReport:
 
 def _result(report: pytest.TestReport | pytest.CollectReport) -> Result | None:
     return result_of(report) if isinstance(report, pytest.TestReport) else None
+
+
+def _follows(report: pytest.TestReport) -> bool:
+    """Return whether a result follows from a finding that has a row: all of these are a count at the top."""
+    result = _result(report)
+    is_consequence = result is not None and result.verdict is Verdict.INCONCLUSIVE and "because" in result.detail
+    return is_consequence and not report.failed
 
 
 def _is_good(result: Result | None, report: pytest.TestReport) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from itertools import groupby
 from typing import Final
 
@@ -12,6 +12,7 @@ from audit.config.extensions import InstalledExtension
 from audit.evaluation.result import Result
 from audit.verdict import Verdict
 from pytest_sslaudit.reports.repairs import counted
+from pytest_sslaudit.reports.results_file import result_of
 from pytest_sslaudit.reports.totals import RunTotals
 
 MOST_UNKNOWNS: Final = 20
@@ -43,7 +44,7 @@ class Summary:
             reporter.stats.pop("", None)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Print the summary of the audit last."""
+        """Print the summary of the audit."""
         for line in self._totals.services_down:
             terminalreporter.write_line(line, red=True, bold=True)
         for accident in self._totals.accidents:
@@ -54,8 +55,49 @@ class Summary:
             return
         terminalreporter.write_sep("=", "sslaudit")
         totals = lines_of_totals(self._totals) if self._totals.verdicts else ()
-        for line in (*lines_of_endpoints(self._totals), *lines_of_unknowns(self._totals), *totals, *completeness):
+        for line in (*lines_of_findings(self._totals), *lines_of_unknowns(self._totals)):
             terminalreporter.write_line(line)
+        for line in totals:
+            before, count, after = line.partition(follows_text(self._totals))
+            terminalreporter.write(before)
+            terminalreporter.write(count, light=True)
+            terminalreporter.write_line(after)
+        for line in completeness:
+            terminalreporter.write_line(line)
+
+
+class FindingsListedOnce:
+    """The hook that leaves findings out of what pytest prints at the end: the summary of the audit lists them."""
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> Generator[None, None, None]:
+        """Leave the findings out of the failures until all is printed but the counts."""
+        failed = terminalreporter.stats.pop("failed", [])
+        others = [report for report in failed if not is_listed(report)]
+        terminalreporter.stats.update({"failed": others} if others else {})
+        yield
+        terminalreporter.stats.update({"failed": failed} if failed else {})
+
+
+def is_listed(report: pytest.TestReport) -> bool:
+    """Return whether the summary lists a failed report: a finding or an inconclusive result, not a bug."""
+    result = result_of(report) if isinstance(report, pytest.TestReport) else None
+    return result is not None and result.verdict in (Verdict.FAIL, Verdict.INCONCLUSIVE)
+
+
+def follows_text(totals: RunTotals) -> str:
+    """Return the count of the checks that follow from another finding, as the totals have it."""
+    return f"{totals.consequential} inconclusive because of another finding"
+
+
+def lines_of_findings(totals: RunTotals) -> Iterator[str]:
+    """Yield a line for each result that failed the run: grouped by check, the worst check first."""
+    failed = [result for result, outcome in totals.failing if outcome == "failed"]
+    worst = {result.check: _badness(result) for result in sorted(failed, key=_badness, reverse=True)}
+    for result in sorted(failed, key=lambda result: (worst[result.check], result.check, result.endpoint)):
+        verdict = result.severity.value if result.verdict is Verdict.FAIL else result.verdict.value
+        source = f" [{result.source}]" if result.source else ""
+        yield f"{result.endpoint}  {verdict} {result.check}: {result.message}{source}"
 
 
 def lines_of_endpoints(totals: RunTotals) -> Iterator[str]:
@@ -87,7 +129,7 @@ def lines_of_totals(totals: RunTotals) -> Iterator[str]:
     parts = [f"findings: {findings}"]
     counts = (
         (totals.verdicts[Verdict.INCONCLUSIVE.value] - totals.consequential, "inconclusive"),
-        (totals.consequential, "inconclusive because of another finding"),
+        (totals.consequential, follows_text(totals).partition(" ")[2]),
         (totals.verdicts[Verdict.WAIVED.value], "waived"),
         (totals.verdicts[Verdict.ERROR.value], "ended by a bug, see the trace"),
     )
@@ -103,6 +145,10 @@ def lines_of_totals(totals: RunTotals) -> Iterator[str]:
     if totals.earliest:
         expiry, endpoint = totals.earliest
         yield f"earliest expiry: {expiry:%Y-%m-%d %H:%M} UTC ({endpoint})"
+
+
+def _badness(result: Result) -> tuple[int, int]:
+    return ORDER.index(result.verdict), -result.severity.rank
 
 
 def _by_endpoint(result: Result) -> tuple[str, int, int]:

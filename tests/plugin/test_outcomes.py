@@ -106,9 +106,13 @@ def test_reported_inconclusive_verdict_alone_never_passes_the_run(audit: Audit) 
     result.stdout.fnmatch_lines(["*nothing was audited*"])
 
 
-def test_first_line_of_a_failure_is_the_finding(audit: Audit) -> None:
+def test_finding_is_listed_once_with_its_source(audit: Audit) -> None:
     result = audit.run("fails")
-    result.stdout.fnmatch_lines(["_* test_one?https://a.example:443? _*", "high: seen 1; 2 is required [[]Corp 3.1[]]"])
+    result.stdout.fnmatch_lines(
+        ["https://a.example:443  high acme.one: seen 1; 2 is required [[]Corp 3.1[]]", "*1 failed*"]
+    )
+    assert result.stdout.str().count("seen 1; 2 is required") == 1
+    assert "FAILED" not in result.stdout.str()
 
 
 def test_finding_of_a_plain_assertion_begins_with_the_requirement(audit: Audit) -> None:

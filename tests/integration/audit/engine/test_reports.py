@@ -168,7 +168,7 @@ def test_waiver_that_covers_no_finding_is_reported(pytester: pytest.Pytester) ->
     waiver = f'[[waiver]]\ncheck = "cert.expired"\nendpoint = "{CLOSED}"\nreason = "test"\nowner = "me"\n'
     Path("own.toml").write_text(f"{waiver}expires = 2999-01-01\n", encoding="utf-8")
     ended = audit(pytester, "--audit-waivers=own.toml", "--html=report.html")
-    ended.stdout.fnmatch_lines(["*test_no_waiver_stale*", "run/  *waiver*"])
+    ended.stdout.fnmatch_lines(["run/  *waiver*"])
     html = (pytester.path / "report.html").read_text(encoding="utf-8")
     assert "127.0.0.1, connect: connection refused" in html
 
