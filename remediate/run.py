@@ -158,6 +158,7 @@ def repair_run(options: RunOptions) -> Iterator[RepairRun]:
     redacted_options = replace(
         options,
         log=lambda text: options.log(secrets.hide(text)),
+        announce=lambda text: options.announce(secrets.hide(text)),
         on_step=lambda case, step, state, note: options.on_step(case, step, state, secrets.hide(note)),
     )
     require_usable_journal(options.state)

@@ -228,6 +228,7 @@ class Remediation:
             access=access_options(settings),
             resume_argv=settings.invocation.again,
             log=self._progress.detail,
+            announce=lambda text: self._progress.say([text]),
             on_step=self._progress.watch,
             stop=self._controller.stop,
         )

@@ -182,6 +182,7 @@ def _run_options(arguments: argparse.Namespace, configuration: Configuration, st
         issuer=arguments.issuer,
         profiles=tuple(profile_named(name, configuration) for name in configuration.policy),
         log=_log if arguments.verbose else lambda _: None,
+        announce=_log,
         stop=stop,
     )
 

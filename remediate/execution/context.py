@@ -70,6 +70,7 @@ class RunContext:
     early: EarlyTries = field(default_factory=EarlyTries)
     stop: threading.Event = field(default_factory=threading.Event)
     on_step: OnStep = _ignore_step
+    announce: Callable[[str], None] = _ignore_log  # a line that even a quiet run shows; several threads call it
     log: Callable[[str], None] = _ignore_log  # a detail may have several lines; several threads call it
 
     def execute(self, action: Command | LocalCommand) -> CommandResult:

@@ -142,7 +142,8 @@ class RunOptions:
     """A run of repairs. `issuer` is the name of its section; None: what `[remediate]` names.
 
     A finding from the level `fail_on` on is a reason to notify; `allow_retry` is whether a resume job may be queued.
-    `log` gets detailed lines for a person, `on_step` each new state of a step; `command` is what began the run.
+    `log` gets detailed lines for a person, `announce` lines that are shown even in quiet runs,
+    `on_step` each new state of a step; `command` is what began the run.
     """
 
     configuration: Configuration
@@ -160,6 +161,7 @@ class RunOptions:
     resume_argv: tuple[str, ...] = ()  # the program that began the run, and its arguments, where that is to continue it
     clock: Callable[[], datetime] = _now
     log: Callable[[str], None] = _nothing
+    announce: Callable[[str], None] = _nothing
     on_step: OnStep = _nothing
     stop: threading.Event = field(default_factory=threading.Event)
 

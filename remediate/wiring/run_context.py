@@ -47,6 +47,7 @@ def run_context(options: RunOptions, journal: Journal, discoveries: Sequence[Dis
         early=options.early,
         stop=options.stop,
         on_step=options.on_step,
+        announce=options.announce,
         log=options.log,
     )
 

@@ -34,6 +34,8 @@ from remediate.retry.backoff import poll_delay_s
 TOO_OLD: Final = timedelta(days=7)
 """An order that is pending for longer is canceled, because its validations have expired."""
 
+_MINUTE_S: Final = 60.0
+
 FAILED_ORDERS: Final[Mapping[OrderStatus, Cause]] = {
     "pending": Cause.ISSUER_PENDING_VALIDATION,
     "ready": Cause.ISSUER_PENDING_REVIEW,
@@ -134,10 +136,28 @@ def _issued(context: CaseContext) -> Order:
         present_challenges(context, order)
         # the issuer may send a Retry-After of 0 s
         delay_s = max(poll_delay_s(polls, order.retry_after_s), context.run.timeouts.look_s)
-        if waited + delay_s > context.run.timeouts.issuance_s or context.run.stop.wait(delay_s):
+        if waited + delay_s > context.run.timeouts.issuance_s or _is_stopped(context, order, waited, delay_s):
             why = "\n".join((_order_status(context, order), *_requests_or_unknown(context)))
             raise StepBlocked(Cause.ISSUER_PENDING, why, ended="pending", retry_after_s=order.retry_after_s)
         waited, polls, order = waited + delay_s, polls + 1, current_order(context)
+
+
+def _is_stopped(context: CaseContext, order: Order, waited_s: float, delay_s: float) -> bool:
+    """Wait until the next poll, with a line to the user each minute; return whether the run was stopped."""
+    end_s, host = waited_s + delay_s, context.case.host
+    while waited_s < end_s:
+        minutes = int(waited_s // _MINUTE_S) + 1
+        until_s = min(end_s, minutes * _MINUTE_S)
+        if context.run.stop.wait(until_s - waited_s):
+            return True
+        waited_s = until_s
+        if waited_s >= minutes * _MINUTE_S:
+            limit = duration(timedelta(seconds=context.run.timeouts.issuance_s))
+            waited = duration(timedelta(seconds=waited_s))
+            context.run.announce(
+                f"{host}: waiting for the issuer since {waited} (limit {limit}): {_order_status(context, order)}"
+            )
+    return False
 
 
 def _abandoned(context: CaseContext, order: Order) -> StepBlocked:

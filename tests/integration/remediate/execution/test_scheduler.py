@@ -15,14 +15,14 @@ from audit.x509.path.trust_store import TrustAnchors
 from remediate.cli.output import case_result_lines
 from remediate.execution.context import RunContext
 from remediate.execution.scheduler import repair
-from remediate.issuers import IssuerFault
+from remediate.issuers import IssuerFault, Order, OrderRequest
 from remediate.model.case import Case, Repair, case_id, steps_of
 from remediate.model.causes import Cause
 from remediate.model.options import Concurrency, EarlyTries
 from remediate.state.journal import Journal
 from tests.support.remediate.fake_host.ca import NOW, Ca
 from tests.support.remediate.fake_host.host import FakeHost, repaired, run_context, running_host, write_expired
-from tests.support.remediate.fake_host.run import ONE_HOST_AT_A_TIME, changed
+from tests.support.remediate.fake_host.run import ONE_HOST_AT_A_TIME, TIMEOUTS, changed
 
 Hosts = tuple[FakeHost, FakeHost, FakeHost]
 
@@ -269,3 +269,25 @@ def test_certificate_of_an_unknown_service_too_is_repaired_in_part(host: FakeHos
     [line, *_] = case_result_lines([ending])
     assert line.startswith("repaired in part ")
     assert f"{proxy} still serves the certificate of before" in line
+
+
+class WaitingCa(Ca):
+    """A CA that has every order looked at again after a while."""
+
+    def place(self, request: OrderRequest) -> Order | IssuerFault:
+        order = super().place(request)
+        assert isinstance(order, Order)
+        self.orders[request.csr.sha256] = replace(order, retry_after_s=1)
+        return self.orders[request.csr.sha256]
+
+
+def test_run_that_waits_for_the_issuer_prints_a_line_each_minute(
+    host: FakeHost, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("remediate.execution.steps.download._MINUTE_S", 0.4)
+    lines, timeouts = list[str](), replace(TIMEOUTS, issuance_s=1.5)
+    ca = WaitingCa(placed=datetime.now(UTC), is_slow=True)
+    ending = host.repair(journal, ca, timeouts=timeouts, announce=lines.append)
+    assert ending.ended_as == "pending", ending
+    assert len(lines) == 2
+    assert all(line.startswith(f"{host.label}: waiting for the issuer since ") for line in lines)
