@@ -62,6 +62,7 @@ class Controller:
         self.targets: tuple[Target, ...] = ()
         self.discoveries: tuple[Discovery, ...] = ()
         self.writes_results = True  # when they are reported; False while results are reported that are written already
+        self.state_fault: str | None = None  # as in `AuditRun`
         self.stop = threading.Event()
         self.interrupted = self.broken_collection = self.probed = False
         self._undo: list[Callable[[], object]] = []
@@ -102,7 +103,9 @@ class Controller:
             for discovery in gathered.discoveries:
                 self.store.keep(discovery.host)
         now = self.settings.now or manifest.started
-        self.run = self.config.stash[KEY] = Run(self.settings, self.store, manifest, now, self.keys.sharing)
+        self.run = self.config.stash[KEY] = Run(
+            self.settings, self.store, manifest, now, self.keys.sharing, self.state_fault
+        )
         if not self.settings.from_evidence:
             self.run.observe = self._observe_again
         self._write_head()

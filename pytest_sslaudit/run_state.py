@@ -30,13 +30,17 @@ STALE_WAIVER: Final = "ops.waiver-stale"  # judged at the very end, in the contr
 
 @dataclass
 class Run:
-    """One audit in one process. `selected` are the ids of the endpoints each check was collected for."""
+    """One audit in one process. `selected` are the ids of the endpoints each check was collected for.
+
+    `state_fault` as in `AuditRun`.
+    """
 
     settings: Settings
     store: EvidenceStore
     manifest: Manifest
     now: datetime
     sharing_of: SharingOf
+    state_fault: str | None = None
     selected: dict[str, set[str]] = field(default_factory=dict)
     usage_errors: list[str] = field(default_factory=list)
     stale_waivers: tuple[str, ...] = ()
@@ -113,14 +117,14 @@ class Run:
     def endpoints(self, scopes: tuple[Scope, ...]) -> tuple[Endpoint, ...]:
         """Return the endpoints that a check of these scopes runs for, in order."""
         has_files = self.settings.endpoints_files or self.settings.waivers or self.manifest.unusable
-        itself = (RUN,) if has_files else ()
+        itself = (RUN,) if has_files or self.state_fault else ()
         chosen = {"endpoint": self.manifest.endpoints, "host": self.manifest.hosts, "run": itself}
         return tuple(endpoint for scope in ("run", "host", "endpoint") if scope in scopes for endpoint in chosen[scope])
 
     def about_itself(self) -> AuditRun:
         """Return the facts of the run itself."""
         expired = expired_waivers(self.settings.waivers, self.now)
-        return AuditRun(self.manifest.unusable, expired, self.stale_waivers)
+        return AuditRun(self.manifest.unusable, expired, self.stale_waivers, self.state_fault)
 
     def is_judged(self, check: str, endpoint: Endpoint) -> bool:
         """Return whether the collected tests include that check for that endpoint."""

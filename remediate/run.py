@@ -34,7 +34,13 @@ from remediate.notify.report import RunReport
 from remediate.planning.planner import plan
 from remediate.retry.resume_job import queue_if_pending, resume_job_of
 from remediate.state.database import UnusableState
-from remediate.state.journal import Journal, journal_snapshot, open_journal, require_usable_journal
+from remediate.state.journal import (
+    Journal,
+    journal_snapshot,
+    open_journal,
+    require_usable_journal,
+    substitute_journal,
+)
 from remediate.state.lock import locked
 from remediate.wiring.notification import known_hosts, notification_settings
 from remediate.wiring.run_context import host_sessions, run_context
@@ -155,18 +161,29 @@ def repair_run(options: RunOptions) -> Iterator[RepairRun]:
     The journal is opened under the lock, because a run of an older version may still write its own schema to it.
     """
     secrets = known_secrets(options.configuration)
-    redacted_options = replace(
-        options,
-        log=lambda text: options.log(secrets.hide(text)),
-        announce=lambda text: options.announce(secrets.hide(text)),
-        on_step=lambda case, step, state, note: options.on_step(case, step, state, secrets.hide(note)),
-    )
     require_usable_journal(options.state)
     with (
         locked(options.state, options.command, options.clock()),
         open_journal(options.state, secrets=secrets) as journal,
     ):
-        yield RepairRun(redacted_options, journal, secrets)
+        yield RepairRun(_redacted(options, secrets), journal, secrets)
+
+
+@contextmanager
+def unrecorded_run(options: RunOptions) -> Iterator[RepairRun]:
+    """Open a run that only plans and notifies, because its state cannot be used. What it records is lost."""
+    secrets = known_secrets(options.configuration)
+    with substitute_journal(options.state, secrets) as journal:
+        yield RepairRun(_redacted(options, secrets), journal, secrets)
+
+
+def _redacted(options: RunOptions, secrets: Secrets) -> RunOptions:
+    return replace(
+        options,
+        log=lambda text: options.log(secrets.hide(text)),
+        announce=lambda text: options.announce(secrets.hide(text)),
+        on_step=lambda case, step, state, note: options.on_step(case, step, state, secrets.hide(note)),
+    )
 
 
 def dry_run(

@@ -8,7 +8,7 @@ from typing import Protocol
 from audit.checks import check
 from audit.policy.controls import LIFECYCLE
 from audit.text import join_limited
-from audit.verdict import require
+from audit.verdict import not_applicable, require
 
 
 class Line(Protocol):
@@ -31,6 +31,8 @@ class RunFacts(Protocol):
     def expired_waivers(self) -> Sequence[str]: ...  # noqa: D102 - one message each
     @property
     def stale_waivers(self) -> Sequence[str]: ...  # noqa: D102 - one message each
+    @property
+    def state_fault(self) -> str | None: ...  # noqa: D102 - empty: none; None: the run does not repair
 
 
 @check(
@@ -48,6 +50,27 @@ def test_every_line_is_usable(audit_run: RunFacts) -> None:
     """
     lines = [f"{line.source}:{line.number}: {line.why}" for line in audit_run.unusable_lines]
     require(not lines, join_limited(lines, 10), observed=lines, required="SCHEME://NAME[:PORT] on each line")
+
+
+@check(
+    "ops.state-unusable",
+    severity="high",
+    remedy="manual",
+    source="the state directory",
+    scopes=("run",),
+    controls=LIFECYCLE,
+)
+def test_state_is_usable(audit_run: RunFacts) -> None:
+    """A run must be able to write the state directory: without a sound journal nothing is repaired.
+
+    Fix: Free space on its disk, make it writable, or move a damaged journal away.
+    """
+    fault = audit_run.state_fault
+    if fault is None:
+        not_applicable("this run does not repair")
+    require(
+        not fault, f"nothing is repaired: {fault}", observed=fault, required="a state directory that can be written"
+    )
 
 
 @check("ops.waiver-expired", severity="medium", remedy="manual", source="the waivers file", scopes=("run",))

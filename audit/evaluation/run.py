@@ -17,11 +17,15 @@ from audit.x509.transparency.log_list import LogList
 
 @dataclass(frozen=True, slots=True)
 class AuditRun:
-    """The facts of the run itself, for the checks of scope `run`."""
+    """The facts of the run itself, for the checks of scope `run`.
+
+    `state_fault` is why the state directory cannot be used, empty if it can, None if the run does not repair.
+    """
 
     unusable_lines: tuple[UnusableLine, ...] = ()
     expired_waivers: tuple[str, ...] = ()
     stale_waivers: tuple[str, ...] = ()
+    state_fault: str | None = None
 
 
 def _not_shared(_digest: str) -> Sharing:

@@ -23,6 +23,7 @@ from audit.config.arguments import USAGE_ERROR, Parser
 from pytest_sslaudit.cli.cpanel_run import WAIT_S, PanelRun, wait_for_panel
 from pytest_sslaudit.cli.local_server import find_configuration, own_command, report_folder
 from pytest_sslaudit.cli.narrator import Console, Narrator, write_line
+from remediate.state.database import BrokenState
 from remediate.state.lock import LockHeld, locked
 
 INTERRUPTED: Final = 2
@@ -36,7 +37,7 @@ def main(arguments: Sequence[str] | None = None, *, wait_s: float = WAIT_S) -> i
     options = _parser().parse_args(arguments)
     try:
         return _checked(options, wait_s)
-    except (BadConfiguration, OSError) as error:
+    except (BadConfiguration, BrokenState, OSError) as error:
         return _refuse(str(error), USAGE_ERROR)
     except LockHeld as held:
         return _refuse(f"nothing was done: {held}", TRY_LATER)

@@ -32,10 +32,10 @@ from remediate.model.audit_results import AuditResults, audit_results_of
 from remediate.model.causes import Cause
 from remediate.model.options import EarlyTries, RunOptions
 from remediate.model.outcome import CaseResult
-from remediate.model.plan import Plan
+from remediate.model.plan import Blocker, Plan
 from remediate.notify.report import RunReport
-from remediate.run import RepairRun, dry_run, repair_run, validate_configuration
-from remediate.state.database import UnusableState
+from remediate.run import RepairRun, dry_run, repair_run, unrecorded_run, validate_configuration
+from remediate.state.database import BrokenState, UnusableState
 from remediate.state.journal import Journal
 from remediate.state.lock import LockHeld
 
@@ -61,6 +61,9 @@ class Remediation:
         self._is_dry_run = controller.settings.repair == "dry-run"
         try:
             validate_configuration(self._run_options(TrustAnchors({})), is_dry_run=self._is_dry_run)
+            controller.state_fault = None if self._is_dry_run else ""
+        except BrokenState as fault:  # the audit is made and notified all the same
+            controller.state_fault = str(fault)
         except (BadConfiguration, UnusableState) as error:
             raise pytest.UsageError(str(error)) from error
 
@@ -106,7 +109,7 @@ class Remediation:
         if self._repairs is None:
             return
         try:
-            self._notice_lines = self._notify(self._repairs)
+            self._notice_lines = self._notified(self._repairs)
         except Exception:  # noqa: BLE001 - as above
             session.exitstatus = BUG
             self._notice_lines = self._trace()
@@ -152,11 +155,26 @@ class Remediation:
             self._progress.say(dry_run(options, evidence, self._controller.discoveries, verbose=verbose))
             return
         try:
-            repairs = self._stack.enter_context(repair_run(options))
+            if self._controller.state_fault:
+                self._leave_unrepaired(options, evidence, self._controller.state_fault)
+            else:
+                self._repair_recorded(options, evidence, items)
         except LockHeld as held:
             self._controller.totals.failed_repairs += 1
             self._progress.say([f"nothing was repaired: {held}"])
-            return
+        except BrokenState as fault:
+            self._leave_unrepaired(options, evidence, str(fault))
+
+    def _leave_unrepaired(self, options: RunOptions, evidence: AuditResults, fault: str) -> None:
+        """Let every case wait, because the state cannot be used; the notifications of the findings are still sent."""
+        self._controller.totals.failed_repairs += 1
+        self._progress.say([f"nothing is repaired: {fault}"])
+        self._repairs = self._stack.enter_context(unrecorded_run(options))
+        planned = self._repairs.plan(evidence).all_waiting(Blocker(Cause.OPS_STATE_UNUSABLE, fault))
+        self._report = RunReport(planned, (), evidence, self._repairs.journal)
+
+    def _repair_recorded(self, options: RunOptions, evidence: AuditResults, items: Sequence[pytest.Item]) -> None:
+        repairs = self._stack.enter_context(repair_run(options))
         self._repairs, planned = repairs, repairs.plan(evidence)
         self._controller.totals.accidents += planned.accidents
         case_results = self._repaired(repairs, planned, evidence)
@@ -196,6 +214,15 @@ class Remediation:
             for row in remediation_rows(case_result, journal.events(case_result.case.id), evidence, leaves):
                 if self._controller.results:
                     self._controller.results.write("remediation", **row)
+
+    def _notified(self, repairs: RepairRun) -> tuple[str, ...]:
+        """Notify, also if the journal cannot be written any more."""
+        try:
+            return self._notify(repairs)
+        except BrokenState as fault:
+            unrecorded = self._stack.enter_context(unrecorded_run(self._run_options(self._controller.run.anchors)))
+            self._report = replace(self._report, journal=unrecorded.journal) if self._report else None
+            return (f"the notifications are not recorded: {fault}", *self._notify(unrecorded))
 
     def _notify(self, repairs: RepairRun) -> tuple[str, ...]:
         if self._report is None:  # interrupted before the first case ended: the next run notifies

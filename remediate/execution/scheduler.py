@@ -19,6 +19,7 @@ from remediate.model.causes import Cause
 from remediate.model.options import Concurrency
 from remediate.model.outcome import Attempt, CaseResult
 from remediate.retry.backoff import next_try
+from remediate.state.database import BrokenState
 from remediate.state.journal import CaseOutcome
 
 
@@ -159,6 +160,8 @@ class _Scheduler:
         """Run a case; a bug of ours ends this case with its traceback, and no other case."""
         try:
             return run_case(case, self._run)
+        except BrokenState:
+            raise  # no further step of any case could be recorded
         except Exception:  # noqa: BLE001 - one of the two boundaries: one host's failure never stops another
             return CaseResult(case, "failed", cause=Cause.RUN_BUG, note=traceback.format_exc())
 

@@ -238,6 +238,10 @@ class Cause(StrEnum):
         "ops.clock-skew",
         "set the clock that is wrong (chronyc makestep, timedatectl): nothing is repaired while two clocks differ",
     )
+    OPS_STATE_UNUSABLE = (
+        "ops.state-unusable",
+        "free space on the disk of the state directory, make it writable, or move a damaged journal away",
+    )
     # the chain
     FETCH_NO_KEY = "fetch.no-key", "name the key in the service's configuration, or declare it: [[service]] key"
     FETCH_NO_ISSUER = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from remediate.model.case import Case
@@ -74,6 +74,10 @@ class Plan:
     accidents: tuple[str, ...] = ()  # traces of exceptions of ours, each about one certificate
     blocked: tuple[Blocked, ...] = ()
     notes: tuple[str, ...] = ()
+
+    def all_waiting(self, blocker: Blocker) -> Plan:
+        """Return the plan of a run that repairs nothing: every case waits."""
+        return replace(self, cases=(), waiting=(*self.waiting, *(WaitingCase(case, (blocker,)) for case in self.cases)))
 
     @property
     def canary(self) -> Case | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
+import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,11 +16,26 @@ from audit.config.private_files import UnsafePath, own_directory, safe_path
 from remediate.state.migrations import SCHEMA, migrate, schema_version
 
 JOURNAL_FILE: Final = "journal.sqlite"
+ROOM: Final = 1 << 20
+"""Bytes that a run needs in the state directory besides the journal."""
 BUSY_S: Final = 30.0  # for `status` beside a run; two runs exclude each other by the lock
 
 
 class UnusableState(Exception):
     """A state directory or journal that cannot be used; the message names it, the fault and the fix."""
+
+
+class BrokenState(UnusableState):
+    """A state directory on a full, read-only or broken disk, or a damaged journal: an audit can do without it."""
+
+
+_FAULTS_OF_STORAGE: Final = frozenset(
+    {
+        sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_READONLY,
+    }
+)  # fmt: skip
+_PRIMARY_CODE: Final = 0xFF  # of the extended codes that SQLite returns
 
 
 class Database:
@@ -35,7 +51,7 @@ class Database:
         With `reads_only` the file is not changed: an older version is migrated in a copy in memory. Without `migrates`
         an older version stays as it is. Raises UnusableState.
         """
-        self._lock = threading.RLock()
+        self._lock, self._file = threading.RLock(), file
         place, is_uri = (f"{file.absolute().as_uri()}?mode=ro", True) if reads_only else (str(file), False)
         self._connection = _connected(place, is_uri=is_uri)
         try:
@@ -45,10 +61,10 @@ class Database:
                 self._prepare(file, migrates=migrates)
         except sqlite3.OperationalError as error:
             self._connection.close()
-            raise UnusableState(f"cannot use {file} now: {error}") from error
+            raise BrokenState(f"cannot use the journal now ({error}): {file}") from error
         except sqlite3.DatabaseError as error:
             self._connection.close()
-            raise UnusableState(f"{file} is not a journal, or is damaged: {error}; move it away") from error
+            raise BrokenState(f"the file is not a journal, or is damaged ({error}): move {file} away") from error
         except UnusableState:
             self._connection.close()
             raise
@@ -74,8 +90,8 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Commit all writes of the block, or none if it raises."""
-        with self._lock:
+        """Commit all writes of the block, or none if it raises; raises BrokenState."""
+        with self._lock, self._storage():
             if self._connection.in_transaction:
                 yield
                 return
@@ -83,9 +99,33 @@ class Database:
             try:
                 yield
             except BaseException:
-                self._connection.execute("ROLLBACK")
+                self._roll_back()
                 raise
-            self._connection.execute("COMMIT")
+            try:
+                self._connection.execute("COMMIT")
+            except sqlite3.DatabaseError:
+                self._roll_back()
+                raise
+
+    def _roll_back(self) -> None:
+        if self._connection.in_transaction:  # SQLite itself ends it if the disk is full
+            self._connection.execute("ROLLBACK")
+
+    @contextmanager
+    def _storage(self) -> Iterator[None]:
+        """Raise BrokenState for an error of the disk or of the file."""
+        try:
+            yield
+        except sqlite3.DatabaseError as error:
+            if getattr(error, "sqlite_errorcode", 0) & _PRIMARY_CODE in _FAULTS_OF_STORAGE:
+                raise BrokenState(f"cannot use the journal ({error}): {self._file}") from error
+            raise
+
+    def require_sound(self) -> None:
+        """Raise BrokenState if the file is damaged."""
+        faults = [str(text) for (text,) in self.read("PRAGMA quick_check(1)") if text != "ok"]
+        if faults:
+            raise BrokenState(f"the journal is damaged ({faults[0]}): move {self._file} away")
 
     def write(self, statement: str, *values: Any) -> int:  # noqa: ANN401 - what SQLite takes
         """Execute a statement; return the number of the row that it inserted."""
@@ -93,8 +133,8 @@ class Database:
             return self._connection.execute(statement, values).lastrowid or 0
 
     def read(self, statement: str, *values: Any) -> Sequence[tuple[Any, ...]]:  # noqa: ANN401 - as above
-        """Return all rows of a query."""
-        with self._lock:
+        """Return all rows of a query; raises BrokenState."""
+        with self._lock, self._storage():
             return self._connection.execute(statement, values).fetchall()
 
     def close(self) -> None:
@@ -138,8 +178,20 @@ def open_database(folder: Path, *, existing: bool = False, migrates: bool = True
     except UnsafePath as error:
         raise UnusableState(f"state directory {folder}: {error.strerror}") from error
     except OSError as error:
-        raise UnusableState(f"cannot open {folder / JOURNAL_FILE}: {error.strerror}") from error
+        raise BrokenState(f"cannot open the journal ({error.strerror}): {folder / JOURNAL_FILE}") from error
     return Database(folder / JOURNAL_FILE, reads_only=existing, migrates=migrates)
+
+
+def require_room(folder: Path) -> None:
+    """Raise BrokenState if a state directory cannot take what a run writes, because of the disk or a quota."""
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(bytes(ROOM))
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        why = f"cannot write {ROOM // 1024} kB to the state directory ({error.strerror}): {folder}"
+        raise BrokenState(why) from error
 
 
 def _require_private(folder: Path) -> None:

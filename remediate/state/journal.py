@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -22,17 +22,18 @@ from audit.redaction import Secrets
 from remediate.model.case import NOTHING_SEEN, Case, StepDetail, StepState
 from remediate.pki.secret_scan import find_secret
 from remediate.state.challenges import ChallengeStore
-from remediate.state.database import JOURNAL_FILE, Database, UnusableState, open_database
+from remediate.state.database import JOURNAL_FILE, Database, UnusableState, open_database, require_room
 from remediate.state.orders import AttemptStore, OrderStore, bounded, bounded_lines, withheld
 from remediate.state.outbox import Outbox
 from remediate.state.waiting import WaitingStore
 
 
 @contextmanager
-def journal_snapshot(folder: Path) -> Iterator[Journal]:
+def journal_snapshot(folder: Path, secrets: Secrets | None = None) -> Iterator[Journal]:
     """Open a temporary copy of the journal in a state directory, an empty one if there is none.
 
-    What is written to it is lost. Raises UnusableState, also if a run writes the journal at this moment.
+    What is written to it is lost. Raises UnusableState, also if a run writes the journal at this moment. `secrets` as
+    for `open_journal`.
     """
     try:
         safe_path(folder)
@@ -46,8 +47,21 @@ def journal_snapshot(folder: Path) -> Iterator[Journal]:
         ):  # the second: not merged before a crash
             with suppress(FileNotFoundError):
                 shutil.copyfile(folder / name, Path(copy, name))
-        with open_journal(Path(copy)) as journal:
+        with open_journal(Path(copy), secrets=secrets) as journal:
             yield journal
+
+
+@contextmanager
+def substitute_journal(folder: Path, secrets: Secrets) -> Iterator[Journal]:
+    """Open a copy of the journal in a state directory that cannot be used; an empty one if it cannot be read."""
+    with ExitStack() as stack:
+        try:
+            journal = stack.enter_context(journal_snapshot(folder, secrets))
+            journal.require_sound()
+        except (UnusableState, OSError):
+            empty = stack.enter_context(TemporaryDirectory(prefix="sslaudit-"))
+            journal = stack.enter_context(open_journal(Path(empty), secrets=secrets))
+        yield journal
 
 
 OutcomeKind = Literal["repaired", "failed", "dropped", "rolled-back"]
@@ -112,6 +126,10 @@ class Journal:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         """Close the file."""
         self._database.close()
+
+    def require_sound(self) -> None:
+        """Raise BrokenState if the file is damaged."""
+        self._database.require_sound()
 
     def begin(self, case: Case, at: datetime) -> Case:
         """Begin a case, or resume it if it was begun and has not ended; return it with the states of its steps.
@@ -254,4 +272,9 @@ def open_journal(folder: Path, *, existing: bool = False, secrets: Secrets | Non
 
 def require_usable_journal(folder: Path) -> None:
     """Raise UnusableState if the journal in a state directory cannot be written; an older version is not migrated."""
-    open_database(folder, migrates=False).close()
+    database = open_database(folder, migrates=False)
+    try:
+        database.require_sound()
+    finally:
+        database.close()
+    require_room(folder)

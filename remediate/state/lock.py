@@ -16,6 +16,7 @@ from typing import Final
 
 from audit.json_codec import format_time, parse_time
 from audit.text import duration
+from remediate.state.database import BrokenState
 
 LOCK_FILE: Final = "lock"
 
@@ -33,8 +34,11 @@ class LockHeld(Exception):
 
 @contextmanager
 def locked(folder: Path, what: str, now: datetime) -> Iterator[None]:
-    """Hold the lock of a state directory; `what` is the command that runs. Raises LockHeld."""
-    descriptor = os.open(folder / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    """Hold the lock of a state directory; `what` is the command that runs. Raises LockHeld, BrokenState."""
+    try:
+        descriptor = os.open(folder / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    except OSError as error:
+        raise BrokenState(f"cannot open {folder / LOCK_FILE}: {error.strerror}") from error
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -47,8 +51,11 @@ def locked(folder: Path, what: str, now: datetime) -> Iterator[None]:
 
 
 def _record_holder(descriptor: int, holder: str, now: datetime) -> None:
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, json.dumps({"owner": holder, "since": format_time(now)}).encode(), 0)
+    try:
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, json.dumps({"owner": holder, "since": format_time(now)}).encode(), 0)
+    except OSError as error:
+        raise BrokenState(f"cannot record who holds the lock of the state directory: {error.strerror}") from error
 
 
 def _holder(descriptor: int) -> tuple[str, datetime | None]:

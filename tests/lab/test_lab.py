@@ -38,6 +38,7 @@ NOT_PLANTED = {
     "ops.contact-missing", "ops.management-disabled", "ops.renewal-unscheduled",
     # of a panel's server, which has a lab of its own: tests/support/cpanel
     "ops.waiver-expired", "ops.waiver-stale",  # of what a user writes
+    "ops.state-unusable", "svc.not-started",  # of a full disk, and of a host that was started anew
     "cert.profile-br", "cert.lint-br", "cert.internal-name", "cert.no-revocation-info", "cert.sct-insufficient",
     "cert.eku-clientauth",
     # of publicly trusted CAs, and the lab's is none

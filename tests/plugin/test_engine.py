@@ -196,6 +196,7 @@ def test_engine_and_plugin_agree_on_waivers(auditing: Both) -> None:
     assert_same(plugin, engine)
     assert {row["check"]: row["verdict"] for row in engine if row["endpoint"] == "run/"} == {
         "ops.endpoint-unusable": "pass",
+        "ops.state-unusable": "not-applicable",
         "ops.waiver-expired": "fail",
         "ops.waiver-stale": "fail",
     }

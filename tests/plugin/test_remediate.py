@@ -5,6 +5,9 @@ from __future__ import annotations
 import getpass
 import hashlib
 import json
+import os
+import re
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +19,7 @@ from remediate.model.causes import Cause
 from remediate.model.outcome import CaseResult
 from remediate.model.plan import Plan
 from remediate.run import RepairRun
+from remediate.state.database import BrokenState
 from remediate.state.lock import locked
 from tests.lab.demo import served
 from tests.support.evidence import rows
@@ -171,6 +175,70 @@ def test_second_run_at_a_time_audits_and_names_the_running_process(pytester: pyt
     assert result.ret == 1
     result.stdout.fnmatch_lines(["nothing was repaired: *is in use by process * (another run)*"])
     assert orders(lab, REFUSED) == 0
+
+
+def finds_its_state_unusable(folder: Path, lab: Any, output: str, why: str) -> bool:  # noqa: ANN401 - JSON
+    """Return whether an audit reported a state directory that cannot be used, ordered nothing, and sent its email."""
+    (found,) = [row for row in rows(folder / "results.jsonl", "result") if row["check"] == "ops.state-unusable"]
+    emails = [file.read_text() for file in Path(lab["mail"]).iterdir() if file.suffix]
+    (email,) = [text for text in emails if "ops.state-unusable" in text]
+    assert (found["verdict"], found["severity"], why in found["message"]) == ("fail", "high", True), found
+    assert re.search(f"(?m)^nothing is repaired: .*{why}", output)
+    assert f"{REFUSED}.lab.test" in email
+    return not orders(lab, REFUSED)
+
+
+OF_STATE: Final = ("-k", f"{REFUSED}.lab.test or test_state_is_usable")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small file system")
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [("size=64k", "disk is full"), ("size=512k", "No space left on device"), ("ro", "Read-only file system")],
+)
+def test_state_disk_that_takes_nothing_is_a_finding_that_is_mailed(
+    pytester: pytest.Pytester,
+    lab: Any,  # noqa: ANN401 - JSON
+    options: str,
+    why: str,
+) -> None:
+    for email in Path(lab["mail"]).iterdir():
+        email.unlink()
+    pytester.mkdir("state").chmod(0o700)
+    mount = f'mount -t tmpfs -o {options},mode=700 tmpfs state && exec "$@"'
+    arguments = (*lab["arguments"], "--audit-results=results.jsonl", "--remediate", "--audit-state=state", *OF_STATE)
+    result = pytester.run(
+        "unshare", "--mount", "sh", "-c", mount, "sh", sys.executable, "-m", "pytest", "--pyargs", "audit", *arguments
+    )
+    assert result.ret == 1
+    assert finds_its_state_unusable(pytester.path, lab, result.stdout.str(), why)
+
+
+def test_damaged_journal_is_a_finding_that_is_mailed(pytester: pytest.Pytester, lab: Any) -> None:  # noqa: ANN401 - JSON
+    for email in Path(lab["mail"]).iterdir():
+        email.unlink()
+    pytester.mkdir("state").chmod(0o700)
+    (pytester.path / "state/journal.sqlite").write_bytes(b"something else" * 100)
+    result = run(pytester, lab, "--remediate", "--audit-state=state", *OF_STATE)
+    assert result.ret == 1
+    assert finds_its_state_unusable(pytester.path, lab, result.stdout.str(), "is not a journal, or is damaged")
+
+
+def filled(*_: object) -> None:
+    """Fail as a disk does that fills up in the middle of a repair."""
+    raise BrokenState("database or disk is full")
+
+
+def test_state_disk_that_fills_up_later_is_mailed(
+    pytester: pytest.Pytester,
+    lab: Any,  # noqa: ANN401 - JSON
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(RepairRun, "repair", filled)
+    result = run(pytester, lab, "--remediate", "--audit-state=state", *of(REFUSED))
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(["nothing is repaired: database or disk is full", "notification * sent"])
+    assert any("ops.state-unusable" in file.read_text() for file in Path(lab["mail"]).iterdir() if file.suffix)
 
 
 def broken(*_: object) -> None:

@@ -52,6 +52,7 @@ ITSELF: Final = AuditRun(
     parse_endpoints("gopher://x", "endpoints.txt")[1],
     ("waiver of cert.expired for https://old.example.com:443 (ops, until 2026-10-31)",),
     ("waiver of key.weak for https://old.example.com:443 (ops, until 2026-12-31)",),
+    "cannot write 1024 kB to the state directory (No space left on device): /var/lib/audit",
 )
 TOKEN_URL: Final = "http://web1.example.com/.well-known/pki-validation/X.txt"
 
@@ -161,6 +162,7 @@ OBSERVATIONS: Final[dict[str, Callable[[], Observation]]] = {
     "ops.foreign-agent": lambda: observed(served(), server=replace(host(certificate_file()), agent="certbot")),
     "ops.management-disabled": lambda: of_panel(CpanelState("11.130.0.5", switched_off=(TOUCH_FILE,))),
     "ops.renewal-unscheduled": lambda: of_panel(CpanelState("11.130.0.5")),
+    "ops.state-unusable": lambda: Observation(RUN, NOW),
     "ops.waiver-expired": lambda: Observation(RUN, NOW),
     "ops.waiver-stale": lambda: Observation(RUN, NOW),
     "svc.certificate-missing": lambda: observed(served(), server=replace(host(), snakeoil=True)),

@@ -20,8 +20,8 @@ from remediate.model.authorization import Challenge
 from remediate.model.case import Case, StepDetail, StepState
 from remediate.model.causes import Cause
 from remediate.model.outcome import Attempt
-from remediate.state.database import JOURNAL_FILE, UnusableState
-from remediate.state.journal import CaseOutcome, Event, Journal, open_journal
+from remediate.state.database import JOURNAL_FILE, BrokenState, UnusableState
+from remediate.state.journal import CaseOutcome, Event, Journal, open_journal, require_usable_journal
 from remediate.state.orders import PlacedOrder
 from tests.support.checkout import CHECKOUT
 from tests.support.remediate.journals import a_case, walk
@@ -284,6 +284,22 @@ def test_file_that_is_not_a_journal_is_reported_and_kept(folder: Path) -> None:
     with pytest.raises(UnusableState, match="is not a journal, or is damaged"):
         open_journal(folder)
     assert (folder / JOURNAL_FILE).read_bytes().startswith(b"something else")
+
+
+def add_attempts(journal: Journal, number: int) -> None:
+    for _ in range(number):
+        journal.attempts.add(CASE.id, Attempt(NOW, "failed", note="no reason " * 20))
+
+
+def test_full_disk_is_reported_and_the_journal_stays_as_it_was(folder: Path) -> None:
+    with open_journal(folder) as journal:
+        journal.begin(CASE, NOW)
+        ((pages,),) = journal._database.read("PRAGMA page_count")
+        journal._database.read(f"PRAGMA max_page_count = {pages}")
+        with pytest.raises(BrokenState, match="disk is full"):
+            add_attempts(journal, 1000)
+        assert [case.id for case in journal.unfinished()] == [CASE.id]
+    require_usable_journal(folder)
 
 
 def test_several_threads_write_at_once(journal: Journal) -> None:

@@ -32,7 +32,7 @@ CATALOGUE = {
     "key.compromised": "critical", "key.reuse": "medium",
     "key.permissions": "high", "tls.old-protocol": "high", "host.name-invalid": "high", "dns.unresolvable": "high",
     "dns.not-this-host": "high", "ops.foreign-agent": "info", "ops.endpoint-unusable": "medium",
-    "ops.waiver-expired": "medium", "ops.waiver-stale": "medium",
+    "ops.state-unusable": "high", "ops.waiver-expired": "medium", "ops.waiver-stale": "medium",
     "cert.profile-br": "low", "cert.internal-name": "medium", "cert.eku-clientauth": "low",
     "cert.no-revocation-info": "medium", "cert.sct-insufficient": "high", "cert.must-staple-no-staple": "high",
     "cert.staple-stale": "medium", "cert.lint-br": "low",
