@@ -243,6 +243,7 @@ def _file_row(file: InstalledFile) -> dict[str, Any]:
         "acl": None if file.acl is None else list(file.acl),
         "spki_sha256": file.spki_sha256 or (first and _known(lambda: first.spki_sha256)),
         "names": _names(first) if first else [],
+        **({"fault": file.fault} if file.fault else {}),
     }
 
 

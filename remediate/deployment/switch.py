@@ -66,7 +66,7 @@ class SwitchedDeployment:
     def stage(self, file_set: FileSet, version: Version, /) -> Command:
         """Return the command that stages a version in the directory of the files."""
         why = f"stage certificate and key as version {version.name}"
-        contents = (version.key_path, version.leaf_pem, version.chain_pem)
+        contents = (version.key_path, version.leaf_pem, version.chain_pem, version.passphrase_file)
         arguments = (file_set.folder_name, version.name, *contents, *file_set.pairs)
         return file_set.workdir.exclusive(why, script(*VERSION_FILES, "deployment/stage_version"), *arguments)
 

@@ -36,11 +36,15 @@ class FileTarget:
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """A version to install: the certificate and its chain as PEM, and the path of its key on the host."""
+    """A version to install: the certificate and its chain as PEM, and the path of its key on the host.
+
+    With a `passphrase_file`, a file on the host, the key is encrypted where the present key is.
+    """
 
     leaf_pem: str
     chain_pem: str
     key_path: str
+    passphrase_file: str = ""
 
     @property
     def name(self) -> str:

@@ -65,6 +65,7 @@ class RunContext:
     solvers: Mapping[str, Solver] = field(default_factory=dict)  # of those that come with an order, by their type
     run_local: Callable[[LocalCommand, threading.Event], CommandResult] = run_local
     network: Network = field(default_factory=Network)
+    passphrase_file: str = ""  # on the hosts: new keys are encrypted by it where the present key is
     policy: Policy = field(default_factory=lambda: Policy((load_profile("webpki"),)))  # its rules say who may own a key
     timeouts: Timeouts = field(default_factory=Timeouts)
     early: EarlyTries = field(default_factory=EarlyTries)

@@ -43,6 +43,7 @@ class ObservedFile:
     names: tuple[str, ...] = ()  # SANs, if the results have them
     real_path: str | None = None  # after links
     acl: tuple[str, ...] | None = ()  # as in InstalledFile
+    fault: str | None = None  # as in InstalledFile, such as encrypted
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +224,7 @@ def _leaf(chain: Mapping[str, Any]) -> ObservedLeaf:
 def _file(row: Mapping[str, Any]) -> ObservedFile:
     return ObservedFile(
         row["path"], row["kind"], row.get("owner"), row.get("group"), row.get("mode"), row.get("spki_sha256"),
-        _names(row.get("names") or ()), row.get("real_path"), _acl(row),
+        _names(row.get("names") or ()), row.get("real_path"), _acl(row), row.get("fault"),
     )  # fmt: skip
 
 

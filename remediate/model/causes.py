@@ -417,6 +417,13 @@ class Cause(StrEnum):
         "plan.no-name",
         "leave at least one name of the certificate out of [remediate] drop_names, or remove the service's TLS",
     )
+    PLAN_KEY_ENCRYPTION = (
+        "plan.key-encryption",
+        (
+            'decide whether the new key is encrypted: [remediate] key_encryption = "keep", with '
+            'key_passphrase_on_host, or "drop"'
+        ),
+    )
     PLAN_CONFIGURE = "plan.configure", "change the service's configuration (see the reason), test it and reload it"
     PLAN_DNS = "plan.dns", "change the zone (see the reason)"
     PLAN_HOST = "plan.host", "change it on the host (see the reason)"

@@ -32,6 +32,8 @@ class RemediateConfig:
     exclude_names: tuple[str, ...] = field(default=(), metadata={"was": "leave_out"})  # `*` matches any text
     drop_names: tuple[str, ...] = ()  # that new certificates do not get; `*.example.com` is that wildcard alone
     replace_post_quantum_keys: bool = False  # by classical ones, if the issuer's `key` is one
+    key_encryption: Literal["keep", "drop"] | None = None  # of a new key whose predecessor is encrypted
+    key_passphrase_on_host: str | None = None  # on the hosts, for "keep"
     http_port: int = 80  # where the CA requests the file (Baseline Requirements 3.2.2.4.18); a test CA may use another
 
 
@@ -100,6 +102,7 @@ class RunLimits:
     declared_services: frozenset[str] = frozenset()  # their own commands reload them; only root may reload the others
     lifetime: timedelta | None = None  # of the certificates that the issuer sells; None: its CA decides
     lifetime_policies: tuple[Profile, ...] = ()  # those that limit it whatever CA issues
+    key_encryption: Literal["keep", "drop"] | None = None  # of a new key whose predecessor is encrypted
 
 
 def matches_any(text: str, globs: Iterable[str]) -> bool:
@@ -117,7 +120,11 @@ def _nothing(*_: object) -> None:
 
 def written_options(configuration: Configuration) -> RemediateConfig:
     """Return `[remediate]`; raises BadConfiguration."""
-    return section(configuration, "remediate").decode(RemediateConfig)
+    table = section(configuration, "remediate")
+    written = table.decode(RemediateConfig)
+    if written.key_encryption == "keep" and not (written.key_passphrase_on_host or "").startswith("/"):
+        raise table.bad('key_encryption = "keep" needs key_passphrase_on_host, the full path of a file on the hosts')
+    return written
 
 
 def chosen_issuer(configuration: Configuration, named: str | None) -> str | None:
@@ -195,7 +202,13 @@ class RunOptions:
             is_panels_issuer=issuer_kind(self.configuration, self.issuer_name) == AGENT,
             replaces_post_quantum=written.replace_post_quantum_keys,
             declared_services=frozenset(service.name for service in self.configuration.service),
+            key_encryption=written.key_encryption,
         )
+
+    @property
+    def passphrase_file(self) -> str:
+        """The file on the hosts whose passphrase encrypts new keys; empty if they are not encrypted."""
+        return (self.written.key_passphrase_on_host or "") if self.written.key_encryption == "keep" else ""
 
     @property
     def concurrency(self) -> Concurrency:

@@ -20,7 +20,7 @@ from remediate.model.options import RunLimits, matches_any
 from remediate.model.plan import Blocker, Kind, NotRepairable, Plan, WaitingCase
 from remediate.planning.blockers import blockers_of, endpoint_blockers, staleness
 from remediate.planning.case_builder import CaseDraft, case_of, merge_panel_cases
-from remediate.planning.certificate_groups import Group, group_by_certificate
+from remediate.planning.certificate_groups import Group, group_by_certificate, used_files
 from remediate.planning.fleet import Fleet, fleet_of
 from remediate.planning.login_rights import login_blockers
 from remediate.planning.not_repairable import not_repairable
@@ -141,6 +141,8 @@ def _order_blockers(case: Case, evidence: AuditResults, limits: tuple[RunLimits,
         return
     run_limits, now = limits
     yield from _lifetime_blockers(run_limits, now)
+    if run_limits.key_encryption is None:
+        yield from _encryption_blockers(case, evidence)
     if not run_limits.can_order:
         yield Blocker(Cause.ISSUER_NONE, "no issuer is chosen: [remediate] issuer, and its section [issuer.NAME]")
     elif run_limits.is_panels_issuer:
@@ -156,6 +158,13 @@ def _lifetime_blockers(run_limits: RunLimits, now: datetime) -> Iterator[Blocker
         if limit and run_limits.lifetime and run_limits.lifetime.days > limit.days:
             rule = f"the limit of {profile.name} is {limit.days} days from {limit.issued_from:%Y-%m-%d} on"
             yield Blocker(Cause.PLAN_LIFETIME, f"the product is valid for {run_limits.lifetime.days} days: {rule}")
+
+
+def _encryption_blockers(case: Case, evidence: AuditResults) -> Iterator[Blocker]:
+    """Yield the encrypted keys for which only a person may decide how the new key is stored."""
+    files = (file for endpoint in case.endpoints for file in used_files(evidence.seen[endpoint]))
+    for path in dict.fromkeys(file.path for file in files if file.kind == "key" and file.fault == "encrypted"):
+        yield Blocker(Cause.PLAN_KEY_ENCRYPTION, f"{path} is encrypted, and [remediate] key_encryption is not set")
 
 
 def _post_quantum_blockers(case: Case, evidence: AuditResults, run_limits: RunLimits) -> Iterator[Blocker]:

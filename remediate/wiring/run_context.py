@@ -43,6 +43,7 @@ def run_context(options: RunOptions, journal: Journal, discoveries: Sequence[Dis
         lock_holder=lock_holder(),
         network=network_of(options),
         policy=Policy(options.profiles or (load_profile("webpki"),)),
+        passphrase_file=options.passphrase_file,
         timeouts=options.timeouts,
         early=options.early,
         stop=options.stop,

@@ -28,7 +28,6 @@ from remediate.issuers import BadIssuer, IssuerRun, read_issuer
 from remediate.issuers.none import NoIssuer
 from remediate.model.case import AGENT
 from remediate.model.options import (
-    RemediateConfig,
     RunLimits,
     RunOptions,
     chosen_issuer,
@@ -57,7 +56,7 @@ def _read_solvers(configuration: Configuration) -> None:
 SECTIONS: Final[Mapping[str, Callable[[Configuration], object]]] = {
     "issuer": _read_issuers,
     "solver": _read_solvers,
-    "remediate": lambda configuration: section(configuration, "remediate").decode(RemediateConfig),
+    "remediate": written_options,
     "mail": lambda configuration: read_mail(section(configuration, "mail")),
     "notify": _read_channels,
 }

@@ -8,12 +8,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from audit.text import join_clauses
+from remediate.deployment.switch import VERSION_FILES
+from remediate.deployment.versions import Part
 from remediate.execution.case_context import CaseContext
 from remediate.execution.preview import Action, PreviewState, Remark
 from remediate.execution.steps.base import Satisfied, StepBlocked, query_result, require_same_time
 from remediate.execution.steps.key import preview_key, request_of, waiting_request
 from remediate.execution.steps.tlsa import announce, bound_records, needs_key, require_published
 from remediate.execution.steps.wire_check import leaves_of
+from remediate.hosts import script
+from remediate.hosts.command import Query
 from remediate.installers import Daemon
 from remediate.model.case import VALIDATED
 from remediate.model.causes import Cause
@@ -57,6 +61,18 @@ def _lacks(context: CaseContext) -> Iterator[str]:
         requirements = query_result(context, deployment.requirements(file_sets))
         require_same_time(context, context.case.host, requirements.host_time)
         yield from requirements.lacks
+    if context.run.passphrase_file and context.case.repair in VALIDATED:
+        yield from query_result(context, _passphrase_query(context))
+
+
+def _passphrase_query(context: CaseContext) -> Query[tuple[str, ...]]:
+    """Return the query why the passphrase of new keys does not fit the present ones, which services load with it."""
+    targets = (target for group in context.switch_groups for target in group.file_set.targets)
+    keys = sorted({target.path for target in targets if Part.KEY in target.parts})
+    body = script(*VERSION_FILES, "key/check_passphrase")
+    why = "check whether the passphrase decrypts the present keys"
+    command = context.workdir.read_only(why, body, context.run.passphrase_file, *keys)
+    return Query(command, lambda result: tuple(line.removeprefix("lacks ") for line in result.output.splitlines()))
 
 
 def _masked(context: CaseContext) -> Iterator[str]:

@@ -50,7 +50,9 @@ def new_version(context: CaseContext, subject: str) -> Version:
     """Return the version to be installed for a service or an endpoint; raises StepBlocked or NotFoundOnHost."""
     source, switch_group = _SOURCES[context.case.repair], context.switch_group(subject)
     installable = source.chain(context, switch_group)
-    return Version(installable.leaf_pem, installable.chain_pem, source.key_path(context, switch_group))
+    key = source.key_path(context, switch_group)
+    passphrase_file = context.run.passphrase_file if context.case.repair in VALIDATED else ""
+    return Version(installable.leaf_pem, installable.chain_pem, key, passphrase_file)
 
 
 def version_name(context: CaseContext, subject: str) -> str:

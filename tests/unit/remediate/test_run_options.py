@@ -29,6 +29,8 @@ foreign = "run-owner"
 exclude_names = ["*.Legacy.example.com"]
 drop_names = ["Old.example.com"]
 replace_post_quantum_keys = true
+key_encryption = "keep"
+key_passphrase_on_host = "/etc/nginx/passphrase"
 """
 
 
@@ -48,7 +50,9 @@ def test_limits_and_timeouts_come_from_the_configuration(tmp_path: Path) -> None
         given_up=("old.example.com",),
         can_order=True,
         replaces_post_quantum=True,
+        key_encryption="keep",
     )
+    assert configured.passphrase_file == "/etc/nginx/passphrase"
     assert configured.run_limits.max_age == timedelta(minutes=30)
     assert (configured.concurrency.max_failures, configured.timeouts.proof_s, configured.timeouts.issuance_s) == (
         1,

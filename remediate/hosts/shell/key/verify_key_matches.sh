@@ -14,6 +14,8 @@ nothing=e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855 # SHA-2
 # openssl x509 and s_client read all CA certificates of the host first, which takes longer than all else, if no file is named.
 public_of_certificate() { SSL_CERT_FILE=/dev/null openssl x509 -in "$1" -noout -pubkey 2>/dev/null </dev/null | digest; }
 public_of_key() { openssl pkey -in "$1" -passin pass: -pubout 2>/dev/null </dev/null | digest; }
+# is_encrypted: returns whether standard input has an encrypted key.
+is_encrypted() { grep -q -e '^-----BEGIN ENCRYPTED PRIVATE KEY-----' -e '^Proc-Type: 4,ENCRYPTED'; }
 # for_each FUNCTION COUNT PATH PARTS …: calls the function with each pair until it fails. Calls cannot be nested.
 for_each() {
   does=$1 left=$2
@@ -24,7 +26,8 @@ for_each() {
     left=$((left - 1))
   done
 }
-# verify_key_matches DIRECTORY COUNT PATH PARTS …: fails and prints why if a key does not match the certificate.
+# verify_key_matches DIRECTORY COUNT PATH PARTS …: fails and prints why if a key does not match the certificate. An
+# encrypted key cannot be compared: it is an earlier one of the host, or was compared before it was encrypted.
 verify_key_matches() {
   checked=$1 expected=
   shift
@@ -32,7 +35,7 @@ verify_key_matches() {
 }
 verify_file() {
   case $2 in *l*) same_key "$1" "$(public_of_certificate "$checked$1")" || return 1 ;; esac
-  case $2 in *k*) same_key "$1" "$(public_of_key "$checked$1")" || return 1 ;; esac
+  case $2 in *k*) is_encrypted <"$checked$1" || same_key "$1" "$(public_of_key "$checked$1")" || return 1 ;; esac
 }
 same_key() {
   [ "$2" != "$nothing" ] || { echo "no public key can be read from $1"; return 1; }

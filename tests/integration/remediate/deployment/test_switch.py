@@ -60,13 +60,51 @@ def test_staged_version_changes_no_configured_file(tmp_path: Path, pairs: Pairs)
     assert list(Path(host.file_set.folder).glob("*.part")) == []
 
 
-def test_dh_parameters_stay_in_their_file(tmp_path: Path, pairs: Pairs) -> None:
+@pytest.mark.parametrize("kind", ["DH PARAMETERS", "X9.42 DH PARAMETERS"])
+def test_dh_parameters_stay_in_their_file(tmp_path: Path, pairs: Pairs, kind: str) -> None:
     host = new_switch_host(tmp_path, pairs[0])
-    parameters = "-----BEGIN DH PARAMETERS-----\nMAYCAQUCAQI=\n-----END DH PARAMETERS-----\n"
+    parameters = f"-----BEGIN {kind}-----\nMAYCAQUCAQI=\n-----END {kind}-----\n"
     host.key.write_text(host.key.read_text() + parameters)
     name = host.begin(pairs[1])
     assert host.configured == (pairs[1].certificate, pairs[1].key + parameters)
     host.confirm(name)
+
+
+def encrypt(host: SwitchHost, passphrase: Path) -> str:
+    """Encrypt the key of a host by a passphrase, and return it."""
+    passphrase.write_text("correct horse\n")
+    options = ("-topk8", "-v2", "aes-256-cbc", "-in", str(host.key), "-passout", f"file:{passphrase}")
+    encrypted = subprocess.run(["openssl", "pkcs8", *options], capture_output=True, text=True, check=True).stdout
+    host.key.write_text(encrypted)
+    return encrypted
+
+
+def decrypted(key: Path, passphrase: Path) -> str:
+    command = ["openssl", "pkey", "-in", str(key), "-passin", f"file:{passphrase}"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+@pytest.mark.parametrize("keeps", [True, False])
+def test_new_key_is_encrypted_as_the_old_one_on_request(tmp_path: Path, pairs: Pairs, *, keeps: bool) -> None:
+    host, passphrase = new_switch_host(tmp_path, pairs[0]), tmp_path / "passphrase"
+    old = encrypt(host, passphrase)
+    version = Version(pairs[1].certificate, "", str(pairs[1].key_path), str(passphrase) if keeps else "")
+    assert run(REPLACE.stage(host.file_set, version)).ok
+    assert [file.name for file in Path(host.file_set.folder).glob("key*")] == []
+    assert host.start(version.name, confirm_within_s=0).ok
+    host.wait_for_end("confirmed")
+    assert ("ENCRYPTED" in host.key.read_text(), decrypted(host.key, passphrase)) == (keeps, pairs[1].key)
+    assert host.start("before", confirm_within_s=0).ok
+    host.wait_for_end("confirmed")
+    assert host.configured == (pairs[0].certificate, old)
+
+
+def test_encrypted_key_of_another_certificate_is_refused(tmp_path: Path, pairs: Pairs) -> None:
+    host, passphrase = new_switch_host(tmp_path, pairs[0]), tmp_path / "passphrase"
+    encrypt(host, passphrase)
+    done = run(REPLACE.stage(host.file_set, Version(pairs[1].certificate, "", str(pairs[2].key_path), str(passphrase))))
+    assert (done.ok, "the key does not belong to the certificate" in done.error) == (False, True), done
+    assert not [file for file in Path(host.file_set.folder).iterdir() if "part" in file.name]
 
 
 def test_confirmed_switch_stays(host: SwitchHost, pairs: Pairs) -> None:

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives import serialization
 
 from remediate.hosts.command import Command, Query
 from remediate.installers import Daemon
@@ -127,6 +128,26 @@ def test_quota_that_leaves_too_little_is_named(
         assert (ending.cause, len(ca.orders)) == ("host.unprepared", 0), ending
         assert f"the quota of uid {NOBODY.pw_uid} on " in ending.note
         assert words in ending.note
+
+
+@pytest.mark.parametrize(
+    ("file", "words"),
+    [
+        ("passphrase", "the passphrase in {0}/passphrase does not decrypt {0}/a/tls.key"),
+        ("missing", "{0}/missing is not used: it is not a file"),
+    ],
+)
+def test_passphrase_that_does_not_decrypt_the_old_key_stops_the_repair(
+    host: FakeHost, tmp_path: Path, journal: Journal, file: str, words: str
+) -> None:
+    private_key = serialization.load_pem_private_key(host.key.read_bytes(), None)
+    encryption = serialization.BestAvailableEncryption(b"right")
+    formats = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+    host.key.write_bytes(private_key.private_bytes(*formats, encryption))
+    (tmp_path / "passphrase").write_text("wrong\n")
+    ca = Ca()
+    ending = host.repair(journal, ca, passphrase_file=f"{tmp_path}/{file}")
+    assert (ending.cause, words.format(tmp_path) in ending.note, ca.orders) == ("host.unprepared", True, {}), ending
 
 
 def test_missing_directory_is_named(host: FakeHost, tmp_path: Path, journal: Journal) -> None:

@@ -168,6 +168,29 @@ def test_product_that_is_valid_for_too_long_is_not_ordered(
         assert why(outcome) == (f"the product is valid for 201 days: {limit}",)
 
 
+@pytest.mark.parametrize(
+    ("fault", "run_limits", "waits"),
+    [
+        ("encrypted", RunLimits(), True),
+        ("encrypted", RunLimits(key_encryption="keep"), False),
+        ("encrypted", RunLimits(key_encryption="drop"), False),
+        ("denied", RunLimits(), False),
+    ],
+)
+def test_encrypted_key_is_replaced_if_its_encryption_is_decided(
+    fault: str, run_limits: RunLimits, *, waits: bool
+) -> None:
+    observed, finding = expired()
+    key = {"path": "/etc/ssl/a.key", "kind": "key", "fault": fault}
+    outcome = planned({**observed, "installed": [key]}, finding, run_limits=run_limits)
+    assert (len(outcome.cases), len(outcome.waiting)) == ((0, 1) if waits else (1, 0))
+    if waits:
+        [blocker] = outcome.waiting[0].blocked_by
+        assert blocker.cause is Cause.PLAN_KEY_ENCRYPTION
+        assert 'key_encryption = "keep"' in blocker.cause.advice
+        assert blocker.text == "/etc/ssl/a.key is encrypted, and [remediate] key_encryption is not set"
+
+
 def test_panel_program_renews_services_of_the_panel_only() -> None:
     outcome = planned(*fresh("cpanel"), *expired(host="web2"), run_limits=RunLimits(is_panels_issuer=True))
     [case] = outcome.cases
