@@ -173,7 +173,7 @@ def test_order_for_longer_than_the_product_is_canceled_before_it_is_issued(stric
     strict.misbehave("longer-product", times=1)
     wanted = request(product="199-day", lifetime=timedelta(days=199))
     answer = fault(client(strict).place(wanted))
-    why = "its certificate would be valid for 299.0 d (limit 199.0 d); it was canceled"
+    why = "its certificate would be valid for 299 days (limit 199 days); it was canceled"
     assert str(answer) == f"refused: the order o-0001 of the product '199-day': {why}"
     found = client(strict).find(wanted.csr)
     assert isinstance(found, Order)
