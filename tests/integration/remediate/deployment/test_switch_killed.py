@@ -19,6 +19,7 @@ from tests.support.remediate.fake_host.session import run
 from tests.support.remediate.fake_host.switch import Pair, Pairs, SwitchHost, new_switch_host, was_interrupted
 
 _VERBS = ("mv", "cp", "ln", "rm", "mkdir", "chmod", "exec", "cat", "flock", "record_event", "run_shell", "durable")
+_MOST_COMMANDS = 1000
 _ACTS = " | ".join(f"'{verb} '*" for verb in _VERBS)
 KILL = (
     f"set -T; n=0; acts() {{ case $1 in {_ACTS}) n=$((n + 1)); [ $n != %d ] || kill -KILL $$ $BASHPID ;; esac; }}\n"
@@ -40,7 +41,9 @@ def killed_after_its_start(command: Command, number: int) -> Command:
     """Return a start whose detached script is killed."""
     detached = next(word for word in command.arguments if "trap leave" in word)
     arguments = tuple(KILL % number + word if word is detached else word for word in command.arguments)
-    return replace(command, script=command.script.replace("sh sh -c", "sh bash -c"), arguments=arguments)
+    before, start, after = command.script.partition("start_detached sh -c")
+    assert start
+    return replace(command, script=f"{before}start_detached bash -c{after}", arguments=arguments)
 
 
 Kill = Callable[[Command, int], Command]
@@ -71,10 +74,10 @@ def kill_everywhere(folder: Path, pair: Pairs, kill: Kill, reload: str | None) -
         return survived(host, pair, command)
 
     with ThreadPoolExecutor(4) as pool:
-        for first in count(1, 4 * STRIDE):
+        for first in range(1, _MOST_COMMANDS, 4 * STRIDE):
             if all(pool.map(once, range(first, first + 4 * STRIDE, STRIDE))):
                 return first
-    raise AssertionError
+    raise AssertionError(f"a switch of more than {_MOST_COMMANDS} commands, or one that is always killed")
 
 
 def starting(host: SwitchHost, name: str, reload: str | None) -> Command:
