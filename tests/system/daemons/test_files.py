@@ -47,7 +47,11 @@ def test_certificate_replaced_without_a_reload_is_a_finding(whole_lab: Lab) -> N
     assert {run.observed(endpoint)["service"] for endpoint in stale} == {
         daemon.service for daemon in daemons if daemon.reload
     }, run.explain()
-    assert {check for _, check in run.with_verdict("fail", "error")} == {"svc.disk-vs-wire"}, run.explain()
+    # a new smtpd of postfix may serve a later connection of the audit: its endpoints may show both certificates in turn
+    in_turn = {endpoint for endpoint, check in run.with_verdict("fail") if check == "svc.multi-address"}
+    assert {run.observed(endpoint)["service"] for endpoint in in_turn} <= {"postfix"}, run.explain()
+    checks = {check for _, check in run.with_verdict("fail", "error")}
+    assert checks - {"svc.multi-address"} == {"svc.disk-vs-wire"}, run.explain()
     for endpoint in stale:
         assert run.result(endpoint, "svc.disk-vs-wire")["remedy"] == "reload"
 
