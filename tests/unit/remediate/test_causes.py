@@ -78,7 +78,8 @@ def test_word_of_another_version_is_read_as_not_recorded() -> None:
 
 
 def test_every_cause_is_used() -> None:
-    text = "\n".join(file.read_text(encoding="utf-8") for file in sources("remediate") if file.name != "causes.py")
+    files = (*sources("remediate"), *sources("pytest_sslaudit"))
+    text = "\n".join(file.read_text(encoding="utf-8") for file in files if file.name != "causes.py")
     named = {Cause[name] for name in re.findall(r"\bCause\.([A-Z_]+)\b", text)}
     made = {Cause(f"{family}.{value}") for family, values in COMPOSED.items() for value in values}
     own = {Cause.DCV_OTHER, Cause.DNS_OTHER, Cause.RUN_NOT_RECORDED}  # of `causes.py` itself

@@ -1,7 +1,8 @@
 # shellcheck shell=sh
 # shellcheck disable=SC2154,SC2034,SC2329 # variables and functions are shared with the scripts before and after this one
 # Stages a version next to the others: $1 directory, $2 name, $3 path of the key, $4 leaf, $5 chain, $6 file with a
-# passphrase or nothing, then paths and parts. A new key is encrypted by the passphrase if the old one is encrypted. Some servers read Diffie-Hellman parameters from the file of their key, so these stay in the file.
+# passphrase or nothing, then paths and parts. A new key is encrypted by the passphrase if the old one is encrypted. Some
+# servers read Diffie-Hellman parameters from the file of their key, so these stay in the file.
 # Runs after common/lock.sh and deployment/version_files.sh.
 folder=$root/$case/$1 name=$2 key=$3 leaf=$4 chain=$5 passphrase=$6
 shift 6
