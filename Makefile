@@ -9,11 +9,12 @@ JOBS ?= 3
 # Files of tests that take half a minute and more, and of which the other tests cover the main path: they are parts of the matrix.
 ATTACK := tests/system/local_users/test_attack.py
 CONTAINERS := tests/system/hosts/test_containers.py
-CRASHES := tests/system/repair/test_interrupted.py
+CRASHES := $(addprefix tests/system/repair/,test_interrupted.py test_repair_killed.py)
 HOSTS := $(addprefix tests/system/,deployment/test_switched_units.py hosts/test_dovecot_unit.py \
     hosts/test_http_validation.py hosts/test_logins.py names/test_twin_hosts.py repair/test_several_hosts.py)
 PEERS := tests/system/daemons/test_other_scanners.py
-REPAIRS := $(addprefix tests/system/repair/,test_failure_reports.py test_other_repairs.py test_pending_order.py)
+REPAIRS := $(addprefix tests/system/,deployment/test_haproxy_switch.py deployment/test_switch.py \
+    repair/test_failure_reports.py repair/test_other_repairs.py repair/test_pending_order.py)
 SERVICES := $(addprefix tests/system/,daemons/test_field_cases.py daemons/test_host_session.py \
     daemons/test_postfix_files.py daemons/test_unusual_services.py repair/test_dead_service.py)
 POST_QUANTUM := tests/system/hosts/test_post_quantum.py
@@ -65,8 +66,7 @@ matrix-containers: $(INSTALLED)
 
 # Runs that are killed at each record and before each command, and not only at some.
 ALL_CRASHES := $(addprefix tests/integration/remediate/,cpanel/test_whm_deployment.py cpanel/test_panel_repair.py \
-    deployment/test_switch_killed.py execution/test_run_killed.py execution/test_rollback.py) \
-    tests/system/repair/test_repair_killed.py
+    deployment/test_switch_killed.py execution/test_run_killed.py execution/test_rollback.py)
 
 matrix-crash: $(INSTALLED)
 	@$(BUILD_OVERLAYS)
