@@ -79,7 +79,7 @@ exec chroot @ROOT@ sh -c 'echo "$1"; exec env --ignore-signal=CHLD cat' sh "$out
 BOOT: Final = _LAYERED + _DEVICES + _NAMED + _FIRST_PROCESS.replace("@ROOT@", "root")
 """Start a host: a fresh writable root over a built layer, gone with the process that holds its standard input."""
 
-BOOT_RELEASE: Final = (
+_RELEASE: Final = (
     r"""
 # $1: a bootstrapped root; $2: an empty folder to mount on; $3: the host's name.
 read -r outer_pid rest < /proc/self/stat
@@ -92,9 +92,10 @@ mount -t overlay -o lowerdir="$1",upperdir=upper,workdir=work overlay root
     + r"""
 mount -t sysfs -o ro sysfs root/sys
 printf '%s' "$3" > /proc/sys/kernel/hostname
-exec chroot root sh -c 'echo "$1"; exec env --ignore-signal=CHLD cat' sh "$outer_pid"
 """
 )
+
+BOOT_RELEASE: Final = _RELEASE + _FIRST_PROCESS.replace("@ROOT@", "root")
 """Start a host of a Debian release without an init system, as BOOT does."""
 
 BOOT_WITH_CONTAINERS: Final = (
@@ -144,22 +145,12 @@ chroot root /bin/sh -euc '
 """Install a Debian release of its own, for hosts that start with systemd."""
 
 BOOT_SYSTEMD: Final = (
-    r"""
-# $1: a bootstrapped root; $2: an empty folder to mount on; $3: the host's name.
-read -r outer_pid rest < /proc/self/stat
-mount -t tmpfs -o mode=755 tmpfs "$2"
-cd "$2"
-mkdir upper work root
-mount -t overlay -o lowerdir="$1",upperdir=upper,workdir=work overlay root
-"""
-    + _DEVICES
+    _RELEASE
     + r"""
 mount -t tmpfs -o mode=1777 tmpfs root/tmp
-mount -t sysfs -o ro sysfs root/sys
 mount -t tmpfs -o mode=755 tmpfs root/sys/fs/cgroup
 mkdir root/sys/fs/cgroup/systemd
 mount -t cgroup -o none,name=systemd systemd root/sys/fs/cgroup/systemd
-printf '%s' "$3" > /proc/sys/kernel/hostname
 printf '%s\n' "$3" > root/etc/hostname
 # As on a machine, the root directory is that of the mount namespace: units get mount namespaces made from it.
 cd root
