@@ -86,6 +86,8 @@ def inspect(host: Host, options: HostOptions, clock: Clock) -> tuple[Observation
     facts = read_facts(output, sent, received)
     if facts.not_inspected:
         return _from_outside(host, facts, options, received)
+    view = _view(host, facts, options)
+    name = host_name(view)
     panel = panel_of(output, facts) if options.discover else None
     accidents: list[Accident] = []
     inspected = tuple(_instances(output, facts, options.known_services, accidents))
@@ -100,22 +102,21 @@ def inspect(host: Host, options: HostOptions, clock: Clock) -> tuple[Observation
     reads_rules = options.not_validated is not None and not facts.is_cpanel
     second_output = _second_command(host, services, host_sockets, options, reads_rules=reads_rules)
     if isinstance(second_output, ProbeFailure):
-        return Observation(host_endpoint, received, failures=(second_output,), server=_view(host, facts, options)), ()
+        return Observation(host_endpoint, received, failures=(second_output,), server=view), ()
     services += _services_of_second_command(services, second_output, options, host_sockets)
     files = {file: read_file(file, second_output) for file in _named_files(services)}
     sections = tuple(_sections_of_services(output, options.known_services))
-    name = host_name(_view(host, facts, options))
     services = list(_by_certificate(services, _readers_by_certificate(sections, files, name), accidents))
     unread = (
         *unread_marks(output, facts),
         *_failures_of_no_endpoint(sections, services, facts.user),
         *cut_sections({**output, **second_output}),
-        *_unread_configurations(output, options.known_services),
+        *_unread_configurations(sections),
         *untrusted.values(),
     )
-    view = _view(host, facts, options, missing=tuple(dict.fromkeys((*unread, *_missing_rights(services, files)))))
-    view = replace(view, not_started=not_started)
-    websites += panel.websites(host_name(view), websites) if panel else ()
+    missing = tuple(dict.fromkeys((*unread, *_missing_rights(services, files))))
+    view = replace(view, missing_rights=missing, not_started=not_started)
+    websites += panel.websites(name, websites) if panel else ()
     targets = tuple(targets_of(host, view, facts, Inspection(services, files, panel)))
     validation = (
         read_validation(validated_names(targets, options.not_validated or ()), {**output, **second_output})
@@ -132,11 +133,11 @@ def inspect(host: Host, options: HostOptions, clock: Clock) -> tuple[Observation
     return observation, targets
 
 
-def _view(host: Host, facts: HostFacts, options: HostOptions, *, missing: tuple[str, ...] = ()) -> HostView:
+def _view(host: Host, facts: HostFacts, options: HostOptions) -> HostView:
     view = view_of(host, facts, options.name, options.addresses)
     collector = host.collector.path if host.collector else None
     login = None if facts.user == "?" else facts.user
-    return replace(view, missing_rights=missing, login=login, collector=collector)
+    return replace(view, login=login, collector=collector)
 
 
 def _from_outside(
@@ -219,9 +220,9 @@ def _failures_of_no_endpoint(
             yield f"{service.name}: {test.command} fails: {test.detail}"
 
 
-def _unread_configurations(output: Mapping[str, Section], known: Sequence[Service]) -> Iterator[str]:
+def _unread_configurations(instances: Iterable[tuple[Service, int, Mapping[str, Section]]]) -> Iterator[str]:
     """Yield a message for each configuration file that was not read."""
-    for service, _, sections in _sections_of_services(output, known):
+    for service, _, sections in instances:
         yield from (f"{service.name}: {reason}" for reason in unreadable(ConfigDump(sections).text("files")))
 
 
