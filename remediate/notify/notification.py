@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final, Literal
 
+from audit.endpoint import BadEndpoint, parse_id
 from audit.text import one_line, printable_lines
 from audit.verdict import Severity
 from remediate.model.case import FindingKey
@@ -24,6 +24,7 @@ ReportState = Literal[
 
 WORST_FIRST: Final[tuple[ReportState, ...]] = ("failed", "waiting", "repaired", "recovered")
 _MAX_SUBJECT: Final = 180  # characters; mail programs show no more
+_NAMES: Final = 80  # of which as many for the first names of all states together
 _LOCAL: Final = "local"  # the label of `local://`, which means nothing to a recipient
 
 
@@ -174,27 +175,52 @@ def _rank(item: ReportItem) -> tuple[bool, bool, int, int]:
 
 
 def subject(notification: Notification) -> str:
-    """Return the worst item in one line, how many more there are, and what was repaired beside problems."""
+    """Return the worst item in one line, how many more there are, or which names were repaired and which not."""
     sections = notification.named_sections
     ranked = items_worst_first(sections)
     if notification.state == "recovered" or not ranked:
         hosts = [one_line(section.host, 60) for section in sections] or [one_line(notification.run.controller, 60)]
         return f"{', '.join(hosts[:3])}{' and more' if len(hosts) > 3 else ''}: all problems are solved"
     section, worst = ranked[0]
-    count = sum(item.is_problem for _, item in ranked) or sum(item.state == worst.state for _, item in ranked)
-    more = f" (and {count - 1} more)" if count > 1 else ""
-    more += _counts_beside_repairs(ranked)
+    more = _names_beside_repairs(ranked) or _count_of_others(ranked)
     what = one_line(worst.service, 60) if worst.is_down else one_line(worst.reason, 110)
     line = f"{one_line(section.host, 60)}: {what}{': ' if worst.is_down else '; '}{_result(worst)}"
     return one_line(f"SERVICE DOWN: {line}" if worst.is_down else line, _MAX_SUBJECT - len(more)) + more
 
 
-def _counts_beside_repairs(ranked: Iterable[tuple[HostSection, ReportItem]]) -> str:
-    """Return how many items have each state, if some were repaired and some were not; else nothing."""
-    counts = Counter(item.state for _, item in ranked if not item.below_threshold)
-    if not counts["repaired"] or not (counts["failed"] or counts["waiting"]):
+def _count_of_others(ranked: Sequence[tuple[HostSection, ReportItem]]) -> str:
+    """Return how many problems there are beside the worst item, or how many items of its state."""
+    state = ranked[0][1].state
+    count = sum(item.is_problem for _, item in ranked) or sum(item.state == state for _, item in ranked)
+    return f" (and {count - 1} more)" if count > 1 else ""
+
+
+def _names_beside_repairs(ranked: Iterable[tuple[HostSection, ReportItem]]) -> str:
+    """Return the first name of each state and how many more, if some were repaired and some were not; else nothing."""
+    names = dict[ReportState, dict[str, None]]()
+    for section, item in ranked:
+        if not item.below_threshold:
+            names.setdefault(item.state, {}).update(dict.fromkeys(_names(section, item)))
+    if "repaired" not in names or not names.keys() & {"failed", "waiting"}:
         return ""
-    return f"; {', '.join(f'{counts[state]} {state}' for state in WORST_FIRST if counts[state])}"
+    width = _NAMES // len(names)
+    return "".join(f"; {state} {_first_of(list(names[state]), width)}" for state in WORST_FIRST if state in names)
+
+
+def _names(section: HostSection, item: ReportItem) -> Iterator[str]:
+    """Yield the names of the endpoints of an item; the host for what is about the host itself."""
+    for finding in item.findings:
+        try:
+            yield parse_id(finding.endpoint).name or section.host
+        except BadEndpoint:  # a row that is not of this version
+            yield section.host
+    if not item.findings:
+        yield section.host
+
+
+def _first_of(names: Sequence[str], width: int) -> str:
+    more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+    return f"{one_line(names[0], width)}{more}"
 
 
 def _result(item: ReportItem) -> str:

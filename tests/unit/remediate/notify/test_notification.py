@@ -5,12 +5,15 @@ from __future__ import annotations
 import email
 import gzip
 import hashlib
+from collections.abc import Mapping
 from email.message import EmailMessage
 from email.policy import SMTP
+from typing import Any, Final
 
 import pytest
 
 from audit.verdict import Severity
+from remediate.model.case import FindingKey
 from remediate.model.causes import Cause
 from remediate.notify.channels.email_message import compose
 from remediate.notify.notification import (
@@ -55,14 +58,55 @@ def test_subject_names_the_worst_item() -> None:
     repaired = section(item(state="repaired"), item(state="repaired"), item(state="recovered"))
     assert subject(notification(repaired, state="repaired")).endswith("2 days; repaired (and 1 more)")
     assert subject(notification(section(item(state="recovered")), state="recovered")) == "web1: all problems are solved"
-    mixed = notification(section(item(), item(state="repaired"), item(state="repaired")))
-    assert subject(mixed).endswith("; repair failed: DCV file not reachable; 1 failed, 2 repaired")
-    slow = notification(section(mild, item(state="repaired")), state="waiting")
-    assert subject(slow) == "web1: expired; waiting: the CA is still working; 1 waiting, 1 repaired"
-    long = notification(section(item(happened="x" * 200), item(), item(state="repaired")))
-    assert subject(long).endswith("x… (and 1 more); 2 failed, 1 repaired")
-    assert len(subject(long)) <= 180
     assert subject(Notification("recovered", (), RUN)) == "ctl.example.com: all problems are solved"
+
+
+def item_about(*names: str, **differing: Any) -> ReportItem:  # noqa: ANN401 - the fields of an item
+    """Return an item with a finding at each of these names."""
+    return item(findings=tuple(FindingKey(f"web1/https://{name}:443", "cert.expired") for name in names), **differing)
+
+
+MIXED: Final[Mapping[str, tuple[tuple[ReportItem, ...], str]]] = {
+    "a name of each": (
+        (item_about("mail.example.org"), item_about("www.example.org", state="repaired")),
+        "; repair failed: DCV file not reachable; failed mail.example.org; repaired www.example.org",
+    ),
+    "several names": (
+        (
+            item_about("mail.example.org", "imap.example.org"),
+            item_about("pop.example.org", "mail.example.org"),
+            item_about("www.example.org", "www2.example.org", state="repaired"),
+        ),
+        "; failed mail.example.org and 2 more; repaired www.example.org and 1 more",
+    ),
+    "waiting": (
+        (item_about("a.example.org", state="waiting"), item_about("b.example.org", state="repaired")),
+        "; waiting: DCV file not reachable; waiting a.example.org; repaired b.example.org",
+    ),
+    "the host itself": (
+        (item(findings=(FindingKey("web1/", "host.clock"),)), item(state="repaired")),
+        "; failed web1; repaired web1",
+    ),
+    "not an endpoint": (
+        (item(findings=(FindingKey(HOSTILE, "x"),)), item_about("b.example.org", state="repaired")),
+        "; failed web1; repaired b.example.org",
+    ),
+    "long": (
+        (item_about(f"{'x' * 300}.org", "b.example.org", happened="y" * 200), item_about("z" * 99, state="repaired")),
+        f"…; failed {'x' * 39}… and 1 more; repaired {'z' * 39}…",
+    ),
+    "below the threshold": (
+        (item_about("a.example.org", below_threshold=True), item_about("b.example.org", state="repaired")),
+        "; repaired",
+    ),
+}
+
+
+@pytest.mark.parametrize(("items", "end"), MIXED.values(), ids=MIXED)
+def test_subject_names_what_was_repaired_and_what_was_not(items: tuple[ReportItem, ...], end: str) -> None:
+    line = subject(notification(section(*items)))
+    assert line.endswith(end)
+    assert len(line) <= 180
 
 
 def test_local_host_is_shown_by_its_name() -> None:
