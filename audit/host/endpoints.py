@@ -13,9 +13,9 @@ from typing import Final
 from audit.endpoint import BadEndpoint, Endpoint, to_address, to_name
 from audit.host.certificate_owner import installed_yet, is_snakeoil, owner_of
 from audit.host.files import missing_rights
+from audit.host.found_services import FoundPanel, FoundService
 from audit.host.handshake import HostInside
 from audit.host.login import Host
-from audit.host.panels import FoundPanel, FoundService
 from audit.host.system import HostFacts, covers
 from audit.observation import HostView, InstalledFile
 from audit.observation.website import ANY_IPV4, ANY_IPV6

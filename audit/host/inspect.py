@@ -6,17 +6,15 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TypeVar
 
 from audit.endpoint import Endpoint
 from audit.host.cpanel import read_cpanel_state
 from audit.host.endpoints import Inspection, host_name, targets_of, validated_names, view_of
 from audit.host.files import (
     PER_COMMAND,
-    certificate_facts,
     file_functions,
     look_at,
     missing_rights,
@@ -24,9 +22,9 @@ from audit.host.files import (
     request_for,
 )
 from audit.host.firewall import RULES, read_validation
+from audit.host.found_services import FoundPanel, FoundService, Instances, panel_of, unread_marks
 from audit.host.login import Host
-from audit.host.panels import FoundPanel, FoundService, panel_of, unread_marks
-from audit.host.script import config_test, cut_sections, denied_test, inspection_script, instances, script_of
+from audit.host.script import config_test, cut_sections, inspection_script, script_of
 from audit.host.system import HostFacts, read_facts
 from audit.host.trust import listening, messages, read_untrusted
 from audit.host.unknown_sockets import (
@@ -39,21 +37,12 @@ from audit.host.unknown_sockets import (
     services_from_outside,
     untried,
 )
-from audit.observation import Accident, HostView, InstalledFile, Observation, ProbeFailure
+from audit.observation import HostView, InstalledFile, Observation, ProbeFailure
 from audit.observation.website import Website
 from audit.probe.target import Target
 from audit.services import LAYOUTS, SERVICES
-from audit.services.config_files import unreadable
 from audit.services.declared import DeclaredService, listeners_of, websites_of
-from audit.services.model import (
-    CertificateFacts,
-    ConfigDump,
-    Listener,
-    NamedFile,
-    ReaderByCertificate,
-    Section,
-    Service,
-)
+from audit.services.model import Listener, NamedFile, Section, Service
 
 Clock = Callable[[], datetime]
 
@@ -77,60 +66,29 @@ class HostOptions:
 
 def inspect(host: Host, options: HostOptions, clock: Clock) -> tuple[Observation, tuple[Target, ...]]:
     """Return the observation of a host, which holds a fault of the host if there is one, and the endpoints on it."""
-    host_endpoint = Endpoint.of_host(host.label, host.hostspec)
     sent = clock()
     output = host.run(inspection_script(options.known_services, LAYOUTS))
     received = clock()
     if isinstance(output, ProbeFailure):
-        return Observation(host_endpoint, received, failures=(output,), elapsed_s=(received - sent).total_seconds()), ()
+        elapsed = (received - sent).total_seconds()
+        return replace(_observation(host, received), failures=(output,), elapsed_s=elapsed), ()
     facts = read_facts(output, sent, received)
-    if facts.not_inspected:
-        return _from_outside(host, facts, options, received)
     view = _view(host, facts, options)
-    name = host_name(view)
-    panel = panel_of(output, facts) if options.discover else None
-    accidents: list[Accident] = []
-    inspected = tuple(_instances(output, facts, options.known_services, accidents))
-    services = [*_arranged(panel, inspected, tuple(_declared(options.services, facts)))]
-    not_started = () if panel else tuple(_not_started(inspected, facts))
-    untrusted = dict(listening(read_untrusted(output), facts))
-    websites = _websites(output, facts, options, accidents)
-    known = known_sockets(services, websites, facts)
-    host_sockets = _HostSockets(
-        facts.sockets if options.discover else (), known.claimed, {**known.unlisted, **untrusted}
-    )
-    reads_rules = options.not_validated is not None and not facts.is_cpanel
-    second_output = _second_command(host, services, host_sockets, options, reads_rules=reads_rules)
+    if facts.not_inspected:
+        return _from_outside(host, view, facts, options, received)
+    found = _found(view, facts, options, output)
+    second_output = _second_command(host, found, options)
     if isinstance(second_output, ProbeFailure):
-        return Observation(host_endpoint, received, failures=(second_output,), server=view), ()
-    services += _services_of_second_command(services, second_output, options, host_sockets)
-    files = {file: read_file(file, second_output) for file in _named_files(services)}
-    sections = tuple(_sections_of_services(output, options.known_services))
-    services = list(_by_certificate(services, _readers_by_certificate(sections, files, name), accidents))
-    unread = (
-        *unread_marks(output, facts),
-        *_failures_of_no_endpoint(sections, services, facts.user),
-        *cut_sections({**output, **second_output}),
-        *_unread_configurations(sections),
-        *untrusted.values(),
-    )
-    missing = tuple(dict.fromkeys((*unread, *_missing_rights(services, files))))
-    view = replace(view, missing_rights=missing, not_started=not_started)
-    websites += panel.websites(name, websites) if panel else ()
-    targets = tuple(targets_of(host, view, facts, Inspection(services, files, panel)))
-    validation = (
-        read_validation(validated_names(targets, options.not_validated or ()), {**output, **second_output})
-        if reads_rules
-        else None
-    )
-    complete_view = replace(view, websites=websites, cpanel=read_cpanel_state(output), not_trusted=messages(output),
-                            validation=validation)  # fmt: skip
+        return replace(_observation(host, received), failures=(second_output,), server=view), ()
+    complete_view, targets = _complete(host, found, options, {**output, **second_output})
+    accident = next(iter(found.instances.accidents), None)
     elapsed = (clock() - sent).total_seconds()
-    observation = Observation(
-        host_endpoint, received, server=complete_view, connections=host.commands, elapsed_s=elapsed,
-        accident=next(iter(accidents), None),
-    )  # fmt: skip
-    return observation, targets
+    observation = _observation(host, received)
+    return replace(observation, server=complete_view, elapsed_s=elapsed, accident=accident), targets
+
+
+def _observation(host: Host, received: datetime) -> Observation:
+    return Observation(Endpoint.of_host(host.label, host.hostspec), received, connections=host.commands)
 
 
 def _view(host: Host, facts: HostFacts, options: HostOptions) -> HostView:
@@ -141,148 +99,44 @@ def _view(host: Host, facts: HostFacts, options: HostOptions) -> HostView:
 
 
 def _from_outside(
-    host: Host, facts: HostFacts, options: HostOptions, received: datetime
+    host: Host, view: HostView, facts: HostFacts, options: HostOptions, received: datetime
 ) -> tuple[Observation, tuple[Target, ...]]:
     """Return the observation of a host that cannot be inspected, and the endpoints that can be reached from here."""
-    view = _view(host, facts, options)
     services = services_from_outside(facts if options.discover else replace(facts, sockets=()), options.services)
-    observation = Observation(
-        Endpoint.of_host(host.label, host.hostspec), received, server=view, connections=host.commands
-    )
+    observation = replace(_observation(host, received), server=view)
     return observation, tuple(targets_of(host, view, facts, Inspection(services, {}, None)))
 
 
-Value = TypeVar("Value")
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What the first command found on a host. `untrusted` has a message for each socket of an untrusted process."""
+
+    facts: HostFacts
+    view: HostView
+    instances: Instances
+    panel: FoundPanel | None
+    services: tuple[FoundService, ...]
+    not_started: tuple[str, ...]
+    websites: tuple[Website, ...]
+    untrusted: Mapping[tuple[str, int], str]
+    sockets: _HostSockets
+    reads_rules: bool  # of the firewall, which the first command reads on a cPanel & WHM server
 
 
-def _guarded(
-    accidents: list[Accident], read: Callable[[ConfigDump], tuple[Value, ...]], dump: ConfigDump
-) -> tuple[Value, ...]:
-    """Return the result of a service's reader; if it raises, add the exception to the accidents and return nothing."""
-    try:
-        return read(dump)
-    except Exception as error:  # noqa: BLE001 - the boundary of one service: the others of the host are still read
-        accidents.append(Accident.of(error))
-        return ()
-
-
-def _arranged(
-    panel: FoundPanel | None, inspected: tuple[FoundService, ...], declared: tuple[FoundService, ...]
-) -> tuple[FoundService, ...]:
-    """Return the services configured on the host, as its panel arranges them, then the declared services."""
-    return (*(panel.arranged(inspected, declared) if panel else inspected), *declared)
-
-
-def _instances(
-    output: Mapping[str, Section], facts: HostFacts, known: Sequence[Service], accidents: list[Accident]
-) -> Iterator[FoundService]:
-    for service, pid, sections in _sections_of_services(output, known):
-        dump = ConfigDump(sections, facts.ports_of(pid))
-        listeners = _guarded(accidents, service.read, dump)
-        if listeners:
-            test = sections.get("test")
-            if all(listener.unread and not listener.files for listener in listeners):
-                test = None  # the tested configuration may not be the one that runs
-            denied = denied_test(test, facts.user) if test else ""
-            yield FoundService(
-                service.name, pid, facts.since(dump.text("since").strip()),
-                None if denied or test is None else config_test(test), listeners,
-                (denied,) if denied else (), has_failed=bool(dump.text("failed").strip()),
-            )  # fmt: skip
-
-
-def _not_started(services: Iterable[FoundService], facts: HostFacts) -> Iterator[str]:
-    """Yield the services that start with the host, do not run and have not failed, and whose ports are all closed."""
-    for service in services:
-        ports = {listener.port for listener in service.listeners}
-        if service.pid == 0 and not service.has_failed and not any(map(facts.listening, ports)):
-            yield service.name
-
-
-def _failures_of_no_endpoint(
-    instances: Iterable[tuple[Service, int, Mapping[str, Section]]], services: Iterable[FoundService], user: str
-) -> Iterator[str]:
-    """Yield a message for each failed test that the checks of an endpoint's files do not report.
-
-    A daemon whose configuration is broken may have no endpoint, or none with a file.
-    """
-    reported = {
-        (service.name, service.pid)
-        for service in services
-        if service.test and any(listener.port and listener.files for listener in service.listeners)
-    }
-    for service, pid, sections in instances:
-        section = sections.get("test")
-        if section is None or (service.name, pid) in reported or denied_test(section, user):
-            continue
-        test = config_test(section)
-        if not test.ok:
-            yield f"{service.name}: {test.command} fails: {test.detail}"
-
-
-def _unread_configurations(instances: Iterable[tuple[Service, int, Mapping[str, Section]]]) -> Iterator[str]:
-    """Yield a message for each configuration file that was not read."""
-    for service, _, sections in instances:
-        yield from (f"{service.name}: {reason}" for reason in unreadable(ConfigDump(sections).text("files")))
-
-
-def _websites(
-    output: Mapping[str, Section], facts: HostFacts, options: HostOptions, accidents: list[Accident]
-) -> tuple[Website, ...]:
-    """Return the declared websites, and those of running services on ports on which the service listens."""
-    websites = [site for service in options.services for site in websites_of(service)]
-    for service, pid, sections in _sections_of_services(output, options.known_services):
-        if pid:
-            held = facts.ports_of(pid)
-            ports = {port for _, port in held}  # empty if the login may not see them
-            sites = _guarded(accidents, service.websites, ConfigDump(sections, held))
-            websites += (site for site in sites if not ports or site.port in ports)
-    return tuple(websites)
-
-
-def _sections_of_services(
-    output: Mapping[str, Section], known: Sequence[Service]
-) -> Iterator[tuple[Service, int, Mapping[str, Section]]]:
-    """Yield the sections of each instance of a known service."""
-    by_name = {service.identifier: service for service in known}
-    for (name, pid), sections in instances(output).items():
-        if name in by_name:
-            yield by_name[name], pid, sections
-
-
-def _by_certificate(
-    services: Sequence[FoundService],
-    readers: Mapping[tuple[str, int], tuple[Callable[[ConfigDump], tuple[Listener, ...]], ConfigDump]],
-    accidents: list[Accident],
-) -> Iterator[FoundService]:
-    """Yield the services; the listeners of one that selects by certificate have the names in its certificates."""
-    for service in services:
-        if (service.name, service.pid) in readers:
-            read, dump = readers[(service.name, service.pid)]
-            yield replace(service, listeners=_guarded(accidents, read, dump))
-        else:
-            yield service
-
-
-def _readers_by_certificate(
-    sections: Sequence[tuple[Service, int, Mapping[str, Section]]],
-    files: Mapping[NamedFile, InstalledFile],
-    name: str,
-) -> Mapping[tuple[str, int], tuple[Callable[[ConfigDump], tuple[Listener, ...]], ConfigDump]]:
-    """Return by name and process the reader, and its dump, of each service that selects by certificate."""
-    is_needed = any(service.by_certificate for service, _, _ in sections)
-    facts = {file.path: certificate_facts(file) for file in files.values() if is_needed and file.kind != "key"}
-    return {
-        (service.name, pid): (_reader_by_certificate(service.by_certificate, facts, name), ConfigDump(dump))
-        for service, pid, dump in sections
-        if service.by_certificate
-    }
-
-
-def _reader_by_certificate(
-    read: ReaderByCertificate, facts: Mapping[str, CertificateFacts], name: str
-) -> Callable[[ConfigDump], tuple[Listener, ...]]:
-    return lambda dump: read(dump, facts, name)
+def _found(view: HostView, facts: HostFacts, options: HostOptions, output: Mapping[str, Section]) -> _Found:
+    panel = panel_of(output, facts) if options.discover else None
+    instances = Instances.of(output, facts, options.known_services)
+    inspected, declared = tuple(instances.services()), tuple(_declared(options.services, facts))
+    services = (*(panel.arranged(inspected, declared) if panel else inspected), *declared)
+    websites = (*(site for service in options.services for site in websites_of(service)), *instances.websites())
+    known = known_sockets(services, websites, facts)
+    untrusted = dict(listening(read_untrusted(output), facts))
+    return _Found(
+        facts, view, instances, panel, services,
+        () if panel else tuple(instances.not_started(inspected)), websites, untrusted,
+        _HostSockets(facts.sockets if options.discover else (), known.claimed, {**known.unlisted, **untrusted}),
+        reads_rules=options.not_validated is not None and not facts.is_cpanel,
+    )  # fmt: skip
 
 
 def _declared(services: tuple[DeclaredService, ...], facts: HostFacts) -> Iterator[FoundService]:
@@ -292,23 +146,47 @@ def _declared(services: tuple[DeclaredService, ...], facts: HostFacts) -> Iterat
         yield FoundService(service.name, -1 if runs else 0, None, None, listeners)
 
 
-def _second_command(
-    host: Host,
-    services: Sequence[FoundService],
-    host_sockets: _HostSockets,
-    options: HostOptions,
-    *,
-    reads_rules: bool,
-) -> dict[str, Section] | ProbeFailure:
+def _complete(
+    host: Host, found: _Found, options: HostOptions, output: Mapping[str, Section]
+) -> tuple[HostView, tuple[Target, ...]]:
+    """Return the whole view of a host and the endpoints on it, from the output of both commands."""
+    services = [*found.services]
+    services += _services_of_second_command(services, output, options, found.sockets)
+    files = {file: read_file(file, output) for file in _named_files(services)}
+    name = host_name(found.view)
+    services = list(found.instances.by_certificate(services, files, name))
+    missing = dict.fromkeys((*_unread(found, services, output), *_missing_rights(services, files)))
+    view = replace(found.view, missing_rights=tuple(missing), not_started=found.not_started)
+    targets = tuple(targets_of(host, view, found.facts, Inspection(services, files, found.panel)))
+    names = validated_names(targets, options.not_validated or ())
+    return replace(
+        view,
+        websites=(*found.websites, *(found.panel.websites(name, found.websites) if found.panel else ())),
+        cpanel=read_cpanel_state(output),
+        not_trusted=messages(output),
+        validation=read_validation(names, output) if found.reads_rules else None,
+    ), targets
+
+
+def _unread(found: _Found, services: Sequence[FoundService], output: Mapping[str, Section]) -> Iterator[str]:
+    """Yield a message for each part of the host that was not read, whatever its services name."""
+    yield from unread_marks(output, found.facts)
+    yield from found.instances.failures_of_no_endpoint(services)
+    yield from cut_sections(output)
+    yield from found.instances.unread()
+    yield from found.untrusted.values()
+
+
+def _second_command(host: Host, found: _Found, options: HostOptions) -> dict[str, Section] | ProbeFailure:
     """Inspect all named files, try unknown sockets, run the declared tests and list the firewall, by one command.
 
     A host with more than 300 files takes one more command for each 300.
     """
-    files = list(_named_files(services))
-    places = places_to_try(host_sockets.sockets, host_sockets.claimed)
+    files = list(_named_files(found.services))
+    places = places_to_try(found.sockets.sockets, found.sockets.claimed)
     rest = TRY + "".join(script_for_unknown_sockets(places)) + "".join(_declared_tests(options))
-    rest += f"{RULES}firewall\n" if reads_rules else ""
-    requests = (*(f"tls {place}" for place in places), *(("firewall",) if reads_rules else ()))
+    rest += f"{RULES}firewall\n" if found.reads_rules else ""
+    requests = (*(f"tls {place}" for place in places), *(("firewall",) if found.reads_rules else ()))
     output: dict[str, Section] = {}
     for start in range(0, max(len(files), 1), PER_COMMAND):
         batch = files[start : start + PER_COMMAND]

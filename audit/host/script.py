@@ -158,7 +158,9 @@ def _section(nonce: str, body: str) -> Section:
 
 def _plain(command: str) -> str:
     """Return a command as a person would type it, without our limits and filters."""
-    return re.sub(r"^(?:(?:silent|run_trusted|run_as_process \d+|t_watched|timeout (?:-k \d+ )?\d+) )+", "", command)
+    return re.sub(
+        r"^(?:(?:silent|tested|run_trusted|run_as_process \d+|t_watched|timeout (?:-k \d+ )?\d+) )+", "", command
+    )
 
 
 def cut_sections(sections: Mapping[str, Section]) -> tuple[str, ...]:

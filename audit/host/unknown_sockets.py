@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from audit.host.panels import FoundService
+from audit.host.found_services import FoundService
 from audit.host.system import HostFacts
 from audit.host.trust import load_shell
 from audit.observation.website import Website

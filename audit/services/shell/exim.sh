@@ -9,7 +9,12 @@ case $(use_words) in
 esac
 c=$(option -C)
 set -- run_trusted "$bin" ${c:+-C "$c"}
-"$@" -bV 2>/dev/null | grep -q '^Exim version' || return 0 # it is another program
+test_output=$("$@" -bV 2>&1) # it also reads the configuration
+test_status=$?
+case $t_line$test_output in
+*"${t_line}Exim version "*) ;;
+*) return 0 ;; # it is another program
+esac
 conf=$("$@" -bP configure_file 2>/dev/null | head -n 1)
 case $conf in
 /*)
@@ -51,8 +56,13 @@ expand_names() {
 }
 cannot_read() { printf %s "$unlisted" | sed 's/^/# cannot read /'; }
 
+tested() {
+  [ "$test_status" = 0 ] || print "$test_output" | sed '/^Exim version /,/^Size of /d'
+  return "$test_status"
+}
+
 unlisted=''
-section test silent "$@" -bV
+section test tested "$@" -bV
 section dump "$@" -bP local_interfaces daemon_smtp_ports tls_on_connect_ports tls_advertise_hosts primary_hostname \
   tls_certificate tls_privatekey hosts_proxy
 for o in tls_certificate tls_privatekey; do

@@ -13,7 +13,7 @@ from audit.host import script as collect
 from audit.host.files import missing_rights, read_file, section_of
 from audit.host.script import READERS, cut_sections, prologue, read_sections, script_of
 from audit.services.config_files import included, split_files, unreadable
-from audit.services.model import NamedFile, Section
+from audit.services.model import NamedFile, Section, shell_script
 
 INCLUDE = r"s/^ *include  *\([^;]*\);.*/\1/p"
 
@@ -69,6 +69,26 @@ def test_section_has_status_and_command_without_our_limits() -> None:
     section = run("section test silent $limit sh -c 'echo out; echo wrong >&2; exit 3'\n")["test"]
     assert (section.text, section.rc) == ("wrong", 3)
     assert section.command == "sh -c echo out; echo wrong >&2; exit 3"
+
+
+EXIM: Final = """run_trusted() {
+  shift
+  echo "$*" >>%s
+  [ "$*" = -bV ] || return 0
+  printf 'Exim version 4.96\\nSupport for: iconv\\nSize of off_t: 8\\n'
+  echo 'Exim configuration error in line 3' >&2
+  return 1
+}
+pid=0 words='' bin=/usr/sbin/exim4
+"""
+
+
+def test_exim_tests_its_configuration_once(tmp_path: Path) -> None:
+    calls = tmp_path / "calls"
+    section = run(f"{EXIM % calls}exim() {{\n{shell_script('exim')}}}\nexim\n")["test"]
+    assert (section.text, section.rc) == ("Exim configuration error in line 3", 1)
+    assert section.command == "/usr/sbin/exim4 -bV"
+    assert calls.read_text().splitlines().count("-bV") == 1
 
 
 def test_section_without_an_end_has_no_status() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from audit.host.panels import unread_marks
+from audit.host.found_services import unread_marks
 from audit.services import LAYOUTS
 from audit.services.model import Section
 from tests.unit.audit.host.test_listener_endpoints import FACTS
