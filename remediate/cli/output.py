@@ -57,8 +57,19 @@ def plan_lines(plan: Plan) -> Iterator[str]:
 
 
 def brief_plan_lines(plan: Plan) -> Iterator[str]:
-    """Yield how many cases there are, and a line for each that waits and why; of many, only the first."""
+    """Yield how many cases there are, a line for each name that is given up, and for each case that waits and why.
+
+    Of many names and of many waiting cases, only the first are listed.
+    """
     yield next(plan_lines(plan))
+    losses = [
+        f"{case.repair} on {case.host}, case {case.id}: {loss}"
+        for case in plan.cases
+        for loss in case.name_losses(is_repaired=False)
+    ]
+    yield from map(one_line, losses[:_MOST_WAITING])
+    if len(losses) > _MOST_WAITING:
+        yield f"names that are left out beside these, listed by -v: {len(losses) - _MOST_WAITING}"
     for waiting in plan.waiting[:_MOST_WAITING]:
         why = join_clauses([blocker.text for blocker in waiting.blocked_by])
         yield one_line(f"waiting: {waiting.case.repair} on {waiting.case.host}, case {waiting.case.id}: {why}")
@@ -121,7 +132,7 @@ def case_result_lines(results: Iterable[CaseResult]) -> Iterator[str]:
     ]
     for result, row in zip(ended, _table(rows), strict=True):
         yield row
-        yield from (f"    {one_line(line)}" for line in result.note.splitlines()[1:])
+        yield from (f"    {one_line(line)}" for line in (*result.note.splitlines()[1:], *_losses(result)))
     if early := sum(result.is_early for result in ended):
         yield f"{early} of these {'was' if early == 1 else 'were'} tried before the end of the waiting time, on request"
 
@@ -130,6 +141,13 @@ def _outcome(result: CaseResult) -> str:
     """Return the outcome in words; a certificate that an unknown service serves too is repaired in part."""
     in_part = " in part" if result.ended_as == "proven" and result.case.left_out else ""
     return f"{_OUTCOMES[result.ended_as]}{in_part}"
+
+
+def _losses(result: CaseResult) -> tuple[str, ...]:
+    """Return the lines about names that a certificate loses; a rollback ends with the old one."""
+    if result.ended_as == "undone":
+        return ()
+    return result.case.name_losses(is_repaired=result.ended_as == "proven")
 
 
 def down_lines(results: Iterable[CaseResult]) -> Iterator[str]:
@@ -156,6 +174,7 @@ def _event_lines(result: CaseResult) -> Iterator[str]:
     first, *others = result.note.splitlines() or [""]
     yield ": ".join(part for part in (result.case.kind_of(result.step), result.cause, first) if part)
     yield from others
+    yield from _losses(result)
     if result.is_early:
         yield _EARLY
     if result.next_at and result.ended_as != "proven":

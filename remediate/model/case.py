@@ -192,6 +192,11 @@ class Case:
         """Return the kind of the step of that name, such as `reload`; the name itself if the case has none."""
         return next((step.kind for step in self.steps if step.name == step_name), step_name)
 
+    def name_losses(self, *, is_repaired: bool) -> tuple[str, ...]:
+        """Return a line for each name that the new certificate does not have, or will not have, and why."""
+        state = "is no longer in the certificate" if is_repaired else "will not be in the new certificate"
+        return tuple(f"{dropped.name} {state}: {dropped.why}" for dropped in self.dropped_names)
+
     @property
     def replaced(self) -> frozenset[str]:
         """The SHA-256 of every leaf that must no longer be served."""

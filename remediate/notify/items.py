@@ -99,7 +99,9 @@ def _case_item(attempt: LastAttempt, report: RunReport) -> ReportItem:
         state=state,
         causes=(cause,) if cause else (),
         tried=_tried(attempt, report.journal),
-        happened=happened,
+        happened="\n".join(
+            filter(None, (happened, *attempt.case.name_losses(is_repaired=attempt.ended_as == "proven")))
+        ),
         to_do=cause.advice if cause else "",
         next_try=None if state == "repaired" else attempt.next_at,
     )
@@ -119,13 +121,12 @@ def _outcome(
 
 
 def _verified(attempt: LastAttempt, report: RunReport) -> str:
-    """Return what is served now, and every name that the new certificate no longer has."""
+    """Return what is served now, and until when it is valid."""
     seen = report.after.seen if report.after else {}
     served = (seen.get(endpoint) for endpoint in attempt.case.endpoints)
     ends = [endpoint.not_after for endpoint in served if endpoint and endpoint.not_after]
     until = f"; the certificate is valid until {format_utc(min(ends))}" if ends else ""
-    dropped = [f"{name.name} is no longer in the certificate: {name.why}" for name in attempt.case.dropped_names]
-    return "\n".join((f"verified at every address{until}", *filter(None, [attempt.note]), *dropped))
+    return "\n".join((f"verified at every address{until}", *filter(None, [attempt.note])))
 
 
 def _tried(attempt: LastAttempt, journal: Journal) -> str:
@@ -165,7 +166,9 @@ def _waiting_item(waiting: WaitingCase) -> ReportItem:
         waiting.case,
         state="waiting",
         causes=tuple(sorted(causes)),
-        happened="\n".join(blocker.text for blocker in waiting.blocked_by),
+        happened="\n".join(
+            (*(blocker.text for blocker in waiting.blocked_by), *waiting.case.name_losses(is_repaired=False))
+        ),
         to_do="\n".join(dict.fromkeys(cause.advice for cause in causes)),
     )
 

@@ -100,7 +100,7 @@ def case_of(draft: CaseDraft, evidence: AuditResults, fleet: Fleet, run_limits: 
         reasons=tuple(map(_reason, findings)),
         steps=steps_of(repair, acted_on, endpoints, fix_modes=fix_modes),
         validated_on=fleet.validations(group.host, kept) if needs_files else (),
-        dropped_names=dropped,
+        dropped_names=dropped if repair in VALIDATED else (),
         old_leaf_sha256=old.leaf_sha256,
         is_compromised=any(finding.check in _COMPROMISED and finding.remedy is Remedy.REKEY for finding in findings),
         owner=owner,

@@ -17,7 +17,7 @@ from remediate.hosts.command import Command, CommandResult, CommandRunner
 from remediate.model.audit_results import audit_results_of
 from remediate.model.options import RunLimits
 from remediate.model.outcome import CaseResult
-from remediate.model.plan import Plan
+from remediate.model.plan import Plan, WaitingCase
 from remediate.notify import notifier
 from remediate.notify.channels.base import Deferred, Delivered, DeliveryOutcome, Envelope
 from remediate.notify.channels.mail import Mail
@@ -121,12 +121,24 @@ class NightlyRuns:
         return plan(audit_results_of([*rows, SUMMARY]), RunLimits(), NOW)
 
     def notify(
-        self, *rows: Row, case_results: Sequence[CaseResult] = (), after: Sequence[Row] | None = None
+        self,
+        *rows: Row,
+        case_results: Sequence[CaseResult] = (),
+        after: Sequence[Row] | None = None,
+        waiting: Sequence[WaitingCase] = (),
     ) -> tuple[str, ...]:
-        """Notify of the run of a night, and advance to the next night; return the lines."""
+        """Notify of the run of a night, and advance to the next night; return the lines.
+
+        With `waiting` no case is repaired, and these wait.
+        """
+        planned = self.plan(*rows)
         judged_again = None if after is None else audit_results_of([*after, SUMMARY])
         report = RunReport(
-            self.plan(*rows), tuple(case_results), audit_results_of([*rows, SUMMARY]), self.journal, judged_again
+            replace(planned, cases=(), waiting=tuple(waiting)) if waiting else planned,
+            tuple(case_results),
+            audit_results_of([*rows, SUMMARY]),
+            self.journal,
+            judged_again,
         )
         lines = notifier.notify(
             report,

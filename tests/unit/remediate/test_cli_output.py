@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from remediate.cli.output import StepUpdate, brief_plan_lines, case_result_lines, step_update_line
-from remediate.model.case import Case, Repair, Step, steps_of
+from remediate.cli.output import StepUpdate, brief_plan_lines, case_result_lines, case_result_row, step_update_line
+from remediate.model.case import Case, DroppedName, Repair, Step, steps_of
 from remediate.model.causes import Cause
-from remediate.model.outcome import CaseResult
+from remediate.model.outcome import CaseResult, EndedAs
 from remediate.model.plan import Blocker, Plan, WaitingCase
 
 ENDPOINT = "web1/https://www.example.com:443"
@@ -65,6 +65,34 @@ def test_no_results_give_no_lines() -> None:
 def test_step_update_is_one_line(note: str, text: str) -> None:
     line = step_update_line(StepUpdate(CASE, Step("key"), "done", note))
     assert line == f"web1 example.com, www.example.com: {text}"
+
+
+LOSING = replace(CASE, dropped_names=(DroppedName("old.example.com", "the configuration gives the name up"),))
+
+
+@pytest.mark.parametrize(
+    ("ended_as", "text"),
+    [
+        ("proven", "is no longer in the certificate"),
+        ("pending", "will not be in the new certificate"),
+        ("failed", "will not be in the new certificate"),
+    ],
+)
+def test_names_that_a_certificate_loses_are_in_each_result(ended_as: EndedAs, text: str) -> None:
+    line = f"old.example.com {text}: the configuration gives the name up"
+    assert list(case_result_lines([CaseResult(LOSING, ended_as)]))[1:] == [f"    {line}"]
+    assert line in case_result_row(CaseResult(LOSING, ended_as))[4]
+
+
+def test_rollback_names_no_name_that_a_certificate_loses() -> None:
+    assert len(list(case_result_lines([CaseResult(LOSING, "undone")]))) == 1
+
+
+def test_brief_plan_names_each_name_that_is_given_up_up_to_a_limit() -> None:
+    line = "old.example.com will not be in the new certificate: the configuration gives the name up"
+    assert list(brief_plan_lines(Plan((LOSING,), (), ())))[1:] == [f"reissue on web1, case 1a2b3c: {line}"]
+    *_, last = brief_plan_lines(Plan((LOSING,) * 21, (), ()))
+    assert last == "names that are left out beside these, listed by -v: 1"
 
 
 def test_brief_plan_names_each_case_that_waits_up_to_a_limit() -> None:

@@ -7,7 +7,11 @@ from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
 from remediate.model.case import DroppedName
+from remediate.model.causes import Cause
+from remediate.model.plan import Blocker, WaitingCase
 from remediate.notify.changes import NotifiedState, last_notified, superseded, without_silenced
 from remediate.notify.items import by_host
 from remediate.notify.notification import HostSection, ReportItem
@@ -38,6 +42,19 @@ def test_repair_is_notified_once_with_its_dropped_names(runs: NightlyRuns) -> No
     assert "verified at every address; the certificate is valid until 2026-11-20 00:00 UTC" in text
     assert "old.example.com is no longer in the certificate: it does not resolve" in text
     assert runs.notify(*renewed()) == ()
+
+
+@pytest.mark.parametrize("is_begun", [True, False], ids=["failed", "waits in the plan"])
+def test_dropped_names_are_notified_before_the_repair(runs: NightlyRuns, *, is_begun: bool) -> None:
+    name = DroppedName("old.example.com", "the configuration gives the name up")
+    case = replace(case_of(runs, *expired()), dropped_names=(name,))
+    if is_begun:
+        runs.notify(*expired(), case_results=[recorded_result(runs, case, "failed", "self-test", Cause.DCV_BLOCKED)])
+    else:
+        waiting = WaitingCase(case, (Blocker(Cause.PLAN_WILDCARD, "*.example.com needs DNS validation"),))
+        runs.notify(*expired(), waiting=(waiting,))
+    text = runs.box.texts[0]
+    assert "old.example.com will not be in the new certificate: the configuration gives the name up" in text
 
 
 def test_verified_repair_whose_check_still_fails_is_a_failure(runs: NightlyRuns) -> None:

@@ -159,6 +159,12 @@ def test_unreadable_names_are_recorded_as_dropped() -> None:
     assert case.dropped_names == (DroppedName("?", f"the names of what {WEB} serves cannot be read"),)
 
 
+def test_repair_without_a_new_certificate_drops_no_name() -> None:
+    case = only(seen(WEB, ["localhost"]), found(WEB, "cert.self-signed"), found(WEB, "svc.disk-vs-wire"))
+    assert [dropped.name for dropped in case.dropped_names] == ["localhost"]
+    assert only(seen(WEB, None), found(WEB, "svc.disk-vs-wire")).dropped_names == ()
+
+
 def test_time_of_planning_does_not_change_the_cases() -> None:
     rows = (seen(WEB), found(WEB, "cert.expired"))
     assert cases_of(planned(*rows)) == cases_of(planned(*rows, now=NOW.replace(year=2030)))
