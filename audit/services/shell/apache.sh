@@ -5,11 +5,11 @@
 continues=backslash
 given=$(option -f) r=$(option -d) run_env=''
 c=$given
-env=/etc/${bin##*/}/envvars
-if [ -z "$c$r" ] && [ -e "$env" ] && trusted_path "$env" && [ "$kind" = file ]; then
-  # apachectl makes the directory before apache runs
+env=${r:-/etc/${bin##*/}}/envvars
+if [ -z "$c" ] && [ -e "$env" ] && trusted_path "$env" && [ "$kind" = file ]; then
+  # apachectl makes the directory before apache runs; the variables of a second instance of Debian depend on its directory
   # shellcheck disable=SC1090  # apachectl reads the same file
-  run_env=$(. "$env" >/dev/null 2>&1 && { [ -d "${APACHE_RUN_DIR-/}" ] || APACHE_RUN_DIR=/run; } && env | sed -n '/^APACHE_/p;/^LD_LIBRARY_PATH=/p')
+  run_env=$(APACHE_CONFDIR=${env%/*} && . "$env" >/dev/null 2>&1 && { [ -d "${APACHE_RUN_DIR-/}" ] || APACHE_RUN_DIR=/run; } && env | sed -n '/^APACHE_/p;/^LD_LIBRARY_PATH=/p')
 fi
 built=$(run_trusted "$bin" -V 2>/dev/null)
 section built printf '%s\n' "$built"

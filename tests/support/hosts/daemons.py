@@ -238,7 +238,15 @@ def _proftpd(names: Names) -> tuple[HostFile, ...]:
 
 
 DAEMONS: Final = (
-    Daemon("nginx", "main", (443,), "nginx", "nginx -s reload", _nginx, "nginx"),
+    Daemon(
+        "nginx",
+        "main",
+        (443,),
+        "nginx -g 'daemon on; master_process on;'",  # as the unit of its package
+        "nginx -s reload",
+        _nginx,
+        "nginx",
+    ),
     Daemon("apache", "main", (8443,), "apache2ctl start", "apache2ctl graceful", _apache, "apache"),
     Daemon(
         "haproxy",

@@ -57,6 +57,19 @@ HAPROXY: Final = """defaults
 frontend web
   bind :6443 ssl crt /srv/web.pem accept-proxy
 """
+INSTANCE: Final = f"""Listen 8444
+<VirtualHost *:8444>
+  ServerName {WEB1}
+  SSLEngine on
+  SSLCertificateFile /srv/mail/default.crt
+  SSLCertificateKeyFile /srv/mail/default.key
+</VirtualHost>
+"""
+START_INSTANCE: Final = """a2enmod -q ssl
+cp -a /etc/apache2 /etc/apache2-x
+cd /etc/apache2-x; rm -f sites-enabled/*; mv /root/instance.conf sites-enabled/; : >ports.conf
+mkdir -p /var/log/apache2-x; APACHE_CONFDIR=/etc/apache2-x apache2ctl start
+"""
 IMPOSTORS: Final = """cp "$(command -v openssl)" /opt/httpd
 printf '#!/bin/sh\\nsleep 600\\n' >/opt/nginx; chmod 755 /opt/nginx
 setsid /opt/nginx </dev/null >/dev/null 2>&1 &
@@ -84,9 +97,10 @@ def run(authority: Authority) -> Iterator[AuditRun]:
             HostFile("/etc/exim4/exim4.conf", EXIM),
             HostFile("/etc/dovecot/dovecot.conf", DOVECOT % "0.0.0.0/0"),
             HostFile("/etc/haproxy/haproxy.cfg", HAPROXY),
+            HostFile("/root/instance.conf", INSTANCE),
         )
-        host.shell(f"exim4 -bd; dovecot; haproxy -W -D -f /etc/haproxy/haproxy.cfg; {IMPOSTORS}")
-        host.wait_for(465, 993, 10993, 6443, 9443, 21)
+        host.shell(f"exim4 -bd; dovecot; haproxy -W -D -f /etc/haproxy/haproxy.cfg; {IMPOSTORS}{START_INSTANCE}")
+        host.wait_for(465, 993, 10993, 6443, 8444, 9443, 21)
         yield audit(auditor, trust(auditor, authority.anchor), f"--hosts=ssh://root@{WEB1}")
 
 
@@ -101,7 +115,7 @@ def test_each_service_is_found_once(run: AuditRun) -> None:
         f"{WEB1}/{endpoint}"
         for endpoint in (
             f"smtps://{WEB1}:465", f"smtps://{MAIL}:465", f"imaps://{WEB1}:993", f"imaps://{WEB1}:10993",
-            f"https://{WEB1}:6443", f"https://{WEB1}:9443", f"ftp://{WEB1}:21",
+            f"https://{WEB1}:6443", f"https://{WEB1}:8444", f"https://{WEB1}:9443", f"ftp://{WEB1}:21",
         )
     }, run.explain()  # fmt: skip
 
@@ -125,3 +139,9 @@ def test_hidden_arguments_of_pure_ftpd_are_named(run: AuditRun) -> None:
 
 def test_program_with_the_name_of_a_daemon_is_an_unknown_service(run: AuditRun) -> None:
     assert run.observed(f"{WEB1}/https://{WEB1}:9443")["service"] == "unknown", run.explain()
+
+
+def test_second_instance_of_apache_is_tested_with_its_own_variables(run: AuditRun) -> None:
+    endpoint = f"{WEB1}/https://{WEB1}:8444"
+    assert run.observed(endpoint)["service"] == "apache"
+    assert run.verdict(endpoint, "svc.config-missing-file")[0] == "pass", run.explain()

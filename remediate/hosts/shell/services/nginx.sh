@@ -4,7 +4,7 @@
 # shellcheck disable=SC2154,SC2034 # variables are shared with the scripts before and after this one
 check_config() {
   for pid in $first; do
-    judge_words "$pid" -c -p -g
+    judge_words "$pid" -c -p
     c=$(option -c) p=$(option -p)
     run_trusted "$bin" ${p:+-p "$p"} ${c:+-c "$c"} -t -q || return 1
   done
