@@ -182,5 +182,5 @@ def _cli_result(run: _FinishedRun, before: Iterable[str] = ()) -> CliResult:
     """Notify the recipients of a run and return what is printed."""
     report = RunReport(run.plan, run.results, AuditResults((), {}, is_complete=False), run.repairs.journal)
     notified = run.repairs.notify(report, run.discoveries, b"")
-    is_well = all(result.ended_as == "proven" for result in run.results)
+    is_well = all(result.ended_as == "proven" and not result.is_in_part for result in run.results)
     return CliResult((*down_lines(run.results), *before, *case_result_lines(run.results), *notified), is_well)

@@ -139,8 +139,7 @@ def case_result_lines(results: Iterable[CaseResult]) -> Iterator[str]:
 
 def _outcome(result: CaseResult) -> str:
     """Return the outcome in words; a certificate that an unknown service serves too is repaired in part."""
-    in_part = " in part" if result.ended_as == "proven" and result.case.left_out else ""
-    return f"{_OUTCOMES[result.ended_as]}{in_part}"
+    return f"{_OUTCOMES[result.ended_as]}{' in part' if result.is_in_part else ''}"
 
 
 def _losses(result: CaseResult) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ The steps are in `steps/`; scheduler.py selects the cases of a run.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from typing import Final
 
@@ -18,6 +19,7 @@ from remediate.execution.steps.activate import settled_progress
 from remediate.execution.steps.authorizations import remove_challenges
 from remediate.execution.steps.base import output_tail, require_host_clock, require_success
 from remediate.execution.steps.self_test import withdraw
+from remediate.execution.steps.wire_check import leaves_of
 from remediate.hosts.command import Command
 from remediate.hosts.workdir import BUSY
 from remediate.model.case import (
@@ -185,7 +187,7 @@ def _end_outdated(context: CaseContext, result: CaseResult) -> CaseResult:
 
 def _finish(context: CaseContext) -> CaseResult:
     """Destroy the keys that must not stay on the host, remove old versions, and end the case."""
-    case, journal = context.case, context.run.journal
+    case, journal = replace(context.case, left_out=tuple(_still_outdated(context))), context.run.journal
     try:
         for command in destruction_commands(
             context, lambda switch_group: settled_progress(context, switch_group).before
@@ -202,6 +204,16 @@ def _finish(context: CaseContext) -> CaseResult:
     )
     journal.end(case.id, CaseOutcome("repaired", context.now(), _installed_leaf(context), join_clauses(notes)))
     return CaseResult(case, "proven", note="\n".join(filter(None, (join_clauses(notes), *_request_lines(context)))))
+
+
+def _still_outdated(context: CaseContext) -> Iterator[str]:
+    """Yield the endpoints of unknown services that serve the certificate of before, or may serve it."""
+    for endpoint in context.case.left_out:
+        with suppress(NotFoundOnHost, StepBlocked):
+            leaves = leaves_of(context, endpoint)
+            if leaves and not leaves & context.case.replaced:
+                continue
+        yield endpoint
 
 
 def _installed_leaf(context: CaseContext) -> str | None:

@@ -53,6 +53,11 @@ class CaseResult:
     is_early: bool = False  # tried before the end of its waiting time
 
     @property
+    def is_in_part(self) -> bool:
+        """Whether it is repaired, and an unknown service still serves the certificate of before."""
+        return self.ended_as == "proven" and bool(self.case.left_out)
+
+    @property
     def is_down(self) -> bool:
         """Whether a service did not start again with its old files: a person has to act now."""
         return self.cause is Cause.SERVICE_DOWN

@@ -104,6 +104,7 @@ def _case_item(attempt: LastAttempt, report: RunReport) -> ReportItem:
         ),
         to_do=cause.advice if cause else "",
         next_try=None if state == "repaired" else attempt.next_at,
+        is_in_part=state == "repaired" and bool(attempt.case.left_out),
     )
 
 
@@ -126,7 +127,8 @@ def _verified(attempt: LastAttempt, report: RunReport) -> str:
     served = (seen.get(endpoint) for endpoint in attempt.case.endpoints)
     ends = [endpoint.not_after for endpoint in served if endpoint and endpoint.not_after]
     until = f"; the certificate is valid until {format_utc(min(ends))}" if ends else ""
-    return "\n".join((f"verified at every address{until}", *filter(None, [attempt.note])))
+    where = " of the known services" if attempt.case.left_out else ""
+    return "\n".join((f"verified at every address{where}{until}", *filter(None, [attempt.note])))
 
 
 def _tried(attempt: LastAttempt, journal: Journal) -> str:

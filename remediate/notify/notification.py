@@ -35,6 +35,7 @@ class ReportItem:
     `check` is the finding's id, `causes` are why it is not repaired. With host, endpoint and state they identify the
     problem, whatever the texts say. Without services it is about the host itself. An item that is `below_threshold`
     is listed in a notification, and is never a reason to send one. `case` is the id of its case, for commands.
+    An item `is_in_part` if an unknown service still serves the certificate that was replaced elsewhere.
     """
 
     state: ReportState
@@ -51,6 +52,12 @@ class ReportItem:
     findings: tuple[FindingKey, ...] = ()
     below_threshold: bool = False
     case: str = ""
+    is_in_part: bool = False
+
+    @property
+    def word(self) -> str:
+        """The state as a reader sees it."""
+        return f"{self.state} in part" if self.is_in_part else self.state
 
     @property
     def service(self) -> str:
@@ -153,8 +160,9 @@ def should_notify(sections: Sequence[HostSection], last_digest: str | None) -> R
 
     `last_digest` is that of the last notification that was sent or is queued; None if there never was one.
     """
-    states = {item.state for section in sections for item in section.items if not item.below_threshold}
-    if "repaired" not in states and state_digest(sections) == (last_digest or NO_PROBLEMS):
+    items = [item for section in sections for item in section.items if not item.below_threshold]
+    states = {"failed" if item.is_in_part else item.state for item in items}
+    if not any(item.state == "repaired" for item in items) and state_digest(sections) == (last_digest or NO_PROBLEMS):
         return None
     return next((state for state in WORST_FIRST if state in states), "recovered")
 
@@ -233,6 +241,6 @@ def _result(item: ReportItem) -> str:
         case "waiting":
             return one_line(f"waiting{happened}", 110)
         case "repaired":
-            return "repaired"
+            return item.word
         case "recovered":
             return "recovered"

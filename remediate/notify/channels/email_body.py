@@ -70,9 +70,10 @@ class HostPart:
 
 @dataclass(frozen=True, slots=True)
 class ItemPart:
-    """One item: its state, its heading, and its rows, each a name and at least one line."""
+    """One item: its state, the word for it, its heading, and its rows, each a name and at least one line."""
 
     state: ReportState
+    word: str
     heading: str
     rows: tuple[tuple[str, Sequence[str]], ...]
 
@@ -162,7 +163,7 @@ def _word(item: ReportItem) -> str:
 
 def _item_part(item: ReportItem) -> ItemPart:
     heading = f"{one_line(item.service, 60)}  {one_line(item.endpoint, 300)}".strip()
-    return ItemPart(item.state, heading, tuple(_rows(item)))
+    return ItemPart(item.state, item.word, heading, tuple(_rows(item)))
 
 
 def _rows(item: ReportItem) -> Iterator[tuple[str, list[str]]]:

@@ -66,6 +66,7 @@ def _item(host: str, item: ReportItem) -> Mapping[str, Any]:
         "next_attempt": format_time(item.next_try) if item.next_try else None,
         "case": one_line(item.case, 60) or None,
         "below_threshold": item.below_threshold,
+        "in_part": item.is_in_part,
         "findings": [
             {"endpoint": one_line(finding.endpoint, 300), "check": one_line(finding.check, 60)} for finding in findings
         ],

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from remediate.cli.commands import _cli_result, _FinishedRun
 from remediate.cli.output import StepUpdate, brief_plan_lines, case_result_lines, case_result_row, step_update_line
 from remediate.model.case import Case, DroppedName, Repair, Step, steps_of
 from remediate.model.causes import Cause
@@ -65,6 +68,13 @@ def test_no_results_give_no_lines() -> None:
 def test_step_update_is_one_line(note: str, text: str) -> None:
     line = step_update_line(StepUpdate(CASE, Step("key"), "done", note))
     assert line == f"web1 example.com, www.example.com: {text}"
+
+
+@pytest.mark.parametrize(("left_out", "is_well"), [((), True), (("web1/https://www.example.com:8444",), False)])
+def test_command_that_repairs_in_part_does_not_succeed(left_out: tuple[str, ...], *, is_well: bool) -> None:
+    run: Any = SimpleNamespace(journal=None, notify=lambda *_: ())
+    results = (CaseResult(replace(CASE, left_out=left_out), "proven"),)
+    assert _cli_result(_FinishedRun(run, Plan((), (), ()), results)).is_well == is_well
 
 
 LOSING = replace(CASE, dropped_names=(DroppedName("old.example.com", "the configuration gives the name up"),))

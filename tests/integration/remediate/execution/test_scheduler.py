@@ -21,7 +21,14 @@ from remediate.model.causes import Cause
 from remediate.model.options import Concurrency, EarlyTries
 from remediate.state.journal import Journal
 from tests.support.remediate.fake_host.ca import NOW, Ca
-from tests.support.remediate.fake_host.host import FakeHost, repaired, run_context, running_host, write_expired
+from tests.support.remediate.fake_host.host import (
+    FakeHost,
+    digest_of,
+    repaired,
+    run_context,
+    running_host,
+    write_expired,
+)
 from tests.support.remediate.fake_host.run import ONE_HOST_AT_A_TIME, TIMEOUTS, changed
 
 Hosts = tuple[FakeHost, FakeHost, FakeHost]
@@ -269,6 +276,14 @@ def test_certificate_of_an_unknown_service_too_is_repaired_in_part(host: FakeHos
     [line, *_] = case_result_lines([ending])
     assert line.startswith("repaired in part ")
     assert f"{proxy} still serves the certificate of before" in line
+
+
+def test_unknown_service_that_serves_another_certificate_is_not_left_out(host: FakeHost, journal: Journal) -> None:
+    [endpoint, *_] = host.case().endpoints  # in place of a service that loads the new file at each connection
+    before = digest_of(host.served)
+    ending = host.repair(journal, case=host.case(left_out=(endpoint,), old_leaf_sha256=before))
+    assert (ending.ended_as, ending.is_in_part) == ("proven", False)
+    assert "still serves" not in ending.note
 
 
 class WaitingCa(Ca):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import email
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from email.policy import SMTP
 from pathlib import Path
@@ -55,6 +56,7 @@ SAMPLES: Final[Mapping[str, Notification]] = {
     "problem": notification(section(item(happened=_HOPS, causes=(Cause.DCV_REDIRECTED,)))),
     "waiting": notification(section(_WAITING), state="waiting", remarks=("no mail to x@example.net of web1",)),
     "repaired": notification(section(_REPAIRED), state="repaired"),
+    "repaired-in-part": notification(section(replace(_REPAIRED, is_in_part=True))),
     "recovered": notification(section(item(state="recovered", causes=(), happened="it passes")), state="recovered"),
     "service-down": notification(section(_DOWN)),
     "several-hosts": notification(

@@ -188,6 +188,12 @@ def test_invalid_address_is_refused(address: str) -> None:
         compose(notification(), address, ["admin@example.com"])
 
 
+def test_repair_in_part_is_notified_as_a_problem() -> None:
+    sections = [section(item(state="repaired", is_in_part=True))]
+    assert should_notify(sections, None) == "failed"
+    assert subject(notification(*sections)).endswith("2 days; repaired in part")
+
+
 def test_digest_ignores_wording_order_and_grouping() -> None:
     reworded = item(reason="certificate for mail.example.com expires in 1 day", next_try=None, happened="HTTP 403")
     assert state_digest([section(reworded)]) == state_digest([section()])

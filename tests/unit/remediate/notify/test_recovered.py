@@ -44,6 +44,17 @@ def test_repair_is_notified_once_with_its_dropped_names(runs: NightlyRuns) -> No
     assert runs.notify(*renewed()) == ()
 
 
+def test_repair_in_part_is_not_notified_as_all_repaired(runs: NightlyRuns) -> None:
+    case = replace(case_of(runs, *expired()), left_out=("web1/https://www.example.com:8444",))
+    note = f"{case.left_out[0]} still serves the certificate of before"
+    runs.notify(*expired(), case_results=[recorded_result(runs, case, "proven", note=note)], after=renewed())
+    text = runs.box.texts[0]
+    assert "There are problems that were not repaired." in text
+    assert "REPAIRED IN PART dovecot, nginx" in text
+    assert "verified at every address of the known services" in text
+    assert note in text
+
+
 @pytest.mark.parametrize("is_begun", [True, False], ids=["failed", "waits in the plan"])
 def test_dropped_names_are_notified_before_the_repair(runs: NightlyRuns, *, is_begun: bool) -> None:
     name = DroppedName("old.example.com", "the configuration gives the name up")
