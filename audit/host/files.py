@@ -101,6 +101,8 @@ def _fault(file: NamedFile, words: Mapping[str, str]) -> tuple[FileFault | None,
             return fault, "the login may not read it" if fault == "denied" else ""
     if file.kind != "key":
         return None, ""
+    if words.get("key") == "encrypted" and file.is_prompted:
+        return "prompted", "the key is encrypted, and its service prompts a person for the passphrase"
     return {
         "encrypted": ("encrypted", "the key is encrypted, and the audit has no passphrase"),
         "none": ("unparseable", "there is no private key in it"),

@@ -55,8 +55,9 @@ FailureKind = Literal[
 ]
 FileKind = Literal["certificate", "key", "chain"]
 FileFault = Literal[
-    "missing", "denied", "directory", "encrypted", "unparseable", "empty", "not-regular", "too-large"
+    "missing", "denied", "directory", "encrypted", "prompted", "unparseable", "empty", "not-regular", "too-large"
 ]  # fmt: skip
+"""Of an encrypted key, `prompted` says that its service prompts a person for the passphrase."""
 ProxyProtocol = Literal["never", "always", "some-clients"]
 """Which clients must send the header of the PROXY protocol first; of some, the configuration lists the addresses."""
 RevocationSource = Literal["crl", "ocsp"]

@@ -21,10 +21,14 @@ _OPTION: Final = re.compile(r"--?[A-Za-z0-9][A-Za-z0-9_-]*")
 
 @dataclass(frozen=True, slots=True)
 class NamedFile:
-    """A file that a configuration names, and its use; a combined PEM file appears once for each use."""
+    """A file that a configuration names, and its use; a combined PEM file appears once for each use.
+
+    `is_prompted` of a key: the service prompts a person for its passphrase if it is encrypted.
+    """
 
     kind: FileKind
     path: str
+    is_prompted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

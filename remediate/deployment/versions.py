@@ -48,8 +48,8 @@ class Version:
 
     @property
     def name(self) -> str:
-        """The name of the version; the same certificates have the same name."""
-        return _digest([self.leaf_pem, self.chain_pem])[:16]
+        """The name of the version; the same certificates have the same name, beside an encrypted key another one."""
+        return _digest([self.leaf_pem, self.chain_pem])[:16] + ("-encrypted" if self.passphrase_file else "")
 
 
 @dataclass(frozen=True, slots=True)

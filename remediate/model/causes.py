@@ -424,6 +424,13 @@ class Cause(StrEnum):
             'key_passphrase_on_host, or "drop"'
         ),
     )
+    PLAN_KEY_PROMPT = (
+        "plan.key-prompt",
+        (
+            "let the service read the passphrase without a person (apache: SSLPassPhraseDialog exec:PROGRAM), or set "
+            '[remediate] key_encryption = "drop"'
+        ),
+    )
     PLAN_CONFIGURE = "plan.configure", "change the service's configuration (see the reason), test it and reload it"
     PLAN_DNS = "plan.dns", "change the zone (see the reason)"
     PLAN_HOST = "plan.host", "change it on the host (see the reason)"

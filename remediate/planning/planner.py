@@ -141,8 +141,7 @@ def _order_blockers(case: Case, evidence: AuditResults, limits: tuple[RunLimits,
         return
     run_limits, now = limits
     yield from _lifetime_blockers(run_limits, now)
-    if run_limits.key_encryption is None:
-        yield from _encryption_blockers(case, evidence)
+    yield from _encryption_blockers(case, evidence, run_limits)
     if not run_limits.can_order:
         yield Blocker(Cause.ISSUER_NONE, "no issuer is chosen: [remediate] issuer, and its section [issuer.NAME]")
     elif run_limits.is_panels_issuer:
@@ -160,11 +159,18 @@ def _lifetime_blockers(run_limits: RunLimits, now: datetime) -> Iterator[Blocker
             yield Blocker(Cause.PLAN_LIFETIME, f"the product is valid for {run_limits.lifetime.days} days: {rule}")
 
 
-def _encryption_blockers(case: Case, evidence: AuditResults) -> Iterator[Blocker]:
-    """Yield the encrypted keys for which only a person may decide how the new key is stored."""
-    files = (file for endpoint in case.endpoints for file in used_files(evidence.seen[endpoint]))
-    for path in dict.fromkeys(file.path for file in files if file.kind == "key" and file.fault == "encrypted"):
-        yield Blocker(Cause.PLAN_KEY_ENCRYPTION, f"{path} is encrypted, and [remediate] key_encryption is not set")
+def _encryption_blockers(case: Case, evidence: AuditResults, run_limits: RunLimits) -> Iterator[Blocker]:
+    """Yield the encrypted keys for which only a person may decide how the new key is stored, or that cannot be kept."""
+    files = [file for endpoint in case.endpoints for file in used_files(evidence.seen[endpoint]) if file.kind == "key"]
+    if run_limits.key_encryption is None:
+        for path in dict.fromkeys(file.path for file in files if file.fault in ("encrypted", "prompted")):
+            yield Blocker(Cause.PLAN_KEY_ENCRYPTION, f"{path} is encrypted, and [remediate] key_encryption is not set")
+    elif run_limits.key_encryption == "keep":
+        for path in dict.fromkeys(file.path for file in files if file.fault == "prompted"):
+            yield Blocker(
+                Cause.PLAN_KEY_PROMPT,
+                f"{path} is encrypted, and its service prompts a person for the passphrase: a reload would stop it",
+            )
 
 
 def _post_quantum_blockers(case: Case, evidence: AuditResults, run_limits: RunLimits) -> Iterator[Blocker]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Final
 
 from audit.services.apache.syntax import ApacheConfiguration, host_names
@@ -16,7 +17,16 @@ _WORDS: Final = ("auto", "manual")  # of `MDomain`, and no names
 def host_files(host: Block, configuration: ApacheConfiguration) -> tuple[NamedFile, ...]:
     """Return the files of a host: those that mod_md keeps for it, its own, or those of the main server."""
     base = configuration.base
-    return _managed_files(host, configuration) or _own_files(host, base) or _own_files(configuration.root, base)
+    own = _own_files(host, base) or _own_files(configuration.root, base)
+    if _prompts_for_passphrases(configuration):
+        own = tuple(replace(file, is_prompted=file.kind == "key") for file in own)
+    return _managed_files(host, configuration) or own
+
+
+def _prompts_for_passphrases(configuration: ApacheConfiguration) -> bool:
+    """Return whether the server prompts at its terminal for the passphrase of an encrypted key."""
+    dialog = configuration.root.last("SSLPassPhraseDialog") or "builtin"
+    return dialog.lower() == "builtin" and not configuration.unread
 
 
 def _own_files(host: Block, base: str) -> tuple[NamedFile, ...]:

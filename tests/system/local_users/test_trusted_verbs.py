@@ -120,6 +120,7 @@ def test_copy_has_content_and_all_attributes(root: Path) -> None:
     os.setxattr(root / "f", "security.selinux", b"system_u:object_r:cert_t:s0\0")
     os.setxattr(root / "f", "user.note", b"kept")
     (root / "g").write_bytes(b"other")
+    os.utime(root / "f", (10**9, 10**9))
     done = run_trust(f"copy_file {root}/f {root}/new; copy_attributes {root}/f {root}/g")
     assert done.returncode == 0, done.stderr
     assert (root / "new").read_bytes() == KEY
@@ -130,6 +131,8 @@ def test_copy_has_content_and_all_attributes(root: Path) -> None:
         assert attributes(root / name) == attributes(root / "f")
     assert {"security.selinux", "system.posix_acl_access", "user.note"} <= set(attributes(root / "new"))
     assert names(root) == {"f", "g", "new"}
+    assert (root / "new").stat().st_mtime == 10**9
+    assert (root / "g").stat().st_mtime > 10**9, "it is not the time of the other content"
 
 
 def test_copy_is_refused_where_the_tool_cannot_copy_attributes(root: Path) -> None:

@@ -121,7 +121,8 @@ t_source() {
 
 # Owner, mode, ACL, SELinux label and all other extended attributes; fails if the tool or the file system cannot.
 t_attributes() {
-  cp --attributes-only --preserve=all,xattr -- "$1" "$2" || t_refuse "the attributes of $1 cannot be copied to $2"
+  cp --attributes-only --preserve=all,xattr ${3:+"$3"} -- "$1" "$2" ||
+    t_refuse "the attributes of $1 cannot be copied to $2"
 }
 
 copy_file() {
@@ -135,11 +136,13 @@ copy_file() {
   return 77
 }
 
+# copy_attributes FROM TO: the file TO with another content keeps its own times, because apache loads an encrypted key
+# again only if its time has changed, and backup programs compare times.
 copy_attributes() {
   t_place old "$2" && t_not_link "$t_at" || return 77
   t_to=$t_at
   [ -f "$t_to" ] || t_refuse "$2 is not a regular file" || return 77
-  t_source "$1" && t_attributes "$t_from" "$t_to"
+  t_source "$1" && t_attributes "$t_from" "$t_to" --no-preserve=timestamps
 }
 
 # t_renamable FROM TO: sets $t_from and $t_at to a file and the name that it can be renamed to.

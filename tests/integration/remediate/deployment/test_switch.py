@@ -9,7 +9,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -88,15 +88,30 @@ def decrypted(key: Path, passphrase: Path) -> str:
 def test_new_key_is_encrypted_as_the_old_one_on_request(tmp_path: Path, pairs: Pairs, *, keeps: bool) -> None:
     host, passphrase = new_switch_host(tmp_path, pairs[0]), tmp_path / "passphrase"
     old = encrypt(host, passphrase)
+    planted = time.time() - 60
+    os.utime(host.key, (planted, planted))
     version = Version(pairs[1].certificate, "", str(pairs[1].key_path), str(passphrase) if keeps else "")
     assert run(REPLACE.stage(host.file_set, version)).ok
     assert [file.name for file in Path(host.file_set.folder).glob("key*")] == []
     assert host.start(version.name, confirm_within_s=0).ok
     host.wait_for_end("confirmed")
     assert ("ENCRYPTED" in host.key.read_text(), decrypted(host.key, passphrase)) == (keeps, pairs[1].key)
+    assert host.key.stat().st_mtime > planted, "apache loads an encrypted key again only if its time has changed"
     assert host.start("before", confirm_within_s=0).ok
     host.wait_for_end("confirmed")
     assert host.configured == (pairs[0].certificate, old)
+
+
+def test_version_of_another_encryption_is_staged_anew(tmp_path: Path, pairs: Pairs) -> None:
+    host, passphrase = new_switch_host(tmp_path, pairs[0]), tmp_path / "passphrase"
+    encrypt(host, passphrase)
+    kept = Version(pairs[1].certificate, "", str(pairs[1].key_path), str(passphrase))
+    dropped = replace(kept, passphrase_file="")
+    assert run(REPLACE.stage(host.file_set, kept)).ok
+    assert run(REPLACE.stage(host.file_set, dropped)).ok
+    assert host.start(dropped.name, confirm_within_s=0).ok
+    host.wait_for_end("confirmed")
+    assert host.key.read_text() == pairs[1].key
 
 
 def test_encrypted_key_of_another_certificate_is_refused(tmp_path: Path, pairs: Pairs) -> None:

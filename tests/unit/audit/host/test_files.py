@@ -28,3 +28,10 @@ def test_only_a_key_file_with_a_sha256_has_a_digest(
 ) -> None:
     section = Section(f"real /t/x\nstat 600 root root regular file\n{line}")
     assert read_file(NamedFile(kind, "/t/x"), {section_of("/t/x"): section}).spki_sha256 == digest
+
+
+@pytest.mark.parametrize(("is_prompted", "fault"), [(True, "prompted"), (False, "encrypted")])
+def test_encrypted_key_is_prompted_if_its_service_asks_a_person(fault: str, *, is_prompted: bool) -> None:
+    sections = {section_of("/t/x"): Section("real /t/x\nstat 600 root root regular file\nkey encrypted")}
+    assert read_file(NamedFile("key", "/t/x", is_prompted), sections).fault == fault
+    assert read_file(NamedFile("key", "/t/x", is_prompted=True), {}).fault == "denied"

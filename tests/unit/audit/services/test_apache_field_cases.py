@@ -158,3 +158,25 @@ def test_header_of_the_proxy_protocol_is_expected_as_configured(lines: str, expe
     site = host("*:443", "a.test", pem("/a"), lines)
     (listener,) = apache.read(dump(files=f"# configuration file /etc/apache2/apache2.conf:\nListen 443\n{site}"))
     assert listener.proxy_protocol == expected
+
+
+@pytest.mark.parametrize(
+    ("dialog", "is_prompted"),
+    [
+        ("", True),
+        ("SSLPassPhraseDialog builtin", True),
+        ('SSLPassPhraseDialog "exec:/etc/ssl/print-passphrase"', False),
+        ("SSLPassPhraseDialog |/etc/ssl/print-passphrase", False),
+        ("SSLOpenSSLConfCmd Curves X25519\nInclude ${UNKNOWN}/ssl.conf", False),
+    ],
+)
+def test_passphrase_of_a_key_is_asked_for_unless_a_program_prints_it(dialog: str, *, is_prompted: bool) -> None:
+    lines = (
+        "# configuration file /etc/apache2/apache2.conf:",
+        dialog,
+        "Listen 443",
+        host("*:443", "a.test", pem("/a")),
+    )
+    dumped = dump(files="\n".join(lines), base="/etc/apache2", static=STATIC, built=BUILT)
+    (listener,) = apache.read(dumped)
+    assert [(file.kind, file.is_prompted) for file in listener.files] == [("certificate", False), ("key", is_prompted)]

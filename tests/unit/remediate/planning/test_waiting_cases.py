@@ -169,26 +169,29 @@ def test_product_that_is_valid_for_too_long_is_not_ordered(
 
 
 @pytest.mark.parametrize(
-    ("fault", "run_limits", "waits"),
+    ("fault", "run_limits", "cause"),
     [
-        ("encrypted", RunLimits(), True),
-        ("encrypted", RunLimits(key_encryption="keep"), False),
-        ("encrypted", RunLimits(key_encryption="drop"), False),
-        ("denied", RunLimits(), False),
+        ("encrypted", RunLimits(), Cause.PLAN_KEY_ENCRYPTION),
+        ("encrypted", RunLimits(key_encryption="keep"), None),
+        ("encrypted", RunLimits(key_encryption="drop"), None),
+        ("prompted", RunLimits(), Cause.PLAN_KEY_ENCRYPTION),
+        ("prompted", RunLimits(key_encryption="keep"), Cause.PLAN_KEY_PROMPT),
+        ("prompted", RunLimits(key_encryption="drop"), None),
+        ("denied", RunLimits(), None),
     ],
 )
 def test_encrypted_key_is_replaced_if_its_encryption_is_decided(
-    fault: str, run_limits: RunLimits, *, waits: bool
+    fault: str, run_limits: RunLimits, cause: Cause | None
 ) -> None:
     observed, finding = expired()
     key = {"path": "/etc/ssl/a.key", "kind": "key", "fault": fault}
     outcome = planned({**observed, "installed": [key]}, finding, run_limits=run_limits)
-    assert (len(outcome.cases), len(outcome.waiting)) == ((0, 1) if waits else (1, 0))
-    if waits:
+    assert (len(outcome.cases), len(outcome.waiting)) == ((0, 1) if cause else (1, 0))
+    if cause:
         [blocker] = outcome.waiting[0].blocked_by
-        assert blocker.cause is Cause.PLAN_KEY_ENCRYPTION
-        assert 'key_encryption = "keep"' in blocker.cause.advice
-        assert blocker.text == "/etc/ssl/a.key is encrypted, and [remediate] key_encryption is not set"
+        assert blocker.cause is cause
+        assert "[remediate] key_encryption = " in blocker.cause.advice
+        assert blocker.text.startswith("/etc/ssl/a.key is encrypted, and ")
 
 
 def test_panel_program_renews_services_of_the_panel_only() -> None:
