@@ -101,14 +101,14 @@ def _fault(file: NamedFile, words: Mapping[str, str]) -> tuple[FileFault | None,
             return fault, "the login may not read it" if fault == "denied" else ""
     if file.kind != "key":
         return None, ""
-    if words.get("key") == "encrypted" and file.is_prompted:
-        return "prompted", "the key is encrypted, and its service prompts a person for the passphrase"
+    state = words.get("key", "")
     return {
+        "prompted": ("prompted", "the key is encrypted, and its service prompts a person for the passphrase"),
         "encrypted": ("encrypted", "the key is encrypted, and the audit has no passphrase"),
         "none": ("unparseable", "there is no private key in it"),
         "unparseable": ("unparseable", "openssl cannot read the key in it"),
         "no-openssl": (None, "there is no openssl on the host to take the key's digest"),
-    }.get(words.get("key", ""), (None, ""))  # type: ignore[return-value]  # literals in a table are plain str
+    }.get("prompted" if file.is_prompted and state == "encrypted" else state, (None, ""))  # type: ignore[return-value]  # literals in a table are plain str
 
 
 def _certificates(text: str) -> tuple[tuple[bytes, ...], bool]:

@@ -18,7 +18,6 @@ PASSPHRASE: Final = "/etc/ssl/passphrase"
 DIALOG: Final = "/etc/ssl/print-passphrase"
 KEYS: Final = ("/etc/ssl/nginx/main.key", "/etc/ssl/apache/main.key")
 SITE: Final = "/etc/apache2/sites-enabled/000-default.conf"
-# An encrypted key is loaded again only if its time has changed, and apache has just loaded the key that is not encrypted.
 ENCRYPT: Final = f"""
 for key in {" ".join(KEYS)}; do
   openssl pkcs8 -topk8 -v2 aes-256-cbc -in $key -passout file:{PASSPHRASE} -out $key.new
