@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final
 
-from audit.analysis.revocation import REVOKED
+from audit.analysis.revocation.judgement import REVOKED
 from audit.checks import built_in_checks, check_ids, check_of
 from audit.endpoint import RUN, Endpoint
 from audit.evaluation.evaluate import CheckFunction, evaluate

@@ -19,7 +19,7 @@ import pytest
 import testinfra
 
 from audit.analysis.reachability import UNREACHABLE
-from audit.analysis.revocation import REVOKED
+from audit.analysis.revocation.judgement import REVOKED
 from audit.checks import Check, check_ids, check_of
 from audit.endpoint import Endpoint
 from audit.host.discovery import redacted

@@ -13,7 +13,7 @@ from typing import Final
 
 import pytest
 
-from audit.analysis.revocation import REVOKED
+from audit.analysis.revocation.judgement import REVOKED
 from audit.checks import check_of
 from audit.config import BadConfiguration, Configuration, read_configuration
 from audit.config.extensions import ExtensionKind, find_extension, find_member

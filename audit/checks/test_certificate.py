@@ -19,7 +19,7 @@ from audit.analysis.installed_files import early_unserved, expired_unserved, suc
 from audit.analysis.lint_scope import not_publicly_trusted, pkilint_errors, rule_faults, unbound_issuer
 from audit.analysis.path_faults import profile_violations
 from audit.analysis.placeholder import no_own_certificate
-from audit.analysis.revocation import rules_of
+from audit.analysis.revocation.responses import rules_of
 from audit.analysis.validity import (
     clock_tolerance,
     expires,

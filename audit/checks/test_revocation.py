@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from audit.analysis.revocation import REVOKED, revocation_of
+from audit.analysis.revocation.judgement import REVOKED, revocation_of
 from audit.checks import check
 from audit.checks.assertions import end_if
 from audit.observation import Observation

@@ -1,7 +1,8 @@
 """Fetches the CRLs and OCSP responses that the certificates of an observation name.
 
-All requests about one endpoint have one deadline. No response raises an exception. `audit.analysis.revocation` decides
-whether a response can be trusted, and `audit.probe.fetch` to which addresses a request may be sent.
+All requests about one endpoint have one deadline. No response raises an exception. Whether a response can
+be trusted is decided in `audit.analysis.revocation.responses`, and to which addresses a request may be sent in
+`audit.probe.fetch`.
 """
 
 from __future__ import annotations
@@ -11,17 +12,18 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final, Protocol
 
-from audit.analysis.revocation import (
-    OFF,
-    REVOKED,
+from audit.analysis.revocation.judgement import OFF, REVOKED, subjects
+from audit.analysis.revocation.responses import (
     Rules,
-    crls_at_hand,
+    StatusEvidence,
     holds_until,
+    may_judge,
+    needs_status,
     places,
     rules_of,
+    staples_of,
     status_of_staple,
     statuses_from_responses,
-    subjects,
 )
 from audit.analysis.served_chains import served_chains
 from audit.observation import Observation, RevocationResponse, RevocationSource
@@ -33,9 +35,9 @@ from audit.x509.der import encode_oid
 from audit.x509.path.served_chain import read_chain
 from audit.x509.path.trust_store import TrustAnchors
 from audit.x509.raw import CRL_POINTS, OCSP
+from audit.x509.revocation.basis import StatusBasis, StatusSubject
 from audit.x509.revocation.delegates import crl_signers, responders
 from audit.x509.revocation.ocsp import ocsp_request
-from audit.x509.revocation.status import StatusSubject
 
 _OCSP_REQUEST: Final = "application/ocsp-request"
 _OIDS: Final = (encode_oid(CRL_POINTS), encode_oid(OCSP))
@@ -97,9 +99,18 @@ class RevocationFetcher:
         ders = {der for handshake in observation.every_handshake for der in handshake.chain_der}
         if not any(oid in der for der in ders for oid in _OIDS):
             return None  # true of most private PKI, so no path is built
-        certificates = ((subject.certificate, rules) for _, rules, subject in self._subjects(observation))
-        urls = (url for member, rules in certificates for _, url in places(member, rules))
+        asked_about = (
+            (rules, about)
+            for is_leaf, rules, subject in self._subjects(observation)
+            for about in (subject, *self._responders(subject, rules, observation if is_leaf else None))
+        )
+        urls = (url for rules, subject in asked_about for _, url in places(subject.certificate, rules))
         return next(("/".join(url.split("/", 3)[:3]) for url in urls), None)
+
+    def _responders(self, leaf: StatusSubject, rules: Rules, stapling: Observation | None) -> Iterator[StatusSubject]:
+        """Yield the delegated responders that signed the stapled responses about a certificate."""
+        staples = staples_of(leaf.certificate, stapling) if stapling else ()
+        return responders(staples, leaf, StatusBasis(self._context.clock(), rules.tolerance))
 
     def fetch(self, observation: Observation) -> Observation:
         """Return the observation with the responses that came within the deadline of one endpoint."""
@@ -129,36 +140,40 @@ class RevocationFetcher:
     ) -> Iterator[RevocationResponse]:
         """Yield the responses about a certificate and those who signed them, until one of them can be trusted."""
         (rules, deadline), now = bounds, self._context.clock()
-        leaf = (subject.certificate.der,)
-        handshakes = stapling.every_handshake if stapling else ()
-        sent = (handshake.ocsp_der for handshake in handshakes if handshake.chain_der[:1] == leaf)
-        staples = tuple(dict.fromkeys(filter(None, sent)))
-        so_far = tuple(self._about_signers(responders(staples, subject, now, rules.tolerance), rules, deadline))
-        yield from so_far
-        crls = crls_at_hand(so_far)
-        if any(status_of_staple(staple, subject, now, rules, crls).word != "unknown" for staple in staples):
-            return
-        for source, url in places(subject.certificate, rules):
-            response = self._response(subject, (source, url), rules, deadline)
-            signers = _SIGNERS[source]((response.content or b"",), subject, response.asked_at, rules.tolerance)
-            about_signers = self._about_signers(signers, rules, deadline)
-            added = (response, *(about for about in about_signers if about not in so_far))
-            so_far = (*so_far, *added)
+        signers = self._responders(subject, rules, stapling)
+        evidence = StatusEvidence((), rules, now)
+        evidence = replace(evidence, responses=tuple(self._about_signers(signers, evidence, deadline)))
+        staples = staples_of(subject.certificate, stapling) if stapling else ()
+        yield from evidence.responses
+        statuses = (status_of_staple(staple, subject, evidence, now) for staple in staples)
+        if not any(status.word != "unknown" for status in statuses):
+            yield from self._from_places(subject, evidence, deadline)
+
+    def _from_places(
+        self, subject: StatusSubject, evidence: StatusEvidence, deadline: Deadline
+    ) -> Iterator[RevocationResponse]:
+        """Yield further responses from the places that a certificate names, up to the first that can be trusted."""
+        for source, url in places(subject.certificate, evidence.rules):
+            response = self._response(subject, (source, url), evidence.rules, deadline)
+            basis = StatusBasis(response.asked_at, evidence.rules.tolerance)
+            signers = _SIGNERS[source]((response.content or b"",), subject, basis)
+            known = replace(evidence, responses=(*evidence.responses, response))
+            added = (response, *self._about_signers(signers, known, deadline))
             yield from added
-            if _settles(so_far, subject, rules, now):
+            evidence = replace(evidence, responses=(*evidence.responses, *added))
+            if _settles(subject, evidence):
                 return
 
     def _about_signers(
-        self, signers: Iterable[StatusSubject], rules: Rules, deadline: Deadline
+        self, signers: Iterable[StatusSubject], evidence: StatusEvidence, deadline: Deadline
     ) -> Iterator[RevocationResponse]:
-        """Yield the CRLs that the certificates of signers name, each up to the first that can be trusted."""
-        for signer in signers if self._context.is_on else ():
-            for source, url in places(signer.certificate, rules):
-                if source == "crl":
-                    response = self._response(signer, (source, url), rules, deadline)
-                    yield response
-                    if _settles((response,), signer, rules, self._context.clock()):
-                        break
+        """Yield the responses about the certificates of signers that need a status and have none yet."""
+        for signer in signers:
+            if needs_status(signer, evidence) and may_judge(signer, evidence) and not evidence.about(signer):
+                signed = replace(evidence, signers=(*evidence.signers, signer.certificate))
+                added = tuple(self._from_places(signer, signed, deadline))
+                yield from added
+                evidence = replace(evidence, responses=(*evidence.responses, *added))
 
     def _response(
         self, subject: StatusSubject, place: tuple[RevocationSource, str], rules: Rules, deadline: Deadline
@@ -175,7 +190,8 @@ class RevocationFetcher:
             return replace(pending, asked_at=reply.asked_at, content=reply.content, failure=reply.failure)
 
         def is_good(reply: Reply) -> bool:
-            return _settles((response_from(reply),), subject, rules, self._context.clock())
+            alone = StatusEvidence((response_from(reply),), rules, self._context.clock(), are_signers_judged=False)
+            return _settles(subject, alone)
 
         kept = self._known.get(request) or self._kept(request, is_good)
         return response_from(kept or self._fetched((request, deadline), subject, is_good))
@@ -202,5 +218,5 @@ class RevocationFetcher:
         return reply
 
 
-def _settles(responses: tuple[RevocationResponse, ...], subject: StatusSubject, rules: Rules, now: datetime) -> bool:
-    return any(status.word != "unknown" for status in statuses_from_responses(subject, responses, rules, now))
+def _settles(subject: StatusSubject, evidence: StatusEvidence) -> bool:
+    return any(status.word != "unknown" for status in statuses_from_responses(subject, evidence))

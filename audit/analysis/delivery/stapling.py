@@ -7,12 +7,13 @@ from typing import Final
 from audit.analysis import Uncertain
 from audit.analysis.addresses import leaf_of
 from audit.analysis.chains import MALFORMED
-from audit.analysis.revocation import Rules
+from audit.analysis.revocation.responses import Rules
 from audit.observation import Handshake, Observation
 from audit.x509.certificate import Certificate
 from audit.x509.lint import read_raw
 from audit.x509.path.served_chain import Chain
-from audit.x509.revocation.status import OcspEvidence, StatusSubject, status_from_ocsp
+from audit.x509.revocation.basis import StatusBasis, StatusSubject
+from audit.x509.revocation.status import OcspEvidence, status_from_ocsp
 
 STATUS_REQUEST: Final = 5  # the TLS extension (RFC 7633 4.1)
 
@@ -56,8 +57,7 @@ def staple_faults(chain: Chain, observation: Observation, rules: Rules) -> tuple
         status_from_ocsp(
             OcspEvidence(handshake.ocsp_der or b"", handshake.address),
             subject,
-            observation.observed_at,
-            rules.tolerance,
+            StatusBasis(observation.observed_at, rules.tolerance),
         )
         for handshake in stapled_handshakes(chain.leaf, observation)
     )

@@ -24,6 +24,7 @@ from audit.x509.path.name_constraints import violations as constraint_violations
 from audit.x509.path.policies import policy_violations
 from audit.x509.path.rules import anchor_violations, intermediate_violations, leaf_violations
 from audit.x509.path.subject_names import reference_violations
+from audit.x509.revocation.basis import StatusBasis
 from audit.x509.revocation.crl import RevocationList
 from audit.x509.revocation.crl_status import GivenLists, status_violations
 from audit.x509.violation import PROFILE, PathViolation, Violation, placed
@@ -169,7 +170,7 @@ class PathJudge:
                 violations += _at(path, index, (_UNVERIFIED,))
         violations += placed("path", policy_violations(path))
         strict = self.request.profile == "webpki"
-        lists = GivenLists(self.request.crls, self.search.pool, self.request.at, strict)
+        lists = GivenLists(self.request.crls, self.search.pool, StatusBasis(self.request.at), strict)
         by_index = status_violations(path, lists)
         for index, violation in by_index:
             violations += _at(path, index, (violation,))

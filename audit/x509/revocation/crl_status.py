@@ -5,10 +5,10 @@ If CRLs are given, one has to show that the leaf is good; a CA has to be shown g
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 from cryptography import x509
 
@@ -16,10 +16,13 @@ from audit.x509.algorithms import is_signed_by, is_status_signed_by
 from audit.x509.certificate import Certificate
 from audit.x509.fields import CanonicalName, canonical
 from audit.x509.loading import LIBRARY_ERRORS, UnreadableField, unwarned
+from audit.x509.revocation.basis import SourceStatus, StatusBasis, StatusSubject, certainly_good
 from audit.x509.revocation.crl import RevocationList
 from audit.x509.violation import PROFILE, Violation
 
 _CLAUSE: Final = "RFC 5280 6.3.3"
+_SIGNER: Final = "RFC 5280 6.3.3 f"
+_REVOKED: Final = "RFC 5280 6.1.3 a 3"  # of being listed
 EVERY: Final = frozenset(x509.ReasonFlags) - {x509.ReasonFlags.unspecified, x509.ReasonFlags.remove_from_crl}
 """The reasons that a list, or several together, must cover (RFC 5280 5.2.5)."""
 _MAX_SIGNERS: Final = 8
@@ -35,21 +38,35 @@ class _Findings:
     doubts: list[Violation] = field(default_factory=list)
 
 
+class _Signer(NamedTuple):
+    """Who signed a list, and whether it is revoked itself."""
+
+    subject: StatusSubject
+    status: SourceStatus
+
+
 @dataclass(frozen=True, slots=True)
 class GivenLists:
-    """The CRLs that were given, the certificates that may have signed them, and the time.
+    """The CRLs that were given, the certificates that may have signed them, and what they are judged by.
 
     `strict`: a CRL that violates a rule for CAs, such as one without a number, does not show that a certificate is
-    good. `digests` of signatures of CRLs are admitted beside those that clients accept. `about_signers` are further
-    CRLs, which may list the certificate of a signer.
+    good.
     """
 
     crls: Sequence[RevocationList | UnreadableField]
     pool: Sequence[Certificate]
-    at: datetime
+    basis: StatusBasis
     strict: bool = False
-    digests: tuple[str, ...] = ()
-    about_signers: Sequence[RevocationList] = ()
+
+    @property
+    def at(self) -> datetime:
+        """The time at which a certificate must not be revoked."""
+        return self.basis.at
+
+    @property
+    def digests(self) -> tuple[str, ...]:
+        """The digests of signatures of CRLs that are admitted beside those that clients accept."""
+        return self.basis.digests
 
 
 def status_violations(path: Sequence[Certificate], lists: GivenLists) -> tuple[tuple[int, Violation], ...]:
@@ -59,6 +76,25 @@ def status_violations(path: Sequence[Certificate], lists: GivenLists) -> tuple[t
         return tuple(
             (index, violation) for index in places for violation in _of_one(path[index:], lists, is_leaf=index == 0)
         )
+
+
+def subject_violations(subject: StatusSubject, lists: GivenLists) -> tuple[Violation, ...]:
+    """Return why one certificate is revoked or may be."""
+    with unwarned():
+        return tuple(_of_one((subject.certificate, *subject.above), lists, is_leaf=True))
+
+
+def is_revoked(violations: Iterable[Violation]) -> bool:
+    """Return whether a certificate is listed, and not only perhaps revoked."""
+    return any(violation.clause == _REVOKED for violation in violations)
+
+
+def signer_doubt(clause: str, signer: StatusSubject, status: SourceStatus) -> Violation:
+    """Return why a signature does not count whose signer's certificate is not good."""
+    certificate = f"the signer's certificate {signer.certificate}"
+    if status.word == "revoked":
+        return Violation(clause, f"{certificate} is revoked itself")
+    return Violation(clause, f"it is not known whether {certificate} is revoked itself: {status}")
 
 
 def _of_one(path: Sequence[Certificate], lists: GivenLists, *, is_leaf: bool) -> Iterator[Violation]:
@@ -85,11 +121,17 @@ def _consult(
     """Add what a list shows to the findings; return the violation if it lists the certificate.
 
     Being listed counts even if a list is out of date or not about this certificate: nothing undoes a revocation but a
-    hold that was lifted, and only a list in force would show that.
+    hold that was lifted, and only a list in force would show that. It counts too if it is not known whether the
+    signer of the list is revoked.
     """
-    if not any(_is_signed_by_crl_signer(crl, signer, lists.digests) for signer in _signers(crl, path, lists)):
+    signer = _best_signer(crl, path, lists)
+    if signer is None:
         refused = [flaw for flaw in crl.algorithm_flaws(lists.digests) if flaw.kind != PROFILE]
-        findings.doubts += refused or [Violation("RFC 5280 6.3.3 f", "a CRL is not signed by a key that may sign it")]
+        findings.doubts += refused or [Violation(_SIGNER, "a CRL is not signed by a key that may sign it")]
+        return None
+    doubts = [] if signer.status.word == "good" else [signer_doubt(_SIGNER, signer.subject, signer.status)]
+    if signer.status.word == "revoked":
+        findings.doubts += doubts
         return None
     flaws = tuple(flaw for flaw in crl.violations(lists.at, lists.digests) if lists.strict or flaw.kind != PROFILE)
     if lists.at >= crl.this_update and not any(flaw.clause in ("RFC 5280 5.2", "RFC 5280 5.3") for flaw in flaws):
@@ -97,8 +139,8 @@ def _consult(
         if revoked is not None:
             return revoked
     reasons = _reasons(crl, path[0])
-    if reasons and flaws:
-        findings.doubts += flaws
+    if reasons and (flaws or doubts):
+        findings.doubts += (*flaws, *doubts)
     elif reasons:
         findings.covered |= reasons
     return None
@@ -115,7 +157,7 @@ def _revoked(crl: RevocationList, certificate: Certificate) -> Violation | None:
     if reason == x509.ReasonFlags.remove_from_crl.value and x509.DeltaCRLIndicator in crl.extensions:
         return None
     why = f", {reason}" if reason else ""
-    return Violation("RFC 5280 6.1.3 a 3", f"it was revoked {entry.revocation_date_utc:%Y-%m-%d %H:%M}{why}")
+    return Violation(_REVOKED, f"it was revoked {entry.revocation_date_utc:%Y-%m-%d %H:%M}{why}")
 
 
 def _reason(entry: x509.RevokedCertificate) -> str:
@@ -128,21 +170,30 @@ def _is_signed_by_crl_signer(crl: RevocationList, signer: Certificate, digests: 
     return (usage is None or usage.crl_sign) and is_status_signed_by(crl, signer, digests) is True
 
 
-def _signers(crl: RevocationList, path: Sequence[Certificate], lists: GivenLists) -> Iterator[Certificate]:
-    """Yield the certificates that may sign a list: a CA of its issuer's name on the path, or one that these certified.
+def _best_signer(crl: RevocationList, path: Sequence[Certificate], lists: GivenLists) -> _Signer | None:
+    """Return who signed a list: a CA of its issuer's name on the path, or one that these certified; good before others.
 
-    One that is not on the path must not be revoked by a CA of the path itself.
+    The status of a CA of the path is judged as that of every certificate of the path.
     """
-    above = path[1:]
-    yield from (certificate for certificate in above if certificate.canonical_subject == crl.issuer)
-    for signer, _ in delegated_signers(crl, path, lists):
-        if not _is_listed(signer, above, lists):
-            yield signer
+    for index, ca in enumerate(path):
+        if index and ca.canonical_subject == crl.issuer and _is_signed_by_crl_signer(crl, ca, lists.digests):
+            subject = StatusSubject(ca, tuple(path[index + 1 :]))
+            return _Signer(subject, certainly_good(subject))
+    signers = [
+        _Signer(signer, _signer_status(signer, path[1:], lists))
+        for signer in delegated_signers(crl, path, lists)
+        if _is_signed_by_crl_signer(crl, signer.certificate, lists.digests)
+    ]
+    return min(signers, key=lambda signer: ("good", "unknown", "revoked").index(signer.status.word), default=None)
 
 
-def delegated_signers(
-    crl: RevocationList, path: Sequence[Certificate], lists: GivenLists
-) -> Iterator[tuple[Certificate, tuple[Certificate, ...]]]:
+def _signer_status(signer: StatusSubject, above: Sequence[Certificate], lists: GivenLists) -> SourceStatus:
+    if _is_listed(signer.certificate, above, lists):
+        return SourceStatus("revoked", "a CRL that was given")
+    return lists.basis.status_of_signer(signer)
+
+
+def delegated_signers(crl: RevocationList, path: Sequence[Certificate], lists: GivenLists) -> Iterator[StatusSubject]:
     """Yield the certificates in force that are not on the path and may sign a list, each with the CAs above it."""
     named = [
         certificate
@@ -154,7 +205,7 @@ def delegated_signers(
             continue
         for index, ca in enumerate(path[1:], 1):
             if ca.canonical_subject == signer.canonical_issuer and is_signed_by(signer, ca):
-                yield signer, tuple(path[index:])
+                yield StatusSubject(signer, tuple(path[index:]), tuple(lists.pool))
                 break
 
 
@@ -162,7 +213,7 @@ def _is_listed(signer: Certificate, above: Sequence[Certificate], lists: GivenLi
     """Return whether a CA of the path revoked the certificate of a signer of lists."""
     return any(
         _revoked(crl, signer) is not None
-        for crl in (*lists.crls, *lists.about_signers)
+        for crl in lists.crls
         if isinstance(crl, RevocationList) and crl.issuer == signer.canonical_issuer and lists.at >= crl.this_update
         if any(ca.canonical_subject == crl.issuer and _is_signed_by_crl_signer(crl, ca, lists.digests) for ca in above)
     )

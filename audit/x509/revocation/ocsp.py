@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import lru_cache
 from typing import Final
 
@@ -24,6 +24,7 @@ from audit.x509.der import Element, elements, read_oid
 from audit.x509.fields import CanonicalName, canonical
 from audit.x509.loading import LIBRARY_ERRORS, UnreadableField, unwarned
 from audit.x509.raw import octets_in
+from audit.x509.revocation.basis import Tolerance
 from audit.x509.signatures import Signature
 from audit.x509.violation import Violation
 
@@ -116,23 +117,18 @@ def read_ocsp(der: bytes) -> OcspResponse | UnreadableField:
             return UnreadableField("OCSPResponse", " ".join(str(error).split()) or type(error).__name__)
 
 
-def validity_violations(
-    single: SingleResponse, at: datetime, tolerance: timedelta, no_next_update_lifetime: timedelta
-) -> Iterator[Violation]:
-    """Yield why the status of a certificate is not current at a time (RFC 6960 3.2, 4.2.2.1).
-
-    `tolerance` is how far clocks may differ; a response without nextUpdate is current for `no_next_update_lifetime`.
-    """
-    if single.this_update > at + tolerance:
+def validity_violations(single: SingleResponse, at: datetime, tolerance: Tolerance) -> Iterator[Violation]:
+    """Yield why the status of a certificate is not current at a time (RFC 6960 3.2, 4.2.2.1)."""
+    if single.this_update > at + tolerance.clocks:
         yield Violation("RFC 6960 4.2.2.1", f"the response is dated {single.this_update:%Y-%m-%d %H:%M}, in the future")
     if single.next_update is None:
-        if at - single.this_update > no_next_update_lifetime + tolerance:
+        if at - single.this_update > tolerance.no_next_update_lifetime + tolerance.clocks:
             yield Violation(
                 "RFC 6960 3.2", f"the response is of {single.this_update:%Y-%m-%d %H:%M} and has no nextUpdate"
             )
     elif single.next_update < single.this_update:
         yield Violation("RFC 6960 4.2.2.1", "nextUpdate is before thisUpdate")
-    elif single.next_update < at - tolerance:
+    elif single.next_update < at - tolerance.clocks:
         yield Violation("RFC 6960 4.2.2.1", f"the next response was due {single.next_update:%Y-%m-%d %H:%M}")
 
 

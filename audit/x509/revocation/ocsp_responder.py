@@ -4,31 +4,29 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from datetime import datetime, timedelta
 
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from audit.x509.algorithms import algorithm_violations, is_admitted, is_signed_by, is_status_signed_by
 from audit.x509.certificate import Certificate
+from audit.x509.revocation.basis import StatusBasis
 from audit.x509.revocation.ocsp import OcspResponse, key_octets
 from audit.x509.violation import PROFILE, Violation
 
 
-def signer_violations(
-    response: OcspResponse, issuer: Certificate, at: datetime, tolerance: timedelta, digests: tuple[str, ...] = ()
-) -> tuple[Violation, ...]:
+def signer_violations(response: OcspResponse, issuer: Certificate, basis: StatusBasis) -> tuple[Violation, ...]:
     """Return why no authorized signer signed a response about a certificate of an issuer; empty if one did.
 
-    `digests` of the signature of the response are admitted beside those that clients accept.
+    Whether the certificate of a delegated responder is revoked is not checked here.
     """
     algorithm = response.signature.algorithm
     refused = [violation for violation in algorithm_violations(algorithm) if violation.kind != PROFILE]
-    if refused and not is_admitted(algorithm, digests):
+    if refused and not is_admitted(algorithm, basis.digests):
         return (refused[0],)
     refusals: list[Violation] = []
-    for signer in _named(response, issuer):
-        violations = tuple(_violations(response, signer, issuer, (at, tolerance), digests))
+    for signer in named_signers(response, issuer):
+        violations = tuple(_violations(response, signer, issuer, basis))
         if not violations:
             return ()
         refusals += violations
@@ -37,18 +35,8 @@ def signer_violations(
     )
 
 
-def delegate_of(response: OcspResponse, issuer: Certificate, digests: tuple[str, ...] = ()) -> Certificate | None:
-    """Return the certificate of the delegated responder that signed a response; None if the issuer signed it."""
-    signers = (signer for signer in _named(response, issuer) if is_status_signed_by(response, signer, digests))
-    return next((signer for signer in signers if signer.raw.spki != issuer.raw.spki), None)
-
-
-def has_no_check(delegate: Certificate) -> bool:
-    """Return whether a responder's certificate has OCSPNoCheck: its own status is not checked (RFC 6960 4.2.2.2.1)."""
-    return delegate.extension(x509.OCSPNoCheck) is not None
-
-
-def _named(response: OcspResponse, issuer: Certificate) -> Sequence[Certificate]:
+def named_signers(response: OcspResponse, issuer: Certificate) -> Sequence[Certificate]:
+    """Return the certificates of issuer and responders that a response names as its signer, signed or not."""
     return [signer for signer in (issuer, *response.certificates) if _is_named(response, signer)]
 
 
@@ -60,21 +48,16 @@ def _is_named(response: OcspResponse, signer: Certificate) -> bool:
 
 
 def _violations(
-    response: OcspResponse,
-    signer: Certificate,
-    issuer: Certificate,
-    when: tuple[datetime, timedelta],
-    digests: tuple[str, ...],
+    response: OcspResponse, signer: Certificate, issuer: Certificate, basis: StatusBasis
 ) -> Iterator[Violation]:
-    if is_status_signed_by(response, signer, digests) is not True:
+    if is_status_signed_by(response, signer, basis.digests) is not True:
         yield Violation("RFC 6960 3.2", f"the response is not signed with the key of {signer}")
     elif signer.raw.spki != issuer.raw.spki:
-        yield from _delegate_violations(signer, issuer, *when)
+        yield from _delegate_violations(signer, issuer, basis)
 
 
-def _delegate_violations(
-    delegate: Certificate, issuer: Certificate, at: datetime, tolerance: timedelta
-) -> Iterator[Violation]:
+def _delegate_violations(delegate: Certificate, issuer: Certificate, basis: StatusBasis) -> Iterator[Violation]:
+    clocks = basis.tolerance.clocks
     usages = delegate.extension(x509.ExtendedKeyUsage)
     if delegate.canonical_issuer != issuer.canonical_subject or is_signed_by(delegate, issuer) is not True:
         yield Violation("RFC 6960 4.2.2.2", f"the responder {delegate} was not certified by the issuer itself")
@@ -85,5 +68,5 @@ def _delegate_violations(
     usage = delegate.extension(x509.KeyUsage)
     if usage is not None and not usage.digital_signature:
         yield Violation("RFC 5280 4.2.1.3", f"the key of the responder {delegate} is not for signatures")
-    if not delegate.not_before - tolerance <= at <= delegate.not_after + tolerance:
+    if not delegate.not_before - clocks <= basis.at <= delegate.not_after + clocks:
         yield Violation("RFC 6960 4.2.2.2", f"the responder's certificate {delegate} is not valid at that time")

@@ -13,7 +13,8 @@ from typing import Any, Final
 
 from audit.analysis.chains import MALFORMED, unreadable_message
 from audit.analysis.key_reuse import key_uses, sharing_of
-from audit.analysis.revocation import holds_until, places, rules_of, subjects
+from audit.analysis.revocation.judgement import subjects
+from audit.analysis.revocation.responses import holds_until, places, rules_of
 from audit.observation import InstalledFile, Observation, RevocationResponse
 from audit.policy import Policy, load_profile
 from audit.verdict import Finding, Inconclusive, Judgement

@@ -9,12 +9,14 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from cryptography import x509
+from cryptography.x509 import ocsp
 
-from audit.analysis.revocation import OFF
+from audit.analysis.revocation.judgement import OFF
 from audit.checks.test_revocation import test_not_revoked as check
 from audit.config.revocation_cache import RevocationCache
 from audit.endpoint import parse_endpoint
@@ -152,9 +154,56 @@ def test_crl_of_the_signer_of_an_indirect_crl_is_fetched(*, is_listed: bool) -> 
         fetched = new_fetcher().fetch(observed(handshake))
     assert [response.url for response in fetched.revocation or ()] == [url, url.replace("indirect", "ca")]
     if is_listed:
-        assert "not signed by a key that may sign it" in text_of(verdict(fetched))
+        assert "CRL Signer is revoked itself" in text_of(verdict(fetched))
     else:
         assert verdict(fetched) is None
+
+
+@pytest.mark.parametrize("status", [GOOD, REVOKED, None], ids=["good", "revoked", "no response"])
+def test_ocsp_response_about_a_crl_signer_is_fetched(status: ocsp.OCSPCertStatus | None) -> None:
+    responses = {"": answering("", status="404 Not Found")}
+    with conversing(respond=by_path(responses)) as server:
+        url = server.url("/indirect.crl")
+        signer = Made("CN=CRL Signer").having(usage("crl_sign"), critical=True)
+        signer = signer.having(responders(server.url("/ocsp"))).by(CA)
+        leaf = LEAF.having(pointing(url, issuer=signer.subject))
+        responses["/indirect.crl"] = answering(crl(signer, extensions=(issuing_point(url, indirect_crl=True),)))
+        if status is not None:
+            responses["/ocsp"] = answering(Answer(about=signer, status=status).der)
+        fetched = new_fetcher().fetch(observed(replace(served(), chain_der=(leaf.der, CA.der, signer.der))))
+    assert [response.source for response in fetched.revocation or ()] == ["crl", "ocsp"]
+    if status is GOOD:
+        assert verdict(fetched) is None
+    else:
+        word = "is revoked itself (RFC 5280 6.3.3 f)" if status else "is revoked itself: the OCSP responder http"
+        assert word in text_of(verdict(fetched))
+
+
+def test_staple_is_inconclusive_if_the_crl_of_its_responder_is_missing(closed: str) -> None:
+    responder = delegate().having(pointing(closed))
+    leaf = LEAF.having(pointing("ldap://ca.example.com/1"))
+    observation = seen(leaf, staple=Answer(about=leaf).by(responder).der)
+    assert new_fetcher().place(observation) == closed.rstrip("/")
+    text = text_of(verdict(new_fetcher().fetch(observation)))
+    assert "it is not known whether the signer's certificate CN=Responder is revoked itself" in text
+    assert f"the CRL {closed}: " in text
+    assert verdict(new_fetcher(given=replace(GIVEN, is_on=False)).fetch(observation)) is None
+
+
+def test_signers_that_report_each_other_end_after_three() -> None:
+    responses = {"": answering("", status="404 Not Found")}
+    with conversing(respond=by_path(responses)) as server:
+        signers = [
+            replace(delegate().having(responders(server.url(f"/{number}"))), subject=f"CN=Responder {number}")
+            for number in range(6)
+        ]
+        leaf = LEAF.having(responders(server.url("/leaf")))
+        responses["/leaf"] = answering(Answer(about=leaf).by(signers[0]).der)
+        for number, (signer, above) in enumerate(pairwise(signers)):
+            responses[f"/{number}"] = answering(Answer(about=signer).by(above).der)
+        fetched = new_fetcher().fetch(seen(leaf))
+    assert len(fetched.revocation or ()) == 4
+    assert "by too many signers in turn" in text_of(verdict(fetched))
 
 
 def test_unauthorized_responder_causes_no_request() -> None:

@@ -9,7 +9,8 @@ from hashlib import sha256
 import pytest
 from cryptography import x509
 
-from audit.analysis.revocation import OFF, holds_until, is_exempt_from_revocation, places, rules_of
+from audit.analysis.revocation.judgement import OFF
+from audit.analysis.revocation.responses import holds_until, is_exempt_from_revocation, places, rules_of
 from audit.checks import test_revocation as checks
 from audit.json_codec import from_json, to_json
 from audit.observation import Observation, RevocationResponse, RevocationSource
@@ -18,7 +19,7 @@ from audit.policy.thresholds import DatedLimit, Thresholds
 from audit.x509.certificate import read_certificate
 from audit.x509.path.served_chain import Chain, read_chain
 from audit.x509.path.trust_store import TrustAnchors
-from audit.x509.revocation.status import StatusSubject
+from audit.x509.revocation.basis import StatusSubject
 from tests.support.endpoint_facts import WEBPKI, observed, served
 from tests.support.verdicts import PASS, Row, exempt, fail, require_verdict, unsure, verdicts
 from tests.support.x509.certificates import DAY, NOW, key_named
@@ -212,8 +213,23 @@ SIGNER_URL = "http://ca.example.com/signers.crl"
 SIGNER = Made("CN=CRL Signer").having(usage("crl_sign"), critical=True).having(pointing(SIGNER_URL)).by(CA)
 OF_ROOT = Made("CN=CRL Signer").having(usage("crl_sign"), critical=True).by(ROOT)
 INDIRECT = LEAF.having(pointing(CRL_URL, issuer=SIGNER.subject))
+ISSUED_BY_CA = ((x509.CertificateIssuer([x509.DirectoryName(x509.Name.from_rfc4514_string(CA.subject))]), True),)
 SIGNED = answer(crl(SIGNER, extensions=(issuing_point(CRL_URL, indirect_crl=True),)), INDIRECT)
 NAMED_RESPONDER = delegate().having(pointing(SIGNER_URL))
+EXEMPT_RESPONDER = NAMED_RESPONDER.having(x509.OCSPNoCheck())
+SHORT_SIGNER = replace(SIGNER, start=NOW - DAY, end=NOW + 5 * DAY)
+BY_SIGNER = chain(INDIRECT, CA, SIGNER)
+INDIRECT_SCOPE = (issuing_point(CRL_URL, indirect_crl=True),)
+NO_ANSWER = f"the CRL {CRL_URL}: 192.0.2.1 does not answer"
+NO_CRL = answer(None, SIGNER, failure="192.0.2.1 does not answer")
+LISTING = answer(crl(SIGNER, Entry(INDIRECT.number, ISSUED_BY_CA), extensions=INDIRECT_SCOPE), INDIRECT)
+SELF_LISTED = SIGNER.having(pointing(CRL_URL, issuer=SIGNER.subject))
+OWN_LIST = answer(crl(SIGNER, extensions=INDIRECT_SCOPE), SELF_LISTED)
+OCSP_OF_SIGNER = answer(Answer(about=SIGNER).der, SIGNER, "ocsp")
+REVOKED_SIGNER = Answer(about=SIGNER, status=REVOKED).der
+BY_RESPONDER = answer(Answer(about=SIGNER).by(NAMED_RESPONDER).der, SIGNER, "ocsp")
+GOOD_RESPONDER = answer(crl(CA), NAMED_RESPONDER)
+OWN_RESPONSE = answer(Answer(about=NAMED_RESPONDER).by(NAMED_RESPONDER).der, NAMED_RESPONDER, "ocsp")
 LISTED_BY_ANOTHER = crl(CA, SIGNER, key=key_named("CN=Other"))
 REVOKED_RESPONDER = answer(crl(CA, NAMED_RESPONDER), NAMED_RESPONDER)
 RESPONSE = Answer().by(NAMED_RESPONDER).der
@@ -222,24 +238,45 @@ RESPONSE = Answer().by(NAMED_RESPONDER).der
 @verdicts({
     name: (checks.test_not_revoked, facts(observation, of), expected)
     for name, observation, of, expected in (
-        ("CRL signer", seen(SIGNED, leaf=INDIRECT), chain(INDIRECT, CA, SIGNER), PASS),
-        ("good CRL signer", seen(SIGNED, answer(crl(CA), SIGNER), leaf=INDIRECT), chain(INDIRECT, CA, SIGNER), PASS),
-        ("revoked CRL signer", seen(SIGNED, answer(crl(CA, SIGNER), SIGNER), leaf=INDIRECT),
-         chain(INDIRECT, CA, SIGNER), unsure("not signed by a key that may sign it")),
+        ("CRL signer that names no source", seen(SIGNED, leaf=INDIRECT), chain(INDIRECT, CA, OF_ROOT), PASS),
+        ("CRL signer that was not asked about", seen(SIGNED, leaf=INDIRECT), BY_SIGNER,
+         unsure("the signer's certificate CN=CRL Signer is revoked itself: not fetched: neither its CRL nor")),
+        ("CRL signer without its CRL", seen(SIGNED, NO_CRL, leaf=INDIRECT), BY_SIGNER, unsure(NO_ANSWER)),
+        ("CRL signer without its CRL that lists", seen(LISTING, NO_CRL, leaf=INDIRECT), BY_SIGNER, fail()),
+        ("CRL signer, fetching disabled", seen(SIGNED, replace(NO_CRL, is_disabled=True), leaf=INDIRECT), BY_SIGNER,
+         PASS),
+        ("CRL signer, good by OCSP", seen(SIGNED, NO_CRL, OCSP_OF_SIGNER, leaf=INDIRECT), BY_SIGNER, PASS),
+        ("CRL signer, revoked by OCSP", seen(SIGNED, answer(REVOKED_SIGNER, SIGNER, "ocsp"), leaf=INDIRECT), BY_SIGNER,
+         unsure("the signer's certificate CN=CRL Signer is revoked itself (RFC 5280 6.3.3 f)")),
+        ("CRL signer, its responder not known", seen(SIGNED, BY_RESPONDER, leaf=INDIRECT), BY_SIGNER,
+         unsure("the signer's certificate CN=Responder is revoked itself: not fetched")),
+        ("CRL signer, its responder good", seen(SIGNED, BY_RESPONDER, GOOD_RESPONDER, leaf=INDIRECT), BY_SIGNER, PASS),
+        ("CRL signer that signs its own status", seen(SIGNED, OWN_LIST, leaf=INDIRECT),
+         chain(INDIRECT, CA, SELF_LISTED),
+         unsure("a CRL is not signed by a key that may sign it")),
+        ("short-lived CRL signer", seen(SIGNED, leaf=INDIRECT), chain(INDIRECT, CA, SHORT_SIGNER), PASS),
+        ("good CRL signer", seen(SIGNED, answer(crl(CA), SIGNER), leaf=INDIRECT), BY_SIGNER, PASS),
+        ("revoked CRL signer", seen(SIGNED, answer(crl(CA, SIGNER), SIGNER), leaf=INDIRECT), BY_SIGNER,
+         unsure("the signer's certificate CN=CRL Signer is revoked itself")),
         ("CRL signer of the root", seen(SIGNED, answer(crl(ROOT), CA), leaf=INDIRECT),
          chain(INDIRECT, CA, OF_ROOT), PASS),
         ("revoked by the root", seen(SIGNED, answer(crl(ROOT, OF_ROOT), CA), leaf=INDIRECT),
-         chain(INDIRECT, CA, OF_ROOT), unsure("not signed by a key that may sign it")),
-        ("CRL signer listed by another key", seen(SIGNED, answer(LISTED_BY_ANOTHER, SIGNER), leaf=INDIRECT),
-         chain(INDIRECT, CA, SIGNER), PASS),
-        ("good responder", seen(answer(crl(CA), NAMED_RESPONDER), staple=RESPONSE), None, PASS),
+         chain(INDIRECT, CA, OF_ROOT), unsure("the signer's certificate CN=CRL Signer is revoked itself")),
+        ("CRL signer listed by another key", seen(SIGNED, answer(LISTED_BY_ANOTHER, SIGNER), leaf=INDIRECT), BY_SIGNER,
+         unsure("a CRL is not signed by a key that may sign it")),
+        ("good responder", seen(GOOD_RESPONDER, staple=RESPONSE), None, PASS),
+        ("responder without its CRL", seen(replace(NO_CRL, certificate_sha256=GOOD_RESPONDER.certificate_sha256),
+                                           staple=RESPONSE), None, unsure(NO_ANSWER)),
+        ("responder that signs its own status", seen(OWN_RESPONSE, staple=RESPONSE), None,
+         unsure("the response is signed by itself")),
+        ("responder with nocheck", seen(staple=Answer().by(EXEMPT_RESPONDER).der), None, PASS),
         ("revoked responder of a staple", seen(REVOKED_RESPONDER, staple=RESPONSE), None,
          unsure("is revoked itself")),
         ("revoked responder", seen(answer(RESPONSE, source="ocsp"), REVOKED_RESPONDER), None,
          unsure("is revoked itself")),
     )
 })  # fmt: skip
-def test_response_of_a_signer_that_is_revoked_itself_does_not_count(row: Row) -> None:
+def test_response_counts_only_if_its_signer_is_good_as_a_leaf_would_be(row: Row) -> None:
     require_verdict(row)
 
 

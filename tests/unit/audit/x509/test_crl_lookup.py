@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from cryptography import x509
 
+from audit.x509.revocation.basis import SourceStatus
 from audit.x509.revocation.crl import RevocationList, indexed, read_crl
-from audit.x509.revocation.status import SourceStatus
 from tests.support.x509.certificates import DAY, NOW
 from tests.support.x509.crls import Entry, crl
 from tests.support.x509.ocsp_responses import ASKED, CA, CRL_URL

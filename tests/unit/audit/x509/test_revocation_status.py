@@ -13,16 +13,15 @@ from cryptography.x509 import ocsp
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from audit.x509.der import elements, encoded
-from audit.x509.revocation.ocsp import OcspResponse, nonce_of, ocsp_request, read_ocsp
-from audit.x509.revocation.status import (
-    OcspEvidence,
+from audit.x509.revocation.basis import (
     SourceStatus,
+    StatusBasis,
     StatusSubject,
     Tolerance,
-    readable_crls,
-    status_from_crls,
-    status_from_ocsp,
+    certainly_good,
 )
+from audit.x509.revocation.ocsp import OcspResponse, nonce_of, ocsp_request, read_ocsp
+from audit.x509.revocation.status import OcspEvidence, status_from_crls, status_from_ocsp
 from tests.support.cpu_time import at_most_cpu_s
 from tests.support.x509.certificates import DAY, NOW, key_named, rsa_key
 from tests.support.x509.crls import crl, issuing_point
@@ -30,6 +29,7 @@ from tests.support.x509.ocsp_responses import (
     ASKED,
     CA,
     CRL_URL,
+    GOOD,
     HOUR,
     LEAF,
     REVOKED,
@@ -43,6 +43,7 @@ from tests.support.x509.ocsp_responses import (
 from tests.support.x509.paths import Made, extension_added, member, new_ca, new_leaf, tlv, usage
 
 TOLERANCE = Tolerance(timedelta(minutes=5), DAY)
+BASIS = StatusBasis(NOW, TOLERANCE)
 BY_KEY = ocsp.OCSPResponderEncoding.HASH
 
 
@@ -50,15 +51,17 @@ def subject(leaf: Made = ASKED, *above: Made) -> StatusSubject:
     return StatusSubject(member(leaf), tuple(member(issuer) for issuer in above or (CA, ROOT)))
 
 
-def status_of(
-    content: bytes, *, request: bytes = b"", crls: tuple[bytes, ...] = (), leaf: Made = ASKED
-) -> SourceStatus:
-    evidence = OcspEvidence(content, "the responder", request, readable_crls([("", crl_der) for crl_der in crls]))
-    return status_from_ocsp(evidence, subject(leaf), NOW, TOLERANCE)
+def status_of(content: bytes, *, request: bytes = b"", basis: StatusBasis = BASIS, leaf: Made = ASKED) -> SourceStatus:
+    return status_from_ocsp(OcspEvidence(content, "the responder", request), subject(leaf), basis)
 
 
 def status_by_crls(*crls: bytes, leaf: Made = ASKED) -> SourceStatus:
-    return status_from_crls([(CRL_URL, crl_der) for crl_der in crls], subject(leaf), NOW, TOLERANCE)
+    return status_from_crls([(CRL_URL, crl_der) for crl_der in crls], subject(leaf), BASIS)
+
+
+def of_signers(status: SourceStatus) -> StatusBasis:
+    """Return a basis by which the certificate of each signer has a status."""
+    return replace(BASIS, status_of_signer=lambda _: status)
 
 
 @pytest.mark.parametrize("digest", [hashes.SHA1(), hashes.SHA256(), hashes.SHA384(), hashes.SHA512()])  # noqa: S303
@@ -87,7 +90,7 @@ def of_ca(ca: Made, named: ocsp.OCSPResponderEncoding = BY_KEY) -> SourceStatus:
     """Return the status of a leaf of another CA by a response of that CA."""
     leaf = new_leaf(ca)
     evidence = OcspEvidence(Answer(about=leaf, issuer=ca, named=named).der, "the responder")
-    return status_from_ocsp(evidence, subject(leaf, ca, ROOT), NOW, TOLERANCE)
+    return status_from_ocsp(evidence, subject(leaf, ca, ROOT), BASIS)
 
 
 def valid(start: datetime, end: datetime) -> Made:
@@ -119,6 +122,8 @@ HOLD = x509.ReasonFlags.certificate_hold
 ANY_USAGE = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE])
 CRITICAL = ((x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), b"\x05\0"), True),)
 OWN, EXEMPT = delegate(), delegate(CA, x509.OCSPNoCheck())
+BY_OWN, REVOKED_BY_OWN = (Answer(status=status).by(OWN).der for status in (GOOD, REVOKED))
+LISTED, UNFETCHED = SourceStatus("revoked", "the CRL"), SourceStatus("unknown", "the CRL", "it was not fetched")
 OTHERS = [new_leaf(CA) for _ in range(8)]
 RSA_CA = rekeyed(new_ca(ROOT, "CN=RSA CA"), rsa_key(2048))
 WEAK_CA = rekeyed(new_ca(ROOT, "CN=Weak CA"), rsa_key(1024))
@@ -178,9 +183,16 @@ RESPONSES = {
                             "not valid at that time"),
     "signer is the eighth": (status_of(Answer().by(OWN, *OTHERS[:7], OWN).der), "good", ""),
     "signer is the ninth": (status_of(Answer().by(OWN, *OTHERS, OWN).der), "unknown", ""),
-    "signer not revoked": (status_of(Answer().by(OWN).der, crls=(crl(CA),)), "good", ""),
-    "signer revoked": (status_of(Answer().by(OWN).der, crls=(crl(CA, OWN),)), "unknown", "is revoked itself"),
-    "signer revoked, nocheck": (status_of(Answer().by(EXEMPT).der, crls=(crl(CA, EXEMPT),)), "good", ""),
+    "signer not revoked": (status_of(BY_OWN, basis=of_signers(certainly_good(subject(OWN)))), "good", ""),
+    "signer revoked": (status_of(BY_OWN, basis=of_signers(LISTED)), "unknown",
+                       "the signer's certificate CN=Responder is revoked itself (RFC 6960 4.2.2.2.1)"),
+    "signer revoked, nocheck": (status_of(Answer().by(EXEMPT).der, basis=of_signers(LISTED)), "good", ""),
+    "signer unknown": (status_of(BY_OWN, basis=of_signers(UNFETCHED)), "unknown",
+                       "it is not known whether the signer's certificate CN=Responder is revoked itself: the CRL: it"),
+    "signer unknown, nocheck": (status_of(Answer().by(EXEMPT).der, basis=of_signers(UNFETCHED)), "good", ""),
+    "signer unknown, issuer": (status_of(Answer().der, basis=of_signers(UNFETCHED)), "good", ""),
+    "signer unknown, status revoked": (status_of(REVOKED_BY_OWN, basis=of_signers(UNFETCHED)), "revoked", ""),
+    "signer revoked, status revoked": (status_of(REVOKED_BY_OWN, basis=of_signers(LISTED)), "unknown", "is revoked"),
     "critical extension": (status_of(Answer(extensions=CRITICAL).der), "unknown",
                            "the response has an unknown critical extension"),
     "extension that is not critical": (status_of(Answer(extensions=((CRITICAL[0][0], False),)).der), "good", ""),
