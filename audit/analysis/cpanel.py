@@ -25,14 +25,16 @@ def cpanel_state(observation: Observation) -> CpanelState | Obstacle:
 
 
 def http_validation(observation: Observation) -> HttpValidation | Obstacle:
-    """Return the names that a CA validates by HTTP for a repair, and the host's firewall, or why there are none."""
+    """Return the names that a CA validates by HTTP for a repair and what it meets, or why there are none."""
     server = host_view(observation)
     if not isinstance(server, Uncertain) and server.validation is not None:
         return server.validation
     state = cpanel_state(observation)
     if isinstance(state, CpanelState):
         name = observation.server.fqdn if observation.server else None
-        return HttpValidation((name,) if name else (), state.firewall, state.missing("firewall"))
+        return HttpValidation(
+            (name,) if name else (), state.firewall, state.missing("firewall"), state.tokens, state.missing("tokens")
+        )
     if isinstance(state, Exempt):
         return Exempt("no CA validates a name of the host by HTTP: no repair of its certificates is configured")
     return state
@@ -41,6 +43,11 @@ def http_validation(observation: Observation) -> HttpValidation | Obstacle:
 def unreadable_firewall(validation: HttpValidation) -> Uncertain | None:
     """Return which part of the firewall the login may not read; None if it read all rules."""
     return _unreadable(validation.unread)
+
+
+def unlisted_tokens(validation: HttpValidation) -> Uncertain | None:
+    """Return which folders of tokens were not listed; None if all were."""
+    return _unreadable(validation.unlisted)
 
 
 def unreadable_part(state: CpanelState, matter: Matter) -> Uncertain | None:

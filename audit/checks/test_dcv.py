@@ -11,13 +11,12 @@ from typing import Final
 from audit.analysis.cpanel import (
     addresses_of,
     closed_to_listed,
-    cpanel_state,
     http_probes,
     http_validation,
     refused_internet,
     undecided_rule,
+    unlisted_tokens,
     unreadable_firewall,
-    unreadable_part,
 )
 from audit.analysis.http_validation import (
     blocking_faults,
@@ -88,16 +87,18 @@ def test_redirects_are_followed_by_cas(observation: Observation) -> None:
     "dcv.stale-token", severity="info", remedy="host", source="BR 3.2.2.4.18", scopes=("host",), controls=NAMING | HOST
 )
 def test_no_old_tokens_are_left(observation: Observation, now: datetime) -> None:
-    """The token folder should hold no token that is too old for any CA to use (BR 3.2.2.4.18).
+    """The folder of the tokens should hold no token that is too old for any CA to use (BR 3.2.2.4.18).
+
+    The folders are those from which the names to validate are served.
 
     Fix: Delete the files that the message names. Each of them reveals an order to everybody who can read the website.
     """
-    state = known(cpanel_state(observation))
+    state = known(http_validation(observation))
     stale = [token for token in state.tokens if now - token.modified > TOKEN_AGE_MAX]
     shown = join_limited([f"{token.path} ({duration(now - token.modified)} old)" for token in stale])
     require(not stale, f"no CA may use a token that is older than {TOKEN_AGE_MAX.days} days; remove {shown}",
             observed=[token.path for token in stale], required="none")  # fmt: skip
-    end_if(unreadable_part(state, "tokens"))
+    end_if(unlisted_tokens(state))
 
 
 @check(

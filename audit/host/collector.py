@@ -16,7 +16,7 @@ from importlib.resources import files
 from typing import Final
 
 from audit.host.files import file_functions
-from audit.host.firewall import RULES
+from audit.host.http_validation import RULES, TOKEN_NAME, TOKENS
 from audit.host.login import Collector
 from audit.host.script import COMMAND_LIMIT_S, SECTION_BYTES, filled, inspection_script, shell_text
 from audit.host.trust import TRUST
@@ -36,7 +36,9 @@ def _body(extensions: tuple[Service, ...]) -> str:
         f"known_services='{known}'\n",
         f"collect() {{\n{chosen}\n}}\n",
         f"load_files() {{\n{file_functions()}}}\n",
+        f"token_name='{TOKEN_NAME}'\n",
         f"load_firewall() {{\n{RULES}}}\n",
+        TOKENS,
         shell_text("handshakes"),
         TRY,
     )

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
 from typing import Final
 
-from audit.host.firewall import RULES, read_rules
+from audit.host.http_validation import RULES, TOKENS, read_rules, read_tokens
 from audit.host.trust import load_shell
-from audit.observation.cpanel import CpanelState, Matter, Token, Unread
+from audit.observation.cpanel import CpanelState, Matter, Unread
+from audit.observation.website import Docroot
 from audit.services.model import Section
 
 TOUCH_FILES: Final = (
@@ -23,8 +23,9 @@ TOUCH_FILES: Final = (
 FOLDERS: Final = ("/var/www/html", "/usr/local/apache/htdocs")  # of EasyApache 4 and 3
 _CANNOT: Final = "# cannot read "
 
-_VARIABLES: Final = f"touch_files='{' '.join(TOUCH_FILES)}' web_folders='{' '.join(FOLDERS)}'\n"
-CPANEL_SCRIPT: Final = _VARIABLES + RULES + load_shell("audit.host", "cpanel")
+_TOKEN_FOLDERS: Final = tuple(str(Docroot(folder)) for folder in FOLDERS)
+_VARIABLES: Final = f"touch_files='{' '.join(TOUCH_FILES)}' token_folders='{' '.join(_TOKEN_FOLDERS)}'\n"
+CPANEL_SCRIPT: Final = _VARIABLES + RULES + TOKENS + load_shell("audit.host", "cpanel")
 """The part of the first command that prints the panel's state."""
 _LOCAL_PART: Final = r"[A-Za-z0-9_+][A-Za-z0-9_+!#$%&'*=?^{}~.-]{0,63}"  # less than RFC 5322 3.2.3: no pipe, no path
 _DOMAIN: Final = r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?"
@@ -44,7 +45,7 @@ def read_cpanel_state(sections: Mapping[str, Section]) -> CpanelState | None:
         tuple(_lines(sections, "state.switches")),
         _contacts(sections),
         tuple(_lines(sections, "state.schedules")),
-        tuple(_tokens(sections)),
+        read_tokens(_text(sections, "state.tokens")),
         firewall,
         (*_unread(sections, user), *(Unread("firewall", f"{user} {reason}") for reason in hidden)),
     )
@@ -68,13 +69,6 @@ def _contacts(sections: Mapping[str, Section]) -> tuple[str, ...]:
         for name in ("state.panel", "state.forward")
     )
     return read_wwwacct(panel, host) or read_forward(forward, host)
-
-
-def _tokens(sections: Mapping[str, Section]) -> Iterator[Token]:
-    for line in _lines(sections, "state.tokens"):
-        seconds, _, path = line.partition(" ")
-        if seconds.isascii() and seconds.isdigit() and len(seconds) < 12 and path.startswith("/"):
-            yield Token(path, datetime.fromtimestamp(int(seconds), tz=UTC))
 
 
 def _unread(sections: Mapping[str, Section], user: str) -> Iterator[Unread]:

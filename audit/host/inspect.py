@@ -21,8 +21,8 @@ from audit.host.files import (
     read_file,
     request_for,
 )
-from audit.host.firewall import RULES, read_validation
 from audit.host.found_services import FoundPanel, FoundService, Instances, panel_of, unread_marks
+from audit.host.http_validation import RULES, TOKENS, read_validation, script_for_tokens, token_folders
 from audit.host.login import Host
 from audit.host.script import config_test, cut_sections, inspection_script, script_of
 from audit.host.system import HostFacts, read_facts
@@ -159,12 +159,13 @@ def _complete(
     view = replace(found.view, missing_rights=tuple(missing), not_started=found.not_started)
     targets = tuple(targets_of(host, view, found.facts, Inspection(services, files, found.panel)))
     names = validated_names(targets, options.not_validated or ())
+    websites = (*found.websites, *(found.panel.websites(name, found.websites) if found.panel else ()))
     return replace(
         view,
-        websites=(*found.websites, *(found.panel.websites(name, found.websites) if found.panel else ())),
+        websites=websites,
         cpanel=read_cpanel_state(output),
         not_trusted=messages(output),
-        validation=read_validation(names, output) if found.reads_rules else None,
+        validation=read_validation(names, websites, output) if found.reads_rules else None,
     ), targets
 
 
@@ -185,8 +186,11 @@ def _second_command(host: Host, found: _Found, options: HostOptions) -> dict[str
     files = list(_named_files(found.services))
     places = places_to_try(found.sockets.sockets, found.sockets.claimed)
     rest = TRY + "".join(script_for_unknown_sockets(places)) + "".join(_declared_tests(options))
-    rest += f"{RULES}firewall\n" if found.reads_rules else ""
-    requests = (*(f"tls {place}" for place in places), *(("firewall",) if found.reads_rules else ()))
+    requests = [f"tls {place}" for place in places]
+    if found.reads_rules:
+        folders = token_folders(found.websites)
+        rest += f"{RULES}firewall\n{TOKENS}{script_for_tokens(folders)}"
+        requests += ["firewall", *(f"tokens {folder}" for folder in folders)]
     output: dict[str, Section] = {}
     for start in range(0, max(len(files), 1), PER_COMMAND):
         batch = files[start : start + PER_COMMAND]

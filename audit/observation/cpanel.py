@@ -3,20 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Literal
 
-from audit.observation.firewall import Firewall
+from audit.observation.firewall import Firewall, Token
 
 Matter = Literal["switches", "contacts", "schedules", "tokens", "firewall"]
-
-
-@dataclass(frozen=True, slots=True)
-class Token:
-    """A file in the directory that a CA fetches tokens from."""
-
-    path: str
-    modified: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +23,8 @@ class CpanelState:
     """The state of certificate maintenance on a cPanel & WHM server.
 
     `switched_off` are the touch files that exist, `contacts` the addresses that failures are reported to, `schedules`
-    the lines that run the panel's nightly update or ours, each with its file, `firewall` the rules for connections.
+    the lines that run the panel's nightly update or ours, each with its file, `tokens` the files from which a CA
+    may have validated the host's name, and `firewall` the rules for connections.
     """
 
     version: str

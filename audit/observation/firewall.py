@@ -6,7 +6,11 @@ Conditions that this connection never or always meets (established, loopback) we
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from datetime import datetime
+from typing import Final, Literal
+
+MAX_NAMES: Final = 100
+"""How many names of one host are validated on trial."""
 
 Span = tuple[int, ...]
 """First and last of a range of ports, or of addresses as numbers."""
@@ -78,12 +82,23 @@ class Firewall:
 
 
 @dataclass(frozen=True, slots=True)
-class HttpValidation:
-    """The names of a host that a CA validates by HTTP for a repair, and the firewall that its requests meet.
+class Token:
+    """A file in the directory that a CA fetches tokens from."""
 
-    `unread` has one message per part of the firewall that could not be read.
+    path: str
+    modified: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class HttpValidation:
+    """The names of a host that a CA validates by HTTP for a repair, and what its requests meet.
+
+    `unread` has one message per part of the firewall that could not be read, `unlisted` one per token folder. `tokens`
+    are those of earlier validations.
     """
 
     names: tuple[str, ...]
     firewall: Firewall = field(default_factory=Firewall)
     unread: tuple[str, ...] = ()
+    tokens: tuple[Token, ...] = ()
+    unlisted: tuple[str, ...] = ()

@@ -17,6 +17,7 @@ from urllib.parse import urljoin
 
 from audit.analysis.addresses import is_link_local
 from audit.observation import Accident, DnsView, HostView, HttpProbe, Observation
+from audit.observation.firewall import MAX_NAMES
 from audit.observation.website import VALIDATION
 from audit.probe.deadline import Deadline, Stopped
 from audit.probe.dns.resolver import resolve
@@ -28,7 +29,6 @@ from audit.x509.identifiers import host_name_faults
 
 MAX_HOPS: Final = 10  # as many redirects as Let's Encrypt follows
 NOT_PROBED: Final = "it is a link-local address, which no CA can reach; it is not probed"
-MAX_NAMES: Final = 100  # of one host that are probed
 _ADDRESSES: Final = 16  # of one name that are probed
 _PEEK: Final = 200  # bytes of a response that are read
 _SHOWN: Final = 80  # characters of it that are kept

@@ -22,8 +22,8 @@ from audit.evaluation.run import AuditRun
 from audit.firewall.exposure import LISTED
 from audit.firewall.iptables import read_iptables
 from audit.observation import DnsView, HostView, HttpProbe, InstalledFile, Observation, ProbeFailure
-from audit.observation.cpanel import CpanelState, Token
-from audit.observation.firewall import Firewall
+from audit.observation.cpanel import CpanelState
+from audit.observation.firewall import Firewall, Token
 from audit.x509.path.trust_store import TrustAnchors
 from tests.support.endpoint_facts import (
     GOOD,

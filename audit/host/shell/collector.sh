@@ -45,6 +45,7 @@ verify() {
     case $first in */sieve | */lmtp) first=${first%/*} ;; esac
     [ -z "$rest" ] && is_place "$first"
     ;;
+  tokens) case $line in "tokens /"*) ;; *) return 1 ;; esac ;;
   file)
     case $first in "" | *[!0-9a-f]*) return 1 ;; esac
     case $rest in "k /"* | "c /"* | "ck /"*) ;; *) return 1 ;; esac
@@ -62,7 +63,7 @@ verify() {
 }
 for line in "$@"; do verify || refuse "$(printf %s "$line" | tr -c ' -~' '?' | head -c 120)"; done
 
-is_file='' tried='' is_handshake=''
+is_file='' tried='' is_handshake='' folders=''
 for line in "$@"; do
   split_line
   case $kind in
@@ -74,6 +75,7 @@ for line in "$@"; do
     set -f
     ;;
   tls) tried="$tried $first" ;;
+  tokens) folders="$folders${line#tokens }$new_line" ;;
   firewall)
     load_firewall
     set +f
@@ -93,6 +95,12 @@ for line in "$@"; do
   esac
 done
 [ -z "$tried" ] || section unknown_sockets try_sockets $tried
+if [ -n "$folders" ]; then
+  IFS=$new_line
+  set -- $folders
+  unset IFS
+  section tokens tokens "$token_name" "$@"
+fi
 set +f
 [ -z "$is_handshake" ] || end_handshakes
 section "done" :

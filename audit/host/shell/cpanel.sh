@@ -1,6 +1,6 @@
 # shellcheck shell=sh disable=SC2154
 # How a cPanel & WHM server renews its certificates. Only the requested lines of a file leave the host.
-# $touch_files and $web_folders come from the line above.
+# $touch_files and $token_folders come from the line above.
 
 # lines_of PICK FILE…: prints the lines that PICK (a script of sed) chooses, each after its file, and names unreadable files.
 lines_of() {
@@ -76,33 +76,12 @@ schedules() {
   done
 }
 
-# Another user may have named the files in a web folder: a name with a line end is skipped.
-tokens() {
-  set --
-  for d in $web_folders; do
-    d=$d/.well-known/pki-validation
-    [ -d "$d" ] && ! { [ -r "$d" ] && [ -x "$d" ]; } && printf '# cannot read %s\n' "$d"
-    for f in "$d"/*; do
-      case $f in
-      *"$t_line"*) continue ;;
-      esac
-      [ -f "$f" ] || continue
-      if [ $# -ge 500 ]; then
-        printf '# cannot read the rest of %s: there are more than 500 files\n' "$d"
-        break
-      fi
-      set -- "$@" "$f"
-    done
-  done
-  # shellcheck disable=SC2086  # $limit is a command and its words
-  [ $# -eq 0 ] || $limit stat -c '%Y %n' "$@"
-}
-
 if [ -f /usr/local/cpanel/version ]; then
   section state.switches switched_off
   section state.panel lines_of '/^[[:space:]]*CONTACTEMAIL[[:space:]]/p' /etc/wwwacct.conf
   section state.forward lines_of p /root/.forward
   section state.schedules schedules
-  section state.tokens tokens
+  # shellcheck disable=SC2086  # folders without spaces
+  section state.tokens tokens '*' $token_folders
   firewall
 fi

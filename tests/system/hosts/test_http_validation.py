@@ -15,12 +15,15 @@ from tests.support.hosts.pki import Authority
 pytestmark = pytest.mark.system
 
 WEB1: Final = "web1.example.test"
+WWW: Final = "www.example.test"
+TOKEN: Final = f"/srv/www/.well-known/pki-validation/{'0AF1' * 8}.txt"
 ADDRESS: Final = "198.18.0.7"
 NGINX: Final = f"""events {{}}
 http {{
   server {{ listen 80; return 403; }}
+  server {{ listen 80; server_name {WWW}; root /srv/www; }}
   server {{
-    listen 443 ssl; server_name {WEB1};
+    listen 443 ssl; server_name {WEB1} {WWW};
     ssl_certificate /etc/ssl/web1.crt; ssl_certificate_key /etc/ssl/web1.key;
   }}
 }}
@@ -36,17 +39,21 @@ token = { file = "/run/token" }
 [remediate]
 issuer = "store"
 """
-CHECKS: Final = ("dcv.firewall", "dcv.firewall-narrow", "dcv.http-unreachable", "dcv.redirect-illegal")
+CHECKS: Final = tuple(
+    f"dcv.{name}" for name in ("firewall", "firewall-narrow", "http-unreachable", "redirect-illegal", "stale-token")
+)
 
 
 @pytest.fixture(scope="module")
 def host(overlays: None, authority: Authority) -> Iterator[Host]:  # noqa: ARG001 - overlays skips or fails first
     with running_host("main", WEB1) as host:
         host.shell(f"ip addr add {ADDRESS}/24 dev lo")
-        name_hosts(host, {WEB1: (ADDRESS,)})
+        name_hosts(host, {WEB1: (ADDRESS,), WWW: (ADDRESS,)})
         trust(host, authority.anchor)
-        host.write(*authority.issue(WEB1).at("/etc/ssl/web1"), HostFile("/etc/nginx/nginx.conf", NGINX))
+        host.write(*authority.issue(WEB1, WWW).at("/etc/ssl/web1"), HostFile("/etc/nginx/nginx.conf", NGINX))
         host.write(HostFile("/root/rules.nft", RULES), HostFile("/run/token", "secret", 0o600))
+        host.write(HostFile(TOKEN, "old"), HostFile(f"{TOKEN}.bak", "no token"))
+        host.shell(f"touch -d '40 days ago' {TOKEN} {TOKEN}.bak")
         host.shell("nginx; nft -f /root/rules.nft")
         host.wait_for(80, 443)
         yield host
@@ -60,17 +67,19 @@ def audited(host: Host, configuration: str) -> AuditRun:
 def test_port_80_of_a_name_that_a_repair_validates_is_judged(host: Host) -> None:
     run = audited(host, CONFIGURATION)
     verdicts = {check: run.verdict("local/", check) for check in CHECKS}
-    expected = dict(zip(CHECKS, ("fail", "inconclusive", "fail", "pass"), strict=True))
+    expected = dict(zip(CHECKS, ("fail", "inconclusive", "fail", "pass", "fail"), strict=True))
     assert {check: verdict for check, (verdict, _) in verdicts.items()} == expected, run.explain()
     assert "TCP port 80 is closed to " in verdicts["dcv.firewall"][1]
     assert f"http://{WEB1}/.well-known/pki-validation/" in verdicts["dcv.http-unreachable"][1]
+    assert verdicts["dcv.stale-token"][1].endswith(f"remove {TOKEN} (40 days old)")
     assert f"at {ADDRESS} returns 403 instead of 404" in verdicts["dcv.http-unreachable"][1]
 
 
-def test_login_with_the_collector_alone_reads_the_firewall(host: Host) -> None:
+def test_login_with_the_collector_alone_reads_firewall_and_tokens(host: Host) -> None:
     host.write(HostFile(PATH, collector_text(), 0o755))
     run = audited(host, f"{CONFIGURATION}[host.'local://']\ncollector = '{PATH}'\n")
     assert run.verdict("local/", "dcv.firewall")[0] == "fail", run.explain()
+    assert run.verdict("local/", "dcv.stale-token")[0] == "fail", run.explain()
 
 
 @pytest.mark.parametrize("further", ["[host.'local://']\nremediate = false\n", None])

@@ -53,6 +53,15 @@ def test_file_is_inspected_whatever_its_name_contains(program: Path, tmp_path: P
     assert not (tmp_path / "x").exists()
 
 
+def test_folder_is_listed_but_only_its_tokens(program: Path, tmp_path: Path) -> None:
+    folder, token = tmp_path / "a $(id) *", f"{'0AF' * 10}00.txt"
+    folder.mkdir()
+    for name in (token, "private.txt", f"{'0af' * 10}00.txt"):
+        (folder / name).write_text("")
+    found = sections(program, f"tokens {folder}\ntokens {tmp_path}/none\n")
+    assert [line.partition(" ")[2] for line in found["tokens"].text.splitlines()] == [str(folder / token)]
+
+
 def test_handshakes_are_made_with_the_requested_addresses(program: Path) -> None:
     script = _script(["0 127.0.0.1:1 www.example.com - -", "0rsa [::1]:1 - smtp rsa", "1 127.0.0.1:1 - sieve -"])
     found = sections(program, "".join(f"{line}\n" for line in ("tls 127.0.0.1:1/lmtp", *(script.request or ()))))
@@ -65,7 +74,7 @@ def test_handshakes_are_made_with_the_requested_addresses(program: Path) -> None
     [
         "run id", "host; id", "host id", "tls 127.0.0.1:1;id", "tls $(id):1", "tls -x", "tls 127.0.0.1:1/imap",
         "file ab c etc/passwd",
-        "file ab cx /etc/passwd", "file a$b c /x", "handshake 0 127.0.0.1:1 -proxy - -",
+        "tokens", "tokens srv/www", "file ab cx /etc/passwd", "file a$b c /x", "handshake 0 127.0.0.1:1 -proxy - -",
         "handshake 0 127.0.0.1:1 a.example.com ldap -", "handshake 0 127.0.0.1:1 a$(id) - -",
         "handshake ../x 127.0.0.1:1 - - -", "handshake 0 127.0.0.1:1 - - - -", "section x id", "\x1b[2J",
     ],

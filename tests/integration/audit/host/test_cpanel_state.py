@@ -18,8 +18,8 @@ from audit.host.cpanel import CPANEL_SCRIPT, read_cpanel_state
 from audit.host.script import prologue, read_sections
 from audit.json_codec import from_json, to_json
 from audit.observation import HostView, Observation
-from audit.observation.cpanel import CpanelState, Token
-from audit.observation.firewall import Firewall
+from audit.observation.cpanel import CpanelState
+from audit.observation.firewall import Firewall, Token
 from tests.support.endpoint_facts import HOST
 from tests.support.evidence import NOW
 

@@ -13,7 +13,8 @@ from audit.checks.test_host import test_failures_are_reported as reported
 from audit.checks.test_host import test_management_is_on as managed
 from audit.checks.test_host import test_renewal_is_scheduled as scheduled
 from audit.observation import HostView
-from audit.observation.cpanel import CpanelState, Matter, Token, Unread
+from audit.observation.cpanel import CpanelState, Matter, Unread
+from audit.observation.firewall import HttpValidation, Token
 from tests.support.endpoint_facts import HOST, WEBPKI, host, observed
 from tests.support.verdicts import PASS, Check, Row, exempt, fail, require_verdict, unsure, verdicts
 from tests.support.x509.certificates import DAY, NOW
@@ -44,6 +45,11 @@ def token_aged(age: timedelta) -> dict[str, object]:
     return panel(tokens=(Token("/x/a.txt", NOW - age), Token("/x/b.txt", NOW)))
 
 
+def validated(tokens: tuple[Token, ...] = (), unlisted: tuple[str, ...] = ()) -> dict[str, object]:
+    """Return the facts of a host without a panel, of which a repair would have a name validated."""
+    return of(replace(host(), validation=HttpValidation(("www.example.com",), tokens=tokens, unlisted=unlisted)))
+
+
 @verdicts({
     f"{name}: {matter}": (check, facts, expected)
     for matter, check in MATTERS.items()
@@ -68,6 +74,13 @@ def token_aged(age: timedelta) -> dict[str, object]:
     )),
     "no contact": (reported, panel(contacts=()), fail("CONTACTEMAIL in /etc/wwwacct.conf", "/root/.forward")),
     "token of 30 days": (no_old_tokens, token_aged(30 * DAY), PASS),
+    "old token of a name that a repair validates": (
+        no_old_tokens, validated(tokens=(Token("/x/a.txt", NOW - 31 * DAY),)), fail(observed=["/x/a.txt"]),
+    ),
+    "no token of a name that a repair validates": (no_old_tokens, validated(), PASS),
+    "tokens that were not listed": (
+        no_old_tokens, validated(unlisted=("www-data may not read /x",)), unsure("www-data may not read /x"),
+    ),
     "token of more than 30 days": (
         no_old_tokens, token_aged(30 * DAY + timedelta(seconds=1)), fail(observed=["/x/a.txt"]),
     ),

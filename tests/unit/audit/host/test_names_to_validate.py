@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from typing import Final
 
 import pytest
 
+from audit.host.http_validation import script_for_tokens, token_folders
+from audit.observation.website import Docroot, Website
 from audit.services.model import Section
 from tests.support.scripted_host import inspect_answers, sections
 
@@ -17,17 +20,25 @@ SERVERS: Final = (
     ("*.wild.example.com", "/b.crt", "/b.key"),
     ("other.example.com", f"{LIVE}/fullchain.pem", f"{LIVE}/privkey.pem"),
 )
+PLAIN: Final = """  server { listen 80; server_name www.example.com; root /srv/www; }
+  server { listen 80; server_name other.example.com; root /srv/other; }
+"""
 NGINX: Final = (
-    f"# configuration file /etc/nginx/nginx.conf:\nhttp {{\n{''.join(SERVER.format(*words) for words in SERVERS)}}}\n"
+    "# configuration file /etc/nginx/nginx.conf:\n"
+    f"http {{\n{''.join(SERVER.format(*words) for words in SERVERS)}{PLAIN}}}\n"
 )
 FILES: Final = tuple(file for _, *files in SERVERS for file in files)
 RULES: Final = "*filter\n:INPUT DROP [0:0]\nCOMMIT"
 
 
+FOLDER: Final = "/srv/www/.well-known/pki-validation"
+TOKENS: Final = f"1764000000 {FOLDER}/{'A' * 32}.txt\n1764000000 /srv/other/.well-known/pki-validation/{'B' * 32}.txt"
+
+
 def answers(**prepared: str) -> Mapping[str, Section]:
     """Return what a host with nginx as process 7 prints."""
-    kept = {name: answer for name, answer in sections(443).items() if not name.startswith(("cpanel", "exim"))}
-    held = {"owners": "pid 7\n4443", "nginx#7.dump": NGINX, "nginx#7.test": "", **prepared}
+    kept = {name: answer for name, answer in sections(80, 443).items() if not name.startswith(("cpanel", "exim"))}
+    held = {"owners": "pid 7\n4080\n4443", "nginx#7.dump": NGINX, "nginx#7.test": "", **prepared}
     files = {f"file:{file}": Section("missing") for file in FILES}
     return {**kept, **files, **{name: Section(text) for name, text in held.items()}}
 
@@ -69,3 +80,33 @@ def test_server_of_a_panel_keeps_its_own_state() -> None:
     observation, _ = inspect_answers(sections(443), not_validated=())
     assert observation.server is not None
     assert (observation.server.validation, observation.server.cpanel is not None) == (None, True)
+
+
+@pytest.mark.parametrize(
+    ("listed", "paths", "unlisted"),
+    [
+        (Section(TOKENS), [f"{FOLDER}/{'A' * 32}.txt"], ()),
+        (Section("# cannot read /srv/www\n# cannot read /srv/other"), [], ("root may not read /srv/www",)),
+        (Section(f"# cannot read the rest of {FOLDER}: 501"), [], (f"root may not read the rest of {FOLDER}: 501",)),
+        (Section("", None), [], (f"the tokens in {FOLDER} were not listed",)),
+    ],
+    ids=["listed", "folder above denied", "too many", "cut off"],
+)
+def test_tokens_in_the_folders_of_validated_names_are_read(
+    listed: Section, paths: list[str], unlisted: tuple[str, ...]
+) -> None:
+    observation, _ = inspect_answers({**answers(), "tokens": listed}, not_validated=())
+    assert observation.server is not None
+    validation = observation.server.validation
+    assert validation is not None
+    assert ([token.path for token in validation.tokens], validation.unlisted) == (paths, unlisted)
+
+
+def test_script_lists_the_token_folders_of_websites_at_port_80() -> None:
+    docroots = (("/srv/a", 80), ("/srv/b's", 80), ("/srv/c", 8080), ("/srv/\n", 80))
+    sites = [Website("nginx", "best", port, docroot=Docroot(folder)) for folder, port in docroots]
+    folders = token_folders((*sites, Website("nginx", "best", 80, why="it is forwarded")))
+    assert folders == ("/srv/a/.well-known/pki-validation", "/srv/b's/.well-known/pki-validation")
+    line = script_for_tokens(folders)
+    assert shlex.split(line)[:2] == ["section", "tokens"]
+    assert shlex.split(line)[4:] == list(folders)

@@ -1,22 +1,27 @@
-"""Reads the firewall rules that a connection to a host meets, with one reader for each program.
+"""Reads what a CA meets that validates names of a host by HTTP: firewall rules, and tokens of earlier validations.
 
-`audit.firewall` has the readers, and evaluates the rules.
+`audit.firewall` has a reader of the rules for each program, and evaluates the rules.
 """
 
 from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import shlex
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from functools import partial
 from typing import Final
 
 from audit.firewall.csf import CHAIN, CONFIGURATION, LISTS, SETTINGS, read_countries, read_csf
+from audit.firewall.exposure import PORT
 from audit.firewall.iptables import read_iptables
 from audit.firewall.nftables import read_nftables
 from audit.host.trust import load_shell
-from audit.observation.firewall import Firewall, HttpValidation, RuleChain
+from audit.observation.firewall import MAX_NAMES, Firewall, HttpValidation, RuleChain, Token
+from audit.observation.website import Docroot, Website
 from audit.services.model import Section
+from audit.services.virtual_hosts import docroot_of
 
 _PICK: Final = "|".join(SETTINGS).replace("|", r"\|")
 _HOOKED: Final = re.compile(r"\bhook (?:input|prerouting|ingress)\b")
@@ -26,6 +31,35 @@ RULES: Final = (
     + load_shell("audit.host", "firewall")
 )
 """The shell that lists the rules; its function is `firewall`."""
+
+
+MAX_FOLDERS: Final = 200  # of a host whose tokens are listed
+TOKEN_NAME: Final = "[0-9A-F]" * 32 + ".txt"  # other files may lie beside them
+TOKENS: Final = load_shell("audit.host", "tokens")
+"""The shell that lists tokens; its function is `tokens`."""
+
+_UNLISTED: Final = "# cannot read "
+
+
+def token_folders(websites: Iterable[Website]) -> tuple[str, ...]:
+    """Return the folders of a host that may hold tokens of its names, without those above the limit."""
+    folders = (str(site.docroot) for site in websites if site.docroot and site.port in (0, PORT))
+    return tuple(dict.fromkeys(folder for folder in folders if folder.isprintable()))[:MAX_FOLDERS]
+
+
+def script_for_tokens(folders: Sequence[str]) -> str:
+    """Return the line that lists the tokens in these folders; TOKENS is above it."""
+    return f"section tokens tokens '{TOKEN_NAME}' {' '.join(map(shlex.quote, folders))}\n" if folders else ""
+
+
+def read_tokens(text: str) -> tuple[Token, ...]:
+    """Return the tokens in the output of `tokens`; other lines are ignored."""
+    lines = (line.partition(" ") for line in text.splitlines())
+    return tuple(
+        Token(path, datetime.fromtimestamp(int(seconds), tz=UTC))
+        for seconds, _, path in lines
+        if seconds.isascii() and seconds.isdigit() and len(seconds) < 12 and path.startswith("/")
+    )
 
 
 def read_rules(sections: Mapping[str, Section]) -> tuple[Firewall, tuple[str, ...]]:
@@ -50,11 +84,32 @@ def read_rules(sections: Mapping[str, Section]) -> tuple[Firewall, tuple[str, ..
     return Firewall(chains, read_countries(csf) if is_csf else (), kept_by), tuple(hidden)
 
 
-def read_validation(names: tuple[str, ...], sections: Mapping[str, Section]) -> HttpValidation | None:
+def read_validation(
+    names: tuple[str, ...], websites: Sequence[Website], sections: Mapping[str, Section]
+) -> HttpValidation | None:
     """Return what a CA meets that validates these names; None without a name."""
+    if not names:
+        return None
     firewall, hidden = read_rules(sections)
-    user = sections["uid"].text.strip() if "uid" in sections else ""
-    return HttpValidation(names, firewall, tuple(f"{user or 'this login'} {why}" for why in hidden)) if names else None
+    user = (sections["uid"].text.strip() if "uid" in sections else "") or "this login"
+    docroots = (docroot_of(websites, name) for name in names[:MAX_NAMES])
+    folders = tuple(dict.fromkeys(str(docroot) for docroot in docroots if isinstance(docroot, Docroot)))
+    section = sections.get("tokens", Section("", None))
+    unlisted = [f"{user} may not read {path}" for path in _denied(section.text, folders)]
+    listed = token_folders(websites) if section.rc is not None else ()
+    unlisted += [f"the tokens in {folder} were not listed" for folder in folders if folder not in listed]
+    unlisted += [f"the tokens of {len(names)} names are not listed (limit {MAX_NAMES})"] * (len(names) > MAX_NAMES)
+    tokens = (token for token in read_tokens(section.text) if token.path.rpartition("/")[0] in folders)
+    return HttpValidation(names, firewall, tuple(f"{user} {why}" for why in hidden), tuple(tokens), tuple(unlisted))
+
+
+def _denied(text: str, folders: Sequence[str]) -> Iterator[str]:
+    """Yield what the login may not read of these folders: one, a folder above one, or the rest of the files in one."""
+    for line in text.splitlines():
+        path = line.removeprefix(_UNLISTED)
+        above = path.removeprefix("the rest of ").partition(": ")[0]
+        if path != line and any(f"{folder}/".startswith(f"{above}/") for folder in folders):
+            yield path
 
 
 def _read(
