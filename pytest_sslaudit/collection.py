@@ -27,7 +27,7 @@ from audit.json_codec import nearest
 from audit.text import matches_glob
 from pytest_sslaudit import fixtures
 from pytest_sslaudit.activation import audit_folder, checks_folder, ignores_files, is_added, is_built_in
-from pytest_sslaudit.evidence import CollectedTests
+from pytest_sslaudit.evidence import CollectedTests, Exchange
 from pytest_sslaudit.run_state import STALE_WAIVER, Run, current_run
 from pytest_sslaudit.settings import INVENTORY, TESTINFRA
 
@@ -293,8 +293,9 @@ class UnusableHost:
 class Worker:
     """The hooks of a worker."""
 
-    def __init__(self) -> None:
+    def __init__(self, exchange: Exchange) -> None:
         """Begin without deselected tests."""
+        self._exchange = exchange
         self._deselected: list[tuple[str, str]] = []
 
     def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
@@ -308,4 +309,4 @@ class Worker:
         run = current_run(config)
         deselected = tuple(map(" ".join, self._deselected))
         collected = replace(collected_tests(session.items, run), deselected=deselected)
-        run.store.keep_collected(config.workerinput["workerid"], collected)
+        self._exchange.keep_collected(config.workerinput["workerid"], collected)

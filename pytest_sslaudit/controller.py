@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import operator
-import shutil
 import signal
 import threading
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
-from importlib.metadata import version
 from types import FrameType
 from typing import Any, Final
 
@@ -27,19 +25,15 @@ from audit.observation import Accident, Observation
 from audit.probe import Target
 from pytest_sslaudit.activation import ignores_files
 from pytest_sslaudit.collection import collected_tests, deselected_checks
-from pytest_sslaudit.evidence import (
-    CollectedTests,
-    EvidenceStore,
-    new_evidence_store,
-    require_writable_reports,
-    temporary_evidence_store,
-)
+from pytest_sslaudit.evidence import CollectedTests
+from pytest_sslaudit.evidence.run_evidence import RunEvidence
 from pytest_sslaudit.reports.completeness import (
     completeness_messages,
     judge_stale_waivers,
     missing_results,
     outdated_messages,
 )
+from pytest_sslaudit.reports.destinations import require_writable_reports
 from pytest_sslaudit.reports.progress import Progress
 from pytest_sslaudit.reports.results_file import FINAL, ResultsFile, observation_row, result_of
 from pytest_sslaudit.reports.totals import RunTotals, SessionEnd, exit_status
@@ -47,6 +41,7 @@ from pytest_sslaudit.run_state import KEY, Run
 from pytest_sslaudit.settings import Settings
 from pytest_sslaudit.targets import gather
 
+_UNENDED: Final = (pytest.ExitCode.INTERRUPTED, pytest.ExitCode.INTERNAL_ERROR, pytest.ExitCode.USAGE_ERROR)
 _PAIR: Final = operator.methodcaller("partition", " ")
 
 
@@ -64,64 +59,64 @@ class Controller:
         self.writes_results = True  # when they are reported; False while results are reported that are written already
         self.state_fault: str | None = None  # as in `AuditRun`
         self.stop = threading.Event()
-        self.interrupted = self.broken_collection = self.probed = False
+        self.interrupted = self.broken_collection = self.probed = self._is_observed = False
         self._undo: list[Callable[[], object]] = []
         require_writable_reports(config)
+        self.evidence = RunEvidence(settings, keeps=not config.option.collectonly)
+        self._undo.append(self.evidence.close)
+        self.store = self.evidence.store
         self.results = None if config.option.collectonly else self._results_file()
         if self.results:
             self._undo.append(self.results.abandon)  # a usage error ends the run before its summary
-        self.store = self._make_evidence_store()
         self._started = datetime.now(UTC)
 
     def _results_file(self) -> ResultsFile | None:
         """Open the results file; without one, reports are made from a temporary one."""
         if self.settings.results or not self.settings.reports:
             return ResultsFile(self.settings.results) if self.settings.results else None
-        folder = temporary_evidence_store().folder
-        self._undo.append(lambda: shutil.rmtree(folder, ignore_errors=True))
-        return ResultsFile(folder / "results.jsonl")
-
-    def _make_evidence_store(self) -> EvidenceStore:
-        if self.settings.from_evidence:
-            return EvidenceStore(self.settings.from_evidence)
-        if self.settings.evidence and not self.config.option.collectonly:
-            return new_evidence_store(self.settings.evidence)
-        store = temporary_evidence_store()
-        self._undo.append(lambda: shutil.rmtree(store.folder, ignore_errors=True))
-        return store
+        return ResultsFile(self.evidence.temporary / "results.jsonl")
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionstart(self) -> None:
         """Find the endpoints before anything is collected, and before xdist starts its workers."""
         self._end_cleanly_on_sigterm()
         if self.settings.from_evidence:
-            manifest = self.store.manifest()
+            inventory = self.store.inventory()
         else:
             gathered = gather(self.config, self.settings, lambda: datetime.now(UTC))
-            manifest, self.targets, self.discoveries = gathered.manifest, gathered.targets, gathered.discoveries
-            self.store.keep_manifest(manifest)
+            inventory, self.targets, self.discoveries = gathered.inventory, gathered.targets, gathered.discoveries
+            self.store.keep_inventory(inventory)
             for discovery in gathered.discoveries:
                 self.store.keep(discovery.host)
-        now = self.settings.now or manifest.started
+        now = self.settings.now or inventory.started
         self.run = self.config.stash[KEY] = Run(
-            self.settings, self.store, manifest, now, self.keys.sharing, self.state_fault
+            self.settings, self.store, inventory, now, self.keys.sharing, self.state_fault
         )
         if not self.settings.from_evidence:
             self.run.observe = self._observe_again
         self._write_head()
-        for host in manifest.hosts:
+        for host in inventory.hosts:
             self._write_observation(self.run.observation_of(host))
 
     def _write_head(self) -> None:
         run = self.run.evaluation  # reads the trust anchors: a bad source is reported now
+        provenance = self.evidence.provenance(self._started)
+        self.totals.evidence = self.evidence.lines(provenance)
         if self.results:
             self.results.write(
                 "run",
                 schema=1,
-                version=version("pytest-sslaudit"),
+                tool=provenance.tool,
+                version=provenance.version,
+                python=provenance.python,
+                platform=provenance.platform,
+                operator=provenance.operator,
                 started=format_time(self._started),
                 policy=[profile.name for profile in run.profiles],
+                policy_sha256=dict(provenance.policies),
                 trust=list(self.settings.trust),
+                trust_sha256=dict(provenance.trust),
+                evidence=self.evidence.row,
                 ct_log_list=run.log_list.row if run.log_list else None,
                 extensions=[extension.row for extension in self.settings.extensions],
             )
@@ -131,6 +126,7 @@ class Controller:
         """Pass the directory of the observations to a worker; all processes have the same endpoints in one order."""
         node.workerinput["sslaudit"] = {
             "evidence": str(self.store.folder),
+            "exchange": str(self.evidence.exchange.folder),
             "now": format_time(self.run.now),
             "ignores_files": ignores_files(self.config),
         }
@@ -138,7 +134,7 @@ class Controller:
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, node: Any) -> None:  # noqa: ANN401 - xdist has no types
         """Probe before anything is scheduled; every worker has collected the same."""
-        collected = self.store.collected(node.workerinput["workerid"])
+        collected = self.evidence.exchange.collected(node.workerinput["workerid"])
         if collected.usage_errors:
             raise pytest.UsageError(*collected.usage_errors)
         self.totals.deselected.update((check, endpoint) for check, _, endpoint in map(_PAIR, collected.deselected))
@@ -161,13 +157,14 @@ class Controller:
             return
         self.probed = True
         self._observe_needed(collected)
+        self._is_observed = True
         if self.config.pluginmanager.hasplugin("dsession"):
-            self.store.keep_shared_keys(self.keys.shared())
+            self.evidence.exchange.keep_shared_keys(self.keys.shared())
 
     def _observe_needed(self, collected: CollectedTests) -> None:
         ids = frozenset(collected.endpoints)
         if self.settings.from_evidence:
-            for endpoint in self.run.manifest.endpoints:
+            for endpoint in self.run.inventory.endpoints:
                 if str(endpoint) in ids:
                     self._write_observation(self.run.observation_of(endpoint))
             return
@@ -242,6 +239,7 @@ class Controller:
         """Set the exit status, and close the results file with its summary line."""
         if KEY in self.config.stash:
             self._note_missing_results()
+            self._end_evidence(int(session.exitstatus))
         if self.results and self.results.failure:
             self.totals.gaps = (*self.totals.gaps, self.results.failure)
         ended = SessionEnd(self.interrupted, self.broken_collection)
@@ -262,6 +260,13 @@ class Controller:
         if not self.interrupted:
             self.totals.gaps, self.totals.notes = completeness_messages(self.config, missing, self.totals)
             self.totals.gaps += outdated_messages(self.totals)
+
+    def _end_evidence(self, status: int) -> None:
+        """Write the manifest of evidence, unless the run ended before everything was observed and judged."""
+        is_ended = self._is_observed and not self.interrupted and status not in _UNENDED
+        failure = self.evidence.seal(self._started, datetime.now(UTC)) if is_ended else None
+        self.totals.gaps += (failure,) if failure else ()
+        self.totals.notes += self.evidence.notes
 
     def pytest_unconfigure(self) -> None:
         """Remove temporary files and restore the signal handlers."""

@@ -26,6 +26,12 @@ OPTIONS: Final[tuple[tuple[str, str | None, bool, str], ...]] = (
     ("report", "NAME=FILE", True, "write a report of an installed distribution to this file (docs/extending.md)"),
     ("evidence", "DIR", False, "store the observations in this directory"),
     ("from-evidence", "DIR", False, "judge the observations stored in this directory, without network"),
+    (
+        "evidence-key",
+        "FILE",
+        False,
+        "Ed25519 key in PEM that signs --audit-evidence, or verifies --audit-from-evidence",
+    ),
     ("timeout", "S", False, "deadline of one probe in seconds (default 10)"),
     ("concurrency", "N", False, "probes at the same time (default 64)"),
     ("per-address", "N", False, "connections to one address at the same time (default 2)"),

@@ -21,7 +21,7 @@ from audit.evaluation.waivers import expired_waivers
 from audit.observation import Observation
 from audit.x509.path.trust_store import TrustAnchors
 from audit.x509.transparency.log_list import LogList
-from pytest_sslaudit.evidence import EvidenceStore, Manifest
+from pytest_sslaudit.evidence import EvidenceStore, Inventory
 from pytest_sslaudit.settings import Settings
 
 KEY: Final = pytest.StashKey["Run"]()
@@ -37,7 +37,7 @@ class Run:
 
     settings: Settings
     store: EvidenceStore
-    manifest: Manifest
+    inventory: Inventory
     now: datetime
     sharing_of: SharingOf
     state_fault: str | None = None
@@ -83,7 +83,7 @@ class Run:
         """Return the observation of an endpoint or host; the observation of the run itself is empty."""
         if endpoint == RUN:
             return Observation(RUN, self.now)
-        return self.store.observation_or_accident(endpoint, is_kept=self.settings.from_evidence is not None)
+        return self.store.observation_or_accident(endpoint)
 
     def facts_of(self, endpoint: Endpoint) -> Facts:
         """Return the facts of an endpoint; tests come ordered by endpoint, so the last one is kept."""
@@ -116,15 +116,15 @@ class Run:
 
     def endpoints(self, scopes: tuple[Scope, ...]) -> tuple[Endpoint, ...]:
         """Return the endpoints that a check of these scopes runs for, in order."""
-        has_files = self.settings.endpoints_files or self.settings.waivers or self.manifest.unusable
+        has_files = self.settings.endpoints_files or self.settings.waivers or self.inventory.unusable
         itself = (RUN,) if has_files or self.state_fault else ()
-        chosen = {"endpoint": self.manifest.endpoints, "host": self.manifest.hosts, "run": itself}
+        chosen = {"endpoint": self.inventory.endpoints, "host": self.inventory.hosts, "run": itself}
         return tuple(endpoint for scope in ("run", "host", "endpoint") if scope in scopes for endpoint in chosen[scope])
 
     def about_itself(self) -> AuditRun:
         """Return the facts of the run itself."""
         expired = expired_waivers(self.settings.waivers, self.now)
-        return AuditRun(self.manifest.unusable, expired, self.stale_waivers, self.state_fault)
+        return AuditRun(self.inventory.unusable, expired, self.stale_waivers, self.state_fault)
 
     def is_judged(self, check: str, endpoint: Endpoint) -> bool:
         """Return whether the collected tests include that check for that endpoint."""

@@ -34,7 +34,9 @@ from pytest_sslaudit.activation import (
 )
 from pytest_sslaudit.collection import BuiltInCollection, Parametrize, Selection, Worker
 from pytest_sslaudit.controller import Controller
-from pytest_sslaudit.evidence import EvidenceStore
+from pytest_sslaudit.evidence import EvidenceStore, Exchange
+from pytest_sslaudit.evidence.directories import open_evidence
+from pytest_sslaudit.evidence.signature import read_verifying_key
 from pytest_sslaudit.remediation import not_validated, register_remediation, require_valid_sections
 from pytest_sslaudit.reports.html import HtmlReport
 from pytest_sslaudit.reports.report_files import ReportFiles, load_reports
@@ -60,8 +62,10 @@ def start(config: pytest.Config) -> None:
     manager = config.pluginmanager
     _refuse_parts_switched_off(manager)
     if hasattr(config, "workerinput"):
-        config.stash[KEY] = _run_of_worker(settings, config.workerinput["sslaudit"])
-        manager.register(Worker(), "sslaudit-worker")
+        given = config.workerinput["sslaudit"]
+        exchange = Exchange(Path(given["exchange"]))
+        config.stash[KEY] = _run_of_worker(settings, given, exchange)
+        manager.register(Worker(exchange), "sslaudit-worker")
     else:
         reports = load_reports(settings.reports)
         controller = Controller(config, settings)
@@ -143,13 +147,22 @@ def _checks_of(module: object) -> tuple[Path, tuple[CheckFunction, ...]]:
     return Path(file).absolute(), functions
 
 
-def _run_of_worker(settings: Settings, worker_input: dict[str, str]) -> Run:
-    store = EvidenceStore(Path(worker_input["evidence"]))
+def _run_of_worker(settings: Settings, worker_input: dict[str, str], exchange: Exchange) -> Run:
+    folder = Path(worker_input["evidence"])
+    store = _kept_evidence(settings, folder) if settings.from_evidence else EvidenceStore(folder)
     now = parse_time(worker_input["now"])
-    run = Run(settings, store, store.manifest(), now, sharing_from(store.shared_keys))
+    run = Run(settings, store, store.inventory(), now, sharing_from(exchange.shared_keys))
     if not settings.from_evidence:
         run.observe = partial(_observe_in_worker, run)
     return run
+
+
+def _kept_evidence(settings: Settings, folder: Path) -> EvidenceStore:
+    """Return the evidence of an earlier run, verified by this process itself; raises pytest.UsageError."""
+    try:
+        return open_evidence(folder, read_verifying_key(settings.evidence_key) if settings.evidence_key else None)
+    except BadConfiguration as error:
+        raise pytest.UsageError(str(error)) from error
 
 
 def _observe_in_worker(run: Run, endpoint: Endpoint) -> None:

@@ -69,6 +69,7 @@ class Settings:
     reports: Mapping[str, Path]
     evidence: Path | None
     from_evidence: Path | None
+    evidence_key: Path | None
     limits: Limits
     now: datetime | None
     state: Path
@@ -100,6 +101,7 @@ def read_settings(config: pytest.Config, file: Configuration) -> Settings:
     given: Invocation | None = config.hook.pytest_sslaudit_invocation(config=config, configuration=file)
     invocation = given or Invocation(file)
     options = _Options(config, invocation.configuration)
+    _require_use_of_evidence(options)
     waivers_file = options.path("waivers")
     policy = tuple(_profile(name, options.file) for name in options.names("policy"))
     reports = _reports(config, options.file)
@@ -119,6 +121,7 @@ def read_settings(config: pytest.Config, file: Configuration) -> Settings:
         reports=reports,
         evidence=options.path("evidence"),
         from_evidence=options.path("from_evidence"),
+        evidence_key=options.path("evidence_key"),
         limits=probe_limits(_limits(config, options.file), policy),
         now=_now(options.text("now")),
         state=options.path("state") or state_folder(),
@@ -129,6 +132,18 @@ def read_settings(config: pytest.Config, file: Configuration) -> Settings:
         invocation=invocation,
         extensions=_extensions(options.file, reports),
     )
+
+
+def _require_use_of_evidence(options: _Options) -> None:
+    """Raise pytest.UsageError for options of evidence that exclude each other, or of which one has no effect."""
+    given = options.option
+    if given.audit_evidence and given.audit_from_evidence:
+        raise pytest.UsageError("--audit-evidence and --audit-from-evidence exclude each other: use one of them")
+    if given.audit_evidence_key and not (options.path("evidence") or options.path("from_evidence")):
+        raise pytest.UsageError(
+            "--audit-evidence-key signs or verifies evidence: name its directory with --audit-evidence or "
+            "--audit-from-evidence"
+        )
 
 
 class _Options:

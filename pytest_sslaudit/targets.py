@@ -17,7 +17,7 @@ from audit.endpoint import Endpoint, UnusableLine, parse_endpoints
 from audit.host.discovery import Discovery, Login, assemble, discover
 from audit.probe import Target
 from audit.probe.validation_request import probe_validation_paths
-from pytest_sslaudit.evidence import Manifest
+from pytest_sslaudit.evidence import Inventory
 from pytest_sslaudit.settings import Settings
 
 NOTHING = (
@@ -30,7 +30,7 @@ NOTHING = (
 class Gathered:
     """The targets of a run, and the discovered hosts with their observations."""
 
-    manifest: Manifest
+    inventory: Inventory
     targets: tuple[Target, ...]
     discoveries: tuple[Discovery, ...]
 
@@ -53,7 +53,7 @@ def gather(config: pytest.Config, settings: Settings, clock: Callable[[], dateti
         pytest.exit(NOTHING, returncode=pytest.ExitCode.NO_TESTS_COLLECTED)
     targets = assemble(discoveries, endpoints)
     hosts = tuple(sorted((discovery.host.endpoint for discovery in discoveries), key=lambda host: host.order))
-    return Gathered(Manifest(started, tuple(t.endpoint for t in targets), hosts, unusable), targets, discoveries)
+    return Gathered(Inventory(started, tuple(t.endpoint for t in targets), hosts, unusable), targets, discoveries)
 
 
 def _with_validation(login: Login, settings: Settings) -> Login:

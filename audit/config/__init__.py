@@ -12,13 +12,14 @@ from audit.config.private_files import state_folder
 from audit.config.schema import BadConfiguration, Configuration, Secret
 from audit.config.secret import known_secrets, read_secret, require_private_secrets
 from audit.config.sections import ConfigSection, section, subsections
-from audit.config.trust_sources import read_anchors, trusted
+from audit.config.trust_sources import digest_of_source, read_anchors, trusted
 
 __all__ = [
     "BadConfiguration",
     "ConfigSection",
     "Configuration",
     "Secret",
+    "digest_of_source",
     "extension_services",
     "host_of",
     "known_secrets",

@@ -64,6 +64,7 @@ def _files(configuration: Configuration) -> Iterator[tuple[str, str]]:
     named = {
         "waivers": configuration.waivers,
         "endpoints_file": configuration.endpoints_file,
+        "evidence_key": configuration.evidence_key,
         "probe.root_hints": configuration.probe.root_hints,
         "ct.log_list": configuration.ct.log_list,
     }

@@ -122,6 +122,8 @@ class Configuration:
     results: str | None = None
     evidence: str | None = None
     from_evidence: str | None = None
+    evidence_key: str | None = None  # the file of the Ed25519 key that signs or verifies evidence
+    operator: str | None = None  # who is responsible for the run, as evidence and results name them
     now: str | None = None
     state: str | None = None
     probe: Probe = field(default_factory=Probe)

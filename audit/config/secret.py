@@ -35,21 +35,29 @@ def read_secret(configuration: Configuration, key: str, secret: Secret) -> str:
         source = f"the environment variable {secret.env}"
     else:
         file = configuration.path(str(secret.file))
-        content, source = _read(file, place), str(file)
+        content, source = _text(file, place), str(file)
     text = content.strip("\r\n")
     if not text or not text.isprintable():
         raise BadConfiguration(f"{place}: {source} {'holds more than one line' if text else 'is empty or not there'}")
     return text
 
 
-def _read(file: Path, place: str) -> str:
-    """Return the content of a file that belongs to us or root and that no other user can read or replace."""
+def read_private(file: Path, place: str) -> bytes:
+    """Return the content of a file that belongs to us or root and that no other user can read or replace.
+
+    Raises BadConfiguration that begins with the place.
+    """
     try:
         with os.fdopen(os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as stream:
             _require_private(file, os.fstat(stream.fileno()), place)
-            return stream.read(_LONGEST).decode("utf-8")
+            return stream.read(_LONGEST)
     except OSError as error:
         raise BadConfiguration(f"{place}: {file}: {error.strerror}") from error
+
+
+def _text(file: Path, place: str) -> str:
+    try:
+        return read_private(file, place).decode("utf-8")
     except UnicodeDecodeError as error:
         raise BadConfiguration(f"{place}: {file} holds no text") from error
 

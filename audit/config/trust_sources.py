@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import ssl
 from collections.abc import Iterable
@@ -29,6 +30,15 @@ def trusted(configuration: Configuration) -> tuple[str, ...]:
 def read_anchors(sources: Iterable[str]) -> TrustAnchors:
     """Read the anchors; raises BadConfiguration if a source holds none."""
     return TrustAnchors({source: _certificates(source, _file_of(source)) for source in sources})
+
+
+def digest_of_source(source: str) -> str:
+    """Return the SHA-256 of the file of a source, as `sha256sum` prints it; raises BadConfiguration."""
+    file = _file_of(source)
+    try:
+        return hashlib.sha256(file.read_bytes()).hexdigest()
+    except OSError as error:
+        raise BadConfiguration(f"trust {source!r}: {file}: {error.strerror}") from error
 
 
 def _file_of(source: str) -> Path:

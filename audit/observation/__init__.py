@@ -27,7 +27,7 @@ class HttpProbe:
     can_tell: bool = True  # False: this machine has no route to addresses of that family
 
 
-SCHEMA: Final = 2
+SCHEMA: Final = 3
 
 Stage = Literal["resolve", "connect", "starttls", "handshake", "login", "host"]
 FailureKind = Literal[

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, TypeVar
 
+from audit.json_codec import to_json
 from audit.policy.profile_file import BadProfile, builtin_profiles, load_profile, require_checks
 from audit.policy.thresholds import Profile, Thresholds
 from audit.verdict import Severity
@@ -15,7 +18,7 @@ T = TypeVar("T")
 
 __all__ = [
     "BadProfile", "Policy", "Profile", "Thresholds", "builtin_profiles", "choose_policy", "load_profile",
-    "require_checks",
+    "profile_digest", "require_checks",
 ]  # fmt: skip
 
 
@@ -78,6 +81,11 @@ def choose_policy(named: tuple[Profile, ...], *, is_cpanel: bool, is_private_pki
     if is_cpanel:
         return _unnamed("cpanel")
     return _unnamed("private-pki" if is_private_pki else "webpki")
+
+
+def profile_digest(profile: Profile) -> str:
+    """Return the SHA-256 of every value of a profile, those that it takes from another one included."""
+    return hashlib.sha256(json.dumps(to_json(profile), sort_keys=True, default=str).encode()).hexdigest()
 
 
 @cache

@@ -139,7 +139,7 @@ class Remediation:
 
     def _evidence(self, items: Sequence[pytest.Item]) -> AuditResults:
         run, summary = self._controller.run, {"kind": "summary"}
-        endpoints = (*run.manifest.hosts, *run.manifest.endpoints)
+        endpoints = (*run.inventory.hosts, *run.inventory.endpoints)
         facts_of_each = (
             run.facts_of(endpoint) for endpoint in endpoints if self._controller.store.observation(endpoint)
         )
@@ -205,7 +205,7 @@ class Remediation:
         """Write the steps of the repair for each endpoint, and the leaf that it serves now."""
         run = self._controller.run
         facts_of_each = (
-            run.facts_of(endpoint) for endpoint in run.manifest.endpoints if str(endpoint) in run.judged_again
+            run.facts_of(endpoint) for endpoint in run.inventory.endpoints if str(endpoint) in run.judged_again
         )
         after = {str(facts.endpoint): observation_row(facts, "after") for facts in facts_of_each}
         self._rows += ({"kind": "observation", **row} for row in after.values())

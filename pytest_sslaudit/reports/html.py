@@ -129,7 +129,11 @@ class HtmlReport:
         )
         if self._totals.consequential:
             counts += f'<li class="sslaudit-follows"><b>{self._totals.consequential}</b> follow from a finding</li>'
-        lines = [*lines_of_totals(self._totals), *_lines_of_run(session.config.stash.get(KEY, None))]
+        lines = [
+            *lines_of_totals(self._totals),
+            *_lines_of_run(session.config.stash.get(KEY, None)),
+            *self._totals.evidence,
+        ]
         if self._left_out:
             lines.append(f"{self._left_out} rows that passed or did not apply are left out of the table")
         warnings = (*self._totals.services_down, *self._totals.gaps, *self._totals.notes)

@@ -18,8 +18,8 @@ from audit.config import BadConfiguration
 from audit.config.extensions import ExtensionKind, find_member
 from audit.config.private_files import open_anew
 from audit.observation import Accident
-from pytest_sslaudit.evidence import require_writable
 from pytest_sslaudit.reports.csv_report import csv_report
+from pytest_sslaudit.reports.destinations import require_writable
 from pytest_sslaudit.reports.results_file import ResultsFile
 from pytest_sslaudit.reports.totals import BUG, RunTotals
 

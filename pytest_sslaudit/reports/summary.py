@@ -50,7 +50,7 @@ class Summary:
         for accident in self._totals.accidents:
             terminalreporter.write_sep("=", "an exception of the audit itself")
             terminalreporter.write_line(accident)
-        completeness = (*self._totals.notes, *self._totals.gaps)
+        completeness = (*self._totals.evidence, *self._totals.notes, *self._totals.gaps)
         if not self._totals.verdicts and not completeness:
             return
         terminalreporter.write_sep("=", "sslaudit")

@@ -69,6 +69,7 @@ class RunTotals:
     deselected: set[tuple[str, str]] = field(default_factory=set)  # check and endpoint of each deselected test
     gaps: tuple[str, ...] = ()  # messages about built-in checks without a result; they fail the run
     notes: tuple[str, ...] = ()  # messages about checks that the command line or a plugin left out
+    evidence: tuple[str, ...] = ()  # a line about the evidence that is judged
     partial: tuple[str, ...] = ()  # the ids of the endpoints for which a check has no result
     judged_anything: bool = False  # a run in which no check passed or failed fails
 

@@ -293,7 +293,7 @@ SPOILING: tuple[tuple[Callable[[Path], object], str], ...] = (
     (Path.unlink, "No such file"),
     (_damage, ""),
     (_change, "has changed"),
-    (_replace, f"is the observation of {B}"),
+    (_replace, "has changed"),
     (_replace_by_directory, ""),
     *((partial(Path.write_bytes, data=content), "") for content in OTHER_SHAPES),
 )

@@ -9,7 +9,7 @@ import pytest
 from audit.endpoint import parse_endpoint
 from audit.evaluation.key_index import KeyIndex, SharedKeys, sharing_from
 from audit.observation import Observation
-from pytest_sslaudit.evidence import EvidenceStore
+from pytest_sslaudit.evidence import Exchange
 from tests.support.endpoint_facts import INTERMEDIATE, certificate, served
 from tests.support.evidence import NOW, A, B, keep, rows
 from tests.support.x509.certificates import Draft, key_named, leaf
@@ -79,12 +79,12 @@ def test_last_observation_of_an_endpoint_counts() -> None:
 
 
 def test_workers_receive_only_the_shared_keys(tmp_path: Path) -> None:
-    index, store = KeyIndex(), EvidenceStore(tmp_path)
+    index, exchange = KeyIndex(), Exchange(tmp_path)
     for one in both():
         index.add(one)
-    store.keep_shared_keys(index.shared())
-    assert list(store.shared_keys().keys) == [digest()]
-    ask = sharing_from(store.shared_keys)
+    exchange.keep_shared_keys(index.shared())
+    assert list(exchange.shared_keys().keys) == [digest()]
+    ask = sharing_from(exchange.shared_keys)
     assert ask(digest()) == index.sharing(digest())
     assert not ask("00" * 32).is_shared
 

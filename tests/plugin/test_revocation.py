@@ -15,7 +15,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from audit.observation import Observation, RevocationResponse
-from pytest_sslaudit.evidence import BadEvidence, EvidenceStore, new_evidence_store
+from pytest_sslaudit.evidence import BadEvidence, EvidenceStore
+from pytest_sslaudit.evidence.directories import new_evidence
 from tests.lab.demo import served
 from tests.support.endpoint_facts import observed
 from tests.support.endpoint_facts import served as handshake_of
@@ -116,17 +117,16 @@ def test_large_crl_is_kept_once_for_all_certificates(tmp_path: Path) -> None:
     assert first is not None
     assert second is not None
     assert (first.revocation or ())[0].content is (second.revocation or ())[0].content
-    new_evidence_store(tmp_path)
+    new_evidence(tmp_path).close()
     assert list(tmp_path.glob("*.der")) == []
 
 
 @pytest.mark.parametrize("name", ["../../etc/passwd", "/etc/passwd", "run.json", "0" * 64 + ".der"])
 def test_evidence_names_only_its_own_files(tmp_path: Path, name: str) -> None:
     store = EvidenceStore(keep(tmp_path, [Observation(A, NOW, revocation=seen(b"x" * 5000))]))
-    (file,) = (one for one in tmp_path.glob("*.json") if one.name != "run.json")
+    file = store.file_of(A)
     value = json.loads(file.read_text())
     value["revocation"][0]["content_in"] = name
-    del value["sha256"]
     file.write_text(json.dumps(value))
     with pytest.raises(BadEvidence, match="evidence"):
         store.observation(A)

@@ -38,7 +38,7 @@ from tests.support.probe.tls_servers import serving
         (["--audit-trust", "nowhere.pem"], "trust 'nowhere.pem': nowhere.pem: No such file"),
         (["--audit-waivers", "nowhere.toml"], "nowhere.toml: No such file"),
         (["--audit-config", "nowhere.toml"], "nowhere.toml: No such file"),
-        (["--audit-from-evidence", "nowhere"], "evidence nowhere/run.json: No such file"),
+        (["--audit-from-evidence", "nowhere"], "nowhere: there is no directory of this name"),
         (["--audit-results", "no/such/folder/results.jsonl"], "results.jsonl: No such file or directory"),
         (["--audit-evidence", "file.txt/evidence"], "--audit-evidence"),
         (["--html", "file.txt/report.html"], "file.txt is not a directory"),

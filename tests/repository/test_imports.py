@@ -77,7 +77,7 @@ PLUGIN_MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "activation": (),
     "hookspecs": (),
     "settings": (),
-    "evidence": (),
+    "evidence": ("settings",),
     "run_state": ("settings", "evidence"),
     "targets": ("settings", "evidence"),
     "fixtures": ("run_state",),

@@ -27,7 +27,7 @@ READ_WITH_PATTERNS: Final = {
     "csr.py": "PEM that openssl printed",
     "daemon.py": "names of processes",
     "email_message.py": "a host's name for a Message-ID",
-    "evidence.py": "names of files of evidence",
+    "observations.py": "names of files of evidence",
     "host_key.py": "host names",
     "http.py": "tokens and headers",
     "http_probe.py": "headers of an HTTP response",

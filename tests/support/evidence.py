@@ -8,25 +8,31 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 from audit.endpoint import Endpoint, parse_endpoint
 from audit.observation import HostView, Observation, ProbeFailure
 from pytest_sslaudit import session  # noqa: F401 - kept loaded: pytester drops what a run inside the process loads
-from pytest_sslaudit.evidence import EvidenceStore, Manifest
+from pytest_sslaudit.evidence import EvidenceStore, Inventory
+from pytest_sslaudit.evidence.directories import seal
+from pytest_sslaudit.evidence.provenance import Provenance
 
 NOW = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
 A, B = parse_endpoint("https://a.example"), parse_endpoint("imaps://b.example")
+PROVENANCE = Provenance("pytest-sslaudit", "1.0", "3.11", "Linux", "tester@laboratory", NOW, {}, {})
 WEB1 = Endpoint.of_host("web1", "ssh://root@web1")
 
 
-def keep(folder: Path, observations: Sequence[Observation]) -> Path:
-    """Write the observations as a run does, and return the directory."""
+def keep(folder: Path, observations: Sequence[Observation], key: Ed25519PrivateKey | None = None) -> Path:
+    """Write the observations as a run does, signed if there is a key, and return the directory."""
     folder.mkdir(exist_ok=True)
     store = EvidenceStore(folder)
     endpoints = tuple(seen.endpoint for seen in observations if not seen.endpoint.is_host)
     hosts = tuple(seen.endpoint for seen in observations if seen.endpoint.is_host)
-    store.keep_manifest(Manifest(NOW, endpoints, hosts, ()))
+    store.keep_inventory(Inventory(NOW, endpoints, hosts, ()))
     for observation in observations:
         store.keep(observation)
+    seal(folder, PROVENANCE, NOW, key)
     return folder
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Final
 
 import pytest
@@ -12,6 +13,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
+from audit.endpoint import parse_endpoint
+from pytest_sslaudit.evidence import EvidenceStore
 from tests.lab.revocation import access, pointing
 from tests.support.hosts.audit_run import AuditRun, audit, trust
 from tests.support.hosts.host import Host, HostFile, running_host
@@ -201,7 +204,10 @@ def host(authority: Authority) -> Iterator[Host]:
 @pytest.fixture(scope="module")
 def run(host: Host, authority: Authority) -> AuditRun:
     host.write(HostFile("/root/sslaudit.toml", "[fetch]\nallow_private = true\n"))
-    return audit_of(host, authority, "--audit-config=/root/sslaudit.toml", "--audit-evidence=/run/audit/evidence")
+    host.shell("openssl genpkey -algorithm ed25519 -out /root/ed25519.key")
+    host.shell("openssl pkey -in /root/ed25519.key -pubout -out /root/ed25519.pub")
+    kept = ("--audit-evidence=/run/audit/evidence", "--audit-evidence-key=/root/ed25519.key")
+    return audit_of(host, authority, "--audit-config=/root/sslaudit.toml", *kept)
 
 
 def audit_of(host: Host, authority: Authority, *arguments: str) -> AuditRun:
@@ -226,9 +232,17 @@ def test_revocation_responses_are_cached_in_a_private_directory(host: Host, run:
     assert set(host.shell("stat -c %a /root/state/revocation/*").split()) == {"600"}
 
 
-def test_evidence_is_judged_the_same_with_all_servers_stopped(host: Host, authority: Authority, run: AuditRun) -> None:
+def test_signed_evidence_is_judged_the_same_with_all_servers_stopped(
+    host: Host, authority: Authority, run: AuditRun
+) -> None:
     host.shell("nginx -s stop; apache2ctl stop; kill $(cat /run/ocsp-808[123].pid); mv /root/state /root/elsewhere")
-    argv = (trust(host, authority.anchor), "--audit-from-evidence=/run/audit/evidence")
-    again = audit(host, *argv)
+    changed = next(iter(CASES))
+    file = EvidenceStore(Path("/run/audit/evidence")).file_of(parse_endpoint(id_of(changed).replace("+", "?address=")))
+    host.shell(f"sed -i s/connections/Connections/ {file}")
+    key = "--audit-evidence-key=/root/ed25519.pub"
+    again = audit(host, trust(host, authority.anchor), "--audit-from-evidence=/run/audit/evidence", key)
+    assert f"{file.name}: its content has changed" in again.result(id_of(changed), "svc.unreachable")["message"]
     for name, case in CASES.items():
+        if name == changed:
+            continue
         assert again.verdict(id_of(name), "cert.revoked") == run.verdict(id_of(name), "cert.revoked"), case
