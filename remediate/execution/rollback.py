@@ -22,7 +22,7 @@ from remediate.execution.steps.activate import service_down, settled_progress, s
 from remediate.execution.steps.base import query_result, require_success
 from remediate.execution.steps.wire_check import leaves_of, served, silences
 from remediate.hosts.command import Query
-from remediate.model.case import SWITCHED, Case, Step, StepDetail, StepState
+from remediate.model.case import EACH, SWITCHED, Case, Step, StepDetail, StepState
 from remediate.model.causes import Cause
 from remediate.model.outcome import CaseResult
 from remediate.state.journal import CaseOutcome, Event
@@ -47,6 +47,8 @@ def rollback(case_id: str, run: RunContext) -> CaseResult:
     case = run.journal.case(case_id)
     if case is None:
         raise NotFoundOnHost(f"the journal has no case {case_id}")
+    if _has_switched_nothing(case, run):
+        return _held(CaseContext(case, run), [])
     context, leaves, blocked = CaseContext(case, run), list[Certificate](), list[StepBlocked | NotFoundOnHost]()
     if context.host.is_logged_in and case.repair in SWITCHED:
         _release(context)
@@ -61,6 +63,23 @@ def rollback(case_id: str, run: RunContext) -> CaseResult:
         except (StepBlocked, NotFoundOnHost) as why:
             blocked.append(why)
     return _blocked(case, blocked[0]) if blocked else _ended(context, leaves)
+
+
+def _has_switched_nothing(case: Case, run: RunContext) -> bool:
+    """Return whether a case has ended before it changed a service, or its repair installs no files.
+
+    There is nothing to restore then, and the case is not repaired again.
+    """
+    outcome, is_open = run.journal.outcome(case.id), _is_open(case, run)
+    if case.is_compromised or not (is_open or (outcome and outcome.kind == "failed")):
+        return False
+    if case.repair not in SWITCHED:
+        return True
+    return not is_open and all(step.state in ("planned", "undone") for step in case.steps if step.kind in EACH)
+
+
+def _is_open(case: Case, run: RunContext) -> bool:
+    return any(unfinished.id == case.id for unfinished in run.journal.unfinished())
 
 
 def _release(context: CaseContext) -> None:
@@ -81,8 +100,7 @@ def _require_possible(context: CaseContext) -> None:
         )
     if case.is_compromised:
         raise StepBlocked(Cause.ROLLBACK_COMPROMISED, "the previous key is compromised, so it is never used again")
-    is_open = any(unfinished.id == case.id for unfinished in context.run.journal.unfinished())
-    if not is_open and outcome and outcome.kind != "repaired":
+    if not _is_open(case, context.run) and outcome and outcome.kind != "repaired":
         raise StepBlocked(Cause.ROLLBACK_NOTHING, f"the case has ended as {outcome.kind} {format_utc(outcome.at)}")
 
 
@@ -214,22 +232,25 @@ def _record(context: CaseContext, step: Step, state: StepState, detail: StepDeta
 
 def _ended(context: CaseContext, leaves: list[Certificate]) -> CaseResult:
     """End the case and return the result; if the case switched nothing, return that there is nothing to restore."""
-    case = context.case
-    is_open = any(unfinished.id == case.id for unfinished in context.run.journal.unfinished())
-    if not leaves and not is_open:
+    if not leaves and not _is_open(context.case, context.run):
         return _blocked(
-            case,
+            context.case,
             StepBlocked(
                 Cause.ROLLBACK_NOTHING, "the repair is not in use, or its previous version is not kept any more"
             ),
         )
     for command in cleanup_commands(context):
         context.execute(command)  # the cleanup after the next success removes what remains
+    return _held(context, leaves)
+
+
+def _held(context: CaseContext, leaves: list[Certificate]) -> CaseResult:
+    """Record that a person rolled the case back, so that it is not repaired again; return the result."""
+    case = context.case
     note = f"{join_limited([str(leaf) for leaf in leaves])} again" if leaves else "nothing of the repair was in use"
     digest = leaves[0].sha256 if leaves else None
     context.run.journal.end(case.id, CaseOutcome("rolled-back", context.now(), digest, note))
-    todo = _AGAIN if leaves else "The next run repairs the finding again, unless it is waived or the host is excluded"
-    return CaseResult(case, "undone", cause=Cause.ROLLBACK_DONE, note=f"{note}. {todo.format(case.id)}")
+    return CaseResult(case, "undone", cause=Cause.ROLLBACK_DONE, note=f"{note}. {_AGAIN.format(case.id)}")
 
 
 def _blocked(case: Case, why: StepBlocked | NotFoundOnHost) -> CaseResult:

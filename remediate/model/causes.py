@@ -303,8 +303,8 @@ class Cause(StrEnum):
     INSTALL_REJECTED = (
         "install.rejected",
         (
-            "fix on the host why every address rejected the certificate (see its report), then run `python -m "
-            "remediate rollback CASE`: the next run starts again"
+            "fix on the host why every address rejected the certificate (see its report), then run `sslaudit repair "
+            "rollback CASE` and `sslaudit repair resume --now CASE`"
         ),
     )
     INSTALL_INTERRUPTED = (
@@ -322,8 +322,8 @@ class Cause(StrEnum):
     PROOF_REJECTED = (
         "proof.rejected",
         (
-            "fix on the host why every address rejects the new certificate, then run `python -m remediate "
-            "rollback CASE`: until then the same version is not tried again"
+            "fix on the host why every address rejects the new certificate, then run `sslaudit repair rollback CASE` "
+            "and `sslaudit repair resume --now CASE`"
         ),
     )
     PROOF_FAILED = (

@@ -103,7 +103,7 @@ class CaseOutcome:
     @property
     def holds(self) -> bool:
         """Whether a person rolled the repair back, so that the case waits for a new finding."""
-        return self.kind == "rolled-back" and self.leaf_sha256 is not None
+        return self.kind == "rolled-back"
 
 
 class Journal:

@@ -15,7 +15,8 @@ from remediate.execution.scheduler import repair
 from remediate.model.case import Reason, Repair
 from remediate.model.causes import Cause
 from remediate.model.options import EarlyTries
-from remediate.state.journal import Journal, open_journal
+from remediate.state.journal import CaseOutcome, Event, Journal, open_journal
+from tests.support.remediate.fake_host.ca import NOW
 from tests.support.remediate.fake_host.host import FakeHost, running_host, write_expired
 from tests.support.remediate.fake_host.run import CONCURRENCY
 from tests.support.remediate.killed_database import Killed, KilledRun, Point, die, faults_after_each, watched_database
@@ -103,12 +104,34 @@ def test_files_of_another_program_are_not_rolled_back(host: FakeHost, journal: J
     assert not host.certificate.is_symlink()
 
 
-def test_unknown_case_and_reload_cannot_be_rolled_back(host: FakeHost, journal: Journal) -> None:
+def test_unknown_case_cannot_be_rolled_back(host: FakeHost, journal: Journal) -> None:
     with pytest.raises(NotFoundOnHost, match="no case c0ffee"):
         rollback("c0ffee", host.run(journal))
-    case = host.case(Repair.RELOAD, id="reload")
-    journal.begin(case, host.run(journal).clock())
-    assert rollback("reload", host.run(journal)).cause == "rollback.nothing"
+
+
+@pytest.mark.parametrize("outcome", [None, CaseOutcome("failed", NOW)], ids=["open", "failed"])
+@pytest.mark.parametrize("kind", [Repair.RELOAD, Repair.REISSUE])
+def test_rollback_of_a_case_that_switched_nothing_holds_it(
+    host: FakeHost, journal: Journal, kind: Repair, outcome: CaseOutcome | None
+) -> None:
+    case, run, served = host.case(kind, id="other"), host.run(journal), host.served
+    journal.begin(case, NOW)
+    if outcome:
+        journal.end(case.id, outcome)
+    ending = rollback(case.id, run)
+    assert (ending.ended_as, ending.note.partition(".")[0]) == ("undone", "nothing of the repair was in use"), ending
+    (held,) = repair([case], run, CONCURRENCY)
+    assert (held.ended_as, held.cause, host.served) == ("waiting", Cause.ROLLBACK_HELD, served)
+    assert rollback(case.id, run).cause == "rollback.nothing"
+
+
+def test_rollback_of_a_failed_case_with_a_switched_service_is_refused(host: FakeHost, journal: Journal) -> None:
+    case = host.case(id="other")
+    journal.begin(case, NOW)
+    for state in ("intended", "done"):
+        journal.record(case.id, Event(f"reload {host.service}", state, NOW))
+    journal.end(case.id, CaseOutcome("failed", NOW))
+    assert rollback(case.id, host.run(journal)).cause == "rollback.nothing"
 
 
 def test_rollback_of_an_unfinished_case_ends_it(tmp_path: Path) -> None:
