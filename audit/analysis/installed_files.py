@@ -139,6 +139,8 @@ def no_installed_leaf(server: HostView) -> Obstacle | None:
 def reload_obstacle(server: HostView, observation: Observation, now: datetime) -> Obstacle | None:
     """Return why it is not known that a reload would serve a valid certificate; None if it is known."""
     obstacle = file_obstacle(server, "certificate") if unread_files(server, "certificate") else None
+    if not obstacle and server.unread:
+        return Uncertain(join_clauses(server.unread))
     waiting = [leaf for _, leaf in unserved(observation)]
     if obstacle or not waiting or any(leaf.not_after >= now for leaf in waiting):
         return obstacle

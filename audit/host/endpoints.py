@@ -196,7 +196,7 @@ def _server(
         view, service=service.name, service_running=service.pid != 0, service_since=service.since,
         config_test=service.test, files=installed, snakeoil=is_snakeoil(installed),
         missing_rights=tuple(dict.fromkeys([*service.missing, *listener.unread, *missing_rights(installed)])),
-        proxy_protocol=listener.proxy_protocol,
+        proxy_protocol=listener.proxy_protocol, unread=listener.unread,
     )  # fmt: skip
 
 

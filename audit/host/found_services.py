@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from audit.host.files import certificate_facts
 from audit.host.script import config_test, denied_test, instances, layout_in, sections_of
@@ -26,6 +26,8 @@ from audit.services.model import (
     Section,
     Service,
 )
+
+_LOOPBACK: Final = ("127.0.0.1", "::1")
 
 Value = TypeVar("Value")
 
@@ -72,7 +74,8 @@ class Instances:
     def services(self) -> Iterator[FoundService]:
         """Yield each service with a listener."""
         for instance in self.all:
-            dump = ConfigDump(instance.sections, self.facts.ports_of(instance.pid))
+            own = (*self.facts.addresses, *_LOOPBACK) if self.facts.addresses else ()
+            dump = ConfigDump(instance.sections, self.facts.ports_of(instance.pid), own)
             listeners = self._guarded(instance.service.read, dump)
             if not listeners:
                 continue

@@ -167,6 +167,7 @@ class HostView:
     agent: str | None = None  # the agent that owns the certificate: certbot, acme.sh, lego, caddy, …
     panel_service: str | None = None  # the panel's own name for it, if the panel installs its certificate
     snakeoil: bool = False  # the distribution's own placeholder certificate
+    unread: tuple[str, ...] = ()  # one message per reason why another certificate than that in `files` may be served
     missing_rights: tuple[str, ...] = ()  # one message per value that could not be read, with the missing right
     not_trusted: tuple[str, ...] = ()  # processes that root does not inspect; only of the host as a whole
     websites: tuple[Website, ...] = ()  # the sites of its web servers for plain HTTP; only of the host as a whole

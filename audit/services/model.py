@@ -71,6 +71,7 @@ class ConfigDump:
 
     sections: Mapping[str, Section] = field(default_factory=dict)
     ports: tuple[tuple[str, int], ...] = ()  # (address, port) of the visible sockets of its processes
+    addresses: tuple[str, ...] = ()  # the host's own, with loopback; empty if they are not known
 
     def text(self, name: str) -> str:
         """Return the text of the section of that name; empty if there is none."""

@@ -7,7 +7,7 @@ the start.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -47,6 +47,7 @@ _PAIRS: Final = (
     ("ssl_server_alt_cert_file", "ssl_server_alt_key_file"),
 )
 _OF_FILES: Final = frozenset(name for names in _PAIRS for name in names)
+_OF_TLS: Final = _OF_FILES | {"ssl"}
 
 
 def read(dump: ConfigDump) -> tuple[Listener, ...]:
@@ -55,13 +56,14 @@ def read(dump: ConfigDump) -> tuple[Listener, ...]:
     text = section.text if section.rc == 0 else dump.text("files")
     if not text:
         return ()
-    reader = _Reader(FilteredSettings(parse_blocks(text)))
+    reader = _Reader(FilteredSettings(parse_blocks(text)), dump.addresses)
     return tuple(listener for name in reader.service_names for listener in reader.listeners(name))
 
 
 @dataclass(frozen=True, slots=True)
 class _Reader:
     settings: FilteredSettings
+    own: tuple[str, ...]  # addresses of the host
 
     @property
     def root(self) -> DovecotBlock:
@@ -108,73 +110,109 @@ class _Reader:
     def _by_connection(self, template: Listener, protocol: str, *, is_implicit: bool) -> Iterator[Listener]:
         """Yield a listener for each address and name that has its own files, and one for all other connections.
 
-        Those of single addresses come first: the others are for the addresses that are left.
+        Those of single addresses come first: the others are for the addresses that are left. `ssl = no` of the whole
+        configuration is for every connection, whatever a block in it has.
         """
-        base = self._filled(template, Connection(protocol))
-        if base is None and is_implicit:
-            return
-        filters = [
-            conditions
-            for conditions, settings in self.settings.rules
-            if conditions.is_for_protocol(protocol) and not _OF_FILES.isdisjoint(settings)
-        ]
-        is_login = protocol != "lmtp"
-        if not is_login:  # LMTP has no login process: 2.4 does not select by address there, 2.3 not by name
-            filters = [
-                conditions for conditions in filters if not (conditions.local if self.root.is_24 else conditions.names)
-            ]
-        for address in _addresses_in(filters, template.addresses) if is_login else ():
+        is_off = self.root.settings.get("ssl") == "no"
+        filters, is_by_address = () if is_off else self._filters(protocol), protocol != "lmtp"
+        addresses = _addresses_in(filters, template.addresses, self.own) if is_by_address else ()
+        without_tls = []
+        for address in addresses:
             at_address = replace(template, addresses=(address,))
+            if self._filled(at_address, Connection(protocol, address)) is None and is_implicit:
+                without_tls.append(address)
             for name in (None, *_names_in(filters, address)):
                 here = self._filled(at_address, Connection(protocol, address, name))
                 elsewhere = self._filled(at_address, Connection(protocol, None, name))
                 if here is not None and here != elsewhere:
                     yield here
-        unread = tuple(_undecidable(filters, are_addresses_known=is_login))
-        yield replace(base or template, unread=(*(base.unread if base else ()), *unread))
+        rest = replace(template, addresses=self._left(template.addresses, without_tls))
+        base = self._filled(rest, Connection(protocol))
+        if rest.addresses and (base is not None or not is_implicit):
+            unread = tuple(self._undecidable(filters, is_by_address=is_by_address))
+            yield replace(base or rest, unread=(*(base.unread if base else ()), *unread))
         for name in _names_in(filters, None):
-            listener = self._filled(template, Connection(protocol, None, name))
+            listener = self._filled(rest, Connection(protocol, None, name))
             if listener is not None and (listener.files or listener.unread):
                 yield listener
+
+    def _filters(self, protocol: str) -> tuple[Filter, ...]:
+        """Return the conditions of the blocks with settings of TLS that apply to a protocol.
+
+        LMTP has no login process: 2.4 does not select by address there, 2.3 not by name.
+        """
+        filters = (
+            conditions
+            for conditions, settings in self.settings.rules
+            if conditions.is_for_protocol(protocol) and not _OF_TLS.isdisjoint(settings)
+        )
+        if protocol != "lmtp":
+            return tuple(filters)
+        return tuple(
+            conditions for conditions in filters if not (conditions.local if self.root.is_24 else conditions.names)
+        )
+
+    def _left(self, bound: tuple[str, ...], without_tls: Sequence[str]) -> tuple[str, ...]:
+        """Return the addresses of a socket but for those without TLS."""
+        if not without_tls:
+            return bound
+        addresses = (
+            own
+            for address in bound
+            for own in (self.own if address in ANY else (address,))
+            if (":" in own) == (":" in address)
+        )
+        return tuple(address for address in dict.fromkeys(addresses) if address not in without_tls)
+
+    def _undecidable(self, filters: Iterable[Filter], *, is_by_address: bool) -> Iterator[str]:
+        """Yield a message for each block whose addresses of the host are not known from the configuration."""
+        for conditions in filters:
+            is_known = conditions.is_one_address or (conditions.networks and self.own)
+            if conditions.local and not (is_known and is_by_address):
+                where = f"`local {conditions.local}`"
+                yield f"dovecot has another certificate for addresses in {where}, which are not known"
+
+    def _by_client(self, connection: Connection) -> Iterator[str]:
+        """Yield a message for each block that applies to a connection if it comes from some clients."""
+        for conditions, settings in self.settings.rules:
+            if conditions.remote is None or not conditions.may_match(connection) or _OF_TLS.isdisjoint(settings):
+                continue
+            paths = [file.path for file in _files(settings)[0] if file.kind == "certificate"]
+            what = f"another certificate, {paths[0]}," if paths else "other settings of TLS"
+            if settings.get("ssl") == "no":
+                what = "no TLS"
+            yield f"dovecot has {what} for the clients in `remote {conditions.remote}`"
 
     def _filled(self, template: Listener, connection: Connection) -> Listener | None:
         """Return a listener with the files of a connection; None if TLS is switched off for it."""
         settings, undecided = self.settings.apply(connection)
-        if settings.get("ssl") == "no":
+        if "no" in (settings.get("ssl"), self.root.settings.get("ssl")):
             return None
         names = (connection.name,) if connection.name else ()
         if undecided:
             values = ", ".join(undecided)
-            reason = f"dovecot has several values of {values} for {connection.name} at {connection.address}"
+            where = f"{connection.name or 'any name'} at {connection.address}"
+            reason = f"dovecot has several values of {values} for {where}"
             return replace(template, names=names, unread=(f"{reason}, and ends the connection",))
         files, unread = _files(settings)
-        return replace(template, names=names, files=files, unread=unread)
+        return replace(template, names=names, files=files, unread=(*unread, *self._by_client(connection)))
 
 
-def _addresses_in(filters: list[Filter], bound: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the single addresses of `local` at which a socket accepts connections."""
-    addresses = dict.fromkeys(address for conditions in filters for address in conditions.addresses)
+def _addresses_in(filters: Iterable[Filter], bound: tuple[str, ...], own: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the addresses of `local` at which a socket accepts connections."""
+    addresses = dict.fromkeys(address for conditions in filters for address in conditions.addresses(own))
     return tuple(address for address in addresses if address in bound or ANY[":" in address] in bound)
 
 
-def _names_in(filters: list[Filter], address: str | None) -> tuple[str, ...]:
+def _names_in(filters: Iterable[Filter], address: str | None) -> tuple[str, ...]:
     """Return the names for which there are files, at an address or at all; a wildcard has a label in place of `*`."""
     names = (
         name.replace("*", WILDCARD_LABEL, 1)
         for conditions in filters
-        if conditions.local is None or address in conditions.addresses
+        if conditions.local is None or conditions.covers(address)
         for name in conditions.names or ()
     )
     return tuple(dict.fromkeys(name for name in names if "*" not in name))
-
-
-def _undecidable(filters: list[Filter], *, are_addresses_known: bool) -> Iterator[str]:
-    """Yield a message for each block with files whose addresses are not known from the configuration."""
-    for conditions in filters:
-        if conditions.local and not (conditions.addresses and are_addresses_known):
-            yield f"dovecot has another certificate for addresses in `local {conditions.local}`, which are not known"
-        elif conditions.is_remote:
-            yield "dovecot has another certificate for the clients of a `remote`"
 
 
 def _files(settings: Mapping[str, str]) -> tuple[tuple[NamedFile, ...], tuple[str, ...]]:

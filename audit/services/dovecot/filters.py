@@ -1,8 +1,8 @@
 """Selects the settings of dovecot that apply to a protocol, an address of the host and a requested name.
 
 `protocol`, `local` and `local_name` limit settings to some connections, also inside each other. From version 2.4 on the
-last of the matching blocks wins. In 2.3 the most specific one wins. If two blocks are specific in different ways and
-have different values, 2.3 ends the connection.
+last of the matching blocks wins. In 2.3 the most specific one wins, and of equally specific ones the first. If two
+blocks are specific in different ways and have different values, 2.3 ends the connection.
 
 `doveconf -f` also selects settings. But 2.4.1 leaves out a `protocol` inside a `local`, which the daemon applies.
 """
@@ -33,7 +33,7 @@ class Filter:
     protocol: str | None = None
     local: str | None = None
     names: tuple[str, ...] | None = None
-    is_remote: bool = False  # it depends on the client's address
+    remote: str | None = None  # the client's address or network
 
     def inside(self, block: DovecotBlock) -> Filter | None:
         """Return the conditions of a block inside this one; None if the block is not a filter."""
@@ -45,7 +45,7 @@ class Filter:
             case "local_name":
                 return replace(self, names=tuple(name.lower().strip('"') for name in block.name.split()))
             case "remote":
-                return replace(self, is_remote=True)
+                return replace(self, remote=block.name)
         return None
 
     @property
@@ -56,10 +56,19 @@ class Filter:
         except ValueError:
             return ()
 
+    def addresses(self, own: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the addresses of `local`: of a network those of the host, of a host name none."""
+        single = tuple(network[0].compressed for network in self.networks if network.num_addresses == 1)
+        return single or tuple(address for address in own if self.covers(address))
+
+    def covers(self, address: str | None) -> bool:
+        """Return whether an address of the host is one of `local`; None is any other address."""
+        return address is not None and any(ipaddress.ip_address(address) in network for network in self.networks)
+
     @property
-    def addresses(self) -> tuple[str, ...]:
-        """The address of `local`; none if it is a network or a host name."""
-        return tuple(network[0].compressed for network in self.networks if network.num_addresses == 1)
+    def is_one_address(self) -> bool:
+        """Whether `local` is an address, and not a network or a host name."""
+        return any(network.num_addresses == 1 for network in self.networks)
 
     def is_for_protocol(self, protocol: str) -> bool:
         """Return whether the block applies to a protocol; `!imap` is all others."""
@@ -69,14 +78,15 @@ class Filter:
 
     def matches(self, connection: Connection) -> bool:
         """Return whether the block applies to a connection of any client."""
-        if self.is_remote or not self.is_for_protocol(connection.protocol):
+        return self.remote is None and self.may_match(connection)
+
+    def may_match(self, connection: Connection) -> bool:
+        """Return whether the block applies to a connection of some client."""
+        if not self.is_for_protocol(connection.protocol):
             return False
         if self.names is not None and not any(_matches(name, connection.name) for name in self.names):
             return False
-        if self.local is None:
-            return True
-        address = ipaddress.ip_address(connection.address) if connection.address else None
-        return address is not None and any(address in network for network in self.networks)
+        return self.local is None or self.covers(connection.address)
 
     @property
     def order(self) -> tuple[bool, int, bool]:
@@ -85,17 +95,13 @@ class Filter:
         return self.names is not None, bits, self.protocol is not None
 
     def conflicts_with(self, other: Filter) -> bool:
-        """Return whether 2.3 cannot decide between two blocks with different values."""
-        own, others = (_conditions(block) for block in (self, other))
-        place = {"local", "names"}
-        return not (own <= others or others <= own) and all(
-            place & {kind for kind, _ in conditions} for conditions in (own, others)
-        )
+        """Return whether 2.3 cannot decide between two blocks that both apply and have different values.
 
-
-def _conditions(block: Filter) -> frozenset[tuple[str, object]]:
-    pairs = (("protocol", block.protocol), ("local", block.local), ("names", block.names))
-    return frozenset((kind, value) for kind, value in pairs if value is not None)
+        It can if one is as specific as the other in every way, or if one has no address and no name.
+        """
+        pairs = tuple(zip(self.order, other.order, strict=True))
+        is_ordered = all(own <= others for own, others in pairs) or all(own >= others for own, others in pairs)
+        return not is_ordered and all(block.local or block.names is not None for block in (self, other))
 
 
 def _matches(pattern: str, name: str | None) -> bool:
@@ -133,7 +139,8 @@ class FilteredSettings:
         """Return the settings of a connection, and the names of those between which 2.3 cannot decide."""
         matching = [(conditions, settings) for conditions, settings in self.rules if conditions.matches(connection)]
         if not self.root.is_24:
-            matching.sort(key=lambda rule: rule[0].order)
+            first = {conditions: -index for index, (conditions, _) in reversed(list(enumerate(matching)))}
+            matching.sort(key=lambda rule: (rule[0].order, first[rule[0]]))
         result: dict[str, str] = {}
         origins: dict[str, Filter] = {}
         undecided: dict[str, None] = {}

@@ -23,10 +23,12 @@ BY_PROTOCOL: Final = "sub.example.test"
 OLD: Final = "ssl_cert = </etc/ssl/{0}.crt\nssl_key = </etc/ssl/{0}.key\n"
 NEW: Final = "ssl_server_cert_file = /etc/ssl/{0}.crt\nssl_server_key_file = /etc/ssl/{0}.key\n"
 COMMON: Final = """{main}
-local {address} {{
+local {network} {{
   local_name {by_name} {{
 {named}  }}
 }}
+remote 203.0.113.0/24 {{
+{named}}}
 service imap-login {{
   inet_listener proxied {{
     port = 10993
@@ -69,7 +71,7 @@ def audited(request: pytest.FixtureRequest, overlays: None, authority: Authority
         login.admit(host, public_key)
         login.know(auditor, host)
         text = COMMON.format(
-            main=form.format(MAIL), address=address, by_name=BY_NAME, named=form.format(BY_NAME)
+            main=form.format(MAIL), network=f"{address}/24", by_name=BY_NAME, named=form.format(BY_NAME)
         ) + ("" if request.param == "debian12" else MORE % form.format(BY_PROTOCOL))  # fmt: skip
         files = [file for name in names for file in authority.issue(name).at(f"/etc/ssl/{name}")]
         host.write(*files, HostFile("/etc/dovecot/local.conf", text))
@@ -104,3 +106,10 @@ def test_each_listener_is_observed_with_its_own_certificate(audited: Audited) ->
     assert {endpoint: certificate_of(run, endpoint) for endpoint in expected} == {
         endpoint: f"/etc/ssl/{name}.crt" for endpoint, name in expected.items()
     }
+
+
+def test_certificate_for_some_clients_alone_is_named(audited: Audited) -> None:
+    verdict, message = audited.run.verdict(f"{MAIL}/", "svc.unreachable")
+    assert verdict == "inconclusive", audited.run.explain()
+    client = f"/etc/ssl/{BY_NAME}.crt, for the clients in `remote 203.0.113.0/24`"
+    assert f"dovecot has another certificate, {client}" in message

@@ -82,6 +82,9 @@ PANEL = replace(host(NOT_THERE, unreadable("key", "missing")), panel_service="do
     "expired on disk": (is_served, files(certificate_file(OTHER.named("www.example.com"))), unsure(
         reason="the installed certificate has expired, and a reload would serve it", because="cert.expired",
     )),
+    "another certificate may be served": (
+        is_served, of(replace(host(certificate_file(RENEWED)), unread=("for clients",))), unsure("for clients"),
+    ),
     "last second on disk": (is_served, files(certificate_file(GOOD.ending(NOW))), fail(": reload nginx")),
     "a second later": (is_served, files(certificate_file(GOOD.ending(NOW)), now=NOW + SECOND), unsure(
         reason="the installed certificate has expired, and a reload would serve it", because="cert.expired",

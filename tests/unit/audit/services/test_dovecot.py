@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from audit.services import Listener, dovecot
@@ -25,8 +27,9 @@ def newer(name: str) -> str:
     return FILES_24.format(name)
 
 
-def read(text: str) -> tuple[Listener, ...]:
-    return dovecot.read(dump(dump=text))
+def read(text: str, own: tuple[str, ...] = ()) -> tuple[Listener, ...]:
+    """Read a dump of a host with these addresses."""
+    return dovecot.read(replace(dump(dump=text), addresses=own))
 
 
 COMPLETE = f"""# 2.3.19.1 (9b53102964): /etc/dovecot/dovecot.conf
@@ -154,6 +157,8 @@ def test_protocol_address_and_name_inside_it_have_their_own_files(form: str) -> 
     )
 
 
+CLIENT = "dovecot has another certificate, /etc/ssl/client.crt, for the clients in `remote 198.51.100.1`"
+SEVERAL = "dovecot has several values of ssl_cert, ssl_key for"
 USES_GROUP = "  @tls = other\n"
 NAME = "local_name a.example.org {{\n{0}}}\n"
 ADDRESS = f"local {HOST} {{{{\n{{0}}}}}}\n"
@@ -191,23 +196,85 @@ def test_last_block_that_matches_wins_in_2_4(text: str, expected: str) -> None:
          f"imaps 0.0.0.0,:: 993 | {files('imap')}\nimaps 0.0.0.0,:: 993 | {A} | {files('a')}\n"),
         (f"{settings('main')}{NAME.format(settings('a'))}{ADDRESS.format(settings('ip'))}",
          (f"imaps {HOST} 993 | {files('ip')}\n"
-         f"imaps {HOST} 993 | {A} | unread: dovecot has several values of ssl_cert, ssl_key for {A} at {HOST}, and "
-         f"ends the connection\n{WHOLE}imaps 0.0.0.0,:: 993 | {A} | {files('a')}\n")),
+         f"imaps {HOST} 993 | {A} | unread: {SEVERAL} {A} at {HOST}, and ends the connection\n"
+          f"{WHOLE}imaps 0.0.0.0,:: 993 | {A} | {files('a')}\n")),
         (f"{settings('main')}local 192.0.2.0/24 {{\n{settings('net')}}}\n",
          (f"{WHOLE[:-1]} | unread: dovecot has another certificate for addresses in `local 192.0.2.0/24`, which "
+         "are not known\n")),
+        (f"{settings('main')}local mail.example.org {{\n{settings('net')}}}\n",
+         (f"{WHOLE[:-1]} | unread: dovecot has another certificate for addresses in `local mail.example.org`, which "
          "are not known\n")),
         (f"{settings('main')}local_name \"{A} b.example.org\" {{\n{settings('two')}}}\n",
          (f"{WHOLE}imaps 0.0.0.0,:: 993 | {A} | {files('two')}\n"
          f"imaps 0.0.0.0,:: 993 | b.example.org | {files('two')}\n")),
         (f"{settings('main')}remote 198.51.100.1 {{\n{settings('client')}}}\n",
-         f"{WHOLE[:-1]} | unread: dovecot has another certificate for the clients of a `remote`\n"),
+         f"{WHOLE[:-1]} | unread: {CLIENT}\n"),
+        (f"{settings('main')}remote 198.51.100.0/24 {{\n  ssl = no\n}}\n",
+         f"{WHOLE[:-1]} | unread: dovecot has no TLS for the clients in `remote 198.51.100.0/24`\n"),
+        (f"ssl = no\n{settings('main')}{ADDRESS.format('  ssl = yes' + chr(10) + settings('ip'))}", ""),
         (f"{settings('main')}listen = 192.0.2.9\n{ADDRESS.format(settings('ip'))}",
          f"imaps 192.0.2.9 993 | {files('main')}\n"),
     ],
-    ids=["most specific", "undecided", "network", "two names", "client", "address of another socket"],
+    ids=["most specific", "undecided", "network", "host name", "two names", "client", "client without TLS",
+         "no TLS at all", "address of another socket"],
 )  # fmt: skip
 def test_most_specific_block_wins_in_2_3(text: str, expected: str) -> None:
     assert described(read(ONLY_IMAPS + text)) == expected
+
+
+OWN = ("192.0.2.5", "192.0.2.77", "198.51.100.9", "2001:db8::5", "127.0.0.1", "::1")
+NETWORK = "local {0} {{\n{1}}}\n"
+
+
+@pytest.mark.parametrize("form", [FILES, NEWER + FILES_24], ids=["2.3", "2.4"])
+@pytest.mark.parametrize(
+    ("blocks", "expected"),
+    [
+        ([("192.0.2.0/24", "net"), ("192.0.2.64/26", "part")],
+         (f"imaps {HOST} 993 | {files('net')}\nimaps 192.0.2.77 993 | {files('part')}\n{WHOLE}")),
+        ([("2001:db8::/32", "six"), ("127.0.0.0/8", "loopback")],
+         f"imaps 2001:db8::5 993 | {files('six')}\nimaps 127.0.0.1 993 | {files('loopback')}\n{WHOLE}"),
+        ([("203.0.113.0/24", "other")], WHOLE),
+    ],
+    ids=["network in a network", "both families", "network without an address of the host"],
+)  # fmt: skip
+def test_network_stands_for_the_addresses_of_the_host_in_it(
+    form: str, blocks: list[tuple[str, str]], expected: str
+) -> None:
+    networks = "".join(NETWORK.format(network, form.format(name)) for network, name in blocks)
+    text = f"{ONLY_IMAPS}{form.format('main')}{networks}"
+    assert described(read(text, OWN)) == expected
+
+
+WILDCARD = f"local_name *.example.org {{\n{settings('wild')}}}\n"
+PART = "local 192.0.2.0/29 {\n" + settings("part") + "}\n"
+
+
+@pytest.mark.parametrize(
+    ("blocks", "listener"),
+    [
+        (WILDCARD + NAME.format(settings("a")), f"imaps 0.0.0.0,:: 993 | {A} | {files('wild')}\n"),
+        (NAME.format(settings("a")) + WILDCARD, f"imaps 0.0.0.0,:: 993 | {A} | {files('a')}\n"),
+        (PART + NETWORK.format("192.0.2.0/24", f"  protocol imap {{\n{settings('imap')}  }}\n"),
+         f"imaps {HOST} 993 | unread: {SEVERAL} any name at {HOST}, and ends the connection\n"),
+    ],
+    ids=["wildcard first", "name first", "protocol in a network and part of it"],
+)  # fmt: skip
+def test_first_of_equally_specific_blocks_wins_in_2_3(blocks: str, listener: str) -> None:
+    assert listener in described(read(f"{ONLY_IMAPS}{settings('main')}{blocks}", OWN))
+
+
+def test_network_without_tls_is_left_out_of_the_addresses() -> None:
+    network = NETWORK.format("192.0.2.0/24", "  ssl = no\n")
+    (listener,) = read(f"{ONLY_IMAPS}{settings('main')}{network}", OWN)
+    assert listener.addresses == ("198.51.100.9", "127.0.0.1", "2001:db8::5", "::1")
+
+
+def test_certificate_for_some_clients_is_named_at_their_address_and_name() -> None:
+    client = f"  remote 198.51.100.1 {{\n{settings('client')}  }}\n"
+    blocks = f"local {HOST} {{\n{settings('ip')}{client}}}\n{NAME.format(settings('a'))}"
+    unread = [listener.unread for listener in read(f"{ONLY_IMAPS}{settings('main')}{blocks}", OWN)]
+    assert [CLIENT in messages for messages in unread] == [True, False, False, False]
 
 
 LMTP = "protocols = lmtp\nservice lmtp {\n  inet_listener lmtp {\n    port = 24\n  }\n}\n"
