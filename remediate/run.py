@@ -14,6 +14,7 @@ from typing import Final
 from audit.config import known_secrets
 from audit.host.discovery import Discovery
 from audit.redaction import Secrets
+from audit.text import join_clauses
 from remediate.deployment.base import Released
 from remediate.deployment.release import ALL_CASES, not_released
 from remediate.execution.dead_names import without_dead_names
@@ -26,6 +27,7 @@ from remediate.hosts.workdir import ROOT, HostWorkdir
 from remediate.installers import configured_installers
 from remediate.model.audit_results import AuditResults
 from remediate.model.case import Case
+from remediate.model.causes import Cause
 from remediate.model.options import RunOptions
 from remediate.model.outcome import CaseResult
 from remediate.model.plan import Plan
@@ -42,6 +44,7 @@ from remediate.state.journal import (
     substitute_journal,
 )
 from remediate.state.lock import locked
+from remediate.state.waiting import IN_PLAN, Wait
 from remediate.wiring.notification import known_hosts, notification_settings
 from remediate.wiring.run_context import host_sessions, run_context
 from remediate.wiring.sections import configured_issuer, configured_solvers, resolution_of, root_hints, run_limits
@@ -64,21 +67,21 @@ class RepairRun:
         """Return the plan for every finding."""
         planned, now = _planned(self.options, evidence), self.options.clock()
         hosts = {seen.label for seen in evidence.seen.values() if seen.label}
-        waiting = [
-            (waiting.case, "; ".join(blocker.text for blocker in waiting.blocked_by)) for waiting in planned.waiting
+        waits = [
+            Wait(waiting.case, join_clauses([blocker.text for blocker in waiting.blocked_by]))
+            for waiting in planned.waiting
         ]
-        self.journal.waiting.replace(hosts, waiting, now)
+        self.journal.waiting.replace(hosts, waits, now, kept={case.id for case in planned.cases})
         return planned
 
     def repair(self, planned: Plan, discoveries: Iterable[Discovery]) -> tuple[CaseResult, ...]:
         """Run unfinished and planned cases on the discovered hosts, and return the result of each."""
         run = run_context(self.options, self.journal, tuple(discoveries))
         remove_left_over(run)
-        results = (
-            *repair(planned.cases, run, self.options.concurrency),
-            *install_waiting_placeholders(planned.waiting, run),
-        )
-        return tuple(map(self._without_secrets, results))
+        results = repair(planned.cases, run, self.options.concurrency)
+        waits = [wait for wait in map(_wait_of, results) if wait]
+        self.journal.waiting.update((result.case.id for result in results), waits, self.options.clock())
+        return tuple(map(self._without_secrets, (*results, *install_waiting_placeholders(planned.waiting, run))))
 
     def roll_back(self, case_id: str, discoveries: Iterable[Discovery]) -> CaseResult:
         """Roll a case back to the version before it."""
@@ -127,6 +130,15 @@ class RepairRun:
     def _without_secrets(self, result: CaseResult) -> CaseResult:
         """Return a result without secrets, which may be in the text of another party."""
         return replace(result, note=self.secrets.hide(result.note))
+
+
+def _wait_of(result: CaseResult) -> Wait | None:
+    """Return how a case waits that was not begun in this run; None if its last attempt or a rollback says why."""
+    if result.ended_as != "waiting" or result.cause in (Cause.RUN_NOT_DUE, Cause.ROLLBACK_HELD):
+        return None
+    step = next((step.name for step in result.case.steps if step.state != "done"), IN_PLAN)
+    why = ": ".join(filter(None, (result.cause, result.note)))
+    return Wait(result.case, why, result.step or step, result.next_at)
 
 
 def _planned(options: RunOptions, evidence: AuditResults) -> Plan:

@@ -26,6 +26,7 @@ from remediate.planning.planner import plan
 from remediate.planning.recheck import stale_reason
 from remediate.run import RepairRun, repair_run
 from remediate.state.journal import open_journal
+from remediate.state.lock import holder_now
 
 _NOTHING = Plan((), (), ())
 
@@ -136,9 +137,10 @@ def _why_not_tried(case_id: str, run: RepairRun) -> str:
 
 
 def status(state: Path, now: datetime) -> CliResult:
-    """Print the unfinished cases; raises UnusableState if there is no journal."""
+    """Print the cases that are unfinished or wait, and the present run; raises UnusableState without a journal."""
     with open_journal(state, existing=True) as journal:
-        return CliResult(tuple(status_lines(journal, now)))
+        held = holder_now(state, now)
+        return CliResult((*status_lines(journal, now), *([str(held)] if held else [])))
 
 
 def roll_back(case_id: str, options: RunOptions, access: Access) -> CliResult:

@@ -14,6 +14,7 @@ from remediate.model.case import UNKNOWN_SERVICE, Case, Step, StepState
 from remediate.model.outcome import Attempt, CaseResult
 from remediate.model.plan import Plan
 from remediate.state.journal import Journal
+from remediate.state.waiting import Waiting
 
 _COUNTED: Final = ("well", "unknown")
 """Kinds of findings that are counted, not listed, because a healthy fleet has thousands of them."""
@@ -197,8 +198,9 @@ def status_lines(journal: Journal, now: datetime) -> Iterator[str]:
     rows = [*_case_rows(journal, now)]
     listed = {row[0] for row in rows}
     rows += [
-        (waiting.case_id, waiting.repair, waiting.host, "plan", "waits", duration(now - waiting.since), "next run",
-         "0", shortened(waiting.why, _WHY))
+        (waiting.case_id, waiting.repair, waiting.host, waiting.step, "waits", duration(now - waiting.since),
+         _next_try(waiting.next_at, now), _tries(journal.attempts.of_case(waiting.case_id)),
+         shortened(one_line(waiting.why), _WHY))
         for waiting in journal.waiting.all() if waiting.case_id not in listed
     ]  # fmt: skip
     yield from _table((_COLUMNS, *rows)) if rows else ("no case is open",)
@@ -209,11 +211,12 @@ def status_lines(journal: Journal, now: datetime) -> Iterator[str]:
 
 def _case_rows(journal: Journal, now: datetime) -> Iterator[tuple[str, ...]]:
     """Yield the rows of the cases that were begun: unfinished ones, then those that failed or were rolled back."""
-    yield from (_status(case, journal, now) for case in journal.unfinished())
+    waiting = {row.case_id: row for row in journal.waiting.all()}
+    yield from (_status(case, journal, now, waiting.get(case.id)) for case in journal.unfinished())
     for case in journal.ended("failed"):
         last = next(reversed(journal.attempts.of_case(case.id)), None)
         if last and last.ended == "failed" and now - (last.next_at or last.at) < _LISTED:
-            yield _status(case, journal, now)
+            yield _status(case, journal, now, waiting.get(case.id))
     for case in journal.ended("rolled-back"):
         outcome = journal.outcome(case.id)
         if outcome and outcome.holds:
@@ -232,11 +235,12 @@ def _case_rows(journal: Journal, now: datetime) -> Iterator[tuple[str, ...]]:
             )
 
 
-def _status(case: Case, journal: Journal, now: datetime) -> tuple[str, ...]:
+def _status(case: Case, journal: Journal, now: datetime, waiting: Waiting | None) -> tuple[str, ...]:
+    """Return the row of a case that was begun; a later run may have let it wait for another reason than its attempt."""
     events, attempts = journal.events(case.id), journal.attempts.of_case(case.id)
     last = events[-1] if events else None
     attempt = attempts[-1] if attempts else None
-    next_at = attempt.next_at if attempt else None
+    until = [time for time in (attempt.next_at if attempt else None, waiting.next_at if waiting else None) if time]
     why = ": ".join(filter(None, (attempt.cause, next(iter(attempt.note.splitlines()), "")))) if attempt else ""
     return (
         case.id,
@@ -245,10 +249,14 @@ def _status(case: Case, journal: Journal, now: datetime) -> tuple[str, ...]:
         last.step if last else case.steps[0].name,
         last.state if last else "planned",
         duration(now - last.at) if last else "",
-        format_utc(next_at) if next_at and next_at > now else "next run",
+        _next_try(max(until, default=None), now),
         _tries(attempts),
-        shortened(one_line(why), _WHY),
+        shortened(one_line(waiting.why if waiting else why), _WHY),
     )
+
+
+def _next_try(next_at: datetime | None, now: datetime) -> str:
+    return format_utc(next_at) if next_at and next_at > now else "next run"
 
 
 def _tries(attempts: Sequence[Attempt]) -> str:

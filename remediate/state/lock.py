@@ -19,6 +19,7 @@ from audit.text import duration
 from remediate.state.database import BrokenState
 
 LOCK_FILE: Final = "lock"
+_LOCKS: Final = Path("/proc/locks")
 
 
 class LockHeld(Exception):
@@ -48,6 +49,28 @@ def locked(folder: Path, what: str, now: datetime) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def holder_now(folder: Path, now: datetime) -> LockHeld | None:
+    """Return which run holds the lock of a state directory now; None if no run does, or if there is no lock file."""
+    try:
+        descriptor = os.open(folder / LOCK_FILE, os.O_RDONLY | os.O_NOFOLLOW)
+    except OSError:
+        return None
+    try:
+        return LockHeld(folder, *_holder(descriptor), now) if _is_locked(descriptor) else None
+    finally:
+        os.close(descriptor)
+
+
+def _is_locked(descriptor: int) -> bool:
+    """Return whether a process holds a file's lock, as Linux lists it; taking it here could make a run fail."""
+    try:
+        locks = [line.split() for line in _LOCKS.read_text(encoding="ascii").splitlines()]
+    except OSError:
+        return False
+    inode = str(os.fstat(descriptor).st_ino)
+    return any("FLOCK" in lock and any(word.rpartition(":")[2] == inode for word in lock) for lock in locks)
 
 
 def _record_holder(descriptor: int, holder: str, now: datetime) -> None:

@@ -74,13 +74,16 @@ CREATE TABLE outcomes (
     PRIMARY KEY (case_id, round)
 );
 
--- The cases that wait before any attempt, as the last run that saw them planned; `why` is for a person alone.
+-- The cases that wait without an attempt, as the last run that saw them: in its plan, or before their next step. `why` is
+-- for a person alone; without `next_at` it is the next run.
 CREATE TABLE waiting (
     case_id TEXT PRIMARY KEY,
     host TEXT NOT NULL,
     repair TEXT NOT NULL,
     since TEXT NOT NULL,
-    why TEXT NOT NULL
+    why TEXT NOT NULL,
+    step TEXT NOT NULL DEFAULT 'plan',
+    next_at TEXT
 );
 
 -- `state` is what a notification says to be wrong, as JSON; `channel` is the key of a section of the configuration.

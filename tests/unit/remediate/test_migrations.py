@@ -26,6 +26,7 @@ from remediate.state.database import JOURNAL_FILE, BrokenState, Database, Unusab
 from remediate.state.journal import Event, Journal, journal_snapshot, open_journal, require_usable_journal
 from remediate.state.orders import PlacedOrder
 from remediate.state.outbox import MAIL
+from remediate.state.waiting import Wait
 from tests.support.remediate.older_journal import SECOND_NIGHT, A, B, C, D, older_journal
 
 FIRST_NIGHT = SECOND_NIGHT - timedelta(days=1)
@@ -76,10 +77,15 @@ def test_migrated_journal_counts_early_attempts_and_lists_waiting_cases(journal:
     assert journal.attempts.of_case(A)[-1] == attempt
     if case:
         for at in (FIRST_NIGHT, SECOND_NIGHT):
-            journal.waiting.replace([case.host], [(case, "a name is dead")], at)
-        assert [(row.case_id, row.since, row.why) for row in journal.waiting.all()] == [
-            (A, FIRST_NIGHT, "a name is dead")
-        ]
+            journal.waiting.replace([case.host], [Wait(case, "a name is dead")], at)
+        [row] = journal.waiting.all()
+        assert (row.case_id, row.since, row.why, row.step, row.next_at) == (
+            A,
+            FIRST_NIGHT,
+            "a name is dead",
+            "plan",
+            None,
+        )
 
 
 def test_attempt_with_an_unknown_cause_keeps_its_text(file: Path) -> None:

@@ -20,6 +20,8 @@ from remediate.model.audit_results import BadAuditResults, read_audit_results
 from remediate.model.causes import Cause
 from remediate.model.outcome import Attempt
 from remediate.state.journal import CaseOutcome, Event, open_journal
+from remediate.state.lock import locked
+from remediate.state.waiting import Wait
 from tests.support.checkout import CHECKOUT
 from tests.support.remediate.journals import MAIL, WEB, a_case
 from tests.support.remediate.result_rows import SUMMARY, Row, file, found, seen
@@ -132,8 +134,9 @@ def test_status_is_a_table_of_all_that_waits(tmp_path: Path, capsys: pytest.Capt
         for ended in (failed, old):
             journal.end(ended.id, CaseOutcome("failed", now))
         journal.end(rolled_back.id, CaseOutcome("rolled-back", now, "a" * 64))
-        waits = replace(case, id="planned")
-        journal.waiting.replace(["web1"], [(waits, "a name is dead"), (failed, "listed already")], now)
+        waits, busy = replace(case, id="planned"), replace(case, id="busy")
+        journal.waiting.replace(["web1"], [Wait(waits, "a name is dead")], now)
+        journal.waiting.update([], [Wait(busy, "issuer.busy: the CA\nis busy", "order", tomorrow)], now)
         journal.outbox.add("state", b"message", now)
     assert main(["status", "--state", str(tmp_path / "state")]) == 0
     head, *listed, queued = capsys.readouterr().out.splitlines()
@@ -144,7 +147,30 @@ def test_status_is_a_table_of_all_that_waits(tmp_path: Path, capsys: pytest.Capt
     assert cells.pop("failed")[-3:] == [then, "2 (1 early)", "dcv.missing: HTTP 404"]
     assert cells.pop("rolled-back")[-3:] == ["resume --now", "0", "rolled back: waits for a new finding"]
     assert cells.pop("planned")[-3:] == ["next run", "0", "a name is dead"]
+    assert cells.pop("busy") == ["order", "waits", "0 s", then, "0", "issuer.busy: the CA is busy"]
     assert (cells, queued) == ({}, "notifications to send: 1")
+
+
+def test_status_of_a_begun_case_names_what_it_waits_for_since_then(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now, case = datetime.now(UTC), a_case()
+    with open_journal(tmp_path / "state") as journal:
+        journal.begin(case, now)
+        journal.attempts.add(case.id, Attempt(now, "pending", "collect", Cause.ISSUER_PENDING, "o-1", next_at=now))
+        journal.waiting.update([], [Wait(case, "run.canary: the first repair failed", "collect")], now)
+    assert main(["status", "--state", str(tmp_path / "state")]) == 0
+    assert capsys.readouterr().out.rstrip().endswith("next run  1      run.canary: the first repair failed")
+    with open_journal(tmp_path / "state") as journal:
+        journal.waiting.update([case.id], [], now)
+        assert journal.waiting.all() == ()
+
+
+def test_status_names_the_run_that_works_now(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    open_journal(tmp_path / "state").__exit__(None, None, None)
+    with locked(tmp_path / "state", "pytest --remediate", datetime.now(UTC)):
+        assert main(["status", "--state", str(tmp_path / "state")]) == 0
+    assert re.search(r"is in use by process \d+ \(pytest --remediate\) for ", capsys.readouterr().out)
 
 
 @pytest.mark.parametrize("command", ["plan", "apply", "resume", "status", "rollback", "release"])
