@@ -24,13 +24,18 @@ from remediate.state.journal import Journal
 
 @dataclass(frozen=True, slots=True)
 class ConfiguredIssuer:
-    """The issuer of a run: its client, its name for users, and the key type, product and lifetime of its orders."""
+    """The issuer of a run: its client, its name for users, and the key type, product and lifetime of its orders.
+
+    A certificate that is valid for longer than `lifetime` is rejected. One that is valid for less than
+    `promised_lifetime`, if it is known, is installed and reported.
+    """
 
     client: Issuer
     name: str
     key_type: str = "ecdsa-p256"
     product: str = "90-day"
     lifetime: timedelta = timedelta(days=90)
+    promised_lifetime: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True)

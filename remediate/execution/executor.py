@@ -37,6 +37,7 @@ from remediate.model.case import (
 from remediate.model.causes import Cause
 from remediate.model.outcome import CaseResult
 from remediate.pki.host_key import discard_key_command
+from remediate.pki.issued_chain import lifetime_remark
 from remediate.state.journal import CaseOutcome, Event
 
 _REQUESTED: Final = ("collect", "renew")
@@ -198,12 +199,20 @@ def _finish(context: CaseContext) -> CaseResult:
     cleanups = (context.execute(command) for command in cleanup_commands(context))
     failures = (cleanup for cleanup in cleanups if not cleanup.ok and cleanup.status != BUSY)
     notes = (
+        *filter(None, [_lifetime_remark(context)]),
         *(f"{endpoint} still serves the certificate of before: {UNKNOWN_SERVICE}" for endpoint in case.left_out),
         *_skipped_steps(context),
         *(f"some old versions could not be removed: {output_tail(failure)}" for failure in failures),
     )
     journal.end(case.id, CaseOutcome("repaired", context.now(), _installed_leaf(context), join_clauses(notes)))
     return CaseResult(case, "proven", note="\n".join(filter(None, (join_clauses(notes), *_request_lines(context)))))
+
+
+def _lifetime_remark(context: CaseContext) -> str | None:
+    """Return what to report about the lifetime of the certificate that was ordered; None if it was as ordered."""
+    if context.installable is None or context.case.repair not in VALIDATED:
+        return None
+    return lifetime_remark(context.installable.leaf, context.issuer.promised_lifetime, context.issuer.name)
 
 
 def _still_outdated(context: CaseContext) -> Iterator[str]:

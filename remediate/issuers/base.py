@@ -253,6 +253,11 @@ class IssuerConfig:
         """How long the ordered certificate is valid; None if only the CA decides."""
         return None
 
+    @property
+    def promised_lifetime(self) -> timedelta | None:
+        """How long a certificate should be valid; None if nothing in the section says it."""
+        return self.ordered_lifetime or (self.lifetime if self.lifetime_days is not None else None)
+
     def lifetime_fault(self) -> str | None:
         """Return why the lifetime cannot be used, with the fix."""
         if self.lifetime_days is None or 1 <= self.lifetime_days <= _MOST_DAYS:

@@ -87,7 +87,11 @@ class CommandIssuer:
 
     def to_place(self, request: OrderRequest) -> LocalCommand:
         """Return the call of the program."""
-        variables = (("SSLAUDIT_NAMES", ",".join(request.names)), ("SSLAUDIT_CASE", request.case_id))
+        variables = (
+            ("SSLAUDIT_NAMES", ",".join(request.names)),
+            ("SSLAUDIT_CASE", request.case_id),
+            ("SSLAUDIT_LIFETIME_DAYS", str(request.lifetime.days)),
+        )
         why = "run the program that issues the certificate"
         return LocalCommand(why, self.arguments, variables, request.csr.pem, self.timeout_s)
 

@@ -15,7 +15,9 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from audit.analysis.chains import untrusted_reason
 from audit.analysis.path_faults import DATES, SIGNATURE, UNVERIFIED_SIGNATURE, USAGE, violations_above_leaf
+from audit.analysis.validity import expiring_margin, renewal_margin, time_left
 from audit.endpoint import to_address
+from audit.policy import Policy
 from audit.text import duration, format_utc, join_clauses, join_limited, one_line
 from audit.x509.algorithms import FORGEABLE_DIGESTS
 from audit.x509.certificate import Certificate, read_certificate
@@ -32,11 +34,15 @@ ROUNDING: Final = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What was ordered: a certificate for the key of this CSR, these names, and at most this lifetime."""
+    """What was ordered: a certificate for the key of this CSR, these names, and at most this lifetime.
+
+    A policy says when a certificate is renewed, so one that is to be renewed at once does not help.
+    """
 
     csr: Csr
     names: tuple[str, ...]
     lifetime: timedelta = timedelta(days=90)
+    policy: Policy | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,11 +153,28 @@ def _leaf_faults(leaf: Certificate, expected: Expected, now: datetime) -> Iterat
         yield from _time_faults("the certificate", leaf, now)
     if leaf.has_readable("lifetime") and leaf.lifetime > expected.lifetime + ROUNDING:
         yield f"the certificate is valid for {duration(leaf.lifetime)} (ordered: {duration(expected.lifetime)})"
+    if expected.policy and leaf.has_readable("not_before", "not_after", "issuer"):
+        yield from _renewal_faults(leaf, expected.policy, now)
     if leaf.has_readable("extended_key_usages") and "serverAuth" not in (leaf.extended_key_usages or ()):
         yield "the certificate is not for servers: serverAuth is not among its extended key usages"
     if leaf.has_readable("is_ca") and leaf.is_ca:
         yield "the certificate is a CA certificate"
     yield from _digest_faults("the certificate", leaf)
+
+
+def _renewal_faults(leaf: Certificate, policy: Policy, now: datetime) -> Iterator[str]:
+    margin = max(expiring_margin(leaf, policy), renewal_margin(leaf, policy))
+    if leaf.not_before <= now <= leaf.not_after and time_left(leaf, now) < margin.span:
+        left = f"the certificate is valid for {duration(time_left(leaf, now))} more"
+        yield f"{left}, so it would have to be renewed at once: the policy {margin.policy} renews {margin.rule}"
+
+
+def lifetime_remark(leaf: Certificate, promised: timedelta | None, issuer: str) -> str | None:
+    """Return what to report about a certificate that is valid, but for less time than was ordered; else None."""
+    if promised is None or leaf.lifetime >= promised - ROUNDING:
+        return None
+    found = f"the new certificate is valid for {duration(leaf.lifetime)}, but {duration(promised)} were ordered"
+    return f"{found}: it is installed, because it is valid; contact {issuer} about the rest"
 
 
 def _name_faults(leaf: Certificate, expected: tuple[str, ...]) -> Iterator[str]:

@@ -83,7 +83,7 @@ def configured_issuer(options: RunOptions) -> ConfiguredIssuer:
         client = config.open(chosen, IssuerRun(options.configuration.fetch.proxy, options.stop))
     except BadIssuer as error:
         raise chosen.bad(str(error)) from error
-    return ConfiguredIssuer(client, name, config.key, config.product, config.lifetime)
+    return ConfiguredIssuer(client, name, config.key, config.product, config.lifetime, config.promised_lifetime)
 
 
 def configured_solvers(configuration: Configuration) -> Mapping[str, Solver]:

@@ -95,7 +95,8 @@ def installable_of(context: CaseContext) -> InstallableChain:
 
 def _first_installable(context: CaseContext, issued: tuple[IssuedPem, ...]) -> InstallableChain | Rejection:
     """Return the first chain that can be installed, or why the default chain cannot."""
-    expected = Expected(request_of(context), context.case.names, context.issuer.lifetime)
+    issuer, policy = context.issuer, context.run.policy
+    expected = Expected(request_of(context), context.case.names, issuer.lifetime, policy)
     sent = issued or (IssuedPem(None),)
     chains = [check_issued(chain, expected, context.run.anchors, context.now()) for chain in sent]
     return next((chain for chain in chains if isinstance(chain, InstallableChain)), chains[0])

@@ -126,6 +126,8 @@ DELIVERIES: Final[Mapping[str, Callable[[Authority, Commission], Delivery]]] = {
     "expired": _altered(lambda leaf: replace(leaf, not_before=leaf.not_before - 100 * _DAY)),
     "not-yet-valid": _altered(lambda leaf: replace(leaf, not_before=leaf.not_before + 2 * _DAY)),
     "too-long": _altered(lambda leaf: replace(leaf, lifetime=leaf.lifetime + 30 * _DAY)),
+    "shorter": _altered(lambda leaf: replace(leaf, lifetime=leaf.lifetime - 30 * _DAY)),
+    "nearly-over": _altered(lambda leaf: replace(leaf, not_before=leaf.not_before - leaf.lifetime * 0.9)),
     "client-only": _altered(lambda leaf: replace(leaf, usages=(ExtendedKeyUsageOID.CLIENT_AUTH,))),
     "no-chain": _without_chain,
     "foreign-chain": _with_foreign_chain,

@@ -45,6 +45,7 @@ class Nights:
 def nights(overlays: None, authority: Authority) -> Iterator[Nights]:  # noqa: ARG001 - overlays skips or fails first
     with running_fleet(authority, *SIX, over_ssh=True) as fleet:
         night = prepare(fleet, authority, by_relay=True)
+        fleet.store.ask("shorter")
         with fleet.watching(443, 8443, 6443, 993, 995, 465, 25) as watch, fleet.watching(21) as ftp:
             first = night.run()
             seen = watch.saw_no_failure()
@@ -108,6 +109,15 @@ def test_requests_for_the_token_are_in_the_report_and_the_notification(nights: N
     for reported in (nights.report, body.get_content()):
         assert by_ca in reported
         assert by_us in reported
+
+
+def test_certificate_shorter_than_ordered_is_reported_everywhere(nights: Nights) -> None:
+    remark = "the new certificate is valid for 169 days, but 199 days were ordered: it is installed"
+    (email,) = nights.night.emails()
+    bodies = [part.get_content() for kind in ("plain", "html") if (part := email.get_body((kind,))) is not None]
+    for text in (nights.first.output, nights.report, *bodies):
+        assert remark in " ".join(text.split())
+    assert len(bodies) == 2
 
 
 def test_second_run_orders_nothing_and_changes_no_file(nights: Nights) -> None:

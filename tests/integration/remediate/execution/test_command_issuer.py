@@ -71,7 +71,8 @@ class InternalCa:
         table = {"kind": "command", "command": list(command), "timeout_s": 60, **options}
         section = ConfigSection(Configuration(), "issuer.internal", table)
         config = read_issuer(section)
-        return ConfiguredIssuer(config.open(section, IssuerRun()), "internal", config.key, lifetime=config.lifetime)
+        client, lifetimes = config.open(section, IssuerRun()), (config.lifetime, config.promised_lifetime)
+        return ConfiguredIssuer(client, "internal", config.key, config.product, *lifetimes)
 
     def challenging(self) -> ConfiguredIssuer:
         """Return an internal CA that issues only while the challenge is presented."""
@@ -192,13 +193,26 @@ def test_certificate_that_was_not_ordered_changes_no_service(internal: InternalC
     assert "also holds evil.example" in result.note
 
 
-@pytest.mark.parametrize(("days", "kind"), [(90, "failed"), (365, "proven")])
-def test_lifetime_of_the_section_is_the_longest_that_is_accepted(
-    internal: InternalCa, journal: Journal, days: int, kind: str
+@pytest.mark.parametrize(
+    ("printed_days", "section", "ended_as", "note"),
+    [
+        ("365", {"lifetime_days": 90}, "failed", "valid for 365 days (ordered: 90 days)"),
+        ("365", {"lifetime_days": 365}, "proven", ""),
+        ("$SSLAUDIT_LIFETIME_DAYS", {"lifetime_days": 40}, "proven", ""),
+        ("30", {"lifetime_days": 40}, "proven", "valid for 30 days, but 40 days were ordered: it is installed"),
+        ("30", {}, "proven", ""),
+    ],
+)
+def test_lifetime_of_the_section_is_passed_on_and_compared(
+    internal: InternalCa, journal: Journal, printed_days: str, section: dict[str, Any], ended_as: str, note: str
 ) -> None:
     script = internal.folder / "ca.sh"
-    script.write_text(script.read_text().replace("-days 90", "-days 365"))
-    assert internal.repair(journal, issuer=internal.issuer(lifetime_days=days)).ended_as == kind
+    text = script.read_text()
+    assert '-days "$SSLAUDIT_LIFETIME_DAYS"' in text
+    script.write_text(text.replace('"$SSLAUDIT_LIFETIME_DAYS"', printed_days))
+    result = internal.repair(journal, issuer=internal.issuer(**section))
+    assert result.ended_as == ended_as
+    assert (note in result.note) if note else ("valid for" not in result.note)
 
 
 def test_pending_order_is_called_again_until_it_is_issued(internal: InternalCa, journal: Journal) -> None:
@@ -322,7 +336,8 @@ def test_challenge_whose_solver_is_gone_is_reported(internal: InternalCa, journa
 def test_dry_run_prints_the_program_and_runs_nothing(internal: InternalCa, journal: Journal) -> None:
     run = internal.run(journal, issuer=internal.challenging(), solvers=internal.solvers())
     text = printed(internal.host.case(), run)
-    assert f"SSLAUDIT_NAMES=a.example SSLAUDIT_CASE={internal.host.case().id} {internal.folder}/issue" in text
+    variables = f"SSLAUDIT_NAMES=a.example SSLAUDIT_CASE={internal.host.case().id} SSLAUDIT_LIFETIME_DAYS=90"
+    assert f"{variables} {internal.folder}/issue" in text
     assert "standard input: <the request made above>" in text
     assert f"SSLAUDIT_CONTENT='<content>' {internal.folder}/put add" in text
     assert f"{internal.folder}/remove delete" in text

@@ -94,6 +94,7 @@ def test_program_gets_csr_and_environment_and_nothing_else(tmp_path: Path, monke
         "LANG": "C.UTF-8",
         "SSLAUDIT_NAMES": f"{NAME},shop.example",
         "SSLAUDIT_CASE": "case",
+        "SSLAUDIT_LIFETIME_DAYS": "90",
     }
     assert (stdin, process) == (WANTED.csr.pem, ["/", os.getuid(), True])
 
@@ -136,7 +137,7 @@ def test_output_that_is_not_a_certificate_is_rejected(script: Script, body: str,
     [
         ("csr=$(cat)", "csr=$(cat >&2; openssl req -new -newkey rsa:2048 -nodes -subj / -keyout /dev/null 2>&1)"),
         ("names=$(printf '%s' \"$SSLAUDIT_NAMES\"", "names=$(printf 'evil.example'"),
-        ("-days 90", "-days 400"),
+        ('-days "$SSLAUDIT_LIFETIME_DAYS"', "-days 400"),
         ("CA:FALSE", "CA:TRUE"),
     ],
     ids=["another key", "also", "valid for", "CA certificate"],
@@ -225,7 +226,10 @@ def test_preview_shows_the_call_and_runs_nothing(script: Script, tmp_path: Path)
     issuer = opened(script(f"touch {tmp_path}/ran"))
     assert isinstance(issuer, PreviewsRequests)
     previewed = issuer.to_place(WANTED)
-    assert str(previewed) == f"SSLAUDIT_NAMES={NAME},shop.example SSLAUDIT_CASE=case {tmp_path}/script"
+    assert (
+        str(previewed)
+        == f"SSLAUDIT_NAMES={NAME},shop.example SSLAUDIT_CASE=case SSLAUDIT_LIFETIME_DAYS=90 {tmp_path}/script"
+    )
     assert previewed.stdin == WANTED.csr.pem
     assert not (tmp_path / "ran").exists()
 

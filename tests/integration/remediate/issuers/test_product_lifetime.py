@@ -10,6 +10,7 @@ from cryptography import x509
 
 from audit.config import read_configuration
 from audit.x509.path.trust_store import TrustAnchors
+from remediate.model.causes import Cause
 from remediate.model.options import RunOptions
 from remediate.state.journal import Journal
 from remediate.wiring.sections import configured_issuer, run_limits
@@ -37,3 +38,26 @@ def test_certificate_of_the_product_is_installed(
     leaf = x509.load_pem_x509_certificate(store_host.host.certificate.read_bytes())
     assert leaf.not_valid_after_utc - leaf.not_valid_before_utc + timedelta(seconds=1) == timedelta(days=days)
     assert run_limits(chosen).lifetime == timedelta(days=days)
+    assert "were ordered" not in ending.note
+
+
+def test_certificate_shorter_than_its_product_is_installed_and_reported(
+    store_host: StoreHost, journal: Journal, tmp_path: Path
+) -> None:
+    store_host.store.misbehave("shorter")
+    issuer = configured_issuer(options(tmp_path, store_host, "199-day"))
+    ending = repaired(store_host.case(), store_host.run(journal, issuer=issuer))
+    assert ending.ended_as == "proven", ending
+    assert "the new certificate is valid for 169 days, but 199 days were ordered: it is installed" in ending.note
+
+
+def test_certificate_that_would_be_renewed_at_once_is_not_installed(
+    store_host: StoreHost, journal: Journal, tmp_path: Path
+) -> None:
+    store_host.store.misbehave("nearly-over")
+    before = store_host.host.certificate.read_bytes()
+    issuer = configured_issuer(options(tmp_path, store_host, "90-day"))
+    ending = repaired(store_host.case(), store_host.run(journal, issuer=issuer))
+    assert (ending.ended_as, ending.cause) == ("failed", Cause.ISSUER_ANSWER), ending
+    assert "so it would have to be renewed at once: the policy webpki renews" in ending.note
+    assert store_host.host.certificate.read_bytes() == before

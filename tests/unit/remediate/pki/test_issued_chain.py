@@ -11,6 +11,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
+from audit.policy import Policy, load_profile
+from audit.x509.certificate import read_certificate
 from audit.x509.path.trust_store import TrustAnchors
 from remediate.pki.csr import read_csr
 from remediate.pki.issued_chain import (
@@ -22,6 +24,7 @@ from remediate.pki.issued_chain import (
     Rejection,
     check_chain,
     check_issued,
+    lifetime_remark,
 )
 from tests.support.store.issuance import to_pem
 from tests.support.store.order_requests import csr_pem
@@ -131,6 +134,44 @@ def test_leaf_that_differs_from_the_order_is_refused(draft: Draft, why: str) -> 
 
 def test_validity_of_one_day_more_than_ordered_is_accepted() -> None:
     assert installable(GOOD.lasting(91 * DAY))
+
+
+@pytest.mark.parametrize(
+    ("draft", "profile", "why"),
+    [
+        (GOOD, "webpki", None),
+        (GOOD.starting(NOW).lasting(3 * DAY), "webpki", None),
+        (
+            GOOD.starting(NOW - 61 * DAY).lasting(90 * DAY),
+            "webpki",
+            "valid for 28 days 23 h more, so it would have to be renewed",
+        ),
+        (GOOD.starting(NOW).lasting(4 * DAY), "cpanel", None),
+        (
+            GOOD.starting(NOW).lasting(2 * DAY),
+            "cpanel",
+            "the policy cpanel renews third-party certificates 3 days before",
+        ),
+    ],
+)
+def test_certificate_that_would_be_renewed_at_once_is_refused(draft: Draft, profile: str, why: str | None) -> None:
+    ordered = replace(ORDERED, policy=Policy((load_profile(profile),)))
+    judged = check_issued(IssuedPem(pem(draft), pem(INTERMEDIATE)), ordered, ANCHORS, NOW)
+    if why is None:
+        assert isinstance(judged, InstallableChain), judged
+    else:
+        assert why in str(judged)
+
+
+@pytest.mark.parametrize(
+    ("days", "promised", "is_reported"), [(30, 199, True), (197, 199, True), (198, 199, False), (30, None, False)]
+)
+def test_shorter_certificate_than_ordered_is_reported(days: int, promised: int | None, *, is_reported: bool) -> None:
+    issued = read_certificate(GOOD.lasting(days * DAY).der)
+    remark = lifetime_remark(issued, None if promised is None else promised * DAY, "store")
+    assert (remark is not None) == is_reported
+    if remark:
+        assert remark.startswith(f"the new certificate is valid for {days} days, but {promised} days were ordered: ")
 
 
 def test_names_of_other_kinds_are_refused() -> None:
