@@ -79,7 +79,7 @@ class Mapped:
     def is_of_leaves(self) -> bool:
         """Whether all its rules bind only certificates of servers."""
         rules = [rule for rule in BOOKS.get(self.check, ()) if rule.id in self.prefixes]
-        return bool(rules) and all(rule.of_leaves for rule in rules)
+        return bool(rules) and all(rule.of == "server" for rule in rules)
 
 
 @dataclass(slots=True)
@@ -263,6 +263,30 @@ MAPPING: Final = (
     Mapped("e_ext_subject_directory_attr_critical", "cert.profile-br", "directory-critical"),
     Mapped("e_ext_authority_key_identifier_critical", "cert.profile-br", "authority-key-critical"),
     Mapped("e_ext_subject_key_identifier_critical", "cert.profile-br", "subject-key-critical"),
+    Mapped("e_ca_is_ca", "cert.profile-br", "key-cert-sign"),
+    Mapped("e_ca_subject_field_empty", "cert.profile-br", "ca-subject"),
+    Mapped("e_ca_country_name_missing", "cert.profile-br", "ca-country"),
+    Mapped("e_ca_country_name_invalid", "cert.profile-br", "country-code"),
+    Mapped("e_ca_organization_name_missing", "cert.profile-br", "ca-organization"),
+    Mapped("e_ca_common_name_missing", "cert.profile-br", "ca-name"),
+    Mapped("e_subj_orgunit_in_ca_cert", "cert.profile-br", "ca-unit"),
+    Mapped("e_ca_key_usage_missing", "cert.profile-br", "ca-usage"),
+    Mapped("e_ca_key_usage_not_critical", "cert.profile-br", "ca-usage-critical"),
+    Mapped("e_ca_key_cert_sign_not_set", "cert.profile-br", "ca-cert-sign"),
+    Mapped("e_ca_crl_sign_not_set", "cert.profile-br", "ca-crl-sign"),
+    Mapped("e_rsa_allowed_ku_ca", "cert.profile-br", "ca-usage-of-rsa"),
+    Mapped("e_rsa_allowed_ku_no_encipherment_ca", "cert.profile-br", "ca-encipherment"),
+    Mapped("e_ext_subject_key_identifier_missing_ca", "cert.profile-br", "ca-key-id"),
+    Mapped("e_basic_constraints_not_critical", "cert.profile-br", "ca-constraints-critical"),
+    Mapped("e_sub_ca_certificate_policies_missing", "cert.profile-br", "ca-policies"),
+    Mapped("e_invalid_ca_certificate_policies", "cert.profile-br", ("ca-policy-kind", "ca-policies")),
+    Mapped("e_ca_multiple_reserved_policy_oids", "cert.profile-br", "ca-policy-kind"),
+    Mapped("e_sub_ca_aia_missing", "cert.profile-br", "ca-access"),
+    Mapped("e_ca_aia_non_http_url", "cert.profile-br", "ca-access-form"),
+    Mapped("e_crl_distrib_points_not_http", "cert.profile-br", "crl-form"),
+    Mapped("e_sub_ca_crl_distribution_points_missing", "cert.profile-br", "ca-crl"),
+    Mapped("e_sub_ca_crl_distribution_points_marked_critical", "cert.profile-br", "ca-crl-critical"),
+    Mapped("e_ca_invalid_eku", "cert.profile-br", "ca-purposes"),
     Mapped("e_subject_contains_reserved_ip", "cert.internal-name", ("reserved-common-name", "reserved-address")),
     Mapped("e_mp_modulus_must_be_2048_bits_or_more", KEY, "RSA with"),
     Mapped("e_dnsname_not_valid_tld", "cert.internal-name", "internal"),
@@ -278,9 +302,13 @@ MAPPING: Final = (
 
 def violations_of(certificate: Certificate) -> dict[str, tuple[str, ...]]:
     """Return by check the violations of a certificate: the id of each rule that it breaks, or a message."""
-    as_leaf = not is_of_ca(certificate.raw)
+    roles = [*([False] if certificate.raw.is_ca else []), *([] if is_of_ca(certificate.raw) else [True])]
     by_books = {
-        check: tuple(violation.rule for violation in lint(certificate.der, rules, as_leaf=as_leaf).violations)
+        check: tuple(
+            violation.rule
+            for as_leaf in roles
+            for violation in lint(certificate.der, rules, as_leaf=as_leaf).violations
+        )
         for check, rules in BOOKS.items()
     }
     return by_books | {check: _readable_faults(judge, certificate) for check, judge in OWN.items()}

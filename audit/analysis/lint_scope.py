@@ -14,7 +14,7 @@ from audit.x509.certificate import Certificate
 from audit.x509.lint import Lint, LintRule, lint
 from audit.x509.lint.pkilint import INSTALL_PKILINT, full_lint, is_installed
 from audit.x509.path.served_chain import Chain
-from audit.x509.violation import PathViolation, Violation
+from audit.x509.violation import PathViolation, Violation, placed
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,16 +53,31 @@ def not_publicly_trusted(chain: Chain) -> Obstacle | None:
     return unreadable_names(chain) or exempt
 
 
+def violations_of_authorities(chain: Chain, rules: tuple[LintRule, ...]) -> tuple[PathViolation, ...]:
+    """Return which rules the CAs between leaf and anchor break, in a path that clients accept."""
+    if chain.path is None or chain.validation.violations:
+        return ()
+    return tuple(
+        violation
+        for position, authority in enumerate(chain.path[1:-1], 1)
+        for violation in placed(
+            f"intermediate {position} ({authority})", lint(authority.der, rules, as_leaf=False).violations, position
+        )
+    )
+
+
 def rule_faults(
     certificate: Certificate, rules: tuple[LintRule, ...], in_path: tuple[PathViolation, ...] = ()
 ) -> RuleFaults:
     """Return which rules a certificate breaks. `in_path` are the clauses of the rule books that its path breaks.
 
-    A clause that a rule reports for the leaf is not reported again for the path.
+    A clause that is broken by one certificate is reported once.
     """
     linted = lint(certificate.der, rules)
     broken = dict.fromkeys(violation.clause for violation in linted.violations)
-    others = tuple(violation for violation in in_path if violation.position or violation.clause not in broken)
+    once = {(violation.position or 0, violation.clause): violation for violation in reversed(in_path)}
+    others = tuple(violation for (position, clause), violation in reversed(once.items())
+                   if position or clause not in broken)  # fmt: skip
     return RuleFaults(
         (*linted.violations, *others),
         tuple(dict.fromkeys((*broken, *(violation.clause for violation in others)))),

@@ -65,10 +65,14 @@ def violations_of_path(chain: Chain, policy: Policy) -> tuple[PathViolation, ...
 
 
 def profile_violations(chain: Chain, policy: Policy) -> tuple[PathViolation, ...]:
-    """Return the violations of rule books alone, in a path that clients accept, that no other check reports."""
+    """Return the violations of rule books alone, in a path that clients accept, that no other check reports.
+
+    Those of the anchor are left out: clients trust its name and key (RFC 5280 6.1.1 d), and the rules bind no old root.
+    """
     if chain.validation.violations:
         return ()
-    above = (violation for violation in chain.validation.profile_violations if violation.position != 0)
+    of_anchor = len(chain.validation.path) - 1
+    above = (violation for violation in chain.validation.profile_violations if violation.position not in (0, of_anchor))
     violations = (*profile_violations_of_server(chain.leaf.der), *above)
     return tuple(violation for violation in violations if not is_reported(violation, chain, policy))
 

@@ -16,7 +16,13 @@ from audit.analysis.delivery.stapling import (
 from audit.analysis.delivery.transparency import SOURCE, logging_of
 from audit.analysis.host_facts import clock_is_off
 from audit.analysis.installed_files import early_unserved, expired_unserved, successor
-from audit.analysis.lint_scope import not_publicly_trusted, pkilint_errors, rule_faults, unbound_issuer
+from audit.analysis.lint_scope import (
+    not_publicly_trusted,
+    pkilint_errors,
+    rule_faults,
+    unbound_issuer,
+    violations_of_authorities,
+)
 from audit.analysis.path_faults import profile_violations
 from audit.analysis.placeholder import no_own_certificate
 from audit.analysis.revocation.responses import rules_of
@@ -234,13 +240,14 @@ def test_profile_is_a_servers(certificate: Certificate, chain: Chain, observatio
     """The certificate must have the profile of a TLS server's certificate (BR 7.1.2.7; RFC 5280 4.1.2, 4.2).
 
     The rules of the day of issue apply. Faults of CAs that clients accept and only the rule books forbid are reported
-    here too.
+    here too (BR 7.1.2.10), but none of roots.
 
     Fix: Report the message to the CA, and order a new certificate when it has fixed its profile. A fault of a CA's
     certificate does not go away with a new leaf.
     """
     end_if(unbound_issuer(chain, observation, policy))
-    require_rules(rule_faults(certificate, PROFILE_RULES, profile_violations(chain, policy)))
+    above = violations_of_authorities(chain, PROFILE_RULES)
+    require_rules(rule_faults(certificate, PROFILE_RULES, (*profile_violations(chain, policy), *above)))
 
 
 @check("cert.lint-br", severity="low", remedy="reissue", source="BR 7.1, as pkilint has it", controls=CERTIFICATE)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from audit.x509.certificate import Certificate, read_certificate
 from audit.x509.loading import as_unreadable_field
@@ -29,7 +29,7 @@ class LintRule:
     """One rule of a book; equal to itself only.
 
     `judge` returns a message if a certificate breaks the rule, else None. The rule applies to certificates that were
-    issued at or after `since` and before `until`; with `of_leaves` only to those of servers, not of CAs.
+    issued at or after `since` and before `until`, to servers, to CAs, or to any.
     """
 
     id: str
@@ -39,16 +39,17 @@ class LintRule:
     since: datetime
     judge: Callable[[RawCertificate], str | None]
     until: datetime | None = None
-    of_leaves: bool = True
+    of: Literal["server", "CA", "any"] = "server"
 
     @property
     def source(self) -> str:
         """Return book and clause."""
         return f"{self.book} {self.clause}"
 
-    def binds(self, issued: datetime) -> bool:
-        """Return whether the rule was in force at the date of issue."""
-        return self.since <= issued and (self.until is None or issued < self.until)
+    def binds(self, issued: datetime, *, as_leaf: bool) -> bool:
+        """Return whether the rule was in force at the date of issue, and is about a server or else a CA."""
+        was_in_force = self.since <= issued and (self.until is None or issued < self.until)
+        return was_in_force and self.of in ("any", "server" if as_leaf else "CA")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,7 @@ def lint(der: bytes, rules: tuple[LintRule, ...], *, as_leaf: bool = True) -> Li
         issued = raw.not_before
     except ValueError as error:
         return Lint(unread=(str(error),))
-    binding = [rule for rule in rules if rule.binds(issued) and (as_leaf or not rule.of_leaves)]
+    binding = [rule for rule in rules if rule.binds(issued, as_leaf=as_leaf)]
     violations, unread = list[Violation](), list[str]()
     for rule in binding:
         try:
@@ -86,6 +87,14 @@ def lint(der: bytes, rules: tuple[LintRule, ...], *, as_leaf: bool = True) -> Li
         else:
             violations += [] if how is None else [Violation(rule.source, how, PROFILE, rule.id)]
     return Lint(tuple(violations), tuple(unread), len(binding))
+
+
+def is_signed_by_itself(raw: RawCertificate) -> bool:
+    """Return whether a certificate is self-signed; True also if that is unknown."""
+    if raw.issuer.content != raw.subject.content:
+        return False
+    certificate = read_certificate(raw.der)
+    return not certificate.has_readable("is_self_signed") or certificate.is_self_signed
 
 
 def is_of_ca(raw: RawCertificate) -> bool:

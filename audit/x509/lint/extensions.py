@@ -80,9 +80,9 @@ def usage_not_minimal(raw: RawCertificate) -> str | None:
 def usage_of_rsa(raw: RawCertificate) -> str | None:
     """Forbid usages that a server's RSA key does not have."""
     others = (raw.key_usages or frozenset()) - _OF_RSA - _OF_CAS
-    if raw.is_ca or not others or not _is_for_rsa(raw):
+    if raw.is_ca or not others or not is_for_rsa(raw):
         return None
-    return f"its key is for RSA, and its key usage has {_shown(others)}"
+    return f"its key is for RSA, and its key usage has {shown_usages(others)}"
 
 
 def usage_of_no_purpose(raw: RawCertificate) -> str | None:
@@ -91,7 +91,9 @@ def usage_of_no_purpose(raw: RawCertificate) -> str | None:
     if raw.is_ca or bits is None or not purposes or None in purposes:
         return None
     others = bits - _OF_CAS.union(*(purpose for purpose in purposes if purpose))
-    return f"its key usage has {_shown(others)}, which its extended key usage does not go with" if others else None
+    return (
+        f"its key usage has {shown_usages(others)}, which its extended key usage does not go with" if others else None
+    )
 
 
 def usage_empty(raw: RawCertificate) -> str | None:
@@ -121,6 +123,13 @@ def no_crl_url(raw: RawCertificate) -> str | None:
     if CRL_POINTS not in raw.extensions or any(url.lower().startswith(b"http://") for url in _crl_urls(raw)):
         return None
     return "its cRLDistributionPoints name no http URL"
+
+
+def other_crl_place(raw: RawCertificate) -> str | None:
+    """Forbid places of CRLs that are not http URLs."""
+    if all(name.tag == _URI and name.content.lower().startswith(b"http://") for name in _crl_places(raw)):
+        return None
+    return "its cRLDistributionPoints have a place that is not an http URL"
 
 
 def repeated_policy(raw: RawCertificate) -> str | None:
@@ -192,10 +201,14 @@ def _alternative_names(raw: RawCertificate) -> Iterator[tuple[str, Element]]:
 
 
 def _crl_urls(raw: RawCertificate) -> Iterator[bytes]:
+    return (name.content for name in _crl_places(raw) if name.tag == _URI)
+
+
+def _crl_places(raw: RawCertificate) -> Iterator[Element]:
     for point in raw.sequence(CRL_POINTS) or ():
         for field in (part for part in elements(point.content) if part.tag == _POINT):
             for names in (part for part in elements(field.content) if part.tag == _FULL_NAME):
-                yield from (name.content for name in elements(names.content) if name.tag == _URI)
+                yield from elements(names.content)
 
 
 def _text(name: Element) -> str:
@@ -218,12 +231,14 @@ def _is_address(text: str) -> bool:
     return True
 
 
-def _is_for_rsa(raw: RawCertificate) -> bool:
+def is_for_rsa(raw: RawCertificate) -> bool:
+    """Return whether the key is of RSA."""
     identifier = elements(elements(raw.spki)[0].content)[0]
     return identifier.content.startswith(_RSA)
 
 
-def _shown(bits: frozenset[int]) -> str:
+def shown_usages(bits: frozenset[int]) -> str:
+    """Return the names of bits of a key usage."""
     return ", ".join(_USAGES[bit] if bit < len(_USAGES) else f"bit {bit}" for bit in sorted(bits))
 
 
@@ -236,7 +251,7 @@ _PROFILES: Final = day(2023, 9, 15)  # ballot SC62v2
 
 def _rule_of_rfc(name: str, clause: str, judge: Callable[[RawCertificate], str | None]) -> LintRule:
     """Return a rule of RFC 5280 for every certificate."""
-    return LintRule(name, _CHECK, "RFC 5280", clause, _RFC5280, judge, of_leaves=False)
+    return LintRule(name, _CHECK, "RFC 5280", clause, _RFC5280, judge, of="any")
 
 
 _CRITICALITY: Final = (
@@ -250,13 +265,14 @@ _CRITICALITY: Final = (
     ("freshest-crl-critical", "4.2.1.15", "2.5.29.46", "freshestCRL", False),
 )
 EXTENSION_RULES: Final = (
-    LintRule("algorithm-null", _CHECK, "RFC 4055", "5", _RFC5280, null_missing, of_leaves=False),
-    LintRule("usage-encoding", _CHECK, "RFC 5280", "4.2.1.3", _RFC2459, usage_not_minimal, of_leaves=False),
+    LintRule("algorithm-null", _CHECK, "RFC 4055", "5", _RFC5280, null_missing, of="any"),
+    LintRule("usage-encoding", _CHECK, "RFC 5280", "4.2.1.3", _RFC2459, usage_not_minimal, of="any"),
     LintRule("usage-of-rsa", _CHECK, "RFC 3279", "2.3.1", day(2002, 4, 1), usage_of_rsa),
     LintRule("usage-purpose", _CHECK, "RFC 5280", "4.2.1.12", _RFC5280, usage_of_no_purpose),
     LintRule("ocsp-url", _CHECK, "BR", "7.1.2.7.7", _BR, no_ocsp_url, until=_PROFILES),
     LintRule("access-form", _CHECK, "BR", "7.1.2.7.7", _PROFILES, other_access),
-    LintRule("crl-url", _CHECK, "BR", "7.1.2.11.2", _BR, no_crl_url, of_leaves=False),
+    LintRule("crl-url", _CHECK, "BR", "7.1.2.11.2", _BR, no_crl_url, of="any"),
+    LintRule("crl-form", _CHECK, "BR", "7.1.2.11.2", _PROFILES, other_crl_place, of="any"),
     LintRule("name-kind", _CHECK, "BR", "7.1.2.7.12", _BR, other_kind),
     _rule_of_rfc("usage-empty", "4.2.1.3", usage_empty),
     _rule_of_rfc("policy-repeated", "4.2.1.4", repeated_policy),

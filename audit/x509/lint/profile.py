@@ -1,4 +1,4 @@
-"""Rules for the profile of a server's certificate, from the Baseline Requirements (7.1.2.7) and RFC 5280."""
+"""Rules for the profile of a certificate, from the Baseline Requirements (7.1.2) and RFC 5280."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import ipaddress
 from typing import Final
 
 from audit.x509.algorithms import ADMITTED
-from audit.x509.certificate import read_certificate
-from audit.x509.lint import LintRule, day
+from audit.x509.lint import LintRule, day, is_signed_by_itself
+from audit.x509.lint.authority import AUTHORITY_RULES
 from audit.x509.lint.extensions import EXTENSION_RULES
 from audit.x509.lint.subject import SUBJECT_RULES
 from audit.x509.raw import ACCESS, AUTHORITY_KEY, CRL_SIGN, EKU, KEY_CERT_SIGN, POLICIES, SAN, RawCertificate
@@ -94,7 +94,7 @@ def without_access(raw: RawCertificate) -> str | None:
 
 def without_authority_key_id(raw: RawCertificate) -> str | None:
     """Require the key identifier of the issuer, except in a self-signed CA certificate."""
-    if raw.authority_key_id is not None or (raw.is_ca and _signed_itself(raw)):
+    if raw.authority_key_id is not None or (raw.is_ca and is_signed_by_itself(raw)):
         return None
     what = "without keyIdentifier" if AUTHORITY_KEY in raw.extensions else "is missing"
     return f"the authorityKeyIdentifier {what}"
@@ -128,14 +128,6 @@ def _of_subscriber(raw: RawCertificate, fault: str, *, has: bool) -> str | None:
     return None if has or raw.is_ca else fault
 
 
-def _signed_itself(raw: RawCertificate) -> bool:
-    """Return whether the certificate is self-signed; True also if that is unknown."""
-    if raw.issuer.content != raw.subject.content:
-        return False
-    certificate = read_certificate(raw.der)
-    return not certificate.has_readable("is_self_signed") or certificate.is_self_signed
-
-
 def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
         return ipaddress.ip_address(text)
@@ -147,18 +139,19 @@ _CHECK: Final = "cert.profile-br"
 PROFILE_RULES: Final = (
     LintRule("common-name", _CHECK, "BR", "7.1.4.3", BR, common_name_outside_san, until=COPIED),
     LintRule("common-name-copy", _CHECK, "BR", "7.1.4.3", COPIED, common_name_not_copied),
-    LintRule("serial-octets", _CHECK, "RFC 5280", "4.1.2.2", RFC2459, serial_too_long, of_leaves=False),
-    LintRule("serial-positive", _CHECK, "RFC 5280", "4.1.2.2", RFC2459, serial_not_positive, of_leaves=False),
+    LintRule("serial-octets", _CHECK, "RFC 5280", "4.1.2.2", RFC2459, serial_too_long, of="any"),
+    LintRule("serial-positive", _CHECK, "RFC 5280", "4.1.2.2", RFC2459, serial_not_positive, of="any"),
     LintRule("key-cert-sign", _CHECK, "BR", "7.1.2.7.11", BR, may_sign_certificates),
     LintRule("crl-sign", _CHECK, "BR", "7.1.2.7.11", BR, may_sign_crls),
     LintRule("ca", _CHECK, "BR", "7.1.2.7.8", BR, is_a_ca),
     LintRule("policies", _CHECK, "BR", "7.1.2.7.9", BR, without_policies),
     LintRule("access", _CHECK, "BR", "7.1.2.7.7", BR, without_access),
-    LintRule("authority-key", _CHECK, "RFC 5280", "4.2.1.1", RFC2459, without_authority_key_id, of_leaves=False),
-    LintRule("unique-id", _CHECK, "RFC 5280", "4.1.2.8", RFC2459, has_unique_id, of_leaves=False),
-    LintRule("empty-sequence", _CHECK, "RFC 5280", "4.2.1", RFC2459, empty_sequence, of_leaves=False),
-    LintRule("pss", _CHECK, "BR", "7.1.3.2.1", day(2020, 1, 1), pss_parameters, of_leaves=False),
-    LintRule("repeated", _CHECK, "RFC 5280", "4.2", RFC2459, repeated_extension, of_leaves=False),
+    LintRule("authority-key", _CHECK, "RFC 5280", "4.2.1.1", RFC2459, without_authority_key_id, of="any"),
+    LintRule("unique-id", _CHECK, "RFC 5280", "4.1.2.8", RFC2459, has_unique_id, of="any"),
+    LintRule("empty-sequence", _CHECK, "RFC 5280", "4.2.1", RFC2459, empty_sequence, of="any"),
+    LintRule("pss", _CHECK, "BR", "7.1.3.2.1", day(2020, 1, 1), pss_parameters, of="any"),
+    LintRule("repeated", _CHECK, "RFC 5280", "4.2", RFC2459, repeated_extension, of="any"),
     *SUBJECT_RULES,
     *EXTENSION_RULES,
+    *AUTHORITY_RULES,
 )

@@ -215,8 +215,8 @@ _BR: Final = day(2012, 7, 1)
 _PERSONS: Final = day(2016, 9, 7)  # ballot 175
 _PROFILES: Final = day(2023, 9, 15)  # ballot SC62v2
 SUBJECT_RULES: Final = (
-    LintRule("issuer-name", _CHECK, "RFC 5280", "4.1.2.4", _RFC2459, no_issuer, of_leaves=False),
-    LintRule("subject-name", _CHECK, "RFC 5280", "4.1.2.6", _RFC2459, no_subject, of_leaves=False),
+    LintRule("issuer-name", _CHECK, "RFC 5280", "4.1.2.4", _RFC2459, no_issuer, of="any"),
+    LintRule("subject-name", _CHECK, "RFC 5280", "4.1.2.6", _RFC2459, no_subject, of="any"),
     LintRule("country", _CHECK, "BR", "7.1.2.7.4", _PERSONS, no_country),
     LintRule("place", _CHECK, "BR", "7.1.2.7.4", _PERSONS, no_place),
     LintRule("place-alone", _CHECK, "BR", "7.1.2.7.2", _PERSONS, place_alone),
@@ -225,11 +225,11 @@ SUBJECT_RULES: Final = (
     LintRule("domain-alone", _CHECK, "BR", "7.1.2.7.2", _PROFILES, more_than_domain),
     LintRule("unit", _CHECK, "BR", "7.1.2.7.4", day(2022, 9, 1), organizational_unit),
     LintRule("attribute-order", _CHECK, "BR", "7.1.4.2", _PROFILES, out_of_order),
-    LintRule("attribute-repeated", _CHECK, "BR", "7.1.4.1", _PROFILES, repeated_attribute, of_leaves=False),
-    LintRule("attribute-encoding", _CHECK, "BR", "7.1.4.2", _PROFILES, wrong_encoding, of_leaves=False),
-    LintRule("printable", _CHECK, "RFC 5280", "4.1.2.4", _RFC2459, not_printable_string, of_leaves=False),
-    LintRule("control", _CHECK, "BR", "7.1.4.4", _BR, control_character, of_leaves=False),
-    LintRule("place-form", _CHECK, "BR", "3.2.2.1", _BR, structured_place, of_leaves=False),
-    LintRule("says-nothing", _CHECK, "BR", "7.1.4.4", _BR, says_nothing, of_leaves=False),
-    LintRule("country-code", _CHECK, "BR", "7.1.4.2", _BR, not_a_country, of_leaves=False),
+    LintRule("attribute-repeated", _CHECK, "BR", "7.1.4.1", _PROFILES, repeated_attribute, of="any"),
+    LintRule("attribute-encoding", _CHECK, "BR", "7.1.4.2", _PROFILES, wrong_encoding, of="any"),
+    LintRule("printable", _CHECK, "RFC 5280", "4.1.2.4", _RFC2459, not_printable_string, of="any"),
+    LintRule("control", _CHECK, "BR", "7.1.4.4", _BR, control_character, of="any"),
+    LintRule("place-form", _CHECK, "BR", "3.2.2.1", _BR, structured_place, of="any"),
+    LintRule("says-nothing", _CHECK, "BR", "7.1.4.4", _BR, says_nothing, of="any"),
+    LintRule("country-code", _CHECK, "BR", "7.1.4.2", _BR, not_a_country, of="any"),
 )
