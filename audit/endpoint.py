@@ -109,13 +109,13 @@ class Endpoint:
     as a whole (`web1/`), or for the run (`run/`).
     """
 
-    scheme: str
-    name: str
-    port: int
-    address: str | None = None
-    host: str | None = None
-    hostspec: str | None = None
-    service: str | None = None
+    scheme: str  # such as https or smtp; empty for a host or the run
+    name: str  # the name or address that clients use
+    port: int  # the port
+    address: str | None = None  # a pinned address; None: what the name leads to
+    host: str | None = None  # label of the host on which it was found
+    hostspec: str | None = None  # how that host is logged in to
+    service: str | None = None  # name of the service
 
     def __str__(self) -> str:
         """Return the id: test id, results key, waiver target and journal key."""

@@ -105,19 +105,22 @@ class Controller:
         if self.results:
             self.results.write(
                 "run",
-                schema=1,
-                tool=provenance.tool,
-                version=provenance.version,
-                python=provenance.python,
-                platform=provenance.platform,
+                schema=1,  # version of this format
+                tool=provenance.tool,  # the program
+                version=provenance.version,  # its version
+                python=provenance.python,  # the version of Python
+                platform=provenance.platform,  # the operating system
+                # who is responsible: `operator` of the configuration, else the user of the process
                 operator=provenance.operator,
-                started=format_time(self._started),
-                policy=[profile.name for profile in run.profiles],
-                policy_sha256=dict(provenance.policies),
-                trust=list(self.settings.trust),
-                trust_sha256=dict(provenance.trust),
-                evidence=self.evidence.row,
+                started=format_time(self._started),  # start of the run
+                policy=[profile.name for profile in run.profiles],  # names of the policies that the user chose
+                policy_sha256=dict(provenance.policies),  # digest of each policy that may apply, by name
+                trust=list(self.settings.trust),  # sources of trust anchors
+                trust_sha256=dict(provenance.trust),  # digest of the file of each source
+                evidence=self.evidence.row,  # the evidence that is judged; null if the run observes
+                # version, date and digest of the list of CT logs; null without one
                 ct_log_list=run.log_list.row if run.log_list else None,
+                # loaded extensions: kind, name, distribution, version
                 extensions=[extension.row for extension in self.settings.extensions],
             )
 
@@ -246,12 +249,12 @@ class Controller:
         session.exitstatus = exit_status(int(session.exitstatus), ended, self.totals)
         if self.results:
             self.results.close(
-                endpoints=len(self.totals.endpoints),
-                verdicts=dict(sorted(self.totals.verdicts.items())),
-                connections=self.totals.connections,
-                elapsed_s=round((datetime.now(UTC) - self._started).total_seconds(), 3),
-                exit_status=int(session.exitstatus),
-                partial=list(self.totals.partial),
+                endpoints=len(self.totals.endpoints),  # number of endpoints
+                verdicts=dict(sorted(self.totals.verdicts.items())),  # number of results by verdict
+                connections=self.totals.connections,  # number of connections
+                elapsed_s=round((datetime.now(UTC) - self._started).total_seconds(), 3),  # duration in seconds
+                exit_status=int(session.exitstatus),  # exit status of the run
+                partial=list(self.totals.partial),  # ids of the endpoints for which a check has no result
             )
 
     def _note_missing_results(self) -> None:

@@ -18,11 +18,11 @@ class BadConfiguration(ValueError):
 class Probe:
     """`[probe]`: the limits of probing."""
 
-    timeout_s: float | None = None
-    concurrency: int | None = None
-    per_address: int | None = None
-    resolver: tuple[str, ...] = ()
-    root_hints: str | None = None
+    timeout_s: float | None = None  # deadline of one probe, in seconds; 10 without it
+    concurrency: int | None = None  # probes at the same time; 64 without it
+    per_address: int | None = None  # connections to one address at the same time; 2 without it
+    resolver: tuple[str, ...] = ()  # addresses of name servers; without them the system's
+    root_hints: str | None = None  # file of root servers, for name lookups of a repair
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +30,8 @@ class Fetch:
     """`[fetch]`: what is fetched from URLs in certificates."""
 
     revocation: bool = True  # whether CRLs and OCSP responses are fetched at all
-    allow_private: bool = False
-    proxy: str | None = None
+    allow_private: bool = False  # whether URLs may lead to private addresses
+    proxy: str | None = None  # URL of an HTTP proxy
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +45,9 @@ class CertificateTransparency:
 class HostSettings:
     """`[host."GLOB"]`: settings of hosts that are logged into."""
 
-    name: str | None = None
-    addresses: tuple[str, ...] = ()
-    remediate: bool = True
+    name: str | None = None  # the name that clients use, where a service has none of its own
+    addresses: tuple[str, ...] = ()  # public addresses of a host behind NAT
+    remediate: bool = True  # false: certificates of this host are never repaired
     discover: bool = True  # false: only the services that are declared here are audited
     folder: str | None = None  # the directory on it for keys and versions of repairs
     collector: str | None = None  # path of the only program that the login may run as root (sslaudit collector)
@@ -57,24 +57,24 @@ class HostSettings:
 class ServiceSettings:
     """`[[service]]`: a service that discovery does not support."""
 
-    host: str
-    name: str
-    endpoints: tuple[str, ...]
-    certificate: str
-    key: str
-    chain: str | None = None
-    docroot: str | None = None
-    test: str | None = None
-    reload: str | None = None
+    host: str  # glob of the hosts that have it, as --hosts names them
+    name: str  # its name in results
+    endpoints: tuple[str, ...]  # URLs of what it serves, such as https://api.example.com:8443
+    certificate: str  # file of the certificate, with the chain unless `chain` is set
+    key: str  # file of the private key
+    chain: str | None = None  # file of the intermediates
+    docroot: str | None = None  # document root, for validation by file
+    test: str | None = None  # command that tests its configuration
+    reload: str | None = None  # command that makes it read its files again
 
 
 @dataclass(frozen=True, slots=True)
 class ExtensionNames:
     """`[extensions]`: what the run loads from other distributions and no other key of the file names."""
 
-    checks: tuple[str, ...] = ()
-    services: tuple[str, ...] = ()
-    installers: tuple[str, ...] = ()
+    checks: tuple[str, ...] = ()  # names of checks
+    services: tuple[str, ...] = ()  # names of services
+    installers: tuple[str, ...] = ()  # names of installers
 
 
 REFERENCE: Final = 'write { env = "NAME" } or { file = "path" }'
@@ -85,8 +85,8 @@ REFERENCE: Final = 'write { env = "NAME" } or { file = "path" }'
 class Secret:
     """Where a secret is: in an environment variable, or a file that no other user can read."""
 
-    env: str | None = None
-    file: str | None = None
+    env: str | None = None  # the name of an environment variable
+    file: str | None = None  # a file that only its owner can read
 
     @classmethod
     def from_value(cls, value: Any) -> Secret:  # noqa: ANN401 - what TOML holds
@@ -110,22 +110,22 @@ class Configuration:
     """The whole file. A missing key is None or empty; `file` is None if there is no file."""
 
     file: Path | None = None
-    enabled: bool = False
-    hosts: tuple[str, ...] = ()
-    endpoints: tuple[str, ...] = ()
-    endpoints_file: str | None = None
-    policy: tuple[str, ...] = ()
-    trust: tuple[str, ...] = ()
-    fail_on: str | None = None
-    inconclusive: str | None = None
-    waivers: str | None = None
-    results: str | None = None
-    evidence: str | None = None
-    from_evidence: str | None = None
+    enabled: bool = False  # whether pytest audits without `audit` on its command line
+    hosts: tuple[str, ...] = ()  # hosts to log in to, as in --hosts
+    endpoints: tuple[str, ...] = ()  # URLs of endpoints to audit from outside
+    endpoints_file: str | None = None  # file with one URL on each line
+    policy: tuple[str, ...] = ()  # names of policies, or TOML files; the strictest of several applies
+    trust: tuple[str, ...] = ()  # sources of trust anchors: mozilla, system, or a PEM file
+    fail_on: str | None = None  # lowest severity that fails the run: low, medium, high, critical
+    inconclusive: str | None = None  # what an inconclusive check does: fail or report
+    waivers: str | None = None  # the waivers file
+    results: str | None = None  # file of the results, one JSON object on each line
+    evidence: str | None = None  # directory in which evidence is kept
+    from_evidence: str | None = None  # directory of evidence that is judged again
     evidence_key: str | None = None  # the file of the Ed25519 key that signs or verifies evidence
     operator: str | None = None  # who is responsible for the run, as evidence and results name them
-    now: str | None = None
-    state: str | None = None
+    now: str | None = None  # the time of the judgement (RFC 3339)
+    state: str | None = None  # directory of the state that outlives a run
     probe: Probe = field(default_factory=Probe)
     fetch: Fetch = field(default_factory=Fetch)
     ct: CertificateTransparency = field(default_factory=CertificateTransparency)

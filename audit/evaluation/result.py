@@ -20,34 +20,34 @@ Phase = Literal["before", "after"]
 class WaiverNote:
     """Why a finding does not count, who says so and until when (end of that day, UTC)."""
 
-    reason: str
-    owner: str
-    expires: str
+    reason: str  # why the finding is accepted
+    owner: str  # who is responsible
+    expires: str  # the last day (UTC) on which it counts
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
     """One verdict. Times are aware; `detail` holds `observed` and `required` (JSON values)."""
 
-    endpoint: str
-    host: str | None
-    service: str | None
-    check: str
-    verdict: Verdict
-    severity: Severity
-    message: str
-    detail: Mapping[str, Any]
-    remedy: Remedy
-    source: str
-    controls: tuple[str, ...]
-    policy: str
-    phase: Phase = "before"
-    waiver: WaiverNote | None = None
-    leaf_sha256: str | None = None
-    not_after: datetime | None = None
-    observed_at: datetime | None = None
-    nodeid: str = ""
-    duration_s: float = 0.0
+    endpoint: str  # id of the endpoint or host
+    host: str | None  # how the host is logged in to; null from outside
+    service: str | None  # name of the service; null from outside
+    check: str  # id of the check
+    verdict: Verdict  # pass, fail, waived, not-applicable, inconclusive or error
+    severity: Severity  # info, low, medium, high or critical
+    message: str  # one line for a person
+    detail: Mapping[str, Any]  # what was observed and what is required
+    remedy: Remedy  # what fixes it
+    source: str  # the clause that requires it
+    controls: tuple[str, ...]  # controls that a pass is evidence for
+    policy: str  # the policy whose rule it was
+    phase: Phase = "before"  # before or after a repair
+    waiver: WaiverNote | None = None  # the waiver of a waived finding
+    leaf_sha256: str | None = None  # digest of the leaf that decided
+    not_after: datetime | None = None  # end of its validity
+    observed_at: datetime | None = None  # time of the observation
+    nodeid: str = ""  # id of the test
+    duration_s: float = 0.0  # duration of the test in seconds
 
 
 def to_row(result: Result) -> dict[str, Any]:

@@ -22,10 +22,10 @@ class AuditRun:
     `state_fault` is why the state directory cannot be used, empty if it can, None if the run does not repair.
     """
 
-    unusable_lines: tuple[UnusableLine, ...] = ()
-    expired_waivers: tuple[str, ...] = ()
-    stale_waivers: tuple[str, ...] = ()
-    state_fault: str | None = None
+    unusable_lines: tuple[UnusableLine, ...] = ()  # lines that name no endpoint
+    expired_waivers: tuple[str, ...] = ()  # waivers whose last day is over
+    stale_waivers: tuple[str, ...] = ()  # waivers that cover no finding
+    state_fault: str | None = None  # why the state directory cannot be used
 
 
 def _not_shared(_digest: str) -> Sharing:

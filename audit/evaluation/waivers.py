@@ -22,11 +22,11 @@ class BadWaivers(ValueError):
 class Waiver:
     """One `[[waiver]]`: `check` and `endpoint` are globs in which only `*` is special; it counts through `expires`."""
 
-    check: str
-    endpoint: str
-    reason: str
-    owner: str
-    expires: date
+    check: str  # id of a check; `*` matches any text
+    endpoint: str  # id of an endpoint; `*` matches any text
+    reason: str  # why the finding is accepted
+    owner: str  # who is responsible for it
+    expires: date  # the last day (UTC) on which it counts
 
     def __str__(self) -> str:
         """Name the waiver in a message."""

@@ -78,14 +78,14 @@ class ProbeFailure:
 class Handshake:
     """One TLS handshake with one address. `chain_der` as sent: leaf first, order kept, nothing dropped."""
 
-    address: str
+    address: str  # the address that was connected to
     version: str  # "TLSv1.3"
-    cipher: str
-    group: str | None
-    alpn: str | None
-    chain_der: tuple[bytes, ...]
-    ocsp_der: bytes | None
-    elapsed_s: float
+    cipher: str  # the cipher suite
+    group: str | None  # the key exchange group
+    alpn: str | None  # the protocol of ALPN
+    chain_der: tuple[bytes, ...]  # the certificates as DER, as sent
+    ocsp_der: bytes | None  # the stapled OCSP response as DER
+    elapsed_s: float  # duration in seconds
     old_protocols: tuple[str, ...] | None = None  # of TLSv1 and TLSv1.1 those accepted; None: not known
     from_host: bool = False  # observed from the host itself, not from here
     tls12: bool | None = None  # whether TLS 1.2 is accepted; None: not tried, or not known
@@ -152,31 +152,31 @@ class ConfigTest:
 class HostView:
     """The view from inside a host: of the host, and of one service if the observation is of one."""
 
-    label: str
-    hostspec: str
-    fqdn: str | None = None
-    addresses: tuple[str, ...] = ()  # its own, without loopback
-    configured_addresses: tuple[str, ...] = ()  # configured by the user: the host is reached by them (behind NAT)
+    label: str  # the short name of the host in ids
+    hostspec: str  # how it is logged in to
+    fqdn: str | None = None  # the full name that the host has for itself
+    addresses: tuple[str, ...] = ()  # addresses of the host, without loopback
+    configured_addresses: tuple[str, ...] = ()  # addresses that the user configured (behind NAT)
     clock_offset_s: float | None = None  # its clock minus ours
-    is_cpanel: bool = False
-    service: str | None = None
-    service_running: bool | None = None
-    service_since: datetime | None = None
-    config_test: ConfigTest | None = None
-    files: tuple[InstalledFile, ...] = ()
+    is_cpanel: bool = False  # whether it is a cPanel & WHM server
+    service: str | None = None  # name of the service; None for the host as a whole
+    service_running: bool | None = None  # whether the service runs
+    service_since: datetime | None = None  # when its process was started
+    config_test: ConfigTest | None = None  # the result of the daemon's own test
+    files: tuple[InstalledFile, ...] = ()  # the files that its configuration names
     agent: str | None = None  # the agent that owns the certificate: certbot, acme.sh, lego, caddy, …
     panel_service: str | None = None  # the panel's own name for it, if the panel installs its certificate
-    snakeoil: bool = False  # the distribution's own placeholder certificate
+    snakeoil: bool = False  # whether it is the distribution's placeholder certificate
     unread: tuple[str, ...] = ()  # one message per reason why another certificate than that in `files` may be served
     missing_rights: tuple[str, ...] = ()  # one message per value that could not be read, with the missing right
     not_trusted: tuple[str, ...] = ()  # processes that root does not inspect; only of the host as a whole
     websites: tuple[Website, ...] = ()  # the sites of its web servers for plain HTTP; only of the host as a whole
-    cpanel: CpanelState | None = None  # of a cPanel & WHM server; only of the host as a whole
-    proxy_protocol: ProxyProtocol = "never"  # of the service's listener: it expects a load balancer before it
+    cpanel: CpanelState | None = None  # state of a cPanel & WHM server; only of the host as a whole
+    proxy_protocol: ProxyProtocol = "never"  # whether the listener expects a load balancer before it
     login: str | None = None  # the user that runs the commands of the login
     collector: str | None = None  # the only program that the login may run as root
-    stand_in: str | None = None  # used in place of the name of a container, which no client connects to
-    validation: HttpValidation | None = None  # of names that a repair would validate; only of the host as a whole
+    stand_in: str | None = None  # name in place of that of a container, which no client connects to
+    validation: HttpValidation | None = None  # HTTP validation of names; only of the host as a whole
     not_started: tuple[str, ...] = ()  # services that start with the host, and do not run
     not_inspected: str = ""  # why nothing inside the host is inspected
 
@@ -202,21 +202,21 @@ class Accident:
 class Observation:
     """Everything that was observed of one endpoint, or of a host as a whole, in one run."""
 
-    endpoint: Endpoint
-    observed_at: datetime
-    addresses: tuple[str, ...] = ()  # that were connected to
-    handshakes: tuple[Handshake, ...] = ()  # one per address that responded
-    failures: tuple[ProbeFailure, ...] = ()  # one per address that did not, or a single one
-    dns: DnsView | None = None
-    server: HostView | None = None
-    revocation: tuple[RevocationResponse, ...] | None = None  # None: nothing was fetched
-    http_probes: tuple[HttpProbe, ...] | None = None  # at port 80 of a host's names; None: not probed
-    connections: int = 0
-    elapsed_s: float = 0.0
-    schema: int = SCHEMA
-    other_key_handshakes: tuple[Handshake, ...] = ()  # with a client that offers only the other key type (RSA, ECDSA)
-    other_key_failures: tuple[ProbeFailure, ...] = ()  # so it is unknown whether one is served
-    accident: Accident | None = None
+    endpoint: Endpoint  # what was observed
+    observed_at: datetime  # when
+    addresses: tuple[str, ...] = ()  # addresses that were connected to
+    handshakes: tuple[Handshake, ...] = ()  # one handshake for each address that responded
+    failures: tuple[ProbeFailure, ...] = ()  # one failure for each address that did not respond, or a single one
+    dns: DnsView | None = None  # what the resolver returned
+    server: HostView | None = None  # the view from inside the host; None from outside
+    revocation: tuple[RevocationResponse, ...] | None = None  # CRLs and OCSP responses; None: nothing was fetched
+    http_probes: tuple[HttpProbe, ...] | None = None  # HTTP requests to a host's names; None: not probed
+    connections: int = 0  # number of connections
+    elapsed_s: float = 0.0  # duration in seconds
+    schema: int = SCHEMA  # version of the stored form
+    other_key_handshakes: tuple[Handshake, ...] = ()  # of a client that offers only the other key type
+    other_key_failures: tuple[ProbeFailure, ...] = ()  # why that client had no handshake
+    accident: Accident | None = None  # why it was not fully observed
     changed_handshakes: tuple[Handshake, ...] = ()  # of a second connection like the first, with another certificate
 
     @property

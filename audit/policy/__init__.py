@@ -26,8 +26,8 @@ __all__ = [
 class Policy:
     """The profiles that apply to an endpoint; `is_named` if the user chose them, for any issuer."""
 
-    profiles: tuple[Profile, ...]
-    is_named: bool = False
+    profiles: tuple[Profile, ...]  # the profiles that apply
+    is_named: bool = False  # whether the user chose them
 
     @property
     def name(self) -> str:

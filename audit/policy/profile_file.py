@@ -21,7 +21,16 @@ THRESHOLDS: Final = tuple(threshold.name for threshold in fields(Thresholds))
 _DATED: Final = ("validity_max", "revocation_exempt")
 _LEAST: Final = {"rsa_bits_multiple": 1}
 _MOST: Final = 999_999_999  # days that a timedelta holds
-_TOP: Final = ("title", "extends", "source", "thresholds", "severities", "disabled", "notes")
+PROFILE_KEYS: Final[Mapping[str, str]] = {
+    "title": "what the policy is for",
+    "extends": "a built-in policy or a file; its values apply where this file has none",
+    "source": "the source of every value that names none of its own",
+    "thresholds": "table of limits: a value, or `{ value = …, source = … }`",
+    "severities": "table of severities by the id of a check, with sources as above",
+    "disabled": "table of reasons by the id of a check that is not judged",
+    "notes": "table of notes by the id of a check: `legacy_rule`, `current_practice` and `source`",
+}
+"""The keys of a policy file, with their meaning."""
 
 
 class BadProfile(ValueError):
@@ -165,7 +174,7 @@ def _load(name: str, folder: Path, extended_by: tuple[str, ...]) -> Profile:
         table = table_of(content)
     except BadRecord as error:
         raise BadProfile(f"profile {place}: {error}") from error
-    _require_known(table, _TOP, place)
+    _require_known(table, PROFILE_KEYS, place)
     base = Profile("", "", Thresholds())
     if "extends" in table:
         base = _load(text(table["extends"], f"{place}, extends"), Path(place).parent, (*extended_by, place))

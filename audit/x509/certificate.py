@@ -131,57 +131,71 @@ class Certificate:
     `refused` are the fields that the library refuses so far, `unreadable` those that the DER does not give either.
     """
 
-    der: bytes
+    der: bytes  # the bytes
+    # fields that the library refuses, by name
     refused: dict[str, UnreadableField] = field(default_factory=dict, init=False)
+    # fields that cannot be read at all, by name
     unreadable: dict[str, UnreadableField] = field(default_factory=dict, init=False)
 
-    parsed = Field[x509.Certificate]("Certificate", load_certificate, source="der")
+    parsed = Field[x509.Certificate]("Certificate", load_certificate, source="der")  # the library's own object
+    # the structure of the DER itself
     raw = Field[RawCertificate]("Certificate", read_raw_certificate, source="der", is_judged=False)
+    # the subject as the library has it
     subject_name = Field[x509.Name]("subject", lambda parsed: parsed.subject, warns=True)
+    # the issuer as the library has it
     issuer_name = Field[x509.Name]("issuer", lambda parsed: parsed.issuer, warns=True)
-    subject = Field[str]("subject", lambda name: name.rfc4514_string(), source="subject_name")
-    issuer = Field[str]("issuer", lambda name: name.rfc4514_string(), source="issuer_name")
+    subject = Field[str]("subject", lambda name: name.rfc4514_string(), source="subject_name")  # the subject (RFC 4514)
+    issuer = Field[str]("issuer", lambda name: name.rfc4514_string(), source="issuer_name")  # the issuer (RFC 4514)
+    # the subject, to be compared
     canonical_subject = Field[CanonicalName]("subject", fields.canonical, source="subject_name")
+    # the issuer, to be compared
     canonical_issuer = Field[CanonicalName]("issuer", fields.canonical, source="issuer_name")
-    subject_common_name = Field[str | None](
+    subject_common_name = Field[str | None](  # the common name of the subject, or None
         "subject", lambda name: fields.attribute(name, NameOID.COMMON_NAME), source="subject_name"
     )
-    issuer_organization = Field[str | None](
+    issuer_organization = Field[str | None](  # the organization of the issuer, or None
         "issuer", lambda name: fields.attribute(name, NameOID.ORGANIZATION_NAME), source="issuer_name"
     )
-    serial = Field[int]("serialNumber", fields.serial, warns=True)
+    serial = Field[int]("serialNumber", fields.serial, warns=True)  # the serial number
+    # start of the validity
     not_before = Field[datetime]("validity", lambda parsed: parsed.not_valid_before_utc, lambda raw: raw.not_before)
+    # end of the validity
     not_after = Field[datetime]("validity", lambda parsed: parsed.not_valid_after_utc, lambda raw: raw.not_after)
-    lifetime = Field[timedelta]("validity", fields.lifetime, fields.raw_lifetime)
-    spki_sha256 = Field[str](
+    lifetime = Field[timedelta]("validity", fields.lifetime, fields.raw_lifetime)  # how long it is valid
+    spki_sha256 = Field[str](  # digest of the public key
         "subjectPublicKeyInfo",
         lambda parsed: fields.spki_sha256(spki_of(parsed.tbs_certificate_bytes)),
         lambda raw: fields.spki_sha256(raw.spki),
     )
+    # the key, as the library has it
     public_key = Field[CertificatePublicKeyTypes]("subjectPublicKeyInfo", public_key_of, warns=True, is_judged=False)
-    key_algorithm = Field[SignatureAlgorithm](
+    key_algorithm = Field[SignatureAlgorithm](  # the algorithm of the key
         "subjectPublicKeyInfo", lambda raw: key_algorithm(raw.spki), source="raw", is_judged=False
     )
+    # kind, length and curve of the key
     key = Field[KeyFacts]("subjectPublicKeyInfo", _read_key, lambda raw: key_of_spki(raw.spki), source="")
-    is_self_signed = Field[bool]("issuer", _is_self_signed, source="")
-    signature_algorithm = Field[str](
+    is_self_signed = Field[bool]("issuer", _is_self_signed, source="")  # whether its own key signed it
+    signature_algorithm = Field[str](  # name of the signature algorithm
         "signatureAlgorithm", lambda parsed: read_algorithm(parsed).name, lambda raw: fields.raw_signature(raw)[0]
     )
-    signature_digest = Field[str | None](
+    signature_digest = Field[str | None](  # digest of the signature, or None
         "signatureAlgorithm", lambda parsed: read_algorithm(parsed).digest, lambda raw: fields.raw_signature(raw)[1]
     )
-    every_extension = Field[tuple[x509.Extension[x509.ExtensionType], ...]](
+    every_extension = Field[tuple[x509.Extension[x509.ExtensionType], ...]](  # all extensions, in order
         "extensions", lambda parsed: tuple(extensions_of(parsed)), warns=True
     )
+    # extensions by their type
     extensions = Field[Extensions]("extensions", lambda every: dict(_by_type(every)), source="every_extension")
-    is_ca = _of_extensions(fields.is_ca, lambda raw: fields.unrepeated(raw).is_ca)
+    is_ca = _of_extensions(fields.is_ca, lambda raw: fields.unrepeated(raw).is_ca)  # whether it is a CA certificate
+    # whether it has subject alternative names
     has_san = _of_extensions(fields.has_san, lambda raw: any(fields.raw_names(raw)))
-    dns_names = _of_extensions(fields.dns_names, lambda raw: fields.raw_names(raw)[0])
-    ip_addresses = _of_extensions(fields.ip_addresses, lambda raw: fields.raw_names(raw)[1])
+    dns_names = _of_extensions(fields.dns_names, lambda raw: fields.raw_names(raw)[0])  # DNS names in it
+    ip_addresses = _of_extensions(fields.ip_addresses, lambda raw: fields.raw_names(raw)[1])  # IP addresses in it
+    # its extended key usages, or None
     extended_key_usages = _of_extensions(fields.extended_key_usages, fields.raw_usages)
-    authority_key_id = _of_extensions(fields.authority_key_id)
-    subject_key_id = _of_extensions(fields.subject_key_id)
-    ca_issuers = _of_extensions(fields.ca_issuers)
+    authority_key_id = _of_extensions(fields.authority_key_id)  # the identifier of the issuer's key
+    subject_key_id = _of_extensions(fields.subject_key_id)  # the identifier of its own key
+    ca_issuers = _of_extensions(fields.ca_issuers)  # URLs of the issuer's certificate
 
     def __eq__(self, other: object) -> bool:
         """Return whether the other is a certificate of the same DER."""

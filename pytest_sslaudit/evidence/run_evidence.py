@@ -120,10 +120,11 @@ class RunEvidence:
             return None
         kept = manifest.provenance
         return {
-            "started": format_time(kept.started),
-            "operator": kept.operator,
-            "version": kept.version,
-            "signed_by": manifest.signed_by,
+            "started": format_time(kept.started),  # start of the run that kept it
+            "operator": kept.operator,  # who kept it
+            "version": kept.version,  # the version that kept it
+            "signed_by": manifest.signed_by,  # SHA-256 of the public key; null if it is not signed
+            # whether the signature was verified
             "signature_verified": manifest.signed_by is not None and self._key is not None,
         }
 

@@ -23,18 +23,24 @@ def remediation_rows(
         own_events = [event for event in events if subjects.get(event.step, "") in ("", endpoint, service)]
         leaf = seen.leaf_sha256 if seen else None
         yield {
-            "case": case.id,
-            "endpoint": endpoint,
-            "repair": case.repair.value,
-            "steps": [_step(event) for event in own_events],
-            "before": leaf,
-            "after": after.get(endpoint, leaf),
-            "outcome": case_result.ended_as,
-            "cause": case_result.cause or None,
-            "note": case_result.note,
+            "case": case.id,  # id of the case
+            "endpoint": endpoint,  # id of the endpoint
+            "repair": case.repair.value,  # what was done: reissue, rekey, rechain and others
+            "steps": [_step(event) for event in own_events],  # steps of the repair, in order
+            "before": leaf,  # digest of the leaf before
+            "after": after.get(endpoint, leaf),  # digest of the leaf after
+            "outcome": case_result.ended_as,  # how the case ended
+            "cause": case_result.cause or None,  # why it was not repaired, a word of docs/causes.md; else null
+            "note": case_result.note,  # one line for a person
+            # time of the next attempt; null if there is none
             "next_try": format_time(case_result.next_at) if case_result.next_at else None,
         }
 
 
 def _step(event: Event) -> dict[str, Any]:
-    return {"step": event.step, "state": event.state, "at": format_time(event.at), "note": event.note}
+    return {
+        "step": event.step,  # name of the step
+        "state": event.state,  # its new state
+        "at": format_time(event.at),  # when it reached this state
+        "note": event.note,  # one line for a person
+    }

@@ -161,29 +161,33 @@ def observation_row(facts: Facts, phase: Phase = "before") -> dict[str, Any]:
         (row["certificates"] for row, chain_facts in zip(chains, served, strict=True) if chain_facts is facts), []
     )
     return {
-        "endpoint": str(endpoint),
-        "host": endpoint.hostspec,
-        "service": endpoint.service,
-        "phase": phase,
-        "observed_at": format_time(seen.observed_at),
-        "addresses": list(seen.addresses),
+        "endpoint": str(endpoint),  # id of the endpoint or host
+        "host": endpoint.hostspec,  # how the host is logged in to; null from outside
+        "service": endpoint.service,  # name of the service; null from outside
+        "phase": phase,  # before or after a repair
+        "observed_at": format_time(seen.observed_at),  # time of the observation
+        "addresses": list(seen.addresses),  # addresses that were connected to
+        # addresses that the name has; null if it was not looked up
         "resolved": None if seen.dns is None or seen.dns.status == "not-asked" else list(seen.dns.addresses),
-        "panel_service": seen.server.panel_service if seen.server else None,
+        "panel_service": seen.server.panel_service if seen.server else None,  # the panel's name for the service
+        # addresses of the host itself; null from outside
         "own_addresses": [*seen.server.addresses, *seen.server.configured_addresses] if seen.server else None,
-        "login": seen.server.login if seen.server else None,
-        "collector": seen.server.collector if seen.server else None,
-        "protocol": first and first.version,
-        "cipher": first and first.cipher,
-        "group": first and first.group,
-        "chain": main,
-        "chains": chains,
-        "names": _names(chain.leaf) if chain and chain.certificates else [],
+        "login": seen.server.login if seen.server else None,  # user that ran the commands
+        "collector": seen.server.collector if seen.server else None,  # the only program that the login may run as root
+        "protocol": first and first.version,  # version of TLS of the first handshake
+        "cipher": first and first.cipher,  # its cipher suite
+        "group": first and first.group,  # its key exchange group
+        "chain": main,  # certificates of the first chain, as sent
+        "chains": chains,  # every distinct chain that an address serves
+        "names": _names(chain.leaf) if chain and chain.certificates else [],  # names and addresses in the leaf
+        # files that the service names
         "installed": [_file_row(file) for file in (seen.server.files if seen.server else ())],
-        "stapled": bool(first and first.ocsp_der),
+        "stapled": bool(first and first.ocsp_der),  # whether an OCSP response was stapled
+        # processes of the host that root does not inspect
         "not_inspected": list(seen.server.not_trusted if seen.server else ()),
-        "failure": _failure_row(seen),
-        "connections": seen.connections,
-        "elapsed_s": round(seen.elapsed_s, 6),
+        "failure": _failure_row(seen),  # why there was no handshake; null if there was one
+        "connections": seen.connections,  # number of connections
+        "elapsed_s": round(seen.elapsed_s, 6),  # duration in seconds
     }
 
 
@@ -192,27 +196,27 @@ def _chain_row(facts: Facts) -> dict[str, Any]:
     certificates = facts.seen_chain.certificates if facts.seen_chain else ()
     leaf = next(iter(certificates), None)
     return {
-        "addresses": list(facts.served.addresses) if facts.served else [],
-        "key_type": leaf and _known(lambda: leaf.key.kind),
-        "names": _names(leaf) if leaf else [],
-        "certificates": [_certificate_row(certificate) for certificate in certificates],
+        "addresses": list(facts.served.addresses) if facts.served else [],  # addresses that serve it
+        "key_type": leaf and _known(lambda: leaf.key.kind),  # kind of the key of the leaf
+        "names": _names(leaf) if leaf else [],  # names and addresses in the leaf
+        "certificates": [_certificate_row(certificate) for certificate in certificates],  # as sent, the leaf first
     }
 
 
 def _certificate_row(certificate: Certificate) -> dict[str, Any]:
     return {
-        "sha256": certificate.sha256,
-        "subject": _known(lambda: certificate.subject),
-        "issuer": _known(lambda: certificate.issuer),
-        "not_before": _known(lambda: format_time(certificate.not_before)),
-        "not_after": _known(lambda: format_time(certificate.not_after)),
-        "spki_sha256": _known(lambda: certificate.spki_sha256),
-        "serial": _known(lambda: f"{certificate.serial:x}"),
-        "key_type": _known(lambda: certificate.key.kind),
-        "key_bits": _known(lambda: certificate.key.bits),
-        "signature_algorithm": _known(lambda: certificate.signature_algorithm),
-        "ocsp": list(ocsp_urls(certificate)) if certificate.is_path_member else None,
-        "crl": list(crl_urls(certificate)) if certificate.is_path_member else None,
+        "sha256": certificate.sha256,  # digest of the DER
+        "subject": _known(lambda: certificate.subject),  # as in RFC 4514
+        "issuer": _known(lambda: certificate.issuer),  # as in RFC 4514
+        "not_before": _known(lambda: format_time(certificate.not_before)),  # start of the validity
+        "not_after": _known(lambda: format_time(certificate.not_after)),  # end of the validity
+        "spki_sha256": _known(lambda: certificate.spki_sha256),  # digest of the public key
+        "serial": _known(lambda: f"{certificate.serial:x}"),  # serial number, hexadecimal
+        "key_type": _known(lambda: certificate.key.kind),  # kind of the key
+        "key_bits": _known(lambda: certificate.key.bits),  # its length; null if it has only one
+        "signature_algorithm": _known(lambda: certificate.signature_algorithm),  # name of the algorithm
+        "ocsp": list(ocsp_urls(certificate)) if certificate.is_path_member else None,  # URLs of OCSP responders
+        "crl": list(crl_urls(certificate)) if certificate.is_path_member else None,  # URLs of CRLs
     }
 
 
@@ -234,21 +238,28 @@ def _file_row(file: InstalledFile) -> dict[str, Any]:
     mode = None if file.mode is None else f"{file.mode:04o}"
     first = read_certificate(file.chain_der[0]) if file.chain_der else None
     return {
-        "path": file.path,
-        "real_path": file.real_path,
-        "kind": file.kind,
-        "owner": file.owner,
-        "group": file.group,
-        "mode": mode,
-        "acl": None if file.acl is None else list(file.acl),
-        "spki_sha256": file.spki_sha256 or (first and _known(lambda: first.spki_sha256)),
-        "names": _names(first) if first else [],
-        **({"fault": file.fault} if file.fault else {}),
+        "path": file.path,  # as the configuration names it
+        "real_path": file.real_path,  # where links lead
+        "kind": file.kind,  # certificate, key or chain
+        "owner": file.owner,  # user that owns it
+        "group": file.group,  # its group
+        "mode": mode,  # permission bits, octal
+        "acl": None if file.acl is None else list(file.acl),  # rights of a POSIX ACL; null if they are unknown
+        "spki_sha256": file.spki_sha256 or (first and _known(lambda: first.spki_sha256)),  # digest of its public key
+        "names": _names(first) if first else [],  # names in its first certificate
+        **({"fault": file.fault} if file.fault else {}),  # why it could not be read; left out if it could
     }
 
 
 def _failure_row(seen: Observation) -> dict[str, Any] | None:
     failure = seen.failure
-    if seen.accident and not failure:
-        return {"stage": "audit", "kind": "broken", "detail": seen.accident.reason}
-    return {"stage": failure.stage, "kind": failure.kind, "detail": failure.detail} if failure else None
+    if failure is None and seen.accident is None:
+        return None
+    stage, kind, detail = "audit", "broken", seen.accident.reason if seen.accident else ""
+    if failure:
+        stage, kind, detail = failure.stage, failure.kind, failure.detail
+    return {
+        "stage": stage,  # resolve, connect, starttls, handshake, login, host or audit
+        "kind": kind,  # kind of failure, such as refused or timeout
+        "detail": detail,  # one line for a person
+    }

@@ -18,6 +18,15 @@ JUDGED: Final = (Verdict.PASS, Verdict.FAIL, Verdict.WAIVED)
 REACHABILITY: Final = ("svc.unreachable", "dns.unresolvable", "dns.not-this-host")
 """An endpoint that only these checks judged was not audited: it could not be reached."""
 BUG = 3
+EXIT_STATUSES: Final = {
+    0: "every check passed, does not apply, or has a finding that fails nothing",
+    1: "a finding or an inconclusive check fails the run, a repair failed, or a result is missing",
+    2: "the user or a signal ended the run",
+    3: "a bug of the audit or of a check; the trace is in the output",
+    4: "wrong use: an option, a configuration, or evidence that cannot be used; nothing was audited",
+    5: "there is nothing to audit",
+}
+"""What each exit status means."""
 
 
 class JudgedChecks:

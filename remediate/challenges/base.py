@@ -129,8 +129,8 @@ class BadSolver(ValueError):
 class SolverConfig:
     """The keys that every section `[solver.NAME]` has. Each kind of solver adds its own in a subclass."""
 
-    kind: str
-    types: tuple[str, ...]  # of the challenges that it solves, such as dns-01
+    kind: str  # the kind of solver
+    types: tuple[str, ...]  # types of the challenges that it solves, such as dns-01
 
     def open(self, section: ConfigSection) -> Solver:
         """Return the solver; raises BadSolver, and BadConfiguration if a secret cannot be read."""

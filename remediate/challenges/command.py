@@ -59,9 +59,9 @@ class CommandSolver:
 class CommandSolverConfig(SolverConfig):
     """`[solver.NAME]` of the kind `command`."""
 
-    present: tuple[str, ...]
-    clean_up: tuple[str, ...]
-    timeout_s: float = 300.0
+    present: tuple[str, ...]  # the program that presents a challenge, with its arguments
+    clean_up: tuple[str, ...]  # the program that removes it, with its arguments
+    timeout_s: float = 300.0  # after how many seconds it is killed
 
     def open(self, section: ConfigSection) -> CommandSolver:
         """Return the solver; raises BadSolver if a program is missing, or if other users can change it."""

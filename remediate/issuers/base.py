@@ -235,12 +235,12 @@ class IssuerConfig:
     """The keys that every section `[issuer.NAME]` has. Each kind of issuer adds its own in a subclass."""
 
     validates_by_file: ClassVar[bool] = True  # its CA fetches a file from every address of each name
-    kind: str
-    key: Literal[
+    kind: str  # the kind of issuer
+    key: Literal[  # the type of new keys
         "rsa-2048", "rsa-3072", "rsa-4096", "ecdsa-p256", "ecdsa-p384", "ml-dsa-44", "ml-dsa-65", "ml-dsa-87"
     ] = "ecdsa-p256"
-    product: str = "90-day"
-    lifetime_days: int | None = None  # a certificate that is valid for longer is rejected; None: what the product names
+    product: str = "90-day"  # the product that is ordered, of a Store
+    lifetime_days: int | None = None  # a longer validity is rejected; None: what the product names
 
     @property
     def lifetime(self) -> timedelta:

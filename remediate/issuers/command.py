@@ -104,8 +104,8 @@ class CommandConfig(IssuerConfig):
     """`[issuer.NAME]` of the kind `command`."""
 
     validates_by_file: ClassVar[bool] = False
-    command: tuple[str, ...]
-    timeout_s: float = 300.0
+    command: tuple[str, ...]  # the program with its arguments
+    timeout_s: float = 300.0  # after how many seconds it is killed
 
     def open(self, section: ConfigSection, run: IssuerRun) -> CommandIssuer:
         """Return the issuer; raises BadIssuer if the program is missing, or if other users can change it."""

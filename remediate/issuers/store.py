@@ -127,8 +127,8 @@ class Store:
 class StoreConfig(IssuerConfig):
     """`[issuer.NAME]` of the kind `store`."""
 
-    base_url: str
-    token: Secret
+    base_url: str  # the URL of the API of the Store
+    token: Secret  # the token that the Store accepts
     ca_file: str | None = None  # PEM file of the anchors to trust instead of Mozilla's
 
     @property

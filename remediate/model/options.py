@@ -23,17 +23,20 @@ from remediate.model.case import AGENT, Case, Step, StepState
 class RemediateConfig:
     """`[remediate]`: the limits of a repair run."""
 
-    issuer: str | None = None
-    max_cases: int = 20
-    max_failures: int = 2
+    issuer: str | None = None  # the name of the section of the issuer that takes the orders
+    max_cases: int = 20  # how many certificates one run repairs at most
+    max_failures: int = 2  # after how many failed repairs a run stops
+    # how long a switch is verified before it is taken back
     verify_timeout_s: float = field(default=60.0, metadata={"was": "proof_timeout_s"})
     issuance_timeout_s: float = 600.0  # how long a run waits for an issuer; the next one checks the same order
+    # what is done about the certificate of another agent: explain it, or run that agent
     foreign: Literal["explain", "run-owner"] = "explain"
-    exclude_names: tuple[str, ...] = field(default=(), metadata={"was": "leave_out"})  # `*` matches any text
-    drop_names: tuple[str, ...] = ()  # that new certificates do not get; `*.example.com` is that wildcard alone
-    replace_post_quantum_keys: bool = False  # by classical ones, if the issuer's `key` is one
-    key_encryption: Literal["keep", "drop"] | None = None  # of a new key whose predecessor is encrypted
-    key_passphrase_on_host: str | None = None  # on the hosts, for "keep"
+    # names whose certificates are not repaired; `*` matches any text
+    exclude_names: tuple[str, ...] = field(default=(), metadata={"was": "leave_out"})
+    drop_names: tuple[str, ...] = ()  # names that new certificates do not get; `*.example.com` is that wildcard alone
+    replace_post_quantum_keys: bool = False  # whether a classical key may replace one
+    key_encryption: Literal["keep", "drop"] | None = None  # whether a new key is encrypted if the old one is
+    key_passphrase_on_host: str | None = None  # file on the hosts, for "keep"
     http_port: int = 80  # where the CA requests the file (Baseline Requirements 3.2.2.4.18); a test CA may use another
 
 

@@ -1,4 +1,4 @@
-"""The generated pages: `python -m tests.repository.documents` writes docs/checks.md and docs/causes.md."""
+"""The generated pages: `python -m tests.repository.documents` writes docs/checks.md, docs/causes.md, docs/reference."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from audit.checks import Check, built_in_checks, check_of
 from audit.policy.controls import CONTROLS
 from audit.verdict import Remedy
 from remediate.model.causes import Cause
+from tests.repository import reference
 from tests.repository.examples import example
 from tests.support.checkout import CHECKOUT
 
@@ -166,3 +167,6 @@ def _cells(*cells: str) -> str:
 if __name__ == "__main__":
     PAGE.write_text(page(), encoding="utf-8")
     CAUSES.write_text(causes_page(), encoding="utf-8")
+    reference.FOLDER.mkdir(exist_ok=True)
+    for file, make in reference.PAGES.items():
+        file.write_text(make(), encoding="utf-8")

@@ -32,14 +32,14 @@ from remediate.model.options import chosen_issuer, issuer_kind
 from remediate.notify.channels.webhook import WebhookConfig
 from remediate.notify.channels.webhook_message import render_body, signed_headers
 from remediate.wiring.sections import require_valid_sections
-from tests.repository import documents, examples
+from tests.repository import documents, examples, reference
 from tests.support.checkout import CHECKOUT
 from tests.support.endpoint_facts import served
-from tests.support.evidence import NOW, A, keep
+from tests.support.evidence import NOW, A, host, keep, unreachable
 from tests.support.notify.notifications import item, notification, section
 
 PAGES: Final = tuple(
-    str(file.relative_to(CHECKOUT)) for file in (*sorted(CHECKOUT.glob("*.md")), *sorted(CHECKOUT.glob("docs/*.md")))
+    str(file.relative_to(CHECKOUT)) for file in (*sorted(CHECKOUT.glob("*.md")), *sorted(CHECKOUT.glob("docs/**/*.md")))
 )
 PARTIES: Final = ("a hostile server", "a local user of an audited host", "a hostile host", "a hostile store or ca",
                   "a local user of the machine", "a hostile inventory")  # fmt: skip
@@ -73,6 +73,23 @@ def test_page_of_checks_agrees_with_the_checks() -> None:
 
 def test_page_of_causes_agrees_with_the_causes() -> None:
     assert text("docs/causes.md") == documents.causes_page(), "write it anew: python -m tests.repository.documents"
+
+
+@pytest.mark.parametrize("file", reference.PAGES, ids=lambda file: file.name)
+def test_page_of_reference_agrees_with_the_code_and_describes_all(file: Path) -> None:
+    made = reference.PAGES[file]()
+    assert reference.without_text(made) == [], "describe it: a comment at the end of its line, a docstring, a help"
+    assert file.read_text(encoding="utf-8") == made, "write it anew: python -m tests.repository.documents"
+
+
+def test_reference_of_the_results_has_every_field_of_a_run(pytester: pytest.Pytester) -> None:
+    keep(pytester.path / "kept", [unreachable(A), host()])
+    given = ("--audit-from-evidence=kept", "--audit-results=results.jsonl", "-k", "svc.unreachable")
+    pytester.runpytest("--pyargs", "audit", *given)
+    described = {title: {"kind", *fields()} for title, _, fields in reference.ROWS}
+    lines = [json.loads(line) for line in (pytester.path / "results.jsonl").read_text().splitlines()]
+    assert {line["kind"] for line in lines} == {"run", "observation", "result", "summary"}
+    assert [line for line in lines if line.keys() != described[line["kind"]]] == []
 
 
 @pytest.mark.parametrize(("mark", "function"), [pytest.param(*pair, id=pair[0].id) for pair in documents.checks()])

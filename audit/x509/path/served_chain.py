@@ -32,17 +32,17 @@ class Chain:
     sent nor is an anchor, `refused_issuer` the one whose key did not make a signature though it bears the name.
     """
 
-    certificates: tuple[Certificate, ...]
-    anchors: TrustAnchors
-    at: datetime
-    validation: Validation
-    path: tuple[Certificate, ...] | None = None
-    reached: tuple[Certificate, ...] = ()
-    missing_issuer: str | None = None
-    refused_issuer: str | None = None
-    ends_self_signed: bool = False
+    certificates: tuple[Certificate, ...]  # as sent, the leaf first
+    anchors: TrustAnchors  # the trust anchors of the run
+    at: datetime  # the time of the judgement
+    validation: Validation  # why clients refuse the path, if they do
+    path: tuple[Certificate, ...] | None = None  # from the leaf to an anchor; None if no path leads to one
+    reached: tuple[Certificate, ...] = ()  # what was sent and the leaf leads to
+    missing_issuer: str | None = None  # issuer that was not sent and is not an anchor
+    refused_issuer: str | None = None  # issuer whose key did not make a signature
+    ends_self_signed: bool = False  # whether it ends in a self-signed CA that is not an anchor
     unverified: tuple[Certificate, ...] = ()  # in the path, and signed in a way that cannot be verified here
-    order_faults: tuple[str, ...] = ()
+    order_faults: tuple[str, ...] = ()  # what is in the wrong order, or does not belong
     gave_up: bool = False  # there were too many signatures to verify
 
     @property

@@ -82,7 +82,7 @@ class Channel(Protocol):
 class ChannelConfig:
     """The keys that `[notify.NAME]` has for every kind. Each kind adds its own in a subclass."""
 
-    kind: str
+    kind: str  # the kind of channel
 
     def open(self, section: ConfigSection, secrets: Secrets) -> Channel:
         """Return the channel; raises BadConfiguration. No message may hold one of the secrets."""
@@ -113,9 +113,9 @@ class MailSystem(Protocol):
 class MailConfig:
     """The keys that `[mail]` has for every mail system. Each mail system adds its own in a subclass."""
 
-    to: tuple[str, ...] = ()
+    to: tuple[str, ...] = ()  # addresses of recipients; without them the host's own contact
     allowed_domains: tuple[str, ...] = ()  # a host may also report contacts in these domains, beside the host's own
-    from_: str | None = None  # `from` in the file
+    from_: str | None = None  # address of the sender; `from` in the file
     smtp: str | None = None  # the URL of a mail server, or "sendmail"
 
     def open(self, section: ConfigSection) -> MailSystem:

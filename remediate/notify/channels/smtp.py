@@ -131,8 +131,8 @@ class Smtp:
 class SmtpConfig(MailConfig):
     """`[mail]` with the URL of a mail server."""
 
-    user: str | None = None
-    password: Secret | None = None
+    user: str | None = None  # the user at the mail server
+    password: Secret | None = None  # the password of that user
     ca_file: str | None = None  # PEM file of trust anchors that replace the system's
 
     def open(self, section: ConfigSection) -> Smtp:

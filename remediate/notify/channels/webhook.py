@@ -140,8 +140,8 @@ def _outcome(server: str, response: HttpResponse, secrets: Secrets) -> DeliveryO
 class WebhookConfig(ChannelConfig):
     """`[notify.NAME]` of the kind `webhook`."""
 
-    url: str
-    secret: Secret
+    url: str  # the https URL of the receiver
+    secret: Secret  # the key that signs each message (Standard Webhooks)
     ca_file: str | None = None  # PEM file of trust anchors that replace the system's
 
     def open(self, section: ConfigSection, secrets: Secrets) -> Webhook:
