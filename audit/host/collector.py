@@ -39,6 +39,7 @@ def _body(extensions: tuple[Service, ...]) -> str:
         f"token_name='{TOKEN_NAME}'\n",
         f"load_firewall() {{\n{RULES}}}\n",
         TOKENS,
+        shell_text("proxy_relay"),
         shell_text("handshakes"),
         TRY,
     )

@@ -11,10 +11,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from audit.endpoint import Endpoint, to_address
+from audit.endpoint import to_address
 from audit.host.login import Host
 from audit.host.script import Script, shell_text
 from audit.observation import FailureKind, Handshake, ProbeFailure, Stage
+from audit.probe.proxy_protocol import HOST_SENDS_NO_HEADER
+from audit.probe.target import InsidePlace
 from audit.services.model import Section
 from audit.x509.pem import certificates_in
 
@@ -27,6 +29,7 @@ _OFFERS: Final = ("", "rsa", "ecdsa")
 _FAILURES: Final[tuple[tuple[str, Stage, FailureKind, str], ...]] = (
     (r"openssl: (command )?not found|s_client: not found|openssl'?: No such file", "host", "no-command",
      "there is no openssl on the host"),
+    (r"(?m)^no perl$", "handshake", "proxy-protocol", HOST_SENDS_NO_HEADER),
     (r"Connection refused", "connect", "refused", "connection refused"),
     (r"No route to host|Network is unreachable", "connect", "unreachable", "no route to the address"),
     (r"Didn't find STARTTLS|[Nn]o starttls|STARTTLS not supported|Didn't found starttls", "starttls", "not-offered",
@@ -47,12 +50,12 @@ class HostInside:
     host: Host
 
     def observe_handshakes(
-        self, places: Sequence[tuple[Endpoint, str]]
-    ) -> Mapping[tuple[Endpoint, str], tuple[Handshake | ProbeFailure, ...]]:
-        """Return the result for each endpoint at each address, then any handshake with a second certificate."""
+        self, places: Sequence[InsidePlace]
+    ) -> Mapping[InsidePlace, tuple[Handshake | ProbeFailure, ...]]:
+        """Return the result at each place, then any handshake with a second certificate."""
         distinct_places = list(dict.fromkeys(places))[:_MAX_HANDSHAKES]
         lines = [
-            f"{index}{key} {_words(*place)} {key or '-'}"
+            f"{index}{key} {_words(place)} {key or '-'}{' proxy' if place.sends_header else ''}"
             for index, place in enumerate(distinct_places)
             for key in _OFFERS
         ]
@@ -60,7 +63,7 @@ class HostInside:
         if isinstance(output, ProbeFailure):
             return dict.fromkeys(distinct_places, (output,))
         return {
-            place: _distinct([_read(place[1], output.get(f"{index}{key}")) for key in _OFFERS])
+            place: _distinct([_read(place.address, output.get(f"{index}{key}")) for key in _OFFERS])
             for index, place in enumerate(distinct_places)
         }
 
@@ -78,14 +81,16 @@ def _script(lines: Sequence[str]) -> Script:
     """Return the script that makes the handshakes; the words of a line hold nothing that a shell would expand."""
     calls = "".join(f"handshake {line}\n" for line in lines)
     names = tuple(re.escape(line.partition(" ")[0]) for line in lines)
-    body = f"{shell_text('handshakes')}begin_handshakes\n{calls}end_handshakes\n"
+    relay = shell_text("proxy_relay") if any(line.endswith(" proxy") for line in lines) else ""
+    body = f"{relay}{shell_text('handshakes')}begin_handshakes\n{calls}end_handshakes\n"
     return Script(body, names, tuple(f"handshake {line}" for line in lines))
 
 
-def _words(endpoint: Endpoint, address: str) -> str:
-    place = f"[{address}]:{endpoint.port}" if ":" in address else f"{address}:{endpoint.port}"
+def _words(place: InsidePlace) -> str:
+    endpoint, address = place.endpoint, place.address
+    at = f"[{address}]:{endpoint.port}" if ":" in address else f"{address}:{endpoint.port}"
     name = "-" if to_address(endpoint.name) else endpoint.name
-    return " ".join(map(shlex.quote, (place, name, _STARTTLS.get(endpoint.scheme, "-"))))
+    return " ".join(map(shlex.quote, (at, name, _STARTTLS.get(endpoint.scheme, "-"))))
 
 
 def _read(address: str, section: Section | None) -> Handshake | ProbeFailure:

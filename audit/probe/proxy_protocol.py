@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 from audit.observation import FailureKind, ProbeFailure, ProxyProtocol
-from audit.probe.target import Target
+from audit.probe.target import InsidePlace, Target
 from audit.probe.tcp import ProbeError
 
 LOCAL_HEADER: Final = b"\r\n\r\n\x00\r\nQUIT\n" + b"\x20\x00\x00\x00"
@@ -23,8 +23,9 @@ HEADERS: Final[dict[ProxyProtocol, tuple[bytes, ...]]] = {
 }
 """The headers to try in turn."""
 
+_FROM_OUTSIDE: Final = "to see its certificate, run the audit where its load balancer runs"
 HOST_SENDS_NO_HEADER: Final = (
-    "it expects the PROXY protocol from its load balancer, which the client on the host itself cannot send"
+    f"it expects the PROXY protocol from its load balancer, which needs perl on the host itself; {_FROM_OUTSIDE}"
 )
 _AFTER_CONNECT: Final = ("starttls", "handshake")
 _FAULTS_OF_TLS: Final[tuple[FailureKind, ...]] = ("not-offered", "injected", "no-shared", "too-much", "busy")
@@ -37,12 +38,19 @@ def is_about_header(fault: ProbeError, header: bytes) -> bool:
     return not (header and fault.kind == "alert")
 
 
-def needs_header_on_host(target: Target, failure: ProbeFailure | None) -> bool:
-    """Return whether a service that was not reached on its host itself may have waited for the header."""
-    if target.server is None or target.server.service_running is False:
-        return False
-    is_past_connect = failure is not None and failure.stage in _AFTER_CONNECT
-    return target.proxy_protocol == "always" or (target.proxy_protocol == "some-clients" and is_past_connect)
+def inside_places(target: Target, address: str) -> tuple[InsidePlace, ...]:
+    """Return the connections to try in turn on the host itself."""
+    headers = {"never": (False,), "always": (True,), "some-clients": (False, True)}[target.proxy_protocol]
+    return tuple(InsidePlace(target.endpoint, address, sends_header) for sends_header in headers)
+
+
+def inside_failure(target: Target, failure: ProbeFailure) -> ProbeFailure:
+    """Return the failure of a connection on the host itself, with the header as its cause if that may be so."""
+    is_about_header = failure.stage in _AFTER_CONNECT and failure.kind not in (*_FAULTS_OF_TLS, "proxy-protocol")
+    if target.proxy_protocol == "never" or not is_about_header:
+        return failure
+    detail = f"it expects the PROXY protocol from its load balancer, and accepts no header {failure.detail}"
+    return ProbeFailure("handshake", "proxy-protocol", f"{detail}; {_FROM_OUTSIDE}", failure.address)
 
 
 def header_fault(fault: ProbeError, service: ProxyProtocol) -> ProbeError:

@@ -12,18 +12,18 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
-from audit.endpoint import Endpoint, to_address
+from audit.endpoint import to_address
 from audit.observation import Accident, DnsView, FailureKind, Handshake, Observation, ProbeFailure
 from audit.probe.dns.resolver import resolve
 from audit.probe.endpoint_probe import AddressResult, ProbeContext, probe_address
-from audit.probe.proxy_protocol import HOST_SENDS_NO_HEADER, needs_header_on_host
-from audit.probe.target import Inside, Target
+from audit.probe.proxy_protocol import inside_failure, inside_places
+from audit.probe.target import Inside, InsidePlace, Target
 from audit.probe.thread_pool import BoundedThreadPool, Job
 
 _RETRIED: Final = ("busy", "refused")  # may pass after a short time
 _CLOSED_FROM_HERE: Final = ("refused", "timeout", "unreachable", "no-family")
 _Result = Handshake | ProbeFailure
-_InsideResults = Mapping[tuple[Endpoint, str], tuple[_Result, ...]]
+_InsideResults = Mapping[InsidePlace, tuple[_Result, ...]]
 
 
 @dataclass(slots=True)
@@ -173,10 +173,10 @@ class ObservationScheduler:
 
     def _probe_inside(self, inside: Inside, partials: list[PartialObservation]) -> None:
         places = [
-            (partial.target.endpoint, address)
+            place
             for partial in partials
-            if partial.target.proxy_protocol != "always"  # the client on a host cannot send the header
             for address in partial.addresses_inside()
+            for place in inside_places(partial.target, address)
         ]
 
         def then(results: _InsideResults) -> None:
@@ -195,22 +195,22 @@ class ObservationScheduler:
 
     def _finish(self, partial: PartialObservation, addresses: tuple[str, ...], results: _InsideResults) -> None:
         for address in addresses:
-            _note_inside_results(partial, address, results.get((partial.target.endpoint, address), ()))
+            tried = [results.get(place, ()) for place in inside_places(partial.target, address)]
+            seen = (result for result in tried if result and isinstance(result[0], Handshake))
+            _note_inside_results(partial, address, next(seen, tried[-1]))
         self._complete(partial)
 
 
 def _note_inside_results(partial: PartialObservation, address: str, results: tuple[_Result, ...]) -> None:
     """Keep the results of the host itself; if it has none, keep the result from here."""
     first = results[0] if results else None
-    if not isinstance(first, Handshake) and needs_header_on_host(partial.target, first):
-        first = ProbeFailure("handshake", "proxy-protocol", HOST_SENDS_NO_HEADER, address)
     for second in results[1:]:
         if isinstance(second, Handshake):
             partial.other_keys[address] = replace(second, address=address, from_host=True)
     if isinstance(first, Handshake):
         partial.results[address] = replace(first, address=address, from_host=True)
     elif first is not None:
-        partial.results[address] = replace(first, address=address)
+        partial.results[address] = replace(inside_failure(partial.target, first), address=address)
     elif partial.results.get(address) is None:
         reason = "it can be reached on the host only, and the host could not probe it"
         partial.results[address] = ProbeFailure("host", "unreachable", reason, address)

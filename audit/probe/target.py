@@ -81,11 +81,20 @@ class Target:
         return self.server.proxy_protocol if self.server else "never"
 
 
+@dataclass(frozen=True, slots=True)
+class InsidePlace:
+    """An endpoint at an address of its host, and whether the client sends the header of the PROXY protocol there."""
+
+    endpoint: Endpoint
+    address: str
+    sends_header: bool = False
+
+
 class Inside(Protocol):
     """A host that probes its own services: an openssl client that runs there, one command for all of them."""
 
     def observe_handshakes(
-        self, places: Sequence[tuple[Endpoint, str]]
-    ) -> Mapping[tuple[Endpoint, str], tuple[Handshake | ProbeFailure, ...]]:
-        """Return the results of each endpoint at each address; an address without results could not be probed."""
+        self, places: Sequence[InsidePlace]
+    ) -> Mapping[InsidePlace, tuple[Handshake | ProbeFailure, ...]]:
+        """Return the results at each place; one without results could not be probed."""
         ...

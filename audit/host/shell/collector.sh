@@ -52,7 +52,8 @@ verify() {
     ;;
   handshake)
     set -- $rest
-    [ $# = 4 ] && is_place "$1" || return 1
+    case $#,${5-} in 4, | 5,proxy) ;; *) return 1 ;; esac
+    is_place "$1" || return 1
     case $first in "" | *[!0-9a-z]*) return 1 ;; esac
     case $2 in -) ;; -* | *[!A-Za-z0-9._*-]*) return 1 ;; esac
     case $3 in - | smtp | imap | pop3 | ftp | sieve | lmtp) ;; *) return 1 ;; esac

@@ -36,6 +36,10 @@ DOVECOT: Final = """protocols = imap
 ssl_cert = </srv/mail/default.crt
 ssl_key = </srv/mail/default.key
 haproxy_trusted_networks = %s
+passdb {
+  driver = static
+  args = nopassword=y
+}
 service imap-login {
   inet_listener imap {
     port = 0
@@ -46,6 +50,17 @@ service imap-login {
   inet_listener imaps_plain {
     port = 10993
     ssl = yes
+  }
+  inet_listener imap_inside {
+    address = 127.0.0.1
+    port = 11143
+    haproxy = yes
+  }
+  inet_listener imaps_inside {
+    address = 127.0.0.1
+    port = 11993
+    ssl = yes
+    haproxy = yes
   }
 }
 """
@@ -100,7 +115,7 @@ def run(authority: Authority) -> Iterator[AuditRun]:
             HostFile("/root/instance.conf", INSTANCE),
         )
         host.shell(f"exim4 -bd; dovecot; haproxy -W -D -f /etc/haproxy/haproxy.cfg; {IMPOSTORS}{START_INSTANCE}")
-        host.wait_for(465, 993, 10993, 6443, 8444, 9443, 21)
+        host.wait_for(465, 993, 10993, 11143, 11993, 6443, 8444, 9443, 21)
         yield audit(auditor, trust(auditor, authority.anchor), f"--hosts=ssh://root@{WEB1}")
 
 
@@ -115,6 +130,7 @@ def test_each_service_is_found_once(run: AuditRun) -> None:
         f"{WEB1}/{endpoint}"
         for endpoint in (
             f"smtps://{WEB1}:465", f"smtps://{MAIL}:465", f"imaps://{WEB1}:993", f"imaps://{WEB1}:10993",
+            f"imap://{WEB1}:11143", f"imaps://{WEB1}:11993",
             f"https://{WEB1}:6443", f"https://{WEB1}:8444", f"https://{WEB1}:9443", f"ftp://{WEB1}:21",
         )
     }, run.explain()  # fmt: skip
@@ -124,6 +140,12 @@ def test_each_service_is_found_once(run: AuditRun) -> None:
 def test_service_that_expects_the_proxy_protocol_is_observed(run: AuditRun, endpoint: str) -> None:
     assert is_named(run, endpoint), run.explain()
     assert run.verdict(f"{WEB1}/{endpoint}", "tls.old-protocol")[0] == "pass", run.explain()
+
+
+@pytest.mark.parametrize("endpoint", [f"imap://{WEB1}:11143", f"imaps://{WEB1}:11993"], ids=["STARTTLS", "TLS"])
+def test_service_on_loopback_gets_the_header_from_its_own_host(run: AuditRun, endpoint: str) -> None:
+    assert is_named(run, endpoint), run.explain()
+    assert run.verdict(f"{WEB1}/{endpoint}", "svc.disk-vs-wire")[0] == "pass", run.explain()
 
 
 def test_certificate_of_exim_for_a_name_is_found_by_its_file(run: AuditRun) -> None:

@@ -21,7 +21,7 @@ from audit.host.handshake import HostInside
 from audit.host.script import composed
 from audit.host.system import covers, read_facts
 from audit.observation import Handshake, ProbeFailure
-from audit.probe.target import Target
+from audit.probe.target import InsidePlace, Target
 from audit.services import LAYOUTS, SERVICES
 from audit.services.declared import DeclaredService
 from audit.services.model import Section
@@ -100,7 +100,7 @@ def test_handshake_is_made_from_the_host(tls_port: int) -> None:
     target = target_at(found.targets, tls_port)
     assert target is not None
     assert target.inside is not None
-    (shown,) = target.inside.observe_handshakes([(target.endpoint, "127.0.0.1")])[target.endpoint, "127.0.0.1"]
+    (shown,) = target.inside.observe_handshakes([place := InsidePlace(target.endpoint, "127.0.0.1")])[place]
     assert isinstance(shown, Handshake)
     assert (shown.version, shown.from_host, shown.old_protocols) == ("TLSv1.3", True, None)
     assert [x509.load_der_x509_certificate(der).serial_number for der in shown.chain_der] == [1234567]
@@ -110,14 +110,14 @@ def test_second_certificate_is_found_from_the_host() -> None:
     ec_leaf, rsa_leaf = leaf("ec.example"), leaf("rsa.example").with_key(rsa_key(2048))
     with serving(tls(both(rsa_leaf, ec_leaf))) as server:
         (endpoint,), _ = parse_endpoints(f"tls://www.example.com:{server.port}", "x")
-        shown = HostInside(local()).observe_handshakes([(endpoint, "127.0.0.1")])[endpoint, "127.0.0.1"]
+        shown = HostInside(local()).observe_handshakes([place := InsidePlace(endpoint, "127.0.0.1")])[place]
     served = {handshake.chain_der[0] for handshake in shown if isinstance(handshake, Handshake)}
     assert (len(shown), served) == (2, {ec_leaf.der, rsa_leaf.der})
 
 
 def test_refused_handshake_from_the_host_is_reported() -> None:
     (endpoint,), _ = parse_endpoints("https://www.example.com:1", "x")
-    (failure,) = HostInside(local()).observe_handshakes([(endpoint, "127.0.0.1")])[endpoint, "127.0.0.1"]
+    (failure,) = HostInside(local()).observe_handshakes([place := InsidePlace(endpoint, "127.0.0.1")])[place]
     assert isinstance(failure, ProbeFailure)
     assert (failure.stage, failure.kind, failure.address) == ("connect", "refused", "127.0.0.1")
 

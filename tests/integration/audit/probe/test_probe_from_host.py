@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from audit.endpoint import Endpoint
 from audit.observation import Handshake, HostView, ProbeFailure
 from audit.probe import Target
+from audit.probe.target import InsidePlace
 from tests.support.probe.observations import PATIENT, look
 from tests.support.probe.tls_servers import context, serving, tls
 
@@ -20,14 +21,19 @@ class Host:
     def __init__(self, results: Mapping[str, Handshake | ProbeFailure]) -> None:
         """Take the result for each address."""
         self.results = results
-        self.requests: list[tuple[tuple[Endpoint, str], ...]] = []
+        self.with_header: Handshake | None = None
+        self.requests: list[tuple[InsidePlace, ...]] = []
 
     def observe_handshakes(
-        self, wanted: Sequence[tuple[Endpoint, str]]
-    ) -> Mapping[tuple[Endpoint, str], tuple[Handshake | ProbeFailure, ...]]:
+        self, wanted: Sequence[InsidePlace]
+    ) -> Mapping[InsidePlace, tuple[Handshake | ProbeFailure, ...]]:
         """Return the results for the addresses that it has."""
         self.requests.append(tuple(wanted))
-        return {pair: (self.results[pair[1]],) for pair in wanted if pair[1] in self.results}
+        known = [place for place in wanted if place.address in self.results]
+        return {
+            place: (self.with_header if place.sends_header and self.with_header else self.results[place.address],)
+            for place in known
+        }
 
 
 def endpoint(port: int = 1, name: str = "127.0.0.77") -> Endpoint:

@@ -6,12 +6,16 @@ import socket
 
 import pytest
 
-from audit.endpoint import Endpoint, parse_endpoint
+from audit.endpoint import parse_endpoint
+from audit.host.handshake import HostInside
+from audit.host.script import shell_text
 from audit.observation import Handshake, HostView, Observation, ProbeFailure, ProxyProtocol
 from audit.probe import Limits, Target
-from audit.probe.proxy_protocol import LOCAL_HEADER
+from audit.probe.proxy_protocol import HOST_SENDS_NO_HEADER, LOCAL_HEADER
+from audit.probe.target import InsidePlace
 from tests.integration.audit.probe.test_probe_from_host import CLOSED, Host, endpoint
 from tests.integration.audit.probe.test_starttls import BARE_SMTP, UPGRADES
+from tests.support.local_files import local
 from tests.support.probe.observations import HASTY, PATIENT, look
 from tests.support.probe.tls_servers import Script, context, dialog, hold, say, serving, then, tls
 
@@ -91,21 +95,61 @@ SHOWN = Handshake(CLOSED, "TLSv1.3", "TLS_AES_256_GCM_SHA384", None, None, (b"de
 SILENT = ProbeFailure("handshake", "closed", "from the host itself: no handshake", CLOSED)
 
 
+NO_PERL = ProbeFailure("handshake", "proxy-protocol", HOST_SENDS_NO_HEADER, CLOSED)
+REFUSED = ProbeFailure("connect", "refused", "from the host itself: connection refused", CLOSED)
+
+
 @pytest.mark.parametrize(
-    ("server", "result", "kinds", "asked"),
+    ("server", "result", "kinds", "sent"),
     [
-        (view("always"), SHOWN, ["proxy-protocol"], 0),
-        (view("always", is_running=False), None, ["refused"], 0),
-        (view("some-clients"), SHOWN, [], 1),
-        (view("some-clients"), SILENT, ["proxy-protocol"], 1),
+        (view("always"), SHOWN, [], (True,)),
+        (view("always"), SILENT, ["proxy-protocol"], (True,)),
+        (view("always"), NO_PERL, ["proxy-protocol"], (True,)),
+        (view("always", is_running=False), REFUSED, ["refused"], (True,)),
+        (view("some-clients"), SHOWN, [], (False, True)),
+        (view("some-clients"), SILENT, ["proxy-protocol"], (False, True)),
+        (view("never"), SILENT, ["closed"], (False,)),
     ],
-    ids=["header required", "not running", "header not required", "header required of the host"],
-)
-def test_host_cannot_send_the_header(
-    server: HostView, result: Handshake | ProbeFailure | None, kinds: list[str], asked: int
+    ids=["header", "header refused", "no perl", "not running", "any client", "any client refused", "no header"],
+)  # fmt: skip
+def test_host_sends_the_header_to_its_own_service(
+    server: HostView, result: Handshake | ProbeFailure, kinds: list[str], sent: tuple[bool, ...]
 ) -> None:
-    host = Host({CLOSED: result} if result else {})
-    found: Endpoint = endpoint(1)
-    (observation,) = look([Target(found, addresses=(CLOSED,), server=server, inside=host)])
+    host = Host({CLOSED: result})
+    (observation,) = look([Target(endpoint(1), addresses=(CLOSED,), server=server, inside=host)])
     assert [failure.kind for failure in observation.failures] == kinds
-    assert len(host.requests) == asked
+    assert [place.sends_header for request in host.requests for place in request] == list(sent)
+
+
+def test_second_connection_counts_if_the_first_is_refused_on_the_host() -> None:
+    host = Host({CLOSED: SILENT})
+    host.with_header = SHOWN
+    (observation,) = look([Target(endpoint(1), addresses=(CLOSED,), server=view("some-clients"), inside=host)])
+    assert observation.failures == ()
+
+
+def on_host(script: Script) -> Handshake | ProbeFailure:
+    """Return what this machine sees of a service on itself, as of a host that is audited."""
+    with serving(script) as server:
+        place = InsidePlace(parse_endpoint(f"tls://127.0.0.1:{server.port}"), "127.0.0.1", sends_header=True)
+        (first, *_) = HostInside(local()).observe_handshakes([place])[place]
+    return first
+
+
+def test_header_is_sent_from_the_host() -> None:
+    assert isinstance(on_host(then(requires_header, TLS)), Handshake)
+
+
+def test_service_that_closes_after_the_header_is_a_failure_of_the_host() -> None:
+    failure = on_host(lambda _: None)
+    assert isinstance(failure, ProbeFailure)
+    assert (failure.stage, failure.kind) == ("handshake", "closed")
+
+
+def test_host_without_perl_says_where_the_certificate_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = shell_text("handshakes").replace("command -v perl", "command -v no-perl")
+    monkeypatch.setattr("audit.host.handshake.shell_text", lambda name: text if name == "handshakes" else "")
+    failure = on_host(then(requires_header, TLS))
+    assert isinstance(failure, ProbeFailure)
+    assert (failure.kind, failure.detail) == ("proxy-protocol", f"from the host itself: {HOST_SENDS_NO_HEADER}")
+    assert failure.detail.endswith("run the audit where its load balancer runs")
