@@ -60,6 +60,7 @@ class Controller:
         self.state_fault: str | None = None  # as in `AuditRun`
         self.stop = threading.Event()
         self.interrupted = self.broken_collection = self.probed = self._is_observed = False
+        self._observed_at: dict[str, datetime] = {}  # of each endpoint, as last written
         self._undo: list[Callable[[], object]] = []
         require_writable_reports(config)
         self.evidence = RunEvidence(settings, keeps=not config.option.collectonly)
@@ -198,6 +199,7 @@ class Controller:
 
     def _write_observation(self, observation: Observation, phase: Phase = "before") -> None:
         self.totals.connections += observation.connections
+        self._observed_at[str(observation.endpoint)] = observation.observed_at
         try:
             self.keys.add(observation)
             row = observation_row(Facts(observation, self.run.evaluation), phase)
@@ -221,9 +223,18 @@ class Controller:
         result = result_of(report)
         if result is None:
             return
+        if self.totals.repeated and not self.settings.from_evidence:
+            self._write_renewed_observation(result.endpoint)
         is_new = self.totals.add(result, report.outcome)
         if self.results and self.writes_results and is_new:
             self.results.result(report)
+
+    def _write_renewed_observation(self, endpoint: str) -> None:
+        """Write what a worker of xdist has observed for a test that ran again; the worker only stores it."""
+        target = next((target for target in self.targets if str(target.endpoint) == endpoint), None)
+        seen = self.store.observation_or_accident(target.endpoint) if target else None
+        if seen and seen.observed_at > self._observed_at.get(endpoint, seen.observed_at):
+            self._write_observation(seen)
 
     def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
         """Record which checks were deselected, by pytest's options or by a plugin."""

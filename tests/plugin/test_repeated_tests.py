@@ -9,7 +9,7 @@ from typing import Final
 import pytest
 
 from tests.support.evidence import A, keep, rows, unreachable
-from tests.support.probe.tls_servers import serving
+from tests.support.probe.tls_servers import Script, context, in_turn, serving, tls
 
 RERUNS: Final = """
 from _pytest.runner import runtestprotocol
@@ -53,6 +53,11 @@ def test_once(endpoint):
 """
 
 
+def then_tls() -> Script:
+    """Return the script of a server that closes its first connection, and then speaks TLS."""
+    return in_turn(lambda _: None, tls(context()))
+
+
 @pytest.mark.parametrize("workers", [(), ("-n1",)], ids=["alone", "-n1"])
 def test_repeated_test_observes_again_and_counts_once(pytester: pytest.Pytester, workers: tuple[str, ...]) -> None:
     pytester.makeconftest(RERUNS)
@@ -66,6 +71,20 @@ def test_repeated_test_observes_again_and_counts_once(pytester: pytest.Pytester,
         assert seen_once == 2 * (server.connections - seen_once)
     result.stdout.re_match_lines([r"1 endpoint; findings: 1 high; \d+ inconclusive because of another finding"])
     assert set(checks.values()) == {1}
+
+
+@pytest.mark.parametrize("workers", [(), ("-n2",)], ids=["alone", "-n2"])
+def test_results_have_the_observation_of_the_last_attempt(pytester: pytest.Pytester, workers: tuple[str, ...]) -> None:
+    pytester.makeconftest(RERUNS)
+    with serving(then_tls()) as server:
+        given = (f"--audit-endpoint=https://127.0.0.1:{server.port}", "--audit-results=results.jsonl")
+        result = pytester.runpytest("--pyargs", "audit", *given, "-k", "reachable or malformed", *workers)
+        connections = server.connections
+    seen = [row["failure"] is None for row in rows(pytester.path / "results.jsonl", "observation")]
+    (summary,) = rows(pytester.path / "results.jsonl", "summary")
+    assert (seen, summary["connections"]) == ([False, True], connections)
+    result.assert_outcomes(passed=summary["verdicts"]["pass"], skipped=summary["verdicts"].get("inconclusive", 0))
+    assert sum(summary["verdicts"].values()) == 2
 
 
 @pytest.mark.parametrize("plugin", [RERUNS, EACH_TWICE], ids=["rerun", "each twice"])
