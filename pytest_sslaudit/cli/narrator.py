@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -19,7 +19,6 @@ from pytest_sslaudit.cli.local_server import with_defaults
 from pytest_sslaudit.controller import Controller
 from pytest_sslaudit.reports.results_file import result_of
 from pytest_sslaudit.reports.summary import lines_of_endpoints, lines_of_totals
-from pytest_sslaudit.reports.totals import RunTotals
 from pytest_sslaudit.run_state import KEY, Run
 from pytest_sslaudit.settings import Invocation
 from remediate.cli.output import StepUpdate, step_update_line
@@ -186,6 +185,10 @@ class Console:
             if self.is_verbose or not is_detail:
                 write_line(self.stream, line)
 
+    def say_all_is_well(self, line: str) -> None:
+        """Write a line that a person at a terminal expects, but of which cron would make an email."""
+        self.say(line, is_detail=not self.stream.isatty())
+
 
 def write_line(stream: TextIO, line: str) -> None:
     """Write a line, also to a closed stream; characters that its encoding lacks are escaped."""
@@ -205,7 +208,7 @@ class Narrator:
         """Keep the console; nothing is printed yet."""
         self._console, self._again, self._folder = console, again, folder
         self._traces: list[str] = []
-        self._has_printed = False
+        self._has_printed = self._is_passed = False
 
     def pytest_sslaudit_invocation(self, configuration: object) -> Invocation:
         """Add the defaults of a server to its configuration."""
@@ -236,24 +239,26 @@ class Narrator:
         if report.failed:
             self._traces.append(report.longreprtext)
 
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, None, None]:
+        """Store whether the run has passed, after all other hooks have set its exit status."""
+        yield
+        self._is_passed = session.exitstatus == pytest.ExitCode.OK
+
     @pytest.hookimpl(trylast=True)
     def pytest_unconfigure(self, config: pytest.Config) -> None:
-        """Print the result of the run: one line if all is well and nothing was done."""
+        """Print the result of the run; nothing if all is well and nothing was done, but on a terminal one line."""
         controller = config.pluginmanager.getplugin("sslaudit-controller")
         if not isinstance(controller, Controller) or not controller.totals.verdicts:
             return
         for trace in self._traces:
             self._console.say(trace)
-        for line in self._last_lines(controller.totals):
-            self._console.say(line)
-
-    def _last_lines(self, totals: RunTotals) -> Iterator[str]:
-        counts, report = tuple(lines_of_totals(totals)), f"the report: {self._folder / 'report.html'}"
-        failed = tuple(lines_of_endpoints(totals))
-        if failed or self._has_printed or self._traces:
-            yield from (*failed, *counts, report)
+        counts = (*lines_of_totals(controller.totals), f"the report: {self._folder / 'report.html'}")
+        if self._is_passed and not self._has_printed and not self._traces:
+            self._console.say_all_is_well("; ".join(counts))
         else:
-            yield "; ".join((*counts, report))
+            for line in (*lines_of_endpoints(controller.totals), *counts):
+                self._console.say(line)
 
 
 def wording_for(run: Run, evidence: AuditResults) -> Wording:
