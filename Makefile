@@ -11,7 +11,8 @@ ATTACK := tests/system/local_users/test_attack.py
 CONTAINERS := tests/system/hosts/test_containers.py
 CRASHES := $(addprefix tests/system/repair/,test_interrupted.py test_repair_killed.py)
 HOSTS := $(addprefix tests/system/,deployment/test_switched_units.py hosts/test_dovecot_unit.py \
-    hosts/test_http_validation.py hosts/test_logins.py names/test_twin_hosts.py repair/test_several_hosts.py)
+    hosts/test_http_validation.py hosts/test_login_shells.py hosts/test_logins.py names/test_twin_hosts.py \
+    repair/test_several_hosts.py)
 PEERS := tests/system/daemons/test_other_scanners.py
 REPAIRS := $(addprefix tests/system/,deployment/test_haproxy_switch.py deployment/test_switch.py \
     repair/test_encrypted_keys.py repair/test_failure_reports.py repair/test_other_repairs.py repair/test_pending_order.py)
@@ -93,8 +94,8 @@ matrix-fuzz: $(INSTALLED)
 
 # Several hosts, and the ways to log in to one.
 matrix-hosts: $(INSTALLED)
-	@$(BUILD_OVERLAYS)
-	$(PYTHON) -m pytest -n 2 --dist loadfile $(HOSTS)
+	@SSLAUDIT_TEST_OVERLAYS=logins $(BUILD_OVERLAYS)
+	SSLAUDIT_TEST_OVERLAYS=logins $(PYTHON) -m pytest -n 2 --dist loadfile $(HOSTS)
 
 # The lowest version of each dependency that pyproject.toml allows. One process: the lowest pytest names some tests by random
 # bytes, and the processes of xdist would have other names.

@@ -50,13 +50,14 @@ PACKAGES: Final[dict[str, tuple[str, ...]]] = {
     "controller": (*_EVERY_HOST, "at", "exim4-daemon-light"),
     "browser": ("chromium",),
     "containers": (*_EVERY_HOST, "conmon", "podman", "runc"),
+    "logins": (*_EVERY_HOST, "tcsh"),
     "debian12": _SYSTEMD_HOST,
     "debian13": _NEWER_HOST,
     "sid": _NEWER_HOST,
 }
 """What is installed in each overlay; packages that exclude one another are in different ones."""
 NEEDED: Final = tuple(
-    name for name in PACKAGES if name not in (*_SUITES, "containers") or name in (*RELEASES, *_OF_PARTS)
+    name for name in PACKAGES if name not in (*_SUITES, "containers", "logins") or name in (*RELEASES, *_OF_PARTS)
 )
 """The overlays that the tests of this run need; the matrix builds those of its parts."""
 
