@@ -28,7 +28,9 @@ _OUTCOMES: Final = {
 }
 _COLUMNS: Final = ("case", "repair", "host", "step", "state", "age", "next try", "tries", "why")
 _MOST_WAITING: Final = 20
-_EARLY: Final = "tried before the end of its waiting time, on request"
+_EARLY: Final = "before the end of {} waiting time, {}"
+_ON_REQUEST: Final = "on request"
+_BY_CHANGE: Final = "because a pre-check found something else"
 _WHY: Final = 200  # characters of a reason
 _LISTED: Final = timedelta(days=7)
 """How long a case that failed is listed if no run has met it again."""
@@ -134,8 +136,14 @@ def case_result_lines(results: Iterable[CaseResult]) -> Iterator[str]:
     for result, row in zip(ended, _table(rows), strict=True):
         yield row
         yield from (f"    {one_line(line)}" for line in (*result.note.splitlines()[1:], *_losses(result)))
-    if early := sum(result.is_early for result in ended):
-        yield f"{early} of these {'was' if early == 1 else 'were'} tried before the end of the waiting time, on request"
+    for why in (_ON_REQUEST, _BY_CHANGE):
+        if early := sum(_early(result) == why for result in ended):
+            yield f"{early} of these {'was' if early == 1 else 'were'} tried {_EARLY.format('the', why)}"
+
+
+def _early(result: CaseResult) -> str:
+    """Return why a case was tried before the end of its waiting time; empty if it was not."""
+    return "" if not result.is_early else _BY_CHANGE if result.is_changed else _ON_REQUEST
 
 
 def _outcome(result: CaseResult) -> str:
@@ -175,8 +183,8 @@ def _event_lines(result: CaseResult) -> Iterator[str]:
     yield ": ".join(part for part in (result.case.kind_of(result.step), result.cause, first) if part)
     yield from others
     yield from _losses(result)
-    if result.is_early:
-        yield _EARLY
+    if why := _early(result):
+        yield f"tried {_EARLY.format('its', why)}"
     if result.next_at and result.ended_as != "proven":
         yield f"next try {format_utc(result.next_at)}"
 
@@ -186,7 +194,7 @@ def _summary(result: CaseResult) -> str:
     step = result.case.kind_of(result.step)
     first = next(iter(result.note.splitlines()), "")
     parts = [": ".join(part for part in (step, result.cause, first) if part)]
-    parts += [_EARLY] if result.is_early else []
+    parts += [f"tried {_EARLY.format('its', why)}"] if (why := _early(result)) else []
     parts += [f"next try {format_utc(result.next_at)}"] if result.next_at and result.ended_as != "proven" else []
     return ": ".join(
         part for part in (join_limited(result.case.names), join_clauses([part for part in parts if part])) if part

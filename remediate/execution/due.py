@@ -10,11 +10,12 @@ from remediate.model.causes import Cause
 from remediate.model.outcome import Attempt, CaseResult
 
 
-def postponed(case: Case, run: RunContext) -> CaseResult | None:
+def postponed(case: Case, run: RunContext, *, is_lifted: bool = False) -> CaseResult | None:
     """Return why a case is not run now; None if it is due.
 
     Repairs are disabled on its host or on another host of its names, a person rolled it back, it failed recently, or
-    its issuer requested a later retry. A person may lift the second and the third (`run.early`).
+    its issuer requested a later retry. A person may lift the second and the third (`run.early`), and a pre-check that
+    finds something else the third (`is_lifted`).
     """
     hosts = (case.host, *(host for validation in case.validated_on for host in validation.hosts))
     excluded = next((f"{host}: {why}" for host in hosts if (why := run.host(host).excluded)), None)
@@ -23,7 +24,7 @@ def postponed(case: Case, run: RunContext) -> CaseResult | None:
     if case.id != run.early.case_id and (rolled_back := held_since(case, run)):
         return CaseResult(case, "waiting", cause=Cause.ROLLBACK_HELD, note=rolled_back)
     last = own_wait(case, run)
-    if last is not None and not run.early.include(case.id):
+    if last is not None and not is_lifted and not run.early.include(case.id):
         why = ": ".join(filter(None, (last.cause, last.note)))
         note = f"not tried again before {format_utc(last.next_at)}: {why}" if last.next_at else why
         return CaseResult(case, "waiting", last.step, Cause.RUN_NOT_DUE, note, next_at=last.next_at)

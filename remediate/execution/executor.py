@@ -273,4 +273,4 @@ def destruction_commands(context: CaseContext, before: Callable[[SwitchGroup], s
 def _result(context: CaseContext, step: str, why: StepBlocked | NotFoundOnHost) -> CaseResult:
     if isinstance(why, NotFoundOnHost):
         return CaseResult(context.case, "failed", step, Cause.CASE_UNKNOWN, str(why))
-    return CaseResult(context.case, why.ended, step, why.cause, str(why), why.retry_after_s)
+    return CaseResult(context.case, why.ended, step, why.cause, str(why), why.retry_after_s, finding=why.finding)

@@ -6,11 +6,13 @@ It decides which cases are due, and when a run stops. executor.py runs one case.
 from __future__ import annotations
 
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from threading import Lock
+from typing import TypeVar
 
+from remediate.execution.changed_findings import has_changed_finding
 from remediate.execution.context import RunContext
 from remediate.execution.due import own_wait, postponed
 from remediate.execution.executor import run_case
@@ -21,6 +23,8 @@ from remediate.model.outcome import Attempt, CaseResult
 from remediate.retry.backoff import next_try
 from remediate.state.database import BrokenState
 from remediate.state.journal import CaseOutcome
+
+T = TypeVar("T")
 
 
 def repair(cases: Sequence[Case], run: RunContext, concurrency: Concurrency) -> tuple[CaseResult, ...]:
@@ -33,6 +37,8 @@ def repair(cases: Sequence[Case], run: RunContext, concurrency: Concurrency) -> 
     _drop_obsolete(cases, run)
     ordered, overlapping = execution_order(cases, run), overlaps(cases, run)
     results = {case.id: not_started for case in ordered if (not_started := _not_started(case, run))}
+    for case_id in _lifted([case for case in ordered if case.id in results], results, run, concurrency):
+        del results[case_id]
     due = {case.id: case for case in ordered if case.id not in results}
     scheduler = _Scheduler(run, concurrency)
     for case in due.values():
@@ -41,7 +47,7 @@ def repair(cases: Sequence[Case], run: RunContext, concurrency: Concurrency) -> 
         results[case.id] = scheduler.run(case)
     if scheduler.has_success:
         rest = [case for case in due.values() if case.id not in results]
-        results |= {result.case.id: result for result in _in_parallel(scheduler, rest, concurrency.hosts_at_once)}
+        results |= {result.case.id: result for result in _in_parallel(scheduler.run, rest, concurrency.hosts_at_once)}
     for case in due.values():
         if case.id not in results:
             results[case.id] = CaseResult(
@@ -50,14 +56,14 @@ def repair(cases: Sequence[Case], run: RunContext, concurrency: Concurrency) -> 
     return (*(results[case_id] for case_id in dict.fromkeys(case.id for case in ordered)), *overlapping)
 
 
-def _in_parallel(scheduler: _Scheduler, cases: Sequence[Case], hosts_at_once: int) -> Iterator[CaseResult]:
-    """Yield the results of cases: hosts in parallel, and the cases of a host in order."""
+def _in_parallel(function: Callable[[Case], T], cases: Sequence[Case], hosts_at_once: int) -> Iterator[T]:
+    """Yield the result of a function for each case: hosts in parallel, and the cases of a host in order."""
     by_host: dict[str, list[Case]] = {}
     for case in cases:
         by_host.setdefault(case.host, []).append(case)
 
-    def run_all(host_cases: list[Case]) -> list[CaseResult]:
-        return [scheduler.run(case) for case in host_cases]
+    def run_all(host_cases: list[Case]) -> list[T]:
+        return [function(case) for case in host_cases]
 
     with ThreadPoolExecutor(hosts_at_once, thread_name_prefix="sslaudit-repair") as pool:
         for results in pool.map(run_all, by_host.values()):
@@ -129,6 +135,24 @@ def _not_started(case: Case, run: RunContext) -> CaseResult | None:
         return CaseResult(case, "failed", cause=Cause.RUN_BUG, note=traceback.format_exc())
 
 
+def _lifted(
+    cases: Sequence[Case], results: Mapping[str, CaseResult], run: RunContext, concurrency: Concurrency
+) -> tuple[str, ...]:
+    """Return the ids of the cases that do not wait any longer, because a pre-check finds something else now."""
+    waiting = [case for case in cases if results[case.id].cause is Cause.RUN_NOT_DUE]
+
+    def lifted(case: Case) -> str | None:
+        try:
+            return case.id if has_changed_finding(case, run) else None
+        except BrokenState:
+            raise  # nothing could be recorded any more
+        except Exception:  # noqa: BLE001 - the boundary of one case: it waits on, and the others are still run
+            run.announce(f"{case.host}, case {case.id}: its pre-check could not be repeated:\n{traceback.format_exc()}")
+            return None
+
+    return tuple(filter(None, _in_parallel(lifted, waiting, concurrency.hosts_at_once))) if waiting else ()
+
+
 class _Scheduler:
     """Runs cases and counts: how many failed, and whether one has succeeded."""
 
@@ -150,7 +174,8 @@ class _Scheduler:
                 note=f"{self.failures} repairs of this run have failed (limit {self._concurrency.max_failures})",
             )
         is_early = own_wait(case, self._run) is not None
-        result = self._with_attempt(replace(self._run_safely(case), is_early=is_early))
+        is_changed = is_early and not self._run.early.include(case.id)
+        result = self._with_attempt(replace(self._run_safely(case), is_early=is_early, is_changed=is_changed))
         with self._turn:
             self.failures += result.ended_as == "failed"
             self.has_success |= result.ended_as == "proven"
@@ -171,7 +196,10 @@ class _Scheduler:
             return result
         is_issuer_fault = result.cause is not None and result.cause.family == "issuer"
         issuer = self._run.issuer.name if is_issuer_fault else None
-        tried = Attempt(now, result.ended_as, result.step, result.cause, result.note, issuer, is_early=result.is_early)
+        tried = Attempt(
+            now, result.ended_as, result.step, result.cause, result.note, issuer,
+            is_early=result.is_early, finding=result.finding,
+        )  # fmt: skip
         earlier = attempts.of_case(result.case.id)
         attempt = next_try(earlier, tried, self._concurrency.chance, result.retry_after_s)
         attempts.add(result.case.id, attempt)

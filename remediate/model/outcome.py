@@ -22,7 +22,8 @@ class Attempt:
     """One attempt of a case: when and how it ended, at which step, and when the next may be.
 
     `busy_until` is the end of the issuer's Retry-After, which holds for every other case too. An attempt `is_early` if
-    a person lifted the waiting time of the case.
+    a person, or another result of a pre-check, lifted the waiting time of the case. `finding` is a digest of what a
+    pre-check found; empty for other steps.
     """
 
     at: datetime
@@ -34,6 +35,7 @@ class Attempt:
     next_at: datetime | None = None  # None: at once
     busy_until: datetime | None = None
     is_early: bool = False
+    finding: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,8 @@ class CaseResult:
     retry_after_s: float | None = None
     next_at: datetime | None = None
     is_early: bool = False  # tried before the end of its waiting time
+    is_changed: bool = False  # early because a pre-check found something else, and not on request
+    finding: str = ""  # a digest of what a pre-check found
 
     @property
     def is_in_part(self) -> bool:

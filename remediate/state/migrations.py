@@ -11,7 +11,7 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Final
 
-SCHEMA: Final = 8
+SCHEMA: Final = 9
 """The version of `schema.sql`, which a journal keeps as SQLite's `user_version`."""
 _FOLDER: Final = files("remediate.state")
 

@@ -111,17 +111,18 @@ class AttemptStore:
     def add(self, case_id: str, attempt: Attempt) -> None:
         """Record how an attempt of a case ended, and when the next may be."""
         self._database.write(
-            """INSERT INTO attempts (case_id, at, ended, next_at, step, cause, note, issuer, busy_until, is_early)
-               VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+            """INSERT INTO attempts
+                   (case_id, at, ended, next_at, step, cause, note, issuer, busy_until, is_early, finding)
+               VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
             case_id, format_time(attempt.at), attempt.ended, _time(attempt.next_at), attempt.step, attempt.cause,
             bounded(attempt.note, self._secrets), attempt.issuer, _time(attempt.busy_until),
-            attempt.is_early,
+            attempt.is_early, attempt.finding,
         )  # fmt: skip
 
     def of_case(self, case_id: str) -> tuple[Attempt, ...]:
         """Return the attempts of a case in their order."""
         rows = self._database.read(
-            """SELECT at, ended, next_at, step, cause, note, issuer, busy_until, is_early FROM attempts
+            """SELECT at, ended, next_at, step, cause, note, issuer, busy_until, is_early, finding FROM attempts
                WHERE case_id = ? ORDER BY seq""", case_id)  # fmt: skip
         return tuple(
             Attempt(
@@ -134,8 +135,9 @@ class AttemptStore:
                 next_at and parse_time(next_at),
                 until and parse_time(until),
                 bool(is_early),
+                finding,
             )
-            for at, ended, next_at, step, cause, note, issuer, until, is_early in rows
+            for at, ended, next_at, step, cause, note, issuer, until, is_early, finding in rows
         )
 
     def busy_until(self, issuer: str) -> datetime | None:

@@ -48,7 +48,8 @@ CREATE TABLE challenges (
 );
 
 -- `cause` is a word of docs/causes.md, NULL where a try has none; `note` is for a person alone.
--- A person lifted the waiting time of a case before an attempt that `is_early`.
+-- An attempt that `is_early` was made before the end of the waiting time: on request, or because a pre-check found something
+-- else. `finding` is a digest of what a pre-check found.
 CREATE TABLE attempts (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
     case_id TEXT NOT NULL REFERENCES cases,
@@ -60,7 +61,8 @@ CREATE TABLE attempts (
     issuer TEXT,
     busy_until TEXT,
     cause TEXT,
-    is_early INTEGER NOT NULL DEFAULT 0
+    is_early INTEGER NOT NULL DEFAULT 0,
+    finding TEXT NOT NULL DEFAULT ''
 );
 CREATE INDEX attempts_of_case ON attempts (case_id, seq);
 

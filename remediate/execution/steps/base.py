@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from hashlib import sha256
 from typing import Final, Protocol, TypeVar
 
 from audit.host.trust import REFUSED
@@ -32,6 +33,7 @@ class StepBlocked(Exception):
     After `failed` the next attempt waits for its backoff. `pending` means that the issuer is still working.
     `interrupted` is not a failure: for example, the host was locked or the connection was lost. With `went_back` the
     services use their previous files. The TLSA record of the key `published_spki_sha256` was seen in the zone.
+    `finding` is what a pre-check found, without times and texts that differ each time; its digest is kept.
     """
 
     def __init__(  # noqa: PLR0913 - all but two by keyword
@@ -43,6 +45,7 @@ class StepBlocked(Exception):
         retry_after_s: float | None = None,
         went_back: bool = False,
         published_spki_sha256: str | None = None,
+        finding: str = "",
     ) -> None:
         """Store the cause, and the sentence as the detail of the step."""
         super().__init__(why)
@@ -51,6 +54,7 @@ class StepBlocked(Exception):
         self.ended = ended
         self.retry_after_s = retry_after_s
         self.went_back = went_back
+        self.finding = sha256(finding.encode()).hexdigest()[:32] if finding else ""
 
 
 class Satisfied(StepDetail):

@@ -32,7 +32,8 @@ class Preconditions:
         require_known(context)
         missing = tuple(dict.fromkeys((*_lacks(context), *_masked(context))))
         if missing:
-            raise StepBlocked(Cause.HOST_UNPREPARED, f"{context.case.host}: {join_clauses(missing)}")
+            why = f"{context.case.host}: {join_clauses(missing)}"
+            raise StepBlocked(Cause.HOST_UNPREPARED, why, finding=join_clauses(sorted(missing)))
         require_unchanged(context)
         return _check_tlsa(context)
 

@@ -53,7 +53,9 @@ class SelfTest:
         context.seen = tuple(note for name in names for note in name.notes)
         if bad := [result for name in names for result in name.bad]:
             raise StepBlocked(
-                Cause(f"dcv.{bad[0].verdict}"), "\n".join((*map(str, bad), *_failure_details(context, names)))
+                Cause(f"dcv.{bad[0].verdict}"),
+                "\n".join((*map(str, bad), *_failure_details(context, names))),
+                finding=join_clauses(sorted(f"{result.name} {result.address} {result.verdict}" for result in bad)),
             )
 
     def preview(self, state: PreviewState, subject: str) -> Iterator[Action | Remark]:
@@ -185,7 +187,9 @@ def _directory(context: CaseContext, name: str, host: str) -> ChallengeDirectory
     docroot = context.run.host(host).docroot(name, context.case.services)
     if isinstance(docroot, str):
         raise StepBlocked(
-            Cause.DCV_NO_DOCROOT, f"the document root of http://{name}/ on {host} is not known: {docroot}"
+            Cause.DCV_NO_DOCROOT,
+            f"the document root of http://{name}/ on {host} is not known: {docroot}",
+            finding=f"{name} {host}",
         )
     return ChallengeDirectory(context.workdir_on(host), docroot.folder, docroot.below)
 
@@ -200,7 +204,7 @@ def lookup_of(context: CaseContext, name: str) -> LookUp:
     run.log("\n".join(lookup.lines()))
     if lookup.failure:
         why = join_clauses((f"{name}: {lookup.failure.detail}", *lookup.notes))
-        raise StepBlocked(Cause(f"dns.{lookup.failure.kind}"), why)
+        raise StepBlocked(Cause(f"dns.{lookup.failure.kind}"), why, finding=name)
     return lookup
 
 

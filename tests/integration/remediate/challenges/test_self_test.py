@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,16 +15,17 @@ from audit.observation.website import Docroot
 from audit.probe import Limits, Target
 from audit.probe.dns.trace import TraceLimits
 from remediate.challenges.dns_lookup import LookUps, Roots
+from remediate.cli.output import case_result_lines
 from remediate.execution.context import RunContext
 from remediate.issuers import IssuerFault, Order, OrderRequest
 from remediate.model.case import Case, Validation
-from remediate.model.outcome import CaseResult
+from remediate.model.outcome import Attempt, CaseResult
 from remediate.state.journal import Journal
 from tests.support.dns.servers import Tree, authoritative, running
 from tests.support.dns.tree import HINTS, MAIN, MAIN_ZONE, servers_of_tree
 from tests.support.http.websites import Websites, challenge_of, serving_directories
 from tests.support.probe.name_server import name_server
-from tests.support.remediate.fake_host.ca import Ca
+from tests.support.remediate.fake_host.ca import NOW, Ca
 from tests.support.remediate.fake_host.host import FakeHost, repaired, run_context, running_host
 from tests.support.remediate.fake_host.run import changed, host_changed
 from tests.support.store.validator import Validator
@@ -154,6 +156,61 @@ def test_wrong_directory_on_one_of_two_hosts_prevents_the_order(two_hosts: TwoHo
     assert f"at {B}: 404" in ending.note
     assert f"{SHARED} at {A}" not in ending.note
     assert (two_hosts.ca.orders, two_hosts.files(), list((tmp_path / "elsewhere").rglob("*.txt"))) == ({}, [], [])
+
+
+@pytest.fixture
+def misplaced(two_hosts: TwoHosts, tmp_path: Path) -> RunContext:
+    """Return a run whose self-test failed because one host serves another directory, and fails again."""
+    (tmp_path / "elsewhere").mkdir()
+    run = served_from(two_hosts.run, "b", Docroot(str(tmp_path / "elsewhere")))
+    assert two_hosts.repair(run=run).cause == "dcv.missing"
+    return run
+
+
+def test_same_finding_of_the_self_test_lifts_no_wait(
+    two_hosts: TwoHosts, journal: Journal, misplaced: RunContext
+) -> None:
+    before = len(two_hosts.placed)
+    ending = two_hosts.repair(run=misplaced)
+    assert (ending.ended_as, ending.cause, ending.is_early) == ("waiting", "run.not-due", False)
+    assert (len(two_hosts.placed) > before, two_hosts.files()) == (True, []), "it was looked at, and removed again"
+    assert len(journal.attempts.of_case(ending.case.id)) == 1
+
+
+@pytest.mark.usefixtures("misplaced")
+def test_self_test_that_finds_nothing_more_lifts_the_wait(two_hosts: TwoHosts, journal: Journal) -> None:
+    lines: list[str] = []
+    ending = two_hosts.repair(announce=lines.append)
+    assert (ending.ended_as, ending.is_early, ending.is_changed) == ("proven", True, True), ending
+    assert [attempt.is_early for attempt in journal.attempts.of_case(ending.case.id)] == [False, True]
+    [line] = lines
+    assert line.startswith(f"a, case {ending.case.id}: self-test finds nothing (before, it found dcv.missing), so ")
+    *_, last = case_result_lines([ending])
+    assert last == "1 of these was tried before the end of the waiting time, because a pre-check found something else"
+
+
+def test_other_finding_of_the_self_test_lifts_the_wait_of_one_run(
+    two_hosts: TwoHosts, journal: Journal, misplaced: RunContext, tmp_path: Path
+) -> None:
+    both = served_from(misplaced, "a", Docroot(str(tmp_path / "elsewhere")))
+    ending = two_hosts.repair(run=both)
+    assert (ending.ended_as, ending.cause, ending.is_changed) == ("failed", "dcv.missing", True), ending
+    again = two_hosts.repair(run=both)
+    assert (again.cause, two_hosts.files()) == ("run.not-due", [])
+    first, second = journal.attempts.of_case(ending.case.id)
+    assert first.next_at
+    assert second.next_at
+    assert second.next_at - second.at > first.next_at - first.at, "the attempt counts"
+
+
+@pytest.mark.usefixtures("misplaced")
+def test_changed_finding_lifts_no_retry_after(two_hosts: TwoHosts, journal: Journal) -> None:
+    soon, before = NOW + timedelta(hours=1), len(two_hosts.placed)
+    journal.begin(two_hosts.b.case(), NOW)
+    busy = Attempt(NOW, "pending", issuer=two_hosts.run.issuer.name, next_at=soon, busy_until=soon)
+    journal.attempts.add(two_hosts.b.case().id, busy)
+    ending = two_hosts.repair()
+    assert (ending.ended_as, len(two_hosts.placed)) == ("waiting", before)
 
 
 def test_missing_docroot_on_one_of_two_hosts_prevents_any_file(two_hosts: TwoHosts) -> None:

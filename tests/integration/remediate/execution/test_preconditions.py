@@ -155,6 +155,14 @@ def test_missing_directory_is_named(host: FakeHost, tmp_path: Path, journal: Jou
     assert (ending.cause, f"there is no directory {tmp_path}/no" in ending.note) == ("host.unprepared", True)
 
 
+def test_wait_for_a_precondition_ends_when_it_is_met(host: FakeHost, tmp_path: Path, journal: Journal) -> None:
+    root = f"{tmp_path}/no/directory"
+    assert host.repair(journal, workdir_root=root).cause == "host.unprepared"
+    assert host.repair(journal, workdir_root=root).cause == "run.not-due"
+    ending = host.repair(journal)
+    assert (ending.ended_as, ending.is_changed) == ("proven", True), ending
+
+
 class MaskedDaemon(Daemon):
     """A daemon whose unit is masked, as systemd reports it."""
 
