@@ -7,7 +7,7 @@ targets, trust anchors and policies, and the observations of hosts if there are 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final
@@ -80,10 +80,13 @@ def probe_limits(limits: Limits, profiles: Iterable[Profile]) -> Limits:
     return replace(limits, tries_tls12="TLSv1.2" in forbidden)
 
 
-def make_run(settings: AuditSettings, sharing_of: SharingOf) -> EvaluationRun:
-    """Return the values that every check of an audit with these settings is evaluated with; raises BadProfile."""
+def make_run(settings: AuditSettings, sharing_of: SharingOf, own: Collection[str] | None = None) -> EvaluationRun:
+    """Return the values that every check of an audit with these settings is evaluated with; raises BadProfile.
+
+    `own` are the ids of checks that are not built in, if they are known.
+    """
     for profile in settings.profiles:
-        require_checks(profile, check_ids())
+        require_checks(profile, check_ids(), own)
     return EvaluationRun(
         now=settings.now or _now(),
         anchors=settings.anchors,
@@ -146,7 +149,8 @@ def audit(
     Once `stop` is set, endpoints that were not observed yet are left out.
     """
     functions, keys = tuple(built_in_checks() if checks is None else checks), KeyIndex()
-    run = make_run(settings, keys.sharing)
+    own = {check.id for function in functions if (check := check_of(function))}
+    run = make_run(settings, keys.sharing, own)
     is_revocation_judged = any(check.id == REVOKED for function in functions if (check := check_of(function)))
     observer = make_observer(run, settings, lambda _: is_revocation_judged, stop or threading.Event())
     seen = (*observed, *_observed(tuple(targets), observer))

@@ -127,9 +127,12 @@ def as_written(value: Any) -> str:  # noqa: ANN401 - as above
     return shown if len(shown) <= 60 else f"{shown[:60]}…"
 
 
-def nearest(key: str, known: Iterable[str]) -> str:
-    """Return a question that names the nearest of the known keys, nothing if none is near."""
-    near = difflib.get_close_matches(key, list(known), 1)
+def nearest(key: str, known: Iterable[str], least: float = 0.6) -> str:
+    """Return a question that names the nearest of the known keys, nothing if none is near.
+
+    `least` is the ratio of `difflib` from which on a key is near.
+    """
+    near = difflib.get_close_matches(key, list(known), 1, least)
     return f"; did you mean {near[0]!r}?" if near else ""
 
 
@@ -207,7 +210,8 @@ def _placed(place: str, decode: Decode, value: Any) -> Any:  # noqa: ANN401 - as
 def _literal(options: tuple[Any, ...]) -> Decode:
     def decode(value: Any) -> Any:  # noqa: ANN401 - as above
         if value not in options:
-            raise BadRecord(f"{value!r} is not one of {', '.join(map(repr, options))}")
+            hint = nearest(value, options) if isinstance(value, str) else ""
+            raise BadRecord(f"{value!r} is not one of {', '.join(map(repr, options))}{hint}")
         return value
 
     return decode

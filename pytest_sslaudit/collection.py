@@ -24,6 +24,7 @@ from audit.checks import Check, check_ids, check_of
 from audit.endpoint import Endpoint
 from audit.host.discovery import redacted
 from audit.json_codec import nearest
+from audit.policy import BadProfile, require_checks
 from audit.text import matches_glob
 from pytest_sslaudit import fixtures
 from pytest_sslaudit.activation import audit_folder, checks_folder, ignores_files, is_added, is_built_in
@@ -82,6 +83,7 @@ class Parametrize:
         check = check_of(obj)
         if check is None:
             return None
+        current_run(collector.config).collected.add(check.id)
         judged_elsewhere = check.id == STALE_WAIVER
         return [] if judged_elsewhere or not current_run(collector.config).endpoints(check.scopes) else None
 
@@ -116,6 +118,7 @@ class Parametrize:
             function = getattr(item, "function", None)
             if functions.setdefault(check.id, function) is not function:
                 run.usage_errors.append(f"two checks have the id {check.id!r}; the second is {item.nodeid}")
+        run.usage_errors += _errors_of_policies(run)
         if run.usage_errors and not hasattr(config, "workerinput"):
             raise pytest.UsageError(*dict.fromkeys(run.usage_errors))
 
@@ -204,6 +207,15 @@ def _errors_of_globs(globs: Sequence[str], known: Collection[str], *, matched: b
         yield f"--audit-check {glob}: no check has this id{nearest(glob, {*known, *groups})}"
     if not unknown and not matched:
         yield f"--audit-check {' '.join(globs)}: these checks do not apply to any host or endpoint of this run"
+
+
+def _errors_of_policies(run: Run) -> Iterator[str]:
+    """Yield a usage error for each policy with an id that no check has: the user's own checks are known now."""
+    for profile in run.settings.policy:
+        try:
+            require_checks(profile, check_ids(), run.collected)
+        except BadProfile as error:
+            yield f"policy {error}"
 
 
 def judged(item: pytest.Item) -> tuple[Check | None, Endpoint | None]:

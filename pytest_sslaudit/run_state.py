@@ -42,6 +42,7 @@ class Run:
     sharing_of: SharingOf
     state_fault: str | None = None
     selected: dict[str, set[str]] = field(default_factory=dict)
+    collected: set[str] = field(default_factory=set)  # the ids of all checks that were collected
     usage_errors: list[str] = field(default_factory=list)
     stale_waivers: tuple[str, ...] = ()
     judged_again: frozenset[str] = frozenset()  # the ids of the endpoints that a repair affected

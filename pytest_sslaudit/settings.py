@@ -24,7 +24,7 @@ from audit.config.trust_sources import has_key_list
 from audit.endpoint import BadEndpoint, Endpoint, parse_endpoint
 from audit.engine import AuditSettings, RevocationSettings, probe_limits
 from audit.evaluation.waivers import BadWaivers, Waiver
-from audit.json_codec import BadRecord, parse_time
+from audit.json_codec import BadRecord, nearest, parse_time
 from audit.policy import BadProfile, Profile
 from audit.probe import Limits
 from audit.verdict import Severity
@@ -177,7 +177,8 @@ class _Options:
         value = self.text(key) or default
         if value not in choices:
             flag = key.replace("_", "-")
-            raise pytest.UsageError(f"--audit-{flag} {value!r}: use one of {', '.join(choices)}")
+            hint = nearest(value, choices)
+            raise pytest.UsageError(f"--audit-{flag} {value!r}: use one of {', '.join(choices)}{hint}")
         return value
 
 

@@ -11,6 +11,7 @@ from audit.evaluation.result import WaiverNote
 from audit.json_codec import nearest
 from audit.text import matches_glob
 
+_MISSPELT: Final = 0.75  # how near a glob is to the glob of a group, if it is that one, misspelt
 _REQUIRED: Final = ("check", "endpoint", "reason", "owner", "expires")
 
 
@@ -69,8 +70,11 @@ def stale_waivers(
 
 
 def _suggestion(check: str, built_in: Collection[str]) -> str:
-    """Return the nearest check id if no built-in check has this one."""
-    return "" if "*" in check or check in built_in else nearest(check, built_in)
+    """Return the nearest check id, of a glob the nearest group, if no built-in check has this one."""
+    if any(matches_glob(check, known) for known in built_in):
+        return ""
+    groups = {f"{known.partition('.')[0]}.*" for known in built_in}
+    return nearest(check, groups, _MISSPELT) if "*" in check else nearest(check, {*built_in, *groups})
 
 
 def parse_waivers(table: Mapping[str, Any], place: str) -> tuple[Waiver, ...]:

@@ -111,15 +111,25 @@ def _require_known(given: Iterable[str], known: Iterable[str], place: str) -> No
             raise BadProfile(f"profile {place}: unknown key {key!r}{nearest(key, known)}")
 
 
-def require_checks(profile: Profile, built_in: Collection[str]) -> None:
-    """Raise BadProfile for the first id without a check; an id in a group of the built-in checks must be built in."""
+_MISSPELT: Final = 0.75
+"""How near the name of a group is to the one that it misspells: `crt` to `cert`; `corp` is not as near."""
+
+
+def require_checks(profile: Profile, built_in: Collection[str], own: Collection[str] | None = None) -> None:
+    """Raise BadProfile for the first id without a check; an id in a group of the built-in checks must be built in.
+
+    `own` are the ids of the user's own checks, if they are known: then no other id may be in a group whose name is
+    nearly that of a built-in group.
+    """
     groups = {check.partition(".")[0] for check in built_in}
+    known = {*built_in, *(own or ())}
     tables = {"severities": profile.severities, "disabled": profile.disabled, "notes": profile.notes}
     for table, check in ((table, check) for table, given in tables.items() for check in given):
         group, _, name = check.partition(".")
-        if check not in built_in and (group in groups or not name):
+        is_misspelt = own is not None and bool(nearest(group, groups, _MISSPELT))
+        if check not in known and (group in groups or not name or is_misspelt):
             place = f"profile {profile.name}, [{table}]"
-            raise BadProfile(f"{place}: no check is called {check!r}{nearest(check, built_in)}")
+            raise BadProfile(f"{place}: no check is called {check!r}{nearest(check, known)}")
 
 
 def _word(key: str, item: Any, place: str) -> str:  # noqa: ANN401 - any TOML value

@@ -23,8 +23,11 @@ def require_valid_sections(configuration: Configuration) -> None:
 
 
 def not_validated(configuration: Configuration, issuer: str | None) -> tuple[str, ...] | None:
-    """Return the globs of names that no repair validates by HTTP; None for all names."""
-    if not configuration.handed_on:
+    """Return the globs of names that no repair validates by HTTP; None for all names.
+
+    Raises BadConfiguration if the issuer that is named has no section.
+    """
+    if not (configuration.handed_on or issuer):
         return None
     from remediate.wiring import sections  # noqa: PLC0415 - as above
 

@@ -18,6 +18,7 @@ from audit.config import (
     subsections,
 )
 from audit.firewall.exposure import PORT as HTTP_PORT
+from audit.json_codec import nearest
 from audit.policy import Profile, load_profile
 from audit.probe.dns.root_servers import BadHints, RootServer, read_hints
 from audit.probe.fetch import Fetcher, FetchPolicy
@@ -67,7 +68,8 @@ def require_valid_sections(configuration: Configuration) -> None:
     """Raise BadConfiguration for a wrong key or value, and for a file of a secret that other users can read."""
     for key in configuration.handed_on:
         if key not in SECTIONS:
-            raise BadConfiguration(f"{configuration.file}: unknown key {key!r}; known are {', '.join(SECTIONS)}")
+            hint = nearest(key, SECTIONS) or f"; known are {', '.join(SECTIONS)}"
+            raise BadConfiguration(f"{configuration.file}: unknown key {key!r}{hint}")
         SECTIONS[key](configuration)
     require_private_secrets(configuration)
 
@@ -77,7 +79,7 @@ def configured_issuer(options: RunOptions) -> ConfiguredIssuer:
     name = options.issuer_name
     if name is None:
         return ConfiguredIssuer(NoIssuer(), "no issuer")
-    chosen = _issuer_section(options, name)
+    chosen = _issuer_section(options.configuration, name)
     config = read_issuer(chosen)
     try:
         client = config.open(chosen, IssuerRun(options.configuration.fetch.proxy, options.stop))
@@ -127,19 +129,20 @@ def not_validated(configuration: Configuration, issuer: str | None) -> tuple[str
     The panel's own program validates the names of a panel by itself. Raises BadConfiguration.
     """
     name, written = chosen_issuer(configuration, issuer), written_options(configuration)
-    chosen = issuer_sections(configuration).get(name or "")
+    chosen = _issuer_section(configuration, name) if name else None
     if chosen is None or written.http_port != HTTP_PORT or issuer_kind(configuration, name) == AGENT:
         return None
     return (*written.exclude_names, *written.drop_names) if read_issuer(chosen).validates_by_file else None
 
 
-def _issuer_section(options: RunOptions, name: str) -> ConfigSection:
+def _issuer_section(configuration: Configuration, name: str) -> ConfigSection:
     """Return the section of an issuer; raises BadConfiguration if it is missing."""
-    if name not in options.issuers:
-        written = sorted(subsections(options.configuration, "issuer"))
-        available = f"there are {', '.join(written)}" if written else "there is none"
-        raise BadConfiguration(f"{options.configuration.file or 'configuration'}: no [issuer.{name}]; {available}")
-    return options.issuers[name]
+    sections = issuer_sections(configuration)
+    if name not in sections:
+        written = sorted(subsections(configuration, "issuer"))
+        available = f"there are {', '.join(written)}{nearest(name, written)}" if written else "there is none"
+        raise BadConfiguration(f"{configuration.file or 'configuration'}: no [issuer.{name}]; {available}")
+    return sections[name]
 
 
 def network_of(options: RunOptions) -> Network:

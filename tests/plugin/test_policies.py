@@ -55,6 +55,22 @@ def test_highest_severity_counts_and_its_policy_is_named(judge: Judge) -> None:
     assert "severity  critical, set by the policy corp" in Path("report.html").read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize("workers", [(), ("-n", "1")], ids=["alone", "worker"])
+def test_misspelt_group_in_a_policy_is_a_usage_error_unless_a_check_has_it(
+    pytester: pytest.Pytester, workers: tuple[str, ...]
+) -> None:
+    keep(pytester.path / "kept", [unreachable(A)])
+    (pytester.path / "corp.toml").write_text(CORP.format(disabled='"crt.expired" = "so"\n"acme.own" = "so"'))
+    own = "from audit import check\n@check('crt.expired', severity='low', remedy='none', source='x')\n"
+    pytester.makepyfile(test_own=f"{own}def test_own(endpoint): pass")
+    given = ("--audit-from-evidence=kept", "--audit-policy=corp.toml", "-p", "no:cacheprovider", *workers)
+    refused = pytester.runpytest("--pyargs", "audit", *given, "-k", "svc.unreachable")
+    assert refused.ret == pytest.ExitCode.USAGE_ERROR
+    message = "policy profile corp, [disabled]: no check is called 'crt.expired'; did you mean 'cert.expired'?"
+    assert message in refused.stdout.str() + refused.stderr.str()
+    pytester.runpytest("test_own.py", *given).assert_outcomes(skipped=1)
+
+
 def test_result_of_a_single_policy_names_it(judge: Judge) -> None:
     row = judge("corp.toml")[str(A), "svc.unreachable"]
     assert (row["severity"], row["policy"], "severity_policy" in row["detail"]) == ("critical", "corp", False)

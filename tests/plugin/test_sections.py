@@ -31,6 +31,16 @@ def test_plain_audit_refuses_a_wrong_key(pytester: pytest.Pytester, section: str
     assert f"{file}: {section}: {message}" in done.stderr.str()
 
 
+@pytest.mark.parametrize("arguments", [(), ("--audit-issuer=stroe",)], ids=["file", "option"])
+def test_plain_audit_refuses_an_issuer_without_a_section(pytester: pytest.Pytester, arguments: tuple[str, ...]) -> None:
+    section = '[issuer.store]\nkind = "command"\ncommand = ["/bin/true"]\n'
+    chosen = "" if arguments else '[remediate]\nissuer = "stroe"\n'
+    (pytester.path / "sslaudit.toml").write_text(f"{section}{chosen}")
+    done = pytester.runpytest("--pyargs", "audit", "--audit-endpoint=https://127.0.0.1:9", *arguments)
+    assert done.ret == pytest.ExitCode.USAGE_ERROR
+    assert "no [issuer.stroe]; there are store; did you mean 'store'?" in done.stderr.str()
+
+
 @pytest.mark.parametrize("section", WRONG)
 @pytest.mark.parametrize("main", [program.main, repair_program], ids=["sslaudit", "remediate"])
 def test_repair_refuses_a_wrong_key(

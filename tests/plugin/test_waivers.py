@@ -80,7 +80,15 @@ def test_waiver_past_its_last_day_is_named_as_expired() -> None:
 
 @pytest.mark.parametrize(
     ("check", "hint"),
-    [("cert.expired", ""), ("cert.*", ""), ("cert.expird", "; did you mean 'cert.expired'?"), ("acme.own", "")],
+    [
+        ("cert.expired", ""),
+        ("cert.*", ""),
+        ("cert.expird", "; did you mean 'cert.expired'?"),
+        ("crt.*", "; did you mean 'cert.*'?"),
+        ("certs", "; did you mean 'cert.*'?"),
+        ("acme.own", ""),
+        ("acme.*", ""),
+    ],
 )
 def test_waiver_before_its_last_day_that_covers_no_finding_is_stale(check: str, hint: str) -> None:
     over = a_waiver(expires=date(2026, 11, 22))

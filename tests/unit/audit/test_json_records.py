@@ -158,6 +158,7 @@ def test_table_is_decoded_to_a_record() -> None:
         ({"title": 1}, "title: 1 is not a text"),
         ({"class": True}, "class: true is not a whole number"),
         ({"level": "middle"}, "level: 'middle' is not one of 'low', 'high'"),
+        ({"level": "hihg"}, "level: 'hihg' is not one of 'low', 'high'; did you mean 'high'?"),
         ({"rules": {}}, "rules: {} is not a list"),
         ({"rules": [{"name": "a"}, {"name": 2}]}, "rules: number 2: name: 2 is not a text"),
         ({"named": []}, "named: [] is not a table"),

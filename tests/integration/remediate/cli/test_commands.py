@@ -102,7 +102,7 @@ def test_plan_is_applied_once_and_can_be_rolled_back(lab: Lab) -> None:
     [
         ("rollback", ("nothing",), "has no case 'nothing'"),
         ("apply", ("/none.json",), "No such file"),
-        ("resume", ("--issuer", "stroe"), "no [issuer.stroe]; there are store"),
+        ("resume", ("--issuer", "stroe"), "no [issuer.stroe]; there are store; did you mean 'store'?"),
         ("resume", ("--trust", "/none.pem"), "/none.pem: No such file"),
     ],
 )

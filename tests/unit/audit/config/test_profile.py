@@ -191,6 +191,29 @@ def test_profile_with_an_unknown_check_id_is_refused(tmp_path: Path, text: str, 
         make_run(AuditSettings(TrustAnchors({}), profiles=(load_profile(file),)), KeyIndex().sharing)
 
 
+@pytest.mark.parametrize(
+    ("check", "message"),
+    [
+        ("crt.expired", "[disabled]: no check is called 'crt.expired'; did you mean 'cert.expired'?"),
+        ("certs.expired", "did you mean 'cert.expired'?"),
+        ("chian.order", "did you mean 'chain.order'?"),
+        ("certs", "no check is called 'certs'"),
+        ("keys.mine", None),
+        ("acme.corp-issuer", None),
+        ("corp.expired", None),
+    ],
+)
+def test_misspelt_group_is_refused_once_own_checks_are_known(tmp_path: Path, check: str, message: str | None) -> None:
+    profile = load_profile(written(tmp_path, f'extends = "webpki"\nsource = "x"\n[disabled]\n"{check}" = "so"\n'))
+    settings = AuditSettings(TrustAnchors({}), profiles=(profile,))
+    if message is None:
+        make_run(settings, KeyIndex().sharing, {"keys.mine"})
+        return
+    with pytest.raises(BadProfile) as raised:
+        make_run(settings, KeyIndex().sharing, {"keys.mine"})
+    assert message in str(raised.value)
+
+
 def test_default_policy_depends_on_panel_and_trust_anchor() -> None:
     assert choose_policy((), is_cpanel=True, is_private_pki=True).name == "cpanel"
     assert choose_policy((), is_cpanel=False, is_private_pki=False).name == "webpki"
