@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -46,12 +47,27 @@ class OrderBook(Protocol):
         """Return how many orders were placed with the CA."""
 
 
-class Counterpart(OrderBook, Protocol):
+class Certifying(OrderBook, Protocol):
+    """The same with the anchors of the certificates."""
+
+    @property
+    def anchors(self) -> TrustAnchors:
+        """What the certificates lead to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Certified:
+    """An order whose certificate is issued: the request, and the order as it stands."""
+
+    wanted: OrderRequest
+    answer: Order
+
+
+class Counterpart(Certifying, Protocol):
     """An issuer, and the CA it speaks to. What a CA can do wrong is named as by the embedded lab's Store."""
 
     absent: FindingIssuer  # the same, of a CA with a closed port
     secret: str
-    anchors: TrustAnchors
 
     def publish(self, order: OrderRequest) -> None:
         """Have the CA find what it looks for to validate an order."""
@@ -91,7 +107,7 @@ def issued(ca: Counterpart, order: OrderRequest) -> Order:
     return placed(ca.issuer.fetch(ref(placed(ca.issuer.place(order)), order)))
 
 
-def judged(ca: Counterpart, order: OrderRequest, answer: Order) -> InstallableChain | Rejection:
+def judged(ca: Certifying, order: OrderRequest, answer: Order) -> InstallableChain | Rejection:
     """Judge what came with an order."""
     sent = ca.issuer.download(answer)
     assert isinstance(sent, tuple), sent
@@ -103,6 +119,10 @@ class WithoutCertificate:
 
     def test_csr_without_an_order_is_not_found(self, ca: OrderBook) -> None:
         assert ca.issuer.find(csr()) is None
+
+    def test_new_order_is_pending_without_a_certificate(self, ca: OrderBook) -> None:
+        order = placed(ca.issuer.place(order_for(ca)))
+        assert (order.is_pending, order.issued) == (True, ())
 
     def test_order_is_found_by_its_csr(self, ca: OrderBook) -> None:
         wanted = order_for(ca)
@@ -157,48 +177,53 @@ class WithoutCertificate:
         assert ca.count() == 0
 
 
-class Conformance(WithoutCertificate):
-    """To be inherited by a class with a fixture `ca` that gives a Counterpart."""
+class WithCertificate:
+    """The rules about an issued certificate. To be inherited by a class with the fixtures `ca` and `certified`."""
 
-    def test_new_order_is_pending_with_a_time_for_the_next_poll(self, ca: Counterpart) -> None:
-        order = placed(ca.issuer.place(request()))
-        assert order.is_pending
-        assert order.retry_after_s is not None
-        assert order.issued == ()
-
-    def test_validated_order_is_issued_and_can_be_installed(self, ca: Counterpart) -> None:
-        wanted = request("www.shop.example", "shop.example")
-        answer = issued(ca, wanted)
-        assert answer.status == "valid"
-        installable = judged(ca, wanted, answer)
+    def test_validated_order_is_issued_and_can_be_installed(self, ca: Certifying, certified: Certified) -> None:
+        assert certified.answer.status == "valid"
+        installable = judged(ca, certified.wanted, certified.answer)
         assert isinstance(installable, InstallableChain), installable
-        assert installable.leaf.spki_sha256 == wanted.csr.spki_sha256
+        assert installable.leaf.spki_sha256 == certified.wanted.csr.spki_sha256
+
+    def test_nothing_is_ordered_if_a_valid_certificate_exists(self, ca: Certifying, certified: Certified) -> None:
+        again = replace(certified.wanted, idempotency_key=f"{certified.wanted.idempotency_key}-2")
+        answer = placed(ca.issuer.place(again))
+        first = certified.answer
+        assert (answer.id, answer.status, answer.issued) == (first.id, "valid", first.issued)
+        assert ca.count() == 1
+
+    def test_issued_order_is_not_canceled(self, ca: Certifying, certified: Certified) -> None:
+        order = ref(certified.answer, certified.wanted)
+        assert fault(ca.issuer.cancel(order)).kind == "conflict"
+        assert placed(ca.issuer.fetch(order)).issued == certified.answer.issued
+
+
+class Conformance(WithoutCertificate, WithCertificate):
+    """To be inherited by a class with a fixture `ca` that gives a Counterpart.
+
+    What is beside the inherited rules needs a CA that does something wrong, so it shows what our client does then.
+    """
+
+    @pytest.fixture
+    def certified(self, ca: Counterpart) -> Certified:
+        wanted = request("www.shop.example", "shop.example")
+        return Certified(wanted, issued(ca, wanted))
 
     def test_order_pending_for_three_polls_is_issued_at_the_fourth(self, ca: Counterpart) -> None:
         ca.misbehave("pending", times=3)
         wanted = request()
         ca.publish(wanted)
         order = placed(ca.issuer.place(wanted))
+        assert order.retry_after_s is not None
         polls = [placed(ca.issuer.fetch(ref(order, wanted))) for _ in range(4)]
         assert [poll.is_pending for poll in polls] == [True, True, True, False]
         assert polls[-1].status == "valid"
-
-    def test_nothing_is_ordered_if_a_valid_certificate_exists(self, ca: Counterpart) -> None:
-        wanted = request()
-        first = issued(ca, wanted)
-        again = request(csr=wanted.csr, idempotency_key="another-attempt-2")
-        answer = placed(ca.issuer.place(again))
-        assert (answer.id, answer.status, answer.issued) == (first.id, "valid", first.issued)
-        assert ca.count() == 1
 
     def test_rejected_order_has_a_reason(self, ca: Counterpart) -> None:
         ca.misbehave("rejected")
         answer = issued(ca, request())
         assert (answer.status, bool(answer.message), answer.issued) == ("invalid", True, ())
-
-    def test_issued_order_is_not_canceled(self, ca: Counterpart) -> None:
-        wanted = request()
-        assert fault(ca.issuer.cancel(ref(issued(ca, wanted), wanted))).kind == "conflict"
 
     @pytest.mark.parametrize("what", ["429", "503", "503-date"])
     def test_busy_ca_sends_the_time_of_the_next_attempt(self, ca: Counterpart, what: str) -> None:
