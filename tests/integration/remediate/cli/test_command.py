@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -226,3 +227,19 @@ def test_module_is_a_program_whose_errors_are_one_sentence() -> None:
 def test_line_not_written_by_an_audit_is_named(line: str, why: str) -> None:
     with pytest.raises(BadAuditResults, match=why):
         read_audit_results([line])
+
+
+@pytest.mark.parametrize("made", ["audit.py", "audit/__init__.py"])
+def test_own_module_in_place_of_audit_is_named(tmp_path: Path, made: str) -> None:
+    (tmp_path / made).parent.mkdir(exist_ok=True)
+    (tmp_path / made).write_text("mine = True\n")
+    path = f"{tmp_path}:{CHECKOUT}"  # as for a program that was started in this directory
+    command = [sys.executable, "-m", "remediate", "status", "--state", "/none"]
+    done = subprocess.run(
+        command, env={**os.environ, "PYTHONPATH": path}, cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (4, "")
+    assert (
+        f"the module `audit` that Python finds is {tmp_path / made}, not that of {CHECKOUT}: rename it" in done.stderr
+    )
+    assert "Traceback" not in done.stderr
