@@ -179,7 +179,7 @@ class Remediation:
         self._controller.totals.accidents += planned.accidents
         case_results = self._repaired(repairs, planned, evidence)
         self._report = RunReport(planned, case_results, evidence, repairs.journal)
-        ids = affected_ids(case_results, self._controller.targets)
+        ids = affected_ids(case_results, self._controller.targets, planned.cases)
         if ids:
             observe_again(self._controller, ids)
             self._controller.run.judge_again(ids, datetime.now(UTC))

@@ -10,17 +10,23 @@ from audit.host.discovery import Discovery, Login, discover
 from audit.probe import Target
 from pytest_sslaudit.controller import Controller
 from pytest_sslaudit.targets import with_validation_probes
+from remediate.model.case import Case
 from remediate.model.outcome import CaseResult
 
 
-def affected_ids(case_results: Iterable[CaseResult], targets: Sequence[Target]) -> frozenset[str]:
+def affected_ids(
+    case_results: Iterable[CaseResult], targets: Sequence[Target], planned: Iterable[Case] = ()
+) -> frozenset[str]:
     """Return the ids of all endpoints of the services that were worked on, and of their hosts.
 
-    A service that was reloaded may serve something else on every endpoint, not only on those that were repaired.
+    A service that was reloaded may serve something else on every endpoint, not only on those that were repaired. So may
+    an unknown one with the same certificate, if it passes connections to a known one.
     """
     cases = [case_result.case for case_result in case_results if case_result.ended_as != "waiting"]
     services = {(case.host, service) for case in cases for service in case.services}
     endpoints = {endpoint for case in cases for endpoint in case.endpoints}
+    begun = {case.id for case in cases}
+    endpoints.update(endpoint for case in planned if case.id in begun for endpoint in case.left_out)
     for target in targets:
         service = target.server.service if target.server else target.endpoint.service
         if (target.endpoint.host, service) in services:

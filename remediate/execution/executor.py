@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Final
 
-from audit.text import join_clauses
+from audit.text import join_clauses, join_limited
 from remediate.execution.case_context import CaseContext, NotFoundOnHost, SwitchGroup
 from remediate.execution.context import RunContext
 from remediate.execution.placeholder import install_placeholders
@@ -200,7 +200,7 @@ def _finish(context: CaseContext) -> CaseResult:
     failures = (cleanup for cleanup in cleanups if not cleanup.ok and cleanup.status != BUSY)
     notes = (
         *filter(None, [_lifetime_remark(context)]),
-        *(f"{endpoint} still serves the certificate of before: {UNKNOWN_SERVICE}" for endpoint in case.left_out),
+        *_left_out_notes(case.left_out),
         *_skipped_steps(context),
         *(f"some old versions could not be removed: {output_tail(failure)}" for failure in failures),
     )
@@ -223,6 +223,12 @@ def _still_outdated(context: CaseContext) -> Iterator[str]:
             if leaves and not leaves & context.case.replaced:
                 continue
         yield endpoint
+
+
+def _left_out_notes(left_out: tuple[str, ...]) -> Iterator[str]:
+    if left_out:
+        verb = "serves" if len(left_out) == 1 else "serve"
+        yield f"{join_limited(left_out)} still {verb} the certificate of before: {UNKNOWN_SERVICE}"
 
 
 def _installed_leaf(context: CaseContext) -> str | None:

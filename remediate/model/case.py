@@ -11,10 +11,14 @@ from typing import Final, Literal
 AGENT: Final = "cpanel"
 """The panel as a renewal agent, as an issuer, and as the owner of a certificate."""
 UNKNOWN_SERVICE: Final = (
-    "its service is not known, so only the known services with this certificate are repaired. Install the new "
+    "the service is unknown, so only the known services with this certificate are repaired. Install the new "
     "certificate there, or declare files and reload command in [[service]]"
 )
 """Why an endpoint that serves the certificate of a case is left out of it."""
+UNKNOWN_ALONE: Final = (
+    "the service is unknown. Install a new certificate there, or declare files and reload command in [[service]]"
+)
+"""Why a certificate that only unknown services serve is not repaired."""
 
 StepKind = Literal[
     "modes",  # owner and mode of the key files

@@ -14,7 +14,7 @@ from audit.json_codec import from_json, to_json
 from audit.text import one_line
 from audit.verdict import Verdict
 from remediate.model.case import FindingKey
-from remediate.notify.items import by_host, is_silent
+from remediate.notify.items import by_host, is_silent, ports
 from remediate.notify.notification import HostSection, ReportItem
 from remediate.notify.report import RunReport, host_of
 
@@ -102,7 +102,7 @@ def _split(old: ReportItem, current_findings: Collection[FindingKey], report: Ru
         if finding not in current_findings:
             ways.setdefault(_recovery(finding, report), []).append(finding)
     for way, findings in ways.items():
-        same = replace(old, findings=tuple(findings))
+        same = replace(old, endpoint=ports(finding.endpoint for finding in findings), findings=tuple(findings))
         yield (
             replace(same, happened=_NOT_CHECKED)
             if way is None

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from typing import Final
 
 from remediate.cpanel.service_files import is_of_panel
 from remediate.model.audit_results import ObservedEndpoint, ObservedFile
 
 Identity = tuple[tuple[str, ...], str | None]
 """Names and SPKI digest of a certificate, which stay the same in a renewal with the same key and in a copy."""
+
+_UNKNOWN: Final = "unknown"  # the service of a listener that an audit does not recognize
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +30,13 @@ class Group:
 
     @property
     def left_out(self) -> tuple[ObservedEndpoint, ...]:
-        """The members of unknown services, if other members have files: they must not stop the repair of those.
+        """The members of unknown services: they must not stop the repair of other members, which have files.
 
         An unknown service has no file that a repair could replace, as a proxy with a copy of the certificate.
         """
         with_files = {member.service for member in self.members if member.files or is_of_panel(member)}
         if not with_files:
-            return ()
+            return tuple(member for member in self.members if member.service == _UNKNOWN)
         return tuple(member for member in self.members if member.service not in with_files)
 
     def without_left_out(self) -> Group:

@@ -14,7 +14,7 @@ from audit.verdict import Severity, Verdict
 from audit.x509.public_keys import is_post_quantum
 from remediate.hosts.renewal_agents import RENEWAL_AGENTS
 from remediate.model.audit_results import AuditResults
-from remediate.model.case import AGENT, UNKNOWN_SERVICE, VALIDATED, Case, Repair
+from remediate.model.case import AGENT, UNKNOWN_ALONE, UNKNOWN_SERVICE, VALIDATED, Case, Repair
 from remediate.model.causes import Cause
 from remediate.model.options import RunLimits, matches_any
 from remediate.model.plan import Blocker, Kind, NotRepairable, Plan, WaitingCase
@@ -107,11 +107,12 @@ def _drafts(groups: Iterable[Group], repairable: Mapping[str, list[Result]]) -> 
 
 
 def _of_unknown_services(groups: Iterable[Group], repairable: Mapping[str, list[Result]]) -> Iterator[NotRepairable]:
-    """Yield the findings about unknown services, beside known ones with the same certificate."""
+    """Yield the findings about unknown services, alone or beside known ones with the same certificate."""
     for group in groups:
+        why = UNKNOWN_SERVICE if group.without_left_out().members else UNKNOWN_ALONE
         for member in group.left_out:
             for result in repairable.get(member.endpoint, ()):
-                yield NotRepairable(result.endpoint, result.check, "manual", UNKNOWN_SERVICE, result.message)
+                yield NotRepairable(result.endpoint, result.check, "manual", why, result.message)
 
 
 def _exclusion(case: Case, run_limits: RunLimits) -> tuple[Kind, str] | None:

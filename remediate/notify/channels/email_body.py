@@ -17,7 +17,6 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 
 from audit.text import MAX_LINE, format_utc, one_line, printable_lines
 from remediate.notify.notification import (
-    WORST_FIRST,
     HostSection,
     ReportItem,
     ReportState,
@@ -28,7 +27,7 @@ from remediate.notify.notification import (
 _COLUMNS: Final = 76
 _MAX_ITEMS: Final = 50  # of one host; the others are in the results file
 _BELOW: Final = "below the threshold"
-_WORDS: Final = (*WORST_FIRST, _BELOW)
+_WORDS: Final = ("failed", "waiting", "repaired in part", "repaired", "recovered", _BELOW)
 _OPENING: Final[dict[ReportState, str]] = {
     "failed": "There are problems that were not repaired.",
     "waiting": "Repairs are under way. You need to do nothing now unless it is listed below.",
@@ -141,8 +140,8 @@ def _host_part(section: HostSection) -> HostPart:
 
 
 def _counts_by_state(section: HostSection) -> str:
-    counts = Counter(item.state for item in section.items)
-    return ", ".join(f"{counts[state]} {state}" for state in WORST_FIRST if counts[state]) or "no problem"
+    counts = Counter(item.word for item in section.items)
+    return ", ".join(f"{counts[word]} {word}" for word in _WORDS if counts[word]) or "no problem"
 
 
 def _counts_by_service(section: HostSection) -> list[str]:
@@ -158,7 +157,7 @@ def _services(item: ReportItem) -> Sequence[str]:
 
 
 def _word(item: ReportItem) -> str:
-    return _BELOW if item.below_threshold else item.state
+    return _BELOW if item.below_threshold else item.word
 
 
 def _item_part(item: ReportItem) -> ItemPart:

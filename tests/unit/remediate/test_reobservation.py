@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -47,6 +48,12 @@ TARGETS = (target(WWW, "nginx", "/etc/www.crt"), target(SHOP, "nginx", "/etc/sho
 
 def test_reloaded_service_is_observed_again_on_all_its_endpoints() -> None:
     assert affected_ids([CaseResult(CASE, "proven")], TARGETS) == {WWW, SHOP, "web1/"}
+
+
+def test_unknown_service_that_was_left_out_is_observed_again() -> None:
+    """It may pass connections to a service that was repaired; the case that has ended no longer names it then."""
+    planned = replace(CASE, left_out=(MAIL,))
+    assert affected_ids([CaseResult(CASE, "proven")], TARGETS, [planned]) == {WWW, SHOP, MAIL, "web1/"}
 
 
 def test_waiting_case_affects_no_endpoint() -> None:

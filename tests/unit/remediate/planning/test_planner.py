@@ -7,7 +7,7 @@ from typing import Any, Final, Literal
 
 import pytest
 
-from remediate.model.case import STEPS, Repair, Validation
+from remediate.model.case import STEPS, UNKNOWN_ALONE, Repair, Validation
 from remediate.model.options import RunLimits
 from tests.support.remediate.result_rows import Row, digest, expired, file, found, planned, seen, served_chain
 
@@ -247,3 +247,9 @@ def test_unknown_service_with_the_certificate_is_left_out_and_named(check: str, 
     [named] = [finding for finding in plan.explained if finding.endpoint == PROXY]
     assert (named.check, named.kind) == ("cert.expired", "manual")
     assert "declare files and reload command in [[service]]" in named.why
+
+
+def test_certificate_of_unknown_services_alone_is_explained_and_not_tried() -> None:
+    plan = planned(seen(PROXY, service="unknown"), found(PROXY, "cert.expired"))
+    assert (plan.cases, plan.waiting) == ((), ())
+    assert [(finding.kind, finding.why) for finding in plan.explained] == [("manual", UNKNOWN_ALONE)]
