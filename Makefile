@@ -19,7 +19,8 @@ REPAIRS := $(addprefix tests/system/,deployment/test_haproxy_switch.py deploymen
 SERVICES := $(addprefix tests/system/,daemons/test_field_cases.py daemons/test_host_session.py \
     daemons/test_postfix_files.py daemons/test_unusual_services.py repair/test_dead_service.py)
 POST_QUANTUM := tests/system/hosts/test_post_quantum.py
-LATER := $(ATTACK) $(CONTAINERS) $(CRASHES) $(HOSTS) $(PEERS) $(POST_QUANTUM) $(REPAIRS) $(SERVICES)
+UNITS := $(addprefix tests/system/repair/,test_crashed_machine.py test_unknown_listeners.py)
+LATER := $(ATTACK) $(CONTAINERS) $(CRASHES) $(HOSTS) $(PEERS) $(POST_QUANTUM) $(REPAIRS) $(SERVICES) $(UNITS)
 
 # Tests start hundreds of processes that import the checkout: compiled once, whatever the caller's environment says.
 export PYTHONDONTWRITEBYTECODE :=
@@ -43,7 +44,7 @@ test-unit: compiled
 
 # Longer tests in named parts: all of them, or some by `make test-matrix PART="attack crash"`. Each part takes at most 15
 # minutes. CI runs one part after each `make test`, with SIZE=small in at most two minutes; the commit decides which.
-MATRIX := attack containers crash debian field fuzz hosts lowest peers pythons repairs services
+MATRIX := attack containers crash debian field fuzz hosts lowest peers pythons repairs services systemd
 PART ?= $(MATRIX)
 SIZE ?= full
 BUILD_OVERLAYS := $(PYTHON) -m tests.support.hosts.overlay build
@@ -125,6 +126,14 @@ matrix-repairs: $(INSTALLED)
 matrix-services: $(INSTALLED)
 	@$(BUILD_OVERLAYS)
 	$(PYTHON) -m pytest -n 2 --dist loadfile $(SERVICES)
+
+# Repairs of hosts with the systemd of Debian 12 and 13, by the command line: crashes, and unknown listeners.
+matrix-systemd: export SSLAUDIT_TEST_RELEASES := $(call OF_SIZE,debian12,debian12 debian13)
+matrix-systemd: export SSLAUDIT_TEST_OVERLAYS := $(call OF_SIZE,,debian12-services debian13-services)
+matrix-systemd: $(INSTALLED)
+	@$(BUILD_OVERLAYS)
+	$(PYTHON) -m pytest -n 2 --dist loadfile $(call OF_SIZE,$(firstword $(UNITS)),$(UNITS) \
+	    $(addprefix tests/system/deployment/,test_sandboxed_units.py test_switched_units.py))
 
 lint: $(INSTALLED)
 	$(VENV)/bin/ruff check .

@@ -251,7 +251,7 @@ def running_fleet(
             web1.shell(f"ip addr add {OWN_ADDRESS}/32 dev lo")
             name_hosts(web1, _led_to(OWN_ADDRESS, planted.names))
             planted.serve(web1)
-            with _served_store(web1, OWN_ADDRESS, OWN_ADDRESS) as (store, access):
+            with served_store(web1, OWN_ADDRESS, OWN_ADDRESS) as (store, access):
                 auditing.trust(web1, authority.anchor)
                 yield Fleet(web1, web1, "local://", OWN_ADDRESS, planted, store, access)
             return
@@ -260,7 +260,7 @@ def running_fleet(
             address = _join(auditor, web1, planted, 1)
             login.admit(web1, public_key)
             login.know(auditor, web1)
-            with _served_store(auditor, "198.18.1.1", address) as (store, access):
+            with served_store(auditor, "198.18.1.1", address) as (store, access):
                 auditing.trust(auditor, authority.anchor)
                 yield Fleet(auditor, web1, f"ssh://root@{WEB1}", address, planted, store, access)
 
@@ -300,7 +300,7 @@ def _led_to(address: str, names: Names) -> dict[str, tuple[str, ...]]:
 
 
 @contextmanager
-def _served_store(near: Host, source: str, address: str) -> Iterator[tuple[Talk, dict[str, str]]]:
+def served_store(near: Host, source: str, address: str) -> Iterator[tuple[Talk, dict[str, str]]]:
     places = (f"{name}={address}" for name in _led_to(address, NAMES["main"]))
     with Talk(near, "tests.support.hosts.store_process", STORE, source, *places) as store:
         yield store, store.hear()

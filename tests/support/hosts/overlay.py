@@ -32,6 +32,9 @@ _SYSTEMD_HOST: Final = (
 )
 _DOVECOT: Final = ("dovecot-lmtpd", "dovecot-managesieved", "dovecot-pop3d", "dovecot-submissiond")
 _NEWER_HOST: Final = (*_SYSTEMD_HOST, *_DOVECOT, "python3-venv", "ssl-cert")
+_SERVICES: Final = ("dovecot-pop3d", "exim4-daemon-light", "pure-ftpd", "python3", "stunnel4")
+_BELOW: Final = {"debian12-services": "debian12", "debian13-services": "debian13"}
+"""Layers that add packages to a whole release."""
 _SUITES: Final = {"debian12": "bookworm", "debian13": "trixie", "sid": "sid"}
 """Layers that are a whole Debian release of their own instead of an addition to this machine's."""
 RELEASES: Final = tuple(os.environ.get("SSLAUDIT_TEST_RELEASES", "debian12").split())
@@ -54,10 +57,14 @@ PACKAGES: Final[dict[str, tuple[str, ...]]] = {
     "debian12": _SYSTEMD_HOST,
     "debian13": _NEWER_HOST,
     "sid": _NEWER_HOST,
+    "debian12-services": _SERVICES,
+    "debian13-services": _SERVICES,
 }
 """What is installed in each overlay; packages that exclude one another are in different ones."""
 NEEDED: Final = tuple(
-    name for name in PACKAGES if name not in (*_SUITES, "containers", "logins") or name in (*RELEASES, *_OF_PARTS)
+    name
+    for name in PACKAGES
+    if name not in (*_SUITES, *_BELOW, "containers", "logins") or name in (*RELEASES, *_OF_PARTS)
 )
 """The overlays that the tests of this run need; the matrix builds those of its parts."""
 
@@ -79,14 +86,34 @@ class Layer:
         return self.folder / "upper"
 
     @property
+    def below(self) -> Layer | None:
+        """The release that it adds packages to; None for all other layers."""
+        return layer_of(_BELOW[self.name]) if self.name in _BELOW else None
+
+    @property
+    def lower(self) -> str:
+        """What the root of a host with a systemd is mounted from: `lowerdir` of mount(8)."""
+        return ":".join(str(layer.upper) for layer in (self, self.below) if layer)
+
+    @property
     def build_text(self) -> str:
         """The shell text that builds the layer."""
+        if self.below:
+            return roots.EXTEND
         return roots.BOOTSTRAP if self.name in _SUITES else roots.BUILD
+
+    @property
+    def build_words(self) -> list[str]:
+        """The arguments of that text."""
+        below = [str(self.below.upper)] if self.below else []
+        suite = [_SUITES[self.name]] if self.name in _SUITES else []
+        return [str(self.folder), *below, *suite, *PACKAGES[self.name]]
 
     @property
     def recipe(self) -> str:
         """What the layer depends on: its packages, the build's text and the packages of the machine below it."""
-        below = hashlib.sha256(Path("/var/lib/dpkg/status").read_bytes()).hexdigest()
+        known = self.below.recipe.encode() if self.below else Path("/var/lib/dpkg/status").read_bytes()
+        below = hashlib.sha256(known).hexdigest()
         text = hashlib.sha256(self.build_text.encode()).hexdigest()
         return json.dumps({"packages": PACKAGES[self.name], "below": below, "text": text}, indent=1)
 
@@ -124,6 +151,8 @@ def require_possible() -> None:
 def build(name: str) -> float:
     """Build one overlay if it is not built; return the seconds it took. Raises Unavailable with the log's end."""
     layer, start = layer_of(name), time.monotonic()
+    if layer.below:
+        build(layer.below.name)
     if layer.is_built():
         return 0.0
     with layer.locked(fcntl.LOCK_EX):
@@ -139,11 +168,10 @@ def _build(layer: Layer) -> None:
     for part in ("upper", "work", "root"):
         (layer.folder / part).mkdir()
     recipe = layer.recipe
-    suite = [_SUITES[layer.name]] if layer.name in _SUITES else []
     with (layer.folder / "build.log").open("wb") as log:
         # In a process namespace of its own apt and all it started end with us.
         done = subprocess.run(
-            [*roots.UNSHARE, "sh", "-euc", layer.build_text, "sh", str(layer.folder), *suite, *PACKAGES[layer.name]],
+            [*roots.UNSHARE, "sh", "-euc", layer.build_text, "sh", *layer.build_words],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,

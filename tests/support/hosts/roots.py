@@ -27,13 +27,8 @@ mkdir -m 1777 root/run/lock
 mkdir -p root/tmp && chmod 1777 root/tmp
 """
 
-BUILD: Final = (
-    r"""
-# $1: the layer's folder; the rest: packages. What is written below root lands in upper, the machine stays as it is.
-cd "$1"; shift
-mount -t overlay -o lowerdir=/,upperdir=upper,workdir=work overlay root
-"""
-    + _DEVICES
+_INSTALL: Final = (
+    _DEVICES
     + r"""
 rm -f root/etc/resolv.conf
 cp -L /etc/resolv.conf root/etc/resolv.conf
@@ -49,7 +44,22 @@ exec chroot root /bin/sh -euc '
 ' sh "$@"
 """
 )
+BUILD: Final = (
+    r"""
+# $1: the layer's folder; the rest: packages. What is written below root lands in upper, the machine stays as it is.
+cd "$1"; shift
+mount -t overlay -o lowerdir=/,upperdir=upper,workdir=work overlay root
+"""
+    + _INSTALL
+)
 """Lay the machine's root under a writable layer and install packages in it."""
+
+EXTEND: Final = r"""
+# $1: the layer's folder; $2: the release below it; the rest: packages. No service of them is enabled.
+cd "$1"; release=$2; shift 2
+mount -t overlay -o lowerdir="$release",upperdir=upper,workdir=work overlay root
+""" + _INSTALL.replace("apt-get -q clean", "apt-get -q clean; systemctl disable exim4 inetd pure-ftpd stunnel4 || :")
+"""Install further packages in a layer above a bootstrapped release."""
 
 _LAYERED: Final = r"""
 # $1: the layer's folder; $2: an empty folder to mount on; $3: the checkout; $4: the host's name.
@@ -81,12 +91,13 @@ BOOT: Final = _LAYERED + _DEVICES + _NAMED + _FIRST_PROCESS.replace("@ROOT@", "r
 
 _RELEASE: Final = (
     r"""
-# $1: a bootstrapped root; $2: an empty folder to mount on; $3: the host's name.
+# $1: a bootstrapped root; $2: an empty folder to mount on; $3: the host's name; $4: the folder of its disk, or none.
 read -r outer_pid rest < /proc/self/stat
 mount -t tmpfs -o mode=755 tmpfs "$2"
 cd "$2"
-mkdir upper work root
-mount -t overlay -o lowerdir="$1",upperdir=upper,workdir=work overlay root
+disk=${4:-.}
+mkdir -p "$disk/upper" "$disk/work" root
+mount -t overlay -o lowerdir="$1",upperdir="$disk/upper",workdir="$disk/work" overlay root
 """
     + _DEVICES
     + r"""
