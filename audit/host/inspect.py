@@ -37,7 +37,7 @@ from audit.host.unknown_sockets import (
     services_from_outside,
     untried,
 )
-from audit.observation import HostView, InstalledFile, Observation, ProbeFailure
+from audit.observation import UNKNOWN, HostView, InstalledFile, Observation, ProbeFailure
 from audit.observation.website import Website
 from audit.probe.target import Target
 from audit.services import LAYOUTS, SERVICES
@@ -231,7 +231,7 @@ def _services_of_second_command(
     limits = untried(host_sockets.sockets, host_sockets.claimed)
     if unknown or limits:
         marked = tuple(_with_reason(listener, host_sockets.reasons) for listener in unknown)
-        yield FoundService("unknown", -1, None, None, marked, limits)
+        yield FoundService(UNKNOWN, -1, None, None, marked, limits)
 
 
 def _with_reason(listener: Listener, known_reasons: Mapping[tuple[str, int], str]) -> Listener:

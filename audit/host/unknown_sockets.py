@@ -18,6 +18,7 @@ from typing import Final
 from audit.host.found_services import FoundService
 from audit.host.system import HostFacts
 from audit.host.trust import load_shell
+from audit.observation import UNKNOWN
 from audit.observation.website import Website
 from audit.services.declared import DeclaredService, listeners_of
 from audit.services.model import Listener, Section
@@ -140,7 +141,7 @@ def _unknown(facts: HostFacts, declared: Sequence[DeclaredService]) -> Iterator[
     sockets = [socket for socket in facts.sockets if socket[1] not in ports and not _is_loopback(socket[0])]
     listeners = read_unknown_sockets(sockets, (), Section("no-openssl"))  # the ports decide
     if listeners:
-        yield FoundService("unknown", -1, None, None, listeners)
+        yield FoundService(UNKNOWN, -1, None, None, listeners)
 
 
 def _is_loopback(address: str) -> bool:

@@ -28,6 +28,8 @@ class HttpProbe:
 
 
 SCHEMA: Final = 3
+UNKNOWN: Final = "unknown"
+"""The service of a listening socket that belongs to no known service."""
 
 Stage = Literal["resolve", "connect", "starttls", "handshake", "login", "host"]
 FailureKind = Literal[

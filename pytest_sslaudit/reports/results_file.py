@@ -19,7 +19,7 @@ from audit.config.private_files import open_anew
 from audit.evaluation.facts import Facts
 from audit.evaluation.result import Phase, Result, from_row, to_row
 from audit.json_codec import format_time
-from audit.observation import InstalledFile, Observation
+from audit.observation import UNKNOWN, InstalledFile, Observation
 from audit.verdict import Verdict
 from audit.x509.certificate import Certificate, read_certificate
 from audit.x509.loading import UnreadableField
@@ -150,6 +150,14 @@ class ResultsFile:
         self.abandon()
 
 
+def _not_inspected(facts: Facts) -> list[str]:
+    """Return why processes of a host were not inspected, or the process behind an unknown service."""
+    server = facts.observation.server
+    if server is None:
+        return []
+    return [*server.not_trusted, *(server.unread if facts.endpoint.service == UNKNOWN else ())]
+
+
 def observation_row(facts: Facts, phase: Phase = "before") -> dict[str, Any]:
     """Return the row of an observation."""
     seen, endpoint = facts.observation, facts.endpoint
@@ -183,8 +191,8 @@ def observation_row(facts: Facts, phase: Phase = "before") -> dict[str, Any]:
         # files that the service names
         "installed": [_file_row(file) for file in (seen.server.files if seen.server else ())],
         "stapled": bool(first and first.ocsp_der),  # whether an OCSP response was stapled
-        # processes of the host that root does not inspect
-        "not_inspected": list(seen.server.not_trusted if seen.server else ()),
+        # processes of the host, or behind an unknown service, that root does not inspect
+        "not_inspected": _not_inspected(facts),
         "failure": _failure_row(seen),  # why there was no handshake; null if there was one
         "connections": seen.connections,  # number of connections
         "elapsed_s": round(seen.elapsed_s, 6),  # duration in seconds

@@ -79,6 +79,7 @@ class ObservedEndpoint:
     resolved: tuple[str, ...] | None = None
     own_addresses: tuple[str, ...] | None = None
     panel_service: str | None = None  # its name in the panel of its host, if that installs its certificate
+    not_inspected: tuple[str, ...] = ()  # why the process behind an unknown service was not inspected
     login: str | None = None  # the user that runs the commands of the login
     collector: str | None = None  # the only program that the login may run as root
     leaves: tuple[ObservedLeaf, ...] = ()  # all that are served; `leaf_sha256` is the one to repair
@@ -207,6 +208,7 @@ def observed_endpoint(row: Mapping[str, Any]) -> ObservedEndpoint:
         resolved=_addresses(row.get("resolved")),
         own_addresses=_addresses(row.get("own_addresses")),
         panel_service=row.get("panel_service"),
+        not_inspected=tuple(map(str, row.get("not_inspected") or ())),
         login=row.get("login"),
         collector=row.get("collector"),
         leaves=tuple(_leaf(chain) for chain in row.get("chains") or () if chain["certificates"]),

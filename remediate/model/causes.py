@@ -391,6 +391,13 @@ class Cause(StrEnum):
         "add the host at the address above to the run, or point the name to this host only",
     )
     PLAN_LEFT_ALONE = "plan.left-alone", "allow changes on the host that shares the name, or remove the name from it"
+    PLAN_UNKNOWN_SERVICE = (
+        "plan.unknown-service",
+        (
+            "repair it where its files are: a container by --hosts podman://NAME or docker://NAME, a chroot inside it; "
+            "or declare it in [[service]]"
+        ),
+    )
     PLAN_MAX_CASES = (
         "plan.max-cases",
         "nothing: the next run continues; raise [remediate] max_cases to repair more in one run",

@@ -26,14 +26,14 @@ def lab(overlays: None, authority: Authority) -> Iterator[Lab]:  # noqa: ARG001 
 
 
 def test_service_on_the_loopback_of_a_host_is_observed_from_that_host(lab: Lab) -> None:
-    web1, credential = lab.hosts["main"], lab.authority.issue(WEB1)
+    web1, credential = lab.hosts["main"], lab.authority.issue(WEB1, begins=-90, lasts=89)
     web1.write(HostFile("/srv/chain.pem", credential.fullchain), HostFile("/srv/key.pem", credential.key, 0o600))
     web1.shell(
         "setsid openssl s_server -quiet -accept 127.0.0.1:9443 -cert /srv/chain.pem -cert_chain /srv/chain.pem "
         "-key /srv/key.pem </dev/null >/dev/null 2>&1 &"
     )
     web1.wait_for(9443)
-    run = lab.audit(f"--hosts=ssh://root@{WEB1}")
+    run = lab.audit(f"--hosts=ssh://root@{WEB1}", "--remediate-dry-run")
     seen = run.observed(UNKNOWN)
     leaf = x509.load_pem_x509_certificate(credential.fullchain.encode()).public_bytes(Encoding.DER)
     assert (seen["service"], seen["failure"]) == ("unknown", None), run.explain()
@@ -42,3 +42,5 @@ def test_service_on_the_loopback_of_a_host_is_observed_from_that_host(lab: Lab) 
     verdict, _ = run.verdict(UNKNOWN, "tls.old-protocol")
     assert verdict == "inconclusive", run.explain()  # the client of the host does not try old versions
     assert run.status == 1
+    waits = f"waits         {UNKNOWN}: no service that is known here serves it. What a container or a chroot "
+    assert waits in run.output, "the plan says so before anything is ordered"
