@@ -15,7 +15,8 @@ HOSTS := $(addprefix tests/system/,deployment/test_switched_units.py hosts/test_
     repair/test_several_hosts.py)
 PEERS := tests/system/daemons/test_other_scanners.py
 REPAIRS := $(addprefix tests/system/,deployment/test_haproxy_switch.py deployment/test_switch.py \
-    repair/test_encrypted_keys.py repair/test_failure_reports.py repair/test_other_repairs.py repair/test_pending_order.py)
+    repair/test_encrypted_keys.py repair/test_failed_reload.py repair/test_failure_reports.py \
+    repair/test_other_repairs.py repair/test_pending_order.py)
 SERVICES := $(addprefix tests/system/,daemons/test_field_cases.py daemons/test_host_session.py \
     daemons/test_postfix_files.py daemons/test_unusual_services.py repair/test_dead_service.py)
 POST_QUANTUM := tests/system/hosts/test_post_quantum.py

@@ -71,6 +71,11 @@ class Progress:
         return tuple((words[0], float(words[1])) for words in recorded if len(words) > 1)
 
     @property
+    def switched_at(self) -> int | None:
+        """When the last switch had replaced the files; the reloads began then."""
+        return next((event.at for event in reversed(self._since_begun()) if event.state == "switched"), None)
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """The notes since the switch began."""
         return tuple(dict.fromkeys(event.detail for event in self._since_begun() if event.state == "note"))

@@ -6,4 +6,4 @@ from typing import Final
 
 from remediate.installers.daemon import Daemon
 
-INSTALLER: Final = Daemon("apache", ("apache2", "httpd"), "apache")
+INSTALLER: Final = Daemon("apache", ("apache2", "httpd"), "apache", has_workers=True)

@@ -26,6 +26,7 @@ class Daemon:
     processes: tuple[str, ...]  # names in /proc/PID/comm, which has at most 15 characters
     shell: str
     package: str = "remediate.hosts"
+    has_workers: bool = False  # its first process starts them, and new ones at each reload
 
     def __post_init__(self) -> None:
         """Refuse names that are not words of the shell."""
@@ -52,6 +53,11 @@ class Daemon:
     def masked_units(self, host: str) -> Query[tuple[str, ...]]:
         """Return the query for the units in which the daemon runs and that systemd would not start again."""
         return self._units(host, f"check whether a unit of {self.name} is masked", "masked")
+
+    def state_since(self, host: str, since: int) -> Command:
+        """Return the command that prints its processes and what it has logged since a time, in seconds since 1970."""
+        why = f"look up the processes of {self.name}, and what it has logged since its reload"
+        return Command(host, why, self._script('check "$@"'), ("since", str(since)), changes=False)
 
     def _units(self, host: str, why: str, word: str) -> Query[tuple[str, ...]]:
         return Query(Command(host, why, self._script('check "$@"'), (word,), changes=False), _read_units)

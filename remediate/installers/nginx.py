@@ -6,4 +6,4 @@ from typing import Final
 
 from remediate.installers.daemon import Daemon
 
-INSTALLER: Final = Daemon("nginx", ("nginx",), "nginx")
+INSTALLER: Final = Daemon("nginx", ("nginx",), "nginx", has_workers=True)

@@ -319,6 +319,22 @@ class Cause(StrEnum):
         "proof.still-wrong",
         "investigate this finding manually: the new certificate is served, but the check still fails",
     )
+    PROOF_LOGGED = (
+        "proof.logged",
+        "fix what the service logged at its reload (see above), and reload it; the next run repairs the certificate",
+    )
+    PROOF_NOT_RELOADED = (
+        "proof.not-reloaded",
+        "find out why the service did not follow its reload (its log, a hanging first process), and restart it",
+    )
+    PROOF_OLD_WORKERS = (
+        "proof.old-workers",
+        "end the old workers of the service or restart it: they still run beside those that began with the reload",
+    )
+    PROOF_OTHER_FILE = (
+        "proof.other-file",
+        "find the file that the service loads (an include, another instance) or the proxy that responds in its place",
+    )
     PROOF_REJECTED = (
         "proof.rejected",
         (

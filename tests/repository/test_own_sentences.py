@@ -36,6 +36,7 @@ READ_WITH_PATTERNS: Final = {
     "secret_scan.py": "secrets in any text",
     "sendmail.py": "line ends of a message",
     "service_files.py": "paths of a panel",
+    "service_log.py": "what daemons have logged",
     "smtp.py": "lines of SMTP, and host names",
     "store_responses.py": "an id that the Store sent",
     "switch.py": "the records of a switch, which its script writes in columns",

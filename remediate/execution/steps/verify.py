@@ -11,6 +11,7 @@ from typing import Final
 from audit.text import join_clauses
 from remediate.deployment.progress import Progress
 from remediate.execution.case_context import CaseContext
+from remediate.execution.failed_reload import look_up_failed_reload
 from remediate.execution.preview import Action, PreviewState, Remark
 from remediate.execution.steps.activate import service_down, settled_progress
 from remediate.execution.steps.base import Satisfied, StepBlocked, require_success
@@ -75,11 +76,12 @@ def confirms(context: CaseContext, endpoint: str) -> bool:
 
 
 def _unproven(context: CaseContext, endpoint: str, result: WireResult) -> StepBlocked:
-    """Revert the switch, observe again and return the faults; a compromised key is never restored."""
+    """Revert the switch, observe again and return the faults and their cause; a compromised key is never restored."""
     why = f"{endpoint} failed verification: {join_clauses(result.faults)}"
     if context.case.repair not in SWITCHED:
         return StepBlocked(Cause.PROOF_FAILED, why)
     group, version = context.switch_group(endpoint), version_name(context, endpoint)
+    failed = look_up_failed_reload(context, endpoint, settled_progress(context, group).switched_at)
     progress = _decide(
         context, endpoint, group.deployment.revert(group.file_set, version, rejected=result.is_rejection)
     )
@@ -87,10 +89,10 @@ def _unproven(context: CaseContext, endpoint: str, result: WireResult) -> StepBl
         return StepBlocked(Cause.SERVICE_DOWN, f"{down}; before, {why}", went_back=True)
     last = progress.last
     state = f"{last.state} ({last.detail})" if last.state == "kept" else last.state
-    text = f"{why}; the switch is {state}, now {served(context, endpoint)}"
+    text = "\n".join((f"{why}; the switch is {state}, now {served(context, endpoint)}", *failed.lines))
     if result.is_rejection:
         return StepBlocked(Cause.PROOF_REJECTED, text, went_back=last.state == "returned")
-    return StepBlocked(Cause.PROOF_FAILED, text, went_back=last.state == "returned")
+    return StepBlocked(failed.cause, text, went_back=last.state == "returned")
 
 
 def _decide(context: CaseContext, endpoint: str, command: Command) -> Progress:

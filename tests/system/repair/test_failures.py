@@ -99,8 +99,14 @@ INJECTIONS: Final = (
     ),
     Injection(
         "not-reloaded",
-        "proof.failed",
-        (":443", "serves another leaf", "the switch is returned"),
+        "proof.logged",
+        (
+            ":443",
+            "serves another leaf",
+            "the switch is returned",
+            r"since the reload: .*bind\(\) to .* failed",
+            "no worker of nginx",
+        ),
         _TAKE_PORT,
         "kill $(pgrep -f 'http.server 808[1]')",
         changes={"proof_s": 1.5},

@@ -22,12 +22,12 @@ named_so() {
   read -r comm <"/proc/$1/comm" && [ -n "$comm" ] || return 1
   case $processes in *" $comm "*) ;; *) return 1 ;; esac
 }
-# Sets $state and $parent of a process; its name may hold spaces and parentheses.
+# Sets $state, $parent and $began (in ticks since boot) of a process; its name may hold spaces and parentheses.
 stat_of() {
   stat=$(cat "/proc/$1/stat" 2>/dev/null) || return 1
   # shellcheck disable=SC2086 # numbers
   set -- ${stat##*)}
-  state=$1 parent=$2
+  state=$1 parent=$2 began=${20}
 }
 is_first() {
   stat_of "$1" && [ "$state" != Z ] || return 1
@@ -68,17 +68,52 @@ judge_words() {
   trusted_process "$1" || { echo "$name is not tested: $why"; exit 77; }
   trusted_words "$@" || { echo "$name is not tested with its own options: $why"; exit 77; }
 }
-# check [sees FILE | units]: the daemon's own test; or whether each of its processes sees the files of a list, NUL after
-# each, as they are on the host (a unit with a root or mounts of its own may not); or its units that run, a line each;
-# or those of them that are masked.
+# check [sees FILE | units | masked | since SECONDS]: the daemon's own test; or whether each of its processes sees the files of
+# a list, NUL after each, as they are on the host (a unit with a root or mounts of its own may not); or its units that run,
+# a line each; or those of them that are masked; or when its processes began and what it has logged since a time.
 check() {
   case ${1-} in
     sees) sees "$2" ;;
     units) for unit in $units; do printf "%s\n" "$unit"; done ;;
     masked) for unit in $units; do [ "$(ask_unit LoadState)" != masked ] || printf "%s\n" "$unit"; done ;;
+    since) show_processes && show_logs "$2" ;;
     *) check_config ;;
   esac
 }
+# Prints `first PID BEGAN` for each first process and `worker PID BEGAN` for its children of that name, in seconds since 1970.
+show_processes() {
+  booted=$(sed -n "s/^btime //p" /proc/stat) ticks=$(getconf CLK_TCK 2>/dev/null || echo 100)
+  for p in /proc/[0-9]*; do
+    pid=${p#/proc/}
+    named_so "$pid" && stat_of "$pid" && [ "$state" != Z ] || continue
+    case " $first " in
+      *" $pid "*) kind=first ;;
+      *" $parent "*) kind=worker ;;
+      *) continue ;;
+    esac
+    echo "$kind $pid $((booted + began / ticks))"
+  done 2>/dev/null
+}
+# Prints the ends of the logs, at most 64 KiB of each: a line each after `> `. What the first processes write errors to is
+# open in them, so no other user can put another file in its place; a file of syslog is read if only root can replace it, and
+# one in a directory of the daemon's user with that user's rights.
+show_logs() {
+  echo "zone $(date +%z)"
+  for pid in $first; do
+    [ ! -f "/proc/$pid/fd/2" ] || tail -c 65536 <"/proc/$pid/fd/2" | log_lines
+  done
+  for unit in $units; do $limit journalctl -q --no-pager -o short-iso --since "@$1" -u "$unit" -n 200 </dev/null | log_lines; done
+  for file in $(log_files); do
+    [ -f "$file" ] || continue
+    # shellcheck disable=SC2016 # the owner's shell expands it
+    if trusted_path "$file"; then tail -c 65536 -- "$real"
+    else as_owner "${file%/*}" 'tail -c 65536 -- "$1"' "$file"
+    fi | grep -a -e "$name" -e "${processes# }" | log_lines
+  done
+} 2>/dev/null
+log_lines() { tr -d "\000" | cut -c 1-1000 | tail -n 200 | sed "s/^/> /"; }
+# The files, a word each, to which the daemon or syslog writes its errors, if it does not keep them open itself.
+log_files() { :; }
 sees() {
   [ -n "$first" ] || [ -z "$skipped" ] || { echo "${skipped#; }"; exit 1; }
   for pid in $first; do

@@ -12,3 +12,4 @@ check_config() {
   done
 }
 reload() { signal HUP; }
+log_files() { echo /var/log/mail.err /var/log/mail.log /var/log/maillog; }

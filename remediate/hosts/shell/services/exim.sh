@@ -92,3 +92,4 @@ hang_up() {
   # shellcheck disable=SC2016 # the owner's shell expands it
   if [ "$1" = "$dropped" ]; then as_owner "$spool" 'kill -HUP "$1"' "$1"; else signal_one HUP "$1"; fi
 }
+log_files() { echo /var/log/exim4/paniclog /var/log/exim4/mainlog /var/log/exim/panic.log /var/log/exim/main.log; }

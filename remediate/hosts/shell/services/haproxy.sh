@@ -58,3 +58,4 @@ await_workers() {
   return 1
 }
 seconds() { now | cut -d . -f 1; }
+log_files() { echo /var/log/haproxy.log; }

@@ -36,3 +36,4 @@ reload_instances() {
   done
   [ -n "$by_unit" ] || run_trusted "$(command -v postfix)" reload
 }
+log_files() { echo /var/log/mail.err /var/log/mail.log /var/log/maillog; }
