@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.resources import files
 from typing import Final
@@ -161,6 +161,11 @@ def pair(certificate: str | None, key: str | None = None, chain: str | None = No
     """Return the files of one certificate in the order certificate, key, chain, without those that are None."""
     paths: tuple[tuple[FileKind, str | None], ...] = (("certificate", certificate), ("key", key), ("chain", chain))
     return tuple(NamedFile(kind, path) for kind, path in paths if path)
+
+
+def prompted(files: Iterable[NamedFile]) -> tuple[NamedFile, ...]:
+    """Return the files of a service that prompts a person for the passphrase of an encrypted key."""
+    return tuple(replace(file, is_prompted=True) if file.kind == "key" else file for file in files)
 
 
 @dataclass(frozen=True, slots=True)

@@ -450,7 +450,8 @@ class Cause(StrEnum):
     PLAN_KEY_PROMPT = (
         "plan.key-prompt",
         (
-            "let the service read the passphrase without a person (apache: SSLPassPhraseDialog exec:PROGRAM), or set "
+            "let the service read the passphrase without a person (apache: SSLPassPhraseDialog exec:PROGRAM, nginx: "
+            "ssl_password_file FILE), or set "
             '[remediate] key_encryption = "drop"'
         ),
     )

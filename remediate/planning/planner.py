@@ -170,7 +170,7 @@ def _encryption_blockers(case: Case, evidence: AuditResults, run_limits: RunLimi
         for path in dict.fromkeys(file.path for file in files if file.fault == "prompted"):
             yield Blocker(
                 Cause.PLAN_KEY_PROMPT,
-                f"{path} is encrypted, and its service prompts a person for the passphrase: a reload would stop it",
+                f"{path} is encrypted, and its service prompts a person for the passphrase: no reload can load another",
             )
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Final
 
 from audit.services.apache.syntax import ApacheConfiguration, host_names
 from audit.services.block_syntax import Block
 from audit.services.config_files import absolute
-from audit.services.model import NamedFile, pair
+from audit.services.model import NamedFile, pair, prompted
 
 _WORDS: Final = ("auto", "manual")  # of `MDomain`, and no names
 
@@ -19,7 +18,7 @@ def host_files(host: Block, configuration: ApacheConfiguration) -> tuple[NamedFi
     base = configuration.base
     own = _own_files(host, base) or _own_files(configuration.root, base)
     if _prompts_for_passphrases(configuration):
-        own = tuple(replace(file, is_prompted=file.kind == "key") for file in own)
+        own = prompted(own)
     return _managed_files(host, configuration) or own
 
 

@@ -13,7 +13,7 @@ from typing import Final
 
 from audit.services.config_files import split_files, unreadable
 from audit.services.haproxy.syntax import ConfigLine, HaproxyConfiguration, split_words, working_directory
-from audit.services.model import ConfigDump, NamedFile, pair
+from audit.services.model import ConfigDump, NamedFile, pair, prompted
 
 _RESERVED: Final = (".key", ".issuer", ".ocsp", ".sctl")
 _BUNDLE: Final = (".rsa", ".ecdsa", ".dsa")
@@ -127,7 +127,7 @@ class CertificateLoader:
         key = self._path(key_word, folder, base=bases.get("key-base", self._base("key-base"))) if key_word else None
         if certificate is None or (key_word and key is None):
             return Loaded(why=_unknown(word if certificate is None else key_word or ""))
-        return Loaded(pair(certificate, key) if key else self._pair(certificate))
+        return Loaded(prompted(pair(certificate, key)) if key else self._pair(certificate))
 
     def _base(self, keyword: str) -> str | None:
         return next(iter(self.configuration.settings.get(keyword, ())), None)
@@ -149,7 +149,7 @@ class CertificateLoader:
         has_own_name = path.endswith(".crt") and "ssl-load-extra-del-ext" in self.configuration.settings
         beside = f"{path.removesuffix('.crt') if has_own_name else path}.key"
         is_beside = self._looks_for("key") and self._exists(beside) and path not in self.on_host.with_key
-        return pair(path, beside if is_beside else path)
+        return prompted(pair(path, beside if is_beside else path))
 
     def _looks_for(self, kind: str) -> bool:
         setting = self.configuration.settings.get("ssl-load-extra-files") or ("all",)

@@ -12,7 +12,7 @@ from typing import Final
 
 from audit.endpoint import WILDCARD_LABEL
 from audit.services.config_files import absolute
-from audit.services.model import ConfigDump, Listener, NamedFile, Service, nowhere, pair
+from audit.services.model import ConfigDump, Listener, NamedFile, Service, nowhere, pair, prompted
 from audit.services.nginx import sites
 from audit.services.nginx.name_expressions import names_by_expression
 from audit.services.nginx.passthrough import passed_through
@@ -47,6 +47,11 @@ class _Server:
                 return certificates, values((server, self.outer), "ssl_certificate_key")
         return [], []
 
+    @property
+    def has_passphrases(self) -> bool:
+        """Whether a file has the passphrases of keys; without one, nginx prompts for them."""
+        return any(values((server, self.outer), "ssl_password_file") for server in (self.own, self.default))
+
 
 def read(dump: ConfigDump) -> tuple[Listener, ...]:
     """Return the TLS listeners of an nginx configuration."""
@@ -77,9 +82,10 @@ def _context_listeners(
             scheme = _scheme(kind, server, outer, is_tls=has_ssl_on or socket.is_tls)
             if scheme:
                 served.add(socket.port)
-                yield from _listeners(
-                    scheme, socket, _Server(server, outer, defaults[socket.place], base, by_expression[id(server)])
-                )
+                found = _Server(server, outer, defaults[socket.place], base, by_expression[id(server)])
+                for listener in _listeners(scheme, socket, found):
+                    files = listener.files if found.has_passphrases else prompted(listener.files)
+                    yield replace(listener, files=files)
             elif kind == "stream":
                 yield from passed_through(server, outer, socket)
         for port in quic_ports(server):

@@ -77,11 +77,13 @@ def test_plan_asks_for_a_decision_and_names_a_service_that_prompts(
     for key in KEYS:
         assert f"  waits         {key} is encrypted, and [remediate] key_encryption is not set\n" in undecided.output
     configure(fleet, configuration, "keep")
-    fleet.web1.shell(f"sed -i /SSLPassPhraseDialog/d {SITE}")
+    fleet.web1.shell(
+        f"sed -i /SSLPassPhraseDialog/d {SITE}; sed -i 's/ssl_password_file[^;]*;//' /etc/nginx/nginx.conf"
+    )
     prompted = night.run(mode="--remediate-dry-run")
     waits = [line.split(maxsplit=1)[1] for line in prompted.output.splitlines() if line.startswith("  waits ")]
-    why = "its service prompts a person for the passphrase: a reload would stop it"
-    assert waits == [f"{KEYS[1]} is encrypted, and {why}"]
+    why = "its service prompts a person for the passphrase: no reload can load another"
+    assert set(waits) >= {f"{key} is encrypted, and {why}" for key in KEYS}
 
 
 @pytest.mark.parametrize(

@@ -249,3 +249,9 @@ def test_hostile_configuration_is_read_within_limits(text: str) -> None:
     listeners = haproxy.by_certificate(config, {}, "lb.example.com")
     assert len(listeners) <= 20_001
     assert len(haproxy.read_websites(config)) <= 20_000
+
+
+@pytest.mark.parametrize("bind", [":443 ssl crt /c/a.pem", ":443 ssl crt /c/a.crt key /c/a.key"])
+def test_haproxy_prompts_for_the_passphrase_of_each_key(bind: str) -> None:
+    files = [file for listener in haproxy.read(frontend(bind)) for file in listener.files]
+    assert {(file.kind, file.is_prompted) for file in files} == {("certificate", False), ("key", True)}

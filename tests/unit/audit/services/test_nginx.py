@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from audit.services import nginx
 from tests.support.config_dumps import brief, described, dump
 
@@ -75,3 +77,16 @@ def test_invalid_configuration_is_read_as_far_as_possible() -> None:
     broken = "# configuration file /n.conf:\nhttp { server { listen 443 ssl; server_name a.example.com; ssl_certificate"
     assert brief(nginx.read(dump(files=broken))) == [("https", 443, ("a.example.com",))]
     assert nginx.read(dump(files="")) == ()
+
+
+@pytest.mark.parametrize(
+    ("outer", "own", "is_prompted"),
+    [("", "", True), ("ssl_password_file /p;", "", False), ("", "ssl_password_file /p;", False)],
+)
+def test_passphrase_of_a_key_is_asked_for_without_a_password_file(outer: str, own: str, *, is_prompted: bool) -> None:
+    server = (
+        f"server {{ listen 443 ssl; server_name a.test; ssl_certificate /a.crt; ssl_certificate_key /a.key; {own} }}"
+    )
+    text = f"# configuration file /etc/nginx/nginx.conf:\nevents {{}}\nhttp {{ {outer} {server} }}\n"
+    (listener,) = nginx.read(dump(dump=text))
+    assert [(file.kind, file.is_prompted) for file in listener.files] == [("certificate", False), ("key", is_prompted)]
