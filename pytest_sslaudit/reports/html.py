@@ -16,6 +16,7 @@ from audit.evaluation.result import Result
 from audit.observation import Accident
 from audit.policy import Profile
 from audit.verdict import Severity, Verdict
+from pytest_sslaudit.reports.groups import group_script
 from pytest_sslaudit.reports.policy_notes import PolicyNotes
 from pytest_sslaudit.reports.repairs import refused_contacts, repair_table
 from pytest_sslaudit.reports.results_file import FINAL, first_of, first_verdict_of, result_of
@@ -141,12 +142,21 @@ class HtmlReport:
         text = "".join(f"<p>{escape(line)}</p>" for line in lines)
         repairs = f"{repair_table(self._totals.repairs)}{refused_contacts(self._totals.refused_contacts)}"
         tables = f"{text}{repairs}{self._notes.table()}"
-        prefix.append(f'<style>{css}</style><div class="sslaudit">{warned}<ul>{counts}</ul>{tables}</div>')
+        top = f'<style>{css}</style><div class="sslaudit">{warned}<ul>{counts}</ul>{tables}</div>'
+        prefix.append(f"{top}{group_script()}")
         self._order_rows(self._report.data["tests"])
 
     def _order_rows(self, tests: dict[str, list[Any]]) -> None:
-        """Put the worst rows first; pytest-html keeps an empty list for each row that was left out."""
-        ordered = sorted(filter(tests.__getitem__, tests), key=self._places.__getitem__)
+        """Put the worst checks first, the rows of one together; a row that was left out is an empty list."""
+        worst = dict[tuple[int, str], int]()
+        for rank, badness, check, *_ in self._places.values():
+            worst[rank, check] = min(badness, worst.get((rank, check), badness))
+
+        def place(nodeid: str) -> tuple[int, int, str, int, str, str]:
+            rank, badness, check, endpoint, _ = self._places[nodeid]
+            return rank, worst[rank, check], check, badness, endpoint, nodeid
+
+        ordered = sorted(filter(tests.__getitem__, tests), key=place)
         rows = {nodeid: tests[nodeid] for nodeid in ordered}
         tests.clear()
         tests.update(rows)

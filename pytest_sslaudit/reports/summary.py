@@ -11,12 +11,12 @@ import pytest
 from audit.config.extensions import InstalledExtension
 from audit.evaluation.result import Result
 from audit.verdict import Verdict
+from pytest_sslaudit.reports.groups import Group, badness, groups_of
 from pytest_sslaudit.reports.repairs import counted
 from pytest_sslaudit.reports.results_file import result_of
 from pytest_sslaudit.reports.totals import RunTotals
 
 MOST_UNKNOWNS: Final = 20
-ORDER = (Verdict.ERROR, Verdict.FAIL, Verdict.INCONCLUSIVE)
 
 
 class Summary:
@@ -55,7 +55,11 @@ class Summary:
             return
         terminalreporter.write_sep("=", "sslaudit")
         totals = lines_of_totals(self._totals) if self._totals.verdicts else ()
-        for line in (*lines_of_findings(self._totals), *lines_of_unknowns(self._totals)):
+        for group in failing_groups(self._totals):
+            terminalreporter.write_line(group.header, bold=True)
+            for result in group.results:
+                terminalreporter.write_line(line_of_finding(result))
+        for line in lines_of_unknowns(self._totals):
             terminalreporter.write_line(line)
         for line in totals:
             before, count, after = line.partition(follows_text(self._totals))
@@ -90,14 +94,16 @@ def follows_text(totals: RunTotals) -> str:
     return f"{totals.consequential} inconclusive because of another finding"
 
 
-def lines_of_findings(totals: RunTotals) -> Iterator[str]:
-    """Yield a line for each result that failed the run: grouped by check, the worst check first."""
-    failed = [result for result, outcome in totals.failing if outcome == "failed"]
-    worst = {result.check: _badness(result) for result in sorted(failed, key=_badness, reverse=True)}
-    for result in sorted(failed, key=lambda result: (worst[result.check], result.check, result.endpoint)):
-        verdict = result.severity.value if result.verdict is Verdict.FAIL else result.verdict.value
-        source = f" [{result.source}]" if result.source else ""
-        yield f"{result.endpoint}  {verdict} {result.check}: {result.message}{source}"
+def failing_groups(totals: RunTotals) -> Iterator[Group]:
+    """Yield the results that failed the run by check, the worst check first."""
+    return groups_of(result for result, outcome in totals.failing if outcome == "failed")
+
+
+def line_of_finding(result: Result) -> str:
+    """Return a result in a line, below the header of its check."""
+    verdict = result.severity.value if result.verdict is Verdict.FAIL else result.verdict.value
+    source = f" [{result.source}]" if result.source else ""
+    return f"{result.endpoint}  {verdict} {result.check}: {result.message}{source}"
 
 
 def lines_of_endpoints(totals: RunTotals) -> Iterator[str]:
@@ -147,9 +153,5 @@ def lines_of_totals(totals: RunTotals) -> Iterator[str]:
         yield f"earliest expiry: {expiry:%Y-%m-%d %H:%M} UTC ({endpoint})"
 
 
-def _badness(result: Result) -> tuple[int, int]:
-    return ORDER.index(result.verdict), -result.severity.rank
-
-
 def _by_endpoint(result: Result) -> tuple[str, int, int]:
-    return result.endpoint, ORDER.index(result.verdict), -result.severity.rank
+    return result.endpoint, *badness(result)

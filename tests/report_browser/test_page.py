@@ -43,6 +43,18 @@ def test_worst_rows_are_first_and_their_consequences_are_a_count(page: Page) -> 
     assert runs(failed) == ["", "critical", "high"]  # first the test that is not a check
 
 
+def test_findings_of_each_check_have_a_header_with_title_and_count(page: Page) -> None:
+    headers = page.locator(".sslaudit-group th")
+    parts = [tuple(header.locator("> *").all_inner_texts()) for header in headers.all()]
+    assert ("cert.expired", "The certificate must not be expired", "1") in parts
+    assert ("acme.hostile", "", "5") in parts
+    assert len({check for check, _, _ in parts}) == len(parts) == 4
+    page.locator("input[data-test-result=passed]").click()
+    assert headers.count() == 4
+    click_header(page, "expiry")
+    assert headers.count() == 0  # the rows of a check are not together
+
+
 def test_filter_hides_only_its_rows(page: Page) -> None:
     before = column(page, "result")
     page.locator("input[data-test-result=passed]").click()

@@ -11,9 +11,16 @@ import pytest
 from audit.evaluation.result import Result
 from audit.verdict import Remedy, Severity, Verdict
 from pytest_sslaudit import session  # noqa: F401 - kept loaded: pytester drops what a run inside the process loads
+from pytest_sslaudit.reports.groups import title_of
 from pytest_sslaudit.reports.policy_notes import PolicyNotes
 from pytest_sslaudit.reports.repairs import RepairRow, counted, refused_contacts, repair_table
-from pytest_sslaudit.reports.summary import MOST_UNKNOWNS, lines_of_endpoints, lines_of_totals, lines_of_unknowns
+from pytest_sslaudit.reports.summary import (
+    MOST_UNKNOWNS,
+    failing_groups,
+    lines_of_endpoints,
+    lines_of_totals,
+    lines_of_unknowns,
+)
 from pytest_sslaudit.reports.totals import BUG, RunTotals, SessionEnd, exit_status
 from tests.support.x509.certificates import DAY, NOW
 
@@ -34,6 +41,19 @@ def totals(*results: Result, outcome: str = "failed", **further: Any) -> RunTota
     for result in results:
         counts.add(result, outcome)
     return counts
+
+
+def test_findings_are_grouped_by_check_below_the_title_and_the_count() -> None:
+    minor = replace(FINDING, check="key.weak", severity=Severity.LOW)
+    other = replace(FINDING, endpoint=CLOSED, severity=Severity.HIGH)
+    unsure = replace(UNKNOWN, check="cert.expired", endpoint="web1/")
+    groups = list(failing_groups(totals(minor, other, FINDING, unsure, replace(minor, check="acme.own"))))
+    assert [group.header for group in groups] == [
+        "cert.expired (2 findings, 1 inconclusive): The certificate must not be expired",
+        "acme.own (1 finding)",
+        f"key.weak (1 finding): {title_of('key.weak')}",
+    ]
+    assert [result.endpoint for result in groups[0].results] == [CLOSED, "web1/", WWW]
 
 
 @pytest.mark.parametrize(
