@@ -65,6 +65,11 @@ def test_audit_runs_at_most_four_commands_on_a_host(run: AuditRun, lab: Lab, ove
     assert 1 <= login.sessions(lab.hosts[overlay]) <= 4
 
 
+def test_junit_report_of_passes_has_less_than_10_kb_an_endpoint(run: AuditRun, lab: Lab) -> None:
+    assert run.status == 0, run.explain()
+    assert len(lab.auditor.read("/run/audit/junit.xml")) < 10_000 * len(run.endpoints)
+
+
 def test_no_private_key_leaves_its_host(run: AuditRun, lab: Lab) -> None:
     kept = run.output + lab.auditor.shell("find /run/audit -type f -exec cat {} +")
     assert "imaps://" in kept
