@@ -11,7 +11,6 @@ import re
 from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cache
-from itertools import groupby
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,6 +27,7 @@ from audit.policy import BadProfile, require_checks
 from audit.text import matches_glob
 from pytest_sslaudit import fixtures
 from pytest_sslaudit.activation import audit_folder, checks_folder, ignores_files, is_added, is_built_in
+from pytest_sslaudit.check_item import CheckItem, check_items, needs_only_facts
 from pytest_sslaudit.evidence import CollectedTests, Exchange
 from pytest_sslaudit.run_state import STALE_WAIVER, Run, current_run
 from pytest_sslaudit.settings import INVENTORY, TESTINFRA
@@ -77,15 +77,23 @@ class Parametrize:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_pycollect_makeitem(
-        self, collector: pytest.Module | pytest.Class, obj: object
+        self,
+        collector: pytest.Module | pytest.Class,
+        name: str,
+        obj: Any,  # noqa: ANN401 - a value of a module
     ) -> list[pytest.Item] | None:
-        """Leave out a check that applies to no endpoint of the run: it neither passes nor is skipped."""
+        """Collect a check once for each endpoint of its scopes: without one, it neither passes nor is skipped."""
         check = check_of(obj)
         if check is None:
             return None
-        current_run(collector.config).collected.add(check.id)
-        judged_elsewhere = check.id == STALE_WAIVER
-        return [] if judged_elsewhere or not current_run(collector.config).endpoints(check.scopes) else None
+        run = current_run(collector.config)
+        run.collected.add(check.id)
+        endpoints = run.endpoints(check.scopes)
+        if check.id == STALE_WAIVER or not endpoints:  # stale waivers are judged at the end
+            return []
+        if not isinstance(collector, pytest.Module) or not _is_judged_without_fixtures(collector, name, obj):
+            return None
+        return list(check_items(collector, name, obj, check, endpoints))
 
     @pytest.hookimpl(wrapper=True)
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> Generator[None, None, None]:
@@ -166,13 +174,26 @@ class Selection:
             yield
         finally:
             config.option.keyword = given
-        _put_reachability_first(items)
+        _put_endpoints_together(items)
 
 
-def _put_reachability_first(items: list[pytest.Item]) -> None:
-    """Move the check of reachability to the front of its endpoint: if it runs again, the others judge what it saw."""
-    blocks = [(endpoint, list(block)) for endpoint, block in groupby(items, key=endpoint_of)]
-    items[:] = [item for endpoint, block in blocks for item in (sorted(block, key=_is_later) if endpoint else block)]
+def _is_judged_without_fixtures(collector: pytest.Module, name: str, function: Any) -> bool:  # noqa: ANN401 - a check
+    """Return whether a check of a module can be judged without pytest's fixtures."""
+    if is_built_in(collector.path):
+        return True
+    is_test = is_added(collector.path, collector.config) or collector.istestfunction(function, name)
+    return is_test and needs_only_facts(collector, name, function)
+
+
+def _put_endpoints_together(items: list[pytest.Item]) -> None:
+    """Put the tests of an endpoint together: its facts are read once.
+
+    The check of reachability comes first: if it runs again, the others judge what it saw.
+    """
+    blocks = dict[object, list[pytest.Item]]()
+    for item in items:
+        blocks.setdefault(endpoint_of(item) or item, []).append(item)
+    items[:] = [item for block in blocks.values() for item in sorted(block, key=_is_later)]
 
 
 def _is_later(item: pytest.Item) -> bool:
@@ -220,11 +241,15 @@ def _errors_of_policies(run: Run) -> Iterator[str]:
 
 def judged(item: pytest.Item) -> tuple[Check | None, Endpoint | None]:
     """Return the check and the endpoint of a test; None if it is not a check, or not parametrized by this plugin."""
+    if isinstance(item, CheckItem):
+        return item.check, item.endpoint
     return check_of(getattr(item, "function", None)), endpoint_of(item)
 
 
 def endpoint_of(item: pytest.Item) -> Endpoint | None:
     """Return the endpoint of a test; None if it is not parametrized by this plugin."""
+    if isinstance(item, CheckItem):
+        return item.endpoint
     callspec = getattr(item, "callspec", None)
     endpoint = None if callspec is None else callspec.params.get(fixtures.OURS)
     return endpoint if isinstance(endpoint, Endpoint) else None

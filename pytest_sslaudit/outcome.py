@@ -19,9 +19,9 @@ from audit.evaluation.evaluate import (
     make_result_of_error,
 )
 from audit.evaluation.facts import Facts
-from audit.evaluation.outcome import FAILING_VERDICTS, TRACE, CheckOutcome, bounded
+from audit.evaluation.outcome import FAILING_VERDICTS, TRACE, CheckOutcome, bounded, outcome_of
 from audit.evaluation.result import Result
-from audit.verdict import Severity, Verdict
+from audit.verdict import Judgement, NotApplicable, Severity, Verdict
 from pytest_sslaudit.run_state import Run
 
 Outcome = Literal["passed", "failed", "skipped", "xfailed", "error"]
@@ -111,3 +111,23 @@ def apply(decision: Decision, location: tuple[str, int | None, str], report: pyt
             report.outcome = "skipped"
             file = report.nodeid.partition("::")[0].removeprefix("checks/")  # short: the JUnit report has it each time
             report.longrepr = (file, (line_number or 0) + 1, decision.line)
+
+
+def outcome_of_test(item: pytest.Item, error: BaseException | None) -> CheckOutcome:
+    """Return the outcome of a test that raised this. Exceptions of pytest are translated first."""
+    match error:
+        case Judgement():
+            return outcome_of(error)
+        case pytest.skip.Exception():
+            return outcome_of(NotApplicable(str(error.msg)))
+        case AssertionError() | pytest.fail.Exception():
+            explanation = pytest.ExceptionInfo.from_exception(error).exconly()
+            return outcome_of(AssertionError(), _without_type(explanation, item))
+    return outcome_of(error)
+
+
+def _without_type(explanation: str, item: pytest.Item) -> str:
+    """Return the explanation of a plain assertion, after the requirement that it belongs to."""
+    text = explanation.removeprefix("AssertionError: ").removeprefix("Failed: ")
+    doc = (getattr(getattr(item, "function", None), "__doc__", None) or "").strip().partition("\n")[0]
+    return f"{doc.rstrip('.')}: {text}" if text.startswith("assert ") and doc else text

@@ -17,18 +17,17 @@ from audit.endpoint import Endpoint
 from audit.evaluation.chains import JudgedChain, combined
 from audit.evaluation.evaluate import require_enabled, require_observed
 from audit.evaluation.facts import OF_ONE_CHAIN, Facts
-from audit.evaluation.outcome import CheckOutcome, outcome_of
 from audit.evaluation.result import Result
-from audit.verdict import Inconclusive, Judgement, NotApplicable, Verdict
+from audit.verdict import Inconclusive, Judgement, Verdict
 from audit.x509.loading import UnreadableField
 from pytest_sslaudit.activation import is_built_in
+from pytest_sslaudit.check_item import ENDS, JUDGED_CHAINS
 from pytest_sslaudit.collection import endpoint_of, judged
-from pytest_sslaudit.outcome import Decision, apply, decide, decide_error
+from pytest_sslaudit.outcome import Decision, apply, decide, decide_error, outcome_of_test
 from pytest_sslaudit.reports.results_file import as_properties, without_row_of_pass
 from pytest_sslaudit.run_state import Run, current_run
 
 RAISED: Final = pytest.StashKey[Judgement | UnreadableField]()
-JUDGED_CHAINS: Final = pytest.StashKey[tuple[JudgedChain, ...]]()
 UNJUDGED: Final = pytest.StashKey[Iterable[tuple[str, object]]]()
 """The user properties of a test before it was judged. A test that has them runs again."""
 RESULT_BEFORE: Final = pytest.StashKey[Result]()
@@ -45,12 +44,11 @@ class Judging:
         endpoint = endpoint_of(item)
         if endpoint is None:
             return (yield)
-        if UNJUDGED in item.stash and isinstance(
-            item, pytest.Function
-        ):  # a plugin such as rerunfailures repeats it: nothing was repaired since
+        if UNJUDGED in item.stash:  # a plugin such as rerunfailures repeats it: nothing was repaired since
             item.user_properties = list(item.stash.get(UNJUDGED, ()))
             current_run(item.config).observe_again(endpoint)
-            _forget_facts(item)
+            if isinstance(item, pytest.Function):
+                _forget_facts(item)
         try:
             return (yield)
         except (Judgement, UnreadableField) as raised:
@@ -69,7 +67,7 @@ class Judging:
             del pyfuncitem.stash[RAISED]  # its traceback holds frames, and pytest keeps the item
         chains = _chains_to_judge(pyfuncitem, run, endpoint)
         if len(chains) > 1:
-            decisive, _ = combined(_judge_each(pyfuncitem, run, chains), partial(_outcome, pyfuncitem))
+            decisive, _ = combined(_judge_each(pyfuncitem, run, chains), partial(outcome_of_test, pyfuncitem))
             if decisive.error is not None:
                 raise decisive.error
             return True
@@ -130,7 +128,7 @@ def _error(item: pytest.Function, run: Run, facts: Facts) -> BaseException | Non
         item.obj(**{name: item.funcargs[name] for name in item._fixtureinfo.argnames})  # noqa: SLF001 - as pytest does
     except (KeyboardInterrupt, pytest.exit.Exception):
         raise
-    except (Exception, pytest.fail.Exception, pytest.skip.Exception) as error:  # noqa: BLE001 - every end is a verdict
+    except ENDS as error:
         return error
     return None
 
@@ -173,34 +171,14 @@ def _decided(item: pytest.Item, error: BaseException | None) -> Decision | None:
     if isinstance(error, pytest.skip.Exception) and is_built_in(item.path):  # no built-in check skips itself
         error = Inconclusive(f"it was skipped by code outside the audit: {error.msg}")
     if judged_chains is None:
-        facts, outcome = run.facts_of(endpoint), _outcome(item, error)
+        facts, outcome = run.facts_of(endpoint), outcome_of_test(item, error)
     else:
         del item.stash[JUDGED_CHAINS]
-        decisive, outcome = combined(judged_chains, partial(_outcome, item))
+        decisive, outcome = combined(judged_chains, partial(outcome_of_test, item))
         facts = decisive.facts
     if check is None and outcome.verdict in (Verdict.PASS, Verdict.FAIL, Verdict.ERROR):
         return None  # the outcome of a test that is not a check is pytest's own
     return decide(run, facts, check, outcome)
-
-
-def _outcome(item: pytest.Item, error: BaseException | None) -> CheckOutcome:
-    """Return the outcome of a test that raised this. Exceptions of pytest are translated first."""
-    match error:
-        case Judgement():
-            return outcome_of(error)
-        case pytest.skip.Exception():
-            return outcome_of(NotApplicable(str(error.msg)))
-        case AssertionError() | pytest.fail.Exception():
-            explanation = pytest.ExceptionInfo.from_exception(error).exconly()
-            return outcome_of(AssertionError(), _without_type(explanation, item))
-    return outcome_of(error)
-
-
-def _without_type(explanation: str, item: pytest.Item) -> str:
-    """Return the explanation of a plain assertion, after the requirement that it belongs to."""
-    text = explanation.removeprefix("AssertionError: ").removeprefix("Failed: ")
-    doc = (getattr(getattr(item, "function", None), "__doc__", None) or "").strip().partition("\n")[0]
-    return f"{doc.rstrip('.')}: {text}" if text.startswith("assert ") and doc else text
 
 
 def finding_before(item: pytest.Item) -> Result | None:

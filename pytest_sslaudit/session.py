@@ -32,6 +32,7 @@ from pytest_sslaudit.activation import (
     names_audit,
     names_tests,
 )
+from pytest_sslaudit.check_protocol import CheckProtocol
 from pytest_sslaudit.collection import BuiltInCollection, Parametrize, Selection, Worker
 from pytest_sslaudit.controller import Controller
 from pytest_sslaudit.evidence import EvidenceStore, Exchange
@@ -48,7 +49,7 @@ from pytest_sslaudit.settings import Settings, read_settings
 PARTS: Final = tuple(
     f"sslaudit-{part}"
     for part in ("worker", "controller", "reports", "remediation", "summary", "listing", "html", "fixtures",
-                 "collection", "parametrize", "selection", "judging")
+                 "collection", "parametrize", "selection", "judging", "protocol")
 )  # fmt: skip
 """The names under which the parts of an audit are registered."""
 
@@ -83,6 +84,7 @@ def start(config: pytest.Config) -> None:
     manager.register(Parametrize(), "sslaudit-parametrize")
     manager.register(Selection(), "sslaudit-selection")
     manager.register(Judging(), "sslaudit-judging")
+    manager.register(CheckProtocol(config), "sslaudit-protocol")
 
 
 def _configuration(config: pytest.Config) -> Configuration:

@@ -139,23 +139,35 @@ def _parameters(function: CheckFunction) -> tuple[str, ...]:
 
 def _result(check: Check, function: CheckFunction, facts: Facts, run: EvaluationRun) -> Result:
     try:
-        decisive, outcome = combined(_judged(check, function, facts, run), outcome_of)
+        decisive, outcome = combined(judge_chains(check, function, facts, run), outcome_of)
         return make_result(assess(outcome, check, decisive.facts, run), check, decisive.facts, run)
     except Exception as error:  # noqa: BLE001 - the boundary of one result: the other checks are still evaluated
         return make_result_of_error(assess_error(error, check), check, facts.endpoint, run)
 
 
-def _judged(check: Check, function: CheckFunction, facts: Facts, run: EvaluationRun) -> tuple[JudgedChain, ...]:
-    """Return what a check raises, for every chain if it uses one."""
+def judge_chains(
+    check: Check,
+    function: CheckFunction,
+    facts: Facts,
+    run: EvaluationRun,
+    ends: tuple[type[BaseException], ...] = (Exception,),
+) -> tuple[JudgedChain, ...]:
+    """Return what a check raises, for every chain if it uses one; `ends` are the exceptions that are a verdict."""
     try:
         require_observed(facts, check, run)
     except (BrokenObservation, Inconclusive) as error:
         return (JudgedChain(facts, error),)
     chains = facts.of_each_chain if OF_ONE_CHAIN & set(_parameters(function)) else (facts,)
-    return tuple(JudgedChain(chain, _error(check, function, chain, run)) for chain in chains)
+    return tuple(JudgedChain(chain, _error(check, function, chain, run, ends)) for chain in chains)
 
 
-def _error(check: Check, function: CheckFunction, facts: Facts, run: EvaluationRun) -> Exception | None:
+def _error(
+    check: Check,
+    function: CheckFunction,
+    facts: Facts,
+    run: EvaluationRun,
+    ends: tuple[type[BaseException], ...],
+) -> BaseException | None:
     """Return what a check raises for one chain. The profiles that disable the check do not judge either."""
     try:
         arguments = {name: FACTS[name](facts, run) for name in _parameters(function)}
@@ -163,7 +175,7 @@ def _error(check: Check, function: CheckFunction, facts: Facts, run: EvaluationR
         if "policy" in arguments:
             arguments["policy"] = facts.policy.having(check.id)
         function(**arguments)
-    except Exception as error:  # noqa: BLE001 - the boundary of one check: every exception is a verdict
+    except ends as error:  # the boundary of one check: every exception is a verdict
         return error
     return None
 

@@ -1,0 +1,104 @@
+"""The test of one check for one endpoint: it takes its facts from the run, without fixtures.
+
+A check whose parameters are all facts of the audit becomes such an item. A check with other fixtures, with marks, or
+in a class is an ordinary item of pytest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any, Final
+
+import pytest
+from _pytest.python import FunctionDefinition
+
+from audit.checks import Check
+from audit.endpoint import Endpoint
+from audit.evaluation.chains import JudgedChain, combined
+from audit.evaluation.evaluate import CheckFunction, judge_chains
+from pytest_sslaudit import fixtures
+from pytest_sslaudit.outcome import outcome_of_test
+from pytest_sslaudit.run_state import current_run
+
+ENDS: Final = (Exception, pytest.fail.Exception, pytest.skip.Exception)
+"""The exceptions that end one check. Others end the run."""
+JUDGED_CHAINS: Final = pytest.StashKey[tuple[JudgedChain, ...]]()
+"""What a test raised for each chain, from its call until its report."""
+
+
+class CheckItem(pytest.Item):
+    """A check of an endpoint, a host or the run."""
+
+    def __init__(
+        self,
+        *,
+        function: CheckFunction,
+        check: Check,
+        endpoint: Endpoint,
+        **given: Any,  # noqa: ANN401 - as pytest.Item
+    ) -> None:
+        """Keep what is judged."""
+        super().__init__(**given)
+        self.function, self.check, self.endpoint = function, check, endpoint
+
+    def runtest(self) -> None:
+        """Raise what decides the verdict, if something does."""
+        judged_chains = self.judge()
+        decisive, _ = combined(judged_chains, partial(outcome_of_test, self))
+        self.stash[JUDGED_CHAINS] = judged_chains
+        if decisive.error is not None:
+            raise decisive.error
+
+    def judge(self) -> tuple[JudgedChain, ...]:
+        """Return what the check raises for each chain of its endpoint."""
+        run = current_run(self.config)
+        return judge_chains(self.check, self.function, run.facts_of(self.endpoint), run.evaluation, ENDS)
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:  # noqa: ANN401 - as pytest
+        """Return the trace of an exception from the function of the check on."""
+        place, line, _ = self.reportinfo()
+        excinfo.traceback = excinfo.traceback.cut(path=place, firstlineno=line)
+        return super().repr_failure(excinfo, style)
+
+    def reportinfo(self) -> tuple[str, int, str]:
+        """Return the file, the line and the name."""
+        code = self.function.__code__
+        return code.co_filename, code.co_firstlineno - 1, self.name
+
+    def _initrequest(self) -> None:
+        """Do nothing: plugins that repeat tests call this method of a test, so that its fixtures are set up again."""
+
+
+def check_items(
+    collector: pytest.Module, name: str, function: CheckFunction, check: Check, endpoints: Sequence[Endpoint]
+) -> Iterator[CheckItem]:
+    """Yield the test of a check for each endpoint."""
+    for endpoint in endpoints:
+        test = f"{name}[{_in_ascii(str(endpoint))}]"
+        yield CheckItem.from_parent(
+            collector,
+            name=test,
+            nodeid=f"{collector.nodeid}::{test}",  # from which pytest reads the parameter that `--lf` compares
+            function=function,
+            check=check,
+            endpoint=endpoint,
+        )
+
+
+def _in_ascii(text: str) -> str:
+    """Return an id as pytest has it in the names of tests."""
+    return text if text.isascii() else text.encode("unicode_escape").decode("ascii")
+
+
+def needs_only_facts(collector: pytest.Module, name: str, function: CheckFunction) -> bool:
+    """Return whether the fixtures of this plugin are all that a function needs, and no mark changes how it is run."""
+    if getattr(function, "pytestmark", ()) or any(node.own_markers for node in collector.listchain()):
+        return False
+    information = FunctionDefinition.from_parent(collector, name=name, callobj=function)._fixtureinfo  # noqa: SLF001 - pytest has no public way to read fixtures
+    return all(name == "request" or is_fact(name, information.name2fixturedefs) for name in information.names_closure)
+
+
+def is_fact(name: str, definitions: Mapping[str, Sequence[pytest.FixtureDef[Any]]]) -> bool:
+    """Return whether a fixture is one of this plugin's facts, and not one of the same name in a test suite."""
+    return name in fixtures.FACTS and definitions[name][-1].func.__module__ == fixtures.__name__
