@@ -14,6 +14,7 @@ HOSTS := $(addprefix tests/system/,deployment/test_switched_units.py hosts/test_
     hosts/test_http_validation.py hosts/test_login_shells.py hosts/test_logins.py names/test_twin_hosts.py \
     repair/test_several_hosts.py)
 PEERS := tests/system/daemons/test_other_scanners.py
+PLUGINS := tests/plugin/test_other_plugins.py
 REPAIRS := $(addprefix tests/system/,deployment/test_haproxy_switch.py deployment/test_switch.py \
     repair/test_encrypted_keys.py repair/test_failed_reload.py repair/test_failure_reports.py \
     repair/test_other_repairs.py repair/test_pending_order.py)
@@ -21,7 +22,7 @@ SERVICES := $(addprefix tests/system/,daemons/test_field_cases.py daemons/test_h
     daemons/test_postfix_files.py daemons/test_unusual_services.py repair/test_dead_service.py)
 POST_QUANTUM := tests/system/hosts/test_post_quantum.py
 UNITS := $(addprefix tests/system/repair/,test_crashed_machine.py test_unknown_listeners.py)
-LATER := $(ATTACK) $(CONTAINERS) $(CRASHES) $(HOSTS) $(PEERS) $(POST_QUANTUM) $(REPAIRS) $(SERVICES) $(UNITS)
+LATER := $(ATTACK) $(CONTAINERS) $(CRASHES) $(HOSTS) $(PEERS) $(PLUGINS) $(POST_QUANTUM) $(REPAIRS) $(SERVICES) $(UNITS)
 
 # Tests start hundreds of processes that import the checkout: compiled once, whatever the caller's environment says.
 export PYTHONDONTWRITEBYTECODE :=
@@ -45,7 +46,7 @@ test-unit: compiled
 
 # Longer tests in named parts: all of them, or some by `make test-matrix PART="attack crash"`. Each part takes at most 15
 # minutes. CI runs one part after each `make test`, with SIZE=small in at most two minutes; the commit decides which.
-MATRIX := attack containers crash debian field fuzz hosts lowest peers pythons repairs services systemd
+MATRIX := attack containers crash debian field fuzz hosts lowest peers plugins pythons repairs services systemd
 PART ?= $(MATRIX)
 SIZE ?= full
 BUILD_OVERLAYS := $(PYTHON) -m tests.support.hosts.overlay build
@@ -112,6 +113,14 @@ matrix-lowest: $(INSTALLED)
 matrix-peers: $(INSTALLED)
 	@$(BUILD_OVERLAYS)
 	$(PYTHON) -m pytest $(PEERS)
+
+# Other plugins of pytest that work on single tests, with the versions of .ci/plugins.txt.
+matrix-plugins: $(INSTALLED)
+	rm -rf .lab/plugins
+	python3 -m venv .lab/plugins
+	.lab/plugins/bin/python -m pip install --quiet --require-hashes --requirement .ci/plugins.txt
+	.lab/plugins/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	SSLAUDIT_TEST_PLUGINS=.lab/plugins/bin/python $(PYTHON) -m pytest $(PLUGINS)
 
 # The Pythons of newer Debian releases.
 matrix-pythons: $(INSTALLED)
@@ -194,7 +203,8 @@ $(INSTALLED): pyproject.toml $(REQUIREMENTS)
 	touch $@
 
 # Renews it: the newest versions for each Python and processor that the project supports. Commit the difference.
-# .ci/lowest.txt has the lowest versions of the dependencies in their place, and what the unit tests need besides.
+# .ci/lowest.txt has the lowest versions of the dependencies in their place, and what the unit tests need besides;
+# .ci/plugins.txt the other plugins of pytest.
 COMPILE := .lab/uv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header \
     --no-annotate
 
@@ -205,3 +215,6 @@ requirements:
 	printf '%s\n' aiosmtpd gmpy2 packaging pytest-xdist 'setuptools>=77' > .lab/uv/tools.in
 	PYTHONPATH=. $(PYTHON) -m tests.support.lowest_versions > .lab/uv/lowest.txt
 	$(COMPILE) --extra keys --extra lint --constraint .lab/uv/lowest.txt --output-file .ci/lowest.txt pyproject.toml .lab/uv/tools.in
+	printf '%s\n' allure-pytest pytest-instafail pytest-json-report pytest-randomly pytest-rerunfailures pytest-sugar \
+	    pytest-timeout pytest-xdist 'setuptools>=77' > .lab/uv/plugins.in
+	$(COMPILE) --constraint $(REQUIREMENTS) --output-file .ci/plugins.txt pyproject.toml .lab/uv/plugins.in
