@@ -24,9 +24,9 @@ from audit.json_codec import format_time
 from audit.observation import Accident, Observation
 from audit.probe import Target
 from pytest_sslaudit.activation import ignores_files
-from pytest_sslaudit.collection import collected_tests, deselected_checks
 from pytest_sslaudit.evidence import CollectedTests
 from pytest_sslaudit.evidence.run_evidence import RunEvidence
+from pytest_sslaudit.items.collection import collected_tests, deselected_checks
 from pytest_sslaudit.reports.completeness import (
     completeness_messages,
     judge_stale_waivers,

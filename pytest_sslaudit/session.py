@@ -32,18 +32,18 @@ from pytest_sslaudit.activation import (
     names_audit,
     names_tests,
 )
-from pytest_sslaudit.check_protocol import CheckProtocol
-from pytest_sslaudit.collection import BuiltInCollection, Parametrize, Selection, Worker
 from pytest_sslaudit.controller import Controller
 from pytest_sslaudit.evidence import EvidenceStore, Exchange
 from pytest_sslaudit.evidence.directories import open_evidence
 from pytest_sslaudit.evidence.signature import read_verifying_key
+from pytest_sslaudit.items.check_protocol import CheckProtocol
+from pytest_sslaudit.items.collection import BuiltInCollection, Parametrize, Selection, Worker
+from pytest_sslaudit.items.runtest import Judging
 from pytest_sslaudit.remediation import not_validated, register_remediation, require_valid_sections
 from pytest_sslaudit.reports.html import HtmlReport
 from pytest_sslaudit.reports.report_files import ReportFiles, load_reports
 from pytest_sslaudit.reports.summary import FindingsListedOnce, Summary
 from pytest_sslaudit.run_state import KEY, Run
-from pytest_sslaudit.runtest import Judging
 from pytest_sslaudit.settings import Settings, read_settings
 
 PARTS: Final = tuple(

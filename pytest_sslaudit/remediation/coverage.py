@@ -12,7 +12,7 @@ import pytest
 
 from audit.probe import Target
 from pytest_sslaudit.activation import checks_folder
-from pytest_sslaudit.collection import endpoint_of
+from pytest_sslaudit.items.collection import endpoint_of
 
 _WITHOUT_ENDPOINT: Final = ("test_dcv.py", "test_host.py", "test_run.py")  # of hosts and the run: -k may leave them out
 

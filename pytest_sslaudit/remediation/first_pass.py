@@ -11,9 +11,9 @@ from itertools import pairwise
 import pytest
 from _pytest.runner import runtestprotocol
 
-from pytest_sslaudit.collection import endpoint_of
+from pytest_sslaudit.items.collection import endpoint_of
+from pytest_sslaudit.items.runtest import RESULT_BEFORE, UNJUDGED
 from pytest_sslaudit.reports.results_file import result_of
-from pytest_sslaudit.runtest import RESULT_BEFORE, UNJUDGED
 
 
 class FirstPass:

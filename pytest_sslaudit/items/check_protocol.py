@@ -15,11 +15,11 @@ import pytest
 
 from audit.evaluation.chains import combined
 from pytest_sslaudit.activation import is_built_in
-from pytest_sslaudit.check_item import CheckItem
+from pytest_sslaudit.items.check_item import CheckItem
+from pytest_sslaudit.items.runtest import finding_before
 from pytest_sslaudit.outcome import Decision, apply, decide, decide_error, outcome_of_test
 from pytest_sslaudit.reports.results_file import as_properties, without_row_of_pass
 from pytest_sslaudit.run_state import current_run
-from pytest_sslaudit.runtest import finding_before
 
 _HOOKS: Final = tuple(
     f"pytest_{name}"

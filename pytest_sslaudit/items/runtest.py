@@ -21,8 +21,8 @@ from audit.evaluation.result import Result
 from audit.verdict import Inconclusive, Judgement, Verdict
 from audit.x509.loading import UnreadableField
 from pytest_sslaudit.activation import is_built_in
-from pytest_sslaudit.check_item import ENDS, JUDGED_CHAINS
-from pytest_sslaudit.collection import endpoint_of, judged
+from pytest_sslaudit.items.check_item import ENDS, JUDGED_CHAINS
+from pytest_sslaudit.items.collection import endpoint_of, judged
 from pytest_sslaudit.outcome import Decision, apply, decide, decide_error, outcome_of_test
 from pytest_sslaudit.reports.results_file import as_properties, without_row_of_pass
 from pytest_sslaudit.run_state import Run, current_run

@@ -27,8 +27,8 @@ from audit.policy import BadProfile, require_checks
 from audit.text import matches_glob
 from pytest_sslaudit import fixtures
 from pytest_sslaudit.activation import audit_folder, checks_folder, ignores_files, is_added, is_built_in
-from pytest_sslaudit.check_item import CheckItem, check_items, needs_only_facts
 from pytest_sslaudit.evidence import CollectedTests, Exchange
+from pytest_sslaudit.items.check_item import CheckItem, check_items, needs_only_facts
 from pytest_sslaudit.run_state import STALE_WAIVER, Run, current_run
 from pytest_sslaudit.settings import INVENTORY, TESTINFRA
 
