@@ -1,6 +1,6 @@
 """The test of one check for one endpoint: it takes its facts from the run, without fixtures.
 
-A check whose parameters are all facts of the audit becomes such an item. A check with other fixtures, with marks, or
+A check whose parameters are all facts of the audit is a `CheckItem`. A check with other fixtures, with marks, or
 in a class is an ordinary item of pytest.
 """
 
