@@ -68,8 +68,8 @@ class CheckProtocol:
         hooks = item.ihook
         of_a_test = (getattr(hooks, name) for name in _HOOKS)
         callers = (item.config.hook.pytest_runtest_protocol, *of_a_test)
-        implementations = [each for caller in callers for each in caller.get_hookimpls()]
-        owners = {each.function.__module__.partition(".")[0] for each in implementations}
+        implementations = [hook for caller in callers for hook in caller.get_hookimpls()]
+        owners = {hook.function.__module__.partition(".")[0] for hook in implementations}
         return hooks if owners.issubset(_NEEDING_NO_PHASES) else None
 
 

@@ -101,7 +101,7 @@ def test_own_checks_run_with_and_without_fixtures_of_their_own(audit: pytest.Pyt
     assert run.parseoutcomes().get("errors") is None
 
 
-def test_fixtures_of_other_tests_are_torn_down_before_a_check_of_another_file(audit: pytest.Pytester) -> None:
+def test_fixtures_are_torn_down_before_a_check_of_another_file(audit: pytest.Pytester) -> None:
     audit.makepyfile(test_own=BESIDE)
     run, _ = audited(audit, "test_own.py::test_beside", "audit", "--pyargs", "-v")
     text = run.stdout.str()
