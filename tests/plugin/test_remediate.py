@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import re
+import socket
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -90,7 +91,7 @@ def test_failed_endpoint_is_repaired_and_the_last_verdict_counts(pytester: pytes
     assert message["data"]["items"][0]["case"] == case
     assert (message["type"], message["data"]["counts"]["repaired"]) == ("sslaudit.repaired", 1)
     assert {found["check"] for found in message["data"]["items"][0]["findings"]} >= {"cert.expired"}
-    result.stdout.fnmatch_lines(["notification * to notify.ops: localhost: expired *; repaired"])
+    result.stdout.fnmatch_lines([f"notification * to notify.ops: {socket.getfqdn()}: expired *; repaired"])
 
 
 def test_results_hold_the_repair_of_each_endpoint(pytester: pytest.Pytester, lab: Any) -> None:  # noqa: ANN401 - JSON

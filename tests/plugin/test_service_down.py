@@ -6,6 +6,7 @@ import email
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
 from email.message import EmailMessage
@@ -68,7 +69,7 @@ def test_report_begins_with_the_service_that_is_down(night: Night) -> None:
 
 def test_email_begins_with_the_service_that_is_down(night: Night) -> None:
     *_, message = night
-    assert str(message["Subject"]).startswith(f"SERVICE DOWN: localhost: {LABEL}: ")
+    assert str(message["Subject"]).startswith(f"SERVICE DOWN: {socket.getfqdn()}: {LABEL}: ")
     body = message.get_body(("plain",))
     assert body is not None
-    assert " ".join(body.get_content().split()).startswith(BEGINS.replace("local", "localhost", 1))
+    assert " ".join(body.get_content().split()).startswith(BEGINS.replace("local", socket.getfqdn(), 1))

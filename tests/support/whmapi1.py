@@ -26,7 +26,8 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote_plus
 
-ROOT: Final = Path(__file__).resolve().parents[4]
+_PARENTS: Final = Path(__file__).resolve().parents
+ROOT: Final = _PARENTS[min(4, len(_PARENTS) - 1)]  # of the host on which this program is installed; tests import it too
 FOLDER: Final = ROOT / "var/cpanel/ssl"
 CALLS: Final = ROOT / "var/cpanel/whmapi1.calls"
 USAGE: Final = """\
