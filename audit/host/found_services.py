@@ -25,6 +25,7 @@ from audit.services.model import (
     ReaderByCertificate,
     Section,
     Service,
+    without_relative_files,
 )
 
 _LOOPBACK: Final = ("127.0.0.1", "::1")
@@ -76,7 +77,7 @@ class Instances:
         for instance in self.all:
             own = (*self.facts.addresses, *_LOOPBACK) if self.facts.addresses else ()
             dump = ConfigDump(instance.sections, self.facts.ports_of(instance.pid), own)
-            listeners = self._guarded(instance.service.read, dump)
+            listeners = _with_absolute_files(self._guarded(instance.service.read, dump), instance.service.name)
             if not listeners:
                 continue
             test = instance.sections.get("test")
@@ -130,7 +131,8 @@ class Instances:
         for service in services:
             if reader := readers.get((service.name, service.pid)):
                 read, sections = reader
-                listeners = self._guarded(_with_facts(read, facts, name), ConfigDump(sections))
+                found = self._guarded(_with_facts(read, facts, name), ConfigDump(sections))
+                listeners = _with_absolute_files(found, service.name)
                 yield replace(service, listeners=listeners)
             else:
                 yield service
@@ -159,6 +161,10 @@ class Instances:
             test = config_test(section)
             if not test.ok:
                 yield f"{instance.service.name}: {test.command} fails: {test.detail}"
+
+
+def _with_absolute_files(listeners: Iterable[Listener], service: str) -> tuple[Listener, ...]:
+    return tuple(without_relative_files(listener, service) for listener in listeners)
 
 
 def _with_facts(

@@ -50,6 +50,16 @@ class Listener:
     proxy_protocol: ProxyProtocol = "never"
 
 
+def without_relative_files(listener: Listener, service: str) -> Listener:
+    """Return a listener whose files have absolute paths; the others are named as unread."""
+    relative = [file.path for file in listener.files if not file.path.startswith("/")]
+    if not relative:
+        return listener
+    files = tuple(file for file in listener.files if file.path.startswith("/"))
+    unread = (f"the directory is not known that {service} takes the file {path!r} from" for path in relative)
+    return replace(listener, files=files, unread=(*listener.unread, *unread))
+
+
 def nowhere(*unread: str) -> Listener:
     """Return a listener that is not an endpoint, for files that are not read or that no handshake can show."""
     return Listener("tls", 0, (), unread=unread)

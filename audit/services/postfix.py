@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+from audit.endpoint import WILDCARD_LABEL
 from audit.observation import ProxyProtocol
 from audit.observation.website import ANY_IPV4, ANY_IPV6
 from audit.services.config_files import to_port
@@ -20,6 +21,9 @@ _PAIRS: Final = (
     ("smtpd_tls_eccert_file", "smtpd_tls_eckey_file"),
     ("smtpd_tls_dcert_file", "smtpd_tls_dkey_file"),
 )
+_INLINE: Final = "inline:{"
+_TABLE: Final = re.compile(r"(?:[^\s,{}]|\{(?:[^{}]|\{[^{}]*\})*\})+")  # with what its braces enclose
+_ENTRY: Final = re.compile(r"\{([^{}]*)\}|([^\s,{}]+)")
 
 
 def read(dump: ConfigDump) -> tuple[Listener, ...]:
@@ -51,7 +55,7 @@ def _listeners(dump: ConfigDump, service: str, program: str, settings: Mapping[s
     if match is None or number is None:
         return
     scheme = "smtps" if settings.get("smtpd_tls_wrappermode") == "yes" else "smtp"
-    tables = _words(settings.get("tls_server_sni_maps", ""))
+    tables = _TABLE.findall(settings.get("tls_server_sni_maps", ""))
     unread = tuple(message for table in tables for message in _unread(dump, table))
     addresses = _addresses(match["host"], settings)
     proxy_protocol: ProxyProtocol = "always" if settings.get(f"{program}_upstream_proxy_protocol") else "never"
@@ -62,6 +66,8 @@ def _listeners(dump: ConfigDump, service: str, program: str, settings: Mapping[s
 
 def _unread(dump: ConfigDump, table: str) -> Iterator[str]:
     """Yield a message if the text of a table of certificates was not read, with the reason that the host printed."""
+    if table.startswith(_INLINE):
+        return
     section = dump.sections.get(f"sni:{table}", Section(""))
     if section.rc or not section.text:
         reason = f", which is not read: {section.text}" if section.rc and section.text else ""
@@ -69,15 +75,28 @@ def _unread(dump: ConfigDump, table: str) -> Iterator[str]:
 
 
 def _files_by_name(dump: ConfigDump, tables: list[str]) -> dict[str, tuple[NamedFile, ...]]:
-    """Return the files of each concrete name, from the first table that has it; a leading dot makes a pattern."""
+    """Return the files of each concrete name, from the first table that has it.
+
+    A name with a leading dot is a pattern: a label stands before it.
+    """
     files: dict[str, tuple[NamedFile, ...]] = {}
-    sections = (dump.sections.get(f"sni:{table}", Section("")) for table in tables)
-    for text in (section.text for section in sections if not section.rc):
-        for line in re.sub(r"\n[ \t]+", " ", text).splitlines():
-            name, *paths = _words(line)[:50] or [""]
-            if paths and not name.startswith(("#", ".")):
-                files.setdefault(name, _chain_files(dump, paths))
+    for name, paths in (entry for table in tables for entry in _entries(dump, table)):
+        if paths and not name.startswith("#"):
+            files.setdefault(f"{WILDCARD_LABEL}{name}" if name.startswith(".") else name, _chain_files(dump, paths))
     return files
+
+
+def _entries(dump: ConfigDump, table: str) -> Iterator[tuple[str, list[str]]]:
+    """Yield the names of a table, each with its files; the text of a table of the type inline is in its name."""
+    if table.startswith(_INLINE):
+        for group, word in _ENTRY.findall(table.removeprefix(_INLINE).removesuffix("}")):
+            name, _, value = (group or word).partition("=")
+            yield name.strip(), _words(value)
+        return
+    section = dump.sections.get(f"sni:{table}", Section(""))
+    for line in re.sub(r"\n[ \t]+", " ", "" if section.rc else section.text).splitlines():
+        name, *paths = _words(line)[:50] or [""]
+        yield name, paths
 
 
 def _words(text: str) -> list[str]:

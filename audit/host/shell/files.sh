@@ -54,7 +54,10 @@ only_above() {
 }
 nearest() {
   d=$1
-  while [ ! -e "$d" ] && [ "$d" != / ]; do d=${d%/*} d=${d:-/}; done
+  while [ ! -e "$d" ] && [ "$d" != / ]; do
+    case $d in */*) ;; *) return ;; esac
+    d=${d%/*} d=${d:-/}
+  done
   [ -x "$d" ] || echo "closed $(one_line "$d")"
 }
 acl() {

@@ -27,13 +27,17 @@ section main "$@" -x smtpd_tls_cert_file smtpd_tls_key_file smtpd_tls_eccert_fil
   smtpd_tls_wrappermode inet_interfaces inet_protocols tls_server_sni_maps smtpd_upstream_proxy_protocol \
   postscreen_upstream_proxy_protocol
 section master "$@" -M
-section overrides "$@" -P
-maps=$("$@" -hx tls_server_sni_maps | tr ',' ' ' | tr -s '[:blank:]' '\n' | awk 'NF && !seen[$0]++')
+section overrides "$@" -Px
+all_maps=$("$@" -hx tls_server_sni_maps)
+# without what braces enclose: the text of tables of the type inline
+maps=$(print "$all_maps" | sed ':a
+s/{[^{}]*}//g;ta' | tr ',' ' ' | tr -s '[:blank:]' '\n' | awk 'NF && !seen[$0]++')
 map_text() { read_trusted "$1" || { print "$why" && return 1; }; }
 for m in $maps; do [ -r "${m#*:}" ] && section "sni:$m" map_text "${m#*:}"; done
 listed=$({
   "$@" -hx smtpd_tls_chain_files
-  "$@" -P | sed -n 's/.*smtpd_tls_chain_files *=//p'
+  "$@" -Px | sed -n 's/.*smtpd_tls_chain_files *=//p'
+  print "$all_maps" | tr '{}=' '   '
   for m in $maps; do [ -r "${m#*:}" ] && read_trusted "${m#*:}"; done
 } | tr ',' ' ' | tr -s '[:blank:]' '\n' | grep '^/')
 IFS=$t_line

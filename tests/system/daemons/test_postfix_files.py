@@ -69,6 +69,17 @@ def messages(run: AuditRun, port: str) -> str:
     return "\n".join(one["message"] for one in run.results if one["endpoint"] == f"{MAIL2}/{port}")
 
 
+def test_table_in_the_setting_itself_is_audited_by_its_names(lab: Lab, host: Host, authority: Authority) -> None:
+    name = "inline.example.test"
+    host.write(*authority.issue(name).at("/etc/ssl/inline"))
+    table = f"inline:{{ {{{name} = /etc/ssl/inline.key, /etc/ssl/inline.crt}} }}"
+    host.shell(f"postconf -e 'tls_server_sni_maps = {table}'; postfix reload")
+    run = audited(lab, "tls_server_sni_maps", table)
+    for endpoint in (f"{MAIL2}/smtp://{name}:25", f"{MAIL2}/smtps://{name}:465"):
+        assert run.verdict(endpoint, "cert.name-mismatch")[0] == "pass", run.explain()
+        assert run.verdict(endpoint, "svc.disk-vs-wire")[0] == "pass", run.explain()
+
+
 @pytest.mark.parametrize(
     ("path", "reason"),
     [

@@ -10,7 +10,7 @@ from typing import Final
 import pytest
 
 from audit.host import script as collect
-from audit.host.files import missing_rights, read_file, section_of
+from audit.host.files import file_functions, missing_rights, read_file, section_of
 from audit.host.script import READERS, cut_sections, prologue, read_sections, script_of
 from audit.services.config_files import included, split_files, unreadable
 from audit.services.model import NamedFile, Section, shell_script
@@ -257,3 +257,8 @@ def test_key_without_a_readable_digest_is_reported_without_a_fault() -> None:
     assert (file.fault, missing_rights([file])) == (
         None, ("/etc/tls/key.pem: there is no openssl on the host to take the key's digest",),
     )  # fmt: skip
+
+
+def test_file_with_a_relative_path_is_missing_and_keeps_nothing_waiting(tmp_path: Path) -> None:
+    for path in ("gone.pem", "gone/file.pem", f"{tmp_path}/gone/file.pem"):
+        assert run(f"{file_functions()}section file look c {path}\n")["file"].text.splitlines()[-1] == "missing"
