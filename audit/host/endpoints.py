@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from audit.endpoint import BadEndpoint, Endpoint, to_address, to_name
+from audit.endpoint import WILDCARD_LABEL, BadEndpoint, Endpoint, to_address, to_name
 from audit.host.certificate_owner import installed_yet, is_snakeoil, owner_of
 from audit.host.files import missing_rights
 from audit.host.found_services import FoundPanel, FoundService
@@ -20,7 +20,7 @@ from audit.host.system import HostFacts, covers
 from audit.observation import HostView, InstalledFile
 from audit.observation.website import ANY_IPV4, ANY_IPV6
 from audit.probe.target import Target
-from audit.services.model import Listener, NamedFile
+from audit.services.model import Listener, NamedFile, nowhere
 from audit.text import matches_glob
 from audit.x509.identifiers import host_name_faults
 
@@ -76,6 +76,41 @@ def endpoints_of(
             by_id.setdefault(str(endpoint), []).append(PlacedEndpoint(endpoint, source, addresses, inside))
     resolved = (placed for group in by_id.values() for placed in _resolved(group))
     yield from sorted(resolved, key=lambda placed: placed.endpoint.order)
+
+
+def for_own_name(service: str, listeners: Sequence[Listener], own_name: str) -> Iterator[Listener]:
+    """Yield the listeners of a service, so that only one has the host's own name at an address.
+
+    If another listener has the name, or a wildcard for it, a default is not for it, and is named as not audited.
+    """
+    rivals = {id(listener): _rival(listener, listeners, own_name) for listener in listeners if listener.is_default}
+    with_wildcard = {id(rival) for rival in rivals.values() if rival and own_name not in rival.names}
+    for listener in listeners:
+        rival = rivals.get(id(listener))
+        if rival is None:
+            names = (*listener.names, own_name) if id(listener) in with_wildcard else listener.names
+            yield replace(listener, names=names)
+        elif listener.files and listener.files != rival.files:
+            what = f"{service} serves {listener.files[0].path} at port {listener.port} for other names"
+            why = f"{what}, but none of them is known: to audit it, declare an endpoint with a name"
+            yield replace(nowhere(*listener.unread, why), files=listener.files)
+        elif listener.unread:
+            yield nowhere(*listener.unread)
+
+
+def _rival(default: Listener, listeners: Sequence[Listener], own_name: str) -> Listener | None:
+    """Return the listener that has the host's own name in place of a default, by itself or by a wildcard."""
+    for name in (own_name, f"{WILDCARD_LABEL}.{own_name.partition('.')[2]}"):
+        for listener in listeners:
+            is_there = (listener.scheme, listener.port) == (default.scheme, default.port)
+            if is_there and name in listener.names and _includes(listener.addresses, default.addresses):
+                return listener
+    return None
+
+
+def _includes(addresses: Sequence[str], others: Sequence[str]) -> bool:
+    """Return whether addresses as bound include others; a wildcard includes all of its family."""
+    return all(other in addresses or (ANY_IPV6 if ":" in other else ANY_IPV4) in addresses for other in others)
 
 
 def _names(listener: Listener, own_name: str) -> Iterator[str]:

@@ -12,7 +12,7 @@ from datetime import datetime
 
 from audit.endpoint import Endpoint
 from audit.host.cpanel import read_cpanel_state
-from audit.host.endpoints import Inspection, host_name, targets_of, validated_names, view_of
+from audit.host.endpoints import Inspection, for_own_name, host_name, targets_of, validated_names, view_of
 from audit.host.files import (
     PER_COMMAND,
     file_functions,
@@ -154,7 +154,10 @@ def _complete(
     services += _services_of_second_command(services, output, options, found.sockets)
     files = {file: read_file(file, output) for file in _named_files(services)}
     name = host_name(found.view)
-    services = list(found.instances.by_certificate(services, files, name))
+    services = [
+        replace(service, listeners=tuple(for_own_name(service.name, service.listeners, name)))
+        for service in found.instances.by_certificate(services, files, name)
+    ]
     missing = dict.fromkeys((*_unread(found, services, output), *_missing_rights(services, files)))
     view = replace(found.view, missing_rights=tuple(missing), not_started=found.not_started)
     targets = tuple(targets_of(host, view, found.facts, Inspection(services, files, found.panel)))

@@ -97,7 +97,7 @@ def _listeners_by_name(
     default_files, default_unread = _files(dump, options, "")
     if not default_files and not default_unread and _makes_certificate(options):
         default_unread = (_OWN_CERTIFICATE,)
-    yield Listener(scheme, port, addresses, (), default_files, default_unread, proxy_protocol)
+    yield Listener(scheme, port, addresses, (), default_files, default_unread, proxy_protocol, is_default=True)
     names = {section.partition(":")[2] for section in dump.sections if section.startswith("tls_")}
     for name in sorted(filter(_NAME.fullmatch, names)):
         files, unread = _files(dump, options, name)

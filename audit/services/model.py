@@ -37,6 +37,7 @@ class Listener:
 
     `addresses` are as bound (`0.0.0.0` and `::` for all addresses of a family). `names` are concrete names; without
     one, the listener has the name of the host. `files` are in pairs as configured: certificate, key, certificate, key.
+    `is_default` is for one without names: it has those that no other listener of its service has at its addresses.
     `unread` has a message for each value that the configuration leaves to run time or hides. `proxy_protocol` is which
     clients must send the header of the PROXY protocol before anything else.
     """
@@ -48,6 +49,7 @@ class Listener:
     files: tuple[NamedFile, ...] = ()
     unread: tuple[str, ...] = ()
     proxy_protocol: ProxyProtocol = "never"
+    is_default: bool = False
 
 
 def without_relative_files(listener: Listener, service: str) -> Listener:

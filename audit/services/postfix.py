@@ -59,7 +59,7 @@ def _listeners(dump: ConfigDump, service: str, program: str, settings: Mapping[s
     unread = tuple(message for table in tables for message in _unread(dump, table))
     addresses = _addresses(match["host"], settings)
     proxy_protocol: ProxyProtocol = "always" if settings.get(f"{program}_upstream_proxy_protocol") else "never"
-    yield Listener(scheme, number, addresses, (), _files(dump, settings), unread, proxy_protocol)
+    yield Listener(scheme, number, addresses, (), _files(dump, settings), unread, proxy_protocol, is_default=True)
     for name, files in _files_by_name(dump, tables).items():
         yield Listener(scheme, number, addresses, (name,), files, (), proxy_protocol)
 

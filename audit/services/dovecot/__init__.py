@@ -195,7 +195,8 @@ class _Reader:
             reason = f"dovecot has several values of {values} for {where}"
             return replace(template, names=names, unread=(f"{reason}, and ends the connection",))
         files, unread = _files(settings)
-        return replace(template, names=names, files=files, unread=(*unread, *self._by_client(connection)))
+        all_unread = (*unread, *self._by_client(connection))
+        return replace(template, names=names, files=files, unread=all_unread, is_default=not names)
 
 
 def _addresses_in(filters: Iterable[Filter], bound: tuple[str, ...], own: tuple[str, ...]) -> tuple[str, ...]:

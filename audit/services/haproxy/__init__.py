@@ -118,7 +118,7 @@ def _by_name(
     for selection in selections(loaded, certificates, known, is_strict=is_strict):
         unread = (*listener.unread, selection.why) if selection.why else listener.unread
         is_endpoint = selection.names or not selection.why
-        chosen = listener if is_endpoint else nowhere()
+        chosen = replace(listener, is_default=not selection.names) if is_endpoint else nowhere()
         yield replace(chosen, names=selection.names, files=selection.files, unread=unread)
 
 

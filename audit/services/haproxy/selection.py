@@ -6,13 +6,17 @@ is served. A name without a certificate gets the first one that was loaded.
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from typing import Final
 
 from audit.services.haproxy.certificates import Loaded
 from audit.services.model import CertificateFacts, NamedFile
+
+_REQUESTED: Final = re.compile(r"(?:\*\.)?[\w-]+(?:\.[\w-]+)*")  # a subject's common name may be any text
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +103,8 @@ def _candidate(entry: Loaded, certificates: Mapping[str, CertificateFacts]) -> _
     patterns = tuple(name for name in entry.filters if not name.startswith("!"))
     is_known = bool(patterns or facts.names or "!*" in entry.filters or entry.why)
     if not patterns and "!*" not in entry.filters:
-        patterns = tuple(name for name in dict.fromkeys(facts.names) if f"!{name}" not in entry.filters)
+        names = filter(_REQUESTED.fullmatch, dict.fromkeys(facts.names))
+        patterns = tuple(name for name in names if f"!{name}" not in entry.filters)
     return _Candidate(entry, patterns, facts.key_type, is_known)
 
 

@@ -123,7 +123,7 @@ def _listeners(scheme: str, socket: Listen, server: _Server) -> Iterator[Listene
     if wildcards:
         yield replace(listener, names=wildcards, files=files, unread=unread)
     if socket.is_default or "$hostname" in names:
-        yield replace(listener, files=files, unread=unread)
+        yield replace(listener, files=files, unread=unread, is_default="$hostname" not in names)
     elif not wildcards and (patterns := [name for name in names if re.search(r"[*~$]", name)]):
         why = f"nginx serves the names that match {patterns[0]!r} at port {socket.port}, and none of them is known"
         yield replace(nowhere(*unread, why), files=files)

@@ -35,6 +35,7 @@ SITES: Final = {
     "b": server("443", "plain.test"),
     "d": server("443 ssl", r"~^(www\.)?expression\.test$", "extra"),
     "z": server("443 ssl default_server", "_", "own"),
+    "y": server("7443 ssl default_server", "_", "extra") + server("7443 ssl", NAME, "own"),
 }
 APACHE: Final = """LoadModule macro_module /usr/lib/apache2/modules/mod_macro.so
 LoadModule ssl_module /usr/lib/apache2/modules/mod_ssl.so
@@ -80,7 +81,7 @@ NAMES: Final = {
 FOUND: Final = {
     f"https://{NAME}:443": "own", "https://any-label.apps.test:443": "wild", "https://plain.test:443": "own",
     "https://macro.test:8443": "macro", "https://extra.test:8443": "extra", f"https://{NAME}:6443": "pair",
-    f"https://{NAME}:9443": "own", "https://expression.test:443": "extra",
+    f"https://{NAME}:7443": "own", f"https://{NAME}:9443": "own", "https://expression.test:443": "extra",
 }  # fmt: skip
 """The endpoints, and the stem of the certificate that each serves."""
 
@@ -100,7 +101,7 @@ def host(overlays: None, authority: Authority) -> Iterator[Host]:  # noqa: ARG00
         )
         running.shell("rm /etc/nginx/sites-enabled/default /etc/apache2/sites-enabled/*; nginx; apache2ctl start")
         running.shell("haproxy -D -f /etc/haproxy/haproxy.cfg")
-        running.wait_for(443, 8443, 6443, 9443)
+        running.wait_for(443, 7443, 8443, 6443, 9443)
         yield running
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from audit.host.certificate_owner import installed_yet, is_snakeoil, owner_of
-from audit.host.endpoints import PlacedEndpoint, ServiceListener, endpoints_of, host_name
+from audit.host.endpoints import PlacedEndpoint, ServiceListener, endpoints_of, for_own_name, host_name
 from audit.host.system import HostFacts
 from audit.host.unknown_sockets import places_to_try, read_unknown_sockets, script_for_unknown_sockets
 from audit.observation import HostView, InstalledFile
@@ -140,3 +140,39 @@ def test_placeholder_is_recognized_by_its_path_and_its_issuer() -> None:
     assert is_snakeoil([linked])
     assert not is_snakeoil([InstalledFile("/etc/ssl/own.pem", "certificate", chain_der=(der,))])
     assert not is_snakeoil([InstalledFile(snakeoil, "certificate", chain_der=(b"not a certificate",))])
+
+
+def default(*addresses: str, file: str) -> Listener:
+    return replace(https(*addresses, file=file), is_default=True)
+
+
+FOR_OTHERS = (
+    "nginx serves /d.crt at port 443 for other names, but none of them is known: to audit it, declare an endpoint"
+)
+
+
+@pytest.mark.parametrize(
+    ("listeners", "found"),
+    [
+        ([default(file="d"), https(names=("web1.example.com",), file="o")],
+         [(0, "d", ()), (443, "o", ("web1.example.com",))]),
+        ([default(file="d"), https(names=("any-label.example.com",), file="w")],
+         [(0, "d", ()), (443, "w", ("any-label.example.com", "web1.example.com"))]),
+        ([default(file="d"), https(names=("any-label.example.com",), file="w"),
+          https(names=("web1.example.com",), file="o")],
+         [(0, "d", ()), (443, "w", ("any-label.example.com",)), (443, "o", ("web1.example.com",))]),
+        ([default(file="d"), https("192.0.2.1", names=("web1.example.com",), file="o")],
+         [(443, "d", ()), (443, "o", ("web1.example.com",))]),
+        ([default("192.0.2.1", file="d"), https("0.0.0.0", names=("web1.example.com",), file="d")],
+         [(443, "d", ("web1.example.com",))]),
+        ([https(file="d"), https(names=("web1.example.com",), file="o")],
+         [(443, "d", ()), (443, "o", ("web1.example.com",))]),
+    ],
+    ids=["own name", "wildcard", "own name and wildcard", "other addresses", "same files", "first virtual host"],
+)  # fmt: skip
+def test_default_is_not_for_the_own_name_of_another(
+    listeners: list[Listener], found: list[tuple[int, str, tuple[str, ...]]]
+) -> None:
+    resolved = list(for_own_name("nginx", listeners, "web1.example.com"))
+    assert [(listener.port, listener.files[0].path[1], listener.names) for listener in resolved] == found
+    assert {why.startswith(FOR_OTHERS) for listener in resolved for why in listener.unread} <= {True}

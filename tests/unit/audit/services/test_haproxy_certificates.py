@@ -173,3 +173,10 @@ def test_certificate_that_cannot_be_read_may_be_for_any_requested_name() -> None
         files=f"{MAIN}{FRONTEND}:443 ssl crt /c/a.pem crt /c/b.pem\n acl w hdr(host) www.example.com a.example.com\n"
     )
     assert served(config, a_pem="a.example.com") == {"a.example.com": ["a.pem"], "www.example.com": ["b.pem"]}
+
+
+def test_common_name_that_no_client_can_request_is_not_a_name() -> None:
+    facts = {path: CertificateFacts(("x.example.com", "example ltd."), "EC") for path in ("/c/a.pem", "/c/b.pem")}
+    config = frontend(":443 ssl crt /c/a.pem crt /c/b.pem")
+    listeners = haproxy.by_certificate(config, facts, "lb.example.com")
+    assert [listener.names for listener in listeners if listener.port] == [("x.example.com",)]
