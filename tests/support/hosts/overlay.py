@@ -31,7 +31,7 @@ _SYSTEMD_HOST: Final = (
     *("apache2", "dovecot-imapd", "haproxy", "nginx-light"),
 )
 _DOVECOT: Final = ("dovecot-lmtpd", "dovecot-managesieved", "dovecot-pop3d", "dovecot-submissiond")
-_NEWER_HOST: Final = (*_SYSTEMD_HOST, *_DOVECOT, "python3-venv", "ssl-cert")
+_NEWER_HOST: Final = (*_SYSTEMD_HOST, *_DOVECOT, "libnginx-mod-stream", "python3-venv", "ssl-cert")
 _SERVICES: Final = ("dovecot-pop3d", "exim4-daemon-light", "pure-ftpd", "python3", "stunnel4")
 _BELOW: Final = {"debian12-services": "debian12", "debian13-services": "debian13"}
 """Layers that add packages to a whole release."""
@@ -52,7 +52,7 @@ PACKAGES: Final[dict[str, tuple[str, ...]]] = {
     "names": (*_EVERY_HOST, "bind9", "bind9-dnsutils", "knot", "nsd"),
     "controller": (*_EVERY_HOST, "at", "exim4-daemon-light"),
     "browser": ("chromium",),
-    "containers": (*_EVERY_HOST, "conmon", "podman", "runc"),
+    "containers": (*_EVERY_HOST, "conmon", "exim4-daemon-heavy", "podman", "runc"),
     "logins": (*_EVERY_HOST, "tcsh"),
     "debian12": _SYSTEMD_HOST,
     "debian13": _NEWER_HOST,
