@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Final, TypeVar
+from typing import TypeVar
 
 from audit.host.files import certificate_facts
 from audit.host.script import config_test, denied_test, instances, layout_in, sections_of
@@ -18,6 +18,7 @@ from audit.observation.website import Website
 from audit.services import LAYOUTS, Panel, PanelService
 from audit.services.config_files import unreadable
 from audit.services.model import (
+    LOOPBACK,
     CertificateFacts,
     ConfigDump,
     Listener,
@@ -27,8 +28,6 @@ from audit.services.model import (
     Service,
     without_relative_files,
 )
-
-_LOOPBACK: Final = ("127.0.0.1", "::1")
 
 Value = TypeVar("Value")
 
@@ -75,7 +74,7 @@ class Instances:
     def services(self) -> Iterator[FoundService]:
         """Yield each service with a listener."""
         for instance in self.all:
-            own = (*self.facts.addresses, *_LOOPBACK) if self.facts.addresses else ()
+            own = (*self.facts.addresses, *LOOPBACK) if self.facts.addresses else ()
             dump = ConfigDump(instance.sections, self.facts.ports_of(instance.pid), own)
             listeners = _with_absolute_files(self._guarded(instance.service.read, dump), instance.service.name)
             if not listeners:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.resources import files
@@ -13,6 +13,7 @@ from audit.observation import FileKind, InstalledFile, ProxyProtocol
 from audit.observation.website import ANY_IPV4, ANY_IPV6, Website
 
 ANY: Final = (ANY_IPV4, ANY_IPV6)
+LOOPBACK: Final = ("127.0.0.1", "::1")
 MAX_SCRIPT_BYTES: Final = 16_384  # of one service: some logins pass the shell of all as one argument of 128 KiB
 _NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,31}")
 _PROCESS: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]{0,14}")
@@ -60,6 +61,31 @@ def without_relative_files(listener: Listener, service: str) -> Listener:
     files = tuple(file for file in listener.files if file.path.startswith("/"))
     unread = (f"the directory is not known that {service} takes the file {path!r} from" for path in relative)
     return replace(listener, files=files, unread=(*listener.unread, *unread))
+
+
+def beside_bound(listeners: Iterable[Listener], own: Sequence[str]) -> tuple[Listener, ...]:
+    """Return the listeners of a web server; a wildcard address stands for those that no other listener is bound to.
+
+    A connection to an address with a socket of its own reaches no server of the wildcard. `own` are the addresses of
+    the host; if they are not known, the listeners are returned as they are.
+    """
+    listeners = tuple(listeners)
+    taken = {(address, listener.port) for listener in listeners for address in listener.addresses if address not in ANY}
+    ports = {port for _, port in taken} if own else set()
+    return tuple(
+        replace(listener, addresses=_left(listener, own, taken)) if listener.port in ports else listener
+        for listener in listeners
+    )
+
+
+def _left(listener: Listener, own: Sequence[str], taken: Collection[tuple[str, int]]) -> tuple[str, ...]:
+    """Return the addresses of a listener; for a wildcard those of the host that are left, or loopback alone."""
+    addresses = dict.fromkeys(address for address in listener.addresses if address not in ANY)
+    for wildcard in (address for address in listener.addresses if address in ANY):
+        family = (address for address in own if (":" in address) == (":" in wildcard))
+        free = [address for address in family if (address, listener.port) not in taken]
+        addresses |= dict.fromkeys([address for address in free if address not in LOOPBACK] or free)
+    return tuple(addresses)
 
 
 def nowhere(*unread: str) -> Listener:

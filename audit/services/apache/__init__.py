@@ -17,7 +17,7 @@ from audit.services.apache.certificates import host_files
 from audit.services.apache.sockets import host_sockets, uses_tls
 from audit.services.apache.syntax import ApacheConfiguration, host_names, read_apache_configuration
 from audit.services.block_syntax import Block
-from audit.services.model import ConfigDump, Listener, Service, nowhere
+from audit.services.model import ConfigDump, Listener, Service, beside_bound, nowhere
 
 
 def read(dump: ConfigDump) -> tuple[Listener, ...]:
@@ -30,7 +30,8 @@ def read(dump: ConfigDump) -> tuple[Listener, ...]:
     listeners = tuple(_listeners(configuration))
     if not listeners and unread:
         return (nowhere(*unread),)
-    return tuple(replace(listener, unread=(*listener.unread, *unread)) for listener in listeners)
+    placed = beside_bound(listeners, dump.addresses)
+    return tuple(replace(listener, unread=(*listener.unread, *unread)) for listener in placed)
 
 
 def _unknown_macros(configuration: ApacheConfiguration) -> Iterator[str]:

@@ -12,7 +12,7 @@ from typing import Final
 
 from audit.endpoint import WILDCARD_LABEL
 from audit.services.config_files import absolute
-from audit.services.model import ConfigDump, Listener, NamedFile, Service, nowhere, pair, prompted
+from audit.services.model import ConfigDump, Listener, NamedFile, Service, beside_bound, nowhere, pair, prompted
 from audit.services.nginx import sites
 from audit.services.nginx.name_expressions import names_by_expression
 from audit.services.nginx.passthrough import passed_through
@@ -64,7 +64,10 @@ def read(dump: ConfigDump) -> tuple[Listener, ...]:
         for context in configuration.root.all(kind)
         for listener in _context_listeners(kind, context, configuration.base, dump.ports)
     )
-    return tuple(replace(listener, unread=(*listener.unread, *configuration.unread)) for listener in listeners)
+    return tuple(
+        replace(listener, unread=(*listener.unread, *configuration.unread))
+        for listener in beside_bound(listeners, dump.addresses)
+    )
 
 
 def _context_listeners(

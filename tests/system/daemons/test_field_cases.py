@@ -35,6 +35,7 @@ SITES: Final = {
     "b": server("443", "plain.test"),
     "d": server("443 ssl", r"~^(www\.)?expression\.test$", "extra"),
     "z": server("443 ssl default_server", "_", "own"),
+    "x": server("198.18.0.8:443 ssl", "bound.test", "extra"),
     "y": server("7443 ssl default_server", "_", "extra") + server("7443 ssl", NAME, "own"),
 }
 APACHE: Final = """LoadModule macro_module /usr/lib/apache2/modules/mod_macro.so
@@ -74,7 +75,7 @@ listen through
 """
 NAMES: Final = {
     "own": (NAME, "plain.test"), "pair": (NAME,), "wild": ("*.apps.test",), "macro": ("macro.test",),
-    "extra": ("extra.test", "expression.test"),
+    "extra": ("extra.test", "expression.test", "bound.test"),
 }  # fmt: skip
 """The names of the certificate of each stem."""
 
@@ -89,6 +90,7 @@ FOUND: Final = {
 @pytest.fixture(scope="module")
 def host(overlays: None, authority: Authority) -> Iterator[Host]:  # noqa: ARG001 - overlays skips or fails first
     with running_host("main", NAME) as running:
+        running.shell("ip addr add 198.18.0.7/32 dev lo; ip addr add 198.18.0.8/32 dev lo")
         for stem, names in NAMES.items():
             running.write(*authority.issue(*names).at(f"/etc/ssl/{stem}"))
         running.shell("umask 77; cat /etc/ssl/pair.key /etc/ssl/pair.crt > /etc/ssl/pair.pem")
@@ -116,7 +118,7 @@ def websites_of(run: AuditRun) -> set[str]:
 
 def test_each_endpoint_is_found_with_the_certificate_that_it_serves(host: Host, authority: Authority) -> None:
     run = run_on(host, authority)
-    assert websites_of(run) == set(FOUND), run.explain()
+    assert websites_of(run) == {*FOUND, "https://bound.test:443"}, run.explain()
     for endpoint, stem in FOUND.items():
         name, _, port = endpoint.removeprefix("https://").partition(":")
         leaf = x509.load_pem_x509_certificate(host.read(f"/etc/ssl/{stem}.crt").encode())

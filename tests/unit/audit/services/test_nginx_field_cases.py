@@ -146,3 +146,22 @@ def test_server_of_an_expression_has_the_names_that_match() -> None:
     assert [listener.names for listener in listeners] == [
         ("a.test",), ("www.b.test",), ("m.b.test",), ("b.test", "d.test"),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("own", "addresses"),
+    [
+        (("192.0.2.10", "198.51.100.7", "127.0.0.1", "::1"), [("198.51.100.7",), ("192.0.2.10",), ("::",)]),
+        (("192.0.2.10", "127.0.0.1", "::1"), [("127.0.0.1",), ("192.0.2.10",), ("::",)]),
+        ((), [("0.0.0.0",), ("192.0.2.10",), ("::",)]),
+    ],
+    ids=["others are left", "loopback is left", "unknown addresses"],
+)
+def test_address_with_a_socket_of_its_own_is_not_one_of_the_wildcard(
+    own: tuple[str, ...], addresses: list[tuple[str, ...]]
+) -> None:
+    places = (("443", "a"), ("192.0.2.10:443", "b"), ("[::]:8443", "c"))
+    servers = "".join(f"server {{ listen {place} ssl; server_name {name}.test; }}" for place, name in places)
+    text = f"# configuration file /n.conf:\nhttp {{ {servers} }}\n"
+    listeners = nginx.read(replace(dump(dump=text), addresses=own))
+    assert [listener.addresses for listener in listeners] == addresses
