@@ -24,6 +24,17 @@ _STARTTLS: Final = {
     "smtp": "smtp", "imap": "imap", "pop3": "pop3", "ftp": "ftp", "sieve": "sieve", "lmtp": "lmtp",
 }  # fmt: skip
 _MAX_HANDSHAKES: Final = 200  # handshakes in one command; the rest are not made
+_SCTS, _STATUS_REQUEST = 18, 5  # TLS extensions (RFC 6962 3.3.1, RFC 6066 8)
+_OCSP: Final = b"\1"  # the type of a certificate status
+_EXTENSION: Final = re.compile(
+    r"^TLS server extension \"[^\"\n]*\" \(id=(?P<number>\d+)\), len=(?P<size>\d+)\n"
+    r"(?P<dump>(?:[0-9a-f]{4} - [0-9a-f]{2}.*(?:\n|$))*)",
+    re.MULTILINE,
+)
+"""An extension as `-tlsextdebug` prints it."""
+_OCTETS: Final = re.compile(r"^[0-9a-f]{4} - ((?:[0-9a-f]{2}[ -]?){1,16})", re.MULTILINE)
+"""A line of it: up to 16 octets after an offset of four digits; characters follow after blanks."""
+_OCSP_RESPONSE: Final = re.compile(r"^OCSP Response Data:", re.MULTILINE)
 _OFFERS: Final = ("", "rsa", "ecdsa")
 """The types of key that a client offers to verify: all, RSA alone, and ECDSA alone."""
 _FAILURES: Final[tuple[tuple[str, Stage, FailureKind, str], ...]] = (
@@ -104,7 +115,34 @@ def _read(address: str, section: Section | None) -> Handshake | ProbeFailure:
     version = _field(section.text, r"Protocol(?: version)? *: (?P<v>TLSv[\d.]+)") or version
     group = _field(section.text, r"(?:Server Temp Key|Negotiated TLS1.3 group): (?:ECDH, )?(?P<v>[\w-]+)")
     alpn = _field(section.text, r"ALPN protocol: (?P<v>\S+)")
-    return Handshake(address, version, cipher or "", group, alpn, chain, None, 0.0, from_host=True)
+    sct_list = _sct_list(section.text)
+    staple = _staple(section.text)
+    return Handshake(address, version, cipher or "", group, alpn, chain, staple, 0.0, from_host=True, sct_list=sct_list)
+
+
+def _sct_list(text: str) -> bytes | None:
+    """Return the list of SCTs in a handshake; None if no extension is printed, because then none was requested."""
+    return _extension(text, _SCTS) if _EXTENSION.search(text) else None
+
+
+def _staple(text: str) -> bytes | None:
+    """Return the stapled OCSP response (RFC 6066 8); empty if there is one that openssl does not print in full.
+
+    It does so for TLS 1.3 alone, where the response is in an extension.
+    """
+    status = _extension(text, _STATUS_REQUEST)
+    if status is not None and status[:1] == _OCSP:
+        return status[4:]
+    return b"" if _OCSP_RESPONSE.search(text) else None
+
+
+def _extension(text: str, number: int) -> bytes | None:
+    """Return the first extension with a number that is printed; empty if there is none, None if it is cut short."""
+    for printed in _EXTENSION.finditer(text):
+        if int(printed["number"]) == number:
+            octets = bytes.fromhex("".join(_OCTETS.findall(printed["dump"])).replace("-", " "))
+            return octets if len(octets) == int(printed["size"]) else None
+    return b""
 
 
 def _field(text: str, pattern: str) -> str | None:

@@ -86,7 +86,7 @@ class Handshake:
     group: str | None  # the key exchange group
     alpn: str | None  # the protocol of ALPN
     chain_der: tuple[bytes, ...]  # the certificates as DER, as sent
-    ocsp_der: bytes | None  # the stapled OCSP response as DER
+    ocsp_der: bytes | None  # the stapled OCSP response as DER; empty if one was stapled that is not known
     elapsed_s: float  # duration in seconds
     old_protocols: tuple[str, ...] | None = None  # of TLSv1 and TLSv1.1 those accepted; None: not known
     from_host: bool = False  # observed from the host itself, not from here

@@ -190,7 +190,7 @@ def observation_row(facts: Facts, phase: Phase = "before") -> dict[str, Any]:
         "names": _names(chain.leaf) if chain and chain.certificates else [],  # names and addresses in the leaf
         # files that the service names
         "installed": [_file_row(file) for file in (seen.server.files if seen.server else ())],
-        "stapled": bool(first and first.ocsp_der),  # whether an OCSP response was stapled
+        "stapled": bool(first and first.ocsp_der is not None),  # whether an OCSP response was stapled
         # processes of the host, or behind an unknown service, that root does not inspect
         "not_inspected": _not_inspected(facts),
         "failure": _failure_row(seen),  # why there was no handshake; null if there was one

@@ -39,10 +39,8 @@ def stapled_handshakes(certificate: Certificate, observation: Observation) -> tu
 
 def unstapled_addresses(certificate: Certificate, observation: Observation) -> list[str]:
     """Return the addresses that serve the certificate without an OCSP response."""
-    handshakes = observation.every_handshake
-    return [
-        handshake.address for handshake in handshakes if not handshake.ocsp_der and leaf_of(handshake) == certificate
-    ]
+    unstapled = (handshake for handshake in observation.every_handshake if handshake.ocsp_der is None)
+    return [handshake.address for handshake in unstapled if leaf_of(handshake) == certificate]
 
 
 def staple_faults(chain: Chain, observation: Observation, rules: Rules) -> tuple[str, ...] | Uncertain:

@@ -32,7 +32,8 @@ from audit.x509.transparency.signed_entry import is_of_log
 
 SOURCE: Final = "Apple 103214 embedded SCTs"
 UPDATE: Final = "run sslaudit update-ct-logs with a newer list"
-_NOT_REQUESTED: Final = "and the SCTs in the TLS handshake were not looked at"
+_NOT_REQUESTED: Final = "and the TLS handshake did not request SCTs"
+_NOT_READ: Final = "and the stapled OCSP response, which may have more, could not be read on the host"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,8 @@ def _doubt(handshake: Handshake, shortage: Shortage) -> str:
     """Return why a client may receive more SCTs, or SCTs that count; nothing if there is no doubt."""
     if handshake.sct_list is None:
         return _NOT_REQUESTED
+    if handshake.ocsp_der == b"":
+        return _NOT_READ
     return f"and the log list is older than an SCT: {UPDATE}" if shortage.may_be_newer else ""
 
 

@@ -3,10 +3,16 @@
 # for services that expect the PROXY protocol.
 
 handshakes=0
+
+# SCTs are requested only if openssl has the option; else it would make no handshake.
 begin_handshakes() {
   folder=$(mktemp -d) && sockets=$(mktemp -d) || exit 126
   perl=$(command -v perl)
   [ -z "$perl" ] || trusted_path "$perl" || perl=''
+  case $(openssl s_client -help 2>&1) in
+  *-serverinfo*) scts="-serverinfo 18 -tlsextdebug" ;;
+  *) scts='' ;;
+  esac
 }
 
 # s_client SECTION PLACE NAME PROTOCOL KEY HEADER: "-" stands for none; KEY is the only type of key that is offered, rsa or
@@ -25,6 +31,8 @@ s_client() {
   rsa) set -- "$@" -cipher aRSA -sigalgs RSA-PSS+SHA256:RSA-PSS+SHA384:RSA-PSS+SHA512:RSA+SHA256:RSA+SHA384:RSA+SHA512 ;;
   ecdsa) set -- "$@" -cipher aECDSA -sigalgs ECDSA+SHA256:ECDSA+SHA384:ECDSA+SHA512 ;;
   esac
+  # shellcheck disable=SC2086 # options
+  set -- "$@" $scts
   PERL5OPT='' PERL5LIB='' SSL_CERT_FILE=/dev/null $limit "$@" # nothing is verified: it need not read the CA certificates of the host
 }
 

@@ -28,8 +28,10 @@ from audit.services.model import Section
 from tests.support.failing_logins import look, now
 from tests.support.http.scripted_server import conversing, saying
 from tests.support.local_files import certificate, key_pem, local
-from tests.support.probe.tls_servers import both, serving, tls
+from tests.support.probe.tls_servers import both, sending_scts, serving, stapling, tls
 from tests.support.x509.certificates import leaf, rsa_key
+from tests.support.x509.ct_logs import ARGON, listed, of_certificate
+from tests.support.x509.ocsp_responses import Answer
 
 
 def _free_port() -> socket.socket:
@@ -113,6 +115,29 @@ def test_second_certificate_is_found_from_the_host() -> None:
         shown = HostInside(local()).observe_handshakes([place := InsidePlace(endpoint, "127.0.0.1")])[place]
     served = {handshake.chain_der[0] for handshake in shown if isinstance(handshake, Handshake)}
     assert (len(shown), served) == (2, {ec_leaf.der, rsa_leaf.der})
+
+
+@pytest.mark.parametrize(("option", "version"), [("-tls1_2", "TLSv1.2"), ("-tls1_3", "TLSv1.3")])
+def test_scts_of_a_handshake_from_the_host_are_kept_as_sent(option: str, version: str, tmp_path: Path) -> None:
+    scts = listed(ARGON.sct(of_certificate(leaf().der)), b" - no SCT \n" * 9)
+    with sending_scts(scts, option, tmp_path) as port:
+        shown = _handshake_from_host(port)
+    assert (shown.version, shown.sct_list, shown.ocsp_der) == (version, scts, None)
+
+
+@pytest.mark.parametrize(("option", "shows"), [("-tls1_2", False), ("-tls1_3", True)], ids=["TLS 1.2", "TLS 1.3"])
+def test_staple_of_a_handshake_from_the_host_is_noticed(option: str, *, shows: bool, tmp_path: Path) -> None:
+    staple = Answer().der
+    with stapling(staple, option, tmp_path) as port:
+        shown = _handshake_from_host(port)
+    assert (shown.ocsp_der, shown.sct_list) == (staple if shows else b"", b"")
+
+
+def _handshake_from_host(port: int) -> Handshake:
+    (endpoint,), _ = parse_endpoints(f"tls://www.example.com:{port}", "x")
+    shown, *_ = HostInside(local()).observe_handshakes([place := InsidePlace(endpoint, "127.0.0.1")])[place]
+    assert isinstance(shown, Handshake)
+    return shown
 
 
 def test_refused_handshake_from_the_host_is_reported() -> None:

@@ -176,6 +176,7 @@ must_staple, usable = checks.test_stapled_where_it_must, checks.test_staple_can_
     "code signing, private": (checks.test_issued_for_servers, facts(SIGNS, PRIVATE), PASS),
     "no must-staple": (must_staple, facts(GOOD), exempt()),
     "must-staple, stapled": (must_staple, stapling(BOUND, b"answer"), PASS),
+    "must-staple, stapled on the host and not shown": (must_staple, stapling(BOUND, b""), PASS),
     "must-staple, not stapled at one address": (
         must_staple, stapling(BOUND, b"answer", None), fail(observed=["192.0.2.8"], remedy="configure"),
     ),

@@ -137,10 +137,14 @@ UNVERIFIED = "without a log list no signature was verified"
         check, facts(GOOD, None, replace(served(GOOD, INTERMEDIATE), sct_list=b"\0\5\0")),
         fail("the list of SCTs in the TLS handshake cannot be read"),
     ),
-    "none embedded, handshake not looked at": (
-        check, facts(GOOD, log_list(), unasked(GOOD)), unsure("the SCTs in the TLS handshake were not looked at"),
+    "none embedded, not requested": (
+        check, facts(GOOD, log_list(), unasked(GOOD)), unsure("the TLS handshake did not request SCTs"),
     ),
-    "two embedded, handshake not looked at": (check, facts(TWO, log_list(), unasked(TWO)), PASS),
+    "none embedded, staple of the host not read": (
+        check, facts(GOOD, log_list(), replace(served(GOOD, INTERMEDIATE), ocsp_der=b"")),
+        unsure("the stapled OCSP response, which may have more, could not be read on the host"),
+    ),
+    "two embedded, not requested": (check, facts(TWO, log_list(), unasked(TWO)), PASS),
 })  # fmt: skip
 def test_scts_are_judged_as_browsers_do(row: Row) -> None:
     require_verdict(row)
