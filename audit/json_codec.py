@@ -40,7 +40,10 @@ def parse_time(text: str) -> datetime:
         raise BadRecord(f"{text!r} is not an RFC 3339 time such as 2026-11-23T10:00:00Z") from error
     if moment.tzinfo is None:
         raise BadRecord(f"{text!r} has no time zone: write for example {text}Z")
-    return moment.astimezone(UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError as error:
+        raise BadRecord(f"{text!r} is not between the years 1 and 9999 in UTC") from error
 
 
 def to_json(value: Any) -> Any:  # noqa: ANN401 - a codec takes values of every type

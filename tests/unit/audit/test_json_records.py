@@ -73,6 +73,8 @@ def test_times_are_rfc_3339_in_utc() -> None:
         ({"elapsed_s": "long"}, "is not a float"),
         ({"observed_at": "yesterday"}, "'yesterday' is not an RFC 3339 time"),
         ({"observed_at": "2026-11-23"}, "no time zone"),
+        ({"observed_at": "0001-01-01T00:00:00+14:00"}, "is not between the years 1 and 9999"),
+        ({"observed_at": "9999-12-31T23:59:59-14:00"}, "is not between the years 1 and 9999"),
         ({"failures": [{"stage": "dream", "kind": "refused", "detail": ""}]}, "'dream' is not one of"),
         ({"failures": [{"stage": "connect"}]}, "has no 'kind'"),
     ],

@@ -69,6 +69,7 @@ def test_operator_is_the_one_at_the_time_of_the_sct() -> None:
         (b"{}", "the list: it has no 'version'"),
         (list_json(issued=LISTED, operators=[]), "it has no log; a list in version 3 of Chrome's format has operators"),
         (changed(list_json(), ("log_list_timestamp",), "today"), "the list: log_list_timestamp: 'today' is not an RFC"),
+        (changed(list_json(), ("log_list_timestamp",), "0001-01-01T00:00:00+14:00"), "log_list_timestamp: '0001"),
         (changed(list_json(), ("operators", 1, "name"), None), "operators, number 2: it has no 'name'"),
         (changed(list_json(), ("operators", 0), {"name": "A", "id": 1}), "operators, number 1 (A): the key 'logs'"),
         (changed(list_json(), ("operators", 0, "logs"), {}), "number 1 (Operator A), logs: it is not a list"),
