@@ -15,7 +15,7 @@ from remediate.execution.case_context import CaseContext, NotFoundOnHost, Switch
 from remediate.execution.context import RunContext
 from remediate.execution.placeholder import install_placeholders
 from remediate.execution.steps import REPAIR_STEPS, Satisfied, StepBlocked
-from remediate.execution.steps.activate import settled_progress
+from remediate.execution.steps.activate import restored_after_crash, settled_progress
 from remediate.execution.steps.authorizations import remove_challenges
 from remediate.execution.steps.base import output_tail, require_host_clock, require_success
 from remediate.execution.steps.self_test import withdraw
@@ -53,6 +53,8 @@ def run_case(case: Case, run: RunContext) -> CaseResult:
     except StepBlocked as why:
         return _result(context, "", why)
     except NotFoundOnHost as why:
+        if restored := restored_after_crash(context):
+            return CaseResult(context.case, "interrupted", "", Cause.INSTALL_INTERRUPTED, restored)
         return _end_outdated(context, _result(context, "", why))
     blocked = _run_phase(context, common)
     if blocked is not None:

@@ -108,7 +108,6 @@ SHORT_BY_DESIGN = {
     "audit/x509/lint/*.py": "one file a subject",
     "remediate/installers/*.py": "one file a service",
     "audit/config/arguments.py": "the parser of all programs: `remediate` may not import that of the plugin",
-    "remediate/deployment/replace.py": "one file a kind of deployment",
     "pytest_sslaudit/checkallsslcerts.py": "installed timers and jobs start a module of this name",
     "pytest_sslaudit/hookspecs.py": "pluggy reads the hooks of a plugin from a module of their own",
 }

@@ -11,6 +11,7 @@ from typing import Final
 
 from audit.text import join_clauses
 from remediate.deployment.progress import TERMINAL, Progress
+from remediate.deployment.replace import restore_interrupted
 from remediate.execution.case_context import CaseContext, SwitchGroup
 from remediate.execution.preview import Action, PreviewState, Remark
 from remediate.execution.steps.base import (
@@ -26,6 +27,7 @@ from remediate.execution.steps.wire_check import faults_of
 from remediate.hosts.command import Command
 from remediate.hosts.workdir import BUSY
 from remediate.installers import Daemon, Installer
+from remediate.model.case import SWITCHED
 from remediate.model.causes import Cause
 
 _CONDITION: Final = "only if it does not serve the certificate in its files by then"
@@ -160,6 +162,23 @@ def settled_progress(context: CaseContext, switch_group: SwitchGroup) -> Progres
 
     context.wait_until(is_settled, context.run.timeouts.taken_up_s)
     return progress
+
+
+def restored_after_crash(context: CaseContext) -> str:
+    """Restore the files of before and start the units that served, if the host crashed in the middle of a switch.
+
+    Services that do not run are not found, so the case cannot be continued before they run again. Return what was done;
+    nothing if there was nothing to restore or start. The next run continues the case.
+    """
+    if context.case.repair not in SWITCHED or not context.host.is_logged_in:
+        return ""
+    if not any(step.kind == "reload" and step.state != "planned" for step in context.case.steps):
+        return ""
+    query = restore_interrupted(context.workdir)
+    done = query.parse(context.execute(query.command))
+    if not any(line.startswith(("restored ", "started ")) for line in done):
+        return ""
+    return f"a crash of the host interrupted the switch, and services did not run: {join_clauses(done)}"
 
 
 def _progress(context: CaseContext, switch_group: SwitchGroup) -> Progress:

@@ -6,7 +6,9 @@ The login is a user with sudo, and systemd kills all processes of a user when th
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Final
@@ -68,9 +70,7 @@ ExecReload=
 ExecReload=/bin/sh -c '[ ! -e {HOLD} ] || {{ touch {HELD}; exec sleep 600; }}'
 ExecReload=/usr/sbin/apachectl graceful
 """
-_PREPARE: Final = """systemctl mask systemd-modules-load
-systemctl reset-failed
-systemctl disable --now nginx dovecot apache2 haproxy
+_PREPARE: Final = """systemctl disable --now nginx dovecot apache2 haproxy
 a2enmod -q ssl
 rm -f /etc/apache2/ports.conf /etc/apache2/sites-enabled/*
 touch /etc/apache2/ports.conf
@@ -78,11 +78,15 @@ cp -a /etc/apache2 /etc/apache2-x
 mkdir -p /var/log/apache2-x
 cp /root/tls.conf /etc/apache2-x/conf-enabled
 cat /root/more.cfg >>/etc/haproxy/haproxy.cfg
+systemctl daemon-reload
+systemctl enable --now nginx apache2@x haproxy
+"""
+_LOGINS: Final = """systemctl mask systemd-modules-load
+systemctl reset-failed
 sed -i 's/^UsePAM no/UsePAM yes/' /etc/ssh/sshd_config
 pkill -x sshd || :
-systemctl daemon-reload
 systemctl restart systemd-logind
-systemctl enable --now ssh nginx apache2@x haproxy
+systemctl enable --now ssh
 """
 
 
@@ -98,6 +102,17 @@ class Site:
     def host(self) -> Host:
         """The host that runs."""
         return self.fleet.web1
+
+    def cut_short(self, *options: str) -> auditing.AuditRun:
+        """Return how a run ends whose machine crashes while a service loads the new files."""
+        self.host.do("touch", HOLD)
+        with ThreadPoolExecutor(1) as pool:
+            run = pool.submit(self.night.run, *options)
+            while self.host.run("test", "-e", HELD).returncode:
+                assert not run.done(), run.result().explain()
+                time.sleep(0.2)
+            self.crash()
+            return run.result()
 
     def crash(self) -> None:
         """Kill the machine; its cable is gone with it."""
@@ -130,8 +145,14 @@ def leftovers(host: Host) -> str:
 
 
 @contextmanager
-def running_site(authority: Authority, release: str) -> Iterator[Site]:
-    """Start the machine, and the host that audits it and has the Store."""
+def running_site(
+    authority: Authority,
+    release: str,
+    serve: Callable[[Host, Credential], None] | None = None,
+    *,
+    login_as: str = "sudoer",
+) -> Iterator[Site]:
+    """Start the machine, and the host that audits it and has the Store; other services are started by `serve`."""
     old = authority.issue(WEB1, WWW, begins=-90, lasts=60)
     with running_host("main", "auditor.example.test") as near, Machine(release, WEB1) as machine:
         public_key, host = login.make_key(near), machine.start()
@@ -140,12 +161,19 @@ def running_site(authority: Authority, release: str) -> Iterator[Site]:
         name_hosts(host, _NAMES)
         login.admit(host, public_key)
         login.know(near, host)
-        _serve(host, old)
+        _admit_by_pam(host)
+        (serve or _serve)(host, old)
         auditing.trust(near, authority.anchor)
         with served_store(near, _STORE, address) as (store, access):
-            fleet = Fleet(near, host, f"ssh://sudoer@{WEB1}", address, Planted((), old, old), store, access)
+            fleet = Fleet(near, host, f"ssh://{login_as}@{WEB1}", address, Planted((), old, old), store, access)
             night = nightly_repair.prepare(fleet, authority, by_relay=False)
             yield Site(machine, fleet, night)
+
+
+def _admit_by_pam(host: Host) -> None:
+    host.write(HostFile("/etc/systemd/logind.conf.d/kill.conf", "[Login]\nKillUserProcesses=yes\n"))
+    host.shell(_LOGINS)
+    host.wait_for(22)
 
 
 def _serve(host: Host, old: Credential) -> None:
@@ -155,8 +183,7 @@ def _serve(host: Host, old: Credential) -> None:
         HostFile("/root/more.cfg", _HAPROXY),
         HostFile("/root/tls.conf", _APACHE),
         HostFile("/etc/nginx/nginx.conf", _NGINX),
-        HostFile("/etc/systemd/logind.conf.d/kill.conf", "[Login]\nKillUserProcesses=yes\n"),
         HostFile("/etc/systemd/system/apache2@x.service.d/hold.conf", _HOLD),
     )
     host.shell(_PREPARE)
-    host.wait_for(22, 80, *PORTS)
+    host.wait_for(80, *PORTS)

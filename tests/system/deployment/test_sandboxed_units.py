@@ -9,6 +9,7 @@ import pytest
 from remediate.deployment.versions import FileSet
 from remediate.hosts.workdir import HostWorkdir
 from tests.support.hosts.host import Host, HostFile
+from tests.support.hosts.overlay import RELEASES
 from tests.support.hosts.pki import Authority, Credential
 from tests.support.hosts.systemd_host import running_systemd_host
 from tests.support.hosts.unit_switch import switched
@@ -32,9 +33,9 @@ CONFINED = "[Service]\nTemporaryFileSystem=/var/lib\nPrivateTmp=yes\nProtectSyst
 OTHER_FILES = "[Service]\nTemporaryFileSystem=/etc/tls\nBindReadOnlyPaths=/etc/other:/etc/tls\n"
 
 
-@pytest.fixture(scope="module")
-def host(overlays: None) -> Iterator[Host]:  # noqa: ARG001 - overlays skips or fails first
-    with running_systemd_host("debian12", NAME) as host:
+@pytest.fixture(scope="module", params=RELEASES)
+def host(request: pytest.FixtureRequest, overlays: None) -> Iterator[Host]:  # noqa: ARG001 - overlays skips or fails first
+    with running_systemd_host(request.param, NAME) as host:
         host.write(HostFile("/etc/apache2/conf-enabled/tls.conf", SITE))
         host.shell("systemctl stop nginx dovecot apache2 || :; a2enmod -q ssl")
         yield host

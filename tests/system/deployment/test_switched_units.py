@@ -41,6 +41,8 @@ cp -a /etc/apache2 /etc/apache2-x
 echo Listen 8080 >/etc/apache2/ports.conf
 mkdir -p /var/log/apache2-x
 """
+# systemd may not notice in a container that the last process of a unit without a main process has ended.
+SHORT_STOP = "[Service]\nTimeoutStopSec=5\n"
 
 
 @pytest.fixture(scope="module", params=RELEASES)
@@ -48,7 +50,11 @@ def host(request: pytest.FixtureRequest) -> Iterator[Host]:
     """Start a host with a second instance of apache, whose configuration is in /etc/apache2-x."""
     with running_systemd_host(request.param, NAME) as host:
         host.shell(PREPARE)
-        host.write(HostFile("/etc/apache2-x/conf-enabled/tls.conf", SITE.format(port=8444, file="/etc/tls/main")))
+        host.write(
+            HostFile("/etc/apache2-x/conf-enabled/tls.conf", SITE.format(port=8444, file="/etc/tls/main")),
+            HostFile("/etc/systemd/system/apache2@.service.d/stop.conf", SHORT_STOP),
+        )
+        host.shell("systemctl daemon-reload")
         yield host
 
 

@@ -202,23 +202,32 @@ restart() {
   done
   [ -z "$before" ] || [ -n "$first" ] || { echo "$name does not start again$skipped"; exit 1; }
 }
-# start_units UNIT…: starts those that do not run; one that failed too often is started too.
+# start_units UNIT…: starts those that do not run; one that failed too often is started too. systemd may not have noticed
+# yet that the processes of a unit have ended, and then starts nothing, so the unit is started again when it is inactive. In a
+# container systemd may never notice it if the unit has no main process, so an active unit that does not listen is restarted.
 start_units() {
   for each; do
-    case " $units " in *" $each "*) continue ;; esac
-    $limit systemctl reset-failed -- "$each" </dev/null 2>/dev/null
-    $limit systemctl start -- "$each" </dev/null || exit 1
+    case " $units " in *" $each "*) ;; *) start_unit "$each" || exit 1 ;; esac
   done
-  for _ in 1 2 3 4 5 6 7 8 9 10; do
+  for try in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
     missing_unit=
     for each; do case " $units " in *" $each "*) ;; *) missing_unit=$each ;; esac; done
     [ -n "$missing_unit" ] || exit 0
     pause 0.2
+    unit=$missing_unit
+    case $try,$(ask_unit ActiveState) in
+      *,inactive | *,failed) start_unit "$unit" || exit 1 ;;
+      5,active) $limit systemctl restart -- "$unit" </dev/null || exit 1 ;;
+    esac
     t_asked=' '
     find_first
   done
   echo "$missing_unit was started, and $name does not listen as its process"
   exit 1
+}
+start_unit() {
+  $limit systemctl reset-failed -- "$1" </dev/null 2>/dev/null
+  $limit systemctl start -- "$1" </dev/null
 }
 # start [UNIT…]: the units that ran before, not others of the same program; without any, what the machine starts.
 # Whether it listens is what counts: some scripts report a daemon that puts itself into the background as failed.
