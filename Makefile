@@ -21,7 +21,8 @@ REPAIRS := $(addprefix tests/system/,deployment/test_haproxy_switch.py deploymen
 SERVICES := $(addprefix tests/system/,daemons/test_field_cases.py daemons/test_host_session.py \
     daemons/test_postfix_files.py daemons/test_unusual_services.py repair/test_dead_service.py)
 POST_QUANTUM := tests/system/hosts/test_post_quantum.py
-UNITS := $(addprefix tests/system/repair/,test_crashed_machine.py test_unknown_listeners.py)
+UNITS := $(addprefix tests/system/repair/,test_crashed_machine.py test_crashed_panel.py \
+    test_timer_units.py test_units_by_command.py test_unknown_listeners.py)
 LATER := $(ATTACK) $(CONTAINERS) $(CRASHES) $(HOSTS) $(PEERS) $(PLUGINS) $(POST_QUANTUM) $(REPAIRS) $(SERVICES) $(UNITS)
 
 # Tests start hundreds of processes that import the checkout: compiled once, whatever the caller's environment says.
@@ -142,7 +143,7 @@ matrix-systemd: export SSLAUDIT_TEST_RELEASES := $(call OF_SIZE,debian12,debian1
 matrix-systemd: export SSLAUDIT_TEST_OVERLAYS := $(call OF_SIZE,,debian12-services debian13-services)
 matrix-systemd: $(INSTALLED)
 	@$(BUILD_OVERLAYS)
-	$(PYTHON) -m pytest -n 2 --dist loadfile $(call OF_SIZE,$(firstword $(UNITS)),$(UNITS) \
+	$(PYTHON) -m pytest -n 2 --dist loadfile $(call OF_SIZE,$(firstword $(UNITS)) -k middle,$(UNITS) \
 	    $(addprefix tests/system/deployment/,test_sandboxed_units.py test_switched_units.py))
 
 lint: $(INSTALLED)
