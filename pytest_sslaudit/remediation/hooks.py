@@ -197,7 +197,8 @@ class Remediation:
         self._case_lines = (*down_lines(case_results), *case_result_lines(case_results))
         totals.services_down += tuple(down_lines(case_results))
         progress.write([f"{counted(totals.repairs)}; the affected endpoints are judged again"] if case_results else [])
-        totals.failed_repairs += sum(result.ended_as == "failed" or result.is_in_part for result in case_results)
+        unrepaired = ("failed", "interrupted")  # a host that does not respond has no findings when it is judged again
+        totals.failed_repairs += sum(result.ended_as in unrepaired or result.is_in_part for result in case_results)
         totals.repairs_broken |= any(case_result.cause is Cause.RUN_BUG for case_result in case_results)
         return case_results
 

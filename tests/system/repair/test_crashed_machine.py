@@ -65,6 +65,7 @@ def active(site: Site) -> list[str]:
 
 def test_repair_is_completed_after_a_crash_in_the_middle_of_the_switch(site: Site) -> None:
     cut = site.cut_short(SUDO)
+    assert cut.status == 1, cut.explain()
     assert {row["outcome"] for row in rows(cut, "remediation")} == {"interrupted"}, cut.explain()
     (email,) = site.night.emails()
     assert "[host.unreachable]" in text(email)
