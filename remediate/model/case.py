@@ -16,7 +16,8 @@ UNKNOWN_SERVICE: Final = (
 )
 """Why an endpoint that serves the certificate of a case is left out of it."""
 UNKNOWN_ALONE: Final = (
-    "the service is unknown. Install a new certificate there, or declare files and reload command in [[service]]"
+    "the service is unknown. What a container or a chroot serves is not repaired from its host: audit and repair it in "
+    "there (--hosts podman://NAME). Else install a new certificate, or declare files and reload command in [[service]]"
 )
 """Why a certificate that only unknown services serve is not repaired."""
 

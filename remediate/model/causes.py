@@ -407,13 +407,6 @@ class Cause(StrEnum):
         "add the host at the address above to the run, or point the name to this host only",
     )
     PLAN_LEFT_ALONE = "plan.left-alone", "allow changes on the host that shares the name, or remove the name from it"
-    PLAN_UNKNOWN_SERVICE = (
-        "plan.unknown-service",
-        (
-            "repair it where its files are: a container by --hosts podman://NAME or docker://NAME, a chroot inside it; "
-            "or declare it in [[service]]"
-        ),
-    )
     PLAN_MAX_CASES = (
         "plan.max-cases",
         "nothing: the next run continues; raise [remediate] max_cases to repair more in one run",
@@ -450,8 +443,7 @@ class Cause(StrEnum):
     PLAN_KEY_PROMPT = (
         "plan.key-prompt",
         (
-            "let the service read the passphrase without a person (apache: SSLPassPhraseDialog exec:PROGRAM, nginx: "
-            "ssl_password_file FILE), or set "
+            "let a program or a file give the passphrase (SSLPassPhraseDialog exec:, ssl_password_file), or set "
             '[remediate] key_encryption = "drop"'
         ),
     )

@@ -12,8 +12,7 @@ from typing import Final
 from audit.analysis.reachability import NOT_STARTED
 from audit.endpoint import is_host_id, wildcard_or_name
 from audit.evaluation.result import Result
-from audit.observation import UNKNOWN
-from audit.text import duration, join_clauses, join_limited
+from audit.text import duration, join_limited
 from audit.verdict import Remedy, Severity, Verdict
 from remediate.model.audit_results import AuditResults
 from remediate.model.case import VALIDATED, Case, Repair
@@ -51,22 +50,11 @@ def blockers_of(case: Case, evidence: AuditResults, fleet: Fleet) -> Iterator[Bl
     if unfinished := evidence.unfinished.intersection(case.endpoints):
         again = "run the audit again without -k, -m, --lf and --audit-check"
         yield Blocker(Cause.PLAN_UNFINISHED, f"not all checks were run on {join_limited(sorted(unfinished))}: {again}")
-    yield from _unknown_service_blockers(case, evidence)
     yield from endpoint_blockers(case, evidence, fleet)
     yield from _finding_blockers(case, evidence, (f"{case.host}/",))
     if case.repair in VALIDATED:
         yield from _name_blockers(case)
         yield from _other_host_blockers(case, fleet)
-
-
-def _unknown_service_blockers(case: Case, evidence: AuditResults) -> Iterator[Blocker]:
-    """Yield the endpoints of a service whose files are not known: it may be in a container or in a chroot."""
-    for endpoint in case.endpoints:
-        seen = evidence.seen[endpoint]
-        if seen.service == UNKNOWN and not seen.files:
-            why = join_clauses(seen.not_inspected) or "no service that is known here serves it"
-            text = f"{endpoint}: {why}. What a container or a chroot serves is not repaired from its host"
-            yield Blocker(Cause.PLAN_UNKNOWN_SERVICE, text)
 
 
 def endpoint_blockers(case: Case, evidence: AuditResults, fleet: Fleet) -> Iterator[Blocker]:

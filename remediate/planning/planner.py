@@ -10,6 +10,7 @@ from typing import Final
 from audit.analysis.validity import validity_limit
 from audit.evaluation.result import Result
 from audit.policy.thresholds import ML_DSA
+from audit.text import join_clauses
 from audit.verdict import Severity, Verdict
 from audit.x509.public_keys import is_post_quantum
 from remediate.hosts.renewal_agents import RENEWAL_AGENTS
@@ -109,8 +110,9 @@ def _drafts(groups: Iterable[Group], repairable: Mapping[str, list[Result]]) -> 
 def _of_unknown_services(groups: Iterable[Group], repairable: Mapping[str, list[Result]]) -> Iterator[NotRepairable]:
     """Yield the findings about unknown services, alone or beside known ones with the same certificate."""
     for group in groups:
-        why = UNKNOWN_SERVICE if group.without_left_out().members else UNKNOWN_ALONE
+        is_alone = not group.without_left_out().members
         for member in group.left_out:
+            why = join_clauses((*member.not_inspected, UNKNOWN_ALONE)) if is_alone else UNKNOWN_SERVICE
             for result in repairable.get(member.endpoint, ()):
                 yield NotRepairable(result.endpoint, result.check, "manual", why, result.message)
 

@@ -7,6 +7,7 @@ from typing import Any, Final, Literal
 
 import pytest
 
+from audit.text import join_clauses
 from remediate.model.case import STEPS, UNKNOWN_ALONE, Repair, Validation
 from remediate.model.options import RunLimits
 from tests.support.remediate.result_rows import Row, digest, expired, file, found, planned, seen, served_chain
@@ -249,7 +250,9 @@ def test_unknown_service_with_the_certificate_is_left_out_and_named(check: str, 
     assert "declare files and reload command in [[service]]" in named.why
 
 
-def test_certificate_of_unknown_services_alone_is_explained_and_not_tried() -> None:
-    plan = planned(seen(PROXY, service="unknown"), found(PROXY, "cert.expired"))
+@pytest.mark.parametrize("not_inspected", [(), ("process 7 named nginx: it has another root directory",)])
+def test_certificate_of_unknown_services_alone_is_explained_and_not_tried(not_inspected: tuple[str, ...]) -> None:
+    plan = planned(seen(PROXY, service="unknown", not_inspected=not_inspected), found(PROXY, "cert.expired"))
     assert (plan.cases, plan.waiting) == ((), ())
-    assert [(finding.kind, finding.why) for finding in plan.explained] == [("manual", UNKNOWN_ALONE)]
+    [explained] = plan.explained
+    assert (explained.kind, explained.why) == ("manual", join_clauses((*not_inspected, UNKNOWN_ALONE)))

@@ -52,25 +52,6 @@ def test_case_waits_for_a_finding_that_would_make_it_fail(obstacle: Row) -> None
 
 
 @pytest.mark.parametrize(
-    ("not_inspected", "text"),
-    [
-        (["process 7 named nginx: it has another root directory: not inspected"], None),
-        ([], "no service that is known here serves it"),
-    ],
-    ids=["chroot", "container"],
-)
-def test_certificate_of_an_unknown_service_alone_waits_before_an_order(
-    not_inspected: list[str], text: str | None
-) -> None:
-    outcome = planned(seen(WEB, service="unknown", not_inspected=not_inspected), found(WEB, "cert.expired"))
-    assert outcome.cases == ()
-    [waiting] = outcome.waiting
-    assert [blocker.cause for blocker in waiting.blocked_by] == [Cause.PLAN_UNKNOWN_SERVICE]
-    because = text or not_inspected[0]
-    assert why(outcome) == (f"{WEB}: {because}. What a container or a chroot serves is not repaired from its host",)
-
-
-@pytest.mark.parametrize(
     "harmless",
     [
         found(WEB, "dns.caa-missing", severity="low"),
