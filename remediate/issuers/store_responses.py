@@ -155,8 +155,8 @@ def _word(text: str) -> str:
 def _created(text: str) -> datetime:
     try:
         return parse_time(text)
-    except OverflowError as error:  # a time zone before year 1
-        raise BadRecord(f"created: {text!r:.60}") from error
+    except BadRecord as error:
+        raise BadRecord(f"created: {error}") from error
 
 
 def _seconds(number: float | None) -> int | None:
