@@ -451,6 +451,13 @@ class Cause(StrEnum):
     PLAN_DNS = "plan.dns", "change the zone (see the reason)"
     PLAN_HOST = "plan.host", "change it on the host (see the reason)"
     PLAN_MANUAL = "plan.manual", "investigate this finding manually: no automatic repair is known"
+    PLAN_UNKNOWN_SERVICE = (
+        "plan.unknown-service",
+        (
+            "repair it where its files are: a container by --hosts podman://NAME or docker://NAME, a chroot inside it; "
+            "or declare it in [[service]]"
+        ),
+    )
     PLAN_UNKNOWN = (
         "plan.unknown",
         "run the audit again; if the result stays the same, investigate the endpoint manually",

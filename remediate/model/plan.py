@@ -22,6 +22,7 @@ Kind = Literal[
     "dns",
     "host",  # a setting of the host, other than the mode of a file
     "manual",
+    "unknown-service",  # served only by services whose files are not known, or beside a case by one of these
     "waived",
     "unknown",  # inconclusive, or the check itself failed
     "switched-off",
@@ -78,6 +79,15 @@ class Plan:
     def all_waiting(self, blocker: Blocker) -> Plan:
         """Return the plan of a run that repairs nothing: every case waits."""
         return replace(self, cases=(), waiting=(*self.waiting, *(WaitingCase(case, (blocker,)) for case in self.cases)))
+
+    @property
+    def of_unknown_services(self) -> tuple[NotRepairable, ...]:
+        """The findings about unknown services, which a person has to repair: the first of each endpoint."""
+        first = dict[str, NotRepairable]()
+        for finding in self.explained:
+            if finding.kind == "unknown-service":
+                first.setdefault(finding.endpoint, finding)
+        return tuple(first.values())
 
     @property
     def canary(self) -> Case | None:

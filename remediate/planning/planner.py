@@ -114,7 +114,7 @@ def _of_unknown_services(groups: Iterable[Group], repairable: Mapping[str, list[
         for member in group.left_out:
             why = join_clauses((*member.not_inspected, UNKNOWN_ALONE)) if is_alone else UNKNOWN_SERVICE
             for result in repairable.get(member.endpoint, ()):
-                yield NotRepairable(result.endpoint, result.check, "manual", why, result.message)
+                yield NotRepairable(result.endpoint, result.check, "unknown-service", why, result.message)
 
 
 def _exclusion(case: Case, run_limits: RunLimits) -> tuple[Kind, str] | None:

@@ -246,7 +246,7 @@ def test_unknown_service_with_the_certificate_is_left_out_and_named(check: str, 
     [case] = plan.cases
     assert (case.services, case.endpoints, case.left_out) == (("nginx",), (WEB,), left_out)
     [named] = [finding for finding in plan.explained if finding.endpoint == PROXY]
-    assert (named.check, named.kind) == ("cert.expired", "manual")
+    assert (named.check, named.kind) == ("cert.expired", "unknown-service")
     assert "declare files and reload command in [[service]]" in named.why
 
 
@@ -255,4 +255,5 @@ def test_certificate_of_unknown_services_alone_is_explained_and_not_tried(not_in
     plan = planned(seen(PROXY, service="unknown", not_inspected=not_inspected), found(PROXY, "cert.expired"))
     assert (plan.cases, plan.waiting) == ((), ())
     [explained] = plan.explained
-    assert (explained.kind, explained.why) == ("manual", join_clauses((*not_inspected, UNKNOWN_ALONE)))
+    assert plan.of_unknown_services == (explained,)
+    assert explained.why == join_clauses((*not_inspected, UNKNOWN_ALONE))
