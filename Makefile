@@ -108,7 +108,7 @@ matrix-lowest: $(INSTALLED)
 	python3 -m venv .lab/lowest
 	.lab/lowest/bin/python -m pip install --quiet --require-hashes --requirement .ci/lowest.txt
 	.lab/lowest/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
-	.lab/lowest/bin/python -m pytest -p no:cacheprovider tests/unit $(call OF_SIZE,,tests/plugin)
+	.lab/lowest/bin/python -m pytest -p no:cacheprovider tests/unit $(call OF_SIZE,,tests/plugin --ignore=$(PLUGINS))
 
 # Other tools that audit TLS, on the same servers.
 matrix-peers: $(INSTALLED)
@@ -125,7 +125,7 @@ matrix-plugins: $(INSTALLED)
 
 # The Pythons of newer Debian releases.
 matrix-pythons: $(INSTALLED)
-	$(PYTHON) -m tests.support.hosts.other_python debian13 -n 2 -p no:cacheprovider tests/unit $(call OF_SIZE,,tests/plugin)
+	$(PYTHON) -m tests.support.hosts.other_python debian13 -n 2 -p no:cacheprovider tests/unit $(call OF_SIZE,,tests/plugin --ignore=$(PLUGINS))
 	$(call OF_SIZE,,$(PYTHON) -m tests.support.hosts.other_python sid -n 2 -p no:cacheprovider tests/unit)
 
 # Repairs that end otherwise than by one order and one switch.
