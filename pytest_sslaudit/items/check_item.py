@@ -6,7 +6,7 @@ in a class is an ordinary item of pytest.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -96,9 +96,10 @@ def needs_only_facts(collector: pytest.Module, name: str, function: CheckFunctio
     if getattr(function, "pytestmark", ()) or any(node.own_markers for node in collector.listchain()):
         return False
     information = FunctionDefinition.from_parent(collector, name=name, callobj=function)._fixtureinfo  # noqa: SLF001 - pytest has no public way to read fixtures
-    return all(name == "request" or is_fact(name, information.name2fixturedefs) for name in information.names_closure)
+    definitions = information.name2fixturedefs
+    return all(name == "request" or are_ours(definitions.get(name)) for name in information.names_closure)
 
 
-def is_fact(name: str, definitions: Mapping[str, Sequence[pytest.FixtureDef[Any]]]) -> bool:
-    """Return whether a fixture is one of this plugin's facts, and not one of the same name in a test suite."""
-    return name in fixtures.FACTS and definitions[name][-1].func.__module__ == fixtures.__name__
+def are_ours(definitions: Sequence[pytest.FixtureDef[Any]] | None) -> bool:
+    """Return whether the definition of a fixture that counts is one of this plugin, and not one of a test suite."""
+    return bool(definitions and definitions[-1].func.__module__ == fixtures.__name__)

@@ -42,8 +42,10 @@ class CheckProtocol:
 
     def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
         """Run a built-in check, and report it."""
+        if not isinstance(item, CheckItem):
+            return None
         hooks = self._hooks_for(item, nextitem)
-        if hooks is None or not isinstance(item, CheckItem):
+        if hooks is None:
             return None
         reports = _reports_of(item)
         if reports:
@@ -53,7 +55,7 @@ class CheckProtocol:
             hooks.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
         return True if reports else None
 
-    def _hooks_for(self, item: pytest.Item, nextitem: pytest.Item | None) -> pluggy.HookRelay | None:
+    def _hooks_for(self, item: CheckItem, nextitem: pytest.Item | None) -> pluggy.HookRelay | None:
         """Return the hooks of a test that can be run in one step; None if it cannot."""
         if len(item.own_markers) > 1:
             return None

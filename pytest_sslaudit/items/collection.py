@@ -28,7 +28,7 @@ from audit.text import matches_glob
 from pytest_sslaudit import fixtures
 from pytest_sslaudit.activation import audit_folder, checks_folder, ignores_files, is_added, is_built_in
 from pytest_sslaudit.evidence import CollectedTests, Exchange
-from pytest_sslaudit.items.check_item import CheckItem, check_items, needs_only_facts
+from pytest_sslaudit.items.check_item import CheckItem, are_ours, check_items, needs_only_facts
 from pytest_sslaudit.run_state import STALE_WAIVER, Run, current_run
 from pytest_sslaudit.settings import INVENTORY, TESTINFRA
 
@@ -271,22 +271,18 @@ def deselected_checks(items: Iterable[pytest.Item]) -> Iterator[tuple[str, str]]
 
 
 def _is_ours(metafunc: pytest.Metafunc) -> bool:
-    return _are_ours(metafunc._arg2fixturedefs.get(fixtures.OURS))  # noqa: SLF001 - pytest has no public way to read it
-
-
-def _are_ours(definitions: Sequence[pytest.FixtureDef[Any]] | None) -> bool:
-    return bool(definitions and definitions[-1].func.__module__ == fixtures.__name__)
+    return are_ours(metafunc._arg2fixturedefs.get(fixtures.OURS))  # noqa: SLF001 - pytest has no public way to read it
 
 
 def _require_own_fixtures(metafunc: pytest.Metafunc) -> None:
     """Give a built-in check the facts of this plugin, even if a conftest has fixtures of the same names."""
     definitions_by_name = metafunc._arg2fixturedefs  # noqa: SLF001 - pytest has no public way to choose a fixture
-    if all(_are_ours(definitions_by_name[name]) for name in fixtures.FACTS if name in definitions_by_name):
+    if all(are_ours(definitions_by_name[name]) for name in fixtures.FACTS if name in definitions_by_name):
         return
     session = metafunc.definition.session
     for name in fixtures.FACTS:
         definitions = session._fixturemanager.getfixturedefs(name, session) or ()  # noqa: SLF001 - as above
-        definitions_by_name[name] = [definition for definition in definitions if _are_ours([definition])]
+        definitions_by_name[name] = [definition for definition in definitions if are_ours([definition])]
     if fixtures.OURS not in metafunc.fixturenames:
         metafunc.fixturenames.append(fixtures.OURS)
 

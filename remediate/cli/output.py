@@ -73,8 +73,7 @@ def brief_plan_lines(plan: Plan) -> Iterator[str]:
     yield from map(one_line, losses[:_MOST_WAITING])
     if len(losses) > _MOST_WAITING:
         yield f"names that are left out beside these, listed by -v: {len(losses) - _MOST_WAITING}"
-    for finding in plan.of_unknown_services[:_MOST_WAITING]:
-        yield one_line(f"not repaired: {finding.endpoint}: {finding.check}: {finding.why}")
+    yield from (finding.line for finding in plan.of_unknown_services[:_MOST_WAITING])
     for waiting in plan.waiting[:_MOST_WAITING]:
         why = join_clauses([blocker.text for blocker in waiting.blocked_by])
         yield one_line(f"waiting: {waiting.case.repair} on {waiting.case.host}, case {waiting.case.id}: {why}")

@@ -57,8 +57,7 @@ def dry_run_lines(plan: Plan, run: RunContext, *, verbose: bool = False) -> Iter
         yield ""
     for case, service in preview_waiting(plan.waiting, run):
         yield _line("placeholder", f"case {case.id} waits; {_SELF_SIGNED.format(case.host, service)}")
-    for finding in plan.of_unknown_services:
-        yield one_line(f"not repaired: {finding.endpoint}: {finding.check}: {finding.why}")
+    yield from (finding.line for finding in plan.of_unknown_services)
     yield _total(actions)
 
 

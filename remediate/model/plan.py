@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from audit.text import one_line
 from remediate.model.case import Case
 from remediate.model.causes import Cause
 
@@ -43,6 +44,11 @@ class NotRepairable:
     kind: Kind
     why: str
     message: str = ""  # of the finding
+
+    @property
+    def line(self) -> str:
+        """The line of a dry run and of a brief plan."""
+        return one_line(f"not repaired: {self.endpoint}: {self.check}: {self.why}")
 
 
 @dataclass(frozen=True, slots=True)
