@@ -11,7 +11,6 @@ from _pytest._code.code import ExceptionChainRepr, ReprFileLocation, ReprTraceba
 from audit.checks import Check
 from audit.endpoint import Endpoint
 from audit.evaluation.evaluate import (
-    Assessment,
     assess,
     assess_error,
     is_consequence,
@@ -40,33 +39,63 @@ class Decision:
 def decide_error(run: Run, endpoint: Endpoint, check: Check | None, error: Exception) -> Decision:
     """Return the decision on a check that has no result, because making one raised an exception."""
     assessment = assess_error(error, check)
-    trace = str((assessment.outcome.detail or {})[TRACE])
+    outcome = assessment.outcome
     result = make_result_of_error(assessment, check, endpoint, run.evaluation) if check else None
-    return Decision("error", _line(assessment, check), result, trace)
+    return Decision("error", f"error: {outcome.message}", result, str((outcome.detail or {})[TRACE]))
 
 
 def decide(run: Run, facts: Facts, check: Check | None, outcome: CheckOutcome) -> Decision:
-    """Return the decision on a check with this outcome."""
+    """Return the decision on a test with this outcome; `check` is None if it is not a check."""
     if check is None:
-        assessment, result = Assessment(bounded(outcome, facts), Severity.MEDIUM), None
-    else:
-        assessment = assess(outcome, check, facts, run.evaluation)
-        result = make_result(assessment, check, facts, run.evaluation)
-    return Decision(
-        _pytest_outcome(run, facts.endpoint, assessment), _line(assessment, check), result, assessment.outcome.trace
-    )
+        return _decide_other(run, facts, bounded(outcome, facts))
+    assessment = assess(outcome, check, facts, run.evaluation)
+    result = make_result(assessment, check, facts, run.evaluation)
+    return _decide_result(run, facts.endpoint, result, assessment.outcome.trace)
 
 
-def _pytest_outcome(run: Run, endpoint: Endpoint, assessment: Assessment) -> Outcome:
+def decide_given(run: Run, endpoint: Endpoint, result: Result) -> Decision:
+    """Return the decision on a result of another process."""
+    return _decide_result(run, endpoint, result, str(result.detail.get(TRACE, "")))
+
+
+def _decide_result(run: Run, endpoint: Endpoint, result: Result, trace: str) -> Decision:
+    because = _cause_of(result)
+    fails = result.severity.rank >= run.settings.fail_on.rank
+    outcome = _pytest_outcome(run, endpoint, _Ending(result.verdict, because, fails=fails))
+    return Decision(outcome, _line(result, because), result, trace)
+
+
+def _cause_of(result: Result) -> str | None:
+    """Return the id of the finding that an inconclusive result follows from."""
+    because = result.detail.get("because") if result.verdict is Verdict.INCONCLUSIVE else None
+    return str(because) if because else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Ending:
+    """What pytest's outcome depends on; `fails` says that the severity reaches the level that fails the run."""
+
+    verdict: Verdict
+    because: str | None
+    fails: bool
+
+
+def _decide_other(run: Run, facts: Facts, outcome: CheckOutcome) -> Decision:
+    """Return the decision on a test that is not a check, and had to be skipped or could not be judged."""
+    ending = _Ending(outcome.verdict, outcome.because, fails=Severity.MEDIUM.rank >= run.settings.fail_on.rank)
+    line = f"{outcome.verdict}: {outcome.message}{_follows(outcome.because)}"
+    return Decision(_pytest_outcome(run, facts.endpoint, ending), line, None)
+
+
+def _pytest_outcome(run: Run, endpoint: Endpoint, ending: _Ending) -> Outcome:
     """Return pytest's outcome of a verdict, as the table in the documentation lists it."""
-    counts = assessment.severity.rank >= run.settings.fail_on.rank
-    match Verdict.WAIVED if assessment.waiver else assessment.outcome.verdict:
+    match ending.verdict:
         case Verdict.PASS:
             return "passed"
         case Verdict.FAIL:
-            return "failed" if counts else "xfailed"
+            return "failed" if ending.fails else "xfailed"
         case Verdict.INCONCLUSIVE:
-            return "failed" if counts and not _is_report_only(run, endpoint, assessment) else "skipped"
+            return "failed" if ending.fails and not _is_report_only(run, endpoint, ending.because) else "skipped"
         case Verdict.WAIVED:
             return "xfailed"
         case Verdict.NOT_APPLICABLE:
@@ -74,19 +103,22 @@ def _pytest_outcome(run: Run, endpoint: Endpoint, assessment: Assessment) -> Out
     return "error"
 
 
-def _is_report_only(run: Run, endpoint: Endpoint, assessment: Assessment) -> bool:
+def _is_report_only(run: Run, endpoint: Endpoint, because: str | None) -> bool:
     """Return whether an inconclusive check fails nothing: on request, or if it follows from another finding."""
-    return is_consequence(assessment.outcome, endpoint, run.evaluation) or run.settings.inconclusive == "report"
+    return is_consequence(because, endpoint, run.evaluation) or run.settings.inconclusive == "report"
 
 
-def _line(assessment: Assessment, check: Check | None) -> str:
-    outcome, waiver = assessment.outcome, assessment.waiver
+def _line(result: Result, because: str | None) -> str:
+    waiver = result.waiver
     if waiver:
-        return f"waived by {waiver.owner} until {waiver.expires}: {waiver.reason}; {outcome.message}"
-    source = f" [{check.source}]" if check and check.source and outcome.verdict in FAILING_VERDICTS else ""
-    follows = f" (follows from {outcome.because})" if outcome.because else ""
-    kind = f"{assessment.severity}: " if outcome.verdict is Verdict.FAIL else f"{outcome.verdict}: "
-    return f"{kind}{outcome.message}{follows}{source}"
+        return f"waived by {waiver.owner} until {waiver.expires}: {waiver.reason}; {result.message}"
+    source = f" [{result.source}]" if result.source and result.verdict in FAILING_VERDICTS else ""
+    kind = f"{result.severity}: " if result.verdict is Verdict.FAIL else f"{result.verdict}: "
+    return f"{kind}{result.message}{_follows(because)}{source}"
+
+
+def _follows(because: str | None) -> str:
+    return f" (follows from {because})" if because else ""
 
 
 def apply(decision: Decision, location: tuple[str, int | None, str], report: pytest.TestReport) -> None:
@@ -113,8 +145,8 @@ def apply(decision: Decision, location: tuple[str, int | None, str], report: pyt
             report.longrepr = (file, (line_number or 0) + 1, decision.line)
 
 
-def outcome_of_test(item: pytest.Item, error: BaseException | None) -> CheckOutcome:
-    """Return the outcome of a test that raised this. Exceptions of pytest are translated first."""
+def outcome_of_test(function: object, error: BaseException | None) -> CheckOutcome:
+    """Return the outcome of a test function that raised this. Exceptions of pytest are translated first."""
     match error:
         case Judgement():
             return outcome_of(error)
@@ -122,12 +154,12 @@ def outcome_of_test(item: pytest.Item, error: BaseException | None) -> CheckOutc
             return outcome_of(NotApplicable(str(error.msg)))
         case AssertionError() | pytest.fail.Exception():
             explanation = pytest.ExceptionInfo.from_exception(error).exconly()
-            return outcome_of(AssertionError(), _without_type(explanation, item))
+            return outcome_of(AssertionError(), _without_type(explanation, function))
     return outcome_of(error)
 
 
-def _without_type(explanation: str, item: pytest.Item) -> str:
+def _without_type(explanation: str, function: object) -> str:
     """Return the explanation of a plain assertion, after the requirement that it belongs to."""
     text = explanation.removeprefix("AssertionError: ").removeprefix("Failed: ")
-    doc = (getattr(getattr(item, "function", None), "__doc__", None) or "").strip().partition("\n")[0]
+    doc = (getattr(function, "__doc__", None) or "").strip().partition("\n")[0]
     return f"{doc.rstrip('.')}: {text}" if text.startswith("assert ") and doc else text

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
@@ -16,6 +16,7 @@ from audit.endpoint import RUN, Endpoint
 from audit.engine import AuditSettings, make_run
 from audit.evaluation.facts import Facts
 from audit.evaluation.key_index import SharingOf
+from audit.evaluation.result import Result
 from audit.evaluation.run import AuditRun, EvaluationRun
 from audit.evaluation.waivers import expired_waivers
 from audit.observation import Observation
@@ -26,6 +27,14 @@ from pytest_sslaudit.settings import Settings
 
 KEY: Final = pytest.StashKey["Run"]()
 STALE_WAIVER: Final = "ops.waiver-stale"  # judged at the very end, in the controller
+
+
+GivenResults = Callable[[Endpoint], Mapping[str, Result]]
+
+
+def nothing_given(_endpoint: Endpoint) -> Mapping[str, Result]:
+    """Return no results: every check is judged in this process."""
+    return {}
 
 
 @dataclass
@@ -47,7 +56,10 @@ class Run:
     stale_waivers: tuple[str, ...] = ()
     judged_again: frozenset[str] = frozenset()  # the ids of the endpoints that a repair affected
     observe: Callable[[Endpoint], object] = id  # observes an endpoint again; `id`: the observations are given
+    given_results: GivenResults = nothing_given  # of an endpoint by check id: what other processes have judged
     _last: Facts | None = None
+    _given: tuple[Endpoint, Mapping[str, Result]] | None = None  # of the endpoint that is judged
+    _judged_here: set[str] = field(default_factory=set)  # the ids of the endpoints that were observed again
 
     @cached_property
     def anchors(self) -> TrustAnchors:
@@ -92,6 +104,14 @@ class Run:
             self._last = Facts(self.observation_of(endpoint), self.evaluation)
         return self._last
 
+    def given_result(self, check: str, endpoint: Endpoint) -> Result | None:
+        """Return what another process has judged; None if this one judges: the endpoint may be observed again."""
+        if self.given_results is nothing_given or str(endpoint) in self._judged_here | self.judged_again:
+            return None
+        if self._given is None or self._given[0] != endpoint:
+            self._given = endpoint, self.given_results(endpoint)
+        return self._given[1].get(check)
+
     def judge_facts(self, facts: Facts) -> None:
         """Judge these facts from now on: those of another chain of the same endpoint."""
         self._last = facts
@@ -99,6 +119,7 @@ class Run:
     def observe_again(self, endpoint: Endpoint) -> None:
         """Observe an endpoint again, because a test of it runs again."""
         self.observe(endpoint)
+        self._judged_here.add(str(endpoint))
         self._last = None
 
     def judge_again(self, endpoints: frozenset[str], now: datetime) -> None:

@@ -79,12 +79,12 @@ def assess_error(error: Exception, check: Check | None) -> Assessment:
     return Assessment(bounded(outcome_of(error), None), check.severity if check else Severity.MEDIUM)
 
 
-def is_consequence(outcome: CheckOutcome, endpoint: Endpoint, run: EvaluationRun) -> bool:
-    """Return whether an outcome follows from a finding of the endpoint or of its host that the run judges too."""
-    if outcome.because is None:
+def is_consequence(because: str | None, endpoint: Endpoint, run: EvaluationRun) -> bool:
+    """Return whether a result of this cause follows from a finding of the endpoint or its host that the run judges."""
+    if because is None:
         return False
     host = Endpoint.of_host(endpoint.host, endpoint.hostspec) if endpoint.host else endpoint
-    return run.is_judged(outcome.because, endpoint) or run.is_judged(outcome.because, host)
+    return run.is_judged(because, endpoint) or run.is_judged(because, host)
 
 
 def make_result(assessment: Assessment, check: Check, facts: Facts, run: EvaluationRun) -> Result:
@@ -182,7 +182,7 @@ def _error(
 
 def _waiver(outcome: CheckOutcome, check: Check, endpoint: Endpoint, run: EvaluationRun) -> Waiver | None:
     """Return the waiver of a finding. A consequence is not waived: the finding that it follows from is."""
-    if outcome.verdict not in FAILING_VERDICTS or is_consequence(outcome, endpoint, run):
+    if outcome.verdict not in FAILING_VERDICTS or is_consequence(outcome.because, endpoint, run):
         return None
     return find_waiver(run.waivers, check.id, str(endpoint), run.now)
 

@@ -16,13 +16,12 @@ from _pytest.python import FunctionDefinition
 from audit.checks import Check
 from audit.endpoint import Endpoint
 from audit.evaluation.chains import JudgedChain, combined
-from audit.evaluation.evaluate import CheckFunction, judge_chains
+from audit.evaluation.evaluate import CheckFunction
 from pytest_sslaudit import fixtures
+from pytest_sslaudit.items.judging import judge
 from pytest_sslaudit.outcome import outcome_of_test
 from pytest_sslaudit.run_state import current_run
 
-ENDS: Final = (Exception, pytest.fail.Exception, pytest.skip.Exception)
-"""The exceptions that end one check. Others end the run."""
 JUDGED_CHAINS: Final = pytest.StashKey[tuple[JudgedChain, ...]]()
 """What a test raised for each chain, from its call until its report."""
 
@@ -45,15 +44,14 @@ class CheckItem(pytest.Item):
     def runtest(self) -> None:
         """Raise what decides the verdict, if something does."""
         judged_chains = self.judge()
-        decisive, _ = combined(judged_chains, partial(outcome_of_test, self))
+        decisive, _ = combined(judged_chains, partial(outcome_of_test, self.function))
         self.stash[JUDGED_CHAINS] = judged_chains
         if decisive.error is not None:
             raise decisive.error
 
     def judge(self) -> tuple[JudgedChain, ...]:
         """Return what the check raises for each chain of its endpoint."""
-        run = current_run(self.config)
-        return judge_chains(self.check, self.function, run.facts_of(self.endpoint), run.evaluation, ENDS)
+        return judge(current_run(self.config), self.function, self.endpoint)
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:  # noqa: ANN401 - as pytest
         """Return the trace of an exception from the function of the check on."""

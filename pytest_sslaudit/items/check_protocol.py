@@ -7,17 +7,16 @@ plugin that wraps the phases of a test, a marker that someone has added, a debug
 from __future__ import annotations
 
 import time
-from functools import partial
 from typing import Final, Literal
 
 import pluggy
 import pytest
 
-from audit.evaluation.chains import combined
 from pytest_sslaudit.activation import is_built_in
 from pytest_sslaudit.items.check_item import CheckItem
+from pytest_sslaudit.items.judging import decide_check
 from pytest_sslaudit.items.runtest import finding_before
-from pytest_sslaudit.outcome import Decision, apply, decide, decide_error, outcome_of_test
+from pytest_sslaudit.outcome import apply
 from pytest_sslaudit.reports.results_file import as_properties, without_row_of_pass
 from pytest_sslaudit.run_state import current_run
 
@@ -87,7 +86,7 @@ def _reports_of(item: CheckItem) -> tuple[pytest.TestReport, pytest.TestReport] 
     None if it has no result because of an exception of ours: pytest shows where that was raised.
     """
     start, before = time.time(), time.perf_counter()
-    decision = _decision(item)
+    decision = decide_check(current_run(item.config), item.function, item.endpoint)
     duration = time.perf_counter() - before
     if decision.outcome == "error":
         return None
@@ -112,12 +111,3 @@ def _report(
     return pytest.TestReport(
         name, item.location, {}, "passed", None, phase, (), duration, start, stop, user_properties=properties
     )
-
-
-def _decision(item: CheckItem) -> Decision:
-    run = current_run(item.config)
-    try:
-        decisive, outcome = combined(item.judge(), partial(outcome_of_test, item))
-        return decide(run, decisive.facts, item.check, outcome)
-    except Exception as failure:  # noqa: BLE001 - the boundary of one result: pytest would end the whole run
-        return decide_error(run, item.endpoint, item.check, failure)

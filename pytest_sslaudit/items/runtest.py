@@ -21,8 +21,9 @@ from audit.evaluation.result import Result
 from audit.verdict import Inconclusive, Judgement, Verdict
 from audit.x509.loading import UnreadableField
 from pytest_sslaudit.activation import is_built_in
-from pytest_sslaudit.items.check_item import ENDS, JUDGED_CHAINS
+from pytest_sslaudit.items.check_item import JUDGED_CHAINS
 from pytest_sslaudit.items.collection import endpoint_of, judged
+from pytest_sslaudit.items.judging import ENDS
 from pytest_sslaudit.outcome import Decision, apply, decide, decide_error, outcome_of_test
 from pytest_sslaudit.reports.results_file import as_properties, without_row_of_pass
 from pytest_sslaudit.run_state import Run, current_run
@@ -67,7 +68,7 @@ class Judging:
             del pyfuncitem.stash[RAISED]  # its traceback holds frames, and pytest keeps the item
         chains = _chains_to_judge(pyfuncitem, run, endpoint)
         if len(chains) > 1:
-            decisive, _ = combined(_judge_each(pyfuncitem, run, chains), partial(outcome_of_test, pyfuncitem))
+            decisive, _ = combined(_judge_each(pyfuncitem, run, chains), partial(outcome_of_test, pyfuncitem.obj))
             if decisive.error is not None:
                 raise decisive.error
             return True
@@ -171,14 +172,18 @@ def _decided(item: pytest.Item, error: BaseException | None) -> Decision | None:
     if isinstance(error, pytest.skip.Exception) and is_built_in(item.path):  # no built-in check skips itself
         error = Inconclusive(f"it was skipped by code outside the audit: {error.msg}")
     if judged_chains is None:
-        facts, outcome = run.facts_of(endpoint), outcome_of_test(item, error)
+        facts, outcome = run.facts_of(endpoint), outcome_of_test(_function_of(item), error)
     else:
         del item.stash[JUDGED_CHAINS]
-        decisive, outcome = combined(judged_chains, partial(outcome_of_test, item))
+        decisive, outcome = combined(judged_chains, partial(outcome_of_test, _function_of(item)))
         facts = decisive.facts
     if check is None and outcome.verdict in (Verdict.PASS, Verdict.FAIL, Verdict.ERROR):
         return None  # the outcome of a test that is not a check is pytest's own
     return decide(run, facts, check, outcome)
+
+
+def _function_of(item: pytest.Item) -> object:
+    return getattr(item, "function", None)
 
 
 def finding_before(item: pytest.Item) -> Result | None:
