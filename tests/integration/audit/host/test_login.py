@@ -11,7 +11,8 @@ import pytest
 
 from audit.host.discovery import Login
 from audit.host.local_command import Command, run_bounded
-from audit.host.login import Host, _in_time, distinguish, hosts_of, redacted
+from audit.host.login import Host, distinguish, hosts_of, redacted
+from audit.host.login.host import _in_time
 from audit.observation import ProbeFailure
 from audit.redaction import Secrets
 from tests.support.failing_logins import Programs, look

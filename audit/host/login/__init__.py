@@ -1,0 +1,7 @@
+"""Logins to hosts: each host of a specification, and the scripts that run on it."""
+
+from audit.host.login.backends import distinguish, hosts_of
+from audit.host.login.failures import redacted
+from audit.host.login.host import Collector, Host, limited_to, new_nonce
+
+__all__ = ["Collector", "Host", "distinguish", "hosts_of", "limited_to", "new_nonce", "redacted"]

@@ -1,0 +1,134 @@
+"""Makes the hosts of a specification, by testinfra, whose backends run commands with a deadline and without prompts."""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from audit.host.local_command import Command, run_bounded
+from audit.host.login.failures import explain, redacted
+from audit.host.login.host import Host
+from audit.host.login.inventory import Inventories
+from audit.observation import ProbeFailure
+
+_SSH_OPTIONS: Final = "-T -o ClearAllForwardings=yes"
+_BATCH: Final = "-o BatchMode=yes"  # no prompt for passwords, passphrases or host keys; the user's policy decides
+_CONNECT_S: Final = 10
+_SSHPASS: Final = "sshpass -p %s "
+
+
+def hosts_of(hostspec: str, options: Mapping[str, Any], timeout_s: float) -> tuple[Host, ...] | ProbeFailure:
+    """Return the hosts that a specification matches (many in an inventory), or the failure if it matches none."""
+    without_password = redacted(hostspec)
+    given_options = {key: value for key, value in options.items() if value is not None}
+    try:
+        hosts = _expand(hostspec, given_options, timeout_s)
+    except (RuntimeError, ValueError, OSError, ImportError, AssertionError) as error:
+        error_text = " ".join(redacted(f"{type(error).__name__}: {error}").split())
+        unknown = ProbeFailure(
+            "login", "unresolvable", f"{without_password}: the host is not known ({error_text[:300]})"
+        )
+        return explain(without_password, error_text) or unknown
+    return hosts or ProbeFailure("login", "unresolvable", f"{without_password}: the inventory does not name this host")
+
+
+def _expand(hostspec: str, options: dict[str, Any], timeout_s: float) -> tuple[Host, ...]:
+    from testinfra.backend import get_backends, parse_hostspec  # noqa: PLC0415 - 60 ms that only an audit of hosts should cost
+
+    parsed = options | parse_hostspec(hostspec)[1]
+    if parsed.get("connection") == "ansible":
+        Inventories().read(parsed.get("ansible_inventory"), timeout_s)
+    return tuple(_host(hostspec, backend, timeout_s) for backend in get_backends([hostspec], **options))
+
+
+def _host(hostspec: str, backend: Any, timeout_s: float) -> Host:  # noqa: ANN401 - backends differ
+    label = _label(backend)
+    public_spec = redacted(hostspec)
+    if backend.NAME == "ansible":  # a pattern may have matched many
+        _, mark, query = public_spec.partition("?")
+        public_spec = f"ansible://{label}{mark}{query}"
+        backend = _direct(backend) or backend
+    if str(backend.get_hostname()).startswith("-"):
+        raise ValueError("a host's name cannot begin with '-': ssh and docker would read it as an option")
+    host = Host(label, public_spec, backend, timeout_s)
+    _make_bounded(host)
+    return host
+
+
+def _direct(backend: Any) -> Any:  # noqa: ANN401 - backends differ
+    """Return a direct login to a host of an inventory, with its or the user's sudo; None if only ansible can log in."""
+    if backend.force_ansible:
+        return None
+    host = backend.ansible_runner.get_host(
+        backend.host, ssh_config=backend.ssh_config, ssh_identity_file=backend.ssh_identity_file
+    )
+    if host is None:
+        return None
+    direct = copy.copy(host.backend)  # testinfra keeps the original for the user's own tests
+    direct.sudo = direct.sudo or backend.sudo
+    direct.sudo_user = direct.sudo_user or backend.sudo_user
+    return direct
+
+
+def _label(backend: Any) -> str:  # noqa: ANN401 - backends differ
+    name = str(backend.get_hostname())
+    return re.sub(r"[^\w.:+\[\]-]", "-", f"[{name}]" if ":" in name else name) or "host"
+
+
+def _make_bounded(host: Host) -> None:
+    """Make a backend run its local commands by `run_bounded`, which enforces the deadline and gives no terminal."""
+    backend: Any = host.backend
+    backend._encoding = "utf-8"  # noqa: SLF001 - else testinfra runs two more commands on the host
+
+    def run_local(command: str, *arguments: str) -> Any:  # noqa: ANN401 - testinfra is untyped
+        from testinfra.backend.base import CommandResult  # noqa: PLC0415 - as above
+
+        finished = run_bounded(_local_command(backend, host._input, command, arguments), host.timeout_s, host.stop)  # noqa: SLF001 - as below
+        host._finished = finished  # noqa: SLF001 - this is the same object's other half
+        # made here, not by backend.result: that logs the command
+        return CommandResult(backend, finished.rc, b"", finished.stdout, finished.stderr)
+
+    def sudo_command(command: str, user: str | None) -> str:
+        if user is None:
+            return str(backend.quote("sudo -n /bin/sh -c %s", command))
+        return str(backend.quote("sudo -n -u %s /bin/sh -c %s", user, command))
+
+    backend.run_local = run_local
+    backend.get_sudo_command = sudo_command
+    if hasattr(backend, "ssh_extra_args"):
+        _make_silent(backend)
+
+
+def _local_command(backend: Any, stdin: bytes, command: str, arguments: Sequence[str]) -> Command:  # noqa: ANN401 - as above
+    """Return the local command of a login, with our input and with no password among its arguments."""
+    if command.startswith(_SSHPASS):
+        password, *rest = arguments
+        text = backend.quote(f"sshpass -e {command.removeprefix(_SSHPASS)}", *rest)
+        return Command(text, stdin, {"SSHPASS": password})
+    if backend.NAME in ("docker", "podman", "kubectl", "openshift"):
+        command = command.replace("exec ", "exec -i ", 1)  # else the command gets no input
+    return Command(backend.quote(command, *arguments), stdin)
+
+
+def _make_silent(backend: Any) -> None:  # noqa: ANN401 - backends differ
+    """Make ssh prompt for nothing and leave no master process behind; the user's options and configuration stay."""
+    batch = "" if backend.host.password else _BATCH  # with a password, sshpass replies to the only prompt
+    extra_args = backend.ssh_extra_args or ""
+    backend.ssh_extra_args = " ".join(filter(None, (_SSH_OPTIONS, batch, extra_args)))
+    backend.controlpersist = 0
+    backend.timeout = min(int(backend.timeout), _CONNECT_S)
+
+
+def distinguish(hosts: Sequence[Host]) -> tuple[Host, ...]:
+    """Return the hosts with unique labels: a second `web1` gets its port, its kind of login or a number."""
+    taken: set[str] = set()
+    for host in hosts:
+        backend: Any = host.backend
+        port = getattr(getattr(backend, "host", None), "port", None)
+        choices = [host.label, *([f"{host.label}:{port}"] if port else []), f"{backend.NAME}:{host.label}"]
+        numbered = (f"{host.label}+{number}" for number in range(2, len(hosts) + 2))
+        host.label = next(label for label in (*choices, *numbered) if label not in taken)
+        taken.add(host.label)
+    return tuple(hosts)
