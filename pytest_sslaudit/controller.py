@@ -254,8 +254,9 @@ class Controller:
         if KEY in self.config.stash:
             self._note_missing_results()
             self._end_evidence(int(session.exitstatus))
-        if self.results and self.results.failure:
-            self.totals.gaps = (*self.totals.gaps, self.results.failure)
+        if self.results:
+            self.results.flush()
+            self.totals.gaps += (self.results.failure,) if self.results.failure else ()
         ended = SessionEnd(self.interrupted, self.broken_collection)
         session.exitstatus = exit_status(int(session.exitstatus), ended, self.totals)
         if self.results:

@@ -22,7 +22,12 @@ OPTIONS: Final[tuple[tuple[str, str | None, bool, str], ...]] = (
     ("fail-on", "LEVEL", False, "lowest severity that fails the run: low, medium (default), high, critical"),
     ("inconclusive", "MODE", False, "what an inconclusive verdict does: fail (default) or report"),
     ("waivers", "FILE", False, "TOML file of [[waiver]] tables: check, endpoint, reason, owner, expires"),
-    ("results", "FILE", False, "write the results to this file, one JSON object per line"),
+    (
+        "results",
+        "FILE",
+        False,
+        "write the results to this file, one JSON object per line; compressed if its name ends in .gz",
+    ),
     ("report", "NAME=FILE", True, "write a report of an installed distribution to this file (docs/extending.md)"),
     ("evidence", "DIR", False, "store the observations in this directory"),
     ("from-evidence", "DIR", False, "judge the observations stored in this directory, without network"),

@@ -119,7 +119,7 @@ class Configuration:
     fail_on: str | None = None  # lowest severity that fails the run: low, medium, high, critical
     inconclusive: str | None = None  # what an inconclusive check does: fail or report
     waivers: str | None = None  # the waivers file
-    results: str | None = None  # file of the results, one JSON object on each line
+    results: str | None = None  # file of the results, one JSON object on each line; compressed if it ends in .gz
     evidence: str | None = None  # directory in which evidence is kept
     from_evidence: str | None = None  # directory of evidence that is judged again
     evidence_key: str | None = None  # the file of the Ed25519 key that signs or verifies evidence

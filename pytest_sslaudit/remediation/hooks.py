@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import traceback
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -14,6 +14,7 @@ from typing import Any, Final
 import pytest
 
 from audit.config import BadConfiguration, known_secrets
+from audit.config.line_files import read_lines
 from audit.host.discovery import redacted
 from audit.verdict import Verdict
 from audit.x509.path.trust_store import TrustAnchors
@@ -229,10 +230,15 @@ class Remediation:
         if self._report is None:  # interrupted before the first case ended: the next run notifies
             return ()
         after = audit_results_of([*self._rows, {"kind": "summary"}]) if self._controller.run.judged_again else None
-        file = self._controller.settings.results
-        results = file.read_bytes() if file else "".join(f"{json.dumps(row)}\n" for row in self._rows).encode()
+        results = "".join(self._lines_of_results()).encode()
         refuse = self._controller.totals.refused_contacts.append
         return repairs.notify(replace(self._report, after=after), self._controller.discoveries, results, refuse)
+
+    def _lines_of_results(self) -> Iterator[str]:
+        file, written = self._controller.settings.results, self._controller.results
+        if file and written and not written.failure:
+            return read_lines(file, limit=None)
+        return (f"{json.dumps(row)}\n" for row in self._rows)
 
     def _trace(self) -> tuple[str, ...]:
         """Return the lines of the trace of the current exception, without the secrets that it may hold."""

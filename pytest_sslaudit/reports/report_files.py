@@ -16,6 +16,7 @@ import pytest
 
 from audit.config import BadConfiguration
 from audit.config.extensions import ExtensionKind, find_member
+from audit.config.line_files import read_lines
 from audit.config.private_files import open_anew
 from audit.observation import Accident
 from pytest_sslaudit.reports.csv_report import csv_report
@@ -75,10 +76,8 @@ class ReportFiles:
                 self._totals.accidents.append(f"report {report.name}, {report.file}: {Accident.of(error).trace}")
 
     def _rows(self) -> Iterator[Row]:
-        """Yield the rows of the results file one by one: a large run has millions."""
-        with self._results.file.open(encoding="utf-8") as lines:
-            for line in lines:
-                yield json.loads(line)
+        """Return the rows of the results file one by one: a large run has millions."""
+        return map(json.loads, read_lines(self._results.file, limit=None))
 
 
 def _require_function(value: object) -> Report:

@@ -1,21 +1,20 @@
 """Writes the results file, and the user properties that carry a result through xdist and into JUnit reports.
 
-Each line is written when its result is reported, so that a run that is killed leaves them.
+Lines are written when their results are reported, so that a run that is killed leaves them.
 """
 
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any, Final, TextIO
+from typing import Any, Final
 
 import pytest
 
-from audit.config.private_files import open_anew
+from audit.config.line_files import LineWriter, open_lines
 from audit.evaluation.facts import Facts
 from audit.evaluation.result import Phase, Result, from_row, to_row
 from audit.json_codec import format_time
@@ -114,8 +113,8 @@ class ResultsFile:
     def __init__(self, file: Path) -> None:
         """Create the file; `failure` is later the reason why it is incomplete. Raises pytest.UsageError."""
         self.file, self.failure = file, ""
-        try:  # line by line, so that a run that is killed leaves its results
-            self._stream: TextIO = os.fdopen(open_anew(file), "w", encoding="utf-8", buffering=1)
+        try:
+            self._stream: LineWriter = open_lines(file)
         except OSError as error:
             raise pytest.UsageError(f"--audit-results {file}: {error.strerror}") from error
 
@@ -129,11 +128,18 @@ class ResultsFile:
         if text:
             self._write(f'{{"kind":"result",{text[1:-1]},{_json(_known_of(report))[1:]}')
 
+    def flush(self) -> None:
+        """Write what has gathered, so that `failure` is known before the run has an exit status."""
+        self._do(self._stream.flush)
+
     def _write(self, line: str) -> None:
+        self._do(partial(self._stream.write, line + "\n"))
+
+    def _do(self, effect: Callable[[], object]) -> None:
         if self._stream.closed:
             return
         try:
-            self._stream.write(line + "\n")
+            effect()
         except OSError as error:
             self.failure = f"the results are incomplete: {self.file}: {error.strerror}"
             with suppress(OSError):  # the rest of the buffer cannot be written either

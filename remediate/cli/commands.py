@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
+from audit.config.line_files import UnreadableLines, read_lines
 from audit.host.discovery import Discovery
 from audit.json_codec import BadRecord, from_json, to_json
 from audit.text import format_utc
@@ -43,8 +44,10 @@ def make_plan(
     results: Path, run_limits: RunLimits, resolution: Resolution, now: datetime, *, as_json: bool
 ) -> CliResult:
     """Plan repairs from results, and name the TLSA records that block one; raises BadAuditResults, OSError."""
-    with results.open(encoding="utf-8") as lines:
-        evidence = read_audit_results(lines)
+    try:
+        evidence = read_audit_results(read_lines(results))
+    except UnreadableLines as error:
+        raise BadAuditResults(str(error)) from error
     planned = without_dead_names(plan(evidence, run_limits, now), evidence, resolution)
     planned = with_records(planned, evidence, resolution)
     return CliResult((json.dumps(to_json(planned), indent=2),) if as_json else tuple(plan_lines(planned)))

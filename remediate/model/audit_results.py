@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
@@ -134,7 +134,10 @@ class AuditResults:
 
 def read_audit_results(lines: Iterable[str]) -> AuditResults:
     """Return the results in the lines of a results file; raises BadAuditResults."""
-    rows = []
+    return audit_results_of(_rows(lines))
+
+
+def _rows(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
     for number, line in enumerate(lines, start=1):
         try:
             row = json.loads(line)
@@ -142,8 +145,7 @@ def read_audit_results(lines: Iterable[str]) -> AuditResults:
             raise BadAuditResults(f"line {number} is not JSON: {error}") from error
         if not isinstance(row, dict):
             raise BadAuditResults(f"line {number} is not an object")
-        rows.append(row)
-    return audit_results_of(rows)
+        yield row
 
 
 def audit_results_of(rows: Iterable[Mapping[str, Any]]) -> AuditResults:

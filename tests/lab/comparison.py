@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from audit.config.line_files import read_lines
+
 REMEDIES: Final = ("reissue", "rekey", "rechain", "reload")
 """What a repair of ours does about a finding; what has another remedy may be explained and left."""
 
@@ -72,7 +74,7 @@ def _has_repair(row: Mapping[str, Any]) -> bool:
 
 def read_results(file: Path) -> tuple[dict[str, Any], ...]:
     """Return the results of a run; raises ValueError where it did not come to its end."""
-    rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    rows = [json.loads(line) for line in read_lines(file)]
     if not rows or rows[-1]["kind"] != "summary":
         raise ValueError(f"{file} has no summary line: the audit did not finish")
     return tuple(row for row in rows if row["kind"] == "result")

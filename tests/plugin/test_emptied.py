@@ -187,10 +187,12 @@ def test_check_that_a_conftest_skips_is_inconclusive(pytester: pytest.Pytester) 
     assert all(row["message"].endswith("by code outside the audit: too slow") for row in found)
 
 
+@pytest.mark.parametrize("name", ["full.jsonl", "full.jsonl.gz"])
 @pytest.mark.usefixtures("evidence")
-def test_results_that_cannot_be_written_fail_the_run(pytester: pytest.Pytester) -> None:
-    ended = pytester.runpytest("--audit-from-evidence=evidence", "--audit-results=/dev/full")
-    ended.stdout.fnmatch_lines(["the results are incomplete: /dev/full: No space left on device"])
+def test_results_that_cannot_be_written_fail_the_run(pytester: pytest.Pytester, name: str) -> None:
+    (pytester.path / name).symlink_to("/dev/full")
+    ended = pytester.runpytest("--audit-from-evidence=evidence", f"--audit-results={name}")
+    ended.stdout.fnmatch_lines([f"the results are incomplete: *{name}: No space left on device"])
     assert ended.ret == pytest.ExitCode.TESTS_FAILED
 
 

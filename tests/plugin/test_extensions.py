@@ -128,6 +128,16 @@ def test_exception_in_a_report_is_shown_and_sets_the_exit_status(pytester: pytes
     assert pytester.path.joinpath("b.csv").read_text().startswith("endpoint,host,")
 
 
+@pytest.mark.usefixtures("site")
+def test_reports_are_made_of_compressed_results(pytester: pytest.Pytester) -> None:
+    pytester.runpytest(*AUDIT, "--audit-check=svc.*", "--audit-report=csv=plain.csv")
+    pytester.runpytest(
+        *AUDIT, "--audit-check=svc.*", "--audit-report=csv=packed.csv", "--audit-results=results.jsonl.gz"
+    )
+    assert rows(pytester.path / "results.jsonl.gz", "summary")
+    assert pytester.path.joinpath("packed.csv").read_text() == pytester.path.joinpath("plain.csv").read_text()
+
+
 def test_built_in_report_neutralizes_formulas(pytester: pytest.Pytester, site: Path) -> None:
     code = 'from audit import check\n@check("x.a", severity="low", source="=A1()")\ndef test_a(endpoint): assert 0\n'
     del site

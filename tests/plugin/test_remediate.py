@@ -11,11 +11,14 @@ import socket
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from email import message_from_bytes
+from email.policy import default
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
+from audit.config.line_files import read_lines
 from remediate.model.causes import Cause
 from remediate.model.outcome import CaseResult
 from remediate.model.plan import Plan
@@ -180,7 +183,8 @@ def test_second_run_at_a_time_audits_and_names_the_running_process(pytester: pyt
 
 def finds_its_state_unusable(folder: Path, lab: Any, output: str, why: str) -> bool:  # noqa: ANN401 - JSON
     """Return whether an audit reported a state directory that cannot be used, ordered nothing, and sent its email."""
-    (found,) = [row for row in rows(folder / "results.jsonl", "result") if row["check"] == "ops.state-unusable"]
+    (results,) = folder.glob("results.jsonl*")
+    (found,) = [row for row in rows(results) if row["check"] == "ops.state-unusable"]
     emails = [file.read_text() for file in Path(lab["mail"]).iterdir() if file.suffix]
     (email,) = [text for text in emails if "ops.state-unusable" in text]
     assert (found["verdict"], found["severity"], why in found["message"]) == ("fail", "high", True), found
@@ -220,9 +224,13 @@ def test_damaged_journal_is_a_finding_that_is_mailed(pytester: pytest.Pytester, 
         email.unlink()
     pytester.mkdir("state").chmod(0o700)
     (pytester.path / "state/journal.sqlite").write_bytes(b"something else" * 100)
-    result = run(pytester, lab, "--remediate", "--audit-state=state", *OF_STATE)
+    result = run(pytester, lab, "--remediate", "--audit-state=state", "--audit-results=results.jsonl.gz", *OF_STATE)
     assert result.ret == 1
     assert finds_its_state_unusable(pytester.path, lab, result.stdout.str(), "is not a journal, or is damaged")
+    (sent,) = (file.read_bytes() for file in Path(lab["mail"]).iterdir() if file.suffix)
+    (attached,) = message_from_bytes(sent, policy=default).iter_attachments()
+    assert attached.get_filename() == "results.jsonl"
+    assert attached.get_content() == "".join(read_lines(pytester.path / "results.jsonl.gz")).encode()
 
 
 def filled(*_: object) -> None:

@@ -295,7 +295,9 @@ def results_page() -> str:
     """Return the page of the fields of the results file."""
     about = (
         "`--audit-results=FILE` writes one JSON object on each line; `kind` is `run`, `observation`, `result`, "
-        "`remediation` or `summary`. Times are RFC 3339 in UTC, digests are SHA-256 in lower-case hexadecimal digits. "
+        "`remediation` or `summary`. If the name ends in `.gz`, the file is one gzip stream; a run that is killed "
+        "loses less than 64 KiB of text. Times are RFC 3339 in UTC, digests are SHA-256 in lower-case hexadecimal "
+        "digits. "
         "Later versions may add fields.\n"
     )
     parts = ["# Fields of the results\n", NOTE, about]

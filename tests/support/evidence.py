@@ -10,6 +10,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from audit.config.line_files import read_lines
 from audit.endpoint import Endpoint, parse_endpoint
 from audit.observation import HostView, Observation, ProbeFailure
 from pytest_sslaudit import session  # noqa: F401 - kept loaded: pytester drops what a run inside the process loads
@@ -49,5 +50,5 @@ def host(fqdn: str = "web1.example") -> Observation:
 
 def rows(file: Path, kind: str = "result") -> list[dict[str, Any]]:
     """Read the lines of one kind from a results file."""
-    lines = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    lines = [json.loads(line) for line in read_lines(file)]
     return [line for line in lines if line["kind"] == kind]

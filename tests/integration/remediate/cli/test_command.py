@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import re
@@ -56,6 +57,24 @@ def test_plan_lists_repairs_and_reasons_for_no_repair(tmp_path: Path, capsys: py
     assert f"  because   {WEB}: cert.expired: expired\N{REPLACEMENT CHARACTER}[2J 3 days ago" in lines
     assert any(line.startswith("configure ") and MAIL in line for line in lines)
     assert [file.name for file in tmp_path.iterdir()] == ["results.jsonl"]
+
+
+def test_compressed_results_are_planned_and_cut_ones_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plain = results(tmp_path, seen(WEB), found(WEB, "cert.expired"))
+    packed = tmp_path / "results.jsonl.gz"
+    packed.write_bytes(gzip.compress(plain.read_bytes()))
+    printed = []
+    for given in (plain, packed):
+        assert main(["plan", str(given), "--issuer", "store"]) == 0
+        printed.append(capsys.readouterr().out)
+    assert printed[0] == printed[1]
+    packed.write_bytes(packed.read_bytes()[:-9])
+    assert main(["plan", str(packed)]) == 4
+    told = capsys.readouterr().err
+    assert f"plan: {packed} ends within its gzip stream: the run that wrote it was killed" in told
+    assert f"gzip -dc {packed} > results.jsonl" in told
 
 
 LOST = "it (mode {}) and will not be able to"
