@@ -18,6 +18,7 @@ from audit.endpoint import Endpoint
 from audit.engine import make_observer
 from audit.evaluation.facts import Facts
 from audit.evaluation.key_index import KeyIndex
+from audit.evaluation.observation_row import observation_row
 from audit.evaluation.result import Phase
 from audit.host.discovery import Discovery
 from audit.json_codec import format_time
@@ -35,7 +36,7 @@ from pytest_sslaudit.reports.completeness import (
 )
 from pytest_sslaudit.reports.destinations import require_writable_reports
 from pytest_sslaudit.reports.progress import Progress
-from pytest_sslaudit.reports.results_file import FINAL, ResultsFile, observation_row, result_of
+from pytest_sslaudit.reports.results_file import FINAL, ResultsFile, result_of
 from pytest_sslaudit.reports.totals import RunTotals, SessionEnd, exit_status
 from pytest_sslaudit.run_state import KEY, Run
 from pytest_sslaudit.settings import Settings

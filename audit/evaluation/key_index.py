@@ -35,7 +35,10 @@ class KeyIndex:
 
     def add(self, observation: Observation) -> None:
         """Add what was seen of an endpoint, in place of what was seen before."""
-        endpoint, uses = str(observation.endpoint), key_uses(observation)
+        self.add_uses(str(observation.endpoint), key_uses(observation))
+
+    def add_uses(self, endpoint: str, uses: tuple[KeyUse, ...]) -> None:
+        """Add the keys of an endpoint that another process observed, in place of those before."""
         for digest in self._digests.pop(endpoint, ()):
             del self._uses[digest][endpoint]
         for use in uses:
@@ -48,6 +51,10 @@ class KeyIndex:
         if digest not in self._known:
             self._known[digest] = sharing_of(self._uses.get(digest, {}).values())
         return self._known[digest]
+
+    def has_shared_key(self, endpoint: str) -> bool:
+        """Return whether a key of an endpoint is shared."""
+        return any(self.sharing(digest).is_shared for digest in self._digests.get(endpoint, ()))
 
     def shared(self) -> SharedKeys:
         """Return the keys that are shared, for the worker processes."""

@@ -111,6 +111,8 @@ class ObservationScheduler:
                 self._probe_all(partial, (destination,))
             elif partial.target.needs_no_address:
                 self._probe_all(partial, ())
+            elif partial.target.dns is not None:
+                self._probe_resolved(partial, partial.target.dns)
             else:
                 by_name[destination].append(partial)
         for name, unresolved in by_name.items():
@@ -119,8 +121,7 @@ class ObservationScheduler:
     def _resolve(self, name: str, partials: list[PartialObservation]) -> None:
         def then(view: DnsView) -> None:
             for partial in partials:
-                partial.dns = view
-                self._probe_all(partial, view.addresses)
+                self._probe_resolved(partial, view)
 
         def failed(error: Exception) -> None:
             for partial in partials:
@@ -128,6 +129,10 @@ class ObservationScheduler:
                 self._settle(partial)
 
         self._pool.submit(Job(None, lambda: resolve(name, self._context.limits, self._context.stop), then, failed))
+
+    def _probe_resolved(self, partial: PartialObservation, view: DnsView) -> None:
+        partial.dns = view
+        self._probe_all(partial, view.addresses)
 
     def _probe_all(self, partial: PartialObservation, addresses: tuple[str, ...]) -> None:
         target = partial.target

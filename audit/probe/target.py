@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from audit.endpoint import Endpoint, wildcard_or_name
-from audit.observation import Handshake, HostView, ProbeFailure, ProxyProtocol
+from audit.observation import DnsView, Handshake, HostView, ProbeFailure, ProxyProtocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,8 @@ class Target:
     """An endpoint and the addresses that reach it.
 
     `addresses` are the host's own that can be reached from here, in addition to those of its name. `inside_addresses`
-    can only be reached on the host itself. If these are the only ones, nothing is probed from here.
+    can only be reached on the host itself. If these are the only ones, nothing is probed from here. The name
+    of a target with `dns` is resolved already.
     """
 
     endpoint: Endpoint
@@ -67,6 +68,7 @@ class Target:
     inside_addresses: tuple[str, ...] = ()
     server: HostView | None = None
     inside: Inside | None = None
+    dns: DnsView | None = None
 
     @property
     def needs_no_address(self) -> bool:

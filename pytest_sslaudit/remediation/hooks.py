@@ -15,6 +15,7 @@ import pytest
 
 from audit.config import BadConfiguration, known_secrets
 from audit.config.line_files import read_lines
+from audit.evaluation.observation_row import observation_row
 from audit.host.discovery import redacted
 from audit.verdict import Verdict
 from audit.x509.path.trust_store import TrustAnchors
@@ -25,7 +26,7 @@ from pytest_sslaudit.remediation.progress import RepairProgress
 from pytest_sslaudit.remediation.reobserve import affected_ids, observe_again
 from pytest_sslaudit.remediation.result_rows import remediation_rows
 from pytest_sslaudit.reports.repairs import RepairRow, counted
-from pytest_sslaudit.reports.results_file import observation_row, row_of
+from pytest_sslaudit.reports.results_file import row_of
 from pytest_sslaudit.reports.totals import BUG
 from pytest_sslaudit.settings import Settings
 from remediate.cli.output import brief_plan_lines, case_result_lines, case_result_row, down_lines, plan_lines

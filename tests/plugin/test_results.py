@@ -9,9 +9,10 @@ import pytest
 from audit.engine import AuditSettings, make_run
 from audit.evaluation.facts import Facts
 from audit.evaluation.key_index import KeyIndex
+from audit.evaluation.observation_row import observation_row
 from audit.observation import DnsView
 from audit.x509.path.trust_store import TrustAnchors
-from pytest_sslaudit.reports.results_file import ResultsFile, observation_row
+from pytest_sslaudit.reports.results_file import ResultsFile
 from tests.support.endpoint_facts import observed
 from tests.support.evidence import rows
 

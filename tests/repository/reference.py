@@ -33,6 +33,7 @@ from audit.config.schema import (
     ServiceSettings,
 )
 from audit.endpoint import Endpoint
+from audit.evaluation import observation_row
 from audit.evaluation.result import Result, WaiverNote
 from audit.evaluation.run import AuditRun
 from audit.evaluation.waivers import Waiver
@@ -46,7 +47,6 @@ from pytest_sslaudit.cli import checkallsslcerts, program
 from pytest_sslaudit.cli.timer_files import Machine
 from pytest_sslaudit.evidence import run_evidence
 from pytest_sslaudit.remediation import result_rows
-from pytest_sslaudit.reports import results_file
 from pytest_sslaudit.reports.totals import EXIT_STATUSES
 from remediate.challenges import SOLVERS, SolverConfig
 from remediate.cli.main import parser as repair_parser
@@ -276,11 +276,11 @@ def statuses_page() -> str:
 ROWS: Final[tuple[tuple[str, str, Callable[[], Mapping[str, str]]], ...]] = (
     ("run", "The first line.", lambda: row_keys(controller, "_write_head")),
     ("evidence of a run", "`evidence` in the first line.", lambda: row_keys(run_evidence, "row")),
-    ("observation", "A line for each host and endpoint.", lambda: row_keys(results_file, "observation_row")),
-    ("chain", "A member of `chains`.", lambda: row_keys(results_file, "_chain_row")),
-    ("certificate", "A member of `certificates` and `chain`.", lambda: row_keys(results_file, "_certificate_row")),
-    ("file", "A member of `installed`.", lambda: row_keys(results_file, "_file_row")),
-    ("failure", "`failure` of an observation.", lambda: row_keys(results_file, "_failure_row")),
+    ("observation", "A line for each host and endpoint.", lambda: row_keys(observation_row, "observation_row")),
+    ("chain", "A member of `chains`.", lambda: row_keys(observation_row, "_chain_row")),
+    ("certificate", "A member of `certificates` and `chain`.", lambda: row_keys(observation_row, "_certificate_row")),
+    ("file", "A member of `installed`.", lambda: row_keys(observation_row, "_file_row")),
+    ("failure", "`failure` of an observation.", lambda: row_keys(observation_row, "_failure_row")),
     ("result", "A line for each check of each endpoint.", lambda: comments_of(Result)),
     ("waiver", "`waiver` of a result.", lambda: comments_of(WaiverNote)),
     ("remediation", "A line for each endpoint of a repaired certificate.",

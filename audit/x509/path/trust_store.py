@@ -34,6 +34,13 @@ class TrustAnchors:
             self._sources[anchor] = source
             self._by_subject.setdefault(anchor.canonical_subject, []).append(anchor)
 
+    def by_source(self) -> dict[str, tuple[bytes, ...]]:
+        """Return the anchors as DER by the name of their source, from which another process reads them."""
+        ders: dict[str, list[bytes]] = {source: [] for source in self._sources.values()}
+        for anchor, source in self._sources.items():
+            ders[source].append(anchor.der)
+        return {source: tuple(anchors) for source, anchors in ders.items()}
+
     def named(self, subject: CanonicalName) -> list[Certificate]:
         """Return the anchors of that subject."""
         return self._by_subject.get(subject, [])

@@ -75,6 +75,7 @@ class LogList:
     version: str
     issued: datetime
     logs: Mapping[bytes, CtLog] = field(repr=False)
+    content: bytes = field(default=b"", repr=False)  # the file, from which another process reads it
 
     def __str__(self) -> str:
         """Return version, date and digest."""
@@ -126,7 +127,7 @@ def read_log_list(content: bytes) -> LogList:
     by_id = {log.log_id: log for log in logs}
     if len(by_id) != len(logs):
         raise BadLogList("two logs have one log_id")
-    return LogList(hashlib.sha256(content).hexdigest(), head.version, head.log_list_timestamp, by_id)
+    return LogList(hashlib.sha256(content).hexdigest(), head.version, head.log_list_timestamp, by_id, content)
 
 
 def _logs_of(operator: Any, number: int) -> Iterator[CtLog]:  # noqa: ANN401 - any JSON value

@@ -1,0 +1,141 @@
+"""Observes and judges the endpoints of a chunk, and reports each as soon as it is judged."""
+
+from __future__ import annotations
+
+import importlib
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import Final
+
+from audit.analysis.key_reuse import Sharing, key_uses
+from audit.analysis.revocation.judgement import REVOKED
+from audit.checks import Check, built_in_checks, check_of
+from audit.endpoint import Endpoint
+from audit.engine import make_observer, make_run
+from audit.evaluation.chains import combined
+from audit.evaluation.evaluate import CheckFunction, assess, judge_chains, make_result
+from audit.evaluation.facts import Facts
+from audit.evaluation.observation_row import observation_row
+from audit.evaluation.outcome import outcome_of
+from audit.evaluation.result import Result
+from audit.evaluation.run import EvaluationRun
+from audit.fleet.chunk import Chunk, ChunkTarget, EndpointReply, WorkerSettings, compact, results_text
+from audit.json_codec import to_json
+from audit.observation import Observation
+from audit.probe import Target
+from audit.verdict import Judgement
+from audit.x509.loading import UnreadableField
+from audit.x509.path.served_chain import EmptyChain
+
+_VERDICTS: Final = (Judgement, UnreadableField, EmptyChain)
+"""The exceptions of a check that are verdicts. The run judges a check that raises another one itself: pytest explains
+an assertion, and shows where an error was raised."""
+Report = Callable[[EndpointReply], None]
+
+
+class ChunkAuditor:
+    """The audit of one worker: trust anchors, checks and fetched responses are read once for all chunks."""
+
+    def __init__(
+        self,
+        settings: WorkerSettings,
+        *,
+        keep: Callable[[Observation], None] | None = None,
+        stop: threading.Event | None = None,
+    ) -> None:
+        """Read the settings. `keep` stores an observation, which is otherwise in the reply.
+
+        After `stop` is set, endpoints that were not observed yet are left out.
+        """
+        for_engine = settings.for_engine()
+        self._keep = keep
+        self._functions = dict(_functions(settings.modules))
+        self._judged: Mapping[str, frozenset[str]] = {}  # by id of an endpoint or host: the checks of the run for it
+        self._run = replace(make_run(for_engine, _not_shared), is_judged=self._is_judged)
+        self._observer = make_observer(self._run, for_engine, self._wants_revocation, stop or threading.Event())
+
+    def audit(self, chunk: Chunk, report: Report) -> None:
+        """Observe the endpoints of a chunk, and report each when it is judged."""
+        checks = self._begin(chunk.targets)
+        targets = [Target(target.endpoint, dns=target.dns) for target in chunk.targets]
+
+        def observed(observation: Observation) -> None:
+            if self._keep:
+                self._keep(observation)
+            report(self._reply(observation, checks[str(observation.endpoint)], has_observation=self._keep is None))
+
+        self._observer.observe(targets, observed)
+
+    def judge(self, chunk: Chunk, observation_of: Callable[[Endpoint], Observation], report: Report) -> None:
+        """Judge observations that exist already, and report each endpoint."""
+        checks = self._begin(chunk.targets)
+        for target in chunk.targets:
+            observation = observation_of(target.endpoint)
+            report(self._reply(observation, checks[str(target.endpoint)], has_observation=False))
+
+    def _begin(self, targets: Iterable[ChunkTarget]) -> dict[str, tuple[str, ...]]:
+        """Note which checks the run has for these endpoints and their hosts; return those of each endpoint."""
+        checks = {str(target.endpoint): target.checks for target in targets}
+        of_hosts = {f"{target.endpoint.host}/": target.of_host for target in targets if target.endpoint.host}
+        sets = {ids: frozenset(ids) for ids in {*checks.values(), *of_hosts.values()}}
+        self._judged = {name: sets[ids] for name, ids in (*of_hosts.items(), *checks.items())}
+        return checks
+
+    def _is_judged(self, check: str, endpoint: Endpoint) -> bool:
+        return check in self._judged.get(str(endpoint), ())
+
+    def _wants_revocation(self, observation: Observation) -> bool:
+        return self._is_judged(REVOKED, observation.endpoint)
+
+    def _reply(self, observation: Observation, checks: tuple[str, ...], *, has_observation: bool) -> EndpointReply:
+        facts = Facts(observation, self._run)
+        try:
+            uses, row = key_uses(observation), compact(observation_row(facts))
+        except Exception:  # noqa: BLE001 - the boundary of one endpoint: the run finds the same and reports its trace
+            uses, row = (), ""
+        known = (self._functions[check] for check in checks if check in self._functions)
+        results = (_result(check, function, facts, self._run) for check, function in known)
+        return EndpointReply(
+            endpoint=str(observation.endpoint),
+            observed_at=observation.observed_at,
+            connections=observation.connections,
+            uses=uses,
+            row=row,
+            results=results_text([result for result in results if result is not None]),
+            observation=compact(to_json(observation)) if has_observation else "",
+        )
+
+
+def _functions(modules: Iterable[str]) -> Iterator[tuple[str, tuple[Check, CheckFunction]]]:
+    """Yield the checks that a worker has by their ids: the built-in ones, and those of the modules it can import."""
+    for function in (*built_in_checks(), *_added(modules)):
+        check = check_of(function)
+        if check is not None:
+            yield check.id, (check, function)
+
+
+def _added(modules: Iterable[str]) -> Iterator[CheckFunction]:
+    for name in modules:
+        try:
+            module = importlib.import_module(name)
+        except Exception:  # noqa: BLE001, S112 - the run has these checks, and judges them itself
+            continue
+        yield from (value for value in vars(module).values() if check_of(value) is not None)
+
+
+def _result(check: Check, function: CheckFunction, facts: Facts, run: EvaluationRun) -> Result | None:
+    """Return the result of a check; None if the run has to judge it."""
+    try:
+        chains = judge_chains(check, function, facts, run)
+        if not all(chain.error is None or isinstance(chain.error, _VERDICTS) for chain in chains):
+            return None
+        decisive, outcome = combined(chains, outcome_of)
+        return make_result(assess(outcome, check, decisive.facts, run), check, decisive.facts, run)
+    except Exception:  # noqa: BLE001 - the boundary of one result: the run finds the same and reports its trace
+        return None
+
+
+def _not_shared(_digest: str) -> Sharing:
+    """Return that a key is not shared: only the run has the keys of all workers."""
+    return Sharing()

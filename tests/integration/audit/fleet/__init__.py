@@ -1,0 +1,1 @@
+"""Chunks of endpoints that are observed on this machine."""

@@ -1,0 +1,1 @@
+"""Chunks of endpoints and what is made of them, without sockets."""
