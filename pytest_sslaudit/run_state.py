@@ -14,6 +14,7 @@ from audit.checks import Scope
 from audit.config import BadConfiguration, read_anchors, read_ct_logs
 from audit.endpoint import RUN, Endpoint
 from audit.engine import AuditSettings, make_run
+from audit.evaluation.check_pairs import CheckPairs
 from audit.evaluation.facts import Facts
 from audit.evaluation.key_index import SharingOf
 from audit.evaluation.result import Result
@@ -39,7 +40,7 @@ def nothing_given(_endpoint: Endpoint) -> Mapping[str, Result]:
 
 @dataclass
 class Run:
-    """One audit in one process. `selected` are the ids of the endpoints each check was collected for.
+    """One audit in one process. `selected` are the checks that were collected, with their endpoints.
 
     `state_fault` as in `AuditRun`.
     """
@@ -50,7 +51,7 @@ class Run:
     now: datetime
     sharing_of: SharingOf
     state_fault: str | None = None
-    selected: dict[str, set[str]] = field(default_factory=dict)
+    selected: CheckPairs = field(default_factory=CheckPairs)
     collected: set[str] = field(default_factory=set)  # the ids of all checks that were collected
     usage_errors: list[str] = field(default_factory=list)
     stale_waivers: tuple[str, ...] = ()
@@ -150,7 +151,7 @@ class Run:
 
     def is_judged(self, check: str, endpoint: Endpoint) -> bool:
         """Return whether the collected tests include that check for that endpoint."""
-        return str(endpoint) in self.selected.get(check, ())
+        return self.selected.has(check, str(endpoint))
 
 
 def current_run(config: pytest.Config) -> Run:

@@ -41,15 +41,16 @@ from pytest_sslaudit.items.collection import BuiltInCollection, Parametrize, Sel
 from pytest_sslaudit.items.runtest import Judging
 from pytest_sslaudit.remediation import not_validated, register_remediation, require_valid_sections
 from pytest_sslaudit.reports.html import HtmlReport
+from pytest_sslaudit.reports.kept_reports import FindingsListedOnce, KeptReports
 from pytest_sslaudit.reports.report_files import ReportFiles, load_reports
-from pytest_sslaudit.reports.summary import FindingsListedOnce, Summary
+from pytest_sslaudit.reports.summary import Summary
 from pytest_sslaudit.run_state import KEY, Run
 from pytest_sslaudit.settings import Settings, read_settings
 
 PARTS: Final = tuple(
     f"sslaudit-{part}"
-    for part in ("worker", "controller", "reports", "remediation", "summary", "listing", "html", "fixtures",
-                 "collection", "parametrize", "selection", "judging", "protocol")
+    for part in ("worker", "controller", "reports", "remediation", "summary", "listing", "kept-reports", "html",
+                 "fixtures", "collection", "parametrize", "selection", "judging", "protocol")
 )  # fmt: skip
 """The names under which the parts of an audit are registered."""
 
@@ -76,6 +77,7 @@ def start(config: pytest.Config) -> None:
         register_remediation(config, controller)
         manager.register(Summary(config, controller.totals, settings.extensions), "sslaudit-summary")
         manager.register(FindingsListedOnce(), "sslaudit-listing")
+        manager.register(KeptReports(config), "sslaudit-kept-reports")
         if manager.hasplugin("html"):
             config.option.self_contained_html = True  # pytest-html reads it after this: reports are mailed and archived
             manager.register(HtmlReport(controller.totals, "TLS audit", settings.policy), "sslaudit-html")

@@ -129,7 +129,7 @@ def read_regular(file: Path, limit: int) -> bytes:
             raise OSError(0, "it is not a regular file")
         if status.st_size > limit:
             raise OSError(0, f"it has {status.st_size} bytes (limit {limit})")
-        return stream.read(limit + 1)
+        return stream.read(min(limit, status.st_size) + 1)  # the memory for all of `limit` is allocated otherwise
 
 
 class _Walk:

@@ -6,11 +6,12 @@ in a class is an ordinary item of pytest.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from functools import partial
+from collections.abc import Callable, Iterator, MutableMapping, Sequence
+from functools import cache, cached_property, lru_cache, partial
 from typing import Any, Final
 
 import pytest
+from _pytest.mark.structures import NodeKeywords
 from _pytest.python import FunctionDefinition
 
 from audit.checks import Check
@@ -40,6 +41,20 @@ class CheckItem(pytest.Item):
         """Keep what is judged."""
         super().__init__(**given)
         self.function, self.check, self.endpoint = function, check, endpoint
+        self.own_markers.append(_mark())
+        del self.__dict__["keywords"], self.__dict__["extra_keyword_matches"]
+
+    @cached_property
+    def keywords(self) -> MutableMapping[str, Any]:  # type: ignore[override]  # as below
+        """The names and markers, made when they are first read: few runs do, and each test would keep them."""
+        keywords = NodeKeywords(self)
+        keywords.update({mark.name: mark for mark in self.own_markers})
+        return keywords
+
+    @cached_property
+    def extra_keyword_matches(self) -> set[str]:  # type: ignore[override]  # pytest makes it for each test
+        """The names for `-k`: the id of the check."""
+        return {keyword_of(self.check.id)}
 
     def runtest(self) -> None:
         """Raise what decides the verdict, if something does."""
@@ -72,21 +87,43 @@ def check_items(
     collector: pytest.Module, name: str, function: CheckFunction, check: Check, endpoints: Sequence[Endpoint]
 ) -> Iterator[CheckItem]:
     """Yield the test of a check for each endpoint."""
+    node_id_of = _node_ids(collector, name)
     for endpoint in endpoints:
-        test = f"{name}[{_in_ascii(str(endpoint))}]"
+        parameter = _parameter_of(endpoint)
         yield CheckItem.from_parent(
             collector,
-            name=test,
-            nodeid=f"{collector.nodeid}::{test}",  # from which pytest reads the parameter that `--lf` compares
+            name=f"{name}[{parameter}]",
+            nodeid=node_id_of(parameter),
             function=function,
             check=check,
             endpoint=endpoint,
         )
 
 
-def _in_ascii(text: str) -> str:
-    """Return an id as pytest has it in the names of tests."""
+def _node_ids(collector: pytest.Module, name: str) -> Callable[[str], Any]:
+    """Return the function that makes the id of a test of its parameter, which `--lf` compares."""
+    of_module = getattr(collector, "id", None)
+    if of_module is None:  # pytest before 9.2, whose ids are texts
+        return lambda parameter: f"{collector.nodeid}::{name}[{parameter}]"
+    return of_module.child(name).with_params  # type: ignore[no-any-return]  # its parts are shared by all tests
+
+
+@lru_cache(maxsize=65536)
+def _parameter_of(endpoint: Endpoint) -> str:
+    """Return the id of an endpoint as pytest has it in the names of tests; one text for all checks."""
+    text = str(endpoint)
     return text if text.isascii() else text.encode("unicode_escape").decode("ascii")
+
+
+@cache
+def _mark() -> pytest.Mark:
+    """Return the marker of the tests of the audit, one for all."""
+    return pytest.mark.sslaudit.mark
+
+
+def keyword_of(check_id: str) -> str:
+    """Return a keyword of a check that is part of no other keyword, as `dcv.firewall` is of `dcv.firewall-narrow`."""
+    return f"[{check_id}]"
 
 
 def needs_only_facts(collector: pytest.Module, name: str, function: CheckFunction) -> bool:

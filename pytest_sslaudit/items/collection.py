@@ -28,7 +28,7 @@ from audit.text import matches_glob
 from pytest_sslaudit import fixtures
 from pytest_sslaudit.activation import audit_folder, checks_folder, ignores_files, is_added, is_built_in
 from pytest_sslaudit.evidence import CollectedTests, Exchange
-from pytest_sslaudit.items.check_item import CheckItem, are_ours, check_items, needs_only_facts
+from pytest_sslaudit.items.check_item import CheckItem, are_ours, check_items, keyword_of, needs_only_facts
 from pytest_sslaudit.run_state import STALE_WAIVER, Run, current_run
 from pytest_sslaudit.settings import INVENTORY, TESTINFRA
 
@@ -136,7 +136,7 @@ class Parametrize:
         for item in session.items:
             check, endpoint = judged(item)
             if check is not None and endpoint is not None:
-                run.selected.setdefault(check.id, set()).add(str(endpoint))
+                run.selected.add(check.id, str(endpoint))
         _keep_from_garbage_collector()
 
 
@@ -155,11 +155,11 @@ class Selection:
     def pytest_itemcollected(self, item: pytest.Item) -> None:
         """Mark a test of the audit, and let `-k` find a check by its id."""
         check, endpoint = judged(item)
-        if endpoint is None:
+        if endpoint is None or isinstance(item, CheckItem):  # which has both
             return
         item.add_marker(_MARKER)
         if check is not None:
-            item.extra_keyword_matches.add(_exact(check.id))
+            item.extra_keyword_matches.add(keyword_of(check.id))
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_collection_modifyitems(
@@ -169,7 +169,7 @@ class Selection:
         ids = {check.id for item in items if (check := judged(item)[0])}
         _keep_named_checks(config, items, ids)
         given: str = config.option.keyword
-        config.option.keyword = _WORD.sub(lambda word: _exact(word[0]) if word[0].lower() in ids else word[0], given)
+        config.option.keyword = _WORD.sub(lambda word: _keyword(word[0], ids), given)
         try:
             yield
         finally:
@@ -201,9 +201,9 @@ def _is_later(item: pytest.Item) -> bool:
     return check is None or check.id != UNREACHABLE
 
 
-def _exact(check_id: str) -> str:
-    """Return a keyword of a check that is part of no other keyword, as `dcv.firewall` is of `dcv.firewall-narrow`."""
-    return f"[{check_id}]"
+def _keyword(word: str, ids: Collection[str]) -> str:
+    """Return a word of `-k`, the id of a check as the keyword of that check alone."""
+    return keyword_of(word) if word.lower() in ids else word
 
 
 def _keep_named_checks(config: pytest.Config, items: list[pytest.Item], ids: Collection[str]) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from typing import Final
 
 import pytest
@@ -89,8 +90,8 @@ def missing_results(config: pytest.Config, run: Run, totals: RunTotals) -> tuple
     """Return check and endpoint of each result that a whole audit has and this one has not."""
     checks = [check for check in _required_checks(config) if check.id != STALE_WAIVER]
     wanted = ((check.id, str(endpoint)) for check in checks for endpoint in run.endpoints(check.scopes))
-    of_whole_audit = dict.fromkeys((*wanted, *sorted(totals.deselected)))
-    return tuple(pair for pair in of_whole_audit if not totals.judged.has(*pair))
+    of_whole_audit = chain(wanted, totals.deselected)
+    return tuple(dict.fromkeys(pair for pair in of_whole_audit if not totals.judged.has(*pair)))
 
 
 def completeness_messages(
@@ -102,9 +103,9 @@ def completeness_messages(
         return (), tuple(f"partial audit: the command line left out {_counted(missing)}" for _ in shown)
     elsewhere = options_given(config.option, NARROWING)
     required = {check.id for check in _required_checks(config)}
-    left_out = [] if elsewhere else [pair for pair in missing if pair in totals.deselected]
+    left_out = [] if elsewhere else [pair for pair in missing if totals.deselected.has(*pair)]
     unexplained = [(check, endpoint) for check, endpoint in missing
-                   if (check, endpoint) not in totals.deselected or (elsewhere and check in required)]  # fmt: skip
+                   if not totals.deselected.has(check, endpoint) or (elsewhere and check in required)]  # fmt: skip
     return (
         tuple(_missing(unexplained, elsewhere) for _ in unexplained[:1]),
         tuple(f"partial audit: a plugin left out {_counted(left_out)}" for _ in left_out[:1]),
@@ -113,8 +114,9 @@ def completeness_messages(
 
 def outdated_messages(totals: RunTotals) -> tuple[str, ...]:
     """Return a message if checks were not judged because of a finding that was gone when its test ran again."""
-    pairs = [(result.check, result.endpoint) for result in totals.outdated()]
-    causes = sorted({str(result.detail["because"]) for result in totals.outdated()})
+    outdated = totals.outdated()
+    pairs = [(check, endpoint) for check, endpoint, _ in outdated]
+    causes = sorted({because for *_, because in outdated})
     return tuple(
         f"the audit is incomplete: {_counted(pairs)} followed from {', '.join(causes)}, which passed when its test ran "
         "again: run the audit again"

@@ -47,7 +47,12 @@ def without_row_of_pass(properties: Iterable[tuple[str, object]]) -> list[tuple[
     """Return the user properties for a JUnit report, which holds for a pass no more than the name of its test."""
     given = list(properties)
     is_well = not any(name == BESIDE[0] for name, _ in given)
-    return [pair for pair in given if pair[0] != ROW] if is_well else given
+    return without_row(given) if is_well else given
+
+
+def without_row(properties: Iterable[tuple[str, object]]) -> list[tuple[str, object]]:
+    """Return the user properties without the result as JSON."""
+    return [pair for pair in properties if pair[0] != ROW]
 
 
 def _in_a_line(result: Result) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Final
 
@@ -13,7 +13,6 @@ from audit.evaluation.result import Result
 from audit.verdict import Verdict
 from pytest_sslaudit.reports.groups import Group, badness, groups_of
 from pytest_sslaudit.reports.repairs import counted
-from pytest_sslaudit.reports.results_file import result_of
 from pytest_sslaudit.reports.totals import RunTotals
 
 MOST_UNKNOWNS: Final = 20
@@ -37,12 +36,6 @@ class Summary:
             reporter.showfspath = False
 
     @pytest.hookimpl(trylast=True)
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Drop the reports of set-up and clean-up that pytest keeps: nothing prints them, and each check has two."""
-        reporter = self._config.pluginmanager.getplugin("terminalreporter")
-        if reporter and report.when == "teardown":
-            reporter.stats.pop("", None)
-
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Print the summary of the audit."""
         for line in self._totals.services_down:
@@ -68,25 +61,6 @@ class Summary:
             terminalreporter.write_line(after)
         for line in completeness:
             terminalreporter.write_line(line)
-
-
-class FindingsListedOnce:
-    """The hook that leaves findings out of what pytest prints at the end: the summary of the audit lists them."""
-
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> Generator[None, None, None]:
-        """Leave the findings out of the failures until all is printed but the counts."""
-        failed = terminalreporter.stats.pop("failed", [])
-        others = [report for report in failed if not is_listed(report)]
-        terminalreporter.stats.update({"failed": others} if others else {})
-        yield
-        terminalreporter.stats.update({"failed": failed} if failed else {})
-
-
-def is_listed(report: pytest.TestReport) -> bool:
-    """Return whether the summary lists a failed report: a finding or an inconclusive result, not a bug."""
-    result = result_of(report) if isinstance(report, pytest.TestReport) else None
-    return result is not None and result.verdict in (Verdict.FAIL, Verdict.INCONCLUSIVE)
 
 
 def follows_text(totals: RunTotals) -> str:

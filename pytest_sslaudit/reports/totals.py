@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from sys import intern
 from typing import Final
 
 from pytest import ExitCode  # noqa: PT013 - the name is the point
 
 from audit.endpoint import RUN, is_host_id
+from audit.evaluation.check_pairs import CheckPairs
 from audit.evaluation.result import Result
 from audit.verdict import Severity, Verdict
 from pytest_sslaudit.reports.repairs import RepairRow
 
+Pair = tuple[str, str]
+"""The ids of a check and an endpoint."""
+LISTED: Final = (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.ERROR, Verdict.WAIVED)
 JUDGED: Final = (Verdict.PASS, Verdict.FAIL, Verdict.WAIVED)
 REACHABILITY: Final = ("svc.unreachable", "dns.unresolvable", "dns.not-this-host")
 """An endpoint that only these checks judged was not audited: it could not be reached."""
@@ -29,38 +34,12 @@ EXIT_STATUSES: Final = {
 """What each exit status means."""
 
 
-class JudgedChecks:
-    """Which checks of which endpoints have a result: a number for each endpoint, with a bit for each check."""
-
-    def __init__(self) -> None:
-        """Begin without results."""
-        self._bits: dict[str, int] = {}
-        self._of_endpoint: dict[str, int] = {}
-
-    def add(self, check: str, endpoint: str) -> None:
-        """Record a result."""
-        bit = self._bits.setdefault(check, 1 << len(self._bits))
-        self._of_endpoint[endpoint] = self._of_endpoint.get(endpoint, 0) | bit
-
-    def remove(self, check: str, endpoint: str) -> None:
-        """Remove the record of a result."""
-        bit = self._bits.get(check, 0)
-        self._of_endpoint[endpoint] = self._of_endpoint.get(endpoint, 0) & ~bit
-
-    def has(self, check: str, endpoint: str) -> bool:
-        """Return whether there is a result."""
-        return bool(self._bits.get(check, 0) & self._of_endpoint.get(endpoint, 0))
-
-
 @dataclass
 class RunTotals:
-    """Counts of results as they are reported; `failing` holds findings, inconclusive results and errors."""
+    """Counts of results as they are reported. Only what the summary lists is kept; the results file has all."""
 
     verdicts: Counter[str] = field(default_factory=Counter)
     severities: Counter[str] = field(default_factory=Counter)
-    failing: list[tuple[Result, str]] = field(default_factory=list)  # with pytest's outcome
-    waived: list[Result] = field(default_factory=list)
-    consequential: int = 0  # inconclusive because of another finding of their endpoint
     hosts: set[str] = field(default_factory=set)
     endpoints: set[str] = field(default_factory=set)
     earliest: tuple[datetime, str] | None = None  # not_after, endpoint
@@ -72,15 +51,32 @@ class RunTotals:
     refused_contacts: list[str] = field(default_factory=list)  # a message for each contact of a host that gets no email
     repairs_broken: bool = False  # an exception in the repair
     accidents: list[str] = field(default_factory=list)  # other exceptions, with their traces
-    judged: JudgedChecks = field(default_factory=JudgedChecks)
-    passed: JudgedChecks = field(default_factory=JudgedChecks)
+    judged: CheckPairs = field(default_factory=CheckPairs)
+    passed: CheckPairs = field(default_factory=CheckPairs)
     repeated: bool = False  # whether a plugin ran a test again
-    deselected: set[tuple[str, str]] = field(default_factory=set)  # check and endpoint of each deselected test
+    deselected: CheckPairs = field(default_factory=CheckPairs)  # of the deselected tests
     gaps: tuple[str, ...] = ()  # messages about built-in checks without a result; they fail the run
     notes: tuple[str, ...] = ()  # messages about checks that the command line or a plugin left out
     evidence: tuple[str, ...] = ()  # a line about the evidence that is judged
     partial: tuple[str, ...] = ()  # the ids of the endpoints for which a check has no result
     judged_anything: bool = False  # a run in which no check passed or failed fails
+    _listed: dict[Pair, tuple[Result, str]] = field(default_factory=dict)
+    _follows: dict[Pair, str] = field(default_factory=dict)  # the check whose finding each consequence follows from
+
+    @property
+    def failing(self) -> list[tuple[Result, str]]:
+        """The findings, inconclusive results and errors, without their details, each with pytest's outcome."""
+        return [pair for pair in self._listed.values() if pair[0].verdict is not Verdict.WAIVED]
+
+    @property
+    def waived(self) -> list[Result]:
+        """The waived findings, without their details."""
+        return [result for result, _ in self._listed.values() if result.verdict is Verdict.WAIVED]
+
+    @property
+    def consequential(self) -> int:
+        """How many checks are inconclusive because of another finding of their endpoint."""
+        return len(self._follows)
 
     def add(self, result: Result, outcome: str) -> bool:
         """Count one result in place of an earlier one of its check and endpoint; return whether its verdict is new."""
@@ -97,16 +93,20 @@ class RunTotals:
             self.hosts.add(result.endpoint)
         is_of_substance = result.endpoint != str(RUN) and result.check not in REACHABILITY
         self.judged_anything |= is_of_substance and result.verdict in JUDGED
-        if result.verdict in (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.ERROR):
-            self.failing.append((result, outcome))
-        self.consequential += _is_consequence(result)
+        self._keep(result, outcome)
         if result.verdict is Verdict.FAIL:
             self.severities[result.severity.value] += 1
-        if result.verdict is Verdict.WAIVED:
-            self.waived.append(result)
         if result.not_after and (self.earliest is None or result.not_after < self.earliest[0]):
             self.earliest = (result.not_after, result.endpoint)
         return earlier is not result.verdict
+
+    def _keep(self, result: Result, outcome: str) -> None:
+        """Keep a result that the summary lists; of one that follows from a finding, only from which."""
+        pair, because = (intern(result.check), intern(result.endpoint)), _cause(result)
+        if because is not None:
+            self._follows[pair] = because
+        if result.verdict in LISTED and (because is None or outcome == "failed"):
+            self._listed[pair] = (_without_detail(result), outcome)
 
     def verdict_of(self, check: str, endpoint: str) -> Verdict | None:
         """Return the verdict of a check on an endpoint; None if there is none yet."""
@@ -114,26 +114,26 @@ class RunTotals:
             return None
         if self.passed.has(check, endpoint):
             return Verdict.PASS
-        others = (*(result for result, _ in self.failing), *self.waived)
-        found = (other.verdict for other in others if (other.check, other.endpoint) == (check, endpoint))
-        return next(found, Verdict.NOT_APPLICABLE)
+        if (check, endpoint) in self._follows:
+            return Verdict.INCONCLUSIVE
+        listed = self._listed.get((check, endpoint))
+        return listed[0].verdict if listed else Verdict.NOT_APPLICABLE
 
     def _remove(self, result: Result, earlier: Verdict) -> None:
         """Take back the count of the result that another attempt at the same check and endpoint had."""
         same = (result.check, result.endpoint)
         self.repeated = True
-        self.verdicts = self.verdicts - Counter((earlier.value,))
+        self.verdicts -= Counter((earlier.value,))  # which drops a count of 0
         self.passed.remove(*same)
-        for found, _ in [pair for pair in self.failing if (pair[0].check, pair[0].endpoint) == same]:
-            self.severities[found.severity.value] -= found.verdict is Verdict.FAIL
-            self.consequential -= _is_consequence(found)
-        self.failing = [pair for pair in self.failing if (pair[0].check, pair[0].endpoint) != same]
-        self.waived = [waived for waived in self.waived if (waived.check, waived.endpoint) != same]
+        self._follows.pop(same, None)
+        listed = self._listed.pop(same, None)
+        if listed and listed[0].verdict is Verdict.FAIL:
+            self.severities[listed[0].severity.value] -= 1
 
-    def outdated(self) -> list[Result]:
-        """Return the inconclusive results that follow from a finding which a later attempt did not confirm."""
-        follows = [result for result, _ in self.failing if self.repeated and _is_consequence(result)]
-        return [result for result in follows if self.passed.has(str(result.detail["because"]), result.endpoint)]
+    def outdated(self) -> list[tuple[str, str, str]]:
+        """Return check, endpoint and cause of the results that follow from a finding which a later attempt cleared."""
+        follows = self._follows.items() if self.repeated else ()
+        return [(*pair, because) for pair, because in follows if self.passed.has(because, pair[1])]
 
     @property
     def has_bug(self) -> bool:
@@ -145,8 +145,16 @@ class RunTotals:
         return [(level, self.severities[level.value]) for level in reversed(Severity) if self.severities[level.value]]
 
 
-def _is_consequence(result: Result) -> bool:
-    return result.verdict is Verdict.INCONCLUSIVE and "because" in result.detail
+def _cause(result: Result) -> str | None:
+    """Return the check whose finding keeps a result from being judged; None if there is none."""
+    is_consequence = result.verdict is Verdict.INCONCLUSIVE and "because" in result.detail
+    return intern(str(result.detail["because"])) if is_consequence else None
+
+
+def _without_detail(result: Result) -> Result:
+    """Return a result for the summary: its cause is all that is left of its details, which may be long."""
+    detail = {key: value for key, value in result.detail.items() if key == "because"}
+    return replace(result, check=intern(result.check), endpoint=intern(result.endpoint), detail=detail, controls=())
 
 
 @dataclass(frozen=True, slots=True)
