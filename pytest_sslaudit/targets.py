@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,9 @@ def gather(config: pytest.Config, settings: Settings, clock: Callable[[], dateti
     except BadConfiguration as error:
         raise pytest.UsageError(str(error)) from error
     host_logins = tuple(_with_validation(login, settings) for login in host_logins)
-    discoveries = with_validation_probes(discover(host_logins, clock=clock), settings)
+    discoveries = discover(
+        host_logins, clock=clock, complete=partial(with_validation_probes, settings=settings, stop=threading.Event())
+    )
     if not endpoints and not discoveries:
         pytest.exit(NOTHING, returncode=pytest.ExitCode.NO_TESTS_COLLECTED)
     targets = assemble(discoveries, endpoints)
@@ -62,10 +65,9 @@ def _with_validation(login: Login, settings: Settings) -> Login:
     return replace(login, not_validated=settings.not_validated) if is_repaired else login
 
 
-def with_validation_probes(discoveries: Sequence[Discovery], settings: Settings) -> tuple[Discovery, ...]:
-    """Return the discoveries with the HTTP probes of names to validate: the requests that a CA would send."""
-    hosts = probe_validation_paths([discovery.host for discovery in discoveries], settings.limits, threading.Event())
-    return tuple(replace(discovery, host=host) for discovery, host in zip(discoveries, hosts, strict=True))
+def with_validation_probes(discovery: Discovery, settings: Settings, stop: threading.Event) -> Discovery:
+    """Return a discovery with the HTTP probes of the names to validate: the requests that a CA would send."""
+    return replace(discovery, host=probe_validation_paths(discovery.host, settings.limits, stop))
 
 
 def _read_files(config: pytest.Config, settings: Settings) -> tuple[list[Endpoint], tuple[UnusableLine, ...]]:

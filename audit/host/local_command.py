@@ -12,7 +12,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
@@ -58,8 +58,13 @@ class Program:
     max_bytes: int = 1_048_576
 
 
-def run_bounded(command: Command, timeout_s: float, stop: threading.Event) -> Finished:
-    """Run a command without a terminal; its whole process group is killed if it exceeds the bounds."""
+def run_bounded(
+    command: Command, timeout_s: float, stop: threading.Event, responds: Callable[[], object] = bool
+) -> Finished:
+    """Run a command without a terminal; its whole process group is killed if it exceeds the bounds.
+
+    `responds` is called when it has printed something.
+    """
     deadline = Deadline.after(timeout_s)
     process = subprocess.Popen(  # noqa: S602 - testinfra's own form: it quotes every argument
         command.text,
@@ -70,7 +75,7 @@ def run_bounded(command: Command, timeout_s: float, stop: threading.Event) -> Fi
         start_new_session=True,
         env={**os.environ, **command.environment} if command.environment else None,
     )
-    return _finished(process, command.stdin, _Bounds(deadline, stop))
+    return _finished(process, command.stdin, _Bounds(deadline, stop, responds=responds))
 
 
 def run_program(program: Program, timeout_s: float, stop: threading.Event) -> Finished:
@@ -94,6 +99,7 @@ class _Bounds:
     stop: threading.Event
     max_bytes: int = MAX_BYTES
     ends_with_process: bool = False  # and standard error is cut to its end instead of counted
+    responds: Callable[[], object] = bool  # called when something is printed to standard output
 
     def exceeded_by(self, outputs: Mapping[str, bytearray]) -> bool:
         """Return whether the output is too long; the beginning of a long standard error may be dropped."""
@@ -138,9 +144,7 @@ def _communicate(
                     rest = _written(key.fd, rest)
                     is_at_end = not rest
                 else:
-                    data = os.read(key.fd, _CHUNK)
-                    outputs[key.data] += data
-                    is_at_end = not data
+                    is_at_end = not _read(key, outputs, bounds)
                 if is_at_end:
                     selector.unregister(key.fileobj)
                 if is_at_end and key.data == "stdin" and process.stdin:
@@ -148,6 +152,15 @@ def _communicate(
             if bounds.exceeded_by(outputs):
                 cut = "too-much"
     return {name: bytes(data) for name, data in outputs.items()}, cut
+
+
+def _read(key: selectors.SelectorKey, outputs: Mapping[str, bytearray], bounds: _Bounds) -> bool:
+    """Read a part of an output; return whether there was one."""
+    data = os.read(key.fd, _CHUNK)
+    outputs[key.data].extend(data)
+    if data and key.data == "stdout":
+        bounds.responds()
+    return bool(data)
 
 
 def _written(fd: int, rest: memoryview) -> memoryview:

@@ -9,7 +9,7 @@ import http.client
 import secrets
 import ssl
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Final
@@ -37,18 +37,11 @@ _REDIRECTS: Final = range(http.client.MULTIPLE_CHOICES, http.client.BAD_REQUEST)
 _PORTS: Final = (80, 443)
 
 
-def probe_validation_paths(
-    hosts: Sequence[Observation], limits: Limits, stop: threading.Event
-) -> tuple[Observation, ...]:
-    """Return the observations; those of hosts with names to validate with an HTTP probe of each address of these names.
+def probe_validation_paths(host: Observation, limits: Limits, stop: threading.Event) -> Observation:
+    """Return the observation of a host; if it has names to validate, with an HTTP probe of each of their addresses.
 
-    All hosts, and all addresses of a host, are probed at the same time. Raises Stopped if `stop` is set meanwhile.
+    All addresses are probed at the same time. Raises Stopped if `stop` is set meanwhile.
     """
-    with ThreadPoolExecutor(max(1, min(len(hosts), limits.concurrency)), "sslaudit-http-hosts") as pool:
-        return tuple(pool.map(lambda host: _probe_host_or_accident(host, limits, stop), hosts))
-
-
-def _probe_host_or_accident(host: Observation, limits: Limits, stop: threading.Event) -> Observation:
     try:
         return _probe_host(host, limits, stop)
     except Stopped:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 
 from audit.endpoint import parse_id
 from audit.host.discovery import Discovery, Login, discover
@@ -38,8 +39,11 @@ def affected_ids(
 def observe_again(controller: Controller, ids: frozenset[str]) -> None:
     """Inspect the hosts of these ids again, and observe the endpoints among them."""
     hosts = {str(endpoint.host) for endpoint in map(parse_id, ids) if endpoint.is_host}
-    seen = discover(_logins(controller.discoveries, hosts), clock=lambda: datetime.now(UTC))
-    discoveries = with_validation_probes(seen, controller.settings)
+    discoveries = discover(
+        _logins(controller.discoveries, hosts),
+        clock=lambda: datetime.now(UTC),
+        complete=partial(with_validation_probes, settings=controller.settings, stop=controller.stop),
+    )
     fresh = {str(target.endpoint): target for discovery in discoveries for target in discovery.targets}
     for discovery in discoveries:
         if str(discovery.host.endpoint) in ids:

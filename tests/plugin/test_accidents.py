@@ -135,7 +135,7 @@ def hosts(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
         whole = Endpoint.of_host(found.label, found.hostspec)
         return Observation(whole, NOW, server=HostView(found.label, found.hostspec, "web.example")), ()
 
-    monkeypatch.setattr("audit.host.discovery.inspect", inspect)
+    monkeypatch.setattr("audit.host.discovery.hosts.inspect", inspect)
     return monkeypatch
 
 
@@ -146,7 +146,7 @@ HOSTS = ("--hosts=ssh://root@web1.invalid,ssh://root:secret@web2.invalid",)
 def test_failed_inspection_is_the_error_of_its_host(
     pytester: pytest.Pytester, hosts: pytest.MonkeyPatch, place: str
 ) -> None:
-    from audit.host import discovery  # noqa: PLC0415 - as the fixture left it
+    from audit.host.discovery import hosts as discovery  # noqa: PLC0415 - as the fixture left it
 
     real = getattr(discovery, place)
 

@@ -85,7 +85,8 @@ def _make_bounded(host: Host) -> None:
     def run_local(command: str, *arguments: str) -> Any:  # noqa: ANN401 - testinfra is untyped
         from testinfra.backend.base import CommandResult  # noqa: PLC0415 - as above
 
-        finished = run_bounded(_local_command(backend, host._input, command, arguments), host.timeout_s, host.stop)  # noqa: SLF001 - as below
+        local_command = _local_command(backend, host._input, command, arguments)  # noqa: SLF001 - as below
+        finished = run_bounded(local_command, host.timeout_s, host.stop, host.responds)
         host._finished = finished  # noqa: SLF001 - this is the same object's other half
         # made here, not by backend.result: that logs the command
         return CommandResult(backend, finished.rc, b"", finished.stdout, finished.stderr)

@@ -52,6 +52,7 @@ class Host:
     timeout_s: float = 30.0
     collector: Collector | None = None  # the only program that this login may run as root
     stop: threading.Event = field(default_factory=threading.Event)
+    responds: Callable[[], object] = bool  # called when the host has printed something
     commands: int = 0
     _finished: Finished | None = None
     _input: bytes = field(default=b"", repr=False)

@@ -163,7 +163,7 @@ def test_names_that_a_repair_validates_are_probed_without_a_panel() -> None:
     server = HostView("web1", "ssh://root@web1", "web1.example.test", validation=validation)
     with name_server() as resolver, at_port(80, {"": answering(b"", status="403 No")}):
         limits = replace(LIMITS, resolver=(resolver,))
-        (seen,) = probe_validation_paths([Observation(HOST, NOW, server=server)], limits, threading.Event())
+        seen = probe_validation_paths(Observation(HOST, NOW, server=server), limits, threading.Event())
     assert (seen.dns, seen.connections) == (None, 3)
     assert [(probe.address, probe.status) for probe in seen.http_probes or ()] == [
         ("127.0.0.1", 403), ("127.0.0.2", None), ("::1", None),
@@ -177,14 +177,14 @@ def test_names_that_a_repair_validates_are_probed_without_a_panel() -> None:
 def test_only_panel_hosts_with_a_full_name_are_probed() -> None:
     no_panel = replace(panel(), server=HostView("web1", "ssh://root@web1", "both.example.test"))
     for seen in (no_panel, panel(None), panel("localhost"), Observation(HOST, NOW)):
-        assert probe_validation_paths([seen], LIMITS, threading.Event()) == (seen,)
+        assert probe_validation_paths(seen, LIMITS, threading.Event()) == seen
 
 
 def test_every_address_of_the_name_is_probed_for_an_unknown_file() -> None:
     say = {"": answering(b"", status="404 Not Found")}
     with name_server() as resolver, at_port(80, say) as first, at_port(80, say, "::1") as third:
         limits = replace(LIMITS, resolver=(resolver,))
-        (seen,) = probe_validation_paths([panel()], limits, threading.Event())
+        seen = probe_validation_paths(panel(), limits, threading.Event())
     assert (seen.dns, seen.connections) == (DnsView("ok", ("127.0.0.1", "127.0.0.2", "::1")), 3)
     assert [(probe.address, probe.status) for probe in seen.http_probes or ()] == [
         ("127.0.0.1", 404), ("127.0.0.2", None), ("::1", 404),

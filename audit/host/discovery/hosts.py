@@ -8,30 +8,20 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from itertools import chain, count
 from typing import Any
 
-from audit.endpoint import Endpoint, UnusableLine, parse_endpoints
+from audit.endpoint import Endpoint
+from audit.host.discovery.pool import DiscoveryPool, HostJob
 from audit.host.inspect import HostOptions, inspect
 from audit.host.login import Host, distinguish, hosts_of, limited_to, redacted
 from audit.observation import Accident, Observation, ProbeFailure
 from audit.probe.target import Target
 from audit.services.declared import DeclaredService
 from audit.services.model import Service
-
-__all__ = [
-    "DeclaredService",
-    "Discovery",
-    "Login",
-    "UnusableLine",
-    "assemble",
-    "discover",
-    "parse_endpoints",
-    "redacted",
-]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,32 +57,67 @@ class Discovery:
     login: Login | None = field(default=None, repr=False)  # its specification may hold a password
 
 
-def discover(logins: Sequence[Login], *, clock: Callable[[], datetime], workers: int = 16) -> tuple[Discovery, ...]:
+def discover(
+    logins: Sequence[Login],
+    *,
+    clock: Callable[[], datetime],
+    workers: int = 16,
+    complete: Callable[[Discovery], Discovery] | None = None,
+) -> tuple[Discovery, ...]:
     """Inspect each host once, several at a time, in the order of the logins; `clock` is the real time.
 
     A host's fault, or an exception of ours about it, is in its own Discovery and does not affect other hosts.
+    """
+    pool = begin_discovery(logins, clock=clock, workers=workers, complete=complete)
+    try:
+        return pool.rest(bool)
+    finally:
+        pool.close()  # after an interrupt: commands that still run are ended, not awaited
+
+
+def begin_discovery(
+    logins: Sequence[Login],
+    *,
+    clock: Callable[[], datetime],
+    workers: int = 16,
+    complete: Callable[[Discovery], Discovery] | None = None,
+    stop: threading.Event | None = None,
+) -> DiscoveryPool:
+    """Begin to inspect each host once; `complete` adds to the Discovery of a host, in the thread of that host.
+
+    `workers` hosts that make progress are inspected at the same time. `stop` ends the commands that run.
     """
     unique_logins = list({login.hostspec: login for login in logins}.values())
     expansions = [_hosts_of(login) for login in unique_logins]
     hosts = distinguish([host for hosts in expansions if isinstance(hosts, tuple) for host in hosts])
     taken = {host.label for host in hosts}
-    stop = threading.Event()
-    pool = ThreadPoolExecutor(max(1, workers), thread_name_prefix="sslaudit-host")
-    try:
-        pending: list[Future[Discovery] | Discovery] = []
-        for login, expansion in zip(unique_logins, expansions, strict=True):
-            if not isinstance(expansion, tuple):
-                pending.append(_discovery_of_failure(login, expansion, clock(), taken))
-                continue
-            for host in expansion:
-                host.stop = stop
-                pending.append(pool.submit(_inspect_host, host, login, clock))
-        return tuple(result if isinstance(result, Discovery) else result.result() for result in pending)
-    except BaseException:
-        stop.set()  # an interrupt: commands that still run are ended, not awaited
-        raise
-    finally:
-        pool.shutdown(cancel_futures=True)
+    stop = stop or threading.Event()
+    jobs: list[HostJob] = []
+    for login, expansion in zip(unique_logins, expansions, strict=True):
+        if not isinstance(expansion, tuple):
+            failed = _discovery_of_failure(login, expansion, clock(), taken)
+            jobs.append(HostJob(str(failed.host.endpoint.host), partial(_known, failed)))
+            continue
+        for host in expansion:
+            host.stop = stop
+            jobs.append(HostJob(host.label, partial(_inspect_host, host, login, _Work(clock, complete or _unchanged))))
+    return DiscoveryPool(jobs, workers, stop)
+
+
+def _unchanged(discovery: Discovery) -> Discovery:
+    return discovery
+
+
+def _known(discovery: Discovery, _responds: Callable[[], object]) -> Discovery:
+    return discovery
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """What every inspection is made with: the real time, and the function that adds to what it found."""
+
+    clock: Callable[[], datetime]
+    complete: Callable[[Discovery], Discovery]
 
 
 def _hosts_of(login: Login) -> tuple[Host, ...] | ProbeFailure | Accident:
@@ -108,15 +133,16 @@ def _hosts_of(login: Login) -> tuple[Host, ...] | ProbeFailure | Accident:
     return hosts
 
 
-def _inspect_host(host: Host, login: Login, clock: Callable[[], datetime]) -> Discovery:
+def _inspect_host(host: Host, login: Login, work: _Work, responds: Callable[[], object]) -> Discovery:
     options = HostOptions(
         login.name, login.addresses, login.services, login.discover, login.extensions, login.not_validated
     )
+    host.responds = responds
     try:
-        return Discovery(*inspect(host, options, clock), login)
+        return work.complete(Discovery(*inspect(host, options, work.clock), login))
     except Exception as error:  # noqa: BLE001 - the boundary of one host: the others are still inspected
         host_endpoint = Endpoint.of_host(host.label, host.hostspec)
-        return Discovery(Observation(host_endpoint, clock(), accident=Accident.of(error)), login=login)
+        return Discovery(Observation(host_endpoint, work.clock(), accident=Accident.of(error)), login=login)
 
 
 def _discovery_of_failure(login: Login, cause: ProbeFailure | Accident, now: datetime, taken: set[str]) -> Discovery:
