@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import partial
+from functools import cached_property, partial
 from types import FrameType
 from typing import Any, Final
 
@@ -181,7 +181,13 @@ class Controller:
 
     def _observe_again(self, endpoint: Endpoint) -> None:
         """Observe an endpoint again. A host is not: that would be another login."""
-        self.observer.observe([target for target in self.targets if target.endpoint == endpoint], self.keep)
+        target = self._targets_by_id.get(str(endpoint))
+        self.observer.observe([target] if target else [], self.keep)
+
+    @cached_property
+    def _targets_by_id(self) -> dict[str, Target]:
+        """The targets by the ids of their endpoints; read after they are found."""
+        return {str(target.endpoint): target for target in self.targets}
 
     def observe(self, targets: Sequence[Target], phase: Phase = "before") -> None:
         """Observe these targets and keep their observations."""
@@ -232,7 +238,7 @@ class Controller:
 
     def _write_renewed_observation(self, endpoint: str) -> None:
         """Write what a worker of xdist has observed for a test that ran again; the worker only stores it."""
-        target = next((target for target in self.targets if str(target.endpoint) == endpoint), None)
+        target = self._targets_by_id.get(endpoint)
         seen = self.store.observation_or_accident(target.endpoint) if target else None
         if seen and seen.observed_at > self._observed_at.get(endpoint, seen.observed_at):
             self._write_observation(seen)

@@ -41,10 +41,11 @@ class KeyIndex:
         """Add the keys of an endpoint that another process observed, in place of those before."""
         for digest in self._digests.pop(endpoint, ()):
             del self._uses[digest][endpoint]
+            self._known.pop(digest, None)
         for use in uses:
             self._uses.setdefault(use.spki_sha256, {})[endpoint] = use
+            self._known.pop(use.spki_sha256, None)
         self._digests[endpoint] = tuple(use.spki_sha256 for use in uses)
-        self._known.clear()
 
     def sharing(self, digest: str) -> Sharing:
         """Return how far a key is shared; computed once for all its endpoints."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
@@ -53,9 +53,11 @@ class EvidenceStore:
 
     folder: Path
     manifest: Manifest | None = None
+    _known: list[datetime] = field(default_factory=list, compare=False, repr=False)  # the start of the run, once read
 
     def keep_inventory(self, inventory: Inventory) -> None:
         """Write what the run audits."""
+        self._known.clear()
         put_value(self.folder / INVENTORY_FILE, to_json(inventory))
 
     def inventory(self) -> Inventory:
@@ -104,7 +106,10 @@ class EvidenceStore:
         return Accident(text, text)
 
     def _blank(self, endpoint: Endpoint, accident: Accident) -> Observation:
-        return Observation(endpoint, self.inventory().started, accident=accident)
+        """Return an empty observation, as of the start of the run: the inventory of all endpoints is read once."""
+        if not self._known:
+            self._known.append(self.inventory().started)
+        return Observation(endpoint, self._known[0], accident=accident)
 
     def file_of(self, endpoint: Endpoint) -> Path:
         """Return the file of the observation of an endpoint."""

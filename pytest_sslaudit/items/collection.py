@@ -288,7 +288,12 @@ def _require_own_fixtures(metafunc: pytest.Metafunc) -> None:
 
 
 def _pair_with_hosts(metafunc: pytest.Metafunc, run: Run, endpoints: tuple[Endpoint, ...]) -> None:
-    pairs = [(endpoint, _host_of(endpoint, run)) for endpoint in endpoints if endpoint.hostspec]
+    with_password = {redacted(host): host for host in reversed(run.settings.hosts)}
+    pairs = [
+        (endpoint, _host_of(with_password.get(endpoint.hostspec, endpoint.hostspec), run))
+        for endpoint in endpoints
+        if endpoint.hostspec
+    ]
     if not pairs:
         run.usage_errors.append(
             f"{metafunc.definition.nodeid} uses 'host' together with 'endpoint', but no endpoint of this run was found "
@@ -298,11 +303,9 @@ def _pair_with_hosts(metafunc: pytest.Metafunc, run: Run, endpoints: tuple[Endpo
     metafunc.parametrize((fixtures.OURS, TESTINFRA_HOST), pairs, ids=ids, scope="session", indirect=True)
 
 
-def _host_of(endpoint: Endpoint, run: Run) -> testinfra.host.Host | UnusableHost:
+def _host_of(hostspec: str, run: Run) -> testinfra.host.Host | UnusableHost:
     given = run.settings.testinfra
     options = {key: given[key] for key in (*TESTINFRA, *INVENTORY) if key != "ssh_extra_args"}
-    shown = endpoint.hostspec or "local://"
-    hostspec = next((host for host in run.settings.hosts if redacted(host) == shown), shown)  # with its password
     try:
         return testinfra.get_host(hostspec, **options)
     except Exception as error:  # noqa: BLE001 - the boundary of one host: it is raised when that host's test is run
