@@ -61,10 +61,12 @@ class Authorities:
 
 def found(now: datetime) -> Authorities:
     """Make CAs like those of the Web PKI."""
-    root = new_root("Bench Root", now=now)
+    root = new_root("CN=Bench Root,O=Bench,C=CH", now=now)
     extensions = (*sources(CRL), x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]))  # BR 7.1.2.10.2
-    above = new_intermediate("Bench Above", root, now=now, extra=extensions)
-    return Authorities(root, above, new_intermediate("Bench Issuing", above, now=now, extra=extensions), now)
+    above = new_intermediate("CN=Bench Above,O=Bench,C=CH", root, now=now, extra=extensions)
+    return Authorities(
+        root, above, new_intermediate("CN=Bench Issuing,O=Bench,C=CH", above, now=now, extra=extensions), now
+    )
 
 
 def observations(authorities: Authorities, endpoints: int, *, distinct: bool) -> Iterator[Observation]:
@@ -93,7 +95,7 @@ def _issued(authorities: Authorities, names: tuple[str, ...], number: int) -> Id
     timestamps = b"".join(_prefixed(_timestamp()) for _ in range(3))
     encoded = b"\x04\x82" + _prefixed(_prefixed(timestamps))  # an OCTET STRING of more than 255 octets
     extra = (*sources(CRL, OCSP), x509.UnrecognizedExtension(_SCTS, encoded))
-    leaf = Leaf(names[0], names, authorities.now - 20 * _DAY, extra=extra)
+    leaf = Leaf(f"CN={names[0]}", names, authorities.now - 20 * _DAY, extra=extra)
     return issue(leaf, authorities.issuing, key=new_rsa_key(2048) if number % 2 else new_key())
 
 

@@ -7,7 +7,7 @@ import selectors
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -61,22 +61,22 @@ def _complete_handshake(context: ssl.SSLContext, connected: socket.socket) -> No
 
 
 class Publisher(ThreadingHTTPServer):
-    """Publishes a CRL at every path; `fetched` counts the requests."""
+    """Publishes CRLs; `fetched` counts the requests."""
 
     def __init__(self) -> None:
         """Listen; there is no content to publish yet."""
         super().__init__(("127.0.0.1", 0), _Request)
-        self.content, self.fetched = b"", 0
+        self.contents: Mapping[str, bytes] = {}
+        self.fetched = 0
 
-    @property
-    def url(self) -> str:
-        """The URL of the CRL."""
-        return f"http://127.0.0.1:{self.server_port}/bench.crl"
+    def url(self, path: str) -> str:
+        """Return the URL of a CRL."""
+        return f"http://127.0.0.1:{self.server_port}{path}"
 
     @contextmanager
-    def publishing(self, content: bytes) -> Iterator[None]:
-        """Publish this content while the block runs."""
-        self.content = content
+    def publishing(self, contents: Mapping[str, bytes]) -> Iterator[None]:
+        """Publish the contents of these paths while the block runs."""
+        self.contents = contents
         thread = threading.Thread(target=self.serve_forever, args=(0.1,), daemon=True)
         thread.start()
         try:
@@ -92,11 +92,12 @@ class _Request(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.server.fetched += 1
+        content = self.server.contents[self.path]
         self.send_response(200)
         self.send_header("Content-Type", "application/pkix-crl")
-        self.send_header("Content-Length", str(len(self.server.content)))
+        self.send_header("Content-Length", str(len(content)))
         self.end_headers()
-        self.wfile.write(self.server.content)
+        self.wfile.write(content)
 
     def log_message(self, *_: object) -> None:
         """Print nothing."""

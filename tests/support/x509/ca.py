@@ -210,10 +210,13 @@ def _general_name(text: str) -> x509.GeneralName:
         return x509.DNSName(text)
 
 
-def _name(common_name: str) -> x509.Name:
+def _name(name: str) -> x509.Name:
+    """Return the subject with this common name; a name with `=` is the whole subject (RFC 4514)."""
+    if "=" in name:
+        return x509.Name.from_rfc4514_string(name)
     return x509.Name(
         [
             x509.NameAttribute(NameOID.ORGANIZATION_NAME, "Lab"),
-            x509.NameAttribute(NameOID.COMMON_NAME, common_name),
+            x509.NameAttribute(NameOID.COMMON_NAME, name),
         ]
     )

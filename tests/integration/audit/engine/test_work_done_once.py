@@ -31,10 +31,11 @@ def test_endpoints_of_one_ca_fetch_its_crl_once() -> None:
     root = new_root("Root", now=now)
     intermediate = new_intermediate("Intermediate", root, now=now)
     publisher = Publisher()
-    with publisher.publishing(Registry(intermediate, now).crl()):
+    with publisher.publishing({"/ca.crl": Registry(intermediate, now).crl()}):
         leaves = [
             issue(
-                Leaf("a.example", ("a.example",), now - timedelta(days=20), extra=sources(publisher.url)), intermediate
+                Leaf("a.example", ("a.example",), now - timedelta(days=20), extra=sources(publisher.url("/ca.crl"))),
+                intermediate,
             )
             for _ in range(ENDPOINTS)
         ]
