@@ -21,6 +21,7 @@ from audit.evaluation.key_index import KeyIndex
 from audit.evaluation.observation_row import observation_row
 from audit.evaluation.result import Phase
 from audit.host.discovery import Discovery
+from audit.host.login import Connections
 from audit.json_codec import format_time
 from audit.observation import Accident, Observation
 from audit.probe import Target
@@ -64,6 +65,8 @@ class Controller:
         self._observed_at: dict[str, datetime] = {}  # of each endpoint, as last written
         self._undo: list[Callable[[], object]] = []
         require_writable_reports(config)
+        self.connections = Connections(settings.login_limits)
+        self._undo.append(self.connections.close)
         self.evidence = RunEvidence(settings, keeps=not config.option.collectonly)
         self._undo.append(self.evidence.close)
         self.store = self.evidence.store
@@ -85,7 +88,7 @@ class Controller:
         if self.settings.from_evidence:
             inventory = self.store.inventory()
         else:
-            gathered = gather(self.config, self.settings, lambda: datetime.now(UTC))
+            gathered = gather(self.config, self.settings, lambda: datetime.now(UTC), self.connections)
             inventory, self.targets, self.discoveries = gathered.inventory, gathered.targets, gathered.discoveries
             self.store.keep_inventory(inventory)
             for discovery in gathered.discoveries:

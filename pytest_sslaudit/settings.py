@@ -24,6 +24,7 @@ from audit.config.trust_sources import has_key_list
 from audit.endpoint import BadEndpoint, Endpoint, parse_endpoint
 from audit.engine import AuditSettings, RevocationSettings, probe_limits
 from audit.evaluation.waivers import BadWaivers, Waiver
+from audit.host.login import LoginLimits
 from audit.json_codec import BadRecord, nearest, parse_time
 from audit.policy import BadProfile, Profile
 from audit.probe import Limits
@@ -71,6 +72,7 @@ class Settings:
     from_evidence: Path | None
     evidence_key: Path | None
     limits: Limits
+    login_limits: LoginLimits
     now: datetime | None
     state: Path
     repair: Repair
@@ -123,6 +125,7 @@ def read_settings(config: pytest.Config, file: Configuration) -> Settings:
         from_evidence=options.path("from_evidence"),
         evidence_key=options.path("evidence_key"),
         limits=probe_limits(_limits(config, options.file), policy),
+        login_limits=_login_limits(config, options.file),
         now=_now(options.text("now")),
         state=options.path("state") or state_folder(),
         repair=_repair(config, options),
@@ -268,6 +271,13 @@ def _limits(config: pytest.Config, file: Configuration) -> Limits:
     known = {item.name: getattr(default, item.name) for item in fields(default)}
     chosen = {"concurrency": max(1, int(concurrency)), "per_address": max(1, int(per_address))}
     return Limits(**{**known, "timeout_s": timeout, "resolver": file.probe.resolver, **chosen})
+
+
+def _login_limits(config: pytest.Config, file: Configuration) -> LoginLimits:
+    default = LoginLimits()
+    at_once = _number(config.option.audit_logins, file.login.concurrency, default.at_once, "logins")
+    host_s = _number(config.option.audit_host_timeout, file.login.timeout_s, default.host_s, "host-timeout")
+    return LoginLimits(max(1, int(at_once)), host_s)
 
 
 def _number(given: str | None, written: float | None, default: float, flag: str) -> float:

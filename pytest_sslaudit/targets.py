@@ -16,6 +16,7 @@ import pytest
 from audit.config import BadConfiguration, host_of, logins
 from audit.endpoint import Endpoint, UnusableLine, parse_endpoints
 from audit.host.discovery import Discovery, Login, assemble, discover
+from audit.host.login import Connections
 from audit.probe import Target
 from audit.probe.validation_request import probe_validation_paths
 from pytest_sslaudit.evidence import Inventory
@@ -36,7 +37,9 @@ class Gathered:
     discoveries: tuple[Discovery, ...]
 
 
-def gather(config: pytest.Config, settings: Settings, clock: Callable[[], datetime]) -> Gathered:
+def gather(
+    config: pytest.Config, settings: Settings, clock: Callable[[], datetime], connections: Connections
+) -> Gathered:
     """Read the endpoint files and log into the hosts; raises pytest.UsageError, and Exit (5) for nothing to audit."""
     started = clock()
     named, unusable = _read_files(config, settings)
@@ -45,12 +48,15 @@ def gather(config: pytest.Config, settings: Settings, clock: Callable[[], dateti
         first = unusable[0]
         raise pytest.UsageError(f"no line names an endpoint; {first.source}, line {first.number}: {first.why}")
     try:
-        host_logins = logins(settings.hosts, settings.configuration, settings.testinfra)
+        host_logins = logins(settings.hosts, settings.configuration, settings.testinfra, connections)
     except BadConfiguration as error:
         raise pytest.UsageError(str(error)) from error
     host_logins = tuple(_with_validation(login, settings) for login in host_logins)
     discoveries = discover(
-        host_logins, clock=clock, complete=partial(with_validation_probes, settings=settings, stop=threading.Event())
+        host_logins,
+        clock=clock,
+        workers=settings.login_limits.at_once,
+        complete=partial(with_validation_probes, settings=settings, stop=threading.Event()),
     )
     if not endpoints and not discoveries:
         pytest.exit(NOTHING, returncode=pytest.ExitCode.NO_TESTS_COLLECTED)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from audit.config.ct_logs import read_ct_logs
 from audit.config.loader import profile_named, read_configuration, read_waivers
-from audit.config.logins import extension_services, host_of, logins
+from audit.config.logins import extension_services, host_of, login_limits, logins
 from audit.config.private_files import state_folder
 from audit.config.schema import BadConfiguration, Configuration, Secret
 from audit.config.secret import known_secrets, read_secret, require_private_secrets
@@ -23,6 +23,7 @@ __all__ = [
     "extension_services",
     "host_of",
     "known_secrets",
+    "login_limits",
     "logins",
     "profile_named",
     "read_anchors",

@@ -10,16 +10,34 @@ from audit.config.extensions import ExtensionKind, find_member, instance_of
 from audit.config.schema import BadConfiguration, Configuration, HostSettings, ServiceSettings
 from audit.endpoint import BadEndpoint, parse_endpoint
 from audit.host.discovery import Login
+from audit.host.login import Connections, LoginLimits
 from audit.services import SERVICES, Service
 from audit.services.declared import DeclaredService
 from audit.services.model import MAX_SCRIPT_BYTES
 from audit.text import matches_glob
 
 
-def logins(hosts: Iterable[str], configuration: Configuration, testinfra: Mapping[str, Any]) -> tuple[Login, ...]:
+def logins(
+    hosts: Iterable[str],
+    configuration: Configuration,
+    testinfra: Mapping[str, Any],
+    connections: Connections | None = None,
+) -> tuple[Login, ...]:
     """Return the login of each host specification; raises BadConfiguration. `testinfra` are testinfra's own options."""
     extensions = extension_services(configuration) if hosts else ()
-    return tuple(replace(_login(host, configuration, testinfra), extensions=extensions) for host in hosts)
+    timeout_s = (connections.limits if connections else LoginLimits()).command_s
+    return tuple(
+        replace(
+            _login(host, configuration, testinfra), extensions=extensions, timeout_s=timeout_s, connections=connections
+        )
+        for host in hosts
+    )
+
+
+def login_limits(configuration: Configuration) -> LoginLimits:
+    """Return the limits of logins that the file sets, else the defaults."""
+    written, default = configuration.login, LoginLimits()
+    return LoginLimits(written.concurrency or default.at_once, written.timeout_s or default.host_s)
 
 
 def extension_services(configuration: Configuration) -> tuple[Service, ...]:

@@ -26,6 +26,14 @@ class Probe:
 
 
 @dataclass(frozen=True, slots=True)
+class LoginKeys:
+    """`[login]`: the limits of logging into hosts."""
+
+    concurrency: int | None = None  # hosts that are logged into and inspected at the same time; 16 without it
+    timeout_s: float | None = None  # deadline of one host's login and inspection, in seconds; 60 without it
+
+
+@dataclass(frozen=True, slots=True)
 class Fetch:
     """`[fetch]`: what is fetched from URLs in certificates."""
 
@@ -127,6 +135,7 @@ class Configuration:
     now: str | None = None  # the time of the judgement (RFC 3339)
     state: str | None = None  # directory of the state that outlives a run
     probe: Probe = field(default_factory=Probe)
+    login: LoginKeys = field(default_factory=LoginKeys)
     fetch: Fetch = field(default_factory=Fetch)
     ct: CertificateTransparency = field(default_factory=CertificateTransparency)
     host: Mapping[str, HostSettings] = field(default_factory=dict)

@@ -57,11 +57,13 @@ def _uses(files: Iterable[NamedFile]) -> dict[str, str]:
     return uses
 
 
-def read_file(file: NamedFile, sections: Mapping[str, Section]) -> InstalledFile:
+def read_file(
+    file: NamedFile, sections: Mapping[str, Section], why_missing: str = "the host did not report it"
+) -> InstalledFile:
     """Return a file as the host reported it; a file that is missing in its output is denied, with the reason."""
     section = sections.get(section_of(file.path))
     if section is None:
-        return InstalledFile(file.path, file.kind, fault="denied", detail="the host did not report it")
+        return InstalledFile(file.path, file.kind, fault="denied", detail=why_missing)
     lines = section.text.partition("-----BEGIN")[0].split("\n")
     words = {line.partition(" ")[0]: line.partition(" ")[2] for line in lines if not line.startswith("folder ")}
     mode, owner, group, _ = [*words.get("stat", "").split(" ", 3), "", "", "", ""][:4]

@@ -9,6 +9,7 @@ import shlex
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Final
 
 from audit.endpoint import Endpoint
 from audit.host.cpanel import read_cpanel_state
@@ -38,6 +39,7 @@ from audit.host.unknown_sockets import (
     untried,
 )
 from audit.observation import UNKNOWN, HostView, InstalledFile, Observation, ProbeFailure
+from audit.observation.firewall import HttpValidation
 from audit.observation.website import Website
 from audit.probe.target import Target
 from audit.services import LAYOUTS, SERVICES
@@ -45,6 +47,7 @@ from audit.services.declared import DeclaredService, listeners_of, websites_of
 from audit.services.model import Listener, NamedFile, Section, Service
 
 Clock = Callable[[], datetime]
+_COMMANDS: Final = 2  # that a host needs; few need more
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,11 @@ class HostOptions:
 
 def inspect(host: Host, options: HostOptions, clock: Clock) -> tuple[Observation, tuple[Target, ...]]:
     """Return the observation of a host, which holds a fault of the host if there is one, and the endpoints on it."""
+    with host.within(_COMMANDS * host.timeout_s):
+        return _inspected(host, options, clock)
+
+
+def _inspected(host: Host, options: HostOptions, clock: Clock) -> tuple[Observation, tuple[Target, ...]]:
     sent = clock()
     output = host.run(inspection_script(options.known_services, LAYOUTS))
     received = clock()
@@ -77,18 +85,16 @@ def inspect(host: Host, options: HostOptions, clock: Clock) -> tuple[Observation
     if facts.not_inspected:
         return _from_outside(host, view, facts, options, received)
     found = _found(view, facts, options, output)
-    second_output = _second_command(host, found, options)
-    if isinstance(second_output, ProbeFailure):
-        return replace(_observation(host, received), failures=(second_output,), server=view), ()
-    complete_view, targets = _complete(host, found, options, {**output, **second_output})
+    second_output, failures = _second_command(host, found, options)
+    complete_view, targets = _complete(host, found, options, _Output({**output, **second_output}, failures))
     accident = next(iter(found.instances.accidents), None)
     elapsed = (clock() - sent).total_seconds()
-    observation = _observation(host, received)
+    observation = replace(_observation(host, received), failures=failures)
     return replace(observation, server=complete_view, elapsed_s=elapsed, accident=accident), targets
 
 
 def _observation(host: Host, received: datetime) -> Observation:
-    return Observation(Endpoint.of_host(host.label, host.hostspec), received, connections=host.commands)
+    return Observation(Endpoint.of_host(host.label, host.hostspec), received, connections=host.logins)
 
 
 def _view(host: Host, facts: HostFacts, options: HostOptions) -> HostView:
@@ -146,13 +152,34 @@ def _declared(services: tuple[DeclaredService, ...], facts: HostFacts) -> Iterat
         yield FoundService(service.name, -1 if runs else 0, None, None, listeners)
 
 
-def _complete(
-    host: Host, found: _Found, options: HostOptions, output: Mapping[str, Section]
-) -> tuple[HostView, tuple[Target, ...]]:
+@dataclass(frozen=True, slots=True)
+class _Output:
+    """The sections that all commands of a host printed, and why some are missing."""
+
+    sections: Mapping[str, Section]
+    failures: tuple[ProbeFailure, ...]
+
+    def file(self, file: NamedFile) -> InstalledFile:
+        """Return a file as it was reported, or the reason why it was not."""
+        return read_file(file, self.sections, *self.reasons)
+
+    def validation(self, names: tuple[str, ...], websites: Sequence[Website]) -> HttpValidation | None:
+        """Return what a CA meets that validates these names, with the reason if its parts are missing."""
+        validation = read_validation(names, websites, self.sections)
+        return replace(validation, unread=(*validation.unread, *self.reasons)) if validation else None
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """The message of the failure."""
+        return tuple(failure.detail for failure in self.failures)
+
+
+def _complete(host: Host, found: _Found, options: HostOptions, printed: _Output) -> tuple[HostView, tuple[Target, ...]]:
     """Return the whole view of a host and the endpoints on it, from the output of both commands."""
+    output = printed.sections
     services = [*found.services]
     services += _services_of_second_command(services, output, options, found.sockets)
-    files = {file: read_file(file, output) for file in _named_files(services)}
+    files = {file: printed.file(file) for file in _named_files(services)}
     name = host_name(found.view)
     services = [
         replace(service, listeners=tuple(for_own_name(service.name, service.listeners, name)))
@@ -168,7 +195,7 @@ def _complete(
         websites=websites,
         cpanel=read_cpanel_state(output),
         not_trusted=messages(output),
-        validation=read_validation(names, websites, output) if found.reads_rules else None,
+        validation=printed.validation(names, websites) if found.reads_rules else None,
     ), targets
 
 
@@ -181,10 +208,13 @@ def _unread(found: _Found, services: Sequence[FoundService], output: Mapping[str
     yield from found.untrusted.values()
 
 
-def _second_command(host: Host, found: _Found, options: HostOptions) -> dict[str, Section] | ProbeFailure:
+def _second_command(
+    host: Host, found: _Found, options: HostOptions
+) -> tuple[dict[str, Section], tuple[ProbeFailure, ...]]:
     """Inspect all named files, try unknown sockets, run the declared tests and list the firewall, by one command.
 
-    A host with more than 300 files takes one more command for each 300.
+    A host with more than 300 files takes one more command for each 300. If one fails, the rest is
+    returned.
     """
     files = list(_named_files(found.services))
     places = places_to_try(found.sockets.sockets, found.sockets.claimed)
@@ -200,9 +230,9 @@ def _second_command(host: Host, found: _Found, options: HostOptions) -> dict[str
         script = file_functions() + "".join(look_at(batch)) + ("" if start else rest)
         result = host.run(script_of(script, (*request_for(batch), *(() if start else requests))))
         if isinstance(result, ProbeFailure):
-            return result
+            return output, (result,)
         output |= result
-    return output
+    return output, ()
 
 
 def _declared_tests(options: HostOptions) -> Iterator[str]:

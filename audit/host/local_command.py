@@ -7,20 +7,23 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import selectors
 import signal
 import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import IO, Final, Literal, Protocol
 
 from audit.probe.deadline import Deadline
 
 MAX_BYTES: Final = 64_000_000  # of one output; eight sections of the largest kind
 _CHUNK: Final = 65_536
 _TERMINATE_S: Final = 0.5
+_LOOK_S: Final = 0.01  # how often to look whether a process has ended, on a system without pidfd_open
 Cut = Literal["timeout", "too-much", "stopped"]
 _CHECK_S: Final = 0.2  # how often the event that stops a run is checked
 
@@ -35,13 +38,27 @@ class Finished:
     cut: Cut | None = None
 
 
+class ProcessGroups(Protocol):
+    """What ends the process groups of commands that still run when this process is killed."""
+
+    def begin(self, group: int) -> None:
+        """Record a group before its command begins."""
+
+    def end(self, group: int) -> None:
+        """Forget a group: it has ended."""
+
+
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A shell command, its standard input, and additions to its environment (a password is never an argument)."""
+    """A shell command, its standard input, and additions to its environment (a password is never an argument).
+
+    If it has `groups`, its text is one simple command.
+    """
 
     text: str
     stdin: bytes = field(default=b"", repr=False)
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    groups: ProcessGroups | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,16 +83,75 @@ def run_bounded(
     `responds` is called when it has printed something.
     """
     deadline = Deadline.after(timeout_s)
+    process = _started(command, subprocess.PIPE, subprocess.PIPE)
+    try:
+        return _finished(process, command.stdin, _Bounds(deadline, stop, responds=responds))
+    finally:
+        if command.groups:
+            command.groups.end(process.pid)
+
+
+def run_to_background(command: Command, timeout_s: float, stop: threading.Event) -> Finished:
+    """Run a command that leaves a process in the background if it succeeds; else its process group is killed.
+
+    What it prints is read when it has ended, because the process in the background may hold its output open.
+    """
+    deadline = Deadline.after(timeout_s)
+    with tempfile.TemporaryFile() as output, _started(command, output, output) as process:
+        try:
+            cut = _cut_before_end(process, output, _Bounds(deadline, stop, _CHUNK))
+            is_well = not cut and _status(process) == 0
+        except BaseException:
+            is_well = False
+            raise
+        finally:
+            if not is_well:
+                _end(process)
+            if command.groups:
+                command.groups.end(process.pid)
+        output.seek(0)
+        return Finished(process.wait(), b"", output.read(_CHUNK), cut)
+
+
+def _status(process: subprocess.Popen[bytes]) -> int:
+    """Return the exit status of a process that has ended, or the signal; it is not reaped, as in `_exits`."""
+    ended = os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    return ended.si_status if ended else 0
+
+
+def _cut_before_end(process: subprocess.Popen[bytes], output: IO[bytes], bounds: _Bounds) -> Cut | None:
+    """Wait until a process ends; return why it is to be ended before that."""
+    while not _exits(process, bounds.deadline.within(_CHECK_S)):
+        if bounds.deadline.has_passed:
+            return "timeout"
+        if bounds.stop.is_set():
+            return "stopped"
+        if os.fstat(output.fileno()).st_size > bounds.max_bytes:
+            return "too-much"
+    return None
+
+
+def _started(command: Command, stdout: int | IO[bytes], stderr: int | IO[bytes]) -> subprocess.Popen[bytes]:
+    """Start a command; one with `groups` waits for a line until its process group is recorded."""
+    waits = command.groups is not None
     process = subprocess.Popen(  # noqa: S602 - testinfra's own form: it quotes every argument
-        command.text,
+        f"read -r begin && exec {command.text}" if waits else command.text,
         shell=True,
-        stdin=subprocess.PIPE if command.stdin else subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        stdin=subprocess.PIPE if waits or command.stdin else subprocess.DEVNULL,
+        stdout=stdout,
+        stderr=stderr,
         start_new_session=True,
         env={**os.environ, **command.environment} if command.environment else None,
     )
-    return _finished(process, command.stdin, _Bounds(deadline, stop, responds=responds))
+    if command.groups and process.stdin:
+        command.groups.begin(process.pid)
+        with contextlib.suppress(BrokenPipeError):
+            process.stdin.write(b"\n")
+            process.stdin.flush()
+        if not command.stdin:
+            process.stdin.close()
+            process.stdin = None
+    return process
 
 
 def run_program(program: Program, timeout_s: float, stop: threading.Event) -> Finished:
@@ -178,8 +254,23 @@ def _exits(process: subprocess.Popen[bytes], deadline: Deadline) -> bool:
     while os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
         if deadline.has_passed:
             return False
-        time.sleep(0.005)
+        _wait_for_end(process.pid, deadline.left_s)
     return True
+
+
+def _wait_for_end(pid: int, seconds: float) -> None:
+    """Wait until a process of ours may have ended."""
+    try:
+        descriptor = os.pidfd_open(pid)
+    except (AttributeError, OSError):  # not Linux
+        time.sleep(min(seconds, _LOOK_S))
+        return
+    try:
+        poller = select.poll()
+        poller.register(descriptor, select.POLLIN)
+        poller.poll(1000 * min(seconds, _CHECK_S))
+    finally:
+        os.close(descriptor)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

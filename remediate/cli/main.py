@@ -11,6 +11,7 @@ import signal
 import sys
 import threading
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +21,7 @@ from typing import Final, NoReturn
 from audit.config import (
     BadConfiguration,
     Configuration,
+    login_limits,
     profile_named,
     read_anchors,
     read_configuration,
@@ -28,6 +30,7 @@ from audit.config import (
 )
 from audit.config.arguments import USAGE_ERROR, Parser
 from audit.config.extensions import used_extensions
+from audit.host.login import Connections
 from audit.policy import BadProfile
 from audit.probe import Limits
 from remediate.cli.commands import CliResult, apply, make_plan, read_plan, release, resume, roll_back, status
@@ -144,8 +147,13 @@ def _run_command(arguments: argparse.Namespace) -> CliResult:
     state = arguments.state or _state(configuration)
     if arguments.command == "status":
         return status(state, now)
-    options, access = _run_options(arguments, configuration, state), access_of(arguments)
+    options = _run_options(arguments, configuration, state)
     validate_configuration(options)
+    with closing(Connections(login_limits(configuration))) as connections:
+        return _run_on_hosts(arguments, options, replace(access_of(arguments), connections=connections))
+
+
+def _run_on_hosts(arguments: argparse.Namespace, options: RunOptions, access: Access) -> CliResult:
     if arguments.command == "resume":
         if arguments.case and not arguments.now:
             raise BadAuditResults("resume takes a case only with --now")

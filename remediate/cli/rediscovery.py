@@ -8,6 +8,7 @@ from typing import Any
 
 from audit.config import logins
 from audit.host.discovery import Discovery, discover, redacted
+from audit.host.login import Connections
 from audit.observation import Observation
 from audit.probe import Target, observe
 from remediate.model.case import Case
@@ -16,10 +17,11 @@ from remediate.model.options import RunOptions
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """How to log in to hosts: the host specifications that were given, and the options of testinfra."""
+    """How to log in to hosts: the host specifications that were given, testinfra's options, and the connections."""
 
     hosts: tuple[str, ...] = field(default=(), repr=False)  # they may hold passwords
     testinfra: Mapping[str, Any] = field(default_factory=dict)
+    connections: Connections = field(default_factory=Connections)
 
 
 def rediscover(cases: Iterable[Case], options: RunOptions, access: Access) -> tuple[Discovery, ...]:
@@ -32,13 +34,22 @@ def rediscover(cases: Iterable[Case], options: RunOptions, access: Access) -> tu
     hostspecs = {case.hostspec: with_passwords.get(case.hostspec, case.hostspec) for case in cases}
     if any("+" in case.host for case in cases):
         hostspecs = {**with_passwords, **hostspecs}
-    return discover(logins(hostspecs.values(), options.configuration, access.testinfra), clock=options.clock)
+    return _discovered(hostspecs.values(), options, access)
 
 
 def rediscover_all(options: RunOptions, access: Access) -> tuple[Discovery, ...]:
     """Discover every host that is configured or given; raises BadConfiguration."""
     hosts = dict.fromkeys((*options.configuration.hosts, *access.hosts))
-    return discover(logins(hosts, options.configuration, access.testinfra), clock=options.clock)
+    return _discovered(hosts, options, access)
+
+
+def _discovered(hosts: Iterable[str], options: RunOptions, access: Access) -> tuple[Discovery, ...]:
+    connections = access.connections
+    return discover(
+        logins(hosts, options.configuration, access.testinfra, connections),
+        clock=options.clock,
+        workers=connections.limits.at_once,
+    )
 
 
 def observe_case(case: Case, discoveries: Iterable[Discovery], options: RunOptions) -> dict[str, Observation]:

@@ -29,6 +29,7 @@ from audit.config.schema import (
     ExtensionNames,
     Fetch,
     HostSettings,
+    LoginKeys,
     Probe,
     ServiceSettings,
 )
@@ -174,7 +175,7 @@ def keys(kind: type, *, but: tuple[str, ...] = ()) -> Iterator[Entry]:
 
 
 KEYS: Final = ("key", "value", "default", "meaning")
-_TABLES: Final = ("file", "probe", "fetch", "ct", "host", "service", "extensions", "reports", "handed_on")
+_TABLES: Final = ("file", "probe", "login", "fetch", "ct", "host", "service", "extensions", "reports", "handed_on")
 """The fields of the configuration that have a table of their own, or are not keys."""
 
 
@@ -202,7 +203,12 @@ def _about(kind: type) -> str:
 
 def _sections() -> Iterator[tuple[str, type, tuple[str, ...]]]:
     """Yield the title of each section, its class, and the keys that another section lists."""
-    yield from (("[probe]", Probe, ()), ("[fetch]", Fetch, ()), ("[ct]", CertificateTransparency, ()))
+    yield from (
+        ("[probe]", Probe, ()),
+        ("[login]", LoginKeys, ()),
+        ("[fetch]", Fetch, ()),
+        ("[ct]", CertificateTransparency, ()),
+    )
     yield from (('[host."GLOB"]', HostSettings, ()), ("[[service]]", ServiceSettings, ()))
     yield from (("[extensions]", ExtensionNames, ()), ("[remediate]", RemediateConfig, ()))
     tables = (

@@ -17,7 +17,7 @@ from typing import Any
 from audit.endpoint import Endpoint
 from audit.host.discovery.pool import DiscoveryPool, HostJob
 from audit.host.inspect import HostOptions, inspect
-from audit.host.login import Host, distinguish, hosts_of, limited_to, redacted
+from audit.host.login import Connections, Host, distinguish, hosts_of, limited_to, redacted
 from audit.observation import Accident, Observation, ProbeFailure
 from audit.probe.target import Target
 from audit.services.declared import DeclaredService
@@ -29,8 +29,9 @@ class Login:
     """A login to a host; the specification may match many hosts of an inventory, and may hold a password.
 
     `testinfra` holds the keyword arguments of `testinfra.get_hosts`. `name` and `addresses` of the host come from the
-    configuration. `timeout_s` is the deadline of one command on the host. If `discover` is false, only `services` are
-    inspected.
+    configuration. `timeout_s` is the deadline of one command on the host; those of an inspection have twice that
+    together. Commands share one login of `connections`; without it, each command logs in. If `discover` is false, only
+    `services` are inspected.
     """
 
     hostspec: str
@@ -43,6 +44,7 @@ class Login:
     collector: str | None = None  # path of the only program that the login may run as root
     extensions: tuple[Service, ...] = ()  # services of other distributions, looked for like the built-in ones
     not_validated: tuple[str, ...] | None = None  # globs of names that no repair validates by HTTP; None: all names
+    connections: Connections | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +124,7 @@ class _Work:
 
 def _hosts_of(login: Login) -> tuple[Host, ...] | ProbeFailure | Accident:
     try:
-        hosts = hosts_of(login.hostspec, login.testinfra, login.timeout_s)
+        hosts = hosts_of(login.hostspec, login.testinfra, login.timeout_s, login.connections)
     except Exception as error:  # noqa: BLE001 - the boundary of one host: the others are still inspected
         accident, without_password = Accident.of(error), redacted(login.hostspec)
         return Accident(*(text.replace(login.hostspec, without_password) for text in (accident.reason, accident.trace)))

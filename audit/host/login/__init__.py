@@ -3,5 +3,16 @@
 from audit.host.login.backends import distinguish, hosts_of
 from audit.host.login.failures import redacted
 from audit.host.login.host import Collector, Host, limited_to, new_nonce
+from audit.host.login.ssh_connection import Connections, LoginLimits
 
-__all__ = ["Collector", "Host", "distinguish", "hosts_of", "limited_to", "new_nonce", "redacted"]
+__all__ = [
+    "Collector",
+    "Connections",
+    "Host",
+    "LoginLimits",
+    "distinguish",
+    "hosts_of",
+    "limited_to",
+    "new_nonce",
+    "redacted",
+]

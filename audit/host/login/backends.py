@@ -5,26 +5,34 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
-from audit.host.local_command import Command, run_bounded
+from audit.host.local_command import Command, Finished, run_bounded
 from audit.host.login.failures import explain, redacted
 from audit.host.login.host import Host
 from audit.host.login.inventory import Inventories
+from audit.host.login.ssh_connection import SSHPASS, Bounds, Connections, SshCommand
 from audit.observation import ProbeFailure
 
 _SSH_OPTIONS: Final = "-T -o ClearAllForwardings=yes"
 _BATCH: Final = "-o BatchMode=yes"  # no prompt for passwords, passphrases or host keys; the user's policy decides
 _CONNECT_S: Final = 10
-_SSHPASS: Final = "sshpass -p %s "
+SSH: Final = ("ssh", "safe-ssh")
+"""testinfra's kinds of login that run the program ssh."""
 
 
-def hosts_of(hostspec: str, options: Mapping[str, Any], timeout_s: float) -> tuple[Host, ...] | ProbeFailure:
-    """Return the hosts that a specification matches (many in an inventory), or the failure if it matches none."""
+def hosts_of(
+    hostspec: str, options: Mapping[str, Any], timeout_s: float, connections: Connections | None = None
+) -> tuple[Host, ...] | ProbeFailure:
+    """Return the hosts that a specification matches (many in an inventory), or the failure if it matches none.
+
+    With `connections`, all commands of a host that is logged into by ssh share one login of the run.
+    """
     without_password = redacted(hostspec)
     given_options = {key: value for key, value in options.items() if value is not None}
     try:
-        hosts = _expand(hostspec, given_options, timeout_s)
+        hosts = _expand(hostspec, given_options, _Making(timeout_s, connections))
     except (RuntimeError, ValueError, OSError, ImportError, AssertionError) as error:
         error_text = " ".join(redacted(f"{type(error).__name__}: {error}").split())
         unknown = ProbeFailure(
@@ -34,16 +42,25 @@ def hosts_of(hostspec: str, options: Mapping[str, Any], timeout_s: float) -> tup
     return hosts or ProbeFailure("login", "unresolvable", f"{without_password}: the inventory does not name this host")
 
 
-def _expand(hostspec: str, options: dict[str, Any], timeout_s: float) -> tuple[Host, ...]:
+@dataclass(frozen=True, slots=True)
+class _Making:
+    """What every host of a specification is made with."""
+
+    timeout_s: float
+    connections: Connections | None
+
+
+def _expand(hostspec: str, options: dict[str, Any], making: _Making) -> tuple[Host, ...]:
     from testinfra.backend import get_backends, parse_hostspec  # noqa: PLC0415 - 60 ms that only an audit of hosts should cost
 
     parsed = options | parse_hostspec(hostspec)[1]
     if parsed.get("connection") == "ansible":
-        Inventories().read(parsed.get("ansible_inventory"), timeout_s)
-    return tuple(_host(hostspec, backend, timeout_s) for backend in get_backends([hostspec], **options))
+        inventories = making.connections.inventories if making.connections else Inventories()
+        inventories.read(parsed.get("ansible_inventory"), making.timeout_s)
+    return tuple(_host(hostspec, backend, making) for backend in get_backends([hostspec], **options))
 
 
-def _host(hostspec: str, backend: Any, timeout_s: float) -> Host:  # noqa: ANN401 - backends differ
+def _host(hostspec: str, backend: Any, making: _Making) -> Host:  # noqa: ANN401 - backends differ
     label = _label(backend)
     public_spec = redacted(hostspec)
     if backend.NAME == "ansible":  # a pattern may have matched many
@@ -52,7 +69,8 @@ def _host(hostspec: str, backend: Any, timeout_s: float) -> Host:  # noqa: ANN40
         backend = _direct(backend) or backend
     if str(backend.get_hostname()).startswith("-"):
         raise ValueError("a host's name cannot begin with '-': ssh and docker would read it as an option")
-    host = Host(label, public_spec, backend, timeout_s)
+    connection = making.connections.to(backend) if making.connections and backend.NAME in SSH else None
+    host = Host(label, public_spec, backend, making.timeout_s, connection=connection)
     _make_bounded(host)
     return host
 
@@ -85,9 +103,7 @@ def _make_bounded(host: Host) -> None:
     def run_local(command: str, *arguments: str) -> Any:  # noqa: ANN401 - testinfra is untyped
         from testinfra.backend.base import CommandResult  # noqa: PLC0415 - as above
 
-        local_command = _local_command(backend, host._input, command, arguments)  # noqa: SLF001 - as below
-        finished = run_bounded(local_command, host.timeout_s, host.stop, host.responds)
-        host._finished = finished  # noqa: SLF001 - this is the same object's other half
+        finished = host._finished = _run_local(host, command, arguments)  # noqa: SLF001 - this is the same object's other half
         # made here, not by backend.result: that logs the command
         return CommandResult(backend, finished.rc, b"", finished.stdout, finished.stderr)
 
@@ -102,11 +118,21 @@ def _make_bounded(host: Host) -> None:
         _make_silent(backend)
 
 
+def _run_local(host: Host, command: str, arguments: Sequence[str]) -> Finished:
+    stdin = host._input  # noqa: SLF001 - as above
+    if host.connection is None:
+        return run_bounded(
+            _local_command(host.backend, stdin, command, arguments), host.limit_s, host.stop, host.responds
+        )
+    ssh_command = SshCommand.of(host.backend.quote, command, arguments)
+    return host.connection.run(ssh_command, stdin, Bounds(host.limit_s, host.stop, host.responds))
+
+
 def _local_command(backend: Any, stdin: bytes, command: str, arguments: Sequence[str]) -> Command:  # noqa: ANN401 - as above
     """Return the local command of a login, with our input and with no password among its arguments."""
-    if command.startswith(_SSHPASS):
+    if command.startswith(SSHPASS):
         password, *rest = arguments
-        text = backend.quote(f"sshpass -e {command.removeprefix(_SSHPASS)}", *rest)
+        text = backend.quote(f"sshpass -e {command.removeprefix(SSHPASS)}", *rest)
         return Command(text, stdin, {"SSHPASS": password})
     if backend.NAME in ("docker", "podman", "kubectl", "openshift"):
         command = command.replace("exec ", "exec -i ", 1)  # else the command gets no input

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import re
 import secrets
 import threading
-from collections.abc import Callable
-from concurrent.futures import Future
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from audit.host.local_command import Finished
 from audit.host.login.failures import explain, last_line
+from audit.host.login.ssh_connection import SshConnection
+from audit.host.login.unfinished_logins import in_time
 from audit.host.script import InvalidOutput, Script, composed, nonce_in, read_sections
 from audit.observation import ProbeFailure, Stage
 from audit.redaction import Secrets
@@ -53,6 +57,8 @@ class Host:
     collector: Collector | None = None  # the only program that this login may run as root
     stop: threading.Event = field(default_factory=threading.Event)
     responds: Callable[[], object] = bool  # called when the host has printed something
+    connection: SshConnection | None = None  # shared by all commands; None: each command logs in
+    budget_s: float = math.inf  # what all further commands may take together
     commands: int = 0
     _finished: Finished | None = None
     _input: bytes = field(default=b"", repr=False)
@@ -64,9 +70,11 @@ class Host:
         if self.collector and (script.request is None or nonce is None):
             return ProbeFailure("host", "denied", f"{self.hostspec}: this login may only run {self.collector.path}")
         with self._one_at_a_time:
+            limit_s = self.limit_s
             self.commands += 1
             self._finished = None
-            error_text = self._attempt(self._request(script, nonce) if self.collector else composed(script, nonce))
+            with self._on_budget():
+                error_text = self._attempt(self._request(script, nonce) if self.collector else composed(script, nonce))
             finished = self._finished or Finished(255, b"", error_text.encode())
         text = finished.stdout.decode("utf-8", "replace").replace("\r\n", "\n")
         nonce = nonce or nonce_in(text)
@@ -76,7 +84,40 @@ class Host:
             return ProbeFailure("host", "broken", f"{self.hostspec}: the response is not valid: {error}")
         if "done" in sections and not finished.cut:
             return sections
-        return self._failure_of(finished, "host" if sections else "login")
+        return self._failure_of(finished, "host" if sections else "login", limit_s)
+
+    @property
+    def limit_s(self) -> float:
+        """The deadline of the next command."""
+        return min(self.timeout_s, self.budget_s)
+
+    @property
+    def logins(self) -> int:
+        """How many times the host was logged into."""
+        return self.connection.logins if self.connection else self.commands
+
+    @contextmanager
+    def within(self, seconds: float) -> Iterator[None]:
+        """Give the commands that run meanwhile these seconds in all."""
+        self.budget_s = seconds
+        try:
+            yield
+        finally:
+            self.budget_s = math.inf
+
+    @contextmanager
+    def _on_budget(self) -> Iterator[None]:
+        """Take the time of a command from the budget, except the time for which it waited for other logins."""
+        begun, waited_s = time.monotonic(), self._waited_s
+        try:
+            yield
+        finally:
+            used_s = time.monotonic() - begun - (self._waited_s - waited_s)
+            self.budget_s = max(0.0, self.budget_s - used_s)
+
+    @property
+    def _waited_s(self) -> float:
+        return self.connection.waited_s if self.connection else 0.0
 
     @property
     def reads_input(self) -> bool:
@@ -97,7 +138,7 @@ class Host:
         else:
             command = ("sh -c %s", _FROM_INPUT) if self.reads_input else ("sh -c %s sh %s", _FROM_ARGUMENT, text)
         try:
-            result = _in_time(lambda: TestinfraHost(self.backend).run(*command), self.timeout_s + _GRACE_S)
+            result = self._in_time(lambda: TestinfraHost(self.backend).run(*command))
         except TimeoutError:  # a backend with a transport of its own, without a deadline
             self._finished = Finished(255, b"", b"", "timeout")
             return ""
@@ -112,11 +153,15 @@ class Host:
             self._finished = Finished(result.rc, _bytes(result, "stdout"), _bytes(result, "stderr"))
         return ""
 
-    def _failure_of(self, finished: Finished, stage: Stage) -> ProbeFailure:
+    def _in_time(self, work: Callable[[], Any]) -> Any:  # noqa: ANN401 - testinfra is untyped
+        """Return what `work` returns; raises TimeoutError after the deadline, which a `connection` enforces itself."""
+        return work() if self.connection else in_time(work, self.limit_s + _GRACE_S)
+
+    def _failure_of(self, finished: Finished, stage: Stage, limit_s: float) -> ProbeFailure:
         if finished.cut == "too-much":
             return ProbeFailure(stage, "too-much", f"{self.hostspec} printed more than {len(finished.stdout)} bytes")
         if finished.cut:
-            return ProbeFailure(stage, "timeout", f"{self.hostspec} did not finish within {self.timeout_s:g} s")
+            return ProbeFailure(stage, "timeout", f"{self.hostspec} did not finish within {limit_s:g} s")
         output = self._output_of(finished, stage)
         if self.collector and re.search(rb"^sslaudit-collector \w+$", finished.stdout, re.MULTILINE):
             detail = f"{self.collector.path} is of another version: write it again (sslaudit collector --print)"
@@ -139,20 +184,6 @@ class Host:
         octets = b"\n".join(filter(None, texts))
         text = Secrets(tuple(_secrets(self.backend))).hide(octets.decode("utf-8", "replace"))  # before it is cut
         return _KEY.sub("(a private key)", text[-8000:])
-
-
-def _in_time(work: Callable[[], Any], seconds: float) -> Any:  # noqa: ANN401 - testinfra is untyped
-    """Return what `work` returns or raise what it raises; TimeoutError if it takes longer, while its thread runs on."""
-    done: Future[Any] = Future()
-
-    def run() -> None:
-        try:
-            done.set_result(work())
-        except BaseException as error:  # noqa: BLE001 - raised in the thread that waits
-            done.set_exception(error)
-
-    threading.Thread(target=run, name="sslaudit-login", daemon=True).start()
-    return done.result(seconds)
 
 
 def _bytes(result: Any, stream: str) -> bytes:  # noqa: ANN401 - testinfra is untyped

@@ -12,7 +12,7 @@ import pytest
 from audit.host.discovery import Login
 from audit.host.local_command import Command, run_bounded
 from audit.host.login import Host, distinguish, hosts_of, redacted
-from audit.host.login.host import _in_time
+from audit.host.login.unfinished_logins import in_time
 from audit.observation import ProbeFailure
 from audit.redaction import Secrets
 from tests.support.failing_logins import Programs, look
@@ -246,14 +246,14 @@ def test_hanging_inventory_costs_its_deadline(programs: Programs) -> None:
 def test_transport_without_a_deadline_is_abandoned() -> None:
     began, ended = time.monotonic(), threading.Event()
     with pytest.raises(TimeoutError):
-        _in_time(lambda: ended.wait(60), 0.1)
+        in_time(lambda: ended.wait(60), 0.1)
     assert time.monotonic() - began < 40
     ended.set()
 
 
 def test_bug_in_a_transport_is_raised_in_the_waiting_thread() -> None:
     with pytest.raises(ZeroDivisionError):
-        _in_time(lambda: 1 // 0, 5.0)
+        in_time(lambda: 1 // 0, 5.0)
 
 
 @pytest.mark.usefixtures("own_network")

@@ -1,0 +1,96 @@
+"""Reads from ssh itself how it would log in: `ssh -G` prints the configuration of a host as it applies."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+_MOST_JUMPS: Final = 8
+Read = Callable[[str], Mapping[str, str]]
+"""Returns the configuration of a destination of ssh; empty if ssh cannot read it."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoginRoute:
+    """What a login connects to first: names of hosts that are resolved here, and a text for each other way."""
+
+    names: tuple[str, ...] = ()
+    proxies: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SshConfiguration:
+    """The configuration of one host, by keyword in lower case."""
+
+    values: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def control_path(self) -> str | None:
+        """The control socket that the user configured for this host."""
+        return self.values.get("controlpath")
+
+    @property
+    def keeps_master(self) -> bool:
+        """Whether the user's configuration makes ssh share one connection, and keep it between commands."""
+        shares = self.values.get("controlmaster", "false") not in ("false", "no")
+        return shares and self.values.get("controlpersist", "no") not in ("false", "no")
+
+    def route(self, read: Read) -> LoginRoute:
+        """Return what a login to this host connects to first; `read` is for its jump hosts."""
+        command = self.values.get("proxycommand", "none")
+        if command != "none":
+            return LoginRoute(proxies=(command,))
+        jumps = _jumps(self.values)
+        if not jumps:
+            return LoginRoute((self.values["hostname"],) if "hostname" in self.values else ())
+        return _route_of_jumps(jumps, read, _MOST_JUMPS)
+
+
+def parse_configuration(text: str) -> dict[str, str]:
+    """Return the keywords and values that `ssh -G` printed."""
+    lines = (line.partition(" ") for line in text.splitlines())
+    return {keyword.lower(): value.strip() for keyword, _, value in lines if value}
+
+
+def jump_uri(jump: str) -> str:
+    """Return a jump host as ssh's command line takes it, a URI: `[USER@]HOST[:PORT]` would be read as a name."""
+    return jump if jump.startswith("ssh://") else f"ssh://{jump}"
+
+
+def _jumps(values: Mapping[str, str]) -> list[str]:
+    given = values.get("proxyjump", "none")
+    return [] if given == "none" else [jump.strip() for jump in given.split(",") if jump.strip()]
+
+
+def _route_of_jumps(jumps: list[str], read: Read, most: int) -> LoginRoute:
+    """Return the jump hosts of a way, with those that they themselves are reached by."""
+    names, proxies = list[str](), list[str]()
+    for jump in jumps[:most]:
+        proxies.append(f"jump {_host(jump)}")
+        values = read(jump_uri(jump))
+        command = values.get("proxycommand", "none")
+        further = _jumps(values)
+        if command != "none":
+            proxies.append(command)
+        elif further and most > 1:
+            route = _route_of_jumps(further, read, most - 1)
+            names += route.names
+            proxies += route.proxies
+        else:
+            names.append(values.get("hostname", _host(jump)))
+    return LoginRoute(tuple(dict.fromkeys(names)), tuple(dict.fromkeys(proxies)))
+
+
+def _host(jump: str) -> str:
+    """Return the host of a jump, without user and port."""
+    match = re.fullmatch(r"(?:ssh://)?(?:[^@]*@)?(\[[^\]]+\]|[^:/]+)(?::\d+)?/?", jump)
+    return match[1].strip("[]") if match else jump
+
+
+def shared_keys(route: LoginRoute, addresses_of: Callable[[str], tuple[str, ...]]) -> Iterator[str]:
+    """Yield a key for each address, jump host or proxy that a login shares with others."""
+    for name in route.names:
+        yield from (addresses_of(name) or (name,))
+    yield from route.proxies
