@@ -36,6 +36,9 @@ TESTINFRA_HOST = "_testinfra_host"
 _MARKER: Final = "sslaudit"
 _WORD: Final = re.compile(r"[\w:+\-.\[\]\\/]+")
 """A name in an expression of `-k`."""
+_WITHOUT_ASSERTIONS: Final = (
+    "the check {} of {} may use assert, which Python leaves out with -O or PYTHONOPTIMIZE: start Python without them"
+)
 
 
 class BuiltInCollection:
@@ -87,6 +90,8 @@ class Parametrize:
         if check is None:
             return None
         run = current_run(collector.config)
+        if not __debug__ and not is_built_in(collector.path):
+            run.usage_errors.append(_WITHOUT_ASSERTIONS.format(check.id, collector.nodeid))
         run.collected.add(check.id)
         endpoints = run.endpoints(check.scopes)
         if check.id == STALE_WAIVER or not endpoints:  # stale waivers are judged at the end
