@@ -23,7 +23,7 @@ from audit.evaluation.run import AuditRun, EvaluationRun
 from audit.evaluation.waivers import Waiver, expired_waivers, stale_waivers
 from audit.observation import Accident, Observation
 from audit.policy import Profile, require_checks
-from audit.probe import Limits, RevocationFetcher, Target, observe
+from audit.probe import Limits, RevocationFetcher, Slots, Target, observe
 from audit.probe.fetch import Fetcher, FetchPolicy
 from audit.probe.revocation import ReplyCache, RevocationContext
 from audit.verdict import Verdict
@@ -105,16 +105,33 @@ class Observer:
     limits: Limits
     revocation_fetcher: RevocationFetcher
     stop: threading.Event
+    slots: Slots | None = None
 
     def observe(self, targets: Sequence[Target], report: Callable[[Observation], None]) -> None:
         """Report an observation of each target as it is made; none of those not begun when `stop` is set."""
-        observe(targets, self.limits, clock=_now, report=report, stop=self.stop, revocation=self.revocation_fetcher)
+        observe(
+            targets,
+            self.limits,
+            clock=_now,
+            report=report,
+            stop=self.stop,
+            revocation=self.revocation_fetcher,
+            slots=self.slots,
+        )
 
 
 def make_observer(
-    run: EvaluationRun, settings: AuditSettings, is_wanted: Callable[[Observation], bool], stop: threading.Event
+    run: EvaluationRun,
+    settings: AuditSettings,
+    is_wanted: Callable[[Observation], bool],
+    stop: threading.Event,
+    *,
+    slots: Slots | None = None,
 ) -> Observer:
-    """Return the observer of an audit; `is_wanted` returns whether the revocation of that endpoint is judged."""
+    """Return the observer of an audit; `is_wanted` returns whether the revocation of that endpoint is judged.
+
+    Other processes of the run share the limit per address by `slots`.
+    """
     limits, revocation = probe_limits(settings.limits, settings.profiles), settings.revocation
     policy = FetchPolicy(
         allow_private=revocation.allow_private,
@@ -130,7 +147,7 @@ def make_observer(
         is_on=revocation.is_on,
         at=run.now,
     )
-    return Observer(limits, RevocationFetcher(Fetcher(policy, stop), context, revocation.cache), stop)
+    return Observer(limits, RevocationFetcher(Fetcher(policy, stop), context, revocation.cache), stop, slots)
 
 
 def audit(

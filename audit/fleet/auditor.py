@@ -23,7 +23,7 @@ from audit.evaluation.run import EvaluationRun
 from audit.fleet.chunk import Chunk, ChunkTarget, EndpointReply, WorkerSettings, compact, results_text
 from audit.json_codec import to_json
 from audit.observation import Observation
-from audit.probe import Target
+from audit.probe import Slots, Target
 from audit.verdict import Judgement
 from audit.x509.loading import UnreadableField
 from audit.x509.path.served_chain import EmptyChain
@@ -43,17 +43,21 @@ class ChunkAuditor:
         *,
         keep: Callable[[Observation], None] | None = None,
         stop: threading.Event | None = None,
+        slots: Slots | None = None,
     ) -> None:
         """Read the settings. `keep` stores an observation, which is otherwise in the reply.
 
-        After `stop` is set, endpoints that were not observed yet are left out.
+        After `stop` is set, endpoints that were not observed yet are left out. Other processes of the run share the
+        limit per address by `slots`.
         """
         for_engine = settings.for_engine()
         self._keep = keep
         self._functions = dict(_functions(settings.modules))
         self._judged: Mapping[str, frozenset[str]] = {}  # by id of an endpoint or host: the checks of the run for it
         self._run = replace(make_run(for_engine, _not_shared), is_judged=self._is_judged)
-        self._observer = make_observer(self._run, for_engine, self._wants_revocation, stop or threading.Event())
+        self._observer = make_observer(
+            self._run, for_engine, self._wants_revocation, stop or threading.Event(), slots=slots
+        )
 
     def audit(self, chunk: Chunk, report: Report) -> None:
         """Observe the endpoints of a chunk, and report each when it is judged."""

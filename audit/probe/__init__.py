@@ -14,12 +14,13 @@ from functools import partial
 from audit.observation import Accident, Observation
 from audit.probe.endpoint_probe import ProbeContext
 from audit.probe.revocation import RevocationFetcher
+from audit.probe.shared_slots import SharedSlots, Slots
 from audit.probe.survey import ObservationScheduler, PartialObservation
 from audit.probe.target import Inside, Limits, Target
 from audit.probe.thread_pool import BoundedThreadPool, Job
 from audit.probe.tls_handshake import make_offers
 
-__all__ = ["Inside", "Limits", "RevocationFetcher", "Target", "observe"]
+__all__ = ["Inside", "Limits", "RevocationFetcher", "SharedSlots", "Slots", "Target", "observe"]
 
 
 def observe(  # noqa: PLR0913 - all but two by keyword
@@ -30,15 +31,17 @@ def observe(  # noqa: PLR0913 - all but two by keyword
     report: Callable[[Observation], None],
     stop: threading.Event | None = None,
     revocation: RevocationFetcher | None = None,
+    slots: Slots | None = None,
 ) -> None:
     """Observe all targets and report each observation when it is complete, from the calling thread.
 
     After `stop` is set it returns within about a second and drops unfinished observations. A fault of a server is a
     failure of its observation, and an exception of ours is its accident; exceptions of `clock` and `report` are raised.
-    With `revocation`, CRLs and OCSP responses are fetched for complete observations at the same time.
+    With `revocation`, CRLs and OCSP responses are fetched for complete observations at the same time. Other
+    processes share the limit per address by `slots`.
     """
     stop_jobs = threading.Event()
-    pool = BoundedThreadPool(limits.concurrency, limits.per_address, stop_jobs)
+    pool = BoundedThreadPool(limits.concurrency, limits.per_address, stop_jobs, slots)
 
     def complete(result: PartialObservation) -> None:
         observation = result.observation(clock())

@@ -13,12 +13,15 @@ import time
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, Generic, TypeVar
 
 from audit.probe.deadline import Deadline, Stopped
+from audit.probe.shared_slots import Slots
 
 Outcome = TypeVar("Outcome")
 _LOOK_S: Final = 0.1  # how often the calling thread checks whether it should stop, while no job ends
+_ELSEWHERE_S: Final = 0.05  # how often a key is tried again whose slots other processes have
 _GOODBYE_S: Final = 0.8  # how long to wait for threads at the end: they check for a stop four times a second
 
 
@@ -50,17 +53,19 @@ class _Raised:
 class BoundedThreadPool:
     """Threads for jobs. Only one thread may call it; `stop_jobs` makes running jobs end early."""
 
-    def __init__(self, size: int, per_key: int, stop_jobs: threading.Event) -> None:
-        """Start no thread yet: each job starts one, until there are `size`."""
+    def __init__(self, size: int, per_key: int, stop_jobs: threading.Event, slots: Slots | None = None) -> None:
+        """Start no thread yet: each job starts one, until there are `size`. Other processes share the `slots`."""
         self._size = size
         self._per_key = per_key
         self._stop_jobs = stop_jobs
+        self._slots = slots
         self._threads: list[threading.Thread] = []
         self._ready: queue.SimpleQueue[Job[Any] | None] = queue.SimpleQueue()
         self._done: queue.SimpleQueue[tuple[Job[Any], Any]] = queue.SimpleQueue()
         self._busy: Counter[str] = Counter()
         self._waiting: defaultdict[str, deque[Job[Any]]] = defaultdict(deque)
-        self._later: list[tuple[float, int, Job[Any]]] = []
+        self._watched: set[str] = set()  # keys that are tried again
+        self._later: list[tuple[float, int, Callable[[], None]]] = []
         self._number = itertools.count()
         self._open_jobs = 0
 
@@ -68,7 +73,7 @@ class BoundedThreadPool:
         """Add a job, which begins after this many seconds at the earliest."""
         self._open_jobs += 1
         if after_s > 0:
-            heapq.heappush(self._later, (time.monotonic() + after_s, next(self._number), job))
+            self._call_later(after_s, partial(self._admit, job))
         else:
             self._admit(job)
 
@@ -78,9 +83,9 @@ class BoundedThreadPool:
         Raises the exception of a job that has no handler.
         """
         while self._open_jobs and not stop.is_set():
-            self._admit_due()
+            self._call_due()
             try:
-                job, outcome = self._done.get(timeout=_LOOK_S)
+                job, outcome = self._done.get(timeout=self._wait_s())
             except queue.Empty:
                 continue
             self._open_jobs -= 1
@@ -100,26 +105,56 @@ class BoundedThreadPool:
             thread.join(deadline.left_s)
 
     def _admit(self, job: Job[Any]) -> None:
-        if job.key is not None:
-            if self._busy[job.key] >= self._per_key:
-                self._waiting[job.key].append(job)
-                return
-            self._busy[job.key] += 1
+        if job.key is None or self._take(job.key):
+            self._start(job)
+        else:
+            self._waiting[job.key].append(job)
+
+    def _take(self, key: str) -> bool:
+        """Count one more job of a key, if this process and the others leave room for it."""
+        if self._busy[key] >= self._per_key:
+            return False
+        if self._slots and not self._slots.take(key):
+            if key not in self._watched:
+                self._watched.add(key)
+                self._call_later(_ELSEWHERE_S, partial(self._look_again, key))
+            return False
+        self._busy[key] += 1
+        return True
+
+    def _start(self, job: Job[Any]) -> None:
         self._ready.put(job)
         if len(self._threads) < self._size:
             self._threads.append(threading.Thread(target=self._work, name="probe", daemon=True))
             self._threads[-1].start()
 
-    def _admit_due(self) -> None:
+    def _call_later(self, after_s: float, function: Callable[[], None]) -> None:
+        heapq.heappush(self._later, (time.monotonic() + after_s, next(self._number), function))
+
+    def _call_due(self) -> None:
         while self._later and self._later[0][0] <= time.monotonic():
-            self._admit(heapq.heappop(self._later)[2])
+            heapq.heappop(self._later)[2]()
+
+    def _wait_s(self) -> float:
+        """Return how long to wait for the end of a job."""
+        return min(_LOOK_S, max(0.0, self._later[0][0] - time.monotonic())) if self._later else _LOOK_S
+
+    def _look_again(self, key: str) -> None:
+        self._watched.discard(key)
+        self._admit_waiting(key)
+
+    def _admit_waiting(self, key: str) -> None:
+        waiting = self._waiting[key]
+        while waiting and self._take(key):
+            self._start(waiting.popleft())
 
     def _release(self, job: Job[Any]) -> None:
         if job.key is None:
             return
         self._busy[job.key] -= 1
-        if self._waiting[job.key]:
-            self._admit(self._waiting[job.key].popleft())
+        if self._slots:
+            self._slots.free(job.key)
+        self._admit_waiting(job.key)
 
     def _work(self) -> None:
         while (job := self._ready.get()) is not None and not self._stop_jobs.is_set():
