@@ -20,14 +20,17 @@ from audit.evaluation.facts import Facts
 from audit.evaluation.key_index import KeyIndex
 from audit.evaluation.observation_row import observation_row
 from audit.evaluation.result import Phase
+from audit.fleet import EndpointReply
 from audit.host.discovery import Discovery
 from audit.host.login import Connections
 from audit.json_codec import format_time
 from audit.observation import Accident, Observation
 from audit.probe import Target
-from pytest_sslaudit.activation import ignores_files
+from pytest_sslaudit.activation import ADDED_CHECKS, ignores_files
 from pytest_sslaudit.evidence import CollectedTests
 from pytest_sslaudit.evidence.run_evidence import RunEvidence
+from pytest_sslaudit.fleet.choice import read_choice, worker_count
+from pytest_sslaudit.fleet.parallel import Outcomes, ParallelAudit
 from pytest_sslaudit.items.collection import collected_tests, deselected_checks
 from pytest_sslaudit.reports.completeness import (
     completeness_messages,
@@ -70,6 +73,8 @@ class Controller:
         self.evidence = RunEvidence(settings, keeps=not config.option.collectonly)
         self._undo.append(self.evidence.close)
         self.store = self.evidence.store
+        self.parallel: ParallelAudit | None = None
+        self._workers = read_choice(config, settings)
         self.results = None if config.option.collectonly else self._results_file()
         if self.results:
             self._undo.append(self.results.abandon)  # a usage error ends the run before its summary
@@ -102,6 +107,17 @@ class Controller:
         self._write_head()
         for host in inventory.hosts:
             self._write_observation(self.run.observation_of(host))
+        self._start_workers()
+
+    def _start_workers(self) -> None:
+        """Start as many worker processes as the endpoints are worth, which import the audit during the collection."""
+        given = self.settings.from_evidence
+        endpoints = self.run.inventory.endpoints if given else [t for t in self.targets if t == Target(t.endpoint)]
+        count = 0 if self.config.option.collectonly else worker_count(self._workers, len(endpoints))
+        if count:
+            added = [function for functions in self.config.stash[ADDED_CHECKS].values() for function in functions]
+            self.parallel = ParallelAudit(count, self.run, self.keys, added, self.evidence.temporary)
+            self._undo.append(self.parallel.close)
 
     def _write_head(self) -> None:
         run = self.run.evaluation  # reads the trust anchors: a bad source is reported now
@@ -172,15 +188,64 @@ class Controller:
     def _observe_needed(self, collected: CollectedTests) -> None:
         ids = frozenset(collected.endpoints)
         if self.settings.from_evidence:
-            for endpoint in self.run.inventory.endpoints:
-                if str(endpoint) in ids:
-                    self._write_observation(self.run.observation_of(endpoint))
+            self._judge_stored([endpoint for endpoint in self.run.inventory.endpoints if str(endpoint) in ids])
             return
         judged = frozenset(collected.revocation)
         self.observer = make_observer(
-            self.run.evaluation, self.run.for_engine, lambda seen: str(seen.endpoint) in judged, self.stop
+            self.run.evaluation,
+            self.run.for_engine,
+            lambda seen: str(seen.endpoint) in judged,
+            self.stop,
+            slots=self.parallel.slots if self.parallel else None,
         )
-        self.observe([target for target in self.targets if str(target.endpoint) in ids])
+        targets = [target for target in self.targets if str(target.endpoint) in ids]
+        if self.parallel is None:
+            self.observe(targets)
+            return
+        with Progress(self.config, len(targets)) as progress:
+            self.parallel.observe(targets, self.observer, self._outcomes(progress), self.stop)
+
+    def _judge_stored(self, endpoints: Sequence[Endpoint]) -> None:
+        """Write the observations of these endpoints, which workers may judge at the same time."""
+        if self.parallel is None:
+            for endpoint in endpoints:
+                self._write_observation(self.run.observation_of(endpoint))
+            return
+        with Progress(self.config, len(endpoints)) as progress:
+            self.parallel.judge(endpoints, self._outcomes(progress), self.stop)
+
+    def _outcomes(self, progress: Progress) -> Outcomes:
+        """Return what is done with the endpoints that workers audit."""
+
+        def replied(reply: EndpointReply) -> None:
+            self._write_reply(reply)
+            progress.advance(reply.endpoint)
+
+        def lost(endpoint: Endpoint, accident: Accident) -> None:
+            if self.settings.from_evidence:
+                blank = self.run.lost[endpoint] = Observation(endpoint, self.run.inventory.started, accident=accident)
+                self._write_observation(blank)
+            else:
+                self.keep(Observation(endpoint, datetime.now(UTC), accident=accident))
+            progress.advance(str(endpoint))
+
+        def observed(observation: Observation) -> None:
+            self.keep(observation)
+            progress.advance(str(observation.endpoint), observation.elapsed_s)
+
+        return Outcomes(replied, lost, observed)
+
+    def _write_reply(self, reply: EndpointReply) -> None:
+        """Write the observation that a worker has stored."""
+        if not reply.row:  # an exception of ours, which has to be raised here to be reported
+            endpoint = next(known for known in self.run.inventory.endpoints if str(known) == reply.endpoint)
+            self._write_observation(self.run.observation_of(endpoint))
+            return
+        self.totals.connections += reply.connections
+        self._observed_at[reply.endpoint] = reply.observed_at
+        self.keys.add_uses(reply.endpoint, reply.uses)
+        if self.results:
+            self.results.write_json("observation", reply.row)
 
     def _observe_again(self, endpoint: Endpoint) -> None:
         """Observe an endpoint again. A host is not: that would be another login."""
@@ -198,7 +263,7 @@ class Controller:
 
             def keep(observation: Observation) -> None:
                 self.keep(observation, phase)
-                progress.advance(observation)
+                progress.advance(str(observation.endpoint), observation.elapsed_s)
 
             self.observer.observe(targets, keep)
 

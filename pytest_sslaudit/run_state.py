@@ -58,6 +58,7 @@ class Run:
     judged_again: frozenset[str] = frozenset()  # the ids of the endpoints that a repair affected
     observe: Callable[[Endpoint], object] = id  # observes an endpoint again; `id`: the observations are given
     given_results: GivenResults = nothing_given  # of an endpoint by check id: what other processes have judged
+    lost: dict[Endpoint, Observation] = field(default_factory=dict)  # in place of evidence that no worker could judge
     _last: Facts | None = None
     _given: tuple[Endpoint, Mapping[str, Result]] | None = None  # of the endpoint that is judged
     _judged_here: set[str] = field(default_factory=set)  # the ids of the endpoints that were observed again
@@ -97,7 +98,7 @@ class Run:
         """Return the observation of an endpoint or host; the observation of the run itself is empty."""
         if endpoint == RUN:
             return Observation(RUN, self.now)
-        return self.store.observation_or_accident(endpoint)
+        return self.lost.get(endpoint) or self.store.observation_or_accident(endpoint)
 
     def facts_of(self, endpoint: Endpoint) -> Facts:
         """Return the facts of an endpoint; tests come ordered by endpoint, so the last one is kept."""

@@ -71,6 +71,7 @@ class Settings:
     evidence: Path | None
     from_evidence: Path | None
     evidence_key: Path | None
+    workers: str | None
     limits: Limits
     login_limits: LoginLimits
     now: datetime | None
@@ -124,6 +125,7 @@ def read_settings(config: pytest.Config, file: Configuration) -> Settings:
         evidence=options.path("evidence"),
         from_evidence=options.path("from_evidence"),
         evidence_key=options.path("evidence_key"),
+        workers=options.text("workers"),
         limits=probe_limits(_limits(config, options.file), policy),
         login_limits=_login_limits(config, options.file),
         now=_now(options.text("now")),

@@ -15,6 +15,7 @@ class CheckPairs:
         """Begin with these pairs."""
         self._bits: dict[str, int] = {}
         self._of_endpoint: dict[str, int] = {}
+        self._checks: dict[int, tuple[str, ...]] = {}  # by bits
         self.update(pairs)
 
     def add(self, check: str, endpoint: str) -> None:
@@ -35,6 +36,13 @@ class CheckPairs:
     def has(self, check: str, endpoint: str) -> bool:
         """Return whether a pair is there."""
         return bool(self._bits.get(check, 0) & self._of_endpoint.get(endpoint, 0))
+
+    def checks_of(self, endpoint: str) -> tuple[str, ...]:
+        """Return the checks of an endpoint: one object for all endpoints that have the same."""
+        bits = self._of_endpoint.get(endpoint, 0)
+        if bits not in self._checks:
+            self._checks[bits] = tuple(check for check, bit in self._bits.items() if bit & bits)
+        return self._checks[bits]
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
         """Yield the pairs, sorted."""

@@ -126,14 +126,15 @@ def _check(function: CheckFunction) -> Check:
     check = check_of(function)
     if check is None:
         raise TypeError(f"{function!r} is not marked with @check")
-    unknown = [name for name in _parameters(function) if name not in FACTS]
+    unknown = [name for name in parameters_of(function) if name not in FACTS]
     if unknown:
         raise TypeError(f"the check {check.id} uses {unknown[0]!r}, which is not a fact: {', '.join(FACTS)}")
     return check
 
 
 @cache
-def _parameters(function: CheckFunction) -> tuple[str, ...]:
+def parameters_of(function: CheckFunction) -> tuple[str, ...]:
+    """Return the facts that a check names."""
     return tuple(inspect.signature(function).parameters)
 
 
@@ -157,7 +158,7 @@ def judge_chains(
         require_observed(facts, check, run)
     except (BrokenObservation, Inconclusive) as error:
         return (JudgedChain(facts, error),)
-    chains = facts.of_each_chain if OF_ONE_CHAIN & set(_parameters(function)) else (facts,)
+    chains = facts.of_each_chain if OF_ONE_CHAIN & set(parameters_of(function)) else (facts,)
     return tuple(JudgedChain(chain, _error(check, function, chain, run, ends)) for chain in chains)
 
 
@@ -170,7 +171,7 @@ def _error(
 ) -> BaseException | None:
     """Return what a check raises for one chain. The profiles that disable the check do not judge either."""
     try:
-        arguments = {name: FACTS[name](facts, run) for name in _parameters(function)}
+        arguments = {name: FACTS[name](facts, run) for name in parameters_of(function)}
         require_enabled(check, facts)
         if "policy" in arguments:
             arguments["policy"] = facts.policy.having(check.id)

@@ -14,13 +14,12 @@ from functools import partial
 from audit.observation import Accident, Observation
 from audit.probe.endpoint_probe import ProbeContext
 from audit.probe.revocation import RevocationFetcher
-from audit.probe.shared_slots import SharedSlots, Slots
 from audit.probe.survey import ObservationScheduler, PartialObservation
 from audit.probe.target import Inside, Limits, Target
-from audit.probe.thread_pool import BoundedThreadPool, Job
+from audit.probe.thread_pool import BoundedThreadPool, Job, Slots
 from audit.probe.tls_handshake import make_offers
 
-__all__ = ["Inside", "Limits", "RevocationFetcher", "SharedSlots", "Slots", "Target", "observe"]
+__all__ = ["Inside", "Limits", "RevocationFetcher", "Slots", "Target", "observe"]
 
 
 def observe(  # noqa: PLR0913 - all but two by keyword

@@ -14,15 +14,26 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 from audit.probe.deadline import Deadline, Stopped
-from audit.probe.shared_slots import Slots
 
 Outcome = TypeVar("Outcome")
 _LOOK_S: Final = 0.1  # how often the calling thread checks whether it should stop, while no job ends
 _ELSEWHERE_S: Final = 0.05  # how often a key is tried again whose slots other processes have
 _GOODBYE_S: Final = 0.8  # how long to wait for threads at the end: they check for a stop four times a second
+
+
+class Slots(Protocol):
+    """Who may work with a key, such as an address, in all processes together."""
+
+    def take(self, key: str) -> bool:
+        """Take a slot of a key; False if other processes have all of them."""
+        ...
+
+    def free(self, key: str) -> None:
+        """Free a slot of a key."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import version
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from audit.config import digest_of_source
 from audit.policy import builtin_profiles, load_profile, profile_digest
-from pytest_sslaudit.settings import Settings
+
+if TYPE_CHECKING:  # a worker reads and writes observations without pytest
+    from pytest_sslaudit.settings import Settings
 
 TOOL: Final = "pytest-sslaudit"
 

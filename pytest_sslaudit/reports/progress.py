@@ -8,8 +8,6 @@ from typing import Final, Self, TextIO
 
 import pytest
 
-from audit.observation import Observation
-
 INTERVAL_S: Final = 0.2
 
 
@@ -50,10 +48,10 @@ class Progress:
         """Start with nothing drawn."""
         return self
 
-    def advance(self, observation: Observation) -> None:
-        """Count an observation, and draw the line if it is out of date."""
+    def advance(self, endpoint: str, elapsed_s: float = 0.0) -> None:
+        """Count an endpoint, whose observation took so long, and draw the line if it is out of date."""
         self._done += 1
-        self._slowest = max(self._slowest, (observation.elapsed_s, str(observation.endpoint)))
+        self._slowest = max(self._slowest, (elapsed_s, endpoint))
         moment = time.monotonic()
         if self._line.is_shown and (moment - self._drawn >= INTERVAL_S or self._done == self._total):
             self._drawn = moment

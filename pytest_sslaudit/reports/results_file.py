@@ -121,6 +121,10 @@ class ResultsFile:
         """Write one line."""
         self._write(_json({"kind": kind, **values}))
 
+    def write_json(self, kind: str, row: str) -> None:
+        """Write one line from the JSON object that another process has made."""
+        self._write(f'{{"kind":"{kind}",{row[1:]}')
+
     def result(self, report: pytest.TestReport) -> None:
         """Write the result that a report carries: its text is JSON already, which saves encoding it again."""
         text = _text_of(report)

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from audit.probe import SharedSlots
+from audit.fleet.shared_slots import SharedSlots
 from audit.probe.thread_pool import BoundedThreadPool, Job
 
 KEY = "192.0.2.7"
 HOLDING = """
 import pathlib, sys
-from audit.probe import SharedSlots
+from audit.fleet.shared_slots import SharedSlots
 slots = SharedSlots(pathlib.Path(sys.argv[1]), 2)
 print(*(slots.take(sys.argv[2]) for _ in range(int(sys.argv[3]))), flush=True)
 sys.stdin.readline()

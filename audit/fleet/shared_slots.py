@@ -10,22 +10,10 @@ import hashlib
 import os
 from collections import defaultdict
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 _KEY_BYTES: Final = 5
 """Of the digest of a key: two keys with the same ones share their slots, which is slower and not wrong."""
-
-
-class Slots(Protocol):
-    """Who may work with a key, such as an address, in all processes together."""
-
-    def take(self, key: str) -> bool:
-        """Take a slot of a key; False if other processes have all of them."""
-        ...
-
-    def free(self, key: str) -> None:
-        """Free a slot of a key."""
-        ...
 
 
 class SharedSlots:

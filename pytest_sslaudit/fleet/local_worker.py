@@ -1,0 +1,131 @@
+"""The worker processes of this machine, which import no pytest: a server that forks them, and the work of one.
+
+The server has imported the audit when it forks: a worker is ready in some milliseconds, and its imports cost no CPU
+time again. Server and workers end when the run closes their connections, which the kernel does for a run that is
+killed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import pickle
+import queue
+import select
+import signal
+import socket
+import struct
+import threading
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, NoReturn
+
+from audit.checks import built_in_checks
+from audit.fleet import Chunk, ChunkAuditor, EndpointReply, WorkerSettings
+from audit.fleet.shared_slots import SharedSlots
+from pytest_sslaudit.evidence import EvidenceStore
+
+LENGTH: Final = struct.Struct(">I")
+"""What precedes a message to a worker: its length."""
+REPLY, DONE, BROKEN = b"R", b"D", b"B"
+"""The first byte of a line from a worker: a reply, the end of a chunk, and an exception of ours as a text of JSON."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSetup:
+    """What a worker begins with. With `slots`, the file of the limit per address, it observes; else it only judges."""
+
+    settings: WorkerSettings
+    store: EvidenceStore
+    slots: Path | None
+
+
+def serve(descriptor: int) -> NoReturn:
+    """Fork a worker for each connection that comes through this socket, and report the end of each, until it closes."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the run ends its workers itself
+    built_in_checks()
+    gc.collect()
+    gc.freeze()  # the workers share what is imported
+    control = socket.socket(fileno=descriptor)
+    woken = _wake_at_end_of_child()
+    while True:
+        ready, _, _ = select.select([control.fileno(), woken], [], [])
+        if woken in ready:
+            os.read(woken, 4096)
+            _report_ended(control)
+        if control.fileno() in ready:
+            message, descriptors, _, _ = socket.recv_fds(control, 1, 1)
+            if not message:
+                os._exit(0)
+            _fork(control, descriptors[0])
+
+
+def _wake_at_end_of_child() -> int:
+    """Return a pipe that can be read when a child has ended."""
+    woken, waking = os.pipe()
+    os.set_blocking(waking, False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.set_wakeup_fd(waking, warn_on_full_buffer=False)
+    return woken
+
+
+def _fork(control: socket.socket, descriptor: int) -> None:
+    pid = os.fork()
+    if pid == 0:
+        control.close()
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        work(socket.socket(fileno=descriptor))
+    os.close(descriptor)
+    control.sendall(b"started %d 0\n" % pid)
+
+
+def _report_ended(control: socket.socket) -> None:
+    with contextlib.suppress(ChildProcessError):
+        while (ended := os.waitpid(-1, os.WNOHANG))[0]:
+            control.sendall(b"ended %d %d\n" % (ended[0], os.waitstatus_to_exitcode(ended[1])))
+
+
+def work(connection: socket.socket) -> NoReturn:
+    """Audit the chunks that come through a connection, until it closes."""
+    messages = queue.SimpleQueue[bytes]()
+    threading.Thread(target=_read, args=(connection, messages), daemon=True).start()
+
+    def send(kind: bytes, text: str = "") -> None:
+        connection.sendall(b"%s%s\n" % (kind, text.encode()))
+
+    try:
+        audit = _auditing(_received(messages.get()))
+        while True:
+            audit(_received(messages.get()), lambda reply: send(REPLY, reply.to_line()))
+            send(DONE)
+    except BaseException:  # noqa: BLE001 - the boundary of the process: the run reports it
+        with contextlib.suppress(OSError):
+            send(BROKEN, traceback.format_exc().encode("unicode_escape").decode())
+    os._exit(1)
+
+
+def _auditing(setup: WorkerSetup) -> Callable[[Chunk, Callable[[EndpointReply], None]], None]:
+    """Return the function that audits a chunk: it observes the endpoints, or judges what is stored."""
+    if setup.slots is None:
+        judge = ChunkAuditor(setup.settings).judge
+        return lambda chunk, report: judge(chunk, setup.store.observation_or_accident, report)
+    slots = SharedSlots(setup.slots, setup.settings.limits.per_address)
+    return ChunkAuditor(setup.settings, keep=setup.store.keep, slots=slots).audit
+
+
+def _received(message: bytes) -> Any:  # noqa: ANN401 - what the run sends
+    return pickle.loads(message)  # noqa: S301 - from the process that has started this one
+
+
+def _read(connection: socket.socket, messages: queue.SimpleQueue[bytes]) -> None:
+    """Queue what the run sends. End the process when the run has closed the connection, whatever is in progress."""
+    try:
+        with connection.makefile("rb") as stream:
+            while header := stream.read(LENGTH.size):
+                messages.put(stream.read(*LENGTH.unpack(header)))
+    finally:
+        os._exit(0)

@@ -1,0 +1,75 @@
+"""Plans which endpoints are audited together: names are resolved first, and those of one address stay together."""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from itertools import count
+from typing import Final
+
+from audit.endpoint import Endpoint, to_address
+from audit.fleet.chunk import MOST_ENDPOINTS, Chunk, ChunkTarget
+from audit.observation import DnsView
+from audit.probe import Limits
+from audit.probe.dns.resolver import resolve
+from audit.probe.thread_pool import BoundedThreadPool, Job
+
+_LEAST: Final = 25  # endpoints of a chunk, of which every worker should have two
+Batch = tuple[Chunk, ...]
+"""Chunks that one worker audits in order."""
+
+
+def resolved(targets: Sequence[ChunkTarget], limits: Limits, stop: threading.Event) -> tuple[ChunkTarget, ...]:
+    """Return the targets with the addresses of their names, each resolved once; a worker resolves what is missing."""
+    names = dict.fromkeys(target.endpoint.connect_to for target in targets if not _is_address(target.endpoint))
+    views = dict[str, DnsView]()
+    stop_jobs = threading.Event()
+    pool = BoundedThreadPool(limits.concurrency, limits.per_address, stop_jobs)
+    try:
+        for name in names:
+            work = partial(resolve, name, limits, stop_jobs)
+            pool.submit(Job(None, work, partial(views.__setitem__, name), lambda _: None))
+        pool.run(stop)
+    finally:
+        pool.shutdown()
+    return tuple(replace(target, dns=views.get(target.endpoint.connect_to)) for target in targets)
+
+
+def batches(targets: Iterable[ChunkTarget], workers: int) -> tuple[Batch, ...]:
+    """Return the batches of an audit, the longest first. All endpoints of one first address are in one batch."""
+    groups = defaultdict[str, list[ChunkTarget]](list)
+    for target in targets:
+        groups[_first_address(target)].append(target)
+    total = sum(map(len, groups.values()))
+    size = min(MOST_ENDPOINTS, max(_LEAST, -(-total // (2 * workers))))
+    number = count(1)
+    planned = [
+        tuple(Chunk(next(number), tuple(together[at : at + size])) for at in range(0, len(together), size))
+        for together in _packed(groups, size)
+    ]
+    return tuple(sorted(planned, key=len, reverse=True))
+
+
+def _packed(groups: Mapping[str, list[ChunkTarget]], size: int) -> Iterator[list[ChunkTarget]]:
+    """Yield whole groups in lists of about this size; a larger group is alone."""
+    packed: list[ChunkTarget] = []
+    for group in groups.values():
+        if packed and len(packed) + len(group) > size:
+            yield packed
+            packed = []
+        packed.extend(group)
+    if packed:
+        yield packed
+
+
+def _first_address(target: ChunkTarget) -> str:
+    """Return where an endpoint is connected to first; the name if it has no address."""
+    addresses = target.dns.addresses if target.dns else ()
+    return next(iter(addresses), target.endpoint.connect_to)
+
+
+def _is_address(endpoint: Endpoint) -> bool:
+    return to_address(endpoint.connect_to) is not None
