@@ -10,6 +10,7 @@ JOBS ?= 3
 ATTACK := tests/system/local_users/test_attack.py
 CONTAINERS := tests/system/hosts/test_containers.py
 CRASHES := $(addprefix tests/system/repair/,test_interrupted.py test_repair_killed.py)
+FLEET := tests/integration/audit/fleet/test_dask_cluster.py
 HOSTS := $(addprefix tests/system/,deployment/test_switched_units.py hosts/test_dovecot_unit.py \
     hosts/test_http_validation.py hosts/test_login_shells.py hosts/test_logins.py names/test_twin_hosts.py \
     repair/test_several_hosts.py)
@@ -23,7 +24,7 @@ SERVICES := $(addprefix tests/system/,daemons/test_field_cases.py daemons/test_h
 POST_QUANTUM := tests/system/hosts/test_post_quantum.py
 UNITS := $(addprefix tests/system/repair/,test_crashed_machine.py test_crashed_panel.py \
     test_timer_units.py test_units_by_command.py test_unknown_listeners.py)
-LATER := $(ATTACK) $(CONTAINERS) $(CRASHES) $(HOSTS) $(PEERS) $(PLUGINS) $(POST_QUANTUM) $(REPAIRS) $(SERVICES) $(UNITS)
+LATER := $(ATTACK) $(CONTAINERS) $(CRASHES) $(FLEET) $(HOSTS) $(PEERS) $(PLUGINS) $(POST_QUANTUM) $(REPAIRS) $(SERVICES) $(UNITS)
 
 # Tests start hundreds of processes that import the checkout: compiled once, whatever the caller's environment says.
 export PYTHONDONTWRITEBYTECODE :=
@@ -47,7 +48,7 @@ test-unit: compiled
 
 # Longer tests in named parts: all of them, or some by `make test-matrix PART="attack crash"`. Each part takes at most 15
 # minutes. CI runs one part after each `make test`, with SIZE=small in at most two minutes; the commit decides which.
-MATRIX := attack containers crash debian field fuzz hosts lowest peers plugins pythons repairs services systemd
+MATRIX := attack containers crash debian field fleet fuzz hosts lowest peers plugins pythons repairs services systemd
 PART ?= $(MATRIX)
 SIZE ?= full
 BUILD_OVERLAYS := $(PYTHON) -m tests.support.hosts.overlay build
@@ -91,6 +92,10 @@ CASES ?=
 matrix-field: $(INSTALLED)
 	@$(BUILD_OVERLAYS) $(call OF_SIZE,,main second third debian13 sid)
 	$(PYTHON) -m bench.field $(CASES) $(call OF_SIZE,--only "debian12*",)
+
+# Audits by the workers of a Dask cluster.
+matrix-fleet: $(INSTALLED)
+	$(PYTHON) -m pytest -n 2 $(FLEET)
 
 # Mutants of certificates, CRLs and OCSP responses.
 matrix-fuzz: $(INSTALLED)

@@ -50,6 +50,16 @@ class CertificateTransparency:
 
 
 @dataclass(frozen=True, slots=True)
+class Fleet:
+    """`[fleet]`: the Dask cluster of `--audit-workers tls://HOST:8786`."""
+
+    ca: str | None = None  # file of the CA that issued the certificates of scheduler, workers and this run
+    certificate: str | None = None  # file of the certificate of this run, with its intermediates
+    key: str | None = None  # file of its private key, without a passphrase
+    wait_s: float = 60.0  # how long the run waits while the cluster has no worker, in seconds
+
+
+@dataclass(frozen=True, slots=True)
 class HostSettings:
     """`[host."GLOB"]`: settings of hosts that are logged into."""
 
@@ -139,6 +149,7 @@ class Configuration:
     login: LoginKeys = field(default_factory=LoginKeys)
     fetch: Fetch = field(default_factory=Fetch)
     ct: CertificateTransparency = field(default_factory=CertificateTransparency)
+    fleet: Fleet = field(default_factory=Fleet)
     host: Mapping[str, HostSettings] = field(default_factory=dict)
     service: tuple[ServiceSettings, ...] = ()
     extensions: ExtensionNames = field(default_factory=ExtensionNames)

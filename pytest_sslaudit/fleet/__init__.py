@@ -1,1 +1,1 @@
-"""Runs an audit in further processes: which endpoints each of them audits, and what becomes of their replies."""
+"""Runs an audit in further processes of this machine, or on others: what each audits, and what becomes of replies."""

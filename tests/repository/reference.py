@@ -28,6 +28,7 @@ from audit.config.schema import (
     Configuration,
     ExtensionNames,
     Fetch,
+    Fleet,
     HostSettings,
     LoginKeys,
     Probe,
@@ -175,7 +176,9 @@ def keys(kind: type, *, but: tuple[str, ...] = ()) -> Iterator[Entry]:
 
 
 KEYS: Final = ("key", "value", "default", "meaning")
-_TABLES: Final = ("file", "probe", "login", "fetch", "ct", "host", "service", "extensions", "reports", "handed_on")
+_TABLES: Final = (
+    "file", "probe", "login", "fetch", "ct", "fleet", "host", "service", "extensions", "reports", "handed_on",
+)  # fmt: skip
 """The fields of the configuration that have a table of their own, or are not keys."""
 
 
@@ -208,6 +211,7 @@ def _sections() -> Iterator[tuple[str, type, tuple[str, ...]]]:
         ("[login]", LoginKeys, ()),
         ("[fetch]", Fetch, ()),
         ("[ct]", CertificateTransparency, ()),
+        ("[fleet]", Fleet, ()),
     )
     yield from (('[host."GLOB"]', HostSettings, ()), ("[[service]]", ServiceSettings, ()))
     yield from (("[extensions]", ExtensionNames, ()), ("[remediate]", RemediateConfig, ()))

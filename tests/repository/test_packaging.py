@@ -167,7 +167,7 @@ def test_metadata_requires_exactly_the_imported_packages(installed: Installed) -
         "pytest-testinfra",
         "requests",
     }
-    extras = ("keys", "lint", "test")
+    extras = ("fleet", "keys", "lint", "test")
     assert {str(one.marker) for one in asked if one.marker} == {f'extra == "{extra}"' for extra in extras}
 
 

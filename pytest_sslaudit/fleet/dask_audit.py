@@ -1,0 +1,140 @@
+"""Audits chunks of endpoints with the workers of a Dask cluster.
+
+What a worker replies is hostile input. Hosts that are logged into, secrets, repairs and the checks of the user stay in
+this process.
+"""
+
+from __future__ import annotations
+
+import json
+import pickle
+import secrets
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from audit.config import BadConfiguration
+from audit.fleet import Chunk, EndpointReply, WorkerSettings
+from audit.fleet.remote_worker import NOT_PREPARED, audit_chunk, own_versions, prepare, stop_run, versions_in
+from audit.fleet.untrusted_reply import ReplyRules, read_untrusted_reply
+from audit.json_codec import BadRecord, to_json
+from audit.observation import Observation
+from audit.redaction import url_password
+from pytest_sslaudit.fleet.cluster import BadReply, Event, NotPrepared, Portion
+from pytest_sslaudit.fleet.dask_cluster import ClusterClient
+from pytest_sslaudit.fleet.dispatch import Dispatcher
+from pytest_sslaudit.fleet.schedulers import DaskCluster
+
+_PREPARATION_S: Final = 120.0  # of a chunk: the first import of the checks, and the way there and back
+_SHARE_OF_ENDPOINT: Final = 8.0  # deadlines of a probe that one endpoint may take, with greeting and revocation
+
+
+@dataclass(frozen=True, slots=True)
+class Receiver:
+    """The functions that take what is known of an endpoint, and why the endpoints of a chunk were not audited."""
+
+    keep: Callable[[EndpointReply, Observation], object]
+    give_up: Callable[[Chunk, str], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What the workers do: the settings, the chunks, and the rules for the replies.
+
+    `shared` are the addresses that several chunks have, with the number of chunks. A chunk is taken from the iterator
+    when a worker is free for it.
+    """
+
+    settings: WorkerSettings
+    chunks: Iterator[Chunk]
+    rules: ReplyRules
+    shared: Mapping[str, int]
+
+
+def audit_with_dask(cluster: DaskCluster, work: Work, receiver: Receiver) -> tuple[str, ...]:
+    """Audit all chunks, and return what the user should know about the workers; raises FleetFault, BadConfiguration.
+
+    An exception, such as an interrupt, ends what the workers do for the run.
+    """
+    require_no_secret(cluster, work.settings)
+    run = f"sslaudit-{secrets.token_hex(8)}"
+    client = ClusterClient(cluster, run)
+    try:
+        workers, limits = _Workers(client, run, pickle.dumps(work.settings)), work.settings.limits
+        intake = _Intake(receiver, work)
+        dispatcher = Dispatcher(workers, intake, str(cluster), per_address=limits.per_address, wait_s=cluster.wait_s)
+        dispatcher.run(map(intake.portion, work.chunks))
+        return dispatcher.notes
+    finally:
+        client.close(stop_run)
+
+
+def require_no_secret(cluster: DaskCluster, settings: WorkerSettings) -> None:
+    """Raise BadConfiguration if the workers of other machines would need a secret."""
+    if cluster.url and url_password(settings.proxy):
+        raise BadConfiguration(
+            "[fetch] proxy has a password, which is not sent to the workers of a cluster: name a proxy without one"
+        )
+
+
+class _Workers:
+    """The workers as the dispatcher uses them."""
+
+    def __init__(self, client: ClusterClient, run: str, settings: bytes) -> None:
+        self._client, self._run, self._settings = client, run, settings
+        self._versions = json.dumps(to_json(own_versions()))
+
+    def next_event(self, timeout_s: float) -> Event | None:
+        return self._client.next_event(timeout_s)
+
+    def prepare(self, worker: str, job: int) -> None:
+        self._client.call(worker, job, prepare, self._run, self._versions, self._settings)
+
+    def audit(self, worker: str, job: int, portion: Portion, per_address: int) -> None:
+        self._client.submit(worker, job, audit_chunk, self._run, portion.content, per_address)
+
+    def drop(self, job: int) -> None:
+        self._client.drop(job)
+
+
+class _Intake:
+    """Reads the replies of workers, and passes on what is valid. It holds the chunks that have not ended."""
+
+    def __init__(self, receiver: Receiver, work: Work) -> None:
+        self._receiver, self._work = receiver, work
+        self._versions = own_versions()
+        self._chunks: dict[int, Chunk] = {}
+
+    def portion(self, chunk: Chunk) -> Portion:
+        """Return a chunk as it is sent."""
+        self._chunks[chunk.number] = chunk
+        addresses = {address for target in chunk.targets for address in (target.dns.addresses if target.dns else ())}
+        longest_s = _PREPARATION_S + len(chunk.targets) * _SHARE_OF_ENDPOINT * self._work.settings.limits.timeout_s
+        shared = self._work.shared
+        of_others = {address: shared[address] for address in addresses if address in shared}
+        return Portion(chunk.number, pickle.dumps(chunk), longest_s, of_others)
+
+    def require_same_versions(self, reply: object) -> None:
+        """Raise BadReply if a worker has other versions than this run."""
+        try:
+            differences = self._versions.differences(versions_in(reply))
+        except BadRecord as error:
+            raise BadReply(str(error)) from error
+        if differences:
+            raise BadReply(f"it has {differences}: install the same versions on all workers")
+
+    def accept(self, number: int, reply: object) -> None:
+        """Pass on the endpoints of a chunk; raises BadReply before any is."""
+        if reply == NOT_PREPARED:
+            raise NotPrepared("it was started again")
+        try:
+            endpoints = read_untrusted_reply(reply, self._chunks[number], self._work.rules)
+        except BadRecord as error:
+            raise BadReply(str(error)) from error
+        del self._chunks[number]
+        for endpoint, observation in endpoints:
+            self._receiver.keep(endpoint, observation)
+
+    def give_up(self, number: int, reason: str) -> None:
+        """Pass on why a chunk was not audited."""
+        self._receiver.give_up(self._chunks.pop(number), reason)
