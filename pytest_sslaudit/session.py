@@ -50,7 +50,7 @@ from pytest_sslaudit.settings import Settings, read_settings
 PARTS: Final = tuple(
     f"sslaudit-{part}"
     for part in ("worker", "controller", "reports", "remediation", "summary", "listing", "kept-reports", "html",
-                 "fixtures", "collection", "parametrize", "selection", "judging", "protocol")
+                 "page", "fixtures", "collection", "parametrize", "selection", "judging", "protocol")
 )  # fmt: skip
 """The names under which the parts of an audit are registered."""
 

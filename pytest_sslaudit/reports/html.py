@@ -16,7 +16,9 @@ from audit.evaluation.result import Result
 from audit.observation import Accident
 from audit.policy import Profile
 from audit.verdict import Severity, Verdict
+from pytest_sslaudit.reports import long_html
 from pytest_sslaudit.reports.groups import group_script
+from pytest_sslaudit.reports.long_html import PageWithoutTable, lists_of_findings, take_over
 from pytest_sslaudit.reports.policy_notes import PolicyNotes
 from pytest_sslaudit.reports.repairs import refused_contacts, repair_table
 from pytest_sslaudit.reports.results_file import FINAL, first_of, first_verdict_of, result_of
@@ -24,7 +26,6 @@ from pytest_sslaudit.reports.summary import lines_of_totals
 from pytest_sslaudit.reports.totals import RunTotals
 from pytest_sslaudit.run_state import KEY, Run
 
-MOST_GOOD_ROWS: Final = 5000  # of what passed or did not apply: browsers do not open a larger page
 COLUMNS: Final = ("Severity", "Endpoint", "Check", "Finding", "Expiry", "Remedy")
 SORTED: Final = frozenset({"Severity", "Endpoint", "Check", "Expiry", "Remedy"})
 COUNTED: Final = {
@@ -48,10 +49,24 @@ class HtmlReport:
     def __init__(self, totals: RunTotals, title: str, profiles: Sequence[Profile] = ()) -> None:
         """Keep the totals of the run, and the profiles that the user named."""
         self._totals, self._title, self._notes = totals, title, PolicyNotes(profiles)
-        self._good_rows = self._left_out = 0
+        self._page: PageWithoutTable | None = None  # of a run with too many tests for a table
         self._places: dict[str, tuple[int, int, str, str, str]] = {}
         self._report: Any = None
         self._has_failed = False
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Have no table if there are too many tests."""
+        self._count_tests(session.config, len(session.items))
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, node: Any, ids: Sequence[str]) -> None:  # noqa: ANN401 - xdist has no types
+        """Have no table if a worker has collected too many tests; every worker has collected the same."""
+        self._count_tests(node.config, len(ids))
+
+    def _count_tests(self, config: pytest.Config, tests: int) -> None:
+        if tests > long_html.MOST_ROWS and self._page is None:
+            self._page = take_over(config.pluginmanager, tests, config.stash[KEY].settings.results)
 
     def pytest_html_report_title(self, report: Any) -> None:  # noqa: ANN401 - pytest-html has no types
         """Set the title, keep the order of the rows, and fold the explanation of each row."""
@@ -67,7 +82,7 @@ class HtmlReport:
         cells[1:] = [_header(name) for name in COLUMNS]
 
     def pytest_html_results_table_row(self, report: pytest.TestReport, cells: list[str]) -> None:
-        """Fill the columns; leave out what follows from another row, earlier attempts, and passes beyond the limit."""
+        """Fill the columns; leave out what follows from another row, and earlier attempts."""
         is_empty = report.when in ("setup", "teardown") and report.passed and not report.sections
         if is_empty or report.outcome not in FINAL:
             cells.clear()
@@ -100,11 +115,6 @@ class HtmlReport:
             report.nodeid,
         )  # not in the order of reports: workers differ in speed
         self._places[report.nodeid] = min(place, self._places.get(report.nodeid, place))
-        if _is_good(result, report):
-            self._good_rows += 1
-            if self._good_rows > MOST_GOOD_ROWS:
-                self._left_out += 1
-                cells.clear()
 
     def pytest_html_results_table_html(self, report: pytest.TestReport, data: list[str]) -> None:
         """Explain a result when it is unfolded; a test that is not a check, and an error, keep their log and trace."""
@@ -135,15 +145,16 @@ class HtmlReport:
             *_lines_of_run(session.config.stash.get(KEY, None)),
             *self._totals.evidence,
         ]
-        if self._left_out:
-            lines.append(f"{self._left_out} rows that passed or did not apply are left out of the table")
+        lines += [self._page.line] if self._page else []
         warnings = (*self._totals.services_down, *self._totals.gaps, *self._totals.notes)
         warned = "".join(f'<p class="sslaudit-warning">{escape(line)}</p>' for line in warnings)
         text = "".join(f"<p>{escape(line)}</p>" for line in lines)
         repairs = f"{repair_table(self._totals.repairs)}{refused_contacts(self._totals.refused_contacts)}"
-        tables = f"{text}{repairs}{self._notes.table()}"
-        top = f'<style>{css}</style><div class="sslaudit">{warned}<ul>{counts}</ul>{tables}</div>'
-        prefix.append(f"{top}{group_script()}")
+        findings = lists_of_findings(self._totals, session.config) if self._page else ""
+        tables = f"{text}{repairs}{self._notes.table()}{findings}"
+        name = "sslaudit sslaudit-long" if self._page else "sslaudit"
+        top = f'<style>{css}</style><div class="{name}">{warned}<ul>{counts}</ul>{tables}</div>'
+        prefix.append(top if self._page else f"{top}{group_script()}")
         self._order_rows(self._report.data["tests"])
 
     def _order_rows(self, tests: dict[str, list[Any]]) -> None:
@@ -171,13 +182,6 @@ def _follows(report: pytest.TestReport) -> bool:
     result = _result(report)
     is_consequence = result is not None and result.verdict is Verdict.INCONCLUSIVE and "because" in result.detail
     return is_consequence and not report.failed
-
-
-def _is_good(result: Result | None, report: pytest.TestReport) -> bool:
-    """Return whether a row is left out if there are too many of them."""
-    if result:
-        return result.verdict in GOOD and not first_of(report)
-    return not report.failed and (report.when == "call" or report.skipped)
 
 
 def _header(name: str) -> str:

@@ -1,4 +1,4 @@
-"""The HTML report as it is written: order of rows, totals, limit of rows, and text of others as text."""
+"""The HTML report as it is written: order of rows, totals, and text of others as text."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from audit.evaluation.result import Result, WaiverNote
 from audit.observation import Observation, ProbeFailure
 from audit.verdict import Remedy, Severity, Verdict
-from pytest_sslaudit.reports.html import COLUMNS, MOST_GOOD_ROWS, HtmlReport
+from pytest_sslaudit.reports.html import COLUMNS, HtmlReport
 from pytest_sslaudit.reports.results_file import ROW, as_properties
 from pytest_sslaudit.reports.totals import RunTotals
 from pytest_sslaudit.run_state import KEY
@@ -118,27 +118,6 @@ def test_markup_of_a_server_is_escaped(pytester: pytest.Pytester) -> None:
     assert "&lt;script&gt;" in told
     assert "<script" not in told
     assert "<img" not in told
-
-
-def test_rows_of_passes_are_limited() -> None:
-    totals = RunTotals()
-    report = HtmlReport(totals, "TLS audit")
-    kept = 0
-    for number in range(MOST_GOOD_ROWS + 3):
-        cells = ["<td>Passed</td>", "", "", ""]
-        test = pytest.TestReport(f"test_{number}", ("", 0, ""), {}, "passed", None, "call")
-        report.pytest_html_results_table_row(test, cells)
-        kept += bool(cells)
-    assert kept == MOST_GOOD_ROWS
-    failed = pytest.TestReport("test_last", ("", 0, ""), {}, "failed", None, "call")
-    report.pytest_html_results_table_row(failed, cells := ["<td>Failed</td>", "", "", ""])
-    assert cells
-    page: Any = SimpleNamespace(data={"tests": {}}, outcomes={"skipped": {}, "xfailed": {}}, title="")
-    session: Any = SimpleNamespace(config=SimpleNamespace(stash={}))
-    prefix: list[str] = []
-    report.pytest_html_report_title(page)
-    report.pytest_html_results_summary(prefix, session)
-    assert "3 rows that passed or did not apply are left out of the table" in prefix[0]
 
 
 FOUND = Result(
@@ -355,24 +334,6 @@ def test_row_that_cannot_be_drawn_is_among_the_errors() -> None:
         "error",
         "finding",
     ]
-
-
-def test_row_of_a_finding_or_a_repair_is_drawn_beyond_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pytest_sslaudit.reports.html.MOST_GOOD_ROWS", 1)
-    html = HtmlReport(RunTotals(), "TLS audit")
-    reports = [
-        report_of(PASSED, outcome="passed"),
-        report_of(FOUND),
-        report_of(FOUND, outcome="skipped"),
-        report_of(PASSED, before=FOUND, outcome="passed"),
-        report_of(PASSED, outcome="passed"),
-        report_of(replace(FOUND, verdict=Verdict.NOT_APPLICABLE), outcome="skipped"),
-    ]
-    drawn = []
-    for report in reports:
-        html.pytest_html_results_table_row(report, cells := ["<td>Result</td>", ""])
-        drawn.append(bool(cells))
-    assert drawn == [True, True, True, True, False, False]
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -61,18 +62,33 @@ def observations() -> list[Observation]:
     ]
 
 
-@pytest.fixture(scope="session")
-def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+LIMITED: Final = "import pytest_sslaudit.reports.long_html as page; page.MOST_ROWS = 10"
+
+
+def judged(folder: Path, *given: str) -> Path:
     """Judge the observations as a user would; return the report."""
-    folder = tmp_path_factory.mktemp("report")
     keep(folder / "kept", observations())
     (folder / "root.pem").write_text(ssl.DER_cert_to_PEM_cert(ROOT.der))
     (folder / "test_own.py").write_text(OWN)
-    judged = ["--audit-from-evidence=kept", "--audit-trust=root.pem", "--html=report.html"]
-    argv = [sys.executable, "-m", "pytest", "--pyargs", "audit", "test_own.py", "-q", *judged]
+    options = ["--audit-from-evidence=kept", "--audit-trust=root.pem", "--html=report.html", *given]
+    argv = [sys.executable, "-m", "pytest", "--pyargs", "audit", "test_own.py", "-q", *options]
     done = subprocess.run(argv, cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 1, done.stdout + done.stderr
     return folder / "report.html"
+
+
+@pytest.fixture(scope="session")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the report of a few endpoints."""
+    return judged(tmp_path_factory.mktemp("report"))
+
+
+@pytest.fixture(scope="session")
+def long_report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the report of the same endpoints, as if they were too many for a table."""
+    folder = tmp_path_factory.mktemp("long")
+    (folder / "limited.py").write_text(LIMITED)
+    return judged(folder, "-p", "limited")
 
 
 @pytest.fixture(scope="module")  # not longer: playwright has an event loop, of which a thread can run one
@@ -87,16 +103,30 @@ def note_and_dismiss(dialog: Dialog, troubles: list[str]) -> None:
     dialog.dismiss()
 
 
-@pytest.fixture
-def page(browser: Browser, report: Path) -> Iterator[Page]:
-    """Show the report; whatever ran or went wrong on the page fails the test."""
+@contextmanager
+def showing(browser: Browser, report: Path) -> Iterator[Page]:
+    """Show a report; whatever ran or went wrong on the page fails the test."""
     shown = browser.new_page(viewport={"width": 1280, "height": 900})
     troubles: list[str] = []
     shown.on("console", lambda message: troubles.append(message.text))
     shown.on("pageerror", lambda error: troubles.append(str(error)))
     shown.on("dialog", lambda dialog: note_and_dismiss(dialog, troubles))
     shown.goto(report.as_uri())
-    shown.wait_for_selector("#results-table tbody")
+    shown.wait_for_selector("#results-table tbody", state="attached")
     yield shown
     shown.close()
     assert troubles == []
+
+
+@pytest.fixture
+def page(browser: Browser, report: Path) -> Iterator[Page]:
+    """Show the report."""
+    with showing(browser, report) as shown:
+        yield shown
+
+
+@pytest.fixture
+def long_page(browser: Browser, long_report: Path) -> Iterator[Page]:
+    """Show the report without a table."""
+    with showing(browser, long_report) as shown:
+        yield shown

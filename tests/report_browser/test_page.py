@@ -137,3 +137,14 @@ def test_totals_are_first_and_the_environment_is_last(page: Page) -> None:
     assert len(heights) == len(top)
     assert heights == sorted(heights)
     assert "5 endpoints; findings: " in page.locator(".sslaudit").inner_text()
+
+
+def test_report_of_too_many_tests_shows_findings_by_check_and_no_table(long_page: Page) -> None:
+    lists = long_page.locator(".sslaudit-findings")
+    headers = lists.locator("summary").all_inner_texts()
+    assert headers[0] == "other tests"
+    assert "cert.expired (1 finding): The certificate must not be expired" in headers
+    assert lists.locator("td", has_text="https://expired.example:443").first.is_visible()
+    assert not long_page.locator("#results-table").is_visible()
+    assert not long_page.locator(".controls").is_visible()
+    assert "the HTML report lists findings and not all" in long_page.locator(".sslaudit").inner_text()
