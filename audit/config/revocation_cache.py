@@ -1,32 +1,38 @@
 """Keeps CRLs and OCSP responses on disk until the next is due, each in a file of its own.
 
-Files are renamed into place when they are complete. A response from the cache is verified like one from the network. If
-the folder cannot be read or written, no response is kept.
+Files are renamed into place when they are complete. A locked file lets one process at a time send a request. A response
+from the cache is verified like one from the network. If the folder cannot be read or written, no response is kept.
 """
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import os
 import tempfile
+import time
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Final
 
 from audit.config.private_files import own_directory
 from audit.json_codec import format_time, parse_time
+from audit.probe.deadline import Deadline
 from audit.probe.http_request import HttpRequest
 from audit.probe.revocation import Reply
 
 _SUFFIX: Final = ".answer"
 _PARTIAL: Final = ".partial"
+_LOCK: Final = ".lock"
+_LOOK_S: Final = 0.02  # how often a process looks whether another one has ended its request
 _MAX_BYTES: Final = 32 * 1024 * 1024
 _ABANDONED_S: Final = 3600.0  # after which a half-written file belongs to a process that has ended
 
 
 class RevocationCache:
-    """The folder of responses; created (0700) when the first one is kept."""
+    """The folder of responses; created (0700) before the first request."""
 
     def __init__(self, folder: Path) -> None:
         """Create nothing yet."""
@@ -59,6 +65,21 @@ class RevocationCache:
             if partial is not None:
                 Path(partial).unlink(missing_ok=True)
 
+    @contextlib.contextmanager
+    def turn(self, request: HttpRequest, deadline: Deadline) -> Iterator[None]:
+        """Wait while another process sends the request; after the deadline, or without a folder, wait no longer."""
+        file = (self._folder / _name(request)).with_suffix(_LOCK)
+        locked = None
+        with contextlib.suppress(OSError):
+            own_directory(self._folder).chmod(0o700)
+            locked = _locked(file, deadline)
+        try:
+            yield
+        finally:
+            if locked is not None:
+                file.unlink(missing_ok=True)  # a process that waits for it finds the response
+                os.close(locked)
+
     def _make(self, now: datetime) -> None:
         """Create the folder, and delete responses in it that are out of date."""
         if self._is_made:
@@ -68,6 +89,21 @@ class RevocationCache:
         for file in self._folder.iterdir():
             with contextlib.suppress(OSError):  # another thread or run may have moved it: what is to be kept is kept
                 _delete_outdated(file, now)
+
+
+def _locked(file: Path, deadline: Deadline) -> int | None:
+    """Return the descriptor of a file that this process has locked; None after the deadline. Raises OSError."""
+    descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if deadline.has_passed:
+                os.close(descriptor)
+                return None
+            time.sleep(_LOOK_S)
+        else:
+            return descriptor
 
 
 def _delete_outdated(file: Path, now: datetime) -> None:

@@ -8,6 +8,7 @@ be trusted is decided in `audit.analysis.revocation.responses`, and to which add
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final, Protocol
@@ -63,6 +64,10 @@ class ReplyCache(Protocol):
 
     def keep(self, request: HttpRequest, reply: Reply, until: datetime) -> None:
         """Keep a reply until the next one is due."""
+
+    def turn(self, request: HttpRequest, deadline: Deadline) -> AbstractContextManager[None]:
+        """Wait while another process sends the request, at most until the deadline."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +199,10 @@ class RevocationFetcher:
             return _settles(subject, alone)
 
         kept = self._known.get(request) or self._kept(request, is_good)
-        return response_from(kept or self._fetched((request, deadline), subject, is_good))
+        if kept is None:
+            with self._cache.turn(request, deadline) if self._cache else nullcontext():
+                kept = self._kept(request, is_good) or self._fetched((request, deadline), subject, is_good)
+        return response_from(kept)
 
     def _kept(self, request: HttpRequest, is_good: Callable[[Reply], bool]) -> Reply | None:
         """Return the response that an earlier run kept, if it is still valid."""

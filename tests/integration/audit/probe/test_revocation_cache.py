@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 import stat
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from audit.config.revocation_cache import RevocationCache
+from audit.observation import Observation
+from audit.probe.deadline import Deadline
 from audit.probe.http_request import HttpRequest
 from audit.probe.revocation import Reply
 from tests.integration.audit.probe.test_revocation import GIVEN, ca, new_fetcher, seen, verdict
@@ -92,3 +96,34 @@ def test_expired_and_incomplete_cache_files_are_removed(tmp_path: Path) -> None:
     assert cache.get(QUESTION, NOW) == Reply(NOW, b"content")
     assert cache.get(QUESTION, NOW + HOUR) is None
     assert cache.get(replace(QUESTION, body=b"x"), NOW) is None
+
+
+def test_processes_send_a_request_one_after_the_other(tmp_path: Path) -> None:
+    both_ask = threading.Barrier(2)
+
+    def asking(observation: Observation) -> Observation:
+        fetcher = new_fetcher(RevocationCache(tmp_path))  # as another process has: locks are of an open file
+        both_ask.wait()
+        return fetcher.fetch(observation)
+
+    with conversing(answering(crl(CA))) as server, ThreadPoolExecutor(2) as pool:
+        here = LEAF.having(pointing(server.url("/ca.crl")))
+        first, second = pool.map(asking, [seen(here)] * 2)
+    assert first.revocation == second.revocation
+    assert len(server.heads) == 1
+    assert [file.suffix for file in tmp_path.iterdir()] == [".answer"]
+
+
+def test_turn_of_another_process_is_waited_for_until_the_deadline(tmp_path: Path) -> None:
+    entered = list[str]()
+    with RevocationCache(tmp_path).turn(QUESTION, Deadline.after(60)):
+        with RevocationCache(tmp_path).turn(QUESTION, Deadline.after(0.05)):
+            entered.append("second")
+        assert [file.suffix for file in tmp_path.iterdir()] == [".lock"]
+    assert (entered, list(tmp_path.iterdir())) == (["second"], [])
+
+
+def test_turn_in_a_folder_that_cannot_be_made_waits_for_nothing(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with RevocationCache(tmp_path / "file" / "x").turn(QUESTION, Deadline.after(60)):
+        assert [entry.name for entry in tmp_path.iterdir()] == ["file"]

@@ -1,0 +1,149 @@
+"""Worker processes of this machine share the limit per address, and what one that is killed has left is audited."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import socket
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+
+from audit.endpoint import Endpoint, parse_endpoint
+from audit.engine import AuditSettings, RevocationSettings
+from audit.fleet import ChunkTarget, worker_settings
+from audit.fleet.chunk import Chunk
+from audit.observation import Accident, DnsView
+from audit.probe import Limits
+from pytest_sslaudit.evidence import EvidenceStore
+from pytest_sslaudit.fleet.local_fleet import Delivery, LocalFleet
+from pytest_sslaudit.fleet.local_worker import WorkerSetup
+from tests.support.endpoint_facts import public
+from tests.support.probe.tls_servers import serving
+from tests.support.processes import descendants, wait_until_ended
+from tests.support.x509.certificates import NOW
+
+LIMITS = Limits(timeout_s=20, retry_after_s=0.01, per_address=1)
+SETTINGS = worker_settings(
+    AuditSettings(public(), NOW, limits=LIMITS, revocation=RevocationSettings(is_on=False)), NOW
+)  # fmt: skip
+
+
+@dataclass
+class Audited:
+    """What the run has received."""
+
+    replies: list[str] = field(default_factory=list)
+    lost: dict[Endpoint, Accident] = field(default_factory=dict)
+
+    @property
+    def delivery(self) -> Delivery:
+        """The functions that receive it."""
+        return Delivery(lambda reply: self.replies.append(reply.endpoint), self.lost.__setitem__, lambda: False)
+
+
+@pytest.fixture
+def setup(tmp_path: Path) -> WorkerSetup:
+    (tmp_path / "store").mkdir()
+    return WorkerSetup(SETTINGS, EvidenceStore(tmp_path / "store"), tmp_path / "slots")
+
+
+@pytest.fixture
+def fleet() -> Iterator[LocalFleet]:
+    fleet = LocalFleet(2)
+    yield fleet
+    fleet.close()
+
+
+def chunk(number: int, port: int, *addresses: str, endpoints: int = 1) -> Chunk:
+    """Return a chunk of endpoints at these addresses."""
+    dns = DnsView("ok", addresses)
+    names = (parse_endpoint(f"https://n{number}-{index}.example:{port}") for index in range(endpoints))
+    return Chunk(number, tuple(ChunkTarget(endpoint, ("svc.unreachable",), dns=dns) for endpoint in names))
+
+
+class AtOnce:
+    """The script of a server that counts its connections at the same time, and ends each after a moment."""
+
+    def __init__(self) -> None:
+        self.most = self.now = 0
+        self._turn = threading.Condition()
+
+    def __call__(self, connected: socket.socket) -> None:
+        with self._turn:
+            self.now += 1
+            self.most = max(self.most, self.now)
+            self._turn.wait_for(lambda: self.now > 1, timeout=0.05)  # the time in which another one could come
+            self.now -= 1
+        connected.close()
+
+
+def test_workers_share_the_limit_of_an_address(fleet: LocalFleet, setup: WorkerSetup) -> None:
+    audited, at_once = Audited(), AtOnce()
+    with serving(at_once) as server:
+        batches = [(chunk(number, server.port, f"127.0.0.{number}", "127.0.0.1", endpoints=4),) for number in (2, 3)]
+        fleet.audit(setup, batches, audited.delivery, threading.Event())
+    assert len(audited.replies) == 8
+    assert server.connections >= 8
+    assert at_once.most == 1
+
+
+def test_what_a_killed_worker_has_left_is_audited_with_its_slots(fleet: LocalFleet, setup: WorkerSetup) -> None:
+    audited, held = Audited(), list[int]()
+
+    def kill_first(_: socket.socket) -> None:
+        if not held:  # the other worker waits for the only slot of this address
+            held.extend(descendants(os.getpid(), "local_worker")[1:])
+            for pid in held:
+                os.kill(pid, signal.SIGKILL)
+
+    with serving(kill_first) as server:
+        batches = [(chunk(1, server.port, "127.0.0.1"),), (chunk(2, server.port, "127.0.0.1"),)]
+        fleet.audit(setup, batches, audited.delivery, threading.Event())
+    assert len(held) == 2
+    assert sorted(audited.replies) == [
+        f"https://n{number}-0.example:{server.port}" for number in (1, 2)
+    ]  # fmt: skip
+    assert audited.lost == {}
+
+
+def test_interrupted_audit_returns_and_leaves_no_process(setup: WorkerSetup) -> None:
+    stop, audited, fleet = threading.Event(), Audited(), LocalFleet(2)
+    with serving(lambda _: stop.set()) as server:
+        batches = [(chunk(number, server.port, f"127.0.0.{number}", "127.0.0.1"),) for number in (2, 3)]
+        fleet.audit(setup, batches, audited.delivery, stop)
+        started = descendants(os.getpid(), "local_worker")
+        fleet.close()
+    assert len(started) == 3
+    wait_until_ended(started, "local_worker")
+
+
+def test_exception_in_a_worker_comes_with_its_trace(fleet: LocalFleet, setup: WorkerSetup) -> None:
+    audited = Audited()
+    broken = replace(setup, settings=replace(SETTINGS, log_list=b"not a list"))
+    fleet.audit(broken, [(chunk(1, 1, "127.0.0.1", endpoints=2),)], audited.delivery, threading.Event())
+    assert audited.replies == []
+    (first, second) = audited.lost.values()
+    assert first == second
+    assert first.reason.startswith("2 worker processes ended in chunk 1 of 1: audit.x509.transparency.log_list.BadLog")
+    assert "Traceback" in first.trace
+
+
+def test_server_that_cannot_start_costs_the_audit_and_no_exception(
+    setup: WorkerSetup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pytest_sslaudit.fleet.local_fleet._START", "import sys; sys.exit(3)")
+    audited, fleet = Audited(), LocalFleet(2)
+    fleet.audit(setup, [(chunk(1, 1, "127.0.0.1", endpoints=2),)], audited.delivery, threading.Event())
+    fleet.close()
+    assert [accident.reason for accident in audited.lost.values()] == [
+        "no worker process could be started (exit status 3). Run the audit again."
+    ] * 2  # fmt: skip
+
+
+def test_setup_of_a_worker_can_be_sent(setup: WorkerSetup) -> None:
+    assert pickle.loads(pickle.dumps(setup)) == setup  # noqa: S301 - its own
