@@ -19,7 +19,7 @@ from audit.engine import make_observer
 from audit.evaluation.facts import Facts
 from audit.evaluation.key_index import KeyIndex
 from audit.evaluation.observation_row import observation_row
-from audit.evaluation.result import Phase
+from audit.evaluation.result import Phase, Result
 from audit.fleet import EndpointReply
 from audit.host.discovery import Discovery
 from audit.host.login import Connections
@@ -31,7 +31,7 @@ from pytest_sslaudit.evidence import CollectedTests
 from pytest_sslaudit.evidence.run_evidence import RunEvidence
 from pytest_sslaudit.fleet.choice import read_choice, worker_count
 from pytest_sslaudit.fleet.parallel import Outcomes, ParallelAudit
-from pytest_sslaudit.items.collection import collected_tests, deselected_checks
+from pytest_sslaudit.items.pairs import collected_tests, pairs_of
 from pytest_sslaudit.reports.completeness import (
     completeness_messages,
     judge_stale_waivers,
@@ -40,7 +40,7 @@ from pytest_sslaudit.reports.completeness import (
 )
 from pytest_sslaudit.reports.destinations import require_writable_reports
 from pytest_sslaudit.reports.progress import Progress
-from pytest_sslaudit.reports.results_file import FINAL, ResultsFile, result_of
+from pytest_sslaudit.reports.results_file import FINAL, ResultsFile, is_grouped, result_of, results_of
 from pytest_sslaudit.reports.totals import RunTotals, SessionEnd, exit_status
 from pytest_sslaudit.run_state import KEY, Run
 from pytest_sslaudit.settings import Settings
@@ -102,6 +102,7 @@ class Controller:
         self.run = self.config.stash[KEY] = Run(
             self.settings, self.store, inventory, now, self.keys.sharing, self.state_fault
         )
+        self.run.record = self.record if self.settings.repair == "no" else None
         if not self.settings.from_evidence:
             self.run.observe = self._observe_again
         self._write_head()
@@ -295,14 +296,25 @@ class Controller:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Count and write each result when it is reported."""
         self.totals.repeated |= report.outcome not in FINAL
-        result = result_of(report)
-        if result is None:
+        if is_grouped(report):
+            for result, outcome in results_of(report):
+                self.record(result, outcome)
             return
+        single = result_of(report)
+        if single and self._count(single, report.outcome) and self.results:
+            self.results.result(report)
+
+    def record(self, result: Result, outcome: str) -> None:
+        """Count a result of a test that reports many, and write it if it is new: after a repair, some of them are."""
+        is_new = self._count(result, outcome) and self.run.is_of_last_phase(result)
+        if is_new and self.results:
+            self.results.row(result)
+
+    def _count(self, result: Result, outcome: str) -> bool:
+        """Count a result; return whether it is to be written."""
         if self.totals.repeated and not self.settings.from_evidence:
             self._write_renewed_observation(result.endpoint)
-        is_new = self.totals.add(result, report.outcome)
-        if self.results and self.writes_results and is_new:
-            self.results.result(report)
+        return self.totals.add(result, outcome) and self.writes_results
 
     def _write_renewed_observation(self, endpoint: str) -> None:
         """Write what a worker of xdist has observed for a test that ran again; the worker only stores it."""
@@ -313,7 +325,7 @@ class Controller:
 
     def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
         """Record which checks were deselected, by pytest's options or by a plugin."""
-        self.totals.deselected.update(deselected_checks(items))
+        self.totals.deselected.update(pairs_of(items))
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Record that a module could not be collected: that is a bug in a check, not an interruption."""

@@ -46,6 +46,7 @@ OPTIONS: Final[tuple[tuple[str, str | None, bool, str], ...]] = (
     ("now", "TIME", False, "judge as of this instant (RFC 3339)"),
     ("state", "DIR", False, "directory of the state that outlives a run (default: the user's state directory)"),
     ("issuer", "NAME", False, "issuer that takes the orders: [issuer.NAME] of the configuration"),
+    ("items", "WHAT", False, "what has a test: each result (each, default), endpoint, or check"),
     ("check", "GLOB", True, "only the checks with a matching id, such as cert.*"),
     ("config", "FILE", False, "the configuration file (default: sslaudit.toml, or [tool.sslaudit] in pyproject.toml)"),
 )

@@ -57,6 +57,7 @@ class Run:
     stale_waivers: tuple[str, ...] = ()
     judged_again: frozenset[str] = frozenset()  # the ids of the endpoints that a repair affected
     observe: Callable[[Endpoint], object] = id  # observes an endpoint again; `id`: the observations are given
+    record: Callable[[Result, str], None] | None = None  # receives results, with pytest's outcome, before their report
     given_results: GivenResults = nothing_given  # of an endpoint by check id: what other processes have judged
     lost: dict[Endpoint, Observation] = field(default_factory=dict)  # in place of evidence that no worker could judge
     _last: Facts | None = None
@@ -149,6 +150,10 @@ class Run:
         """Return the facts of the run itself."""
         expired = expired_waivers(self.settings.waivers, self.now)
         return AuditRun(self.inventory.unusable, expired, self.stale_waivers, self.state_fault)
+
+    def is_of_last_phase(self, result: Result) -> bool:
+        """Return whether a result is one of after the repair, if there was one."""
+        return not self.judged_again or result.phase == "after"
 
     def is_judged(self, check: str, endpoint: Endpoint) -> bool:
         """Return whether the collected tests include that check for that endpoint."""

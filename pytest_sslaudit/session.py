@@ -37,8 +37,10 @@ from pytest_sslaudit.evidence import EvidenceStore, Exchange
 from pytest_sslaudit.evidence.directories import open_evidence
 from pytest_sslaudit.evidence.signature import read_verifying_key
 from pytest_sslaudit.items.check_protocol import CheckProtocol
-from pytest_sslaudit.items.collection import BuiltInCollection, Parametrize, Selection, Worker
+from pytest_sslaudit.items.collection import BuiltInCollection, Parametrize
 from pytest_sslaudit.items.runtest import Judging
+from pytest_sslaudit.items.selection import Selection
+from pytest_sslaudit.items.worker import Worker
 from pytest_sslaudit.remediation import not_validated, register_remediation, require_valid_sections
 from pytest_sslaudit.reports.html import HtmlReport
 from pytest_sslaudit.reports.kept_reports import FindingsListedOnce, KeptReports

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import pytest
 
@@ -36,6 +36,8 @@ LEVELS = ("low", "medium", "high", "critical")
 TESTINFRA = ("connection", "ssh_config", "ssh_identity_file", "ssh_extra_args", "sudo", "sudo_user")
 INVENTORY = ("ansible_inventory", "force_ansible")
 Repair = Literal["no", "dry-run", "yes"]
+Items = Literal["each", "endpoint", "check"]
+"""What has a test of its own: each result, each endpoint with its results, or each check with its endpoints."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,7 @@ class Settings:
     issuer: str | None
     invocation: Invocation
     extensions: tuple[InstalledExtension, ...]
+    items: Items = "each"
     not_validated: tuple[str, ...] | None = None  # globs of names that no repair validates by HTTP; None: all names
 
     def for_engine(self, anchors: TrustAnchors, log_list: LogList | None, now: datetime) -> AuditSettings:
@@ -136,6 +139,7 @@ def read_settings(config: pytest.Config, file: Configuration) -> Settings:
         issuer=config.option.audit_issuer,
         invocation=invocation,
         extensions=_extensions(options.file, reports),
+        items=_items(config, options),
     )
 
 
@@ -201,6 +205,18 @@ def _repair(config: pytest.Config, options: _Options) -> Repair:
         if options.text(other) is not None:
             raise pytest.UsageError(f"{flag} with {name}: only the current state is repaired; leave out {name}")
     return "dry-run" if config.option.remediate_dry_run else "yes"
+
+
+def _items(config: pytest.Config, options: _Options) -> Items:
+    """Return what has a test; raises UsageError with `-n`, if every process would judge every endpoint."""
+    chosen = options.choice("items", get_args(Items), "each")
+    if chosen == "check" and (getattr(config.option, "numprocesses", None) or hasattr(config, "workerinput")):
+        raise pytest.UsageError(
+            "--audit-items check with -n: one process judges a check of all endpoints; use --audit-items endpoint, or "
+            "leave out -n"
+        )
+    items: tuple[Items, ...] = get_args(Items)
+    return items[items.index(chosen)]
 
 
 def _may_continue(config: pytest.Config) -> bool:

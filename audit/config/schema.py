@@ -137,6 +137,7 @@ class Configuration:
     fail_on: str | None = None  # lowest severity that fails the run: low, medium, high, critical
     inconclusive: str | None = None  # what an inconclusive check does: fail or report
     waivers: str | None = None  # the waivers file
+    items: str | None = None  # what has a test of its own: each result (each), each endpoint or each check
     results: str | None = None  # file of the results, one JSON object on each line; compressed if it ends in .gz
     evidence: str | None = None  # directory in which evidence is kept
     from_evidence: str | None = None  # directory of evidence that is judged again

@@ -14,10 +14,9 @@ from typing import Final, TextIO
 import pytest
 
 from audit.text import format_utc, join_clauses, join_limited, one_line
-from audit.verdict import Verdict
 from pytest_sslaudit.cli.local_server import with_defaults
 from pytest_sslaudit.controller import Controller
-from pytest_sslaudit.reports.results_file import result_of
+from pytest_sslaudit.reports.results_file import has_bug
 from pytest_sslaudit.reports.summary import lines_of_endpoints, lines_of_totals
 from pytest_sslaudit.run_state import KEY, Run
 from pytest_sslaudit.settings import Invocation
@@ -230,8 +229,7 @@ class Narrator:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Store the trace of an error."""
-        result = result_of(report)
-        if result and result.verdict is Verdict.ERROR:
+        if has_bug(report):
             self._traces.append(report.longreprtext)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:

@@ -89,7 +89,7 @@ def check_items(
     """Yield the test of a check for each endpoint."""
     node_id_of = _node_ids(collector, name)
     for endpoint in endpoints:
-        parameter = _parameter_of(endpoint)
+        parameter = parameter_of(endpoint)
         yield CheckItem.from_parent(
             collector,
             name=f"{name}[{parameter}]",
@@ -109,7 +109,7 @@ def _node_ids(collector: pytest.Module, name: str) -> Callable[[str], Any]:
 
 
 @lru_cache(maxsize=65536)
-def _parameter_of(endpoint: Endpoint) -> str:
+def parameter_of(endpoint: Endpoint) -> str:
     """Return the id of an endpoint as pytest has it in the names of tests; one text for all checks."""
     text = str(endpoint)
     return text if text.isascii() else text.encode("unicode_escape").decode("ascii")

@@ -7,9 +7,7 @@ variable PYTEST_ADDOPTS does, because the next user who starts the audit sees ne
 from __future__ import annotations
 
 import gc
-import re
-from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Generator, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -17,25 +15,19 @@ from typing import Any, Final
 import pytest
 import testinfra
 
-from audit.analysis.reachability import UNREACHABLE
-from audit.analysis.revocation.judgement import REVOKED
-from audit.checks import Check, check_ids, check_of
+from audit.checks import check_ids, check_of
 from audit.endpoint import Endpoint
 from audit.host.discovery import redacted
-from audit.json_codec import nearest
 from audit.policy import BadProfile, require_checks
-from audit.text import matches_glob
 from pytest_sslaudit import fixtures
 from pytest_sslaudit.activation import audit_folder, checks_folder, ignores_files, is_added, is_built_in
-from pytest_sslaudit.evidence import CollectedTests, Exchange
-from pytest_sslaudit.items.check_item import CheckItem, are_ours, check_items, keyword_of, needs_only_facts
+from pytest_sslaudit.items.check_item import are_ours, check_items, needs_only_facts
+from pytest_sslaudit.items.grouped_items import ALL_JUDGED, AllJudged, CheckOfAll
+from pytest_sslaudit.items.pairs import endpoints_of, pairs_of, tests_of
 from pytest_sslaudit.run_state import STALE_WAIVER, Run, current_run
 from pytest_sslaudit.settings import INVENTORY, TESTINFRA
 
 TESTINFRA_HOST = "_testinfra_host"
-_MARKER: Final = "sslaudit"
-_WORD: Final = re.compile(r"[\w:+\-.\[\]\\/]+")
-"""A name in an expression of `-k`."""
 _WITHOUT_ASSERTIONS: Final = (
     "the check {} of {} may use assert, which Python leaves out with -O or PYTHONOPTIMIZE: start Python without them"
 )
@@ -98,6 +90,8 @@ class Parametrize:
             return []
         if not isinstance(collector, pytest.Module) or not _is_judged_without_fixtures(collector, name, obj):
             return None
+        if run.settings.items != "each":
+            return [CheckOfAll.from_parent(collector, name=name, function=obj, check=check, endpoints=endpoints)]
         return list(check_items(collector, name, obj, check, endpoints))
 
     @pytest.hookimpl(wrapper=True)
@@ -124,12 +118,10 @@ class Parametrize:
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
         """Refuse two checks with the same id, and every other usage error."""
         run, functions = current_run(config), dict[str, Any]()
-        for item in items:
-            check, endpoint = judged(item)
-            if check is None or endpoint is None:
-                continue
+        for item in (test for collected in items for test in tests_of(collected) if endpoints_of(collected)):
             function = getattr(item, "function", None)
-            if functions.setdefault(check.id, function) is not function:
+            check = check_of(function)
+            if check is not None and functions.setdefault(check.id, function) is not function:
                 run.usage_errors.append(f"two checks have the id {check.id!r}; the second is {item.nodeid}")
         run.usage_errors += _errors_of_policies(run)
         if run.usage_errors and not hasattr(config, "workerinput"):
@@ -138,10 +130,9 @@ class Parametrize:
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Record which checks run for which endpoints, after everything that deselects tests."""
         run = current_run(session.config)
-        for item in session.items:
-            check, endpoint = judged(item)
-            if check is not None and endpoint is not None:
-                run.selected.add(check.id, str(endpoint))
+        run.selected.update(pairs_of(session.items))
+        checks_of_all = [item for item in session.items if isinstance(item, CheckOfAll)]
+        session.config.stash[ALL_JUDGED] = AllJudged(checks_of_all, run.record)
         _keep_from_garbage_collector()
 
 
@@ -154,85 +145,12 @@ def _keep_from_garbage_collector() -> None:
     gc.freeze()
 
 
-class Selection:
-    """The hooks by which `-m sslaudit`, `-k` with the id of a check, and `--audit-check` select tests."""
-
-    def pytest_itemcollected(self, item: pytest.Item) -> None:
-        """Mark a test of the audit, and let `-k` find a check by its id."""
-        check, endpoint = judged(item)
-        if endpoint is None or isinstance(item, CheckItem):  # which has both
-            return
-        item.add_marker(_MARKER)
-        if check is not None:
-            item.extra_keyword_matches.add(keyword_of(check.id))
-
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_collection_modifyitems(
-        self, config: pytest.Config, items: list[pytest.Item]
-    ) -> Generator[None, None, None]:
-        """Apply `--audit-check`; let an id in `-k` select only that check, though `-k` compares parts of names."""
-        ids = {check.id for item in items if (check := judged(item)[0])}
-        _keep_named_checks(config, items, ids)
-        given: str = config.option.keyword
-        config.option.keyword = _WORD.sub(lambda word: _keyword(word[0], ids), given)
-        try:
-            yield
-        finally:
-            config.option.keyword = given
-        _put_endpoints_together(items)
-
-
 def _is_judged_without_fixtures(collector: pytest.Module, name: str, function: Any) -> bool:  # noqa: ANN401 - a check
     """Return whether a check of a module can be judged without pytest's fixtures."""
     if is_built_in(collector.path):
         return True
     is_test = is_added(collector.path, collector.config) or collector.istestfunction(function, name)
     return is_test and needs_only_facts(collector, name, function)
-
-
-def _put_endpoints_together(items: list[pytest.Item]) -> None:
-    """Put the tests of an endpoint together: its facts are read once.
-
-    The check of reachability comes first: if it runs again, the others judge what it saw.
-    """
-    blocks = dict[object, list[pytest.Item]]()
-    for item in items:
-        blocks.setdefault(endpoint_of(item) or item, []).append(item)
-    items[:] = [item for block in blocks.values() for item in sorted(block, key=_is_later)]
-
-
-def _is_later(item: pytest.Item) -> bool:
-    check, _ = judged(item)
-    return check is None or check.id != UNREACHABLE
-
-
-def _keyword(word: str, ids: Collection[str]) -> str:
-    """Return a word of `-k`, the id of a check as the keyword of that check alone."""
-    return keyword_of(word) if word.lower() in ids else word
-
-
-def _keep_named_checks(config: pytest.Config, items: list[pytest.Item], ids: Collection[str]) -> None:
-    """Deselect the tests that `--audit-check` does not name; `ids` are those of the checks of this run."""
-    globs: list[str] = config.option.audit_check or []
-    if not globs:
-        return
-    chosen = {
-        item for item in items if (check := judged(item)[0]) and any(matches_glob(glob, check.id) for glob in globs)
-    }
-    current_run(config).usage_errors += _errors_of_globs(globs, {*ids, *check_ids()}, matched=bool(chosen))
-    kept = [item for item in items if item in chosen]
-    config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
-    items[:] = kept
-
-
-def _errors_of_globs(globs: Sequence[str], known: Collection[str], *, matched: bool) -> Iterator[str]:
-    """Yield a usage error for each glob that no id of a check matches, else one if no test of this run matches any."""
-    unknown = [glob for glob in globs if not any(matches_glob(glob, check_id) for check_id in known)]
-    groups = {f"{check_id.partition('.')[0]}.*" for check_id in known}
-    for glob in unknown:
-        yield f"--audit-check {glob}: no check has this id{nearest(glob, {*known, *groups})}"
-    if not unknown and not matched:
-        yield f"--audit-check {' '.join(globs)}: these checks do not apply to any host or endpoint of this run"
 
 
 def _errors_of_policies(run: Run) -> Iterator[str]:
@@ -242,37 +160,6 @@ def _errors_of_policies(run: Run) -> Iterator[str]:
             require_checks(profile, check_ids(), run.collected)
         except BadProfile as error:
             yield f"policy {error}"
-
-
-def judged(item: pytest.Item) -> tuple[Check | None, Endpoint | None]:
-    """Return the check and the endpoint of a test; None if it is not a check, or not parametrized by this plugin."""
-    if isinstance(item, CheckItem):
-        return item.check, item.endpoint
-    return check_of(getattr(item, "function", None)), endpoint_of(item)
-
-
-def endpoint_of(item: pytest.Item) -> Endpoint | None:
-    """Return the endpoint of a test; None if it is not parametrized by this plugin."""
-    if isinstance(item, CheckItem):
-        return item.endpoint
-    callspec = getattr(item, "callspec", None)
-    endpoint = None if callspec is None else callspec.params.get(fixtures.OURS)
-    return endpoint if isinstance(endpoint, Endpoint) else None
-
-
-def collected_tests(items: list[pytest.Item], run: Run) -> CollectedTests:
-    """Return the endpoints that the collected tests need, and the usage errors of these tests."""
-    endpoints = dict.fromkeys(str(endpoint) for item in items if (endpoint := endpoint_of(item)) is not None)
-    revocation = dict.fromkeys(str(endpoint) for check, endpoint in map(judged, items) if check and check.id == REVOKED)
-    return CollectedTests(tuple(endpoints), tuple(dict.fromkeys(run.usage_errors)), tuple(revocation))
-
-
-def deselected_checks(items: Iterable[pytest.Item]) -> Iterator[tuple[str, str]]:
-    """Yield the check and the endpoint of each of these tests that is a check."""
-    for item in items:
-        check, endpoint = judged(item)
-        if check is not None and endpoint is not None:
-            yield check.id, str(endpoint)
 
 
 def _is_ours(metafunc: pytest.Metafunc) -> bool:
@@ -329,25 +216,3 @@ class UnusableHost:
         if name.startswith("_"):  # pytest reads these attributes of every parameter
             raise AttributeError(name)
         raise self._error
-
-
-class Worker:
-    """The hooks of a worker."""
-
-    def __init__(self, exchange: Exchange) -> None:
-        """Begin without deselected tests."""
-        self._exchange = exchange
-        self._deselected: list[tuple[str, str]] = []
-
-    def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
-        """Record which checks are deselected, by pytest's own options or by a plugin."""
-        self._deselected += deselected_checks(items)
-
-    @pytest.hookimpl(tryfirst=True)  # xdist reports to the controller in the same hook
-    def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Write what the tests need for the controller, which probes before it schedules anything."""
-        config: Any = session.config
-        run = current_run(config)
-        deselected = tuple(map(" ".join, self._deselected))
-        collected = replace(collected_tests(session.items, run), deselected=deselected)
-        self._exchange.keep_collected(config.workerinput["workerid"], collected)

@@ -22,10 +22,17 @@ from audit.verdict import Inconclusive, Judgement, Verdict
 from audit.x509.loading import UnreadableField
 from pytest_sslaudit.activation import is_built_in
 from pytest_sslaudit.items.check_item import JUDGED_CHAINS
-from pytest_sslaudit.items.collection import endpoint_of, judged
+from pytest_sslaudit.items.grouped_items import CheckOfAll, EndpointItem
 from pytest_sslaudit.items.judging import ENDS
+from pytest_sslaudit.items.pairs import endpoint_of, judged
 from pytest_sslaudit.outcome import Decision, apply, decide, decide_error, outcome_of_test
-from pytest_sslaudit.reports.results_file import as_properties, without_row_of_pass
+from pytest_sslaudit.reports.results_file import (
+    as_properties,
+    describe_group,
+    grouped_property,
+    keep_results,
+    without_row_of_pass,
+)
 from pytest_sslaudit.run_state import Run, current_run
 
 RAISED: Final = pytest.StashKey[Judgement | UnreadableField]()
@@ -82,6 +89,12 @@ class Judging:
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Turn the verdict into pytest's outcome, and attach the result to the user properties."""
+        if isinstance(item, CheckOfAll | EndpointItem):
+            report = yield
+            if call.when == "call" and not call.excinfo:
+                _report_group(item, report)
+            report.keywords = {}
+            return report
         decision = _decision(item, call)
         if decision and decision.result:
             item.stash[UNJUDGED] = tuple(item.user_properties)
@@ -97,6 +110,19 @@ class Judging:
             if call.when == "teardown":  # whose properties go into the JUnit report
                 report.user_properties = without_row_of_pass(report.user_properties)
         return report
+
+
+def _report_group(item: CheckOfAll | EndpointItem, report: pytest.TestReport) -> None:
+    """Give a report the worst outcome of many results, the first findings, and the results themselves."""
+    decision = item.results.decision(names_endpoint=isinstance(item, CheckOfAll))
+    apply(decision, item.location, report)
+    describe_group(report, decision.line, has_bug=decision.outcome == "error")
+    results = [(kept.result, kept.outcome) for kept in item.results.kept.values() if kept.result]
+    item.stash[UNJUDGED] = tuple(item.user_properties)
+    if hasattr(item.config, "workerinput"):
+        report.user_properties.append(grouped_property(results))
+    else:
+        keep_results(report, results)
 
 
 def _chains_to_judge(item: pytest.Function, run: Run, endpoint: Endpoint | None) -> tuple[Facts, ...]:

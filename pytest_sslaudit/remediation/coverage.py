@@ -12,7 +12,7 @@ import pytest
 
 from audit.probe import Target
 from pytest_sslaudit.activation import checks_folder
-from pytest_sslaudit.items.collection import endpoint_of
+from pytest_sslaudit.items.pairs import endpoints_of, tests_of
 
 _WITHOUT_ENDPOINT: Final = ("test_dcv.py", "test_host.py", "test_run.py")  # of hosts and the run: -k may leave them out
 
@@ -33,7 +33,7 @@ class Coverage:
     ) -> frozenset[str]:
         """Return the endpoints on which not all checks run, and those that share a file with one of them."""
         check_files = {file for file in checks_folder().glob("test_*.py") if file.name not in _WITHOUT_ENDPOINT}
-        is_whole = check_files <= {item.path for item in items} and not any(
+        is_whole = check_files <= {test.path for item in items for test in tests_of(item)} and not any(
             "::" in argument for argument in config.args
         )
         left_out = self._left_out if is_whole else {*self._left_out, *_endpoints(items)}
@@ -49,4 +49,4 @@ def _files(target: Target) -> frozenset[tuple[str | None, str]]:
 
 
 def _endpoints(items: Iterable[pytest.Item]) -> Iterator[str]:
-    yield from (str(endpoint) for item in items if (endpoint := endpoint_of(item)) is not None)
+    yield from (str(endpoint) for item in items for endpoint in endpoints_of(item))

@@ -11,7 +11,7 @@ from itertools import pairwise
 import pytest
 from _pytest.runner import runtestprotocol
 
-from pytest_sslaudit.items.collection import endpoint_of
+from pytest_sslaudit.items.pairs import endpoints_of
 from pytest_sslaudit.items.runtest import RESULT_BEFORE, UNJUDGED
 from pytest_sslaudit.reports.results_file import result_of
 
@@ -25,7 +25,7 @@ class FirstPass:
 
     def judge(self, items: Sequence[pytest.Item]) -> Iterator[pytest.TestReport]:
         """Run the tests with an endpoint without reporting them; yield each report."""
-        chosen: list[pytest.Item | None] = [item for item in items if endpoint_of(item) is not None]
+        chosen: list[pytest.Item | None] = [item for item in items if endpoints_of(item)]
         for item, following in pairwise((*chosen, None)):
             if item is not None:
                 yield from self._judge(item, following)
@@ -43,8 +43,7 @@ class FirstPass:
     def judge_again(self, items: Iterable[pytest.Item], endpoints: frozenset[str]) -> None:
         """Run the tests of these endpoints again; keep the first result of each on its item."""
         for item in items:
-            endpoint = endpoint_of(item)
-            if endpoint is None or str(endpoint) not in endpoints:
+            if endpoints.isdisjoint(map(str, endpoints_of(item))):
                 continue
             for report in self._reports.pop(item.nodeid, ()):
                 result = result_of(report)

@@ -26,7 +26,7 @@ from pytest_sslaudit.remediation.progress import RepairProgress
 from pytest_sslaudit.remediation.reobserve import affected_ids, observe_again
 from pytest_sslaudit.remediation.result_rows import remediation_rows
 from pytest_sslaudit.reports.repairs import RepairRow, counted
-from pytest_sslaudit.reports.results_file import row_of
+from pytest_sslaudit.reports.results_file import is_grouped, rows_of
 from pytest_sslaudit.reports.totals import BUG
 from pytest_sslaudit.settings import Settings
 from remediate.cli.output import brief_plan_lines, case_result_lines, case_result_row, down_lines, plan_lines
@@ -101,9 +101,8 @@ class Remediation:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Store the rows of the tests that run again."""
-        row = row_of(report) if self._controller.writes_results else None
-        if row is not None:
-            self._rows.append(row)
+        if self._controller.writes_results:
+            self._rows += rows_of(report, only_after=is_grouped(report))
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
@@ -133,11 +132,10 @@ class Remediation:
         """Run all tests for the first time, and write their results."""
         results = self._controller.results
         for report in self._first_pass.judge(items):
-            row = row_of(report)
-            if row is not None:
+            for row in rows_of(report):
                 self._rows.append(row)
                 if results:
-                    results.result(report)
+                    results.write(**row)
 
     def _evidence(self, items: Sequence[pytest.Item]) -> AuditResults:
         run, summary = self._controller.run, {"kind": "summary"}

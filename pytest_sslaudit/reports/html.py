@@ -21,7 +21,7 @@ from pytest_sslaudit.reports.groups import group_script
 from pytest_sslaudit.reports.long_html import PageWithoutTable, lists_of_findings, take_over
 from pytest_sslaudit.reports.policy_notes import PolicyNotes
 from pytest_sslaudit.reports.repairs import refused_contacts, repair_table
-from pytest_sslaudit.reports.results_file import FINAL, first_of, first_verdict_of, result_of
+from pytest_sslaudit.reports.results_file import ENDPOINTS, FINAL, first_of, first_verdict_of, group_text, result_of
 from pytest_sslaudit.reports.summary import lines_of_totals
 from pytest_sslaudit.reports.totals import RunTotals
 from pytest_sslaudit.run_state import KEY, Run
@@ -105,7 +105,7 @@ class HtmlReport:
 
     def _fill(self, report: pytest.TestReport, cells: list[str]) -> None:
         result = _result(report)
-        values = _values(result, report) if result else (EMPTY, _id(report.nodeid), "", "", EMPTY, EMPTY)
+        values = _values(result, report) if result else (EMPTY, _id(_name(report)), "", _counts(report), EMPTY, EMPTY)
         cells[1:] = map(_cell, COLUMNS, values)
         endpoint = result.endpoint if result else ""
         place = (
@@ -175,6 +175,17 @@ class HtmlReport:
 
 def _result(report: pytest.TestReport | pytest.CollectReport) -> Result | None:
     return result_of(report) if isinstance(report, pytest.TestReport) else None
+
+
+def _name(report: pytest.TestReport) -> str:
+    """Return the id of a test, or the endpoint that it reports."""
+    return report.nodeid.removeprefix(f"{ENDPOINTS}::")
+
+
+def _counts(report: pytest.TestReport) -> str:
+    """Return the counts of a test that reports many results: they are the first line of its text."""
+    text = group_text(report)
+    return escape(text.partition("\n")[0])
 
 
 def _follows(report: pytest.TestReport) -> bool:

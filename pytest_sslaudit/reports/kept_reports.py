@@ -7,7 +7,7 @@ from collections.abc import Generator
 import pytest
 
 from audit.verdict import Verdict
-from pytest_sslaudit.reports.results_file import result_of, without_row
+from pytest_sslaudit.reports.results_file import has_bug, is_grouped, release_results, result_of, without_row
 
 
 class KeptReports:
@@ -32,6 +32,7 @@ class KeptReports:
         if reporter:
             reporter.stats.pop("", None)
         for earlier in self._open.pop(report.nodeid, ()):
+            release_results(earlier)
             if earlier.outcome != "failed":
                 earlier.user_properties = without_row(earlier.user_properties)
 
@@ -51,5 +52,7 @@ class FindingsListedOnce:
 
 def is_listed(report: pytest.TestReport) -> bool:
     """Return whether the summary lists a failed report: a finding or an inconclusive result, not a bug."""
+    if isinstance(report, pytest.TestReport) and is_grouped(report):
+        return not has_bug(report)
     result = result_of(report) if isinstance(report, pytest.TestReport) else None
     return result is not None and result.verdict in (Verdict.FAIL, Verdict.INCONCLUSIVE)

@@ -6,7 +6,7 @@ Lines are written when their results are reported, so that a run that is killed 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import lru_cache, partial
 from pathlib import Path
@@ -20,6 +20,12 @@ from audit.verdict import Verdict
 
 ROW: Final = "sslaudit"
 """The user property with a result as JSON, without node id and duration, which the report has."""
+GROUP: Final = "sslaudit_results"
+"""The user property with the results of a test that reports many: a list of rows and outcomes, as JSON."""
+_GROUP_TEXT: Final = "sslaudit_text"
+_GROUP_HAS_BUG: Final = "sslaudit_has_bug"
+ENDPOINTS: Final = "endpoints"
+"""The first part of the id of a test that reports one endpoint."""
 FINAL: Final = ("passed", "failed", "skipped")
 """The outcomes of pytest. A plugin that repeats a test gives the report of an earlier attempt another one."""
 FIRST: Final = "before"
@@ -45,7 +51,7 @@ def as_properties(result: Result, before: Result | None = None) -> list[tuple[st
 
 def without_row_of_pass(properties: Iterable[tuple[str, object]]) -> list[tuple[str, object]]:
     """Return the user properties for a JUnit report, which holds for a pass no more than the name of its test."""
-    given = list(properties)
+    given = [pair for pair in properties if pair[0] != GROUP]
     is_well = not any(name == BESIDE[0] for name, _ in given)
     return without_row(given) if is_well else given
 
@@ -53,6 +59,61 @@ def without_row_of_pass(properties: Iterable[tuple[str, object]]) -> list[tuple[
 def without_row(properties: Iterable[tuple[str, object]]) -> list[tuple[str, object]]:
     """Return the user properties without the result as JSON."""
     return [pair for pair in properties if pair[0] != ROW]
+
+
+def grouped_property(decisions: Iterable[tuple[Result, str]]) -> tuple[str, object]:
+    """Return the user property that carries many results, each with pytest's outcome."""
+    return GROUP, _json([[to_row(result), outcome] for result, outcome in decisions])
+
+
+def keep_results(report: pytest.TestReport, decisions: Iterable[tuple[Result, str]]) -> None:
+    """Let a report carry many results, which saves encoding them if it stays in its process."""
+    report.__dict__[GROUP] = tuple(decisions)
+
+
+def release_results(report: pytest.TestReport) -> None:
+    """Let a report forget its many results, which every hook has received."""
+    if is_grouped(report):
+        report.__dict__[GROUP] = ()
+        report.user_properties = [pair for pair in report.user_properties if pair[0] != GROUP]
+
+
+def results_of(report: pytest.TestReport) -> tuple[tuple[Result, str], ...]:
+    """Return all results that a report carries, each with pytest's outcome."""
+    if report.when == "teardown" or report.outcome not in FINAL:
+        return ()
+    if GROUP in report.__dict__:
+        kept: tuple[tuple[Result, str], ...] = report.__dict__[GROUP]
+        return kept
+    text = _property(report, GROUP)
+    if text:
+        return tuple((from_row(row), outcome) for row, outcome in json.loads(text))
+    result = result_of(report)
+    return ((result, report.outcome),) if result else ()
+
+
+def group_text(report: pytest.TestReport) -> str:
+    """Return the counts and first findings of a test that reports many results; nothing for any other test."""
+    return str(report.__dict__.get(_GROUP_TEXT, ""))
+
+
+def describe_group(report: pytest.TestReport, text: str, *, has_bug: bool) -> None:
+    """Let a report carry its counts and first findings; one that did not fail shows them as captured output."""
+    report.__dict__[_GROUP_TEXT], report.__dict__[_GROUP_HAS_BUG] = text, has_bug
+    if not report.failed and "\n" in text:
+        report.sections.append(("findings that fail nothing", text))
+
+
+def has_bug(report: pytest.TestReport) -> bool:
+    """Return whether a check raised an exception that is no verdict."""
+    return bool(report.__dict__.get(_GROUP_HAS_BUG)) or any(
+        result.verdict is Verdict.ERROR for result, _ in results_of(report)
+    )
+
+
+def is_grouped(report: pytest.TestReport) -> bool:
+    """Return whether a report is one of a test that reports many results."""
+    return GROUP in report.__dict__ or _property(report, GROUP) is not None
 
 
 def _in_a_line(result: Result) -> str:
@@ -76,6 +137,12 @@ def row_of(report: pytest.TestReport) -> dict[str, Any] | None:
     return {"kind": "result", **json.loads(text), **_known_of(report)} if text else None
 
 
+def rows_of(report: pytest.TestReport, *, only_after: bool = False) -> list[dict[str, Any]]:
+    """Return the rows of the results file for all results that a report carries, or for those after a repair."""
+    chosen = (result for result, _ in results_of(report) if result.phase == "after" or not only_after)
+    return [{"kind": "result", **to_row(result)} for result in chosen]
+
+
 @lru_cache(maxsize=4096)
 def _shared(name: str, value: str) -> tuple[str, str]:
     """Return the same pair each time: pytest keeps the properties of every report to the end."""
@@ -95,15 +162,19 @@ def result_of(report: pytest.TestReport) -> Result | None:
 def _text_of(report: pytest.TestReport) -> str | None:
     if report.when == "teardown" or report.outcome not in FINAL:
         return None
-    return next((str(value) for name, value in report.user_properties if name == ROW), None)
+    return _property(report, ROW)
+
+
+def _property(report: pytest.TestReport, key: str) -> str | None:
+    return next((str(value) for name, value in report.user_properties if name == key), None)
 
 
 def _known_of(report: pytest.TestReport) -> dict[str, Any]:
     return {"nodeid": report.nodeid, "duration_s": round(report.duration, 6)}
 
 
-def _json(row: Mapping[str, Any]) -> str:
-    return json.dumps(row, separators=(",", ":"))
+def _json(value: object) -> str:
+    return json.dumps(value, separators=(",", ":"))
 
 
 class ResultsFile:
@@ -134,6 +205,10 @@ class ResultsFile:
     def flush(self) -> None:
         """Write what has gathered, so that `failure` is known before the run has an exit status."""
         self._do(self._stream.flush)
+
+    def row(self, result: Result) -> None:
+        """Write a result."""
+        self.write("result", **to_row(result))
 
     def _write(self, line: str) -> None:
         self._do(partial(self._stream.write, line + "\n"))

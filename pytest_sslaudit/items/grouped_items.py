@@ -1,0 +1,175 @@
+"""Tests that report many results at once: one for each endpoint, or one for each check (`--audit-items`).
+
+They judge what the tests of single results judge, and their results have the same ids. A test for each check judges
+all endpoints when the first of them runs, endpoint by endpoint, so that each observation is read once.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from functools import cached_property
+from typing import Any, Final
+
+import pytest
+
+from audit.checks import Check
+from audit.endpoint import Endpoint
+from audit.evaluation.evaluate import CheckFunction
+from audit.evaluation.result import Result
+from pytest_sslaudit.activation import audit_folder
+from pytest_sslaudit.items.check_item import parameter_of
+from pytest_sslaudit.items.grouped_results import GroupedResults
+from pytest_sslaudit.items.judging import decide_check
+from pytest_sslaudit.outcome import Decision
+from pytest_sslaudit.reports.results_file import ENDPOINTS
+from pytest_sslaudit.run_state import Run, current_run
+
+
+class CheckOfAll(pytest.Item):
+    """A check of all its endpoints, hosts, or the run: the test of `--audit-items=check`."""
+
+    def __init__(
+        self,
+        *,
+        function: CheckFunction,
+        check: Check,
+        endpoints: tuple[Endpoint, ...],
+        **given: Any,  # noqa: ANN401 - as pytest.Item
+    ) -> None:
+        """Keep what is judged."""
+        super().__init__(**given)
+        self.function, self.check, self.endpoints = function, check, endpoints
+        self.results = GroupedResults()
+        self._has_run = False
+
+    def runtest(self) -> None:
+        """Judge all checks of the run if this one is the first; if it runs again, its failing endpoints."""
+        run, all_judged = current_run(self.config), self.config.stash[ALL_JUDGED]
+        failing = self.results.failing if self._has_run and not run.judged_again else frozenset()
+        self._has_run = True
+        all_judged.judge(run)
+        for endpoint in self.endpoints:
+            if str(endpoint) in failing:  # a plugin such as rerunfailures repeats it
+                run.observe_again(endpoint)
+                all_judged.judge_one(run, self, endpoint)
+
+    def reportinfo(self) -> tuple[str, int, str]:
+        """Return the file, the line and the name."""
+        code = self.function.__code__
+        return code.co_filename, code.co_firstlineno - 1, self.name
+
+    def limited_to(self, endpoints: Sequence[Endpoint]) -> CheckOfAll:
+        """Return the test of this check for some of its endpoints."""
+        given = {"function": self.function, "check": self.check, "endpoints": tuple(endpoints)}
+        parent: Any = self.parent  # the module: only a session has none
+        return CheckOfAll.from_parent(parent, name=self.name, nodeid=self.nodeid, **given)
+
+    def decide(self, run: Run, endpoint: Endpoint) -> Decision:
+        """Return the decision on this check of one endpoint, with the id that its own test has."""
+        before = time.perf_counter()
+        decision = decide_check(run, self.function, endpoint)
+        if decision.result is None:
+            return decision
+        duration = round(time.perf_counter() - before, 6)
+        nodeid = f"{self.nodeid}[{parameter_of(endpoint)}]"
+        return replace(decision, result=replace(decision.result, nodeid=nodeid, duration_s=duration))
+
+    def _initrequest(self) -> None:
+        """Do nothing: as for the test of one check."""
+
+
+class EndpointItem(pytest.Item):
+    """All checks of one endpoint or host: the test of `--audit-items=endpoint`."""
+
+    def __init__(
+        self,
+        *,
+        endpoint: Endpoint,
+        checks: tuple[CheckOfAll, ...],
+        **given: Any,  # noqa: ANN401 - as pytest.Item
+    ) -> None:
+        """Keep what is judged."""
+        super().__init__(**given)
+        self.endpoint, self.checks = endpoint, checks
+        self.results = GroupedResults()
+
+    def runtest(self) -> None:
+        """Judge all checks."""
+        run, self.results = current_run(self.config), GroupedResults()
+        for check in self.checks:
+            self.results.add(check.decide(run, self.endpoint))
+
+    def reportinfo(self) -> tuple[str, int | None, str]:
+        """Return the folder of the audit, no line, and the name."""
+        return str(audit_folder()), None, self.name
+
+    @cached_property
+    def location(self) -> tuple[str, int | None, str]:
+        """The place that reports show: the same for all endpoints."""
+        return ENDPOINTS, None, self.name
+
+    def _initrequest(self) -> None:
+        """Do nothing: as for the test of one check."""
+
+
+GroupedItem = CheckOfAll | EndpointItem
+
+
+def endpoint_items(
+    session: pytest.Session, checks: Sequence[CheckOfAll], in_order: Iterable[Endpoint]
+) -> Iterator[EndpointItem]:
+    """Yield the test of each endpoint that one of these checks has."""
+    chosen = dict[Endpoint, list[CheckOfAll]]()
+    for check in checks:
+        for endpoint in check.endpoints:
+            chosen.setdefault(endpoint, []).append(check)
+    shared = dict[tuple[CheckOfAll, ...], tuple[CheckOfAll, ...]]()
+    for endpoint in in_order:
+        if endpoint in chosen:
+            of_endpoint = tuple(chosen.pop(endpoint))
+            name = parameter_of(endpoint)
+            yield EndpointItem.from_parent(
+                session,
+                name=name,
+                nodeid=f"{ENDPOINTS}::{name}",
+                endpoint=endpoint,
+                checks=shared.setdefault(of_endpoint, of_endpoint),
+            )
+
+
+class AllJudged:
+    """Judges all tests of `--audit-items=check` of a run, endpoint by endpoint."""
+
+    def __init__(self, checks: Sequence[CheckOfAll], record: Callable[[Result, str], None] | None) -> None:
+        """Take the tests that run; `record` receives each result at once, else the tests keep them for their report."""
+        self._checks, self._record = checks, record
+        self._judged_again: frozenset[str] | None = None  # as of the last time; None: nothing was judged
+
+    def judge(self, run: Run) -> None:
+        """Judge all endpoints once; after a repair, those that it affected once more."""
+        again = run.judged_again
+        if self._judged_again == again:
+            return
+        self._judged_again = again
+        chosen = dict[Endpoint, list[CheckOfAll]]()
+        for check in self._checks:
+            for endpoint in check.endpoints:
+                if not again or str(endpoint) in again:
+                    chosen.setdefault(endpoint, []).append(check)
+        for endpoint, checks in chosen.items():
+            for check in checks:
+                self.judge_one(run, check, endpoint)
+
+    def judge_one(self, run: Run, check: CheckOfAll, endpoint: Endpoint) -> None:
+        """Judge one check of one endpoint."""
+        decision = check.decide(run, endpoint)
+        if self._record and decision.result:
+            self._record(decision.result, decision.outcome)
+            check.results.count(decision)
+        else:
+            check.results.add(decision)
+
+
+ALL_JUDGED: Final = pytest.StashKey[AllJudged]()
