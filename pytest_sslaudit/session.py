@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 import sys
-import threading
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Final
 
 import pytest
 
-from audit.analysis.revocation.judgement import REVOKED
 from audit.checks import check_of
 from audit.config import BadConfiguration, Configuration, read_configuration
 from audit.config.extensions import ExtensionKind, find_extension, find_member
-from audit.endpoint import Endpoint
-from audit.engine import make_observer
 from audit.evaluation.evaluate import CheckFunction
-from audit.evaluation.key_index import sharing_from
-from audit.json_codec import parse_time
-from audit.probe import Target
 from pytest_sslaudit import fixtures
 from pytest_sslaudit.activation import (
     ADDED_CHECKS,
@@ -33,20 +25,18 @@ from pytest_sslaudit.activation import (
     names_tests,
 )
 from pytest_sslaudit.controller import Controller
-from pytest_sslaudit.evidence import EvidenceStore, Exchange
-from pytest_sslaudit.evidence.directories import open_evidence
-from pytest_sslaudit.evidence.signature import read_verifying_key
+from pytest_sslaudit.evidence import Exchange
 from pytest_sslaudit.items.check_protocol import CheckProtocol
 from pytest_sslaudit.items.collection import BuiltInCollection, Parametrize
 from pytest_sslaudit.items.runtest import Judging
 from pytest_sslaudit.items.selection import Selection
-from pytest_sslaudit.items.worker import Worker
+from pytest_sslaudit.items.xdist_worker import Worker, run_of_worker
 from pytest_sslaudit.remediation import not_validated, register_remediation, require_valid_sections
 from pytest_sslaudit.reports.html import HtmlReport
 from pytest_sslaudit.reports.kept_reports import FindingsListedOnce, KeptReports
 from pytest_sslaudit.reports.report_files import ReportFiles, load_reports
 from pytest_sslaudit.reports.summary import Summary
-from pytest_sslaudit.run_state import KEY, Run
+from pytest_sslaudit.run_state import KEY
 from pytest_sslaudit.settings import Settings, read_settings
 
 PARTS: Final = tuple(
@@ -68,7 +58,7 @@ def start(config: pytest.Config) -> None:
     if hasattr(config, "workerinput"):
         given = config.workerinput["sslaudit"]
         exchange = Exchange(Path(given["exchange"]))
-        config.stash[KEY] = _run_of_worker(settings, given, exchange)
+        config.stash[KEY] = run_of_worker(settings, given, exchange)
         manager.register(Worker(exchange), "sslaudit-worker")
     else:
         reports = load_reports(settings.reports)
@@ -151,33 +141,3 @@ def _checks_of(module: object) -> tuple[Path, tuple[CheckFunction, ...]]:
     if not functions:
         raise TypeError(f"no function of the module {module.__name__} is marked with @check (docs/extending.md)")
     return Path(file).absolute(), functions
-
-
-def _run_of_worker(settings: Settings, worker_input: dict[str, str], exchange: Exchange) -> Run:
-    folder = Path(worker_input["evidence"])
-    store = _kept_evidence(settings, folder) if settings.from_evidence else EvidenceStore(folder)
-    now = parse_time(worker_input["now"])
-    run = Run(settings, store, store.inventory(), now, sharing_from(exchange.shared_keys))
-    if not settings.from_evidence:
-        run.observe = partial(_observe_in_worker, run)
-    return run
-
-
-def _kept_evidence(settings: Settings, folder: Path) -> EvidenceStore:
-    """Return the evidence of an earlier run, verified by this process itself; raises pytest.UsageError."""
-    try:
-        return open_evidence(folder, read_verifying_key(settings.evidence_key) if settings.evidence_key else None)
-    except BadConfiguration as error:
-        raise pytest.UsageError(str(error)) from error
-
-
-def _observe_in_worker(run: Run, endpoint: Endpoint) -> None:
-    """Observe an endpoint again and keep the observation for all workers, for a test that a plugin repeats.
-
-    An endpoint that was found by logging in to its host is not: only the main process has the login.
-    """
-    if endpoint.hostspec:
-        return
-    is_revocation_judged = run.is_judged(REVOKED, endpoint)
-    observer = make_observer(run.evaluation, run.for_engine, lambda _: is_revocation_judged, threading.Event())
-    observer.observe([Target(endpoint)], run.store.keep)

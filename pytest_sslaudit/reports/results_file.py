@@ -105,7 +105,7 @@ def describe_group(report: pytest.TestReport, text: str, *, has_bug: bool) -> No
 
 
 def has_bug(report: pytest.TestReport) -> bool:
-    """Return whether a check raised an exception that is no verdict."""
+    """Return whether a check had a bug: it raised an exception."""
     return bool(report.__dict__.get(_GROUP_HAS_BUG)) or any(
         result.verdict is Verdict.ERROR for result, _ in results_of(report)
     )

@@ -22,7 +22,7 @@ READ_WITH_PATTERNS: Final = {
     "audit_results.py": "names of files of evidence, and endpoint ids",
     "base.py": "values that are sent to an issuer",
     "clients.py": "user agents in access logs",
-    "collection.py": "words of an expression of -k",
+    "selection.py": "words of an expression of -k",
     "cpanel_run.py": "/proc",
     "csr.py": "PEM that openssl printed",
     "daemon.py": "names of processes",
