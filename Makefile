@@ -10,7 +10,7 @@ JOBS ?= 3
 ATTACK := tests/system/local_users/test_attack.py
 CONTAINERS := tests/system/hosts/test_containers.py
 CRASHES := $(addprefix tests/system/repair/,test_interrupted.py test_repair_killed.py)
-FLEET := tests/integration/audit/fleet/test_dask_cluster.py
+FLEET := $(addprefix tests/integration/audit/fleet/,test_dask_cluster.py test_dask_runs.py)
 HOSTS := $(addprefix tests/system/,deployment/test_switched_units.py hosts/test_dovecot_unit.py \
     hosts/test_http_validation.py hosts/test_login_shells.py hosts/test_logins.py names/test_twin_hosts.py \
     repair/test_several_hosts.py)

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import pytest
 
+from audit.config import BadConfiguration
 from audit.endpoint import Endpoint
 from audit.engine import make_observer
 from audit.evaluation.facts import Facts
@@ -29,7 +30,8 @@ from audit.probe import Target
 from pytest_sslaudit.activation import ADDED_CHECKS, ignores_files
 from pytest_sslaudit.evidence import CollectedTests
 from pytest_sslaudit.evidence.run_evidence import RunEvidence
-from pytest_sslaudit.fleet.choice import read_choice, worker_count
+from pytest_sslaudit.fleet.choice import read_choice, start_fleet
+from pytest_sslaudit.fleet.cluster import FleetFault
 from pytest_sslaudit.fleet.parallel import Outcomes, ParallelAudit
 from pytest_sslaudit.items.pairs import collected_tests, pairs_of
 from pytest_sslaudit.reports.completeness import (
@@ -111,13 +113,16 @@ class Controller:
         self._start_workers()
 
     def _start_workers(self) -> None:
-        """Start as many worker processes as the endpoints are worth, which import the audit during the collection."""
+        """Start as many worker processes as the endpoints are worth, which import the audit during the collection.
+
+        Those of a cluster are connected to.
+        """
         given = self.settings.from_evidence
         endpoints = self.run.inventory.endpoints if given else [t for t in self.targets if t == Target(t.endpoint)]
-        count = 0 if self.config.option.collectonly else worker_count(self._workers, len(endpoints))
-        if count:
-            added = [function for functions in self.config.stash[ADDED_CHECKS].values() for function in functions]
-            self.parallel = ParallelAudit(count, self.run, self.keys, added, self.evidence.temporary)
+        added = [function for functions in self.config.stash[ADDED_CHECKS].values() for function in functions]
+        fleet = None if self.config.option.collectonly else start_fleet(self._workers, len(endpoints), added)
+        if fleet:
+            self.parallel = ParallelAudit(fleet, self.run, self.keys, added, self.evidence.temporary)
             self._undo.append(self.parallel.close)
 
     def _write_head(self) -> None:
@@ -204,7 +209,10 @@ class Controller:
             self.observe(targets)
             return
         with Progress(self.config, len(targets)) as progress:
-            self.parallel.observe(targets, self.observer, self._outcomes(progress), self.stop)
+            try:
+                self.parallel.observe(targets, self.observer, self._outcomes(progress), self.stop)
+            except (FleetFault, BadConfiguration) as error:
+                raise pytest.UsageError(str(error)) from error
 
     def _judge_stored(self, endpoints: Sequence[Endpoint]) -> None:
         """Write the observations of these endpoints, which workers may judge at the same time."""
@@ -368,7 +376,7 @@ class Controller:
         is_ended = self._is_observed and not self.interrupted and status not in _UNENDED
         failure = self.evidence.seal(self._started, datetime.now(UTC)) if is_ended else None
         self.totals.gaps += (failure,) if failure else ()
-        self.totals.notes += self.evidence.notes
+        self.totals.notes += (*self.evidence.notes, *(self.parallel.notes if self.parallel else ()))
 
     def pytest_unconfigure(self) -> None:
         """Remove temporary files and restore the signal handlers."""

@@ -42,7 +42,12 @@ OPTIONS: Final[tuple[tuple[str, str | None, bool, str], ...]] = (
     ("per-address", "N", False, "connections to one address at the same time (default 2)"),
     ("logins", "N", False, "hosts that are logged into and inspected at the same time (default 16)"),
     ("host-timeout", "S", False, "deadline of one host's login and inspection in seconds (default 60)"),
-    ("workers", "N", False, "probe and judge in N processes, or one on each core (auto)"),
+    (
+        "workers",
+        "N",
+        False,
+        "probe and judge in N processes, one on each core (auto), or on a cluster: dask, tls://HOST:8786",
+    ),
     ("now", "TIME", False, "judge as of this instant (RFC 3339)"),
     ("state", "DIR", False, "directory of the state that outlives a run (default: the user's state directory)"),
     ("issuer", "NAME", False, "issuer that takes the orders: [issuer.NAME] of the configuration"),

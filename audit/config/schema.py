@@ -143,7 +143,7 @@ class Configuration:
     from_evidence: str | None = None  # directory of evidence that is judged again
     evidence_key: str | None = None  # the file of the Ed25519 key that signs or verifies evidence
     operator: str | None = None  # who is responsible for the run, as evidence and results name them
-    workers: str | None = None  # processes that probe and judge: a number, or auto for one on each core
+    workers: str | None = None  # as --audit-workers: a number of processes, auto, dask, or tls://HOST:8786
     now: str | None = None  # the time of the judgement (RFC 3339)
     state: str | None = None  # directory of the state that outlives a run
     probe: Probe = field(default_factory=Probe)

@@ -24,7 +24,7 @@ from pytest_sslaudit.fleet.schedulers import DaskCluster
 from pytest_sslaudit.fleet.tls_files import TlsFiles
 
 _LOOK_S: Final = 1.0  # how often the workers are listed
-_CONNECT_S: Final = 20.0
+_CONNECT_S: Final = 10.0
 _REPLY_S: Final = 60.0  # of a function that a worker runs at once, such as the first import of the product
 _GOODBYE_S: Final = 5.0
 _LOST_S: Final = 0.5
@@ -43,6 +43,7 @@ class ClusterClient:
         self._jobs: dict[int, asyncio.Task[None]] = {}
         self._ready = threading.Event()
         self._fault: Exception | None = None
+        self.workers = 0  # how many the cluster had at the last look
         self._stop_workers: Callable[..., object] | None = None
         self._loop, self._end = asyncio.new_event_loop(), asyncio.Event()
         self._thread = threading.Thread(target=self._serve, name="dask-client", daemon=True)
@@ -119,7 +120,6 @@ class ClusterClient:
         self._client = Client(place, security=security, asynchronous=True, timeout=_CONNECT_S, set_as_default=False)
         opened.push_async_callback(self._close_client)
         await self._client
-        self._ready.set()
         await self._report_workers()
 
     async def _close_client(self) -> None:
@@ -137,7 +137,10 @@ class ClusterClient:
             except (OSError, TimeoutError) as error:
                 self._events.put(Gone(_text(error)))
                 return
-            self._events.put(Present(frozenset(map(str, identity["workers"]))))
+            workers = frozenset(map(str, identity["workers"]))
+            self.workers = len(workers)
+            self._events.put(Present(workers))
+            self._ready.set()
             await asyncio.sleep(_LOOK_S)
         self._events.put(Gone(_CLOSED))
 

@@ -27,7 +27,8 @@ from pytest_sslaudit.fleet.cluster import (
     Present,
 )
 
-_LOOK_S: Final = 0.5
+_LOOK_S: Final = 0.2
+_LOOKED_AT: Final = 64  # chunks among which one for an idle worker is looked for
 _MOST_ATTEMPTS: Final = 2
 _MOST_NOTES: Final = 20
 
@@ -83,21 +84,22 @@ class Dispatcher:
         """What the user of the run should know about the workers."""
         return tuple(self._notes)[:_MOST_NOTES]
 
-    def run(self, portions: Iterator[Portion]) -> None:
+    def run(self, portions: Iterator[Portion], meanwhile: Callable[[], bool] = lambda: True) -> None:
         """Have every chunk audited or given up; raises FleetFault if the audit cannot begin.
 
-        A chunk is taken from the iterator when a worker is free for it.
+        A chunk is taken from the iterator when a worker is free for it. `meanwhile` is called between events, and
+        returns whether to go on.
         """
         self._source = portions
-        lost = self._dispatch()
+        lost = self._dispatch(meanwhile)
         if lost:
             unfinished = (*(running.attempts for running in self._running.values()), *self._waiting)
             for attempts in itertools.chain(unfinished, map(_Attempts, portions)):
                 self._intake.give_up(attempts.portion.number, attempts.reason(lost))
 
-    def _dispatch(self) -> str:
+    def _dispatch(self, meanwhile: Callable[[], bool]) -> str:
         """Return why no more chunks are audited; nothing if all of them have ended."""
-        while not self._is_finished():
+        while meanwhile() and not self._is_finished():
             event = self._cluster.next_event(_LOOK_S)
             if isinstance(event, Gone):
                 return self._lost(f"{self._name} was lost: {event.reason}")
@@ -145,10 +147,9 @@ class Dispatcher:
         return True
 
     def _next(self, worker: str) -> _Attempts | None:
-        """Return the first chunk that this worker may have now; some more are looked at than wait already."""
-        room = len(self._ready) + 1
+        """Return the first chunk that this worker may have now; the next is taken if none of those that wait is."""
         position = 0
-        while position < len(self._waiting) or (position < room and self._take()):
+        while position < len(self._waiting) or (position < _LOOKED_AT and self._take()):
             attempts = self._waiting[position]
             if self._may_retry(attempts, worker) and self._fits(attempts.portion):
                 del self._waiting[position]

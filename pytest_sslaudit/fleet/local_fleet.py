@@ -22,7 +22,7 @@ from typing import Final
 
 from audit.endpoint import Endpoint
 from audit.fleet import Chunk, EndpointReply
-from audit.observation import Accident
+from audit.observation import Accident, Observation
 from pytest_sslaudit.fleet.local_worker import BROKEN, DONE, LENGTH, REPLY, WorkerSetup
 from pytest_sslaudit.fleet.plan import Batch
 
@@ -87,12 +87,16 @@ class Delivery:
     """What the run does with a reply, with an endpoint that no worker could audit, and between replies."""
 
     reply: Callable[[EndpointReply], None]
+    observed: Callable[[EndpointReply, Observation], None]  # a reply with an observation that no worker could store
     lost: Callable[[Endpoint, Accident], None]
     meanwhile: Callable[[], bool]  # returns whether other work of the run is not done yet
 
 
 class LocalFleet:
     """The workers of a run, forked by a server that is started when this is made."""
+
+    is_here: Final = True
+    notes: Final[tuple[str, ...]] = ()
 
     def __init__(self, size: int) -> None:
         """Start the server: it imports the audit while the run collects its tests."""

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 from audit.checks import built_in_checks, check_of
 from audit.endpoint import Endpoint
@@ -17,9 +18,9 @@ from audit.fleet import ChunkTarget, EndpointReply, WorkerSettings, worker_setti
 from audit.fleet.shared_slots import SharedSlots
 from audit.observation import Accident, Observation
 from audit.probe import Target
-from pytest_sslaudit.fleet.local_fleet import Delivery, LocalFleet
+from pytest_sslaudit.fleet.local_fleet import Delivery
 from pytest_sslaudit.fleet.local_worker import WorkerSetup
-from pytest_sslaudit.fleet.plan import batches, resolved
+from pytest_sslaudit.fleet.plan import Batch, batches, resolved
 from pytest_sslaudit.fleet.result_spool import ResultSpool
 from pytest_sslaudit.run_state import Run
 
@@ -30,20 +31,47 @@ class Outcomes:
 
     replied: Callable[[EndpointReply], None]  # a worker has observed or judged it
     lost: Callable[[Endpoint, Accident], None]  # no worker could audit it
-    observed: Callable[[Observation], None]  # the run itself has observed it
+    observed: Callable[[Observation], None]  # the run has its observation, from itself or from another machine
+
+
+class Fleet(Protocol):
+    """The workers of a run; with `is_here` they share the machine of the run, with its files."""
+
+    @property
+    def size(self) -> int:
+        """The number of workers."""
+        ...
+
+    @property
+    def is_here(self) -> bool:
+        """Whether they share the machine of the run, with its folder for CRLs and its limits."""
+        ...
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the user of the run should know about them."""
+        ...
+
+    def audit(self, setup: WorkerSetup, batches: Iterable[Batch], delivery: Delivery, stop: threading.Event) -> None:
+        """Have all chunks audited; return early if `stop` is set."""
+        ...
+
+    def close(self) -> None:
+        """End the workers."""
+        ...
 
 
 class ParallelAudit:
     """The workers of a run, and the results that they have returned."""
 
-    def __init__(self, size: int, run: Run, keys: KeyIndex, added: Sequence[CheckFunction], folder: Path) -> None:
-        """Start the processes; `added` are the checks of other distributions, and `folder` is for files of the run."""
+    def __init__(self, fleet: Fleet, run: Run, keys: KeyIndex, added: Sequence[CheckFunction], folder: Path) -> None:
+        """Take over the workers; `added` are the checks of other distributions, `folder` is for files of the run."""
         self._run = run
         self._modules = tuple(dict.fromkeys(function.__module__ for function in added))
         self._slots_file = folder / "address-slots"
         self._spool = ResultSpool(folder / "worker-results", keys.has_shared_key, _on_sharing(added))
         self.slots = SharedSlots(self._slots_file, run.settings.limits.per_address)
-        self._fleet = LocalFleet(size)
+        self._fleet = fleet
         run.given_results = self._spool.results_of
 
     def observe(self, targets: Sequence[Target], observer: Observer, outcomes: Outcomes, stop: threading.Event) -> None:
@@ -56,6 +84,11 @@ class ParallelAudit:
     def judge(self, endpoints: Iterable[Endpoint], outcomes: Outcomes, stop: threading.Event) -> None:
         """Have the stored observations of these endpoints judged."""
         self._audit(self._chunk_targets(endpoints), None, outcomes, (lambda: False, stop))
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the user of the run should know about the workers."""
+        return self._fleet.notes
 
     def close(self) -> None:
         """End the processes."""
@@ -74,18 +107,25 @@ class ParallelAudit:
             self._spool.add(reply.endpoint, reply.results)
             outcomes.replied(reply)
 
+        def observed(reply: EndpointReply, observation: Observation) -> None:
+            self._spool.add(reply.endpoint, reply.results)
+            outcomes.observed(observation)
+
         meanwhile, stop = loop
         setup = WorkerSetup(self._settings(), self._run.store, slots)
-        delivery = Delivery(replied, outcomes.lost, meanwhile)
+        delivery = Delivery(replied, observed, outcomes.lost, meanwhile)
         self._fleet.audit(setup, batches(targets, self._fleet.size), delivery, stop)
 
     def _settings(self) -> WorkerSettings:
-        """Return the settings of each worker; all of them together have the limit of connections of a run."""
-        settings = self._run.settings
-        for_engine, folder = self._run.for_engine, settings.state / "revocation"
+        """Return the settings of each worker; all those of this machine together have the limit of a run."""
+        settings, for_engine = self._run.settings, self._run.for_engine
+        if not self._fleet.is_here:
+            return worker_settings(for_engine, self._run.now, None, self._modules)
         limits = for_engine.limits
         share = replace(limits, concurrency=max(1, limits.concurrency // self._fleet.size))
-        return worker_settings(replace(for_engine, limits=share), self._run.now, folder, self._modules)
+        return worker_settings(
+            replace(for_engine, limits=share), self._run.now, settings.state / "revocation", self._modules
+        )
 
     def _chunk_targets(self, endpoints: Iterable[Endpoint]) -> tuple[ChunkTarget, ...]:
         """Return the endpoints with the checks that were collected for each, and for its host."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -30,7 +30,7 @@ pytest.importorskip("distributed")
 
 from pytest_sslaudit.fleet import dask_cluster
 from pytest_sslaudit.fleet.cluster import FleetFault
-from pytest_sslaudit.fleet.dask_audit import Receiver, Work, audit_with_dask
+from pytest_sslaudit.fleet.dask_fleet import DaskFleet, Receiver, Work
 from pytest_sslaudit.fleet.schedulers import DaskCluster
 
 CHECKS = {check.id: check for function in built_in_checks() if (check := check_of(function))}
@@ -74,9 +74,15 @@ class Servers:
         return sum(count.connections for count in self.counts)
 
     def audit(self, cluster: DaskCluster, received: Received) -> tuple[str, ...]:
-        """Audit all chunks; each has its own address."""
-        work = Work(SETTINGS, iter(self.chunks), ReplyRules(CHECKS, (), NOW, 128), {})
-        return audit_with_dask(cluster, work, Receiver(received.keep, received.give_up))
+        """Audit all chunks, of which each has its own address; return what the user should know."""
+        fleet = DaskFleet(cluster, ())
+        try:
+            rules = ReplyRules(CHECKS, (), NOW, 128)
+            receiver = Receiver(received.keep, received.give_up, lambda: True)
+            fleet.distribute(Work(SETTINGS, iter(self.chunks), rules, {}), receiver)
+        finally:
+            fleet.close()
+        return fleet.notes
 
 
 @pytest.fixture
@@ -198,6 +204,7 @@ def audit_chunk(*arguments):
 remote_worker.audit_chunk = audit_chunk
 """
 EXECUTING = """
+import contextlib
 import os
 import audit.fleet.remote_worker as remote_worker
 
@@ -246,22 +253,20 @@ def test_interrupt_ends_the_chunks_of_the_workers(cluster: RunningCluster, serve
 
 
 def test_workers_of_the_run_end_with_it(servers: Servers) -> None:
-    received, children = Received(), Counter[int]()
-
-    def note_children(_: int) -> None:
-        children.update(children_of_this_process())
-
-    received.after = note_children
+    children = set[int]()
+    received = Received(after=lambda _: children.update(workers_of_this_process()))
     servers.audit(replace(DaskCluster(None, None, 60.0), processes=2), received)
     assert len(received.replies) == CHUNKS * SIZE
     assert len(children) >= 2
-    workers = {child for child, seen in children.items() if seen == max(children.values())}
-    assert not {child for child in workers & children_of_this_process() if "spawn_main" in command_of(child)}
+    assert not children & workers_of_this_process()
 
 
-def children_of_this_process() -> set[int]:
-    return {int(name) for task in Path("/proc/self/task").iterdir() for name in (task / "children").read_text().split()}
-
-
-def command_of(process: int) -> str:
-    return Path(f"/proc/{process}/cmdline").read_text(encoding="utf-8", errors="replace")
+def workers_of_this_process() -> set[int]:
+    """Return the ids of the processes that Dask has started."""
+    found = set[int]()
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            parent = int(status.read_text().rpartition(")")[2].split()[1])
+            if parent == os.getpid() and b"spawn_main" in (status.parent / "cmdline").read_bytes():
+                found.add(int(status.parent.name))
+    return found

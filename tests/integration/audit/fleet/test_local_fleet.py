@@ -43,7 +43,12 @@ class Audited:
     @property
     def delivery(self) -> Delivery:
         """The functions that receive it."""
-        return Delivery(lambda reply: self.replies.append(reply.endpoint), self.lost.__setitem__, lambda: False)
+        return Delivery(
+            lambda reply: self.replies.append(reply.endpoint),
+            lambda reply, _: pytest.fail(f"no worker has stored the observation of {reply.endpoint}"),
+            self.lost.__setitem__,
+            lambda: False,
+        )
 
 
 @pytest.fixture
