@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache
+from typing import Any
 
 from audit.analysis.reachability import UNREACHABLE
 from audit.checks import Check, check_of
@@ -90,8 +91,8 @@ def is_consequence(because: str | None, endpoint: Endpoint, run: EvaluationRun) 
 def make_result(assessment: Assessment, check: Check, facts: Facts, run: EvaluationRun) -> Result:
     """Return the result of a check; raises what reading the facts of the endpoint raises."""
     leaf_sha256, not_after = _leaf(facts)
-    return replace(
-        make_result_of_error(assessment, check, facts.endpoint, run),
+    return Result(
+        **_common(assessment, check, facts.endpoint, run),
         controls=check.controls,
         policy=assessment.outcome.policy or facts.policy.having(check.id).name or facts.policy.name,
         leaf_sha256=leaf_sha256,
@@ -102,23 +103,26 @@ def make_result(assessment: Assessment, check: Check, facts: Facts, run: Evaluat
 
 def make_result_of_error(assessment: Assessment, check: Check, endpoint: Endpoint, run: EvaluationRun) -> Result:
     """Return the part of a result that needs no facts of the endpoint."""
-    outcome, waiver = assessment.outcome, assessment.waiver
-    return Result(
-        endpoint=str(endpoint),
-        host=endpoint.hostspec,
-        service=endpoint.service,
-        check=check.id,
-        verdict=Verdict.WAIVED if waiver else outcome.verdict,
-        severity=assessment.severity,
-        message=outcome.message,
-        detail=outcome.detail or {},
-        remedy=(outcome.remedy or check.remedy) if outcome.verdict is Verdict.FAIL else Remedy.NONE,
-        source=check.source,
-        controls=(),
-        policy="",
-        phase="after" if str(endpoint) in run.judged_again else "before",
-        waiver=waiver.note if waiver else None,
-    )
+    return Result(**_common(assessment, check, endpoint, run), controls=(), policy="")
+
+
+def _common(assessment: Assessment, check: Check, endpoint: Endpoint, run: EvaluationRun) -> dict[str, Any]:
+    """Return the fields of a result that need no facts of the endpoint."""
+    outcome, waiver, name = assessment.outcome, assessment.waiver, str(endpoint)
+    return {
+        "endpoint": name,
+        "host": endpoint.hostspec,
+        "service": endpoint.service,
+        "check": check.id,
+        "verdict": Verdict.WAIVED if waiver else outcome.verdict,
+        "severity": assessment.severity,
+        "message": outcome.message,
+        "detail": outcome.detail or {},
+        "remedy": (outcome.remedy or check.remedy) if outcome.verdict is Verdict.FAIL else Remedy.NONE,
+        "source": check.source,
+        "phase": "after" if name in run.judged_again else "before",
+        "waiver": waiver.note if waiver else None,
+    }
 
 
 def _check(function: CheckFunction) -> Check:

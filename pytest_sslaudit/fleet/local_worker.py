@@ -59,6 +59,7 @@ def serve(descriptor: int) -> NoReturn:
         if control.fileno() in ready:
             message, descriptors, _, _ = socket.recv_fds(control, 1, 1)
             if not message:
+                _wait_for_workers()
                 os._exit(0)
             _fork(control, descriptors[0])
 
@@ -87,6 +88,13 @@ def _report_ended(control: socket.socket) -> None:
     with contextlib.suppress(ChildProcessError):
         while (ended := os.waitpid(-1, os.WNOHANG))[0]:
             control.sendall(b"ended %d %d\n" % (ended[0], os.waitstatus_to_exitcode(ended[1])))
+
+
+def _wait_for_workers() -> None:
+    """Wait for the workers, which end as the run has closed their connections: their CPU time counts as the run's."""
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            os.wait()
 
 
 def work(connection: socket.socket) -> NoReturn:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
+from typing import Final
 
-from audit.config.private_files import create
 from audit.endpoint import Endpoint
 from audit.evaluation.result import Result
 from audit.fleet import results_in
+
+_NEW: Final = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class ResultSpool:
@@ -21,7 +23,7 @@ class ResultSpool:
         `on_sharing` are the ids of checks that compare a key with those of other endpoints: the results of a worker for
         them do not count where `has_shared_key`.
         """
-        self._file = os.fdopen(create(file), "w+b")
+        self._file = os.fdopen(os.open(file, _NEW, 0o600), "w+b")
         self._places: dict[str, tuple[int, int]] = {}
         self._end = 0
         self._has_shared_key, self._on_sharing = has_shared_key, on_sharing

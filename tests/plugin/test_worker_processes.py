@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
 import pytest
 
+from audit.checks import check_ids
+from audit.endpoint import Endpoint
+from audit.evaluation.result import Result
 from pytest_sslaudit.fleet.result_spool import ResultSpool
+from pytest_sslaudit.items import judging
+from pytest_sslaudit.outcome import Decision, decide_given
+from pytest_sslaudit.run_state import Run as AuditRun
 from tests.plugin.test_workers import ALL, CORP, FINDINGS, OWN, WAIVER, WAIVERS, junit_of, results_of, summary_of
 from tests.support.distributions import Distribution
 from tests.support.endpoint_facts import GOOD
@@ -71,6 +78,7 @@ class World:
 
     pytester: pytest.Pytester
     judged: list[str]
+    given: list[str]  # ids of checks whose result came from a worker, each time
 
     def keep(self, *names: str) -> None:
         """Keep evidence of these names."""
@@ -95,13 +103,19 @@ class World:
 
 @pytest.fixture
 def world(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    judged, add = list[str](), ResultSpool.add
+    judged, given, add = list[str](), list[str](), ResultSpool.add
 
     def noting(spool: ResultSpool, endpoint: str, results: str) -> None:
         judged.append(endpoint)
         add(spool, endpoint, results)
 
     monkeypatch.setattr(ResultSpool, "add", noting)
+
+    def noting_given(run: AuditRun, endpoint: Endpoint, result: Result) -> Decision:
+        given.append(result.check)
+        return decide_given(run, endpoint, result)
+
+    monkeypatch.setattr(judging, "decide_given", noting_given)
     rules = Distribution("rules", files={"rules_of_ext.py": RULES}, entry_points=(("checks", "rules", "rules_of_ext"),))
     (pytester.path / "installed").mkdir()
     monkeypatch.syspath_prepend(rules.unpack(pytester.path / "installed"))
@@ -109,7 +123,7 @@ def world(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Iterato
     (pytester.path / "waivers.toml").write_text("".join(WAIVER.format(*one) for one in WAIVERS))
     (pytester.path / "corp.toml").write_text(CORP)
     pytester.makepyfile(test_own=OWN + FINDINGS + ALL.partition("def test_pair")[0])
-    yield World(pytester, judged)
+    yield World(pytester, judged, given)
     sys.modules.pop("rules_of_ext", None)
 
 
@@ -130,6 +144,14 @@ def test_workers_give_the_results_of_one_process_for_evidence(world: World, argu
     spread = world.run("--audit-from-evidence=kept", *arguments, "--audit-workers=2")
     assert sorted(world.judged) == sorted(str(one.endpoint) for one in observations if not one.endpoint.is_host)
     assert spread == alone
+    judged = Counter(
+        row["check"]
+        for row in spread.results
+        if row["kind"] == "result" and row["verdict"] != "error" and not row["endpoint"].endswith("/")
+    )
+    for check, count in judged.items():  # pytest's own protocol judges in the run, at the ends of a block of tests
+        if check in check_ids() and check != "key.reuse":
+            assert count - 3 <= world.given.count(check) <= count
     verdicts = {row["verdict"] for row in spread.results if row["kind"] == "result"}
     assert {"pass", "fail", "inconclusive"} <= verdicts
     assert "error" in verdicts
