@@ -6,6 +6,7 @@ import operator
 import signal
 import threading
 from collections.abc import Callable, Generator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property, partial
@@ -28,25 +29,28 @@ from audit.json_codec import format_time
 from audit.observation import Accident, Observation
 from audit.probe import Target
 from pytest_sslaudit.activation import ADDED_CHECKS, ignores_files
-from pytest_sslaudit.evidence import CollectedTests
+from pytest_sslaudit.evidence import CollectedTests, Inventory
 from pytest_sslaudit.evidence.run_evidence import RunEvidence
 from pytest_sslaudit.fleet.choice import read_choice, start_fleet
 from pytest_sslaudit.fleet.cluster import FleetFault
 from pytest_sslaudit.fleet.parallel import Outcomes, ParallelAudit
 from pytest_sslaudit.items.pairs import collected_tests, pairs_of
+from pytest_sslaudit.items.waves import Waves, judges_in_waves
 from pytest_sslaudit.reports.completeness import (
     completeness_messages,
     judge_stale_waivers,
+    messages_of_hosts,
     missing_results,
     outdated_messages,
 )
 from pytest_sslaudit.reports.destinations import require_writable_reports
+from pytest_sslaudit.reports.host_progress import HostProgress
 from pytest_sslaudit.reports.progress import Progress
 from pytest_sslaudit.reports.results_file import FINAL, ResultsFile, is_grouped, result_of, results_of
 from pytest_sslaudit.reports.totals import RunTotals, SessionEnd, exit_status
 from pytest_sslaudit.run_state import KEY, Run
 from pytest_sslaudit.settings import Settings
-from pytest_sslaudit.targets import gather
+from pytest_sslaudit.targets import Gathered, Gathering, begin_gathering
 
 _UNENDED: Final = (pytest.ExitCode.INTERRUPTED, pytest.ExitCode.INTERNAL_ERROR, pytest.ExitCode.USAGE_ERROR)
 _PAIR: Final = operator.methodcaller("partition", " ")
@@ -69,6 +73,11 @@ class Controller:
         self.interrupted = self.broken_collection = self.probed = self._is_observed = False
         self._observed_at: dict[str, datetime] = {}  # of each endpoint, as last written
         self._undo: list[Callable[[], object]] = []
+        self._gathering: Gathering | None = None
+        self._gathered: Gathered | None = None
+        self._host_progress: HostProgress | None = None
+        self._not_inspected: tuple[str, ...] = ()
+        self._with_revocation: set[str] = set()  # the ids of the endpoints whose revocation is judged
         require_writable_reports(config)
         self.connections = Connections(settings.login_limits)
         self._undo.append(self.connections.close)
@@ -92,14 +101,7 @@ class Controller:
     def pytest_sessionstart(self) -> None:
         """Find the endpoints before anything is collected, and before xdist starts its workers."""
         self._end_cleanly_on_sigterm()
-        if self.settings.from_evidence:
-            inventory = self.store.inventory()
-        else:
-            gathered = gather(self.config, self.settings, lambda: datetime.now(UTC), self.connections)
-            inventory, self.targets, self.discoveries = gathered.inventory, gathered.targets, gathered.discoveries
-            self.store.keep_inventory(inventory)
-            for discovery in gathered.discoveries:
-                self.store.keep(discovery.host)
+        inventory = self.store.inventory() if self.settings.from_evidence else self._gather()
         now = self.settings.now or inventory.started
         self.run = self.config.stash[KEY] = Run(
             self.settings, self.store, inventory, now, self.keys.sharing, self.state_fault
@@ -110,6 +112,8 @@ class Controller:
         self._write_head()
         for host in inventory.hosts:
             self._write_observation(self.run.observation_of(host))
+        if self._gathering and self._gathering.pool.remaining:
+            self.config.pluginmanager.register(Waves(self.run, self), "sslaudit-waves")
         self._start_workers()
 
     def _start_workers(self) -> None:
@@ -124,6 +128,53 @@ class Controller:
         if fleet:
             self.parallel = ParallelAudit(fleet, self.run, self.keys, added, self.evidence.temporary)
             self._undo.append(self.parallel.close)
+
+    def _gather(self) -> Inventory:
+        """Begin to inspect the hosts; return what the first tests are collected for."""
+        gathering = begin_gathering(self.config, self.settings, self.connections, self.stop)
+        self._undo.append(gathering.pool.close)
+        self._gathering, self._host_progress = gathering, HostProgress(self.config, gathering.pool)
+        waits_for_all = not judges_in_waves(self.config, self.settings)
+        return self._keep_gathered(gathering.first(self._host_progress.show, waits_for_all=waits_for_all))
+
+    def _keep_gathered(self, part: Gathered) -> Inventory:
+        """Store a further part of what the run audits; return the whole inventory."""
+        gathered = self._gathered = self._gathered + part if self._gathered else part
+        self.targets, self.discoveries = gathered.targets, gathered.discoveries
+        self.__dict__.pop("_targets_by_id", None)
+        self.store.keep_inventory(gathered.inventory)
+        for discovery in part.discoveries:
+            self.store.keep(discovery.host)
+        if self._host_progress:
+            self._host_progress.begin_tests()
+        return gathered.inventory
+
+    def further(self) -> Inventory | None:
+        """Wait until further hosts have ended; return them with their endpoints, None if there are none left."""
+        if self._gathering is None or self._host_progress is None:
+            return None
+        if self.results:
+            self.results.flush()  # the wait may be long
+        part = self._gathering.more(self._host_progress.show)
+        if part is None:
+            return None
+        self.run.inventory = self._keep_gathered(part)
+        for host in part.inventory.hosts:
+            self._write_observation(self.run.observation_of(host))
+        return part.inventory
+
+    def probe(self, items: list[pytest.Item]) -> None:
+        """Observe the endpoints of further hosts that these tests need."""
+        self._observe_needed(collected_tests(items, self.run))
+
+    def note(self) -> None:
+        """Show which hosts have ended, between two tests."""
+        if self._host_progress:
+            self._host_progress.note()
+
+    def _show_hosts(self) -> AbstractContextManager[None]:
+        """Show which hosts end while endpoints are observed."""
+        return self._host_progress.meanwhile() if self._host_progress else nullcontext()
 
     def _write_head(self) -> None:
         run = self.run.evaluation  # reads the trust anchors: a bad source is reported now
@@ -196,7 +247,8 @@ class Controller:
         if self.settings.from_evidence:
             self._judge_stored([endpoint for endpoint in self.run.inventory.endpoints if str(endpoint) in ids])
             return
-        judged = frozenset(collected.revocation)
+        judged = self._with_revocation
+        judged.update(collected.revocation)
         self.observer = make_observer(
             self.run.evaluation,
             self.run.for_engine,
@@ -205,10 +257,10 @@ class Controller:
             slots=self.parallel.slots if self.parallel else None,
         )
         targets = [target for target in self.targets if str(target.endpoint) in ids]
-        if self.parallel is None:
+        if self.parallel is None or self._is_observed:  # those of further hosts are observed in this process
             self.observe(targets)
             return
-        with Progress(self.config, len(targets)) as progress:
+        with self._show_hosts(), Progress(self.config, len(targets)) as progress:
             try:
                 self.parallel.observe(targets, self.observer, self._outcomes(progress), self.stop)
             except (FleetFault, BadConfiguration) as error:
@@ -268,7 +320,7 @@ class Controller:
 
     def observe(self, targets: Sequence[Target], phase: Phase = "before") -> None:
         """Observe these targets and keep their observations."""
-        with Progress(self.config, len(targets)) as progress:
+        with self._show_hosts(), Progress(self.config, len(targets)) as progress:
 
             def keep(observation: Observation) -> None:
                 self.keep(observation, phase)
@@ -346,6 +398,9 @@ class Controller:
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Set the exit status, and close the results file with its summary line."""
+        if self._gathering:
+            self._not_inspected = self._gathering.pool.remaining
+            self._gathering.pool.close()
         if KEY in self.config.stash:
             self._note_missing_results()
             self._end_evidence(int(session.exitstatus))
@@ -370,10 +425,11 @@ class Controller:
         if not self.interrupted:
             self.totals.gaps, self.totals.notes = completeness_messages(self.config, missing, self.totals)
             self.totals.gaps += outdated_messages(self.totals)
+        self.totals.notes += messages_of_hosts(self._not_inspected)
 
     def _end_evidence(self, status: int) -> None:
         """Write the manifest of evidence, unless the run ended before everything was observed and judged."""
-        is_ended = self._is_observed and not self.interrupted and status not in _UNENDED
+        is_ended = self._is_observed and not (self.interrupted or self._not_inspected) and status not in _UNENDED
         failure = self.evidence.seal(self._started, datetime.now(UTC)) if is_ended else None
         self.totals.gaps += (failure,) if failure else ()
         self.totals.notes += (*self.evidence.notes, *(self.parallel.notes if self.parallel else ()))

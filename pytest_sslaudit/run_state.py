@@ -60,6 +60,9 @@ class Run:
     record: Callable[[Result, str], None] | None = None  # receives results, with pytest's outcome, before their report
     given_results: GivenResults = nothing_given  # of an endpoint by check id: what other processes have judged
     lost: dict[Endpoint, Observation] = field(default_factory=dict)  # in place of evidence that no worker could judge
+    collecting: Inventory | None = None  # the hosts whose tests are collected while others run; None: the inventory
+    awaits_hosts: bool = False  # whether hosts are still inspected, whose tests are collected later
+    has_named_checks: bool = False  # whether `--audit-check` has named a test
     _last: Facts | None = None
     _given: tuple[Endpoint, Mapping[str, Result]] | None = None  # of the endpoint that is judged
     _judged_here: set[str] = field(default_factory=set)  # the ids of the endpoints that were observed again
@@ -142,8 +145,9 @@ class Run:
     def endpoints(self, scopes: tuple[Scope, ...]) -> tuple[Endpoint, ...]:
         """Return the endpoints that a check of these scopes runs for, in order."""
         has_files = self.settings.endpoints_files or self.settings.waivers or self.inventory.unusable
-        itself = (RUN,) if has_files or self.state_fault else ()
-        chosen = {"endpoint": self.inventory.endpoints, "host": self.inventory.hosts, "run": itself}
+        itself = (RUN,) if (has_files or self.state_fault) and self.collecting is None else ()
+        inventory = self.collecting or self.inventory
+        chosen = {"endpoint": inventory.endpoints, "host": inventory.hosts, "run": itself}
         return tuple(endpoint for scope in ("run", "host", "endpoint") if scope in scopes for endpoint in chosen[scope])
 
     def about_itself(self) -> AuditRun:

@@ -42,7 +42,8 @@ from pytest_sslaudit.settings import Settings, read_settings
 PARTS: Final = tuple(
     f"sslaudit-{part}"
     for part in ("worker", "controller", "reports", "remediation", "summary", "listing", "kept-reports", "html",
-                 "page", "fixtures", "collection", "parametrize", "selection", "judging", "protocol")
+                 "page", "fixtures", "collection", "parametrize", "selection", "judging", "protocol",
+                 "waves")
 )  # fmt: skip
 """The names under which the parts of an audit are registered."""
 

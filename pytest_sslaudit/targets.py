@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ import pytest
 
 from audit.config import BadConfiguration, host_of, logins
 from audit.endpoint import Endpoint, UnusableLine, parse_endpoints
-from audit.host.discovery import Discovery, Login, assemble, discover
+from audit.host.discovery import Discovery, DiscoveryPool, Login, Tick, assemble, begin_discovery
 from audit.host.login import Connections
 from audit.probe import Target
 from audit.probe.validation_request import probe_validation_paths
@@ -30,18 +29,53 @@ NOTHING = (
 
 @dataclass(frozen=True, slots=True)
 class Gathered:
-    """The targets of a run, and the discovered hosts with their observations."""
+    """A part of what a run audits: its targets, and the discovered hosts with their observations."""
 
     inventory: Inventory
-    targets: tuple[Target, ...]
-    discoveries: tuple[Discovery, ...]
+    targets: tuple[Target, ...] = ()
+    discoveries: tuple[Discovery, ...] = ()
+
+    def __add__(self, other: Gathered) -> Gathered:
+        """Return both parts as one, in order."""
+        targets = tuple(sorted((*self.targets, *other.targets), key=lambda target: target.endpoint.order))
+        hosts = tuple(sorted((*self.inventory.hosts, *other.inventory.hosts), key=lambda host: host.order))
+        inventory = replace(self.inventory, endpoints=tuple(target.endpoint for target in targets), hosts=hosts)
+        return Gathered(inventory, targets, (*self.discoveries, *other.discoveries))
 
 
-def gather(
-    config: pytest.Config, settings: Settings, clock: Callable[[], datetime], connections: Connections
-) -> Gathered:
-    """Read the endpoint files and log into the hosts; raises pytest.UsageError, and Exit (5) for nothing to audit."""
-    started = clock()
+class Gathering:
+    """What a run audits: the endpoints that the user names, and hosts that are inspected in the background."""
+
+    def __init__(self, nothing: Inventory, named: tuple[Endpoint, ...], pool: DiscoveryPool) -> None:
+        """Take the inventory without endpoints, the named ones, and the inspection of the hosts, which has begun."""
+        self._nothing, self._named, self.pool = nothing, named, pool
+
+    def first(self, tick: Tick, *, waits_for_all: bool) -> Gathered:
+        """Return the named endpoints, and the hosts that have ended when the others are slow, or all hosts."""
+        least = 0 if self._named else 1
+        discoveries = self.pool.rest(tick) if waits_for_all else self.pool.first(tick, least=least)
+        return self._gathered(discoveries, self._named)
+
+    def more(self, tick: Tick) -> Gathered | None:
+        """Wait until further hosts have ended, and return them; None if there are none."""
+        discoveries = self.pool.more(tick)
+        return self._gathered(discoveries, ()) if discoveries else None
+
+    def _gathered(self, discoveries: tuple[Discovery, ...], endpoints: tuple[Endpoint, ...]) -> Gathered:
+        targets = assemble(discoveries, endpoints)
+        hosts = tuple(sorted((discovery.host.endpoint for discovery in discoveries), key=lambda host: host.order))
+        inventory = replace(self._nothing, endpoints=tuple(target.endpoint for target in targets), hosts=hosts)
+        return Gathered(inventory, targets, discoveries)
+
+
+def begin_gathering(
+    config: pytest.Config, settings: Settings, connections: Connections, stop: threading.Event
+) -> Gathering:
+    """Read the endpoint files and begin to log into the hosts; raises pytest.UsageError, Exit (5) for nothing to audit.
+
+    `stop` ends the inspection of the hosts.
+    """
+    started = _now()
     named, unusable = _read_files(config, settings)
     endpoints = (*settings.endpoints, *named)
     if unusable and not endpoints and not settings.hosts:
@@ -51,18 +85,16 @@ def gather(
         host_logins = logins(settings.hosts, settings.configuration, settings.testinfra, connections)
     except BadConfiguration as error:
         raise pytest.UsageError(str(error)) from error
-    host_logins = tuple(_with_validation(login, settings) for login in host_logins)
-    discoveries = discover(
-        host_logins,
-        clock=clock,
-        workers=settings.login_limits.at_once,
-        complete=partial(with_validation_probes, settings=settings, stop=threading.Event()),
-    )
-    if not endpoints and not discoveries:
+    if not endpoints and not host_logins:
         pytest.exit(NOTHING, returncode=pytest.ExitCode.NO_TESTS_COLLECTED)
-    targets = assemble(discoveries, endpoints)
-    hosts = tuple(sorted((discovery.host.endpoint for discovery in discoveries), key=lambda host: host.order))
-    return Gathered(Inventory(started, tuple(t.endpoint for t in targets), hosts, unusable), targets, discoveries)
+    host_logins = tuple(_with_validation(login, settings) for login in host_logins)
+    complete = partial(with_validation_probes, settings=settings, stop=stop)
+    pool = begin_discovery(host_logins, clock=_now, workers=settings.login_limits.at_once, complete=complete, stop=stop)
+    return Gathering(Inventory(started, (), (), unusable), endpoints, pool)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 def _with_validation(login: Login, settings: Settings) -> Login:

@@ -186,7 +186,7 @@ def _pair_with_hosts(metafunc: pytest.Metafunc, run: Run, endpoints: tuple[Endpo
         for endpoint in endpoints
         if endpoint.hostspec
     ]
-    if not pairs:
+    if not pairs and not run.awaits_hosts:
         run.usage_errors.append(
             f"{metafunc.definition.nodeid} uses 'host' together with 'endpoint', but no endpoint of this run was found "
             "by logging into a host: name the host with --hosts=ssh://NAME"

@@ -99,7 +99,10 @@ def _keep_named_checks(config: pytest.Config, items: list[pytest.Item], ids: Col
     chosen = {
         item for item in items if any(matches_glob(glob, check.id) for check in checks_of(item) for glob in globs)
     }
-    current_run(config).usage_errors += _errors_of_globs(globs, {*ids, *check_ids()}, matched=bool(chosen))
+    run = current_run(config)
+    run.has_named_checks |= bool(chosen)
+    is_matched = run.has_named_checks or run.awaits_hosts
+    run.usage_errors += _errors_of_globs(globs, {*ids, *check_ids()}, matched=is_matched)
     kept = [item for item in items if item in chosen]
     config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
     items[:] = kept

@@ -31,7 +31,7 @@ from pytest_sslaudit.reports.results_file import as_properties
 from pytest_sslaudit.reports.totals import RunTotals
 from pytest_sslaudit.run_state import STALE_WAIVER, Run
 
-_NAMED: Final = 3  # endpoints in the message
+_NAMED: Final = 3  # endpoints or hosts in a message
 
 
 def judge_stale_waivers(run: Run, config: pytest.Config, totals: RunTotals) -> None:
@@ -122,6 +122,13 @@ def outdated_messages(totals: RunTotals) -> tuple[str, ...]:
         "again: run the audit again"
         for _ in pairs[:1]
     )
+
+
+def messages_of_hosts(not_judged: Sequence[str]) -> tuple[str, ...]:
+    """Return a message if the run ended before these hosts were judged."""
+    more = f" and {len(not_judged) - _NAMED} more" if len(not_judged) > _NAMED else ""
+    names = f"{', '.join(not_judged[:_NAMED])}{more}"
+    return (f"partial audit: the run ended before these hosts were judged: {names}",) if not_judged else ()
 
 
 def _missing(gaps: Sequence[tuple[str, str]], elsewhere: tuple[str, ...]) -> str:

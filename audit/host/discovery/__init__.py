@@ -2,7 +2,7 @@
 
 from audit.endpoint import UnusableLine, parse_endpoints
 from audit.host.discovery.hosts import Discovery, Login, assemble, begin_discovery, discover
-from audit.host.discovery.pool import DiscoveryPool
+from audit.host.discovery.pool import DiscoveryPool, Tick
 from audit.host.login import redacted
 from audit.services.declared import DeclaredService
 
@@ -11,6 +11,7 @@ __all__ = [
     "Discovery",
     "DiscoveryPool",
     "Login",
+    "Tick",
     "UnusableLine",
     "assemble",
     "begin_discovery",

@@ -57,6 +57,11 @@ class DiscoveryPool:
         with self._changed:
             return tuple(job.label for number, job in enumerate(self._jobs) if number not in self._ended)
 
+    @property
+    def remaining(self) -> tuple[str, ...]:
+        """The labels of the hosts that were not returned yet."""
+        return tuple(job.label for number, job in enumerate(self._jobs) if number not in self._taken)
+
     def news(self) -> tuple[Discovery, ...]:
         """Return what has ended since the last call, in the order of ending."""
         with self._changed:
