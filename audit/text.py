@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any, Final
 
 _UNITS: Final = (("day", "days", 86_400), ("h", "h", 3_600), ("min", "min", 60), ("s", "s", 1))
@@ -73,7 +74,13 @@ def printable_lines(text: str) -> list[str]:
 
 def matches_glob(glob: str, text: str) -> bool:
     """Return whether a glob matches the whole text; only `*` is special, because IPv6 addresses have brackets."""
-    return re.fullmatch(".*".join(map(re.escape, glob.split("*"))), text) is not None
+    return _pattern(glob).fullmatch(text) is not None
+
+
+@lru_cache(maxsize=4096)
+def _pattern(glob: str) -> re.Pattern[str]:
+    """Return a glob as a regular expression, made once for all texts."""
+    return re.compile(".*".join(map(re.escape, glob.split("*"))))
 
 
 def shortened(text: str, limit: int) -> str:

@@ -299,14 +299,17 @@ class Controller:
     def _write_reply(self, reply: EndpointReply) -> None:
         """Write the observation that a worker has stored."""
         if not reply.row:  # an exception of ours, which has to be raised here to be reported
-            endpoint = next(known for known in self.run.inventory.endpoints if str(known) == reply.endpoint)
-            self._write_observation(self.run.observation_of(endpoint))
+            self._write_observation(self.run.observation_of(self._endpoints_by_id[reply.endpoint]))
             return
         self.totals.connections += reply.connections
         self._observed_at[reply.endpoint] = reply.observed_at
         self.keys.add_uses(reply.endpoint, reply.uses)
         if self.results:
             self.results.write_json("observation", reply.row)
+
+    @cached_property
+    def _endpoints_by_id(self) -> dict[str, Endpoint]:
+        return {str(endpoint): endpoint for endpoint in self.run.inventory.endpoints}
 
     def _observe_again(self, endpoint: Endpoint) -> None:
         """Observe an endpoint again. A host is not: that would be another login."""

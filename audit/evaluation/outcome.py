@@ -89,6 +89,8 @@ def _end_of(trace: str) -> str:
 
 def bounded(outcome: CheckOutcome, facts: Facts | None) -> CheckOutcome:
     """Return an outcome within the bounds of a result; the detail keeps the whole message if it was cut."""
+    if not outcome.message and not outcome.detail:  # most checks pass
+        return outcome
     message = bounded_message(outcome.message, map(one_line, _values(outcome, facts)))
     full = {} if message == outcome.message else {"message": outcome.message}
     if not full and not outcome.detail:

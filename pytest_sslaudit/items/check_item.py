@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from functools import cache, cached_property, lru_cache, partial
+from pathlib import Path
+from types import CodeType
 from typing import Any, Final
 
 import pytest
@@ -79,6 +81,11 @@ class CheckItem(pytest.Item):
         code = self.function.__code__
         return code.co_filename, code.co_firstlineno - 1, self.name
 
+    @cached_property
+    def location(self) -> tuple[str, int | None, str]:
+        """The file relative to pytest's root, the line, and the name."""
+        return *_place_of(self.session, self.function.__code__), self.name
+
     def _initrequest(self) -> None:
         """Do nothing: plugins that repeat tests call this method of a test, so that its fixtures are set up again."""
 
@@ -98,6 +105,12 @@ def check_items(
             check=check,
             endpoint=endpoint,
         )
+
+
+@cache
+def _place_of(session: pytest.Session, code: CodeType) -> tuple[str, int]:
+    """Return the file and the line of a function as pytest has them in reports."""
+    return session._node_location_to_relpath(Path(code.co_filename)), code.co_firstlineno - 1  # noqa: SLF001 - as pytest does
 
 
 def _node_ids(collector: pytest.Module, name: str) -> Callable[[str], Any]:

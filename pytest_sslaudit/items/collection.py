@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Generator, Iterator
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -133,7 +133,18 @@ class Parametrize:
         run.selected.update(pairs_of(session.items))
         checks_of_all = [item for item in session.items if isinstance(item, CheckOfAll)]
         session.config.stash[ALL_JUDGED] = AllJudged(checks_of_all, run.record)
-        _keep_from_garbage_collector()
+        _search_less_garbage(session.config)
+
+
+_BETWEEN_SEARCHES: Final = (50_000, 20, 20)
+"""How many new objects, and searches of the newer ones, there are between two searches of the garbage collector."""
+
+
+def _search_less_garbage(config: pytest.Config) -> None:
+    """Let the garbage collector search less often until the run ends: it searches what pytest keeps of all tests."""
+    _keep_from_garbage_collector()
+    config.add_cleanup(partial(gc.set_threshold, *gc.get_threshold()))
+    gc.set_threshold(*_BETWEEN_SEARCHES)
 
 
 @cache

@@ -173,8 +173,8 @@ def _known_of(report: pytest.TestReport) -> dict[str, Any]:
     return {"nodeid": report.nodeid, "duration_s": round(report.duration, 6)}
 
 
-def _json(value: object) -> str:
-    return json.dumps(value, separators=(",", ":"))
+_json: Final = json.JSONEncoder(separators=(",", ":")).encode
+"""Returns a value as JSON; `json.dumps` makes an encoder for each call."""
 
 
 class ResultsFile:
