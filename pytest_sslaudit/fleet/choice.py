@@ -86,5 +86,10 @@ def worker_count(choice: int | Literal["auto"] | None, endpoints: int) -> int:
         return 0
     if choice != "auto":
         return min(choice, endpoints)
-    count = min(len(os.sched_getaffinity(0)), endpoints // _WORTH)
+    count = min(_usable_cores(), endpoints // _WORTH)
     return count if count > 1 else 0
+
+
+def _usable_cores() -> int:
+    """Return the number of cores that this process may use; of all, on a system that has no affinity."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

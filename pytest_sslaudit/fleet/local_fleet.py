@@ -251,7 +251,7 @@ class _Server:
         with inherited:
             descriptor = inherited.fileno()
             self._process = subprocess.Popen(
-                [sys.executable, "-c", _START.format(path=sys.path, descriptor=descriptor)],
+                [sys.executable, "-c", _START.format(path=list(map(str, sys.path)), descriptor=descriptor)],
                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                 pass_fds=[descriptor],
             )  # fmt: skip

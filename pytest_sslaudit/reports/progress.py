@@ -56,8 +56,8 @@ class Progress:
         if self._line.is_shown and (moment - self._drawn >= INTERVAL_S or self._done == self._total):
             self._drawn = moment
             rate = self._done / max(moment - self._started, 0.001)
-            slowest = f"slowest {self._slowest[1]} {self._slowest[0]:.1f} s"
-            self._line.draw(f"probing {self._done}/{self._total}, {rate:.0f}/s, {slowest}")
+            slowest = f", slowest {self._slowest[1]} {self._slowest[0]:.1f} s" if self._slowest[0] else ""
+            self._line.draw(f"probing {self._done}/{self._total}, {rate:.0f}/s{slowest}")
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

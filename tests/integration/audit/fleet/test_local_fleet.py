@@ -9,9 +9,12 @@ import socket
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
+from OpenSSL import SSL
 
 from audit.endpoint import Endpoint, parse_endpoint
 from audit.engine import AuditSettings, RevocationSettings
@@ -22,10 +25,14 @@ from audit.probe import Limits
 from pytest_sslaudit.evidence import EvidenceStore
 from pytest_sslaudit.fleet.local_fleet import Delivery, LocalFleet
 from pytest_sslaudit.fleet.local_worker import WorkerSetup
+from tests.lab.revocation import Registry
 from tests.support.endpoint_facts import public
-from tests.support.probe.tls_servers import serving
+from tests.support.http.scripted_server import answering, conversing
+from tests.support.probe.tls_servers import serving, tls
 from tests.support.processes import descendants, wait_until_ended
-from tests.support.x509.certificates import NOW
+from tests.support.x509.ca import Identity, Leaf, issue, new_root
+from tests.support.x509.certificates import DAY, NOW
+from tests.support.x509.crls import pointing
 
 LIMITS = Limits(timeout_s=20, retry_after_s=0.01, per_address=1)
 SETTINGS = worker_settings(
@@ -114,6 +121,38 @@ def test_what_a_killed_worker_has_left_is_audited_with_its_slots(fleet: LocalFle
         f"https://n{number}-0.example:{server.port}" for number in (1, 2)
     ]  # fmt: skip
     assert audited.lost == {}
+
+
+def test_crl_of_endpoints_in_two_workers_is_fetched_once(fleet: LocalFleet, setup: WorkerSetup, tmp_path: Path) -> None:
+    now, audited = datetime.now(UTC), Audited()
+    root = new_root("CN=Root,O=Tests,C=CH", now=now)
+    with conversing(answering(Registry(root, now).crl())) as ca:
+        issued = issue(Leaf("CN=n", ("*.example",), now - DAY, extra=(pointing(ca.url("/ca.crl")),)), root)
+        anchors = {"corp.pem": (root.certificate.public_bytes(Encoding.DER),)}
+        settings = replace(
+            SETTINGS, now=now, anchors=anchors, fetches_revocation=True, allow_private=True,
+            revocation_folder=str(tmp_path / "revocation"),
+        )  # fmt: skip
+        with serving(tls(_serving(issued))) as server:
+            targets = [[_target(number, index, server.port) for index in range(3)] for number in (2, 3)]
+            batches = [(Chunk(number, tuple(of)),) for number, of in enumerate(targets, 1)]
+            fleet.audit(replace(setup, settings=settings), batches, audited.delivery, threading.Event())
+    assert len(audited.replies) == 6
+    assert [head.partition("\r\n")[0] for head in ca.heads] == ["GET /ca.crl HTTP/1.1"]
+    observations = [setup.store.observation(target.endpoint) for of in targets for target in of]
+    assert all(seen and seen.revocation and not seen.revocation[0].failure for seen in observations)
+
+
+def _serving(issued: Identity) -> SSL.Context:
+    context = SSL.Context(SSL.TLS_SERVER_METHOD)
+    context.use_certificate(issued.certificate)
+    context.use_privatekey(issued.key)
+    return context
+
+
+def _target(number: int, index: int, port: int) -> ChunkTarget:
+    endpoint = parse_endpoint(f"https://n{number}-{index}.example:{port}")
+    return ChunkTarget(endpoint, ("cert.revoked",), dns=DnsView("ok", ("127.0.0.1",)))
 
 
 def test_interrupted_audit_returns_and_leaves_no_process(setup: WorkerSetup) -> None:

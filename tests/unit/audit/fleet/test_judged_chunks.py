@@ -26,6 +26,7 @@ from audit.observation import Observation
 from audit.policy import load_profile
 from audit.probe.revocation import ReplyCache
 from audit.verdict import Verdict
+from audit.x509.certificate import read_certificate
 from tests.support.endpoint_facts import GOOD, INTERMEDIATE, ROOT, public
 from tests.support.observations import hostile, recorded, seen
 from tests.support.x509.certificates import NOW
@@ -91,6 +92,13 @@ def test_worker_judges_as_the_engine_does() -> None:
         results.pop("key.reuse", None)
         assert results == expected[parse_endpoint(reply.endpoint)]
         assert (reply.observation, reply.connections) == ("", 0)
+
+
+def test_certificates_that_endpoints_share_are_parsed_once() -> None:
+    sharing = [seen(f"n{number}.example", GOOD, INTERMEDIATE) for number in range(50)]
+    read_certificate.cache_clear()
+    assert len(list(replies(sharing))) == 50
+    assert read_certificate.cache_info().misses == 3  # leaf, intermediate and root
 
 
 def test_error_is_left_to_the_run() -> None:
