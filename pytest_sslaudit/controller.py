@@ -15,7 +15,6 @@ from typing import Any, Final
 
 import pytest
 
-from audit.config import BadConfiguration
 from audit.endpoint import Endpoint
 from audit.engine import make_observer
 from audit.evaluation.facts import Facts
@@ -263,7 +262,7 @@ class Controller:
         with self._show_hosts(), Progress(self.config, len(targets)) as progress:
             try:
                 self.parallel.observe(targets, self.observer, self._outcomes(progress), self.stop)
-            except (FleetFault, BadConfiguration) as error:
+            except FleetFault as error:
                 raise pytest.UsageError(str(error)) from error
 
     def _judge_stored(self, endpoints: Sequence[Endpoint]) -> None:

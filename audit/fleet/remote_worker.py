@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from typing import Final
 
+from audit.checks import built_in_checks
 from audit.config import state_folder
 from audit.fleet.auditor import ChunkAuditor
 from audit.fleet.chunk import Chunk, EndpointReply, WorkerSettings
@@ -78,6 +79,11 @@ class _PreparedRun:
 
 _RUNS: Final[dict[str, _PreparedRun]] = {}
 """The latest runs of this process, by name."""
+
+
+def warm_up() -> None:
+    """Import the checks, before there is work."""
+    built_in_checks()
 
 
 def prepare(run: str, versions: str, settings: bytes) -> bytes:

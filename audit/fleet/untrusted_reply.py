@@ -14,18 +14,19 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Final, NoReturn
 
 from audit.analysis.key_reuse import KeyUse, key_uses
 from audit.checks import Check
 from audit.evaluation.result import Result
 from audit.evaluation.waivers import Waiver, find_waiver
-from audit.fleet.chunk import Chunk, ChunkTarget, EndpointReply, results_text
+from audit.fleet.chunk import Chunk, ChunkTarget, EndpointReply, compact
 from audit.fleet.packed_reply import CONTENT, CONTENT_IN, digest_of, unpacked
-from audit.json_codec import BadRecord, from_json
+from audit.json_codec import BadRecord, format_time, from_json, parse_time, to_json
 from audit.observation import SCHEMA, Observation
 from audit.text import MAX_DETAIL, MAX_MESSAGE, MAX_QUOTED, one_line, printable, shortened, strings_in
-from audit.verdict import Remedy, Verdict
+from audit.verdict import Remedy, Severity, Verdict
 
 MOST_BYTES: Final = 256 * 1024 * 1024
 """The most bytes of a reply when it is unpacked. CRLs have ten million bytes at most, and a chunk needs few of them."""
@@ -35,9 +36,16 @@ MOST_CONTENT_BYTES: Final = 32 * 1024 * 1024
 """The most bytes of a line with a CRL or OCSP response."""
 _MOST_DEPTH: Final = 16
 _MOST_CONNECTIONS: Final = 10_000
+_KNOWN: Final[Mapping[str, tuple[str, ...]]] = {
+    "verdict": tuple(verdict.value for verdict in Verdict),
+    "severity": tuple(severity.value for severity in Severity),
+    "remedy": tuple(remedy.value for remedy in Remedy),
+}
 _ROW_FIELDS: Final = frozenset(field.name for field in fields(Result))
 _HEX_DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 _BASE64: Final = re.compile(r"[A-Za-z0-9+/]*={0,2}")
+Row = dict[str, Any]
+"""The JSON object of a result."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +108,7 @@ def _read(
     """Return a reply of which every value is checked; raises BadRecord that names the endpoint."""
     try:
         observation = _observation(claimed.observation, target, contents, rules)
-        results = tuple(_results(claimed.results, target, observation, rules))
+        results = list(_results(claimed.results, target, observation, rules))
     except BadRecord as error:
         raise BadRecord(f"{claimed.endpoint}: {error}") from error
     reply = EndpointReply(
@@ -109,7 +117,7 @@ def _read(
         connections=observation.connections,
         uses=_uses(observation),
         row="",
-        results=results_text(list(results)),
+        results=compact(results),
     )
     return reply, observation
 
@@ -152,59 +160,82 @@ def _with_contents(observation: Observation, value: Any, contents: Mapping[str, 
     return replace(observation, revocation=tuple(responses))
 
 
-def _results(text: str, target: ChunkTarget, observation: Observation, rules: ReplyRules) -> Iterator[Result]:
-    rows, seen = _value(text), set[str]()
+def _results(text: str, target: ChunkTarget, observation: Observation, rules: ReplyRules) -> Iterator[Row]:
+    rows, seen, endpoint = _value(text), set[str](), observation.endpoint
     if not isinstance(rows, list):
         raise BadRecord("the results are not a list")
+    of_endpoint: Row = {
+        "endpoint": str(endpoint),
+        "host": endpoint.hostspec,
+        "service": endpoint.service,
+        "phase": "before",
+        "observed_at": format_time(observation.observed_at),
+        "nodeid": "",
+        "duration_s": 0.0,
+    }
     for row in rows:
         if not isinstance(row, dict) or row.keys() != _ROW_FIELDS:
             raise BadRecord("a result has other fields than the results file")
-        result = from_json(Result, _cleaned(row))
-        check = rules.checks.get(result.check) if result.check in target.checks else None
+        name = str(row["check"])
+        check = rules.checks.get(name) if name in target.checks else None
         if check is None or "endpoint" not in check.scopes:
-            raise BadRecord(f"{_shown(result.check)} is not a check of this endpoint in the run")
-        if result.check in seen:
-            raise BadRecord(f"it has two results of {result.check}")
-        seen.add(result.check)
-        yield _checked(result, check, observation, rules)
+            raise BadRecord(f"{_shown(name)} is not a check of this endpoint in the run")
+        if name in seen:
+            raise BadRecord(f"it has two results of {name}")
+        seen.add(name)
+        yield _checked(row, check, {**of_endpoint, "source": check.source, "controls": list(check.controls)}, rules)
 
 
-def _checked(result: Result, check: Check, observation: Observation, rules: ReplyRules) -> Result:
+def _checked(row: Row, check: Check, expected: Row, rules: ReplyRules) -> Row:
     """Return a result whose values fit its check, the endpoint and the run, with its texts within their bounds."""
-    endpoint = observation.endpoint
-    known = replace(
-        result,
-        endpoint=str(endpoint),
-        host=endpoint.hostspec,
-        service=endpoint.service,
-        source=check.source,
-        controls=check.controls,
-        phase="before",
-        observed_at=observation.observed_at,
-        nodeid="",
-        duration_s=0.0,
-    )
-    for field in fields(Result):
-        if getattr(known, field.name) != getattr(result, field.name):
-            _refuse(check, f"has another {field.name} than that of the endpoint and the check")
-    _require_reasons(result, check, rules)
-    if result.leaf_sha256 is not None and not _HEX_DIGEST.fullmatch(result.leaf_sha256):
-        _refuse(check, "has a leaf_sha256 that is not a digest")
-    if any(sum(map(len, strings_in(value))) > 2 * MAX_DETAIL for value in result.detail.values()):
+    for name, value in expected.items():
+        if row[name] != value:
+            _refuse(check, f"has another {name} than that of the endpoint and the check")
+    for name, values in _KNOWN.items():
+        if row[name] not in values:
+            _refuse(check, f"has the {name} {_shown(repr(row[name]))}")
+    if not isinstance(row["message"], str) or not isinstance(row["policy"], str) or not isinstance(row["detail"], dict):
+        _refuse(check, "has a message, a policy or a detail of another type")
+    _require_reasons(row, check, rules)
+    _require_leaf(row, check)
+    detail = _cleaned(row["detail"])
+    if any(sum(map(len, strings_in(value))) > 2 * MAX_DETAIL for value in detail.values()):
         _refuse(check, "has too long a detail")
-    message = shortened(one_line(result.message), MAX_MESSAGE)
-    return replace(result, message=message, policy=shortened(one_line(result.policy), MAX_QUOTED))
+    texts = {
+        "message": shortened(one_line(row["message"]), MAX_MESSAGE),
+        "policy": shortened(one_line(row["policy"]), MAX_QUOTED),
+    }
+    return {**row, **expected, **texts, "check": check.id, "detail": detail}
 
 
-def _require_reasons(result: Result, check: Check, rules: ReplyRules) -> None:
+def _require_reasons(row: Row, check: Check, rules: ReplyRules) -> None:
     """Raise BadRecord unless waiver and remedy fit the verdict, and the waiver is one of the run."""
-    waiver = find_waiver(rules.waivers, check.id, result.endpoint, rules.now)
-    if result.waiver != (waiver.note if waiver and result.verdict is Verdict.WAIVED else None):
+    is_waived = row["verdict"] == Verdict.WAIVED
+    waiver = find_waiver(rules.waivers, check.id, row["endpoint"], rules.now) if is_waived else None
+    if row["waiver"] != to_json(waiver.note if waiver else None):
         _refuse(check, "has a waiver that is not one of the run for it")
-    if result.verdict is Verdict.WAIVED and result.waiver is None:
+    if is_waived and waiver is None:
         _refuse(check, "is waived without a waiver")
-    if result.remedy is not Remedy.NONE and result.verdict not in (Verdict.FAIL, Verdict.WAIVED):
-        _refuse(check, f"has the remedy {result.remedy} for the verdict {result.verdict}")
+    if row["remedy"] != Remedy.NONE and row["verdict"] not in (Verdict.FAIL, Verdict.WAIVED):
+        _refuse(check, f"has the remedy {row['remedy']} for the verdict {row['verdict']}")
+
+
+def _require_leaf(row: Row, check: Check) -> None:
+    """Raise BadRecord if the digest or the end of the leaf is not one."""
+    digest, end = row["leaf_sha256"], row["not_after"]
+    if digest is not None and not (isinstance(digest, str) and _HEX_DIGEST.fullmatch(digest)):
+        _refuse(check, "has a leaf_sha256 that is not a digest")
+    if end is not None and not (isinstance(end, str) and _is_time(end)):
+        _refuse(check, "has a not_after that is not a time")
+
+
+@lru_cache(maxsize=256)
+def _is_time(text: str) -> bool:
+    try:
+        parse_time(text)
+    except BadRecord:
+        return False
+    return True
 
 
 def _refuse(check: Check, reason: str) -> NoReturn:

@@ -7,6 +7,7 @@ result that Dask would compute again.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import queue
 import threading
@@ -35,10 +36,13 @@ _CLOSED: Final = "it closed the connection"
 class ClusterClient:
     """A cluster in use. One thread calls its methods; another one runs the event loop of Dask."""
 
-    def __init__(self, cluster: DaskCluster, run: str) -> None:
-        """Connect, or start the workers; `run` is a name for the jobs. Raises FleetFault."""
-        self._cluster = cluster
-        self._run = run
+    def __init__(self, cluster: DaskCluster, run: str, warm_up: Callable[[], object] | None = None) -> None:
+        """Connect, or start the workers; `run` is a name for the jobs. Raises FleetFault.
+
+        Every worker calls `warm_up` when it is first seen: what it imports is there when the first job comes.
+        """
+        self._cluster, self._run, self._warm_up = cluster, run, warm_up
+        self._tasks = itertools.count(1)
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._jobs: dict[int, asyncio.Task[None]] = {}
         self._ready = threading.Event()
@@ -46,6 +50,9 @@ class ClusterClient:
         self.workers = 0  # how many the cluster had at the last look
         self._stop_workers: Callable[..., object] | None = None
         self._loop, self._end = asyncio.new_event_loop(), asyncio.Event()
+        self._loop.set_exception_handler(
+            lambda *_: None
+        )  # Dask drops futures with exceptions; asyncio would print them
         self._thread = threading.Thread(target=self._serve, name="dask-client", daemon=True)
         self._thread.start()
         try:
@@ -68,7 +75,7 @@ class ClusterClient:
 
     def submit(self, worker: str, job: int, function: Callable[..., bytes], *arguments: object) -> None:
         """Submit a task to this worker and no other; its end is an event."""
-        self._do(self._begin, job, lambda: self._submitted(worker, job, function, arguments))
+        self._do(self._begin, job, lambda: self._submitted(worker, function, arguments))
 
     def drop(self, job: int) -> None:
         """Cancel a job; no event of it comes, unless it is in the queue already."""
@@ -131,16 +138,20 @@ class ClusterClient:
             await self._client.close(timeout=_GOODBYE_S if is_connected else _LOST_S)
 
     async def _report_workers(self) -> None:
+        workers = frozenset[str]()
         while self._client.status == "running":
             try:
                 identity = await asyncio.wait_for(self._client.scheduler.identity(n_workers=-1), _CONNECT_S)
             except (OSError, TimeoutError) as error:
                 self._events.put(Gone(_text(error)))
                 return
-            workers = frozenset(map(str, identity["workers"]))
+            workers, known = frozenset(map(str, identity["workers"])), workers
             self.workers = len(workers)
             self._events.put(Present(workers))
             self._ready.set()
+            if self._warm_up and workers - known:
+                with suppress(OSError):  # a worker is lost; the next look reports it
+                    await self._client.run(self._warm_up, workers=[*workers - known], wait=False, on_error="ignore")
             await asyncio.sleep(_LOOK_S)
         self._events.put(Gone(_CLOSED))
 
@@ -174,11 +185,14 @@ class ClusterClient:
             replies = await self._client.run(function, *arguments, workers=[worker])
         return replies[worker]
 
-    async def _submitted(
-        self, worker: str, job: int, function: Callable[..., bytes], arguments: tuple[object, ...]
-    ) -> object:
+    async def _submitted(self, worker: str, function: Callable[..., bytes], arguments: tuple[object, ...]) -> object:
         future = self._client.submit(
-            function, *arguments, key=f"{self._run}-{job}", workers=[worker], allow_other_workers=False, pure=False
+            function,
+            *arguments,
+            key=f"{self._run}-{next(self._tasks)}",
+            workers=[worker],
+            allow_other_workers=False,
+            pure=False,
         )
         try:
             return await future.result()

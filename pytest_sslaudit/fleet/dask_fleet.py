@@ -10,27 +10,23 @@ import json
 import pickle
 import secrets
 import threading
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from audit.checks import built_in_checks, check_of
-from audit.config import BadConfiguration
-from audit.endpoint import to_address
 from audit.evaluation.evaluate import CheckFunction
 from audit.fleet import Chunk, EndpointReply, WorkerSettings
-from audit.fleet.remote_worker import NOT_PREPARED, audit_chunk, own_versions, prepare, stop_run, versions_in
+from audit.fleet.remote_worker import NOT_PREPARED, audit_chunk, own_versions, prepare, stop_run, versions_in, warm_up
 from audit.fleet.untrusted_reply import ReplyRules, read_untrusted_reply
 from audit.json_codec import BadRecord, to_json
 from audit.observation import Accident, Observation
-from audit.redaction import url_password
 from pytest_sslaudit.fleet.cluster import BadReply, Event, NotPrepared, Portion
 from pytest_sslaudit.fleet.dask_cluster import ClusterClient
 from pytest_sslaudit.fleet.dispatch import Dispatcher
 from pytest_sslaudit.fleet.local_fleet import Delivery
 from pytest_sslaudit.fleet.local_worker import WorkerSetup
-from pytest_sslaudit.fleet.plan import Batch
+from pytest_sslaudit.fleet.plan import Batch, addresses_of, shared_addresses
 from pytest_sslaudit.fleet.schedulers import DaskCluster
 
 _LOOK_S: Final = 0.1
@@ -74,7 +70,7 @@ class DaskFleet:
         self._cluster = cluster
         self._checks = {check.id: check for function in (*built_in_checks(), *added) if (check := check_of(function))}
         self._run = f"sslaudit-{secrets.token_hex(8)}"
-        self._client = ClusterClient(cluster, self._run)
+        self._client = ClusterClient(cluster, self._run, warm_up)
 
     @property
     def size(self) -> int:
@@ -82,7 +78,7 @@ class DaskFleet:
         return max(1, self._client.workers)
 
     def audit(self, setup: WorkerSetup, batches: Iterable[Batch], delivery: Delivery, stop: threading.Event) -> None:
-        """Have all chunks audited. It returns early if `stop` is set; raises FleetFault and BadConfiguration."""
+        """Have all chunks audited. It returns early if `stop` is set; raises FleetFault."""
         settings, planned = setup.settings, [chunk for batch in batches for chunk in batch]
 
         def give_up(chunk: Chunk, reason: str) -> None:
@@ -95,15 +91,14 @@ class DaskFleet:
 
         rules = ReplyRules(self._checks, settings.waivers, settings.now, settings.limits.max_certificates)
         self.distribute(
-            Work(settings, iter(planned), rules, _shared_addresses(planned)),
+            Work(settings, iter(planned), rules, shared_addresses(planned)),
             Receiver(delivery.observed, give_up, meanwhile),
         )
         while delivery.meanwhile() and not stop.is_set():
             stop.wait(_LOOK_S)
 
     def distribute(self, work: Work, receiver: Receiver) -> None:
-        """Have all chunks audited or given up; raises FleetFault, BadConfiguration."""
-        self._require_no_secret(work.settings)
+        """Have all chunks audited or given up; raises FleetFault."""
         workers, limits = _Workers(self._client, self._run, pickle.dumps(work.settings)), work.settings.limits
         intake = _Intake(receiver, work)
         dispatcher = Dispatcher(
@@ -117,26 +112,6 @@ class DaskFleet:
     def close(self) -> None:
         """End what the workers do for the run, the connection, and the processes of the run."""
         self._client.close(stop_run)
-
-    def _require_no_secret(self, settings: WorkerSettings) -> None:
-        """Raise BadConfiguration if the workers of other machines would need a secret."""
-        if not self.is_here and url_password(settings.proxy):
-            raise BadConfiguration(
-                "[fetch] proxy has a password, which is not sent to the workers of a cluster: name a proxy without one"
-            )
-
-
-def _shared_addresses(chunks: Iterable[Chunk]) -> Mapping[str, int]:
-    """Return the addresses that several chunks have, with the number of chunks."""
-    counts = Counter(address for chunk in chunks for address in _addresses(chunk))
-    return {address: count for address, count in counts.items() if count > 1}
-
-
-def _addresses(chunk: Chunk) -> frozenset[str]:
-    """Return the addresses of the endpoints of a chunk, as far as they are known before it is audited."""
-    resolved = {address for target in chunk.targets if target.dns for address in target.dns.addresses}
-    given = {address for target in chunk.targets if (address := to_address(target.endpoint.connect_to))}
-    return frozenset(resolved | given)
 
 
 class _Workers:
@@ -172,7 +147,7 @@ class _Intake:
         self._chunks[chunk.number] = chunk
         longest_s = _PREPARATION_S + len(chunk.targets) * _SHARE_OF_ENDPOINT * self._work.settings.limits.timeout_s
         shared = self._work.shared
-        of_others = {address: shared[address] for address in _addresses(chunk) if address in shared}
+        of_others = {address: shared[address] for address in addresses_of(chunk) if address in shared}
         return Portion(chunk.number, pickle.dumps(chunk), longest_s, of_others)
 
     def require_same_versions(self, reply: object) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -69,6 +69,19 @@ def _first_address(target: ChunkTarget) -> str:
     """Return where an endpoint is connected to first; the name if it has no address."""
     addresses = target.dns.addresses if target.dns else ()
     return next(iter(addresses), target.endpoint.connect_to)
+
+
+def shared_addresses(chunks: Iterable[Chunk]) -> Mapping[str, int]:
+    """Return the addresses that several chunks have, with the number of chunks."""
+    counts = Counter(address for chunk in chunks for address in addresses_of(chunk))
+    return {address: number for address, number in counts.items() if number > 1}
+
+
+def addresses_of(chunk: Chunk) -> frozenset[str]:
+    """Return the addresses of the endpoints of a chunk, as far as they are known before it is audited."""
+    resolved = {address for target in chunk.targets if target.dns for address in target.dns.addresses}
+    given = {address for target in chunk.targets if (address := to_address(target.endpoint.connect_to))}
+    return frozenset(resolved | given)
 
 
 def _is_address(endpoint: Endpoint) -> bool:

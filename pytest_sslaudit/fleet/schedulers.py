@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from audit.config import BadConfiguration, Configuration
 from audit.endpoint import is_loopback_host
-from audit.redaction import without_password
+from audit.redaction import url_password, without_password
 from audit.text import one_line
 from pytest_sslaudit.fleet.tls_files import TlsFiles, read_tls_files
 
@@ -58,6 +58,11 @@ def read_cluster(workers: str, configuration: Configuration, now: datetime) -> D
     wait_s = configuration.fleet.wait_s
     if not 0 < wait_s < float("inf"):
         raise BadConfiguration(f"{configuration.file}: [fleet] wait_s {wait_s!r}: it must be a number above 0")
+    if url and url_password(configuration.fetch.proxy):
+        raise BadConfiguration(
+            f"{configuration.file}: [fetch] proxy has a password, which is not sent to other machines: name a proxy "
+            f"without one, or leave out {_FLAG}"
+        )
     tls = read_tls_files(configuration, now) if url and url.startswith("tls:") else None
     return DaskCluster(url, tls, wait_s)
 

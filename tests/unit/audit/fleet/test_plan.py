@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import pytest
 
 from audit.endpoint import parse_endpoint
-from audit.fleet import ChunkTarget
+from audit.fleet import Chunk, ChunkTarget
 from audit.observation import DnsView
 from pytest_sslaudit.fleet.choice import worker_count
-from pytest_sslaudit.fleet.plan import Batch, batches
+from pytest_sslaudit.fleet.plan import Batch, batches, shared_addresses
 
 
 def target(name: str, *addresses: str) -> ChunkTarget:
@@ -57,6 +57,16 @@ def test_name_without_an_address_counts_as_its_own_address() -> None:
     assert everything(batches([*unresolved, address], 1)) == [
         "2001:db8::1", "gone.example", "gone.example", "lost.example",
     ]  # fmt: skip
+
+
+def test_addresses_of_several_chunks_are_shared() -> None:
+    literal = ChunkTarget(parse_endpoint("https://10.0.0.9"), ())
+    chunks = (
+        Chunk(1, (target("a.example", "10.0.0.1", "10.0.0.2"), target("b.example", "10.0.0.1"))),
+        Chunk(2, (target("c.example", "10.0.0.2"), target("gone.example"), literal)),
+        Chunk(3, (target("d.example", "10.0.0.2", "10.0.0.9"),)),
+    )
+    assert shared_addresses(chunks) == {"10.0.0.2": 3, "10.0.0.9": 2}
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from audit.config import BadConfiguration, Configuration
-from audit.config.schema import Fleet
+from audit.config.schema import Fetch, Fleet
 from pytest_sslaudit.fleet.schedulers import DaskCluster, names_cluster, read_cluster
 from pytest_sslaudit.fleet.tls_files import TlsFiles
 from tests.support.x509.ca import Identity, Leaf, issue, new_intermediate, new_root
@@ -99,6 +99,14 @@ def test_password_in_the_url_is_not_repeated() -> None:
     with pytest.raises(BadConfiguration) as refused:
         read("tls://user:secret-word@a:8786")
     assert "secret-word" not in str(refused.value)
+
+
+def test_proxy_with_a_password_is_for_workers_of_this_run_only() -> None:
+    configuration = Configuration(fetch=Fetch(proxy="http://user:secret-word@proxy.example.com:3128"))
+    with pytest.raises(BadConfiguration, match=r"\[fetch\] proxy has a password") as refused:
+        read("tcp://127.0.0.1:8786", configuration)
+    assert "secret-word" not in str(refused.value)
+    assert read("dask", configuration).url is None
 
 
 def test_missing_dask_is_named_with_the_command_that_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
