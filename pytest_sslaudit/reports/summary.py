@@ -14,8 +14,13 @@ from audit.verdict import Verdict
 from pytest_sslaudit.reports.groups import Group, badness, groups_of
 from pytest_sslaudit.reports.repairs import counted
 from pytest_sslaudit.reports.totals import RunTotals
+from pytest_sslaudit.run_state import KEY
 
 MOST_UNKNOWNS: Final = 20
+MANY_ENDPOINTS: Final = 2000
+COSTS: Final = {"each": (20, 175), "endpoint": (10.5, 77), "check": (10, 40)}
+"""Seconds of CPU time and MB that 1,000 endpoints take in one process by `--audit-items`, judged from evidence with
+all checks, results and JUnit, on a machine with two cores."""
 
 
 class Summary:
@@ -28,6 +33,11 @@ class Summary:
     def pytest_report_header(self) -> list[str]:
         """Name the distributions whose code this run loads, with their versions."""
         return [f"sslaudit extension: {extension}" for extension in self._extensions]
+
+    def pytest_report_collectionfinish(self) -> list[str]:
+        """Say what other tests would cost, if there are many endpoints."""
+        run = self._config.stash[KEY]
+        return list(lines_of_costs(run.settings.items, len(run.inventory.endpoints)))
 
     def pytest_collection_finish(self) -> None:
         """Print no line per file: the checks run endpoint by endpoint, and pytest would print all files for each."""
@@ -61,6 +71,19 @@ class Summary:
             terminalreporter.write_line(after)
         for line in completeness:
             terminalreporter.write_line(line)
+
+
+def lines_of_costs(items: str, endpoints: int) -> Iterator[str]:
+    """Yield a line about the CPU time and memory of a run of many endpoints, and of one with fewer tests."""
+    if items == "each" and endpoints > MANY_ENDPOINTS:
+        of_results, of_endpoints, of_checks = (
+            f"{seconds * endpoints / 1000:.0f} s and {megabytes * endpoints / 1000:.0f} MB"
+            for seconds, megabytes in COSTS.values()
+        )
+        yield (
+            f"sslaudit: a test for each result of {endpoints} endpoints takes about {of_results}; one for each "
+            f"endpoint (--audit-items=endpoint) {of_endpoints}, one for each check (--audit-items=check) {of_checks}"
+        )
 
 
 def follows_text(totals: RunTotals) -> str:

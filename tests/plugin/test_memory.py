@@ -46,3 +46,13 @@ def test_only_reports_that_failed_keep_their_result(pytester: pytest.Pytester) -
 def test_tests_of_a_check_share_what_is_the_same(pytester: pytest.Pytester) -> None:
     lines = printed(pytester)
     assert {"shared True", "made []", "marked True True True"} <= lines
+
+
+@pytest.mark.parametrize(("items", "count"), [("each", 1), ("endpoint", 0)])
+def test_run_of_many_endpoints_prints_what_fewer_tests_would_cost(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, items: str, count: int
+) -> None:
+    monkeypatch.setattr("pytest_sslaudit.reports.summary.MANY_ENDPOINTS", 1)
+    keep(pytester.path / "kept", [unreachable(A), unreachable(B)])
+    run = pytester.runpytest("--pyargs", "audit", "--audit-from-evidence=kept", f"--audit-items={items}")
+    assert sum("a test for each result of 2 endpoints takes about" in line for line in run.outlines) == count

@@ -15,8 +15,10 @@ from pytest_sslaudit.reports.groups import title_of
 from pytest_sslaudit.reports.policy_notes import PolicyNotes
 from pytest_sslaudit.reports.repairs import RepairRow, counted, refused_contacts, repair_table
 from pytest_sslaudit.reports.summary import (
+    MANY_ENDPOINTS,
     MOST_UNKNOWNS,
     failing_groups,
+    lines_of_costs,
     lines_of_endpoints,
     lines_of_totals,
     lines_of_unknowns,
@@ -127,6 +129,15 @@ def test_inconclusive_checks_are_listed_up_to_a_limit() -> None:
     first, *_, last = lines_of_unknowns(totals(*results, outcome="skipped"))
     assert first == "https://00.example:443  inconclusive cert.revoked: no response"
     assert last == "2 more inconclusive checks that fail nothing: see the results"
+
+
+def test_many_endpoints_have_a_line_about_the_costs_of_their_tests() -> None:
+    (line,) = lines_of_costs("each", 2 * MANY_ENDPOINTS)
+    assert line == (
+        "sslaudit: a test for each result of 4000 endpoints takes about 80 s and 700 MB; one for each endpoint "
+        "(--audit-items=endpoint) 42 s and 308 MB, one for each check (--audit-items=check) 40 s and 160 MB"
+    )
+    assert not [*lines_of_costs("each", MANY_ENDPOINTS), *lines_of_costs("check", 2 * MANY_ENDPOINTS)]
 
 
 def test_totals_count_findings_before_and_after_the_repairs() -> None:
