@@ -28,7 +28,7 @@ from pytest_sslaudit.fleet.local_worker import WorkerSetup
 from tests.lab.revocation import Registry
 from tests.support.endpoint_facts import public
 from tests.support.http.scripted_server import answering, conversing
-from tests.support.probe.tls_servers import serving, tls
+from tests.support.probe.tls_servers import Count, serving, tls
 from tests.support.processes import descendants, wait_until_ended
 from tests.support.x509.ca import Identity, Leaf, issue, new_root
 from tests.support.x509.certificates import DAY, NOW
@@ -126,14 +126,21 @@ def test_what_a_killed_worker_has_left_is_audited_with_its_slots(fleet: LocalFle
 def test_crl_of_endpoints_in_two_workers_is_fetched_once(fleet: LocalFleet, setup: WorkerSetup, tmp_path: Path) -> None:
     now, audited = datetime.now(UTC), Audited()
     root = new_root("CN=Root,O=Tests,C=CH", now=now)
-    with conversing(answering(Registry(root, now).crl())) as ca:
+    published, servers = answering(Registry(root, now).crl()), list[Count]()
+
+    def respond(connection: socket.socket, _: str) -> None:
+        servers[0].wait_for(18)  # by then both workers have observed an endpoint, and want the CRL
+        published(connection)
+
+    with conversing(respond=respond) as ca:
         issued = issue(Leaf("CN=n", ("*.example",), now - DAY, extra=(pointing(ca.url("/ca.crl")),)), root)
         anchors = {"corp.pem": (root.certificate.public_bytes(Encoding.DER),)}
         settings = replace(
             SETTINGS, now=now, anchors=anchors, fetches_revocation=True, allow_private=True,
-            revocation_folder=str(tmp_path / "revocation"),
+            revocation_folder=str(tmp_path / "revocation"), limits=replace(LIMITS, per_address=4),
         )  # fmt: skip
         with serving(tls(_serving(issued))) as server:
+            servers.append(server)
             targets = [[_target(number, index, server.port) for index in range(3)] for number in (2, 3)]
             batches = [(Chunk(number, tuple(of)),) for number, of in enumerate(targets, 1)]
             fleet.audit(replace(setup, settings=settings), batches, audited.delivery, threading.Event())
