@@ -26,6 +26,7 @@ from typing import Any, Final, NoReturn
 from audit.checks import built_in_checks
 from audit.fleet import Chunk, ChunkAuditor, EndpointReply, WorkerSettings
 from audit.fleet.shared_slots import SharedSlots
+from audit.x509.public_suffix import is_top_level_domain, registered_domain
 from pytest_sslaudit.evidence import EvidenceStore
 
 LENGTH: Final = struct.Struct(">I")
@@ -47,6 +48,8 @@ def serve(descriptor: int) -> NoReturn:
     """Fork a worker for each connection that comes through this socket, and report the end of each, until it closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the run ends its workers itself
     built_in_checks()
+    registered_domain("example.com")  # the list of public suffixes is parsed when it is first needed, in 0.1 s
+    is_top_level_domain("com")
     gc.collect()
     gc.freeze()  # the workers share what is imported
     control = socket.socket(fileno=descriptor)
