@@ -36,7 +36,9 @@ class HostProgress:
         """Show which hosts have ended since the last call; nothing else is printed meanwhile."""
         for discovery in self._pool.news():
             self._done += 1
-            self._show(discovery)
+            self._show(f"{discovery.host.endpoint.host}: {_outcome(discovery)}")
+        if not self._is_drawn and self._pool.awaited:
+            self._draw("")
 
     def note(self) -> None:
         """Show the same while tests run, whose own output a line that is rewritten would destroy."""
@@ -50,7 +52,7 @@ class HostProgress:
             self._is_drawn = False
         awaited = self._pool.awaited
         if awaited:
-            self._write(f"{_hosts(awaited)} judged as soon as they respond: {_names(awaited)}")
+            self._write(f"judged later, when they have responded: {_names(awaited)}")
 
     @contextmanager
     def meanwhile(self) -> Iterator[None]:
@@ -71,16 +73,22 @@ class HostProgress:
         while not is_over.wait(INTERVAL_S):
             self.show()
 
-    def _show(self, discovery: Discovery) -> None:
-        awaited = self._pool.awaited
-        count = f"{self._done} of {len(self._pool.hosts)} hosts"
-        rest = f", awaited: {_names(awaited)}" if awaited else ""
-        text = f"{discovery.host.endpoint.host}: {_outcome(discovery)} ({count}{rest})"
-        if self._is_shown and self._line.is_shown:
-            self._line.draw(text)
-            self._is_drawn = True
+    def _show(self, host: str) -> None:
+        if self._line.is_shown:
+            self._draw(f"; {host}")
         else:
-            self._write(text)
+            self._write(f"{host} ({self._counts()})")
+
+    def _draw(self, host: str) -> None:
+        """Draw the counts, which a narrow terminal shows too, and then the host that ended last."""
+        if self._is_shown and self._line.is_shown:
+            self._line.draw(f"{self._counts()}{host}")
+            self._is_drawn = True
+
+    def _counts(self) -> str:
+        awaited = self._pool.awaited
+        rest = f", awaited: {_names(awaited)}" if awaited else ""
+        return f"{self._done} of {len(self._pool.hosts)} hosts{rest}"
 
     def _write(self, text: str) -> None:
         if self._is_shown and self._reporter:
@@ -98,10 +106,6 @@ def _outcome(discovery: Discovery) -> str:
     if seen.failures:
         return one_line(seen.failures[0].detail, _MOST_FAILURE)
     return f"{len(discovery.targets)} endpoint{'' if len(discovery.targets) == 1 else 's'}"
-
-
-def _hosts(labels: Sequence[str]) -> str:
-    return "1 host is" if len(labels) == 1 else f"{len(labels)} hosts are"
 
 
 def _names(labels: Sequence[str]) -> str:

@@ -1,9 +1,10 @@
-"""Progress while probing: on a terminal only."""
+"""Progress while hosts are inspected, and while endpoints are probed: the second on a terminal only."""
 
 from __future__ import annotations
 
 import os
 import pty
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -43,6 +44,22 @@ def test_terminal_shows_count_rate_and_slowest_endpoint(pytester: pytest.Pyteste
 
 def test_quiet_run_shows_no_progress(pytester: pytest.Pytester, closed_endpoint: str) -> None:
     assert "probing" not in on_a_terminal(pytester, closed_endpoint, "-q")
+
+
+HOSTS = "--hosts=docker://not-there-1,docker://not-there-2"
+
+
+def test_terminal_shows_the_last_host_and_the_count(pytester: pytest.Pytester) -> None:
+    shown = on_a_terminal(pytester, HOSTS)
+    assert re.search(r"2 of 2 hosts; not-there-\d: docker://not-there-\d: ", shown)
+
+
+def test_pipe_gets_a_line_for_each_host(pytester: pytest.Pytester) -> None:
+    done = subprocess.run(
+        [*ARGUMENTS, HOSTS], cwd=pytester.path, capture_output=True, text=True, check=False, timeout=120
+    )
+    assert len(re.findall(r"^not-there-\d: docker://not-there-\d: .* \(\d of 2 hosts", done.stdout, re.MULTILINE)) == 2
+    assert "\x1b" not in done.stdout
 
 
 def test_pipe_gets_no_progress(pytester: pytest.Pytester, closed_endpoint: str) -> None:

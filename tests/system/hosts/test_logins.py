@@ -87,16 +87,20 @@ def test_host_that_is_down_does_not_change_other_hosts(lab: Lab) -> None:
     assert MAIN in run.endpoints
 
 
-def test_login_that_hangs_ends_at_its_deadline(lab: Lab, web1: Host) -> None:
+def test_login_that_hangs_ends_at_its_deadline_and_delays_no_host(lab: Lab, web1: Host) -> None:
     silent = web1.start("python3", "-c", _SILENT)
     try:
         web1.wait_for(2222)
-        run = lab.audit(f"--hosts=ssh://root@{WEB1}:2222")
-        said_of_host(run)
-        assert run.observed(f"{WEB1}/")["elapsed_s"] < 60
+        run = lab.audit(f"--hosts=ssh://root@{WEB1},ssh://root@{WEB1}:2222")
     finally:
         silent.kill()
         silent.communicate()
+    late = f"{WEB1}:2222"
+    said_of_host(run, late)
+    assert run.observed(f"{late}/")["elapsed_s"] < 60
+    order = [(line["kind"], line.get("endpoint")) for line in run.lines]
+    assert order.index(("result", MAIN)) < order.index(("observation", f"{late}/")), run.explain()
+    assert f"judged later, when they have responded: {late}" in run.output
 
 
 def test_unknown_host_key_is_not_accepted(lab: Lab, web1: Host) -> None:

@@ -1,0 +1,84 @@
+"""Measures how long healthy hosts wait for hosts that accept a login and never respond.
+
+    python -m bench.late_hosts [HEALTHY HANGING]
+
+It logs in by ssh to an sshd in an overlay, which has an address for each healthy host. It needs root and
+`make overlays`. The hosts that hang are sockets that never send a byte, and are named first. The first run has the
+healthy hosts alone, the second one all of them, until the healthy hosts have as many results as in the first.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from typing import Final
+
+from tests.support.hosts import ssh_login as login
+from tests.support.hosts.audit_run import command, results_of
+from tests.support.hosts.host import Host, HostFile, running_host
+
+HEALTHY, HANGING = "127.1.0.", "127.2.0."
+FACTOR, ALLOWED_S = 1.2, 5.0
+_SILENT: Final = """
+import socket, time
+server = socket.create_server(("", 2222), backlog=500)
+accepted = []
+while True:
+    accepted.append(server.accept())
+"""
+_POLL_S: Final = 0.2
+
+
+def main(healthy: int, hanging: int) -> None:
+    """Measure both runs, and print them with the bound."""
+    with running_host("controller", "auditor") as host:
+        _prepare(host)
+        names = [f"ssh://root@{HEALTHY}{number}" for number in range(1, healthy + 1)]
+        late = [f"ssh://root@{HANGING}{number}:2222" for number in range(1, hanging + 1)]
+        alone_s, results = _measured(host, names)
+        beside_s, _ = _measured(host, [*late, *names], results)
+    bound_s = FACTOR * alone_s + ALLOWED_S
+    print(f"{healthy} healthy hosts alone          {alone_s:6.1f} s, {results} results")
+    print(f"after {hanging} hosts that hang        {beside_s:6.1f} s (at most {bound_s:.1f} s)")
+
+
+def _prepare(host: Host) -> None:
+    """Start sshd and the socket that is silent, and let the host log into itself."""
+    login.admit(host, login.make_key(host))
+    key = host.read("/etc/ssh/ssh_host_ed25519_key.pub")
+    host.write(HostFile("/root/.ssh/known_hosts", f"* {key}"))
+    host.start("python3", "-c", _SILENT)
+    host.wait_for(2222)
+
+
+def _measured(host: Host, hosts: list[str], expected: int = 0) -> tuple[float, int]:
+    """Run an audit; return the time until it has this many results of healthy hosts, or to its end, and their number.
+
+    `key.reuse` does not count: it compares all hosts, and runs when the last one has ended.
+    """
+    host.shell("rm -f /run/audit/results.jsonl")
+    begun = time.perf_counter()
+    quietly = ("sh", "-c", 'exec "$@" >/run/output 2>&1', "sh")
+    running = host.start(*quietly, *command(f"--hosts={','.join(hosts)}"))
+    try:
+        while running.poll() is None and not (expected and _count(host) >= expected):
+            time.sleep(_POLL_S)
+        return time.perf_counter() - begun, expected or _count(host)
+    finally:
+        _end(running)
+
+
+def _count(host: Host) -> int:
+    rows = (row for row in results_of(host) if row["kind"] == "result" and row["check"] != "key.reuse")
+    return sum(row["endpoint"].startswith(HEALTHY) for row in rows)
+
+
+def _end(running: subprocess.Popen[str]) -> None:
+    running.terminate()
+    running.communicate()
+
+
+if __name__ == "__main__":
+    given = [int(argument) for argument in sys.argv[1:]]
+    main(*(given or (28, 32)))
