@@ -222,7 +222,7 @@ def test_observed_endpoint_whose_workers_end_is_inconclusive(world: World) -> No
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--audit-workers=0",), "--audit-workers '0': write auto, or a number of processes from 1 to 256"),
+        (("--audit-workers=0",), "--audit-workers '0': write auto, a number of processes from 1 to 256, dask"),
         (("--audit-workers=-1",), "--audit-workers '-1': write auto"),
         (("--audit-workers=many",), "--audit-workers 'many': write auto"),
         (("--audit-workers=257",), "--audit-workers '257': write auto"),
