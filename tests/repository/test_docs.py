@@ -42,7 +42,7 @@ PAGES: Final = tuple(
     str(file.relative_to(CHECKOUT)) for file in (*sorted(CHECKOUT.glob("*.md")), *sorted(CHECKOUT.glob("docs/**/*.md")))
 )
 PARTIES: Final = ("a hostile server", "a local user of an audited host", "a hostile host", "a hostile store or ca",
-                  "a local user of the machine", "a hostile inventory")  # fmt: skip
+                  "a local user of the machine", "a hostile inventory", "a hostile worker")  # fmt: skip
 VENDOR: Final = {"Overview": 18, "What the script does": 23, "Run the script": 11, "The queue, the mail": 9}
 """The number of sentences of each part of the vendor's page, lead-ins and rows of its tables included."""
 COMMANDS: Final[dict[str, Callable[[list[str]], int]]] = {

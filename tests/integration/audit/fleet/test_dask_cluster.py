@@ -29,7 +29,7 @@ from tests.support.x509.certificates import leaf
 pytest.importorskip("distributed")
 
 from pytest_sslaudit.fleet import dask_cluster
-from pytest_sslaudit.fleet.cluster import FleetFault
+from pytest_sslaudit.fleet.cluster import FleetFault, Present
 from pytest_sslaudit.fleet.dask_fleet import DaskFleet, Receiver, Work
 from pytest_sslaudit.fleet.schedulers import DaskCluster
 
@@ -250,6 +250,16 @@ def test_interrupt_ends_the_chunks_of_the_workers(cluster: RunningCluster, serve
         received = Received()
         servers.audit(cluster.named(), received)  # the workers are free again
     assert len(received.replies) == CHUNKS * SIZE
+
+
+def test_workers_of_the_run_use_tls() -> None:
+    client = dask_cluster.ClusterClient(replace(DaskCluster(None, None, 60.0), processes=1), "a-run")
+    try:
+        event = client.next_event(60)
+    finally:
+        client.close()
+    assert isinstance(event, Present)
+    assert {worker.partition("://")[0] for worker in event.workers} == {"tls"}
 
 
 def test_workers_of_the_run_end_with_it(servers: Servers) -> None:
