@@ -8,13 +8,17 @@ from dataclasses import dataclass, field
 from typing import Final
 
 _MOST_JUMPS: Final = 8
+_PORT: Final = "22"
 Read = Callable[[str], Mapping[str, str]]
 """Returns the configuration of a destination of ssh; empty if ssh cannot read it."""
 
 
 @dataclass(frozen=True, slots=True)
 class LoginRoute:
-    """What a login connects to first: names of hosts that are resolved here, and a text for each other way."""
+    """What a login connects to first: names of hosts that are resolved here, and a text for each other way.
+
+    A name is followed by a space and the port if that is not 22.
+    """
 
     names: tuple[str, ...] = ()
     proxies: tuple[str, ...] = ()
@@ -44,7 +48,7 @@ class SshConfiguration:
             return LoginRoute(proxies=(command,))
         jumps = _jumps(self.values)
         if not jumps:
-            return LoginRoute((self.values["hostname"],) if "hostname" in self.values else ())
+            return LoginRoute((_with_port(self.values["hostname"], self.values),) if "hostname" in self.values else ())
         return _route_of_jumps(jumps, read, _MOST_JUMPS)
 
 
@@ -79,8 +83,13 @@ def _route_of_jumps(jumps: list[str], read: Read, most: int) -> LoginRoute:
             names += route.names
             proxies += route.proxies
         else:
-            names.append(values.get("hostname", _host(jump)))
+            names.append(_with_port(values.get("hostname", _host(jump)), values))
     return LoginRoute(tuple(dict.fromkeys(names)), tuple(dict.fromkeys(proxies)))
+
+
+def _with_port(name: str, values: Mapping[str, str]) -> str:
+    port = values.get("port", _PORT)
+    return name if port == _PORT else f"{name} {port}"
 
 
 def _host(jump: str) -> str:
@@ -90,7 +99,11 @@ def _host(jump: str) -> str:
 
 
 def shared_keys(route: LoginRoute, addresses_of: Callable[[str], tuple[str, ...]]) -> Iterator[str]:
-    """Yield a key for each address, jump host or proxy that a login shares with others."""
-    for name in route.names:
-        yield from (addresses_of(name) or (name,))
+    """Yield a key for each address and port, jump host or proxy that a login shares with others.
+
+    Each sshd has a limit of its own: one that hangs at another port of the address does not hold this one up.
+    """
+    for place in route.names:
+        name, space, port = place.partition(" ")
+        yield from (f"{address}{space}{port}" for address in addresses_of(name) or (name,))
     yield from route.proxies

@@ -73,6 +73,7 @@ def test_pauses_between_attempts_grow_and_differ() -> None:
     ("printed", "route"),
     [
         ("hostname 192.0.2.1\nproxyjump none\nproxycommand none", LoginRoute(("192.0.2.1",))),
+        ("hostname 192.0.2.1\nport 2222", LoginRoute(("192.0.2.1 2222",))),
         ("hostname web1\nproxyjump bastion", LoginRoute(("192.0.2.7",), ("jump bastion",))),
         ("hostname web1\nproxyjump root@inner:2222", LoginRoute(("192.0.2.7",), ("jump inner", "jump bastion"))),
         ("hostname web1\nproxyjump by-command", LoginRoute((), ("jump by-command", "nc -X 5 %h %p"))),
@@ -98,6 +99,7 @@ def test_names_of_one_address_share_a_key() -> None:
         return () if name == "unknown" else ("192.0.2.1",)
 
     assert {*shared_keys(LoginRoute(("a",)), resolve)} == {*shared_keys(LoginRoute(("b",)), resolve)} == {"192.0.2.1"}
+    assert {*shared_keys(LoginRoute(("a 2222",)), resolve)} == {"192.0.2.1 2222"}
     assert {*shared_keys(LoginRoute(("unknown",), ("jump b",)), resolve)} == {"unknown", "jump b"}
 
 
