@@ -164,8 +164,11 @@ overlays:
 compiled: $(INSTALLED)
 	@$(PYTHON) -m compileall -q audit pytest_sslaudit remediate tests
 
+# Each module prints its figures, and those that break their bounds, in some 15 minutes on two cores.
 bench: $(INSTALLED)
-	@for module in probe judgement whole_audit; do echo "bench.$$module"; $(PYTHON) -m bench.$$module || exit 1; done
+	@status=0; for module in probe judgement whole_audit fleet; do \
+	    echo "bench.$$module"; $(PYTHON) -m bench.$$module || status=1; \
+	done; exit $$status
 
 # Mutants of certificates, CRLs and OCSP answers for everything that reads them; 100,000 take about five minutes of CPU.
 N ?= 100000
@@ -210,7 +213,7 @@ $(INSTALLED): pyproject.toml $(REQUIREMENTS)
 
 # Renews it: the newest versions for each Python and processor that the project supports. Commit the difference.
 # .ci/lowest.txt has the lowest versions of the dependencies in their place, and what the unit tests need besides;
-# .ci/plugins.txt the other plugins of pytest.
+# .ci/plugins.txt the other plugins of pytest; .ci/peers.txt the scanner that `make bench` compares with.
 COMPILE := .lab/uv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header \
     --no-annotate
 
@@ -224,3 +227,5 @@ requirements:
 	printf '%s\n' allure-pytest pytest-instafail pytest-json-report pytest-randomly pytest-rerunfailures pytest-sugar \
 	    pytest-timeout pytest-xdist 'setuptools>=77' > .lab/uv/plugins.in
 	$(COMPILE) --constraint $(REQUIREMENTS) --output-file .ci/plugins.txt pyproject.toml .lab/uv/plugins.in
+	echo sslyze > .lab/uv/peers.in
+	$(COMPILE) --output-file .ci/peers.txt .lab/uv/peers.in

@@ -80,6 +80,15 @@ def observations(authorities: Authorities, endpoints: int, *, distinct: bool) ->
         yield replace(seen, revocation=responses)
 
 
+def seen_from_outside(authorities: Authorities, endpoints: int) -> Iterator[Observation]:
+    """Yield observations without a login, with a certificate and an ECDSA key each: an RSA key takes 50 ms to make."""
+    for number in range(endpoints):
+        endpoint = parse_endpoint(f"https://www{number}.bench-{number}.com")
+        leaf = _issued(authorities, (endpoint.name,), 2 * number)
+        seen = _observation(authorities, leaf, endpoint, number)
+        yield replace(seen, endpoint=endpoint, server=None, revocation=tuple(_responses(authorities, leaf)))
+
+
 def sources(crl: str, ocsp: str = "") -> tuple[x509.ExtensionType, ...]:
     """Return the extensions of public CAs: caIssuers, revocation pointers, and policy."""
     policies = x509.CertificatePolicies([x509.PolicyInformation(_VALIDATED, None)])

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509 import ExtendedKeyUsage
 
 from bench.evidence import sources
-from bench.servers import Publisher, serving
+from bench.servers import Counter, Publisher, serving
 from tests.lab.revocation import Registry
 from tests.support.x509.ca import SERVER_AUTH, Identity, Leaf, issue, new_intermediate, new_root
 
@@ -36,6 +36,7 @@ class Fleet:
     folder: Path
     places: Sequence[tuple[str, int]]
     publisher: Publisher
+    accepted: Counter  # connections
 
     def url(self, number: int, kind: str = SOUND) -> str:
         """Return the URL of an endpoint, as `--audit-endpoints` reads it."""
@@ -49,8 +50,11 @@ class Fleet:
 
 
 @contextmanager
-def fleet(endpoints: int, faulty: int = 0) -> Iterator[Fleet]:
-    """Serve this many sound endpoints, and this many with a certificate that has expired, while the block runs."""
+def fleet(endpoints: int, faulty: int = 0, delay_s: float = 0.0) -> Iterator[Fleet]:
+    """Serve this many sound endpoints, and this many with a certificate that has expired, while the block runs.
+
+    Each handshake begins `delay_s` after its connection was accepted.
+    """
     now = datetime.now(UTC)
     root = new_root("CN=Bench Root,O=Bench,C=CH", now=now)
     names = [f"{SOUND}{number}.{DOMAIN}" for number in range(endpoints)]
@@ -64,8 +68,9 @@ def fleet(endpoints: int, faulty: int = 0) -> Iterator[Fleet]:
         issuer = new_intermediate("CN=Bench Issuing,O=Bench,C=CH", root, now=now, extra=extensions)
         context = _context({of: _loaded(_leaf(of, issuer, publisher, now), issuer, folder) for of in names})
         crls = {OF_LEAVES: Registry(issuer, now).crl(), OF_CAS: Registry(root, now).crl()}
-        with serving(lambda: context) as listening, publisher.publishing(crls):
-            yield Fleet(folder, [listener.getsockname() for listener in listening], publisher)
+        accepted = Counter()
+        with serving(lambda: context, delay_s, accepted) as listening, publisher.publishing(crls):
+            yield Fleet(folder, [listener.getsockname() for listener in listening], publisher, accepted)
 
 
 def _leaf(name: str, issuer: Identity, publisher: Publisher, now: datetime) -> Identity:

@@ -16,11 +16,15 @@ OUTPUT: Final = "output"
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """The usage of a process and of its children: CPU seconds, the peak memory of the largest in MB, and seconds."""
+    """The usage of a process and of its children: CPU seconds, the peak memory of the largest in MB, and seconds.
+
+    `own` is the usage of the process without its children, if it was measured.
+    """
 
     cpu_s: float
     memory_mb: float
     wall_s: float = 0.0
+    own: Usage | None = None
 
     def cpu_ms(self, count: int) -> float:
         """Return the CPU milliseconds per endpoint or item."""

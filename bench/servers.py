@@ -7,6 +7,7 @@ import selectors
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -18,12 +19,39 @@ PROCESSES: Final = 2
 THREADS: Final = 32  # in each process
 
 
+class Counter:
+    """Counts in several processes."""
+
+    def __init__(self) -> None:
+        """Begin at zero."""
+        self._value = multiprocessing.get_context("fork").Value("q")
+
+    def add(self) -> None:
+        """Count one more."""
+        with self._value.get_lock():
+            self._value.value += 1
+
+    @property
+    def count(self) -> int:
+        """The number so far."""
+        count: int = self._value.value
+        return count
+
+
 @contextmanager
-def serving(make_context: Callable[[], ssl.SSLContext]) -> Iterator[list[socket.socket]]:
-    """Serve at every address while the block runs, with a context made in each process; yield the sockets."""
+def serving(
+    make_context: Callable[[], ssl.SSLContext], delay_s: float = 0.0, accepted: Counter | None = None
+) -> Iterator[list[socket.socket]]:
+    """Serve at every address while the block runs, with a context made in each process; yield the sockets.
+
+    Each handshake begins `delay_s` after its connection was accepted. `accepted` counts the connections.
+    """
     listening = [socket.create_server((f"127.0.1.{1 + number}", 0), backlog=64) for number in range(ADDRESSES)]
     fork = multiprocessing.get_context("fork")
-    processes = [fork.Process(target=_serve, args=(listening, make_context), daemon=True) for _ in range(PROCESSES)]
+    processes = [
+        fork.Process(target=_serve, args=(listening, make_context, delay_s, accepted), daemon=True)
+        for _ in range(PROCESSES)
+    ]
     for process in processes:
         process.start()
     try:
@@ -36,7 +64,9 @@ def serving(make_context: Callable[[], ssl.SSLContext]) -> Iterator[list[socket.
             listener.close()
 
 
-def _serve(listening: list[socket.socket], make_context: Callable[[], ssl.SSLContext]) -> None:
+def _serve(
+    listening: list[socket.socket], make_context: Callable[[], ssl.SSLContext], delay_s: float, accepted: Counter | None
+) -> None:
     context = make_context()
     waiting = selectors.DefaultSelector()
     for listener in listening:
@@ -49,10 +79,13 @@ def _serve(listening: list[socket.socket], make_context: Callable[[], ssl.SSLCon
                     connected, _ = key.fileobj.accept()  # type: ignore[union-attr]  # sockets were registered
                 except BlockingIOError:  # the other process was faster
                     continue
-                pool.submit(_complete_handshake, context, connected)
+                if accepted:
+                    accepted.add()
+                pool.submit(_complete_handshake, context, connected, delay_s)
 
 
-def _complete_handshake(context: ssl.SSLContext, connected: socket.socket) -> None:
+def _complete_handshake(context: ssl.SSLContext, connected: socket.socket, delay_s: float) -> None:
+    time.sleep(delay_s)
     try:
         with context.wrap_socket(connected, server_side=True) as tls:
             tls.recv(1)

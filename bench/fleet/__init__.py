@@ -1,0 +1,1 @@
+"""Measures what a fleet costs: the figures of docs/performance.md, each beside its bound and its peer."""
