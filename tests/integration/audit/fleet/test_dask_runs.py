@@ -113,7 +113,7 @@ def test_no_process_stays_after_a_signal(folder: Path, number: signal.Signals) -
             server.wait_for(1)
             assert len(processes_of(run.pid)) > 2
             run.send_signal(number)
-            status = run.wait(20)
+            status = run.wait(60)
             assert status == (-number if number == signal.SIGKILL else pytest.ExitCode.INTERRUPTED)
             assert until_none(lambda: processes_of(run.pid)) == set()
         finally:
@@ -135,7 +135,7 @@ def processes_of(session: int) -> set[int]:
     return found
 
 
-def until_none(look: Any, seconds: float = 5.0) -> set[int]:  # noqa: ANN401 - a function
+def until_none(look: Any, seconds: float = 60.0) -> set[int]:  # noqa: ANN401 - a function
     """Look again until nothing is found, for so long; return what is still found."""
     deadline = time.monotonic() + seconds
     while (found := set[int](look())) and time.monotonic() < deadline:
