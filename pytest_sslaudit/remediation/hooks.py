@@ -144,7 +144,7 @@ class Remediation:
             run.facts_of(endpoint) for endpoint in endpoints if self._controller.store.observation(endpoint)
         )
         self._rows += ({"kind": "observation", **observation_row(facts)} for facts in facts_of_each)
-        unfinished = self._coverage.unfinished(self._config, items, self._controller.targets)
+        unfinished = self._coverage.unfinished(self._config, items, self._controller.hosts.targets)
         unfinished |= {str(row["endpoint"]) for row in self._rows if row.get("verdict") == Verdict.ERROR}
         return replace(audit_results_of([*self._rows, summary]), unfinished=unfinished)
 
@@ -152,7 +152,7 @@ class Remediation:
         options = self._run_options(self._controller.run.anchors)
         if self._is_dry_run:
             verbose = self._config.get_verbosity() > 0
-            self._progress.say(dry_run(options, evidence, self._controller.discoveries, verbose=verbose))
+            self._progress.say(dry_run(options, evidence, self._controller.hosts.discoveries, verbose=verbose))
             return
         try:
             if self._controller.state_fault:
@@ -179,7 +179,7 @@ class Remediation:
         self._controller.totals.accidents += planned.accidents
         case_results = self._repaired(repairs, planned, evidence)
         self._report = RunReport(planned, case_results, evidence, repairs.journal)
-        ids = affected_ids(case_results, self._controller.targets, planned.cases)
+        ids = affected_ids(case_results, self._controller.hosts.targets, planned.cases)
         if ids:
             observe_again(self._controller, ids)
             self._controller.run.judge_again(ids, datetime.now(UTC))
@@ -191,7 +191,7 @@ class Remediation:
         self._config.hook.pytest_sslaudit_plan(config=self._config, plan=planned, evidence=evidence)
         progress.write(plan_lines(planned) if self._config.get_verbosity() > 0 else brief_plan_lines(planned))
         with progress.shown(planned):
-            case_results = repairs.repair(planned, self._controller.discoveries)
+            case_results = repairs.repair(planned, self._controller.hosts.discoveries)
         totals.repairs += (RepairRow(*case_result_row(case_result)) for case_result in case_results)
         totals.findings_before = sum(row["verdict"] == "fail" for row in self._rows if row["kind"] == "result")
         self._case_lines = (*down_lines(case_results), *case_result_lines(case_results))
@@ -231,7 +231,7 @@ class Remediation:
         after = audit_results_of([*self._rows, {"kind": "summary"}]) if self._controller.run.judged_again else None
         results = "".join(self._lines_of_results()).encode()
         refuse = self._controller.totals.refused_contacts.append
-        return repairs.notify(replace(self._report, after=after), self._controller.discoveries, results, refuse)
+        return repairs.notify(replace(self._report, after=after), self._controller.hosts.discoveries, results, refuse)
 
     def _lines_of_results(self) -> Iterator[str]:
         file, written = self._controller.settings.results, self._controller.results

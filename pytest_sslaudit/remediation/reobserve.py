@@ -40,16 +40,17 @@ def observe_again(controller: Controller, ids: frozenset[str]) -> None:
     """Inspect the hosts of these ids again, and observe the endpoints among them."""
     hosts = {str(endpoint.host) for endpoint in map(parse_id, ids) if endpoint.is_host}
     discoveries = discover(
-        _logins(controller.discoveries, hosts),
+        _logins(controller.hosts.discoveries, hosts),
         clock=lambda: datetime.now(UTC),
         complete=partial(with_validation_probes, settings=controller.settings, stop=controller.stop),
     )
     fresh = {str(target.endpoint): target for discovery in discoveries for target in discovery.targets}
     for discovery in discoveries:
         if str(discovery.host.endpoint) in ids:
-            controller.keep(discovery.host, "after")
-    chosen = [fresh.get(str(target.endpoint), target) for target in controller.targets if str(target.endpoint) in ids]
-    controller.observe(chosen, "after")
+            controller.observations.keep(discovery.host, "after")
+    affected = [target for target in controller.hosts.targets if str(target.endpoint) in ids]
+    chosen = [fresh.get(str(target.endpoint), target) for target in affected]
+    controller.observations.observe(chosen, "after")
 
 
 def _logins(discoveries: Iterable[Discovery], hosts: set[str]) -> tuple[Login, ...]:

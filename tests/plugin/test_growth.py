@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import ClassVar, Final
+from types import SimpleNamespace
+from typing import ClassVar, Final, cast
 
 import pytest
 
@@ -15,9 +16,11 @@ from audit.evaluation.result import Result
 from audit.observation import HostView, InstalledFile, Observation
 from audit.probe import Target
 from audit.verdict import Remedy, Severity, Verdict
-from pytest_sslaudit.controller import Controller
+from pytest_sslaudit.controller.hosts import AuditedHosts
+from pytest_sslaudit.controller.observations import Observations
 from pytest_sslaudit.evidence import EvidenceStore, Inventory
 from pytest_sslaudit.reports.totals import RunTotals
+from pytest_sslaudit.run_state import Run
 from tests.support.evidence import NOW, keep, unreachable
 from tests.support.work import calls_of, instructions_of
 
@@ -106,11 +109,13 @@ def key(digest: str) -> InstalledFile:
 
 def test_targets_are_searched_by_their_ids_when_tests_run_again(tmp_path: Path) -> None:
     known = endpoints(5)
-    controller = Controller.__new__(Controller)
-    controller.store = EvidenceStore(keep(tmp_path / "kept", [unreachable(endpoint) for endpoint in known]))
-    controller.targets, controller._observed_at = CountedTargets(map(Target, known)), {}
+    observations = Observations.__new__(Observations)
+    observations.hosts = AuditedHosts.__new__(AuditedHosts)
+    observations.hosts.targets, observations._observed_at = CountedTargets(map(Target, known)), {}
+    store = EvidenceStore(keep(tmp_path / "kept", [unreachable(endpoint) for endpoint in known]))
+    observations.run = cast("Run", SimpleNamespace(store=store))
     for endpoint in known:
-        controller._write_renewed_observation(str(endpoint))
+        observations.write_renewed(str(endpoint))
     assert CountedTargets.read == 1
 
 

@@ -6,35 +6,26 @@ import operator
 import signal
 import threading
 from collections.abc import Callable, Generator, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
 from datetime import UTC, datetime
-from functools import cached_property, partial
+from functools import partial
 from types import FrameType
 from typing import Any, Final
 
 import pytest
 
-from audit.endpoint import Endpoint
-from audit.engine import make_observer
-from audit.evaluation.facts import Facts
 from audit.evaluation.key_index import KeyIndex
-from audit.evaluation.observation_row import observation_row
-from audit.evaluation.result import Phase, Result
-from audit.fleet import EndpointReply
-from audit.host.discovery import Discovery
-from audit.host.login import Connections
+from audit.evaluation.result import Result
 from audit.json_codec import format_time
-from audit.observation import Accident, Observation
 from audit.probe import Target
 from pytest_sslaudit.activation import ADDED_CHECKS, ignores_files
+from pytest_sslaudit.controller.hosts import AuditedHosts
+from pytest_sslaudit.controller.observations import Observations
 from pytest_sslaudit.evidence import CollectedTests, Inventory
 from pytest_sslaudit.evidence.run_evidence import RunEvidence
 from pytest_sslaudit.fleet.choice import read_choice, start_fleet
-from pytest_sslaudit.fleet.cluster import FleetFault
-from pytest_sslaudit.fleet.parallel import Outcomes, ParallelAudit
+from pytest_sslaudit.fleet.parallel import ParallelAudit
 from pytest_sslaudit.items.pairs import collected_tests, pairs_of
-from pytest_sslaudit.items.waves import Waves, judges_in_waves
+from pytest_sslaudit.items.waves import Waves
 from pytest_sslaudit.reports.completeness import (
     completeness_messages,
     judge_stale_waivers,
@@ -43,13 +34,10 @@ from pytest_sslaudit.reports.completeness import (
     outdated_messages,
 )
 from pytest_sslaudit.reports.destinations import require_writable_reports
-from pytest_sslaudit.reports.host_progress import HostProgress
-from pytest_sslaudit.reports.progress import Progress
 from pytest_sslaudit.reports.results_file import FINAL, ResultsFile, is_grouped, result_of, results_of
 from pytest_sslaudit.reports.totals import RunTotals, SessionEnd, exit_status
 from pytest_sslaudit.run_state import KEY, Run
 from pytest_sslaudit.settings import Settings
-from pytest_sslaudit.targets import Gathered, Gathering, begin_gathering
 
 _UNENDED: Final = (pytest.ExitCode.INTERRUPTED, pytest.ExitCode.INTERNAL_ERROR, pytest.ExitCode.USAGE_ERROR)
 _PAIR: Final = operator.methodcaller("partition", " ")
@@ -63,27 +51,17 @@ class Controller:
         self.config = config
         self.settings = settings
         self.totals = RunTotals()
-        self.keys = KeyIndex()
-        self.targets: tuple[Target, ...] = ()
-        self.discoveries: tuple[Discovery, ...] = ()
         self.writes_results = True  # when they are reported; False while results are reported that are written already
         self.state_fault: str | None = None  # as in `AuditRun`
         self.stop = threading.Event()
-        self.interrupted = self.broken_collection = self.probed = self._is_observed = False
-        self._observed_at: dict[str, datetime] = {}  # of each endpoint, as last written
+        self.interrupted = self.broken_collection = self.probed = False
         self._undo: list[Callable[[], object]] = []
-        self._gathering: Gathering | None = None
-        self._gathered: Gathered | None = None
-        self._host_progress: HostProgress | None = None
-        self._not_inspected: tuple[str, ...] = ()
-        self._with_revocation: set[str] = set()  # the ids of the endpoints whose revocation is judged
         require_writable_reports(config)
-        self.connections = Connections(settings.login_limits)
-        self._undo.append(self.connections.close)
         self.evidence = RunEvidence(settings, keeps=not config.option.collectonly)
         self._undo.append(self.evidence.close)
         self.store = self.evidence.store
-        self.parallel: ParallelAudit | None = None
+        self.hosts = AuditedHosts(config, settings, self.store, self.stop)
+        self._undo.append(self.hosts.close)
         self._workers = read_choice(config, settings)
         self.results = None if config.option.collectonly else self._results_file()
         if self.results:
@@ -100,18 +78,20 @@ class Controller:
     def pytest_sessionstart(self) -> None:
         """Find the endpoints before anything is collected, and before xdist starts its workers."""
         self._end_cleanly_on_sigterm()
-        inventory = self.store.inventory() if self.settings.from_evidence else self._gather()
+        inventory = self.store.inventory() if self.settings.from_evidence else self.hosts.first()
         now = self.settings.now or inventory.started
-        self.run = self.config.stash[KEY] = Run(
-            self.settings, self.store, inventory, now, self.keys.sharing, self.state_fault
+        keys = KeyIndex()
+        run = self.run = self.config.stash[KEY] = Run(
+            self.settings, self.store, inventory, now, keys.sharing, self.state_fault
         )
-        self.run.record = self.record if self.settings.repair == "no" else None
+        self.observations = Observations(self.config, run, self.hosts, keys, self.totals, self.results, self.stop)
+        run.record = self.record if self.settings.repair == "no" else None
         if not self.settings.from_evidence:
-            self.run.observe = self._observe_again
+            run.observe = self.observations.observe_again
         self._write_head()
         for host in inventory.hosts:
-            self._write_observation(self.run.observation_of(host))
-        if self._gathering and self._gathering.pool.remaining:
+            self.observations.write(run.observation_of(host))
+        if self.hosts.are_awaited:
             self.config.pluginmanager.register(Waves(self.run, self), "sslaudit-waves")
         self._start_workers()
 
@@ -120,60 +100,34 @@ class Controller:
 
         Those of a cluster are connected to.
         """
-        given = self.settings.from_evidence
-        endpoints = self.run.inventory.endpoints if given else [t for t in self.targets if t == Target(t.endpoint)]
+        given, targets = self.settings.from_evidence, self.hosts.targets
+        endpoints = self.run.inventory.endpoints if given else [t for t in targets if t == Target(t.endpoint)]
         added = [function for functions in self.config.stash[ADDED_CHECKS].values() for function in functions]
         fleet = None if self.config.option.collectonly else start_fleet(self._workers, len(endpoints), added)
         if fleet:
-            self.parallel = ParallelAudit(fleet, self.run, self.keys, added, self.evidence.temporary)
-            self._undo.append(self.parallel.close)
-
-    def _gather(self) -> Inventory:
-        """Begin to inspect the hosts; return what the first tests are collected for."""
-        gathering = begin_gathering(self.config, self.settings, self.connections, self.stop)
-        self._undo.append(gathering.pool.close)
-        self._gathering, self._host_progress = gathering, HostProgress(self.config, gathering.pool)
-        waits_for_all = not judges_in_waves(self.config, self.settings)
-        return self._keep_gathered(gathering.first(self._host_progress.show, waits_for_all=waits_for_all))
-
-    def _keep_gathered(self, part: Gathered) -> Inventory:
-        """Store a further part of what the run audits; return the whole inventory."""
-        gathered = self._gathered = self._gathered + part if self._gathered else part
-        self.targets, self.discoveries = gathered.targets, gathered.discoveries
-        self.__dict__.pop("_targets_by_id", None)
-        self.store.keep_inventory(gathered.inventory)
-        for discovery in part.discoveries:
-            self.store.keep(discovery.host)
-        if self._host_progress:
-            self._host_progress.begin_tests()
-        return gathered.inventory
+            keys, folder = self.observations.keys, self.evidence.temporary
+            parallel = self.observations.parallel = ParallelAudit(fleet, self.run, keys, added, folder)
+            self._undo.append(parallel.close)
 
     def further(self) -> Inventory | None:
         """Wait until further hosts have ended; return them with their endpoints, None if there are none left."""
-        if self._gathering is None or self._host_progress is None:
-            return None
         if self.results:
             self.results.flush()  # the wait may be long
-        part = self._gathering.more(self._host_progress.show)
+        part = self.hosts.more()
         if part is None:
             return None
-        self.run.inventory = self._keep_gathered(part)
+        self.run.inventory = self.hosts.inventory
         for host in part.inventory.hosts:
-            self._write_observation(self.run.observation_of(host))
+            self.observations.write(self.run.observation_of(host))
         return part.inventory
 
     def probe(self, items: list[pytest.Item]) -> None:
         """Observe the endpoints of further hosts that these tests need."""
-        self._observe_needed(collected_tests(items, self.run))
+        self.observations.observe_needed(collected_tests(items, self.run))
 
     def note(self) -> None:
         """Show which hosts have ended, between two tests."""
-        if self._host_progress:
-            self._host_progress.note()
-
-    def _show_hosts(self) -> AbstractContextManager[None]:
-        """Show which hosts end while endpoints are observed."""
-        return self._host_progress.meanwhile() if self._host_progress else nullcontext()
+        self.hosts.show()
 
     def _write_head(self) -> None:
         run = self.run.evaluation  # reads the trust anchors: a bad source is reported now
@@ -236,123 +190,10 @@ class Controller:
         if self.probed:
             return
         self.probed = True
-        self._observe_needed(collected)
-        self._is_observed = True
+        self.observations.observe_needed(collected)
+        self.observations.is_complete = True
         if self.config.pluginmanager.hasplugin("dsession"):
-            self.evidence.exchange.keep_shared_keys(self.keys.shared())
-
-    def _observe_needed(self, collected: CollectedTests) -> None:
-        ids = frozenset(collected.endpoints)
-        if self.settings.from_evidence:
-            self._judge_stored([endpoint for endpoint in self.run.inventory.endpoints if str(endpoint) in ids])
-            return
-        judged = self._with_revocation
-        judged.update(collected.revocation)
-        self.observer = make_observer(
-            self.run.evaluation,
-            self.run.for_engine,
-            lambda seen: str(seen.endpoint) in judged,
-            self.stop,
-            slots=self.parallel.slots if self.parallel else None,
-        )
-        targets = [target for target in self.targets if str(target.endpoint) in ids]
-        if self.parallel is None or self._is_observed:  # those of further hosts are observed in this process
-            self.observe(targets)
-            return
-        with self._show_hosts(), Progress(self.config, len(targets)) as progress:
-            try:
-                self.parallel.observe(targets, self.observer, self._outcomes(progress), self.stop)
-            except FleetFault as error:
-                raise pytest.UsageError(str(error)) from error
-
-    def _judge_stored(self, endpoints: Sequence[Endpoint]) -> None:
-        """Write the observations of these endpoints, which workers may judge at the same time."""
-        if self.parallel is None:
-            for endpoint in endpoints:
-                self._write_observation(self.run.observation_of(endpoint))
-            return
-        with Progress(self.config, len(endpoints)) as progress:
-            self.parallel.judge(endpoints, self._outcomes(progress), self.stop)
-
-    def _outcomes(self, progress: Progress) -> Outcomes:
-        """Return what is done with the endpoints that workers audit."""
-
-        def replied(reply: EndpointReply) -> None:
-            self._write_reply(reply)
-            progress.advance(reply.endpoint)
-
-        def lost(endpoint: Endpoint, accident: Accident) -> None:
-            if self.settings.from_evidence:
-                blank = self.run.lost[endpoint] = Observation(endpoint, self.run.inventory.started, accident=accident)
-                self._write_observation(blank)
-            else:
-                self.keep(Observation(endpoint, datetime.now(UTC), accident=accident))
-            progress.advance(str(endpoint))
-
-        def observed(observation: Observation) -> None:
-            self.keep(observation)
-            progress.advance(str(observation.endpoint), observation.elapsed_s)
-
-        return Outcomes(replied, lost, observed)
-
-    def _write_reply(self, reply: EndpointReply) -> None:
-        """Write the observation that a worker has stored."""
-        if not reply.row:  # an exception of ours, which has to be raised here to be reported
-            self._write_observation(self.run.observation_of(self._endpoints_by_id[reply.endpoint]))
-            return
-        self.totals.connections += reply.connections
-        self._observed_at[reply.endpoint] = reply.observed_at
-        self.keys.add_uses(reply.endpoint, reply.uses)
-        if self.results:
-            self.results.write_json("observation", reply.row)
-
-    @cached_property
-    def _endpoints_by_id(self) -> dict[str, Endpoint]:
-        return {str(endpoint): endpoint for endpoint in self.run.inventory.endpoints}
-
-    def _observe_again(self, endpoint: Endpoint) -> None:
-        """Observe an endpoint again. A host is not: that would be another login."""
-        target = self._targets_by_id.get(str(endpoint))
-        self.observer.observe([target] if target else [], self.keep)
-
-    @cached_property
-    def _targets_by_id(self) -> dict[str, Target]:
-        """The targets by the ids of their endpoints; read after they are found."""
-        return {str(target.endpoint): target for target in self.targets}
-
-    def observe(self, targets: Sequence[Target], phase: Phase = "before") -> None:
-        """Observe these targets and keep their observations."""
-        with self._show_hosts(), Progress(self.config, len(targets)) as progress:
-
-            def keep(observation: Observation) -> None:
-                self.keep(observation, phase)
-                progress.advance(str(observation.endpoint), observation.elapsed_s)
-
-            self.observer.observe(targets, keep)
-
-    def keep(self, observation: Observation, phase: Phase = "before") -> None:
-        """Store the observation of an endpoint or host."""
-        self.store.keep(observation)
-        self._write_observation(observation, phase)
-
-    def _write_observation(self, observation: Observation, phase: Phase = "before") -> None:
-        self.totals.connections += observation.connections
-        self._observed_at[str(observation.endpoint)] = observation.observed_at
-        try:
-            self.keys.add(observation)
-            row = observation_row(Facts(observation, self.run.evaluation), phase)
-        except Exception as error:  # noqa: BLE001 - the boundary of one endpoint: the others are still written
-            row = self._row_of_accident(observation, Accident.of(error), phase)
-        if self.results:
-            self.results.write("observation", **row)
-
-    def _row_of_accident(self, seen: Observation, accident: Accident, phase: Phase) -> dict[str, Any]:
-        """Record an observation that cannot be written as an accident; return its row."""
-        blank = Observation(seen.endpoint, seen.observed_at, accident=accident)
-        if not self.settings.from_evidence:
-            self.store.keep(replace(seen, accident=seen.accident or accident))
-        self.totals.accidents.append(f"{seen.endpoint}: {accident.reason}\n{accident.trace}")
-        return observation_row(Facts(blank, self.run.evaluation), phase)
+            self.evidence.exchange.keep_shared_keys(self.observations.keys.shared())
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -375,15 +216,8 @@ class Controller:
     def _count(self, result: Result, outcome: str) -> bool:
         """Count a result; return whether it is to be written."""
         if self.totals.repeated and not self.settings.from_evidence:
-            self._write_renewed_observation(result.endpoint)
+            self.observations.write_renewed(result.endpoint)
         return self.totals.add(result, outcome) and self.writes_results
-
-    def _write_renewed_observation(self, endpoint: str) -> None:
-        """Write what a worker of xdist has observed for a test that ran again; the worker only stores it."""
-        target = self._targets_by_id.get(endpoint)
-        seen = self.store.observation_or_accident(target.endpoint) if target else None
-        if seen and seen.observed_at > self._observed_at.get(endpoint, seen.observed_at):
-            self._write_observation(seen)
 
     def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
         """Record which checks were deselected, by pytest's options or by a plugin."""
@@ -400,9 +234,7 @@ class Controller:
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Set the exit status, and close the results file with its summary line."""
-        if self._gathering:
-            self._not_inspected = self._gathering.pool.remaining
-            self._gathering.pool.close()
+        self.hosts.end()
         if KEY in self.config.stash:
             self._note_missing_results()
             self._end_evidence(int(session.exitstatus))
@@ -427,14 +259,16 @@ class Controller:
         if not self.interrupted:
             self.totals.gaps, self.totals.notes = completeness_messages(self.config, missing, self.totals)
             self.totals.gaps += outdated_messages(self.totals)
-        self.totals.notes += messages_of_hosts(self._not_inspected)
+        self.totals.notes += messages_of_hosts(self.hosts.not_inspected)
 
     def _end_evidence(self, status: int) -> None:
         """Write the manifest of evidence, unless the run ended before everything was observed and judged."""
-        is_ended = self._is_observed and not (self.interrupted or self._not_inspected) and status not in _UNENDED
+        observations = self.observations
+        is_whole = observations.is_complete and not (self.interrupted or self.hosts.not_inspected)
+        is_ended = is_whole and status not in _UNENDED
         failure = self.evidence.seal(self._started, datetime.now(UTC)) if is_ended else None
         self.totals.gaps += (failure,) if failure else ()
-        self.totals.notes += (*self.evidence.notes, *(self.parallel.notes if self.parallel else ()))
+        self.totals.notes += (*self.evidence.notes, *(observations.parallel.notes if observations.parallel else ()))
 
     def pytest_unconfigure(self) -> None:
         """Remove temporary files and restore the signal handlers."""
