@@ -45,7 +45,6 @@ class Summary:
         if reporter and self._config.get_verbosity() == 0:
             reporter.showfspath = False
 
-    @pytest.hookimpl(trylast=True)
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Print the summary of the audit."""
         for line in self._totals.services_down:
