@@ -44,9 +44,10 @@ from audit.policy import Policy, Thresholds
 from audit.policy.profile_file import PROFILE_KEYS
 from audit.x509.certificate import Certificate
 from audit.x509.path.served_chain import Chain
-from pytest_sslaudit import controller, fixtures, plugin
+from pytest_sslaudit import fixtures, plugin
 from pytest_sslaudit.cli import checkallsslcerts, program
 from pytest_sslaudit.cli.timer_files import Machine
+from pytest_sslaudit.controller import hooks
 from pytest_sslaudit.evidence import run_evidence
 from pytest_sslaudit.remediation import result_rows
 from pytest_sslaudit.reports.totals import EXIT_STATUSES
@@ -284,7 +285,7 @@ def statuses_page() -> str:
 
 
 ROWS: Final[tuple[tuple[str, str, Callable[[], Mapping[str, str]]], ...]] = (
-    ("run", "The first line.", lambda: row_keys(controller, "_write_head")),
+    ("run", "The first line.", lambda: row_keys(hooks, "_write_head")),
     ("evidence of a run", "`evidence` in the first line.", lambda: row_keys(run_evidence, "row")),
     ("observation", "A line for each host and endpoint.", lambda: row_keys(observation_row, "observation_row")),
     ("chain", "A member of `chains`.", lambda: row_keys(observation_row, "_chain_row")),
@@ -296,7 +297,7 @@ ROWS: Final[tuple[tuple[str, str, Callable[[], Mapping[str, str]]], ...]] = (
     ("remediation", "A line for each endpoint of a repaired certificate.",
      lambda: row_keys(result_rows, "remediation_rows")),
     ("step", "A member of `steps`.", lambda: row_keys(result_rows, "_step")),
-    ("summary", "The last line. Without it the run did not end.", lambda: row_keys(controller, "pytest_sessionfinish")),
+    ("summary", "The last line. Without it the run did not end.", lambda: row_keys(hooks, "pytest_sessionfinish")),
 )  # fmt: skip
 """The rows of the results file and their parts: title, what it is, and its fields."""
 
