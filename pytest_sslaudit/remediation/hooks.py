@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import traceback
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import cached_property
+from itertools import chain
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pytest
 
@@ -25,6 +26,7 @@ from pytest_sslaudit.remediation.first_pass import FirstPass
 from pytest_sslaudit.remediation.progress import RepairProgress
 from pytest_sslaudit.remediation.reobserve import affected_ids, observe_again
 from pytest_sslaudit.remediation.result_rows import remediation_rows
+from pytest_sslaudit.remediation.spooled_rows import SpooledRows
 from pytest_sslaudit.reports.repairs import RepairRow, counted
 from pytest_sslaudit.reports.results_file import is_grouped, rows_of
 from pytest_sslaudit.reports.totals import BUG
@@ -55,7 +57,6 @@ class Remediation:
         self._config, self._controller = config, controller
         self._first_pass, self._coverage, self._stack = FirstPass(), Coverage(), ExitStack()
         self._progress = RepairProgress(config)
-        self._rows: list[Mapping[str, Any]] = []
         self._repairs: RepairRun | None = None
         self._report: RunReport | None = None
         self._case_lines: tuple[str, ...] = ()
@@ -68,6 +69,11 @@ class Remediation:
             controller.state_fault = str(fault)
         except (BadConfiguration, UnusableState) as error:
             raise pytest.UsageError(str(error)) from error
+
+    @cached_property
+    def _rows(self) -> SpooledRows:
+        """The rows of all results and observations so far; the file is made when the first one is written."""
+        return self._stack.enter_context(closing(SpooledRows(self._controller.evidence.temporary)))
 
     def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
         """Record the endpoints of tests that do not run: they are not repaired."""
@@ -102,7 +108,7 @@ class Remediation:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Store the rows of the tests that run again."""
         if self._controller.writes_results:
-            self._rows += rows_of(report, only_after=is_grouped(report))
+            self._rows.extend(rows_of(report, only_after=is_grouped(report)))
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
@@ -143,10 +149,10 @@ class Remediation:
         facts_of_each = (
             run.facts_of(endpoint) for endpoint in endpoints if self._controller.store.observation(endpoint)
         )
-        self._rows += ({"kind": "observation", **observation_row(facts)} for facts in facts_of_each)
+        self._rows.extend({"kind": "observation", **observation_row(facts)} for facts in facts_of_each)
         unfinished = self._coverage.unfinished(self._config, items, self._controller.hosts.targets)
         unfinished |= {str(row["endpoint"]) for row in self._rows if row.get("verdict") == Verdict.ERROR}
-        return replace(audit_results_of([*self._rows, summary]), unfinished=unfinished)
+        return replace(audit_results_of(chain(self._rows, [summary])), unfinished=unfinished)
 
     def _repair(self, evidence: AuditResults, items: Sequence[pytest.Item]) -> None:
         options = self._run_options(self._controller.run.anchors)
@@ -209,7 +215,7 @@ class Remediation:
             run.facts_of(endpoint) for endpoint in run.inventory.endpoints if str(endpoint) in run.judged_again
         )
         after = {str(facts.endpoint): observation_row(facts, "after") for facts in facts_of_each}
-        self._rows += ({"kind": "observation", **row} for row in after.values())
+        self._rows.extend({"kind": "observation", **row} for row in after.values())
         leaves = {endpoint: row["chain"][0]["sha256"] if row["chain"] else None for endpoint, row in after.items()}
         for case_result in case_results:
             for row in remediation_rows(case_result, journal.events(case_result.case.id), evidence, leaves):
@@ -228,7 +234,8 @@ class Remediation:
     def _notify(self, repairs: RepairRun) -> tuple[str, ...]:
         if self._report is None:  # interrupted before the first case ended: the next run notifies
             return ()
-        after = audit_results_of([*self._rows, {"kind": "summary"}]) if self._controller.run.judged_again else None
+        rows = chain(self._rows, [{"kind": "summary"}])
+        after = audit_results_of(rows) if self._controller.run.judged_again else None
         results = "".join(self._lines_of_results()).encode()
         refuse = self._controller.totals.refused_contacts.append
         return repairs.notify(replace(self._report, after=after), self._controller.hosts.discoveries, results, refuse)
@@ -237,7 +244,7 @@ class Remediation:
         file, written = self._controller.settings.results, self._controller.results
         if file and written and not written.failure:
             return read_lines(file, limit=None)
-        return (f"{json.dumps(row)}\n" for row in self._rows)
+        return self._rows.lines()
 
     def _trace(self) -> tuple[str, ...]:
         """Return the lines of the trace of the current exception, without the secrets that it may hold."""
