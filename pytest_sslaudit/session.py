@@ -30,6 +30,7 @@ from pytest_sslaudit.items.check_protocol import CheckProtocol
 from pytest_sslaudit.items.collection import BuiltInCollection, Parametrize
 from pytest_sslaudit.items.runtest import Judging
 from pytest_sslaudit.items.selection import Selection
+from pytest_sslaudit.items.shared_logins import SharedLogins
 from pytest_sslaudit.items.xdist_worker import Worker, run_of_worker
 from pytest_sslaudit.remediation import not_validated, register_remediation, require_valid_sections
 from pytest_sslaudit.reports.html import HtmlReport
@@ -41,8 +42,8 @@ from pytest_sslaudit.settings import Settings, read_settings
 
 PARTS: Final = tuple(
     f"sslaudit-{part}"
-    for part in ("worker", "controller", "reports", "remediation", "summary", "listing", "kept-reports", "html",
-                 "page", "fixtures", "collection", "parametrize", "selection", "judging", "protocol",
+    for part in ("worker", "controller", "reports", "logins", "remediation", "summary", "listing", "kept-reports",
+                 "html", "page", "fixtures", "collection", "parametrize", "selection", "judging", "protocol",
                  "waves")
 )  # fmt: skip
 """The names under which the parts of an audit are registered."""
@@ -61,12 +62,14 @@ def start(config: pytest.Config) -> None:
         exchange = Exchange(Path(given["exchange"]))
         config.stash[KEY] = run_of_worker(settings, given, exchange)
         manager.register(Worker(exchange), "sslaudit-worker")
+        manager.register(SharedLogins.of_worker(given["sockets"]), "sslaudit-logins")
     else:
         reports = load_reports(settings.reports)
         controller = Controller(config, settings)
         manager.register(controller, "sslaudit-controller")
         if controller.results and reports:
             manager.register(ReportFiles(reports, controller.results, controller.totals), "sslaudit-reports")
+        manager.register(SharedLogins(lambda: controller.hosts.connections.sockets.open_folder), "sslaudit-logins")
         register_remediation(config, controller)
         manager.register(Summary(config, controller.totals, settings.extensions), "sslaudit-summary")
         manager.register(FindingsListedOnce(), "sslaudit-listing")

@@ -61,6 +61,7 @@ class Controller:
         self._undo.append(self.evidence.close)
         self.store = self.evidence.store
         self.hosts = AuditedHosts(config, settings, self.store, self.stop)
+        self.hosts.connections.sockets.temporary = lambda: (self.evidence.temporary,)
         self._undo.append(self.hosts.close)
         self._workers = read_choice(config, settings)
         self.results = None if config.option.collectonly else self._results_file()
@@ -160,6 +161,7 @@ class Controller:
         """Pass the directory of the observations to a worker; all processes have the same endpoints in one order."""
         node.workerinput["sslaudit"] = {
             "evidence": str(self.store.folder),
+            "sockets": str(self.hosts.connections.sockets.open_folder or ""),
             "exchange": str(self.evidence.exchange.folder),
             "now": format_time(self.run.now),
             "ignores_files": ignores_files(self.config),

@@ -24,10 +24,10 @@ from pytest_sslaudit.activation import audit_folder, checks_folder, ignores_file
 from pytest_sslaudit.items.check_item import are_ours, check_items, needs_only_facts
 from pytest_sslaudit.items.grouped_items import ALL_JUDGED, AllJudged, CheckOfAll
 from pytest_sslaudit.items.pairs import endpoints_of, pairs_of, tests_of
+from pytest_sslaudit.items.shared_logins import TESTINFRA_HOST
 from pytest_sslaudit.run_state import STALE_WAIVER, Run, current_run
 from pytest_sslaudit.settings import INVENTORY, TESTINFRA
 
-TESTINFRA_HOST = "_testinfra_host"
 _WITHOUT_ASSERTIONS: Final = (
     "the check {} of {} may use assert, which Python leaves out with -O or PYTHONOPTIMIZE: start Python without them"
 )
@@ -208,7 +208,7 @@ def _pair_with_hosts(metafunc: pytest.Metafunc, run: Run, endpoints: tuple[Endpo
 
 def _host_of(hostspec: str, run: Run) -> testinfra.host.Host | UnusableHost:
     given = run.settings.testinfra
-    options = {key: given[key] for key in (*TESTINFRA, *INVENTORY) if key != "ssh_extra_args"}
+    options = {key: given[key] for key in (*TESTINFRA, *INVENTORY)}
     try:
         return testinfra.get_host(hostspec, **options)
     except Exception as error:  # noqa: BLE001 - the boundary of one host: it is raised when that host's test is run

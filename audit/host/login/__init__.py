@@ -1,8 +1,9 @@
 """Logins to hosts: each host of a specification, and the scripts that run on it."""
 
-from audit.host.login.backends import distinguish, hosts_of
+from audit.host.login.backends import distinguish, hosts_of, share_connection
 from audit.host.login.failures import redacted
 from audit.host.login.host import Collector, Host, limited_to, new_nonce
+from audit.host.login.private_sockets import PrivateSockets
 from audit.host.login.ssh_connection import Connections, LoginLimits
 
 __all__ = [
@@ -10,9 +11,11 @@ __all__ = [
     "Connections",
     "Host",
     "LoginLimits",
+    "PrivateSockets",
     "distinguish",
     "hosts_of",
     "limited_to",
     "new_nonce",
     "redacted",
+    "share_connection",
 ]

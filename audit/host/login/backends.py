@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 from audit.host.local_command import Command, Finished, run_bounded
 from audit.host.login.failures import explain, redacted
 from audit.host.login.host import Host
 from audit.host.login.inventory import Inventories
-from audit.host.login.ssh_connection import SSHPASS, Bounds, Connections, SshCommand
+from audit.host.login.ssh_connection import SSHPASS, Bounds, Connections, SshCommand, options_for, socket_file
+from audit.host.login.watcher import is_alive
 from audit.observation import ProbeFailure
 
 _SSH_OPTIONS: Final = "-T -o ClearAllForwardings=yes"
@@ -79,15 +81,40 @@ def _direct(backend: Any) -> Any:  # noqa: ANN401 - backends differ
     """Return a direct login to a host of an inventory, with its or the user's sudo; None if only ansible can log in."""
     if backend.force_ansible:
         return None
-    host = backend.ansible_runner.get_host(
-        backend.host, ssh_config=backend.ssh_config, ssh_identity_file=backend.ssh_identity_file
-    )
+    host = _host_of_inventory(backend)
     if host is None:
         return None
     direct = copy.copy(host.backend)  # testinfra keeps the original for the user's own tests
     direct.sudo = direct.sudo or backend.sudo
     direct.sudo_user = direct.sudo_user or backend.sudo_user
     return direct
+
+
+def share_connection(backend: Any, folder: Callable[[], Path | None]) -> None:  # noqa: ANN401 - backends differ
+    """Make a backend that is not ours use the connection that a run has to its host, while there is one.
+
+    `folder` is the directory of the run's control sockets.
+    """
+    if backend.NAME == "ansible" and not backend.force_ansible:
+        host = _host_of_inventory(backend)
+        backend = host.backend if host else backend
+    if backend.NAME not in SSH:
+        return
+    name, run_local = socket_file(backend), type(backend).run_local
+
+    def run_shared(command: str, *arguments: str) -> Any:  # noqa: ANN401 - testinfra is untyped
+        path = str((folder() or Path()) / name)
+        if is_alive(path):
+            command = command.replace("ssh ", f"ssh {options_for(path)} ", 1)
+        return run_local(backend, command, *arguments)
+
+    backend.run_local = run_shared
+
+
+def _host_of_inventory(backend: Any) -> Any:  # noqa: ANN401 - as above
+    return backend.ansible_runner.get_host(
+        backend.host, ssh_config=backend.ssh_config, ssh_identity_file=backend.ssh_identity_file
+    )
 
 
 def _label(backend: Any) -> str:  # noqa: ANN401 - backends differ

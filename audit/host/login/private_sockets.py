@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -15,14 +16,18 @@ from typing import Final
 from audit.host.login import watcher
 
 LONGEST: Final = 90  # octets of a path: ssh adds 17 to it while it makes a socket, and 108 is the limit of the system
-_NAME: Final = 20  # characters of a socket's name
+NAME_LENGTH: Final = 20  # characters of a socket's name
 _CLOSE_S: Final = 5.0
 
 
 @dataclass(slots=True)
 class PrivateSockets:
-    """The directory and its watcher, both made when they are first needed. Safe for threads."""
+    """The directory and its watcher, both made when they are first needed. Safe for threads.
 
+    If the run is killed, the watcher also removes the directories that `temporary` returns.
+    """
+
+    temporary: Callable[[], tuple[Path, ...]] = tuple
     _folder: Path | None = None
     _watcher: subprocess.Popen[bytes] | None = field(default=None, repr=False)
     _is_closed: bool = False
@@ -36,12 +41,17 @@ class PrivateSockets:
                 raise OSError("the connections of this run are closed")
             if self._folder is None:
                 self._folder = Path(tempfile.mkdtemp(prefix="sslaudit-ssh-", dir=_place()))
-                self._watcher = _started(self._folder)
+                self._watcher = _started(self._folder, *self.temporary())
             return self._folder
+
+    @property
+    def open_folder(self) -> Path | None:
+        """The directory if there is one."""
+        return self._folder
 
     def path(self, name: str) -> str:
         """Return the path of the socket of a connection; raises OSError."""
-        return str(self.folder / name[:_NAME])
+        return str(self.folder / name)
 
     def begin(self, group: int) -> None:
         """Have a process group ended with the run."""
@@ -74,12 +84,12 @@ class PrivateSockets:
 def _place() -> str:
     """Return the system's directory for temporary files, or `/tmp` if its path is too long for sockets."""
     place = tempfile.gettempdir()
-    return place if len(os.fsencode(place)) + len("/sslaudit-ssh-12345678/") + _NAME <= LONGEST else "/tmp"  # noqa: S108 - mkdtemp makes a directory of its own there
+    return place if len(os.fsencode(place)) + len("/sslaudit-ssh-12345678/") + NAME_LENGTH <= LONGEST else "/tmp"  # noqa: S108 - mkdtemp makes a directory of its own there
 
 
-def _started(folder: Path) -> subprocess.Popen[bytes]:
+def _started(*folders: Path) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        [sys.executable, "-I", "-S", watcher.__file__, str(folder), str(os.getpid())],
+        [sys.executable, "-I", "-S", watcher.__file__, str(os.getpid()), *map(str, folders)],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

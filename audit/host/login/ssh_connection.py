@@ -18,7 +18,7 @@ from typing import Any, Final, Literal
 
 from audit.host.local_command import Command, Finished, run_bounded, run_to_background
 from audit.host.login.inventory import Inventories
-from audit.host.login.private_sockets import PrivateSockets
+from audit.host.login.private_sockets import NAME_LENGTH, PrivateSockets
 from audit.host.login.ssh_configuration import SshConfiguration, parse_configuration, shared_keys
 from audit.host.login.unfinished_logins import (
     MOST_ATTEMPTS,
@@ -104,7 +104,7 @@ class Connections:
 
     def to(self, backend: Any) -> SshConnection:  # noqa: ANN401 - testinfra is untyped
         """Return the connection to the host of a backend of ssh, as the user gave its options."""
-        name = socket_name(backend)
+        name = socket_file(backend)
         with self._lock:
             return self._by_name.setdefault(name, SshConnection(self, name, backend.ssh_config))
 
@@ -126,11 +126,11 @@ class Connections:
         self.sockets.close()
 
 
-def socket_name(backend: Any) -> str:  # noqa: ANN401 - as above
+def socket_file(backend: Any) -> str:  # noqa: ANN401 - as above
     """Return a name that differs if anything differs by which the user selects a host and a login."""
     host = backend.host
     words = (host.name, host.user, host.port, backend.ssh_config, backend.ssh_identity_file, backend.ssh_extra_args)
-    return hashlib.sha256(json.dumps([str(word or "") for word in words]).encode()).hexdigest()
+    return hashlib.sha256(json.dumps([str(word or "") for word in words]).encode()).hexdigest()[:NAME_LENGTH]
 
 
 def options_for(path: str) -> str:

@@ -4,9 +4,11 @@ It reads the standard input, a pipe whose other end only the run holds. The pipe
 then the commands that still run and the master processes of ssh are ended, and the directory of their sockets is
 removed, within some two seconds. It imports nothing of the project, so that it starts fast and stays small:
 
-    python -I -S watcher.py FOLDER <PIPE
+    python -I -S watcher.py PARENT FOLDER [TEMPORARY…] <PIPE
 
-A line `+N` names the process group of a command that has begun, `-N` one that has ended; `end` ends the run.
+PARENT is the process of the run, FOLDER has the sockets, and TEMPORARY are further directories of the run, which are
+removed if it is killed. A line `+N` names the process group of a command that has begun, `-N` one that has ended; `end`
+ends the run.
 """
 
 from __future__ import annotations
@@ -115,9 +117,13 @@ def _processes_naming(folder: Path) -> Iterator[int]:
                     yield int(path.name)
 
 
-def watch(source: int, parent: int) -> set[int]:
-    """Read lines until the run is over; return the process groups of the commands that still run then."""
+def watch(source: int, parent: int) -> tuple[set[int], bool]:
+    """Read lines until the run is over.
+
+    Return the process groups of the commands that still run then, and whether the run was killed.
+    """
     groups = set[int]()
+    was_killed = True
     rest = b""
     while True:
         if not select.select([source], [], [], _PARENT_S)[0]:
@@ -131,17 +137,21 @@ def watch(source: int, parent: int) -> set[int]:
                 groups.add(int(line[1:]))
             elif line[:1] == b"-":
                 groups.discard(int(line[1:]))
-        if not data or b"end" in lines:
+        was_killed = b"end" not in lines
+        if not data or not was_killed:
             break
-    return groups
+    return groups, was_killed
 
 
 def main() -> None:
     """Watch the process that started this one."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # they end the run, and this program ends after it
-    parent = int(sys.argv[2])
-    clean_up(Path(sys.argv[1]), watch(0, parent))
+    folder, *temporary = map(Path, sys.argv[2:])
+    groups, was_killed = watch(0, int(sys.argv[1]))
+    clean_up(folder, groups)
+    for path in temporary if was_killed else ():
+        shutil.rmtree(path, ignore_errors=True)
 
 
 if __name__ == "__main__":

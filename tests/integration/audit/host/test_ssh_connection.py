@@ -14,7 +14,7 @@ import pytest
 
 from audit.host.discovery import Discovery, Login
 from audit.host.login import Connections, Host, hosts_of, ssh_connection
-from audit.host.login.private_sockets import PrivateSockets
+from audit.host.login.private_sockets import NAME_LENGTH, PrivateSockets
 from audit.host.login.unfinished_logins import MOST_ATTEMPTS
 from audit.host.script import script_of
 from audit.observation import ProbeFailure
@@ -142,7 +142,7 @@ def test_long_directory_for_temporary_files_is_not_used(tmp_path: Path, monkeypa
     monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path / ("long" * 20)))
     sockets = PrivateSockets()
     try:
-        assert len(sockets.path("f" * 64)) <= 90
+        assert len(sockets.path("f" * NAME_LENGTH)) <= 90
     finally:
         sockets.close()
 

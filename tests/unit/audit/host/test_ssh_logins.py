@@ -10,7 +10,7 @@ import pytest
 from testinfra.backend.base import BaseBackend
 
 from audit.host.login.ssh_configuration import LoginRoute, SshConfiguration, jump_uri, parse_configuration, shared_keys
-from audit.host.login.ssh_connection import SshCommand, socket_name
+from audit.host.login.ssh_connection import SshCommand, socket_file
 from audit.host.login.unfinished_logins import UnfinishedLogins, pause_s, why_dropped
 
 CLOSED = "Connection closed by 192.0.2.1 port 22"
@@ -162,5 +162,5 @@ def test_logins_with_different_keys_share_no_socket() -> None:
         given = {"ssh_config": None, "ssh_identity_file": None, "ssh_extra_args": None}
         return SimpleNamespace(host=host, **{**given, **changes})
 
-    assert socket_name(backend()) == socket_name(backend())
-    assert len({socket_name(backend(ssh_identity_file=file)) for file in (None, "a", "b")}) == 3
+    assert socket_file(backend()) == socket_file(backend())
+    assert len({socket_file(backend(ssh_identity_file=file)) for file in (None, "a", "b")}) == 3
