@@ -18,6 +18,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
 from datetime import UTC, date, datetime
 from enum import Enum
+from functools import lru_cache
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -27,11 +28,13 @@ class BadRecord(ValueError):
     """A JSON value of another type than the annotation; the message names the type and the value."""
 
 
+@lru_cache(maxsize=1024)  # all results of an endpoint have the same times
 def format_time(moment: datetime) -> str:
     """Return an aware time as RFC 3339 in UTC with `Z`, to the second, or to the microsecond where it has any."""
     return moment.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"
 
 
+@lru_cache(maxsize=1024)  # as above
 def parse_time(text: str) -> datetime:
     """Return an RFC 3339 time as an aware time in UTC; raises BadRecord."""
     try:
