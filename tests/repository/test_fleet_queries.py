@@ -59,7 +59,8 @@ def answer(folder: Path, form: str, query: str) -> list[tuple[Any, ...]]:
     with duckdb.connect() as database:
         database.execute(f"SET file_search_path = '{folder}'")
         database.execute(TABLES)
-        return database.execute(query.replace(".jsonl.gz'", f".{form}'")).fetchall()
+        rows: list[tuple[Any, ...]] = database.execute(query.replace(".jsonl.gz'", f".{form}'")).fetchall()
+        return rows
 
 
 def append(file: Path, row: Mapping[str, Any]) -> None:
