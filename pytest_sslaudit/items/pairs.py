@@ -61,5 +61,6 @@ def pairs_of(items: Iterable[pytest.Item]) -> Iterator[tuple[str, str]]:
 def collected_tests(items: list[pytest.Item], run: Run) -> CollectedTests:
     """Return the endpoints that the collected tests need, and the usage errors of these tests."""
     endpoints = dict.fromkeys(str(endpoint) for item in items for endpoint in endpoints_of(item))
-    revocation = [endpoint for endpoint in endpoints if run.selected.has(REVOKED, endpoint)]
+    of_revocation = [item for item in items if any(check.id == REVOKED for check in checks_of(item))]
+    revocation = dict.fromkeys(str(endpoint) for item in of_revocation for endpoint in endpoints_of(item))
     return CollectedTests(tuple(endpoints), tuple(dict.fromkeys(run.usage_errors)), tuple(revocation))

@@ -92,7 +92,7 @@ def fleet(monkeypatch: pytest.MonkeyPatch) -> Fleet:
     monkeypatch.setattr("audit.host.discovery.hosts.inspect", hosts.inspect)
     monkeypatch.setattr("audit.host.discovery.pool.InspectionSlots", TwoWaves)
     monkeypatch.setattr("audit.host.discovery.pool.Pacing", lambda: Pacing(settle_s=0.05))
-    monkeypatch.setattr("pytest_sslaudit.controller.make_observer", lambda *_, **_options: hosts)
+    monkeypatch.setattr("pytest_sslaudit.controller.observations.make_observer", lambda *_, **_options: hosts)
     monkeypatch.setattr("audit.analysis.lint_scope.full_lint", lambda _: ())  # its module cannot be imported twice
     return hosts
 
