@@ -9,9 +9,10 @@ from typing import Final
 import pytest
 
 from tests.support.hosts import ssh_login as login
-from tests.support.hosts.audit_run import AuditRun, audit, trust
+from tests.support.hosts.audit_run import AuditRun, audit, command, interrupt, trust
 from tests.support.hosts.daemons import DAEMONS
 from tests.support.hosts.host import Host, HostFile, connect, name_hosts, running_host
+from tests.support.hosts.openssl_client import wait_until
 from tests.support.hosts.pki import Authority
 from tests.support.hosts.real_lab import NAMES, serve
 
@@ -20,6 +21,7 @@ pytestmark = pytest.mark.system
 WEB1: Final = NAMES["main"].main
 ALIASES: Final = tuple(f"alias{number}.example.test" for number in range(24))
 LIMITED: Final = "/var/log/limited.log"
+BEGUN: Final = "/run/begun"
 _OWN_TEST: Final = """
 def test_host(host):
     assert host.user().name == "root"
@@ -27,7 +29,7 @@ def test_host(host):
 def test_host_of_endpoint(endpoint, host):
     assert host.file("/etc/passwd").exists
 """
-_LEFT: Final = "ls -d /tmp/sslaudit-ssh-* 2>/dev/null || :"
+_LEFT: Final = "ls -d /tmp/sslaudit-* 2>/dev/null || :"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,7 @@ class Pair:
         return audit(self.near, self.trust, *arguments)
 
     def left(self) -> list[str]:
-        """Return what is left of a run: processes and directories of control sockets."""
+        """Return what is left of a run: processes, directories of control sockets and temporary directories."""
         processes = [line for line in self.near.ps().splitlines()[1:] if line.split()[3] not in ("cat", "ps")]
         return [*processes, *self.near.shell(_LEFT).split()]
 
@@ -57,10 +59,12 @@ def pair(overlays: None, authority: Authority) -> Iterator[Pair]:  # noqa: ARG00
         name_hosts(near, dict.fromkeys((WEB1, NAMES["main"].second, *ALIASES), (address,)))
         login.admit(web1, key)
         web1.shell(f"/usr/sbin/sshd -p 2222 -o MaxStartups=10:30:100 -E {LIMITED}")
+        web1.shell(f"/usr/sbin/sshd -p 2223 -o ForceCommand='echo >{BEGUN}; sleep 600'")
         web1.wait_for(2222)
+        web1.wait_for(2223)
         serve(web1, nginx, NAMES["main"], (authority.issue(WEB1), authority.issue(NAMES["main"].second)))
         host_key = web1.read("/etc/ssh/ssh_host_ed25519_key.pub")
-        near.write(HostFile("/root/.ssh/known_hosts", f"* {host_key}[*]:2222 {host_key}"))
+        near.write(HostFile("/root/.ssh/known_hosts", f"* {host_key}[*]:2222 {host_key}[*]:2223 {host_key}"))
         yield Pair(near, web1, trust(near, authority.anchor))
 
 
@@ -85,3 +89,19 @@ def test_sshd_with_its_default_limit_drops_no_name_of_it(pair: Pair) -> None:
     assert found == set(ALIASES), run.explain()
     assert logins(pair.web1, LIMITED) == len(ALIASES)
     assert pair.left() == []
+
+
+@pytest.mark.parametrize(("signal", "status"), [("INT", 2), ("TERM", 2), ("KILL", -9)])
+def test_run_that_a_signal_ends_during_a_command_leaves_nothing(pair: Pair, signal: str, status: int) -> None:
+    pair.web1.shell(f"rm -f {BEGUN}")
+    hosts = f"--hosts=ssh://root@{WEB1}:2223,ssh://root@{WEB1}"
+    running = pair.near.start(*command(pair.trust, hosts, "--audit-host-timeout=600"))
+    try:
+        assert wait_until(lambda: pair.web1.run("test", "-e", BEGUN).returncode == 0), pair.near.ps()
+        interrupt(pair.near, signal)
+        output, errors = running.communicate(timeout=60)
+        assert running.returncode == status, output + errors
+        assert wait_until(lambda: pair.left() == []), pair.left()
+    finally:
+        running.kill()
+        running.communicate()
