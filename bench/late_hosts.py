@@ -12,8 +12,10 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from typing import Final
 
+from bench.fleet.figure import Figure, report
 from tests.support.hosts import ssh_login as login
 from tests.support.hosts.audit_run import command, results_of
 from tests.support.hosts.host import Host, HostFile, running_host
@@ -30,8 +32,8 @@ while True:
 _POLL_S: Final = 0.2
 
 
-def main(healthy: int, hanging: int) -> None:
-    """Measure both runs, and print them with the bound."""
+def figures(healthy: int = 28, hanging: int = 32) -> Iterator[Figure]:
+    """Yield how long the healthy hosts take beside those that hang, with the time that they take alone."""
     with running_host("controller", "auditor") as host:
         _prepare(host)
         names = [f"ssh://root@{HEALTHY}{number}" for number in range(1, healthy + 1)]
@@ -39,8 +41,8 @@ def main(healthy: int, hanging: int) -> None:
         alone_s, results = _measured(host, names)
         beside_s, _ = _measured(host, [*late, *names], results)
     bound_s = FACTOR * alone_s + ALLOWED_S
-    print(f"{healthy} healthy hosts alone          {alone_s:6.1f} s, {results} results")
-    print(f"after {hanging} hosts that hang        {beside_s:6.1f} s (at most {bound_s:.1f} s)")
+    title = f"{hanging} of {healthy + hanging} hosts hang: the healthy {healthy} judged after"
+    yield Figure(title, beside_s, "s", round(bound_s, 1), peer=f"alone {alone_s:.1f} s, {results} results")
 
 
 def _prepare(host: Host) -> None:
@@ -80,5 +82,4 @@ def _end(running: subprocess.Popen[str]) -> None:
 
 
 if __name__ == "__main__":
-    given = [int(argument) for argument in sys.argv[1:]]
-    main(*(given or (28, 32)))
+    sys.exit(report(figures(*map(int, sys.argv[1:]))))

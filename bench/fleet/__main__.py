@@ -2,6 +2,7 @@
 
     python -m bench.fleet
 
+The figures of hosts that are logged into need root and `make overlays`; without them it prints why they are left out.
 Exits with status 1 if a figure breaks its bound.
 """
 
@@ -10,10 +11,17 @@ from __future__ import annotations
 import sys
 from itertools import chain
 
+from bench import late_hosts, ssh_hosts
 from bench.fleet import audits, cluster, idle, verdicts
 from bench.fleet.figure import report
 from bench.fleet.machine import described
+from tests.support.hosts.overlay import why_missing
 
 if __name__ == "__main__":
     print(described())
-    sys.exit(report(chain.from_iterable(module.figures() for module in (audits, verdicts, cluster, idle))))
+    why = why_missing()
+    if why:
+        print(f"no figures of hosts that are logged into: {why}")
+    of_hosts = () if why else (ssh_hosts, late_hosts)
+    modules = (audits, verdicts, cluster, idle, *of_hosts)
+    sys.exit(report(chain.from_iterable(module.figures() for module in modules)))
