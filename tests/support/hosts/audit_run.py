@@ -14,7 +14,9 @@ from typing import Any, Final
 from tests.support.hosts.host import Host, HostFile
 
 ANCHOR: Final = "/root/anchor.pem"
-_RESULTS: Final = "/run/audit/results.jsonl"
+TEMPORARY: Final = "/run/audit"
+"""The directory of an audit and its temporary files: all hosts have the /tmp of this machine."""
+_RESULTS: Final = f"{TEMPORARY}/results.jsonl"
 _RUN_S: Final = 240.0  # some ten seconds; a busy machine may take many times as long
 
 
@@ -65,7 +67,8 @@ class AuditRun:
 
 def command(*arguments: str) -> Sequence[str]:
     """Return the command line of an audit that writes its results."""
-    script = 'mkdir -p /run/audit; cd /run/audit; rm -f results.jsonl; echo $$ > pid; exec "$@"'
+    begin = f"mkdir -p {TEMPORARY}; cd {TEMPORARY}; rm -f results.jsonl; echo $$ > pid"
+    script = f'{begin}; export TMPDIR={TEMPORARY}; exec "$@"'
     pytest = (sys.executable, "-m", "pytest", "--pyargs", "audit", "-p", "no:cacheprovider")
     return ("sh", "-euc", script, "sh", *pytest, f"--audit-results={_RESULTS}", *arguments)
 

@@ -9,7 +9,7 @@ from typing import Final
 import pytest
 
 from tests.support.hosts import ssh_login as login
-from tests.support.hosts.audit_run import AuditRun, audit, command, interrupt, trust
+from tests.support.hosts.audit_run import TEMPORARY, AuditRun, audit, command, interrupt, trust
 from tests.support.hosts.daemons import DAEMONS
 from tests.support.hosts.host import Host, HostFile, connect, name_hosts, running_host
 from tests.support.hosts.openssl_client import wait_until
@@ -19,7 +19,7 @@ from tests.support.hosts.real_lab import NAMES, serve
 pytestmark = pytest.mark.system
 
 WEB1: Final = NAMES["main"].main
-ALIASES: Final = tuple(f"alias{number}.example.test" for number in range(24))
+ALIASES: Final = tuple(f"alias{number}.example.test" for number in range(14))
 LIMITED: Final = "/var/log/limited.log"
 BEGUN: Final = "/run/begun"
 _OWN_TEST: Final = """
@@ -29,7 +29,7 @@ def test_host(host):
 def test_host_of_endpoint(endpoint, host):
     assert host.file("/etc/passwd").exists
 """
-_LEFT: Final = "ls -d /tmp/sslaudit-* 2>/dev/null || :"
+_LEFT: Final = f"ls -d {TEMPORARY}/sslaudit-* 2>/dev/null || :"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,6 @@ class Pair:
 def pair(overlays: None, authority: Authority) -> Iterator[Pair]:  # noqa: ARG001 - overlays skips or fails first
     nginx = next(daemon for daemon in DAEMONS if daemon.name == "nginx")
     with running_host("main", "auditor.example.test") as near, running_host("main", WEB1) as web1:
-        near.shell("mount -t tmpfs tmpfs /tmp")  # that of the machine has directories of other tests
         key, address = login.make_key(near), connect(near, web1, 1)
         name_hosts(web1, {WEB1: (address,)})
         name_hosts(near, dict.fromkeys((WEB1, NAMES["main"].second, *ALIASES), (address,)))
