@@ -48,3 +48,8 @@ class Deadline:
                 return
             yield min(left_s, slice_s)
         raise Stopped
+
+
+def set_in_handler(stop: threading.Event) -> None:
+    """Set an event in the handler of a signal, from a thread: `stop.wait`, which it may interrupt, holds its lock."""
+    threading.Thread(target=stop.set, name="sslaudit-stop", daemon=True).start()

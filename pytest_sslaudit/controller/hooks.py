@@ -17,6 +17,7 @@ from audit.evaluation.key_index import KeyIndex
 from audit.evaluation.result import Result
 from audit.json_codec import format_time
 from audit.probe import Target
+from audit.probe.deadline import set_in_handler
 from pytest_sslaudit.activation import ADDED_CHECKS, ignores_files
 from pytest_sslaudit.controller.hosts import AuditedHosts
 from pytest_sslaudit.controller.observations import Observations
@@ -285,5 +286,5 @@ class Controller:
             self._undo.append(partial(signal.signal, number, before))
 
     def _interrupt(self, _number: int, _frame: FrameType | None) -> None:
-        self.stop.set()
+        set_in_handler(self.stop)
         raise KeyboardInterrupt

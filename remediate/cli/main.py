@@ -33,6 +33,7 @@ from audit.config.extensions import used_extensions
 from audit.host.login import Connections
 from audit.policy import BadProfile
 from audit.probe import Limits
+from audit.probe.deadline import set_in_handler
 from remediate.cli.commands import CliResult, apply, make_plan, read_plan, release, resume, roll_back, status
 from remediate.cli.rediscovery import Access
 from remediate.model.audit_results import BadAuditResults
@@ -176,7 +177,7 @@ def _run_options(arguments: argparse.Namespace, configuration: Configuration, st
     stop = threading.Event()
 
     def interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
-        stop.set()
+        set_in_handler(stop)
         raise KeyboardInterrupt
 
     for number in (signal.SIGTERM, signal.SIGINT):
