@@ -9,7 +9,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from OpenSSL import SSL
@@ -36,6 +36,7 @@ class ProbeContext:
     limits: Limits
     offers: Offers
     stop: threading.Event
+    turn: threading.Lock = field(default_factory=threading.Lock)  # of the connections: see `_connection`
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,10 +181,16 @@ class _Probe:
 
     @contextlib.contextmanager
     def _connection(self, context: SSL.Context) -> Iterator[TlsConnection]:
-        """Open a connection up to the start of TLS, and end it in the server's own protocol."""
-        limits, protocol = self._limits, UPGRADES.get(self._endpoint.scheme)
+        """Open a connection up to the start of TLS, and end it in the server's own protocol.
+
+        One thread of a run computes at a time, and many wait: each call of OpenSSL gives Python's lock away, and
+        threads that compete for it take twice the CPU time.
+        """
+        limits, protocol, context_of_run = self._limits, UPGRADES.get(self._endpoint.scheme), self._context
         deadline = Deadline(self._began + limits.timeout_s * self._share + self._greetings_s)
-        with TcpConnection(deadline=deadline, stop=self._context.stop, max_bytes=limits.max_bytes) as tcp:
+        with TcpConnection(
+            deadline=deadline, stop=context_of_run.stop, max_bytes=limits.max_bytes, turn=context_of_run.turn
+        ) as tcp:
             self._connections += 1
             tcp.connect(self._address, self._endpoint.port, limits.connect_s)
             if protocol:

@@ -45,8 +45,13 @@ class ProbeError(Exception):
 class TcpConnection:
     """A connection to one address; `begin` sets the stage and its deadline, `received` has the bytes since then."""
 
-    def __init__(self, *, deadline: Deadline, stop: threading.Event, max_bytes: int) -> None:
-        """Take the deadline of the whole probe, the event that stops it, and the byte limit."""
+    def __init__(
+        self, *, deadline: Deadline, stop: threading.Event, max_bytes: int, turn: threading.Lock | None = None
+    ) -> None:
+        """Take the deadline of the whole probe, the event that stops it, and the byte limit.
+
+        Between its waits the connection has the `turn`, which it shares with others. A thread has at most one of them.
+        """
         self.stage: Stage = "connect"
         self.received = bytearray()
         self.local_address = ""
@@ -61,15 +66,20 @@ class TcpConnection:
         self._deadline = deadline
         self._socket: socket.socket | None = None
         self._poll = select.poll()
+        self._turn = turn
 
     def __enter__(self) -> Self:
         """Return the connection, which is closed at the end of the block."""
+        self._take_turn()
         return self
 
     def __exit__(self, *_: object) -> None:
         """Close the connection."""
-        if self._socket is not None:
-            self._socket.close()
+        try:
+            if self._socket is not None:
+                self._socket.close()
+        finally:
+            self._end_turn()
 
     @property
     def peer_address(self) -> str:
@@ -171,10 +181,21 @@ class TcpConnection:
 
     def _wait(self, events: int) -> None:
         self._poll.modify(self._open, events)
-        for wait_s in self._deadline.waits(self._stop):
-            if self._poll.poll(wait_s * 1000):
-                return
-        raise ProbeError(self.stage, "timeout", self._timeout_detail())
+        self._end_turn()
+        try:
+            is_ready = any(self._poll.poll(wait_s * 1000) for wait_s in self._deadline.waits(self._stop))
+        finally:
+            self._take_turn()
+        if not is_ready:
+            raise ProbeError(self.stage, "timeout", self._timeout_detail())
+
+    def _take_turn(self) -> None:
+        if self._turn:
+            self._turn.acquire()
+
+    def _end_turn(self) -> None:
+        if self._turn:
+            self._turn.release()
 
     def _timeout_detail(self) -> str:
         waited = f"{time.monotonic() - self._began:.3g} s"

@@ -23,6 +23,7 @@ from audit.x509.loading import UnreadableField
 from pytest_sslaudit.activation import is_built_in
 from pytest_sslaudit.items.check_item import JUDGED_CHAINS
 from pytest_sslaudit.items.grouped_items import CheckOfAll, EndpointItem
+from pytest_sslaudit.items.grouped_results import GroupedResults
 from pytest_sslaudit.items.judging import ENDS
 from pytest_sslaudit.items.pairs import endpoint_of, judged
 from pytest_sslaudit.outcome import Decision, apply, decide, decide_error, outcome_of_test
@@ -118,6 +119,8 @@ def _report_group(item: CheckOfAll | EndpointItem, report: pytest.TestReport) ->
     apply(decision, item.location, report)
     describe_group(report, decision.line, has_bug=decision.outcome == "error")
     results = [(kept.result, kept.outcome) for kept in item.results.kept.values() if kept.result]
+    if isinstance(item, EndpointItem):
+        item.results = GroupedResults()  # the report has them now; a repeated test judges all of them again
     item.stash[UNJUDGED] = tuple(item.user_properties)
     if hasattr(item.config, "workerinput"):
         report.user_properties.append(grouped_property(results))
