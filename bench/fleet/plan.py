@@ -60,9 +60,9 @@ class Plan:
 
 
 MEASURED: Final = Measured(
-    worker_cpu_ms=10.9,
-    controller_cpu_ms=3.2,
-    controller_memory_kb=30.0,
+    worker_cpu_ms=3.3,
+    controller_cpu_ms=1.9,
+    controller_memory_kb=4.2,
     controller_start_mb=80.0,
     scheduler_start_mb=150.0,
     reply_kb=40.0,

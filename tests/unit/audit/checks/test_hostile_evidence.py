@@ -81,7 +81,7 @@ def is_open(judgement: Judgement | None) -> bool:
 
 def test_no_mutant_escapes_or_takes_long() -> None:
     chance, seen = random.Random(SEED), Counter[str]()  # noqa: S311 - the same edits each time
-    judged(GOOD.leaf)  # loads what is loaded once in a process, which is no time of a mutant
+    judged(GOOD.leaf)  # loads what a process loads once, outside the time of a mutant
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         for _ in range(MUTANTS):
