@@ -118,7 +118,8 @@ class Parametrize:
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
         """Refuse two checks with the same id, and every other usage error."""
         run, functions = current_run(config), dict[str, Any]()
-        for item in (test for collected in items for test in tests_of(collected) if endpoints_of(collected)):
+        distinct = dict.fromkeys(tests_of(item) for item in items if endpoints_of(item))  # endpoints share their checks
+        for item in (test for tests in distinct for test in tests):
             function = getattr(item, "function", None)
             check = check_of(function)
             if check is not None and functions.setdefault(check.id, function) is not function:

@@ -66,6 +66,10 @@ class CheckOfAll(pytest.Item):
         parent: Any = self.parent  # the module: only a session has none
         return CheckOfAll.from_parent(parent, name=self.name, nodeid=self.nodeid, **given)
 
+    def node_of(self, endpoint: Endpoint) -> str:
+        """Return the id that the test of this check for one endpoint has."""
+        return f"{self.nodeid}[{parameter_of(endpoint)}]"
+
     def decide(self, run: Run, endpoint: Endpoint) -> Decision:
         """Return the decision on this check of one endpoint, with the id that its own test has."""
         before = time.perf_counter()
@@ -73,8 +77,8 @@ class CheckOfAll(pytest.Item):
         if decision.result is None:
             return decision
         duration = round(time.perf_counter() - before, 6)
-        nodeid = f"{self.nodeid}[{parameter_of(endpoint)}]"
-        return replace(decision, result=replace(decision.result, nodeid=nodeid, duration_s=duration))
+        result = replace(decision.result, nodeid=self.node_of(endpoint), duration_s=duration)
+        return replace(decision, result=result)
 
     def _initrequest(self) -> None:
         """Do nothing: as for the test of one check."""
@@ -121,10 +125,7 @@ def endpoint_items(
     session: pytest.Session, checks: Sequence[CheckOfAll], in_order: Iterable[Endpoint]
 ) -> Iterator[EndpointItem]:
     """Yield the test of each endpoint that one of these checks has."""
-    chosen = dict[Endpoint, list[CheckOfAll]]()
-    for check in checks:
-        for endpoint in check.endpoints:
-            chosen.setdefault(endpoint, []).append(check)
+    chosen = _by_endpoint(checks)
     shared = dict[tuple[CheckOfAll, ...], tuple[CheckOfAll, ...]]()
     for endpoint in in_order:
         if endpoint in chosen:
@@ -137,6 +138,15 @@ def endpoint_items(
                 endpoint=endpoint,
                 checks=shared.setdefault(of_endpoint, of_endpoint),
             )
+
+
+def _by_endpoint(checks: Iterable[CheckOfAll]) -> dict[Endpoint, list[CheckOfAll]]:
+    """Return the checks of each endpoint that one of these has."""
+    checks_by_endpoint = dict[Endpoint, list[CheckOfAll]]()
+    for check in checks:
+        for endpoint in check.endpoints:
+            checks_by_endpoint.setdefault(endpoint, []).append(check)
+    return checks_by_endpoint
 
 
 class AllJudged:
@@ -153,13 +163,8 @@ class AllJudged:
         if self._judged_again == again:
             return
         self._judged_again = again
-        chosen = dict[Endpoint, list[CheckOfAll]]()
-        for check in self._checks:
-            for endpoint in check.endpoints:
-                if not again or str(endpoint) in again:
-                    chosen.setdefault(endpoint, []).append(check)
-        for endpoint, checks in chosen.items():
-            for check in checks:
+        for endpoint, checks in _by_endpoint(self._checks).items():
+            for check in checks if not again or str(endpoint) in again else ():
                 self.judge_one(run, check, endpoint)
 
     def judge_one(self, run: Run, check: CheckOfAll, endpoint: Endpoint) -> None:

@@ -42,7 +42,7 @@ def _conditions(config: pytest.Config) -> list[_Keeps]:
     if expression:
         conditions.append(_matching(Expression.compile(expression)))
     if prefixes:
-        conditions.append(lambda item, endpoint: not _node(item, endpoint).startswith(prefixes))
+        conditions.append(lambda item, endpoint: not item.node_of(endpoint).startswith(prefixes))
     return conditions
 
 
@@ -56,7 +56,3 @@ def _matching(expression: Expression) -> _Keeps:
         return expression.evaluate(lambda word, /, **_: any(word.lower() in name for name in names))
 
     return keeps
-
-
-def _node(item: CheckOfAll, endpoint: Endpoint) -> str:
-    return f"{item.nodeid}[{parameter_of(endpoint)}]"

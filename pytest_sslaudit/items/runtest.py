@@ -22,7 +22,7 @@ from audit.verdict import Inconclusive, Judgement, Verdict
 from audit.x509.loading import UnreadableField
 from pytest_sslaudit.activation import is_built_in
 from pytest_sslaudit.items.check_item import JUDGED_CHAINS
-from pytest_sslaudit.items.grouped_items import CheckOfAll, EndpointItem
+from pytest_sslaudit.items.grouped_items import CheckOfAll, EndpointItem, GroupedItem
 from pytest_sslaudit.items.grouped_results import GroupedResults
 from pytest_sslaudit.items.judging import ENDS
 from pytest_sslaudit.items.pairs import endpoint_of, judged
@@ -90,7 +90,7 @@ class Judging:
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Turn the verdict into pytest's outcome, and attach the result to the user properties."""
-        if isinstance(item, CheckOfAll | EndpointItem):
+        if isinstance(item, GroupedItem):
             report = yield
             if call.when == "call" and not call.excinfo:
                 _report_group(item, report)
@@ -113,7 +113,7 @@ class Judging:
         return report
 
 
-def _report_group(item: CheckOfAll | EndpointItem, report: pytest.TestReport) -> None:
+def _report_group(item: GroupedItem, report: pytest.TestReport) -> None:
     """Give a report the worst outcome of many results, the first findings, and the results themselves."""
     decision = item.results.decision(names_endpoint=isinstance(item, CheckOfAll))
     apply(decision, item.location, report)

@@ -44,9 +44,7 @@ class Selection:
         ids = {check.id for item in items for check in checks_of(item)}
         _keep_named_checks(config, items, ids)
         given: str = config.option.keyword
-        config.option.keyword = _WORD.sub(
-            lambda word: keyword_of(word[0]) if word[0].lower() in ids else word[0], given
-        )
+        config.option.keyword = _WORD.sub(lambda word: _keyword(word[0], ids), given)
         try:
             _group(session, items)
             yield

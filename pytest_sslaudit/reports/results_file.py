@@ -51,14 +51,18 @@ def as_properties(result: Result, before: Result | None = None) -> list[tuple[st
 
 def without_row_of_pass(properties: Iterable[tuple[str, object]]) -> list[tuple[str, object]]:
     """Return the user properties for a JUnit report, which holds for a pass no more than the name of its test."""
-    given = [pair for pair in properties if pair[0] != GROUP]
+    given = _without(properties, GROUP)
     is_well = not any(name == BESIDE[0] for name, _ in given)
     return without_row(given) if is_well else given
 
 
 def without_row(properties: Iterable[tuple[str, object]]) -> list[tuple[str, object]]:
     """Return the user properties without the result as JSON."""
-    return [pair for pair in properties if pair[0] != ROW]
+    return _without(properties, ROW)
+
+
+def _without(properties: Iterable[tuple[str, object]], key: str) -> list[tuple[str, object]]:
+    return [pair for pair in properties if pair[0] != key]
 
 
 def grouped_property(decisions: Iterable[tuple[Result, str]]) -> tuple[str, object]:
@@ -75,7 +79,7 @@ def release_results(report: pytest.TestReport) -> None:
     """Let a report forget its many results, which every hook has received."""
     if is_grouped(report):
         report.__dict__[GROUP] = ()
-        report.user_properties = [pair for pair in report.user_properties if pair[0] != GROUP]
+        report.user_properties = _without(report.user_properties, GROUP)
 
 
 def results_of(report: pytest.TestReport) -> tuple[tuple[Result, str], ...]:
@@ -129,12 +133,6 @@ def first_of(report: pytest.TestReport) -> str | None:
 def first_verdict_of(report: pytest.TestReport) -> Verdict | None:
     """Return the verdict of a test before the repair; None if there was no finding."""
     return next((Verdict(str(value)) for name, value in report.user_properties if name == FIRST_VERDICT), None)
-
-
-def row_of(report: pytest.TestReport) -> dict[str, Any] | None:
-    """Return the row of the results file that a report carries."""
-    text = _text_of(report)
-    return {"kind": "result", **json.loads(text), **_known_of(report)} if text else None
 
 
 def rows_of(report: pytest.TestReport, *, only_after: bool = False) -> list[dict[str, Any]]:
