@@ -132,8 +132,8 @@ class Parametrize:
         """Record which checks run for which endpoints, after everything that deselects tests."""
         run = current_run(session.config)
         run.selected.update(pairs_of(session.items))
-        checks_of_all = [item for item in session.items if isinstance(item, CheckOfAll)]
-        session.config.stash[ALL_JUDGED] = AllJudged(checks_of_all, run.record)
+        checks_of_all = (item for item in session.items if isinstance(item, CheckOfAll))
+        session.config.stash[ALL_JUDGED] = AllJudged(checks_of_all)
         _search_less_garbage(session.config)
 
 

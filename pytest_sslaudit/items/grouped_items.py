@@ -1,13 +1,14 @@
 """Tests that report many results at once: one for each endpoint, or one for each check (`--audit-items`).
 
 They judge what the tests of single results judge, and their results have the same ids. A test for each check judges
-all endpoints when the first of them runs, endpoint by endpoint, so that each observation is read once.
+all endpoints when the first of them runs, endpoint by endpoint, so that each observation is read once. While further
+hosts are awaited, both kinds judge in advance what does not depend on these hosts.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Any, Final
@@ -16,8 +17,7 @@ import pytest
 
 from audit.checks import Check
 from audit.endpoint import Endpoint
-from audit.evaluation.evaluate import CheckFunction
-from audit.evaluation.result import Result
+from audit.evaluation.evaluate import CheckFunction, parameters_of
 from pytest_sslaudit.activation import audit_folder
 from pytest_sslaudit.items.check_item import parameter_of
 from pytest_sslaudit.items.grouped_results import GroupedResults
@@ -25,6 +25,9 @@ from pytest_sslaudit.items.judging import decide_check
 from pytest_sslaudit.outcome import Decision
 from pytest_sslaudit.reports.results_file import ENDPOINTS
 from pytest_sslaudit.run_state import Run, current_run
+
+COMPARING: Final = frozenset({"key_sharing"})
+"""The facts that depend on all endpoints of a run."""
 
 
 class CheckOfAll(pytest.Item):
@@ -42,7 +45,13 @@ class CheckOfAll(pytest.Item):
         super().__init__(**given)
         self.function, self.check, self.endpoints = function, check, endpoints
         self.results = GroupedResults()
+        self.judged = 0  # how many of its endpoints are judged, from the first on
         self._has_run = False
+
+    @property
+    def compares_endpoints(self) -> bool:
+        """Whether it depends on all endpoints of the run."""
+        return not COMPARING.isdisjoint(parameters_of(self.function))
 
     def runtest(self) -> None:
         """Judge all checks of the run if this one is the first; if it runs again, its failing endpoints."""
@@ -98,12 +107,30 @@ class EndpointItem(pytest.Item):
         super().__init__(**given)
         self.endpoint, self.checks = endpoint, checks
         self.results = GroupedResults()
+        self._is_begun = False
 
     def runtest(self) -> None:
-        """Judge all checks."""
-        run, self.results = current_run(self.config), GroupedResults()
+        """Judge all checks, or those that were not judged in advance; a repeated test judges all of them again."""
+        run, is_begun = current_run(self.config), self._is_begun
+        self._is_begun = False
+        if not is_begun:
+            self.results = GroupedResults()
         for check in self.checks:
-            self.results.add(check.decide(run, self.endpoint))
+            if not is_begun or check.compares_endpoints:
+                self.results.add(check.decide(run, self.endpoint))
+
+    @property
+    def compares_endpoints(self) -> bool:
+        """Whether one of its checks depends on all endpoints of the run."""
+        return any(check.compares_endpoints for check in self.checks)
+
+    def judge_in_advance(self) -> None:
+        """Judge the checks that do not compare endpoints, and record their results."""
+        run = current_run(self.config)
+        for check in self.checks:
+            if not check.compares_endpoints:
+                self.results.take(check.decide(run, self.endpoint), run.record)
+        self._is_begun = True
 
     def reportinfo(self) -> tuple[str, int | None, str]:
         """Return the folder of the audit, no line, and the name."""
@@ -125,7 +152,7 @@ def endpoint_items(
     session: pytest.Session, checks: Sequence[CheckOfAll], in_order: Iterable[Endpoint]
 ) -> Iterator[EndpointItem]:
     """Yield the test of each endpoint that one of these checks has."""
-    chosen = _by_endpoint(checks)
+    chosen = _by_endpoint((check, check.endpoints) for check in checks)
     shared = dict[tuple[CheckOfAll, ...], tuple[CheckOfAll, ...]]()
     for endpoint in in_order:
         if endpoint in chosen:
@@ -140,11 +167,18 @@ def endpoint_items(
             )
 
 
-def _by_endpoint(checks: Iterable[CheckOfAll]) -> dict[Endpoint, list[CheckOfAll]]:
-    """Return the checks of each endpoint that one of these has."""
+def judged_in_advance(items: Iterable[EndpointItem]) -> Iterator[EndpointItem]:
+    """Judge each of these tests in advance, and yield it."""
+    for item in items:
+        item.judge_in_advance()
+        yield item
+
+
+def _by_endpoint(due: Iterable[tuple[CheckOfAll, Iterable[Endpoint]]]) -> dict[Endpoint, list[CheckOfAll]]:
+    """Return the checks of each endpoint."""
     checks_by_endpoint = dict[Endpoint, list[CheckOfAll]]()
-    for check in checks:
-        for endpoint in check.endpoints:
+    for check, endpoints in due:
+        for endpoint in endpoints:
             checks_by_endpoint.setdefault(endpoint, []).append(check)
     return checks_by_endpoint
 
@@ -152,29 +186,49 @@ def _by_endpoint(checks: Iterable[CheckOfAll]) -> dict[Endpoint, list[CheckOfAll
 class AllJudged:
     """Judges all tests of `--audit-items=check` of a run, endpoint by endpoint."""
 
-    def __init__(self, checks: Sequence[CheckOfAll], record: Callable[[Result, str], None] | None) -> None:
-        """Take the tests that run; `record` receives each result at once, else the tests keep them for their report."""
-        self._checks, self._record = checks, record
-        self._judged_again: frozenset[str] | None = None  # as of the last time; None: nothing was judged
+    def __init__(self, checks: Iterable[CheckOfAll]) -> None:
+        """Take the tests that run."""
+        self._checks = {check.nodeid: check for check in checks}
+        self._judged_again = frozenset[str]()  # as of the last time
+
+    def join(self, items: Iterable[pytest.Item]) -> Iterator[pytest.Item]:
+        """Add the endpoints of these tests to the known tests of their checks; yield the tests that are new."""
+        for item in items:
+            known = self._checks.get(item.nodeid)
+            if known and isinstance(item, CheckOfAll):
+                known.endpoints += item.endpoints
+                continue
+            if isinstance(item, CheckOfAll):
+                self._checks[item.nodeid] = item
+            yield item
 
     def judge(self, run: Run) -> None:
-        """Judge all endpoints once; after a repair, those that it affected once more."""
+        """Judge what is not judged yet; after a repair, the endpoints that it affected once more."""
         again = run.judged_again
-        if self._judged_again == again:
-            return
-        self._judged_again = again
-        for endpoint, checks in _by_endpoint(self._checks).items():
-            for check in checks if not again or str(endpoint) in again else ():
+        if self._judged_again != again:
+            self._judged_again = again
+            due = [(check, tuple(e for e in check.endpoints if str(e) in again)) for check in self._checks.values()]
+        else:
+            due = [(check, check.endpoints[check.judged :]) for check in self._checks.values()]
+        for _ in self._judge(run, due):
+            pass
+
+    def judge_in_advance(self, run: Run) -> Iterator[Endpoint]:
+        """Judge the checks that do not compare endpoints; yield each endpoint that is judged."""
+        chosen = (check for check in self._checks.values() if not check.compares_endpoints)
+        yield from self._judge(run, [(check, check.endpoints[check.judged :]) for check in chosen])
+
+    def _judge(self, run: Run, due: Sequence[tuple[CheckOfAll, tuple[Endpoint, ...]]]) -> Iterator[Endpoint]:
+        for endpoint, checks in _by_endpoint(due).items():
+            for check in checks:
                 self.judge_one(run, check, endpoint)
+            yield endpoint
+        for check, _ in due:
+            check.judged = len(check.endpoints)
 
     def judge_one(self, run: Run, check: CheckOfAll, endpoint: Endpoint) -> None:
-        """Judge one check of one endpoint."""
-        decision = check.decide(run, endpoint)
-        if self._record and decision.result:
-            self._record(decision.result, decision.outcome)
-            check.results.count(decision)
-        else:
-            check.results.add(decision)
+        """Judge one check of one endpoint; its result is recorded at once if the run records results."""
+        check.results.take(check.decide(run, endpoint), run.record)
 
 
 ALL_JUDGED: Final = pytest.StashKey[AllJudged]()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from audit.evaluation.outcome import TRACE
@@ -24,6 +24,14 @@ class GroupedResults:
         self.kept: dict[tuple[str, str], Decision] = {}
         self._counts: Counter[Outcome] = Counter()
         self._listed: dict[tuple[str, str], tuple[Outcome, str, str]] = {}  # outcome, line and trace
+
+    def take(self, decision: Decision, record: Callable[[Result, str], None] | None) -> None:
+        """Count a decision, and pass its result to `record`; without that, keep it for the report."""
+        if record and decision.result:
+            record(decision.result, decision.outcome)
+            self.count(decision)
+        else:
+            self.add(decision)
 
     def add(self, decision: Decision) -> None:
         """Count a decision, and keep its result for the report."""

@@ -1,27 +1,32 @@
 """Judges hosts as they are discovered: the tests of hosts that are slow to respond are collected and run later.
 
 The tests of the first wave are collected and selected as in every run. Those of a further wave are made from the same
-functions, and go through the same selection. Checks that compare endpoints run after the last wave.
+functions, and go through the same selection. Checks that compare endpoints run after the last wave. So do tests that
+report many results, if one of these depends on later hosts; the others are judged and recorded in their wave.
 """
 
 from __future__ import annotations
 
-import inspect
+import time
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Final, Literal, Protocol
 
 import pytest
+from _pytest.runner import runtestprotocol
+from _pytest.warnings import catch_warnings_for_item
 
 from audit.checks import check_of
+from audit.evaluation.evaluate import parameters_of
 from pytest_sslaudit import fixtures
 from pytest_sslaudit.evidence import Inventory
-from pytest_sslaudit.items.pairs import endpoint_of, pairs_of
+from pytest_sslaudit.items.grouped_items import ALL_JUDGED, COMPARING, CheckOfAll, EndpointItem, judged_in_advance
+from pytest_sslaudit.items.pairs import endpoints_of, pairs_of
+from pytest_sslaudit.reports.progress import INTERVAL_S
 from pytest_sslaudit.run_state import Run
 from pytest_sslaudit.settings import Settings
 
-COMPARING: Final = frozenset({"key_sharing"})
-"""The facts that depend on all endpoints of a run."""
 _COMPARING_TESTS: Final = ("lf", "failedfirst", "newfirst", "stepwise", "stepwise_skip")
 """The options of pytest that choose or sort tests by all tests of a run."""
 
@@ -47,7 +52,7 @@ def judges_in_waves(config: pytest.Config, settings: Settings) -> bool:
     is_alone = not config.pluginmanager.hasplugin("dsession") and not config.option.collectonly
     chooses_tests = any(getattr(config.option, name, False) for name in _COMPARING_TESTS)
     names_tests = any("::" in argument for argument in config.args)
-    return is_alone and settings.repair == "no" and settings.items == "each" and not (chooses_tests or names_tests)
+    return is_alone and settings.repair == "no" and not (chooses_tests or names_tests)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +80,30 @@ class NextWave(pytest.Item):
         """Do nothing: it is never run."""
 
 
+class InAdvance(pytest.Item):
+    """Judges what later tests report. It has no report, and runs as a test only so that pytest captures output."""
+
+    def __init__(
+        self,
+        *,
+        steps: Iterator[object],
+        **given: Any,  # noqa: ANN401 - as pytest.Item
+    ) -> None:
+        """Take an iterator that judges one endpoint at each step."""
+        super().__init__(**given)
+        self._steps = steps
+        self.has_ended = False
+
+    def runtest(self) -> None:
+        """Judge some endpoints: between two calls, the hosts that have ended are shown."""
+        until = time.monotonic() + INTERVAL_S
+        self.has_ended = True  # also by an exception: the tests judge what is missing, and report it
+        for _ in self._steps:
+            if time.monotonic() >= until:
+                self.has_ended = False
+                return
+
+
 class Waves:
     """The hooks of a run in which hosts are still inspected when the first tests run."""
 
@@ -83,6 +112,7 @@ class Waves:
         self._run, self._hosts = run, hosts
         self._places: list[_Place] = []
         self._without_tests: dict[int, _Place] = {}  # by their number
+        self._captured: list[tuple[str, str, str]] = []  # what was printed in advance
         self._wave: Literal["first", "further", "last"] = "first"
         run.awaits_hosts = True
 
@@ -98,12 +128,12 @@ class Waves:
         items: list[pytest.Item] = made if isinstance(made, list) else []
         if self._wave == "first" and (check_of(obj) is not None or any(map(_is_parametrized, items))):
             place = _Place(collector, name, obj)
-            if not any(map(endpoint_of, items)):
+            if not any(map(endpoints_of, items)):
                 self._without_tests[len(self._places)] = place
             self._places.append(place)
         if self._wave == "last" or not items:
             return made
-        return [item for item in items if not _is_parametrized(item) or endpoint_of(item)]
+        return [item for item in items if not _is_parametrized(item) or endpoints_of(item)]
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool | None:
@@ -115,8 +145,10 @@ class Waves:
         while (wave := self._hosts.further()) is not None:
             items = self._collected(session, wave)
             self._hosts.probe(items)
-            last += self._run_first(session, items)
+            last += self._run_first(session, self._joined(session, items))
         self._wave, self._run.awaits_hosts = "last", False
+        for section in self._captured if last else ():
+            last[0].add_report_section(*section)
         self._run_tests(session, [*last, *self._without_endpoints(session)], None)
         return True
 
@@ -124,9 +156,23 @@ class Waves:
         """Run the tests of a wave, and return those that run at the end."""
         now, last = list[pytest.Item](), list[pytest.Item]()
         for item in items:
-            (last if _compares_endpoints(item) else now).append(item)
-        self._run_tests(session, now, NextWave.from_parent(session, name="tests of further hosts"))
+            (last if _depends_on_further(item) else now).append(item)
+        following = NextWave.from_parent(session, name="tests of further hosts")
+        if self._run.settings.items != "each":
+            self._judge_in_advance(session, last, following)
+        self._run_tests(session, now, following)
         return last
+
+    def _judge_in_advance(self, session: pytest.Session, items: Sequence[pytest.Item], following: pytest.Item) -> None:
+        """Judge what the tests of this wave that run at the end report and does not depend on further hosts."""
+        of_endpoints = (item for item in items if isinstance(item, EndpointItem))
+        steps = chain(session.config.stash[ALL_JUDGED].judge_in_advance(self._run), judged_in_advance(of_endpoints))
+        item = InAdvance.from_parent(session, name="hosts that have ended", steps=steps)
+        while not item.has_ended:
+            with catch_warnings_for_item(session.config, item.ihook, "runtest", item):
+                runtestprotocol(item, log=False, nextitem=following)
+            self._hosts.note()
+        self._captured += item._report_sections  # noqa: SLF001 - pytest has no public way to read it
 
     def _run_tests(self, session: pytest.Session, items: Sequence[pytest.Item], then: pytest.Item | None) -> None:
         """Run tests as pytest does; `then` follows them."""
@@ -161,14 +207,19 @@ class Waves:
         """
         items = [item for place in self._without_tests.values() for item in place.tests()]
         self._select(session, items)
-        return items
+        return self._joined(session, items)
 
     def _select(self, session: pytest.Session, items: list[pytest.Item]) -> None:
-        """Deselect tests as in every collection, and add the others to those of the session."""
+        """Deselect tests as in every collection."""
         session.config.hook.pytest_collection_modifyitems(session=session, config=session.config, items=items)
         self._run.selected.update(pairs_of(items))
-        session.items += items
+
+    def _joined(self, session: pytest.Session, items: list[pytest.Item]) -> list[pytest.Item]:
+        """Add tests to those of the session; return them without those whose endpoints an earlier test has now."""
+        new = list(session.config.stash[ALL_JUDGED].join(items))
+        session.items += new
         session.testscollected = len(session.items)
+        return new
 
 
 def _is_parametrized(item: pytest.Item | pytest.Collector) -> bool:
@@ -176,12 +227,15 @@ def _is_parametrized(item: pytest.Item | pytest.Collector) -> bool:
     callspec = getattr(item, "callspec", None)
     if callspec is not None:
         return fixtures.OURS in callspec.params
-    return isinstance(item, pytest.Item) and endpoint_of(item) is not None
+    return isinstance(item, pytest.Item) and bool(endpoints_of(item))
 
 
-def _compares_endpoints(item: pytest.Item) -> bool:
-    names = getattr(item, "fixturenames", None)
-    if names is None:
-        function = getattr(item, "function", None)
-        names = inspect.signature(function).parameters if function else ()
-    return not COMPARING.isdisjoint(names)
+def _depends_on_further(item: pytest.Item) -> bool:
+    """Return whether the report of a test depends on hosts that have not ended."""
+    if isinstance(item, CheckOfAll):
+        return True
+    if isinstance(item, EndpointItem):
+        return item.compares_endpoints
+    function = getattr(item, "function", None)
+    of_function = parameters_of(function) if function else ()
+    return not COMPARING.isdisjoint(getattr(item, "fixturenames", of_function))

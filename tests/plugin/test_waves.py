@@ -20,6 +20,7 @@ from audit.observation import HostView, Observation, ProbeFailure
 from audit.probe import Target
 from audit.probe.deadline import Deadline
 from pytest_sslaudit import controller  # noqa: F401 - kept loaded: pytester drops what a run inside the process loads
+from tests.plugin.test_repeated_tests import RERUNS
 from tests.support.endpoint_facts import INTERMEDIATE, served
 from tests.support.evidence import NOW, rows
 from tests.support.x509.certificates import key_named, leaf
@@ -29,6 +30,7 @@ HOSTS: Final = f"--hosts=ssh://{HANGING}1,ssh://{WELL}1,ssh://{HANGING}2,ssh://{
 GIVEN: Final = ("--pyargs", "audit", "--audit-results=results.jsonl", "--audit-policy=webpki")
 KEY: Final = key_named("shared by hosts")
 LONG_S: Final = 60.0
+ITEMS: Final = ("each", "endpoint", "check")
 Ends = Callable[[str], bool]
 
 
@@ -116,15 +118,21 @@ def verdicts(pytester: pytest.Pytester) -> dict[tuple[str, str], str]:
     return judged
 
 
+def without_deselected(outcomes: dict[str, int]) -> dict[str, int]:
+    """Return the counts of outcomes: a check of several waves is deselected in each of them."""
+    return {outcome: count for outcome, count in outcomes.items() if outcome != "deselected"}
+
+
 def in_order(pytester: pytest.Pytester, *but: str) -> list[str]:
     """Return the endpoints in the order of their first result, without the results of some checks."""
     found = rows(pytester.path / "results.jsonl")
     return list(dict.fromkeys(row["endpoint"] for row in found if row["check"] not in but))
 
 
-def test_well_hosts_are_judged_while_others_hang(pytester: pytest.Pytester, fleet: Fleet) -> None:
+@pytest.mark.parametrize("items", ITEMS)
+def test_well_hosts_are_judged_while_others_hang(pytester: pytest.Pytester, fleet: Fleet, items: str) -> None:
     fleet.ends = once_judged(f"{WELL}2")
-    ended = pytester.runpytest(*GIVEN, HOSTS)
+    ended = pytester.runpytest(*GIVEN, HOSTS, f"--audit-items={items}")
     assert fleet.stopped == []
     assert {label.partition("/")[0] for label in in_order(pytester)[:4]} == {f"{WELL}1", f"{WELL}2"}
     assert len(in_order(pytester)) == 8
@@ -135,7 +143,16 @@ def test_well_hosts_are_judged_while_others_hang(pytester: pytest.Pytester, flee
     ])  # fmt: skip
 
 
-@pytest.mark.parametrize("arguments", [(), ("-k", "test_key"), ("--audit-check=key.*",), ("-m", "not sslaudit")])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (), ("-k", "test_key"), ("--audit-check=key.*",), ("-m", "not sslaudit"),
+        ("--audit-items=endpoint",), ("--audit-items=endpoint", "-k", "test_key or hanging2"),
+        ("--audit-items=check",), ("--audit-items=check", "-k", "test_key or hanging2"),
+        ("--audit-items=check", "--deselect=checks/test_key.py::test_key_is_of_one_service"),
+    ],
+    ids=" ".join,
+)  # fmt: skip
 def test_verdicts_equal_those_of_a_run_of_one_wave(
     pytester: pytest.Pytester, fleet: Fleet, arguments: tuple[str, ...]
 ) -> None:
@@ -146,15 +163,16 @@ def test_verdicts_equal_those_of_a_run_of_one_wave(
     in_waves = pytester.runpytest(*GIVEN, HOSTS, *arguments)
     assert verdicts(pytester) == expected
     assert in_waves.ret == whole.ret
-    assert in_waves.parseoutcomes() == outcomes
+    assert without_deselected(in_waves.parseoutcomes()) == without_deselected(outcomes)
     assert len([row for row in rows(pytester.path / "results.jsonl", "observation") if row["endpoint"][-1] != "/"]) == (
         4 if expected else 0
     )
 
 
-def test_shared_key_is_found_across_waves(pytester: pytest.Pytester, fleet: Fleet) -> None:
+@pytest.mark.parametrize("items", ITEMS)
+def test_shared_key_is_found_across_waves(pytester: pytest.Pytester, fleet: Fleet, items: str) -> None:
     fleet.ends = once_judged(f"{WELL}1")
-    pytester.runpytest(*GIVEN, HOSTS)
+    pytester.runpytest(*GIVEN, HOSTS, f"--audit-items={items}")
     judged = verdicts(pytester)
     labels = (f"{HANGING}1", f"{HANGING}2", f"{WELL}1", f"{WELL}2")
     assert [judged[str(endpoint_on(label)), "key.reuse"] for label in labels] == ["fail"] * 4
@@ -184,7 +202,8 @@ def test_first_failure_ends_a_run_that_stops_at_it(pytester: pytest.Pytester, fl
     ])  # fmt: skip
 
 
-def test_interrupt_ends_the_wait(pytester: pytest.Pytester, fleet: Fleet) -> None:
+@pytest.mark.parametrize("items", ITEMS)
+def test_interrupt_ends_the_wait(pytester: pytest.Pytester, fleet: Fleet, items: str) -> None:
     has_judged = once_judged(f"{WELL}2")
 
     def interrupt(label: str) -> bool:
@@ -195,7 +214,7 @@ def test_interrupt_ends_the_wait(pytester: pytest.Pytester, fleet: Fleet) -> Non
 
     interrupted: list[str] = []
     fleet.ends = interrupt
-    ended = pytester.runpytest(*GIVEN, HOSTS, no_reraise_ctrlc=True)
+    ended = pytester.runpytest(*GIVEN, HOSTS, f"--audit-items={items}", no_reraise_ctrlc=True)
     assert ended.ret == pytest.ExitCode.INTERRUPTED
     assert sorted(fleet.stopped) == [f"{HANGING}1", f"{HANGING}2"]
     assert rows(pytester.path / "results.jsonl", "summary")[0]["exit_status"] == 2
@@ -231,6 +250,66 @@ def test_own_tests_run_once_for_each_endpoint(pytester: pytest.Pytester, fleet: 
     assert ended.stdout.str().count("test_ordinary") == 1
 
 
+PRINTING: Final = """
+import warnings
+from audit import check
+
+@check("acme.prints", severity="high")
+def test_prints(endpoint):
+    print("printed for", endpoint.host)
+    warnings.warn("old", DeprecationWarning)
+
+def test_ordinary():
+    assert True
+"""
+
+
+@pytest.mark.parametrize("items", ITEMS)
+def test_output_and_warnings_of_a_check_are_those_of_a_test(
+    pytester: pytest.Pytester, fleet: Fleet, items: str
+) -> None:
+    fleet.ends = once_judged(f"{WELL}2")
+    pytester.makepyfile(test_own=PRINTING)
+    given = ("test_own.py", "-W", "error::DeprecationWarning", "--audit-results=results.jsonl", HOSTS)
+    ended = pytester.runpytest(*given, f"--audit-items={items}")
+    assert ended.ret == 3
+    assert sorted(verdicts(pytester).values()) == ["error"] * 4
+    lines = [line for line in ended.outlines if line.startswith("printed for")]
+    assert sorted(lines) == [f"printed for {label}" for label in (f"{HANGING}1", f"{HANGING}2", f"{WELL}1", f"{WELL}2")]
+    assert ended.outlines.index(lines[0]) > ended.outlines.index(next(x for x in ended.outlines if "FAILURES" in x))
+
+
+ONCE: Final = """
+from audit import check, require
+
+attempts = []
+
+@check("acme.once", severity="high")
+def test_once(endpoint):
+    attempts.append(endpoint)
+    require(attempts.count(endpoint) > 1, "only the first time")
+
+@check("acme.compared", severity="high")
+def test_compared(key_sharing):
+    assert key_sharing
+"""
+
+
+@pytest.mark.parametrize("items", ITEMS)
+def test_repeated_test_is_observed_and_judged_again(pytester: pytest.Pytester, fleet: Fleet, items: str) -> None:
+    fleet.ends = once_judged(f"{WELL}2")
+    pytester.makeconftest(RERUNS)
+    pytester.makepyfile(test_own=ONCE)
+    ended = pytester.runpytest("test_own.py", "--audit-results=results.jsonl", HOSTS, f"--audit-items={items}")
+    assert ended.ret == 0
+    assert ended.parseoutcomes() == {"each": {"passed": 8, "rerun": 4}, "endpoint": {"passed": 4, "rerun": 4},
+                                     "check": {"passed": 2, "rerun": 1}}[items]  # fmt: skip
+    last = {(row["endpoint"], row["check"]): row["verdict"] for row in rows(pytester.path / "results.jsonl")}
+    assert set(last.values()) == {"pass"}
+    assert len(last) == 8
+    assert len(fleet.observed) == 8
+
+
 def test_own_tests_without_any_endpoint_are_skipped(pytester: pytest.Pytester, fleet: Fleet) -> None:
     fleet.failing = frozenset({f"{HANGING}1", f"{WELL}1", f"{HANGING}2", f"{WELL}2"})
     reports = iter((False, False, False, False))
@@ -240,7 +319,7 @@ def test_own_tests_without_any_endpoint_are_skipped(pytester: pytest.Pytester, f
     ended.assert_outcomes(passed=1, skipped=1)
 
 
-@pytest.mark.parametrize("arguments", [("--collect-only", "-q"), ("--lf",), ("-n1",), ("--audit-items=check",)])
+@pytest.mark.parametrize("arguments", [("--collect-only", "-q"), ("--lf",), ("-n1",)])
 def test_run_that_needs_all_tests_at_once_has_one_wave(
     pytester: pytest.Pytester, fleet: Fleet, arguments: tuple[str, ...]
 ) -> None:
