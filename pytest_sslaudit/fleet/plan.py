@@ -17,7 +17,8 @@ from audit.probe import Limits
 from audit.probe.dns.resolver import resolve
 from audit.probe.thread_pool import BoundedThreadPool, Job
 
-_LEAST: Final = 25  # endpoints of a chunk, of which every worker should have two
+_LEAST: Final = 10  # endpoints of a chunk: a reply crosses for so many on another machine
+_ROUNDS: Final = 3  # of chunks in which the workers could do what is left: so they end at about the same time
 Batch = tuple[Chunk, ...]
 """Chunks that one worker audits in order."""
 
@@ -39,30 +40,37 @@ def resolved(targets: Sequence[ChunkTarget], limits: Limits, stop: threading.Eve
 
 
 def batches(targets: Iterable[ChunkTarget], workers: int) -> tuple[Batch, ...]:
-    """Return the batches of an audit, the longest first. All endpoints of one first address are in one batch."""
+    """Return the batches of an audit, the longest first. All endpoints of one first address are in one batch.
+
+    Each batch of one chunk is smaller than those before it: at the end no worker has much more to do than another.
+    """
     groups = defaultdict[str, list[ChunkTarget]](list)
     for target in targets:
         groups[_first_address(target)].append(target)
-    total = sum(map(len, groups.values()))
-    size = min(MOST_ENDPOINTS, max(_LEAST, -(-total // (2 * workers))))
     number = count(1)
     planned = [
         tuple(Chunk(next(number), tuple(together[at : at + size])) for at in range(0, len(together), size))
-        for together in _packed(groups, size)
+        for together, size in _packed(groups, workers)
     ]
     return tuple(sorted(planned, key=len, reverse=True))
 
 
-def _packed(groups: Mapping[str, list[ChunkTarget]], size: int) -> Iterator[list[ChunkTarget]]:
-    """Yield whole groups in lists of about this size; a larger group is alone."""
-    packed: list[ChunkTarget] = []
-    for group in groups.values():
+def _packed(groups: Mapping[str, list[ChunkTarget]], workers: int) -> Iterator[tuple[list[ChunkTarget], int]]:
+    """Yield whole groups in lists, each with the size of its chunks; a group that is larger than that is alone."""
+    left = sum(map(len, groups.values()))
+    size, packed = _chunk_size(left, workers), list[ChunkTarget]()
+    for group in sorted(groups.values(), key=len, reverse=True):
         if packed and len(packed) + len(group) > size:
-            yield packed
-            packed = []
+            yield packed, size
+            left -= len(packed)
+            size, packed = _chunk_size(left, workers), []
         packed.extend(group)
     if packed:
-        yield packed
+        yield packed, size
+
+
+def _chunk_size(left: int, workers: int) -> int:
+    return min(MOST_ENDPOINTS, max(_LEAST, -(-left // (_ROUNDS * workers))))
 
 
 def _first_address(target: ChunkTarget) -> str:

@@ -46,9 +46,19 @@ def test_no_chunk_is_too_large_and_every_chunk_has_its_number() -> None:
     assert [len(batch) for batch in planned] == sorted(map(len, planned), reverse=True)
 
 
-def test_few_endpoints_are_spread_over_all_workers() -> None:
-    planned = batches([target(f"n{number}.example", f"10.0.0.{number}") for number in range(200)], 4)
-    assert [len(chunk.targets) for batch in planned for chunk in batch] == [25] * 8
+@pytest.mark.parametrize(("endpoints", "workers"), [(200, 2), (400, 4), (5000, 2), (40, 2)])
+def test_workers_that_take_turns_end_together(endpoints: int, workers: int) -> None:
+    planned = batches(
+        [target(f"n{number}.example", f"10.{number >> 8}.{number & 255}.1") for number in range(endpoints)], workers
+    )
+    sizes = [len(chunk.targets) for batch in planned for chunk in batch]
+    busy = [0] * workers
+    for size in sizes:
+        busy[busy.index(min(busy))] += size
+    assert sum(sizes) == endpoints
+    assert max(busy) - min(busy) <= 10
+    assert min(sizes[:-1]) == 10
+    assert max(sizes) == min(200, max(10, -(-endpoints // (3 * workers))))
 
 
 def test_name_without_an_address_counts_as_its_own_address() -> None:
