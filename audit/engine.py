@@ -23,7 +23,7 @@ from audit.evaluation.run import AuditRun, EvaluationRun
 from audit.evaluation.waivers import Waiver, expired_waivers, stale_waivers
 from audit.observation import Accident, Observation
 from audit.policy import Profile, require_checks
-from audit.probe import Limits, RevocationFetcher, Slots, Target, observe
+from audit.probe import Further, Limits, RevocationFetcher, Slots, Target, observe
 from audit.probe.fetch import Fetcher, FetchPolicy
 from audit.probe.revocation import ReplyCache, RevocationContext
 from audit.verdict import Verdict
@@ -107,8 +107,16 @@ class Observer:
     stop: threading.Event
     slots: Slots | None = None
 
-    def observe(self, targets: Sequence[Target], report: Callable[[Observation], None]) -> None:
-        """Report an observation of each target as it is made; none of those not begun when `stop` is set."""
+    def observe(
+        self,
+        targets: Sequence[Target],
+        report: Callable[[Observation], None],
+        further: Further = lambda _: None,
+    ) -> None:
+        """Report an observation of each target as it is made; none of those not begun when `stop` is set.
+
+        The targets that `further` returns meanwhile are observed too.
+        """
         observe(
             targets,
             self.limits,
@@ -117,6 +125,7 @@ class Observer:
             stop=self.stop,
             revocation=self.revocation_fetcher,
             slots=self.slots,
+            further=further,
         )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -32,6 +32,9 @@ _VERDICTS: Final = (Judgement, UnreadableField, EmptyChain)
 """The exceptions of a check that are verdicts. The run judges a check that raises another one itself: pytest explains
 an assertion, and shows where an error was raised."""
 Report = Callable[[EndpointReply], None]
+NextChunk = Callable[[bool], Chunk | None]
+"""Returns the next chunk if one has come. With True, nothing is in progress: it may wait for a chunk, and None is the
+end."""
 
 
 class ChunkAuditor:
@@ -53,7 +56,10 @@ class ChunkAuditor:
         for_engine = settings.for_engine()
         self._keep = keep
         self._functions = dict(_functions(settings.modules))
-        self._judged: Mapping[str, frozenset[str]] = {}  # by id of an endpoint or host: the checks of the run for it
+        self._in_work = dict[str, tuple[str, ...]]()  # by id of an endpoint: the checks to judge
+        self._judged = dict[
+            str, frozenset[str]
+        ]()  # by id of an endpoint in work or a host: the checks of the run for it
         self._run = replace(make_run(for_engine, _not_shared), is_judged=self._is_judged)
         self._observer = make_observer(
             self._run, for_engine, self._wants_revocation, stop or threading.Event(), slots=slots
@@ -61,30 +67,40 @@ class ChunkAuditor:
 
     def audit(self, chunk: Chunk, report: Report) -> None:
         """Observe the endpoints of a chunk, and report each when it is judged."""
-        checks = self._begin(chunk.targets)
-        targets = [Target(target.endpoint, dns=target.dns) for target in chunk.targets]
+        chunks = [chunk]
+        self.audit_all(lambda _: chunks.pop() if chunks else None, report)
+
+    def audit_all(self, next_chunk: NextChunk, report: Report) -> None:
+        """Observe the endpoints of chunks as they come, also while others are in progress, and report each."""
+
+        def further(is_idle: bool) -> Sequence[Target] | None:  # noqa: FBT001 - as `Further`
+            chunk = next_chunk(is_idle)
+            if chunk is None:
+                return None if is_idle else ()
+            self._begin(chunk.targets)
+            return [Target(target.endpoint, dns=target.dns) for target in chunk.targets]
 
         def observed(observation: Observation) -> None:
             if self._keep:
                 self._keep(observation)
-            report(self._reply(observation, checks[str(observation.endpoint)], has_observation=self._keep is None))
+            report(self._reply(observation, has_observation=self._keep is None))
 
-        self._observer.observe(targets, observed)
+        self._observer.observe((), observed, further)
 
     def judge(self, chunk: Chunk, observation_of: Callable[[Endpoint], Observation], report: Report) -> None:
         """Judge observations that exist already, and report each endpoint."""
-        checks = self._begin(chunk.targets)
+        self._begin(chunk.targets)
         for target in chunk.targets:
-            observation = observation_of(target.endpoint)
-            report(self._reply(observation, checks[str(target.endpoint)], has_observation=False))
+            report(self._reply(observation_of(target.endpoint), has_observation=False))
 
-    def _begin(self, targets: Iterable[ChunkTarget]) -> dict[str, tuple[str, ...]]:
-        """Note which checks the run has for these endpoints and their hosts; return those of each endpoint."""
-        checks = {str(target.endpoint): target.checks for target in targets}
-        of_hosts = {f"{target.endpoint.host}/": target.of_host for target in targets if target.endpoint.host}
-        sets = {ids: frozenset(ids) for ids in {*checks.values(), *of_hosts.values()}}
-        self._judged = {name: sets[ids] for name, ids in (*of_hosts.items(), *checks.items())}
-        return checks
+    def _begin(self, targets: Sequence[ChunkTarget]) -> None:
+        """Note which checks the run has for these endpoints and their hosts."""
+        sets = {ids: frozenset(ids) for target in targets for ids in (target.checks, target.of_host)}
+        for target in targets:
+            name = str(target.endpoint)
+            self._in_work[name], self._judged[name] = target.checks, sets[target.checks]
+            if target.endpoint.host:
+                self._judged[f"{target.endpoint.host}/"] = sets[target.of_host]
 
     def _is_judged(self, check: str, endpoint: Endpoint) -> bool:
         return check in self._judged.get(str(endpoint), ())
@@ -92,16 +108,18 @@ class ChunkAuditor:
     def _wants_revocation(self, observation: Observation) -> bool:
         return self._is_judged(REVOKED, observation.endpoint)
 
-    def _reply(self, observation: Observation, checks: tuple[str, ...], *, has_observation: bool) -> EndpointReply:
-        facts = Facts(observation, self._run)
+    def _reply(self, observation: Observation, *, has_observation: bool) -> EndpointReply:
+        """Judge an endpoint, which is no longer in work then."""
+        facts, name = Facts(observation, self._run), str(observation.endpoint)
         try:
             uses, row = key_uses(observation), compact(observation_row(facts))
         except Exception:  # noqa: BLE001 - the boundary of one endpoint: the run finds the same and reports its trace
             uses, row = (), ""
-        known = (self._functions[check] for check in checks if check in self._functions)
-        results = (_result(check, function, facts, self._run) for check, function in known)
+        known = (self._functions[check] for check in self._in_work.pop(name) if check in self._functions)
+        results = [_result(check, function, facts, self._run) for check, function in known]
+        del self._judged[name]
         return EndpointReply(
-            endpoint=str(observation.endpoint),
+            endpoint=name,
             observed_at=observation.observed_at,
             connections=observation.connections,
             uses=uses,

@@ -6,7 +6,7 @@ Many endpoints are observed at once, within limits.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -19,7 +19,11 @@ from audit.probe.target import Inside, Limits, Target
 from audit.probe.thread_pool import BoundedThreadPool, Job, Slots
 from audit.probe.tls_handshake import make_offers
 
-__all__ = ["Inside", "Limits", "RevocationFetcher", "Slots", "Target", "observe"]
+__all__ = ["Further", "Inside", "Limits", "RevocationFetcher", "Slots", "Target", "observe"]
+
+Further = Callable[[bool], Sequence[Target] | None]
+"""Returns the targets that have come since the last call, None if no more will come. With True, nothing is in progress:
+it may wait for them."""
 
 
 def observe(  # noqa: PLR0913 - all but two by keyword
@@ -31,9 +35,11 @@ def observe(  # noqa: PLR0913 - all but two by keyword
     stop: threading.Event | None = None,
     revocation: RevocationFetcher | None = None,
     slots: Slots | None = None,
+    further: Further = lambda _: None,
 ) -> None:
     """Observe all targets and report each observation when it is complete, from the calling thread.
 
+    The targets that `further` returns meanwhile are observed too.
     After `stop` is set it returns within about a second and drops unfinished observations. A fault of a server is a
     failure of its observation, and an exception of ours is its accident; exceptions of `clock` and `report` are raised.
     With `revocation`, CRLs and OCSP responses are fetched for complete observations at the same time. Other
@@ -58,8 +64,14 @@ def observe(  # noqa: PLR0913 - all but two by keyword
         else:
             pool.submit(Job(server, partial(revocation.fetch, observation), report, failed))
 
+    def admit(is_idle: bool) -> bool:  # noqa: FBT001 - as `Further`
+        added = further(is_idle)
+        scheduler.begin(added or ())
+        return added is not None
+
     try:
-        ObservationScheduler(pool, ProbeContext(limits, make_offers(), stop_jobs), complete).begin(targets)
-        pool.run(stop or threading.Event())
+        scheduler = ObservationScheduler(pool, ProbeContext(limits, make_offers(), stop_jobs), complete)
+        scheduler.begin(targets)
+        pool.run(stop or threading.Event(), admit)
     finally:
         pool.shutdown()

@@ -88,12 +88,19 @@ class BoundedThreadPool:
         else:
             self._admit(job)
 
-    def run(self, stop: threading.Event) -> None:
+    def run(self, stop: threading.Event, admit: Callable[[bool], bool] = lambda _: False) -> None:
         """Run the jobs, with those that are submitted meanwhile, until all have ended or `stop` is set.
 
-        Raises the exception of a job that has no handler.
+        `admit` submits further jobs and returns whether more may come. It is called with whether all jobs have ended:
+        then it may wait for some. Raises the exception of a job that has no handler.
         """
-        while self._open_jobs and not stop.is_set():
+        is_open = True
+        while not stop.is_set():
+            is_open = is_open and admit(not self._open_jobs)
+            if not self._open_jobs:
+                if not is_open:
+                    return
+                continue
             self._call_due()
             try:
                 job, outcome = self._done.get(timeout=self._wait_s())
@@ -155,14 +162,18 @@ class BoundedThreadPool:
         self._admit_waiting(key)
 
     def _admit_waiting(self, key: str) -> None:
-        waiting = self._waiting[key]
+        waiting = self._waiting.get(key)
         while waiting and self._take(key):
             self._start(waiting.popleft())
+        if not waiting:
+            self._waiting.pop(key, None)
 
     def _release(self, job: Job[Any]) -> None:
         if job.key is None:
             return
         self._busy[job.key] -= 1
+        if not self._busy[job.key]:
+            del self._busy[job.key]
         if self._slots:
             self._slots.free(job.key)
         self._admit_waiting(job.key)

@@ -21,7 +21,7 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NoReturn, cast
 
 from audit.checks import built_in_checks
 from audit.fleet import Chunk, ChunkAuditor, EndpointReply, WorkerSettings
@@ -31,8 +31,8 @@ from pytest_sslaudit.evidence import EvidenceStore
 
 LENGTH: Final = struct.Struct(">I")
 """What precedes a message to a worker: its length."""
-REPLY, DONE, BROKEN = b"R", b"D", b"B"
-"""The first byte of a line from a worker: a reply, the end of a chunk, and an exception of ours as a text of JSON."""
+REPLY, BROKEN = b"R", b"B"
+"""The first byte of a line from a worker: the reply of an endpoint, and the trace of an exception of ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,7 @@ def _wait_for_workers() -> None:
 
 
 def work(connection: socket.socket) -> NoReturn:
-    """Audit the chunks that come through a connection, until it closes."""
+    """Audit the chunks that come through a connection, until it closes: several at the same time."""
     messages = queue.SimpleQueue[bytes]()
     threading.Thread(target=_read, args=(connection, messages), daemon=True).start()
 
@@ -109,23 +109,27 @@ def work(connection: socket.socket) -> NoReturn:
         connection.sendall(b"%s%s\n" % (kind, text.encode()))
 
     try:
-        audit = _auditing(_received(messages.get()))
-        while True:
-            audit(_received(messages.get()), lambda reply: send(REPLY, reply.to_line()))
-            send(DONE)
+        _audit(_received(messages.get()), messages, lambda reply: send(REPLY, reply.to_line()))
     except BaseException:  # noqa: BLE001 - the boundary of the process: the run reports it
         with contextlib.suppress(OSError):
             send(BROKEN, traceback.format_exc().encode("unicode_escape").decode())
     os._exit(1)
 
 
-def _auditing(setup: WorkerSetup) -> Callable[[Chunk, Callable[[EndpointReply], None]], None]:
-    """Return the function that audits a chunk: it observes the endpoints, or judges what is stored."""
+def _audit(setup: WorkerSetup, messages: queue.SimpleQueue[bytes], report: Callable[[EndpointReply], None]) -> None:
+    """Observe the endpoints of the chunks that come, or judge what is stored of them, until the process ends."""
     if setup.slots is None:
-        judge = ChunkAuditor(setup.settings).judge
-        return lambda chunk, report: judge(chunk, setup.store.observation_or_accident, report)
+        auditor = ChunkAuditor(setup.settings)
+        while True:
+            auditor.judge(_received(messages.get()), setup.store.observation_or_accident, report)
+
+    def next_chunk(may_wait: bool) -> Chunk | None:  # noqa: FBT001 - as `NextChunk`
+        with contextlib.suppress(queue.Empty):
+            return cast("Chunk", _received(messages.get(block=may_wait)))
+        return None
+
     slots = SharedSlots(setup.slots, setup.settings.limits.per_address)
-    return ChunkAuditor(setup.settings, keep=setup.store.keep, slots=slots).audit
+    ChunkAuditor(setup.settings, keep=setup.store.keep, slots=slots).audit_all(next_chunk, report)
 
 
 def _received(message: bytes) -> Any:  # noqa: ANN401 - what the run sends

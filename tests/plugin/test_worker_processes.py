@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 import sys
+import threading
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -204,7 +206,7 @@ def test_endpoints_whose_workers_end_twice_are_inconclusive(world: World) -> Non
     }
     (lost,) = [row for row in rows(world.pytester.path / "results.jsonl")
                if row["check"] == "svc.unreachable" and row["verdict"] == "inconclusive"]  # fmt: skip
-    assert lost["message"] == "2 worker processes ended in chunk 2 of 2: SIGKILL. Run the audit again."
+    assert lost["message"] == "2 worker processes ended while they audited this endpoint: SIGKILL. Run the audit again."
     assert set(world.verdicts("cert.expired").values()) == {"pass", "inconclusive"}
 
 
@@ -215,8 +217,33 @@ def test_observed_endpoint_whose_workers_end_is_inconclusive(world: World) -> No
     results = rows(world.pytester.path / "results.jsonl")
     assert {row["verdict"] for row in results} == {"inconclusive"}
     assert {row["message"].partition(":")[0] for row in results if row["check"] == "svc.unreachable"} == {
-        "2 worker processes ended in chunk 1 of 1"
+        "2 worker processes ended while they audited this endpoint"
     }
+
+
+def test_endpoints_that_hang_delay_no_other_of_their_worker(world: World) -> None:
+    others, seen, all_seen = 80, set[str](), threading.Event()
+
+    def quick(connected: socket.socket) -> None:
+        seen.add(connected.getsockname()[0])
+        if len(seen) == others:
+            all_seen.set()
+        served(connected)
+
+    def hang(connected: socket.socket) -> None:
+        assert all_seen.wait(60)
+        served(connected)
+
+    served = tls(both(GOOD))
+    with serving(quick, address="0.0.0.0") as server, serving(hang, address="0.0.0.0") as slow:
+        urls = [f"https://a{number}.example:{slow.port}/?address=127.0.2.{number}" for number in range(1, 5)]
+        urls += [
+            f"https://b{number}.example:{server.port}/?address=127.0.1.{number}" for number in range(1, others + 1)
+        ]
+        (world.pytester.path / "endpoints").write_text("\n".join(urls))
+        limits = ("--audit-timeout=60", "--audit-concurrency=8")
+        world.run("--audit-endpoints=endpoints", "--audit-workers=1", *limits, "-k", "unreachable")
+    assert Counter(world.verdicts("svc.unreachable").values()) == {"pass": len(urls)}
 
 
 @pytest.mark.parametrize(

@@ -180,14 +180,16 @@ def test_exception_in_a_worker_comes_with_its_trace(fleet: LocalFleet, setup: Wo
     assert audited.replies == []
     (first, second) = audited.lost.values()
     assert first == second
-    assert first.reason.startswith("2 worker processes ended in chunk 1 of 1: audit.x509.transparency.log_list.BadLog")
+    assert first.reason.startswith(
+        "2 worker processes ended while they audited this endpoint and 1 other: audit.x509.transparency.log_list.BadLog"
+    )
     assert "Traceback" in first.trace
 
 
 def test_server_that_cannot_start_costs_the_audit_and_no_exception(
     setup: WorkerSetup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pytest_sslaudit.fleet.local_fleet._START", "import sys; sys.exit(3)")
+    monkeypatch.setattr("pytest_sslaudit.fleet.worker_server._START", "import sys; sys.exit(3)")
     audited, fleet = Audited(), LocalFleet(2)
     fleet.audit(setup, [(chunk(1, 1, "127.0.0.1", endpoints=2),)], audited.delivery, threading.Event())
     fleet.close()
