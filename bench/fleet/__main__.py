@@ -11,10 +11,10 @@ from __future__ import annotations
 import sys
 from itertools import chain
 
-from bench import late_hosts, ssh_hosts
 from bench.fleet import audits, cluster, idle, verdicts
 from bench.fleet.figure import report
 from bench.fleet.machine import described
+from bench.ssh import late_hosts, many_hosts, one_sshd
 from tests.support.hosts.overlay import why_missing
 
 if __name__ == "__main__":
@@ -22,6 +22,6 @@ if __name__ == "__main__":
     why = why_missing()
     if why:
         print(f"no figures of hosts that are logged into: {why}")
-    of_hosts = () if why else (ssh_hosts, late_hosts)
+    of_hosts = () if why else (many_hosts, one_sshd, late_hosts)
     modules = (audits, verdicts, cluster, idle, *of_hosts)
     sys.exit(report(chain.from_iterable(module.figures() for module in modules)))

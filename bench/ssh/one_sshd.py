@@ -1,6 +1,6 @@
 """Counts how many names of one sshd with its default limit of logins an audit inspects, near and far away.
 
-    python -m bench.ssh_hosts [NAMES RUNS]
+    python -m bench.ssh.one_sshd [NAMES RUNS]
 
 It logs in by ssh to an sshd with `MaxStartups 10:30:100` on a host of an overlay, which has nginx too. All names have
 the address of this host, or that of a relay that delays each packet in both directions. It needs root and

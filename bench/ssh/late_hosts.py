@@ -1,6 +1,6 @@
 """Measures how long healthy hosts wait for hosts that accept a login and never respond.
 
-    python -m bench.late_hosts [HEALTHY HANGING]
+    python -m bench.ssh.late_hosts [HEALTHY HANGING]
 
 It logs in by ssh to an sshd in an overlay, which has an address for each healthy host. It needs root and
 `make overlays`. The hosts that hang are sockets that never send a byte, and are named first. The first run has the
