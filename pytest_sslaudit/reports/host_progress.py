@@ -27,10 +27,13 @@ class HostProgress:
         """Begin; no host has ended."""
         self._pool, self._line = pool, OneLine(config)
         self._reporter: pytest.TerminalReporter | None = config.pluginmanager.getplugin("terminalreporter")
-        is_quiet = config.get_verbosity() < 0 or config.option.collectonly or len(pool.hosts) < 2
-        self._is_shown = self._reporter is not None and not is_quiet
+        self._is_quiet = self._reporter is None or config.get_verbosity() < 0 or config.option.collectonly
         self._done = 0
         self._is_drawn = False
+
+    @property
+    def _is_shown(self) -> bool:
+        return not self._is_quiet and len(self._pool.hosts) > 1
 
     def show(self) -> None:
         """Show which hosts have ended since the last call; nothing else is printed meanwhile."""

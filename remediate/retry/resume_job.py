@@ -10,7 +10,7 @@ from typing import Final
 
 from audit.config import known_secrets
 from audit.config.schema import Configuration, secrets_in
-from audit.host.login import hosts_of
+from audit.host.login import Bounds, hosts_of
 from audit.observation import ProbeFailure
 from audit.text import format_utc
 from remediate.hosts.command import CommandRunner
@@ -73,7 +73,7 @@ def queue_if_pending(
 
 def local_session() -> HostSession | ProbeFailure:
     """Return a session on this machine."""
-    hosts = hosts_of("local://", {}, _LOGIN_S)
+    hosts = hosts_of("local://", {}, Bounds(_LOGIN_S))
     return hosts if isinstance(hosts, ProbeFailure) else HostSession(hosts[0])
 
 

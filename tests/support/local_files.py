@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from audit.host.login import Host, hosts_of
+from audit.host.login import Bounds, Host, hosts_of
 from audit.observation import ProbeFailure
 
 KEY = ec.generate_private_key(ec.SECP256R1())
@@ -35,7 +35,7 @@ def key_pem(encryption: serialization.KeySerializationEncryption | None = None) 
 
 def local() -> Host:
     """Return this machine."""
-    found = hosts_of("local://", {}, 20.0)
+    found = hosts_of("local://", {}, Bounds(20.0))
     assert not isinstance(found, ProbeFailure)
     return found[0]
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -15,9 +15,9 @@ from itertools import chain, count
 from typing import Any
 
 from audit.endpoint import Endpoint
-from audit.host.discovery.pool import DiscoveryPool, HostJob
+from audit.host.discovery.pool import DiscoveryPool, HostJob, HostSource
 from audit.host.inspect import HostOptions, inspect
-from audit.host.login import Connections, Host, distinguish, hosts_of, limited_to, redacted
+from audit.host.login import Bounds, Connections, Host, distinguish, hosts_of, inventory_of, limited_to, redacted
 from audit.observation import Accident, Observation, ProbeFailure
 from audit.probe.target import Target
 from audit.services.declared import DeclaredService
@@ -66,7 +66,9 @@ def discover(
     workers: int = 16,
     complete: Callable[[Discovery], Discovery] | None = None,
 ) -> tuple[Discovery, ...]:
-    """Inspect each host once, several at a time, in the order of the logins; `clock` is the real time.
+    """Inspect each host once, several at a time; `clock` is the real time.
+
+    They are in the order of the logins, and then those of inventories.
 
     A host's fault, or an exception of ours about it, is in its own Discovery and does not affect other hosts.
     """
@@ -87,23 +89,46 @@ def begin_discovery(
 ) -> DiscoveryPool:
     """Begin to inspect each host once; `complete` adds to the Discovery of a host, in the thread of that host.
 
-    `workers` hosts that make progress are inspected at the same time. `stop` ends the commands that run.
+    `workers` hosts that make progress are inspected at the same time. `stop` ends the commands that run. Inventories
+    are read meanwhile, and no other host waits for them.
     """
-    unique_logins = list({login.hostspec: login for login in logins}.values())
-    expansions = [_hosts_of(login) for login in unique_logins]
-    hosts = distinguish([host for hosts in expansions if isinstance(hosts, tuple) for host in hosts])
-    taken = {host.label for host in hosts}
-    stop = stop or threading.Event()
-    jobs: list[HostJob] = []
-    for login, expansion in zip(unique_logins, expansions, strict=True):
-        if not isinstance(expansion, tuple):
-            failed = _discovery_of_failure(login, expansion, clock(), taken)
-            jobs.append(HostJob(str(failed.host.endpoint.host), partial(_known, failed)))
-            continue
-        for host in expansion:
-            host.stop = stop
-            jobs.append(HostJob(host.label, partial(_inspect_host, host, login, _Work(clock, complete or _unchanged))))
-    return DiscoveryPool(jobs, workers, stop)
+    jobs = _Jobs(_Work(clock, complete or _unchanged), stop or threading.Event())
+    direct = list[Login]()
+    by_inventory = dict[str, list[Login]]()
+    for login in {login.hostspec: login for login in logins}.values():
+        inventory = inventory_of(login.hostspec, login.testinfra)
+        (direct if inventory is None else by_inventory.setdefault(inventory, [])).append(login)
+    sources = [
+        HostSource(f"the inventory {path}" if path else "ansible's inventory", partial(jobs.of, listed))
+        for path, listed in by_inventory.items()
+    ]
+    return DiscoveryPool([*jobs.of(direct), *sources], workers, jobs.stop)
+
+
+@dataclass(frozen=True, slots=True)
+class _Jobs:
+    """Makes the jobs of a run, whose hosts have labels that differ. Safe for threads."""
+
+    work: _Work
+    stop: threading.Event
+    _taken: set[str] = field(default_factory=set)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def of(self, logins: Sequence[Login]) -> list[HostJob]:
+        """Return the jobs of all hosts of these logins; an inventory is read first."""
+        expansions = [_hosts_of(login, self.stop) for login in logins]
+        with self._lock:
+            distinguish([host for hosts in expansions if isinstance(hosts, tuple) for host in hosts], self._taken)
+            expanded = zip(logins, expansions, strict=True)
+            return [job for login, expansion in expanded for job in self._jobs_of(login, expansion)]
+
+    def _jobs_of(self, login: Login, expansion: tuple[Host, ...] | ProbeFailure | Accident) -> Iterator[HostJob]:
+        if isinstance(expansion, tuple):
+            for host in expansion:
+                yield HostJob(host.label, partial(_inspect_host, host, login, self.work))
+        else:
+            failed = _discovery_of_failure(login, expansion, self.work.clock(), self._taken)
+            yield HostJob(str(failed.host.endpoint.host), partial(_known, failed))
 
 
 def _unchanged(discovery: Discovery) -> Discovery:
@@ -122,9 +147,9 @@ class _Work:
     complete: Callable[[Discovery], Discovery]
 
 
-def _hosts_of(login: Login) -> tuple[Host, ...] | ProbeFailure | Accident:
+def _hosts_of(login: Login, stop: threading.Event) -> tuple[Host, ...] | ProbeFailure | Accident:
     try:
-        hosts = hosts_of(login.hostspec, login.testinfra, login.timeout_s, login.connections)
+        hosts = hosts_of(login.hostspec, login.testinfra, Bounds(login.timeout_s, stop), login.connections)
     except Exception as error:  # noqa: BLE001 - the boundary of one host: the others are still inspected
         accident, without_password = Accident.of(error), redacted(login.hostspec)
         return Accident(*(text.replace(login.hostspec, without_password) for text in (accident.reason, accident.trace)))

@@ -21,12 +21,13 @@ class Pacing:
     """When a host is slow, and how many slow hosts are inspected beside those that have a slot.
 
     A slow host costs a process and up to four open files. Hosts that end within `settle_s` of each other are judged
-    together.
+    together. An inventory that was not read within `inventory_s` holds other hosts up no longer.
     """
 
     silent_s: float = 1.5  # until the first byte of a response
     busy_s: float = 5.0  # from that byte to the end
     settle_s: float = 0.5
+    inventory_s: float = 5.0
     most_slow: int = 100
 
 
@@ -42,10 +43,16 @@ class InspectionSlots:
     def __init__(self, hosts: int, size: int, pacing: Pacing) -> None:
         """Begin with all hosts waiting, in order."""
         self._size, self._pacing = max(1, size), pacing
+        self._hosts = hosts
         self._waiting = deque(range(hosts))
         self._running: dict[int, _Inspection] = {}
         self._response_times: list[float] = []
         self._busy_times: list[float] = []
+
+    def add(self, hosts: int) -> None:
+        """Let further hosts wait; their numbers go on from those of the others."""
+        self._waiting.extend(range(self._hosts, self._hosts + hosts))
+        self._hosts += hosts
 
     def begin(self, now: float) -> Iterator[int]:
         """Yield each host whose inspection begins now."""

@@ -1,12 +1,13 @@
 """Logins to hosts: each host of a specification, and the scripts that run on it."""
 
-from audit.host.login.backends import distinguish, hosts_of, share_connection
+from audit.host.login.backends import distinguish, hosts_of, inventory_of, share_connection
 from audit.host.login.failures import redacted
 from audit.host.login.host import Collector, Host, limited_to, new_nonce
 from audit.host.login.private_sockets import PrivateSockets
-from audit.host.login.ssh_connection import Connections, LoginLimits
+from audit.host.login.ssh_connection import Bounds, Connections, LoginLimits
 
 __all__ = [
+    "Bounds",
     "Collector",
     "Connections",
     "Host",
@@ -14,6 +15,7 @@ __all__ = [
     "PrivateSockets",
     "distinguish",
     "hosts_of",
+    "inventory_of",
     "limited_to",
     "new_nonce",
     "redacted",

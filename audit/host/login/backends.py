@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any, Final
 
 from audit.host.local_command import Command, Finished, run_bounded
 from audit.host.login.failures import explain, redacted
 from audit.host.login.host import Host
-from audit.host.login.inventory import Inventories
+from audit.host.login.inventory import Inventories, InventoryReading, SlowInventory
 from audit.host.login.ssh_connection import SSHPASS, Bounds, Connections, SshCommand, options_for, socket_file
 from audit.host.login.watcher import is_alive
 from audit.observation import ProbeFailure
@@ -25,16 +26,19 @@ SSH: Final = ("ssh", "safe-ssh")
 
 
 def hosts_of(
-    hostspec: str, options: Mapping[str, Any], timeout_s: float, connections: Connections | None = None
+    hostspec: str, options: Mapping[str, Any], bounds: Bounds, connections: Connections | None = None
 ) -> tuple[Host, ...] | ProbeFailure:
     """Return the hosts that a specification matches (many in an inventory), or the failure if it matches none.
 
-    With `connections`, all commands of a host that is logged into by ssh share one login of the run.
+    The bounds are those of each command, and of reading an inventory. With `connections`, all commands of a host that
+    is logged into by ssh share one login of the run.
     """
     without_password = redacted(hostspec)
     given_options = {key: value for key, value in options.items() if value is not None}
     try:
-        hosts = _expand(hostspec, given_options, _Making(timeout_s, connections))
+        hosts = _expand(hostspec, given_options, _Making(bounds, connections))
+    except SlowInventory as error:
+        return ProbeFailure("login", "timeout", f"{without_password}: {error}")
     except (RuntimeError, ValueError, OSError, ImportError, AssertionError) as error:
         error_text = " ".join(redacted(f"{type(error).__name__}: {error}").split())
         unknown = ProbeFailure(
@@ -48,17 +52,33 @@ def hosts_of(
 class _Making:
     """What every host of a specification is made with."""
 
-    timeout_s: float
+    bounds: Bounds
     connections: Connections | None
+
+    def read_inventory(self, path: str | None) -> None:
+        """Read an inventory, unless the run has read it already."""
+        inventories = self.connections.inventories if self.connections else Inventories()
+        sockets = self.connections.sockets if self.connections else None
+        inventories.read(path, InventoryReading(self.bounds.timeout_s, self.bounds.stop, sockets))
+
+
+def inventory_of(hostspec: str, options: Mapping[str, Any]) -> str | None:
+    """Return the path of the inventory that has the hosts of a specification, or None; "" is ansible's default."""
+    from testinfra.backend import parse_hostspec  # noqa: PLC0415 - 60 ms that only an audit of hosts should cost
+
+    try:
+        parsed = {**options, **parse_hostspec(hostspec)[1]}
+    except ValueError:  # `hosts_of` reports it
+        return None
+    return (parsed.get("ansible_inventory") or "") if parsed.get("connection") == "ansible" else None
 
 
 def _expand(hostspec: str, options: dict[str, Any], making: _Making) -> tuple[Host, ...]:
-    from testinfra.backend import get_backends, parse_hostspec  # noqa: PLC0415 - 60 ms that only an audit of hosts should cost
+    from testinfra.backend import get_backends  # noqa: PLC0415 - 60 ms that only an audit of hosts should cost
 
-    parsed = options | parse_hostspec(hostspec)[1]
-    if parsed.get("connection") == "ansible":
-        inventories = making.connections.inventories if making.connections else Inventories()
-        inventories.read(parsed.get("ansible_inventory"), making.timeout_s)
+    inventory = inventory_of(hostspec, options)
+    if inventory is not None:
+        making.read_inventory(inventory or None)
     return tuple(_host(hostspec, backend, making) for backend in get_backends([hostspec], **options))
 
 
@@ -72,7 +92,8 @@ def _host(hostspec: str, backend: Any, making: _Making) -> Host:  # noqa: ANN401
     if str(backend.get_hostname()).startswith("-"):
         raise ValueError("a host's name cannot begin with '-': ssh and docker would read it as an option")
     connection = making.connections.to(backend) if making.connections and backend.NAME in SSH else None
-    host = Host(label, public_spec, backend, making.timeout_s, connection=connection)
+    bounds = making.bounds
+    host = Host(label, public_spec, backend, bounds.timeout_s, stop=bounds.stop, connection=connection)
     _make_bounded(host)
     return host
 
@@ -175,14 +196,21 @@ def _make_silent(backend: Any) -> None:  # noqa: ANN401 - backends differ
     backend.timeout = min(int(backend.timeout), _CONNECT_S)
 
 
-def distinguish(hosts: Sequence[Host]) -> tuple[Host, ...]:
-    """Return the hosts with unique labels: a second `web1` gets its port, its kind of login or a number."""
-    taken: set[str] = set()
+def distinguish(hosts: Sequence[Host], taken: set[str] | None = None) -> tuple[Host, ...]:
+    """Return the hosts with unique labels: a second `web1` gets its port, its kind of login or a number.
+
+    Labels in `taken` are not given; those that are given are added to it.
+    """
+    taken = set() if taken is None else taken
     for host in hosts:
         backend: Any = host.backend
         port = getattr(getattr(backend, "host", None), "port", None)
         choices = [host.label, *([f"{host.label}:{port}"] if port else []), f"{backend.NAME}:{host.label}"]
-        numbered = (f"{host.label}+{number}" for number in range(2, len(hosts) + 2))
-        host.label = next(label for label in (*choices, *numbered) if label not in taken)
+        host.label = next(label for label in _candidates(host.label, choices) if label not in taken)
         taken.add(host.label)
     return tuple(hosts)
+
+
+def _candidates(label: str, choices: Iterable[str]) -> Iterator[str]:
+    yield from choices
+    yield from (f"{label}+{number}" for number in count(2))

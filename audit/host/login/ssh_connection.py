@@ -73,7 +73,7 @@ class Bounds:
     """
 
     timeout_s: float
-    stop: threading.Event
+    stop: threading.Event = field(default_factory=threading.Event)
     responds: Callable[[], object] = bool
 
 

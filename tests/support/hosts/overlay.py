@@ -53,7 +53,7 @@ PACKAGES: Final[dict[str, tuple[str, ...]]] = {
     "controller": (*_EVERY_HOST, "at", "exim4-daemon-light"),
     "browser": ("chromium",),
     "containers": (*_EVERY_HOST, "conmon", "exim4-daemon-heavy", "podman", "runc"),
-    "logins": (*_EVERY_HOST, "tcsh"),
+    "logins": (*_EVERY_HOST, "ansible-core", "nginx-light", "sshpass", "tcsh"),
     "debian12": _SYSTEMD_HOST,
     "debian13": _NEWER_HOST,
     "sid": _NEWER_HOST,

@@ -11,7 +11,7 @@ import pytest
 
 from audit.host.discovery import Login
 from audit.host.local_command import Command, run_bounded
-from audit.host.login import Host, distinguish, hosts_of, redacted
+from audit.host.login import Bounds, Host, distinguish, hosts_of, redacted
 from audit.host.login.unfinished_logins import in_time
 from audit.observation import ProbeFailure
 from audit.redaction import Secrets
@@ -201,7 +201,7 @@ def test_command_that_prompts_has_no_input_and_no_terminal() -> None:
 
 
 def test_missing_module_or_connection_names_what_to_install() -> None:
-    failure = hosts_of("nonsense://web1", {}, 5.0)
+    failure = hosts_of("nonsense://web1", {}, Bounds(5.0))
     assert isinstance(failure, ProbeFailure)
     assert "Unknown connection type 'nonsense'" in failure.detail
 
@@ -230,7 +230,7 @@ def test_hosts_with_the_same_label_are_distinguished() -> None:
     logins = ["ssh://a@web1", "ssh://web1:2222", "docker://web1", "ssh://b@web1", "ssh://c@web1"]
     hosts: list[Host] = []
     for login in logins:
-        found = hosts_of(login, {}, 5.0)
+        found = hosts_of(login, {}, Bounds(5.0))
         assert not isinstance(found, ProbeFailure)
         hosts += found
     labels = [host.label for host in distinguish(hosts)]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from audit.host.discovery import Login
-from audit.host.login import Host, hosts_of, new_nonce
+from audit.host.login import Bounds, Host, hosts_of, new_nonce
 from audit.host.script import composed, read_sections, script_of
 from audit.observation import ProbeFailure
 from tests.support.failing_logins import Programs, look
@@ -17,7 +17,7 @@ _RUNS = ["for last; do :; done", "script=$(cat)", 'word=$(printf "%s" "$script" 
 
 
 def local() -> Host:
-    found = hosts_of("local://", {}, 20.0)
+    found = hosts_of("local://", {}, Bounds(20.0))
     assert not isinstance(found, ProbeFailure)
     return found[0]
 

@@ -11,20 +11,23 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from testinfra.backend import get_backends
 
-from audit.host.discovery import Discovery, Login
-from audit.host.login import Connections, Host, hosts_of, ssh_connection
+from audit.host.discovery import Discovery, Login, begin_discovery
+from audit.host.login import Bounds, Connections, Host, hosts_of, ssh_connection
+from audit.host.login.inventory import SlowInventory
 from audit.host.login.private_sockets import NAME_LENGTH, PrivateSockets
 from audit.host.login.unfinished_logins import MOST_ATTEMPTS
 from audit.host.script import script_of
 from audit.observation import ProbeFailure
-from tests.support.failing_logins import Programs, look
+from tests.support.failing_logins import Programs, look, now
 from tests.support.hosts.openssl_client import wait_until
 
 KEX = "kex_exchange_identification: Connection closed by remote host"
 _RUN = """
 import sys, time
 from audit.host.local_command import Command, run_bounded
+from audit.host.login.inventory import SlowInventory
 from audit.host.login.private_sockets import PrivateSockets
 import threading
 sockets = PrivateSockets()
@@ -53,7 +56,7 @@ def failing_ssh(programs: Programs, message: str, times: int) -> None:
 
 
 def host_of(hostspec: str, connections: Connections) -> Host:
-    found = hosts_of(hostspec, {}, 20.0, connections)
+    found = hosts_of(hostspec, {}, Bounds(20.0), connections)
     assert not isinstance(found, ProbeFailure)
     return found[0]
 
@@ -111,7 +114,7 @@ def test_inventory_is_read_once_for_all_specifications(programs: Programs, conne
     programs.add("ansible-inventory", f"echo read >>{programs.folder}/reads", f"echo '{listing}'")
     given = {"ansible_inventory": str(programs.folder / "hosts")}
     for hostspec in ("ansible://mail", "ansible://web", "ansible://all"):
-        assert not isinstance(hosts_of(hostspec, given, 20.0, connections), ProbeFailure)
+        assert not isinstance(hosts_of(hostspec, given, Bounds(20.0), connections), ProbeFailure)
     assert programs.text("reads") == "read\n"
 
 
@@ -119,10 +122,47 @@ def test_inventory_that_cannot_be_read_is_read_once(programs: Programs, connecti
     programs.add("ansible-inventory", f"echo read >>{programs.folder}/reads", "echo no hosts >&2", "exit 1")
     given = {"ansible_inventory": str(programs.folder / "broken")}
     for hostspec in ("ansible://mail", "ansible://web"):
-        failure = hosts_of(hostspec, given, 20.0, connections)
+        failure = hosts_of(hostspec, given, Bounds(20.0), connections)
         assert isinstance(failure, ProbeFailure)
         assert "no hosts" in failure.detail
     assert programs.text("reads") == "read\n"
+
+
+def hanging_inventory(programs: Programs) -> dict[str, str]:
+    """Put an inventory in place that is never read to its end; return the option that names it."""
+    programs.add("ansible-inventory", f"echo $$ >{programs.folder}/pid", "sleep 600")
+    return {"ansible_inventory": str(programs.folder / "slow")}
+
+
+def test_hanging_inventory_is_named_and_leaves_no_process(programs: Programs, connections: Connections) -> None:
+    given = hanging_inventory(programs)
+    for hostspec in ("ansible://mail", "ansible://web"):
+        failure = hosts_of(hostspec, given, Bounds(0.5), connections)
+        assert isinstance(failure, ProbeFailure)
+        sentence = f"{hostspec}: the inventory {programs.folder}/slow was not read within 0.5 s"
+        assert (failure.kind, failure.detail.partition(". ")[0]) == ("timeout", sentence)
+    assert wait_until(lambda: not Path(f"/proc/{programs.text('pid').strip()}").exists())
+
+
+def test_hanging_inventory_holds_up_no_other_host(programs: Programs, connections: Connections) -> None:
+    programs.add("ssh", "echo 'Permission denied (publickey).' >&2", "exit 255")
+    given = hanging_inventory(programs)
+    logins = [Login(spec, given, connections=connections) for spec in ("ansible://mail", "ssh://web1")]
+    pool = begin_discovery(logins, clock=now)
+    try:
+        (seen,) = pool.first(bool, least=1)
+        assert failure_of(seen).kind == "denied"
+        assert pool.remaining == (f"the inventory {programs.folder}/slow",)
+    finally:
+        pool.close()
+    assert wait_until(lambda: not Path(f"/proc/{programs.text('pid').strip()}").exists())
+
+
+def test_users_tests_do_not_read_a_hanging_inventory_again(programs: Programs, connections: Connections) -> None:
+    given = hanging_inventory(programs)
+    hosts_of("ansible://all", given, Bounds(0.5), connections)
+    with pytest.raises(SlowInventory, match="was not read"):
+        get_backends(["ansible://all"], **given)
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from audit.host.login import hosts_of
+from audit.host.login import Bounds, hosts_of
 from audit.observation import ProbeFailure
 from remediate.hosts.command import Command, CommandResult
 from remediate.hosts.session import HostSession
@@ -21,7 +21,7 @@ KEY = "printf -- '-----BEGIN PRIVATE KEY-----\\nMIIsecret\\n'"
 
 @pytest.fixture
 def session() -> HostSession:
-    hosts = hosts_of("local://", {}, 30.0)
+    hosts = hosts_of("local://", {}, Bounds(30.0))
     assert not isinstance(hosts, ProbeFailure)
     return HostSession(hosts[0])
 

@@ -5,22 +5,28 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from functools import partial
 
 import pytest
 
 from audit.endpoint import Endpoint
 from audit.host.discovery import Discovery, DiscoveryPool
-from audit.host.discovery.pool import HostJob
+from audit.host.discovery.pool import HostJob, HostSource
 from audit.host.discovery.slots import Pacing
 from audit.observation import Observation
 
 LONG_S = 600.0
-IMPATIENT = Pacing(silent_s=0.0, busy_s=LONG_S, settle_s=0.0)
-PATIENT = Pacing(silent_s=LONG_S, busy_s=LONG_S, settle_s=0.0)
+IMPATIENT = Pacing(silent_s=0.0, busy_s=LONG_S, settle_s=0.0, inventory_s=0.0)
+PATIENT = Pacing(silent_s=LONG_S, busy_s=LONG_S, settle_s=0.0, inventory_s=LONG_S)
+INVENTORIES = {"inventory": ("listed1", "listed2")}
 
 
 def found(label: str) -> Discovery:
     return Discovery(Observation(Endpoint.of_host(label, f"ssh://{label}"), datetime(2026, 1, 1, tzinfo=UTC)))
+
+
+def known(label: str, _responds: Callable[[], None]) -> Discovery:
+    return found(label)
 
 
 def names(discoveries: tuple[Discovery, ...]) -> list[str | None]:
@@ -49,9 +55,21 @@ class Hosts:
         return inspect
 
     def pool(self, size: int, pacing: Pacing) -> DiscoveryPool:
-        jobs = [HostJob(label, self.work(label)) for label in self.gates]
+        jobs = [self.inventory(label) if label in INVENTORIES else self.job(label) for label in self.gates]
         self.pools.append(DiscoveryPool(jobs, size, self.stop, pacing))
         return self.pools[-1]
+
+    def job(self, label: str) -> HostJob:
+        return HostJob(label, self.work(label))
+
+    def inventory(self, label: str) -> HostSource:
+        """Return an inventory that is read when the test releases it; the inspection of its hosts ends at once."""
+
+        def read() -> list[HostJob]:
+            self.gates[label].wait()
+            return [HostJob(host, partial(known, host)) for host in INVENTORIES[label]]
+
+        return HostSource(label, read)
 
     def release(self, *labels: str) -> None:
         for label in labels:
@@ -159,6 +177,42 @@ def test_exception_of_the_inspection_is_raised(hosts: Callable[..., Hosts]) -> N
         raise SystemExit("broken")
 
     pool = DiscoveryPool([HostJob("a", broken)], 1, hosts().stop, PATIENT)
+    with pytest.raises(SystemExit, match="broken"):
+        pool.rest(bool)
+    pool.close()
+
+
+def test_hosts_of_an_inventory_are_inspected_when_it_was_read(hosts: Callable[..., Hosts]) -> None:
+    group = hosts("inventory", "well")
+    group.release("inventory", "well")
+    pool = group.pool(2, PATIENT)
+    assert names(pool.first(bool, least=1)) == ["well", "listed1", "listed2"]
+    assert (pool.hosts, pool.awaited, pool.more(bool)) == (("well", "listed1", "listed2"), (), ())
+
+
+def test_hanging_inventory_does_not_hold_up_other_hosts(hosts: Callable[..., Hosts]) -> None:
+    group = hosts("inventory", "well")
+    group.release("well")
+    pool = group.pool(1, IMPATIENT)
+    assert names(pool.first(bool, least=1)) == ["well"]
+    assert (pool.hosts, pool.awaited, pool.remaining) == (("well", "inventory"), ("inventory",), ("inventory",))
+    group.release("inventory")
+    assert {*names(pool.more(bool)), *names(pool.more(bool))} == {"listed1", "listed2"}
+    assert pool.remaining == ()
+
+
+def test_inventory_alone_is_awaited_if_a_host_is_needed(hosts: Callable[..., Hosts]) -> None:
+    group = hosts("inventory")
+    pool = group.pool(1, IMPATIENT)
+    assert pool.first(bool, least=0) == ()
+    assert names(pool.first(lambda: group.release("inventory"), least=1))[0] in INVENTORIES["inventory"]
+
+
+def test_exception_of_an_inventory_is_raised(hosts: Callable[..., Hosts]) -> None:
+    def broken() -> list[HostJob]:
+        raise SystemExit("broken")
+
+    pool = DiscoveryPool([HostSource("inventory", broken)], 1, hosts().stop, PATIENT)
     with pytest.raises(SystemExit, match="broken"):
         pool.rest(bool)
     pool.close()

@@ -83,3 +83,12 @@ def test_hosts_that_wait_for_a_slot_are_awaited() -> None:
     slots.end(1, 2.0)
     assert slots.is_settled(2.0)
     assert slots.next_change_s(2.0) is None
+
+
+def test_added_host_waits_behind_the_others() -> None:
+    slots = InspectionSlots(1, 2, PACING)
+    assert begun(slots, 0.0) == [0]
+    slots.add(2)
+    assert begun(slots, 0.0) == [1]
+    slots.end(0, 0.5)
+    assert begun(slots, 0.5) == [2]
