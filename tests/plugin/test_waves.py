@@ -17,12 +17,13 @@ from audit.analysis import lint_scope  # noqa: F401 - as below
 from audit.endpoint import Endpoint, parse_endpoint
 from audit.host.discovery.slots import InspectionSlots, Pacing
 from audit.observation import HostView, Observation, ProbeFailure
-from audit.probe import Target
+from audit.probe import Limits, Target
 from audit.probe.deadline import Deadline
 from pytest_sslaudit import controller  # noqa: F401 - kept loaded: pytester drops what a run inside the process loads
 from tests.plugin.test_repeated_tests import RERUNS
 from tests.support.endpoint_facts import INTERMEDIATE, served
 from tests.support.evidence import NOW, rows
+from tests.support.probe.tls_servers import both, serving, tls
 from tests.support.x509.certificates import key_named, leaf
 
 HANGING, WELL = "hanging", "well"
@@ -54,6 +55,7 @@ class Fleet:
     failing: frozenset[str] = frozenset()
     observed: list[str] = field(default_factory=list)  # in the order of observation
     stopped: list[str] = field(default_factory=list)
+    limits: Limits = field(default_factory=Limits)  # of the observer
 
     def inspect(self, host: Any, _options: object, _clock: object) -> tuple[Observation, tuple[Target, ...]]:  # noqa: ANN401 - a host
         """Inspect a host."""
@@ -67,7 +69,7 @@ class Fleet:
         if host.label in self.failing:
             return Observation(whole, NOW, failures=(ProbeFailure("login", "timeout", f"{host.hostspec} hangs"),)), ()
         view = HostView(host.label, host.hostspec, f"{host.label}.example")
-        return Observation(whole, NOW, server=view), (Target(endpoint_on(host.label)),)
+        return Observation(whole, NOW, server=view), (Target(endpoint_on(host.label), server=view),)
 
     def observe(self, targets: Sequence[Target], report: Callable[[Observation], None]) -> None:
         """Observe endpoints, as `audit.engine.Observer` does."""
@@ -182,6 +184,24 @@ def test_named_endpoints_are_judged_while_all_hosts_hang(pytester: pytest.Pytest
     fleet.ends = once_judged("https://named")
     pytester.runpytest(*GIVEN, f"--hosts=ssh://{HANGING}1", "--audit-endpoint=https://named.example")
     assert in_order(pytester)[0] == "https://named.example:443"
+    assert fleet.stopped == []
+
+
+@pytest.mark.parametrize("items", ITEMS)
+def test_hosts_are_judged_in_waves_beside_worker_processes(pytester: pytest.Pytester, fleet: Fleet, items: str) -> None:
+    with serving(tls(both(leaf("named.example").with_key(KEY).by(INTERMEDIATE)))) as server:
+        named = f"https://named.example:{server.port}/?address=127.0.0.1"
+        given = (*GIVEN, HOSTS, f"--audit-endpoint={named}", "--audit-workers=1", f"--audit-items={items}")
+        whole = pytester.runpytest(*given)
+        expected = verdicts(pytester)
+        fleet.ends = once_judged(f"{WELL}2")
+        in_waves = pytester.runpytest(*given)
+    assert verdicts(pytester) == expected
+    assert in_waves.ret == whole.ret
+    assert not any("named" in endpoint for endpoint in fleet.observed)  # the worker has observed it
+    assert {verdict for (_, check), verdict in expected.items() if check == "key.reuse"} == {"fail"}
+    late = [name for name in in_order(pytester, "key.reuse") if name.startswith(HANGING)]
+    assert in_order(pytester, "key.reuse")[-4:] == late
     assert fleet.stopped == []
 
 
