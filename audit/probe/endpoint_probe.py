@@ -26,6 +26,7 @@ from audit.probe.tls_handshake import Offers, TlsConnection
 from audit.x509.public_keys import is_post_quantum
 
 _OLD: Final = ("TLSv1", "TLSv1.1")
+_SHARE_OF_HEADER: Final = 0.5  # of the time of a probe, for a header that the service may wait for or not
 _UNKNOWN: Final = ("timeout", "too-much")  # the server may have a second certificate
 
 
@@ -73,7 +74,7 @@ class _Probe:
         self._began = time.monotonic()
         self._later_fault: ProbeError | None = None  # the first of a connection after the first one
         self._connections = 0
-        self._greetings_s = 0.0  # waited for greetings
+        self._apart_s = 0.0  # waited for greetings, and for services that need another header
 
     def run(self) -> AddressResult:
         try:
@@ -93,8 +94,8 @@ class _Probe:
     def _first_handshake(self) -> Handshake:
         """Return the first handshake, with the first header that the service accepts."""
         *headers, last = HEADERS[self._proxy_protocol]
-        for number, header in enumerate(headers, start=1):
-            self._header, self._share = header, number / (len(headers) + 1)
+        for header in headers:
+            self._header, self._share = header, _SHARE_OF_HEADER
             try:
                 return self._observe()
             except ProbeError as fault:
@@ -102,6 +103,7 @@ class _Probe:
                     raise
             finally:
                 self._share = 1.0
+            self._apart_s = time.monotonic() - self._began
         self._header = last
         try:
             return self._observe()
@@ -187,7 +189,7 @@ class _Probe:
         threads that compete for it take twice the CPU time.
         """
         limits, protocol, context_of_run = self._limits, UPGRADES.get(self._endpoint.scheme), self._context
-        deadline = Deadline(self._began + limits.timeout_s * self._share + self._greetings_s)
+        deadline = Deadline(self._began + limits.timeout_s * self._share + self._apart_s)
         with TcpConnection(
             deadline=deadline, stop=context_of_run.stop, max_bytes=limits.max_bytes, turn=context_of_run.turn
         ) as tcp:
@@ -213,7 +215,7 @@ class _Probe:
             self._send_header(tcp)
             dialogue.greet()
         finally:
-            self._greetings_s += tcp.end_apart()
+            self._apart_s += tcp.end_apart()
         tcp.begin("starttls", limits.starttls_s, "STARTTLS")
         dialogue.negotiate()
 

@@ -32,10 +32,16 @@ _FAULTS_OF_TLS: Final[tuple[FailureKind, ...]] = ("not-offered", "injected", "no
 
 
 def is_about_header(fault: ProbeError, header: bytes) -> bool:
-    """Return whether a service that got this header may have ended the connection because of it."""
-    if fault.stage not in _AFTER_CONNECT or fault.kind in _FAULTS_OF_TLS:
+    """Return whether a service that got this header may have ended the connection because of it.
+
+    Exim without a header takes the first 14 bytes of the client for one, and the random bytes behind them for a TLS
+    record: it waits for the rest, or sends an alert, which may be that of an unknown version.
+    """
+    if fault.stage not in _AFTER_CONNECT:
         return False
-    return not (header and fault.kind == "alert")
+    if not header and fault.kind == "no-shared":
+        return True
+    return fault.kind not in _FAULTS_OF_TLS and not (header and fault.kind == "alert")
 
 
 def inside_places(target: Target, address: str) -> tuple[InsidePlace, ...]:

@@ -14,7 +14,8 @@ from audit.observation import DnsView, Handshake, HostView, ProbeFailure, ProxyP
 class Limits:
     """The limits of every probe; names in `_s` are seconds. The deadlines of the stages are shares of `timeout_s`."""
 
-    timeout_s: float = 10.0  # one address of one endpoint, all its connections without greetings; and one name
+    timeout_s: float = 10.0
+    """For one address of one endpoint, all its connections without greetings and other headers; and for one name."""
     concurrency: int = 64  # addresses probed at once; the speed levels off between 32 and 64 threads
     per_address: int = 2  # connections at once to one address: mail servers ban clients that open more than a few
     resolver: tuple[str, ...] = ()  # "192.0.2.53", "127.0.0.1:5353", "[2001:db8::53]:53"; empty: the system's

@@ -38,6 +38,7 @@ _FLIGHT: Final = 65_536  # more than any flight of ours
 _HEADER: Final = 5  # type, version and length of a TLS record (RFC 8446 5.1)
 _RECORD: Final = re.compile(rb"[\x14-\x17]\x03")
 _PLAIN: Final = re.compile(rb"HTTP/|<!?[a-z]|\d{3}[ -]|\* [OPB]|\+OK|-ERR", re.IGNORECASE)
+_BUSY: Final = re.compile(rb"421[ -]")  # of SMTP and FTP, also in plain text at a port of TLS
 _ALERT: Final = re.compile(r"(?:ssl/tls|tls|sslv3|tlsv1|tlsv13) alert (.+)|tlsv1 (.+)")
 _NO_SHARED: Final = re.compile(
     r"(?:^|alert )(?:protocol version|insufficient security|unsupported protocol|no protocols available|"
@@ -247,6 +248,8 @@ def _is_observed(fault: ProbeError) -> bool:
 def _not_tls(octets: bytes, *, is_upgrade: bool) -> ProbeError:
     if is_upgrade:
         return ProbeError("starttls", "injected", f"unencrypted bytes come before the handshake: {excerpt(octets)}")
+    if _BUSY.match(octets):
+        return ProbeError("handshake", "busy", f"the server is busy: {excerpt(octets)}")
     if _PLAIN.match(octets):
         return ProbeError("handshake", "plaintext", f"the port responds in plain text: {excerpt(octets)}")
     return ProbeError("handshake", "garbage", f"the response is not TLS: {excerpt(octets)}")

@@ -15,6 +15,7 @@ from audit.probe.proxy_protocol import HOST_SENDS_NO_HEADER, LOCAL_HEADER
 from audit.probe.target import InsidePlace
 from tests.integration.audit.probe.test_probe_from_host import CLOSED, Host, endpoint
 from tests.integration.audit.probe.test_starttls import BARE_SMTP, UPGRADES
+from tests.integration.audit.probe.test_tls import RECORD_OF_ALERT
 from tests.support.local_files import local
 from tests.support.probe.observations import HASTY, PATIENT, look
 from tests.support.probe.tls_servers import Script, context, dialog, hold, say, serving, then, tls
@@ -40,6 +41,13 @@ def rejects_header(connected: socket.socket) -> None:
         raise OSError("a header")
 
 
+def misreads_client(connected: socket.socket) -> None:
+    """Send the alert of an unknown version unless the connection begins with the header, as exim may do."""
+    if connected.recv(len(LOCAL_HEADER)) != LOCAL_HEADER:
+        connected.sendall(RECORD_OF_ALERT + b"\x46")
+        hold(connected)
+
+
 def seen(scheme: str, script: Script, proxy_protocol: ProxyProtocol, limits: Limits = PATIENT) -> Observation:
     """Return the observation of a service that follows a script."""
     with serving(script) as server:
@@ -60,8 +68,9 @@ TLS = tls(context())
         ("tls", then(rejects_header, TLS), "always"),
         ("tls", TLS, "some-clients"),
         ("tls", then(requires_header, TLS), "some-clients"),
+        ("tls", then(misreads_client, TLS), "some-clients"),
     ],
-    ids=["TLS", "STARTTLS", "older configuration runs", "not a client that must", "a client that must"],
+    ids=["TLS", "STARTTLS", "older configuration", "not a client that must", "a client that must", "client misread"],
 )
 def test_every_connection_sends_the_header_that_the_service_accepts(
     scheme: str, script: Script, proxy_protocol: ProxyProtocol
@@ -83,6 +92,11 @@ def test_service_that_accepts_no_header_is_behind_a_load_balancer(
     (failure,) = seen(scheme, script, proxy_protocol, limits).failures
     assert failure.kind == "proxy-protocol"
     assert failure.detail.startswith("it expects the PROXY protocol from its load balancer")
+
+
+def test_time_of_a_missing_header_is_not_that_of_the_handshake() -> None:
+    (failure,) = seen("tls", hold, "some-clients", HASTY).failures
+    assert f"timed out after {HASTY.handshake_s:.1f} s" in failure.detail
 
 
 def test_fault_of_tls_behind_the_header_is_that_of_the_service() -> None:

@@ -152,6 +152,7 @@ def test_chain_within_the_limit_is_kept_and_a_longer_one_refused() -> None:
         (b"HTTP/1.1 400 Bad Request\r\n\r\n", "plaintext", ""),
         (b"<html>400</html>", "plaintext", ""),
         (b"220 mail.example.test ESMTP\r\n", "plaintext", ""),
+        (b"421 Too many concurrent SMTP connections\r\n", "busy", "Too many concurrent"),
         (b"* OK ready\r\n", "plaintext", ""),
         (b"+OK ready\r\n", "plaintext", ""),
         (b"SSH-2.0-OpenSSH_9.2\r\n", "garbage", ""),
