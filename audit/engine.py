@@ -22,10 +22,11 @@ from audit.evaluation.result import Result
 from audit.evaluation.run import AuditRun, EvaluationRun
 from audit.evaluation.waivers import Waiver, expired_waivers, stale_waivers
 from audit.observation import Accident, Observation
-from audit.policy import Profile, require_checks
+from audit.policy import Policy, Profile, require_checks
 from audit.probe import Further, Limits, RevocationFetcher, Slots, Target, observe
 from audit.probe.fetch import Fetcher, FetchPolicy
 from audit.probe.revocation import ReplyCache, RevocationContext
+from audit.probe.thread_pool import Turn
 from audit.verdict import Verdict
 from audit.x509.path.trust_store import TrustAnchors
 from audit.x509.transparency.log_list import LogList
@@ -90,7 +91,7 @@ def make_run(settings: AuditSettings, sharing_of: SharingOf, own: Collection[str
     return EvaluationRun(
         now=settings.now or _now(),
         anchors=settings.anchors,
-        profiles=settings.profiles,
+        policy=Policy(settings.profiles, is_named=True) if settings.profiles else None,
         waivers=settings.waivers,
         sharing_of=sharing_of,
         has_list_of_keys=settings.has_list_of_keys,
@@ -106,6 +107,11 @@ class Observer:
     revocation_fetcher: RevocationFetcher
     stop: threading.Event
     slots: Slots | None = None
+
+    @property
+    def turn(self) -> Turn:
+        """The right to compute while this observes."""
+        return self.revocation_fetcher.turn
 
     def observe(
         self,

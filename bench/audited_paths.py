@@ -36,7 +36,7 @@ from audit.evaluation.evaluate import evaluate
 from audit.evaluation.facts import Facts
 from audit.evaluation.run import EvaluationRun
 from audit.observation import DnsView, Handshake, Observation
-from audit.policy import load_profile
+from audit.policy import Policy, load_profile
 from audit.verdict import Verdict
 from audit.x509.algorithms import is_signed_by
 from audit.x509.certificate import path_members, read_certificate
@@ -171,7 +171,7 @@ def _failing_in_memory(case: Case) -> tuple[str, ...]:
     observation = Observation(endpoint, now, (_ADDRESS,), (handshake,), dns=dns)
     anchors = TrustAnchors({"case.pem": [der_of(pem) for pem in case["trusted_certs"]]})
     profiles = (load_profile("webpki"),) if case["id"].startswith(OF_WEB) else ()
-    run = EvaluationRun(now, anchors, profiles)
+    run = EvaluationRun(now, anchors, Policy(profiles, is_named=True) if profiles else None)
     refusing = [function for check, function in checks() if _refuses(check.id, case)]
     results = evaluate(refusing, Facts(observation, run), run)
     return tuple(result.check for result in results if result.verdict is Verdict.FAIL)

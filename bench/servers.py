@@ -8,15 +8,14 @@ import socket
 import ssl
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Final
+from typing import Any, Final
 
 ADDRESSES: Final = 200  # 127.0.1.1 and up: the probe opens two connections at once to each
 PROCESSES: Final = 2
-THREADS: Final = 32  # in each process
 
 
 class Counter:
@@ -67,30 +66,65 @@ def serving(
 def _serve(
     listening: list[socket.socket], make_context: Callable[[], ssl.SSLContext], delay_s: float, accepted: Counter | None
 ) -> None:
-    context = make_context()
-    waiting = selectors.DefaultSelector()
+    server = _Server(make_context(), delay_s, accepted)
     for listener in listening:
         listener.setblocking(False)
-        waiting.register(listener, selectors.EVENT_READ)
-    with ThreadPoolExecutor(THREADS) as pool:
+        server.watch(listener, server.accept)
+    server.run()
+
+
+class _Server:
+    """Completes handshakes in one thread: threads would take twice the CPU time, which the measured programs need."""
+
+    def __init__(self, context: ssl.SSLContext, delay_s: float, accepted: Counter | None) -> None:
+        self._context, self._delay_s, self._accepted = context, delay_s, accepted
+        self._selector = selectors.DefaultSelector()
+        self._delayed = deque[tuple[float, ssl.SSLSocket]]()  # when the handshake of a connection begins
+
+    def watch(self, sock: socket.socket, ready: Callable[[Any], None]) -> None:
+        self._selector.register(sock, selectors.EVENT_READ, ready)
+
+    def run(self) -> None:
         while True:
-            for key, _ in waiting.select():
-                try:
-                    connected, _ = key.fileobj.accept()  # type: ignore[union-attr]  # sockets were registered
-                except BlockingIOError:  # the other process was faster
-                    continue
-                if accepted:
-                    accepted.add()
-                pool.submit(_complete_handshake, context, connected, delay_s)
+            for key, _ in self._selector.select(self._wait_s()):
+                key.data(key.fileobj)
+            while self._delayed and self._delayed[0][0] <= time.monotonic():
+                self._begin(self._delayed.popleft()[1])
 
+    def accept(self, listener: socket.socket) -> None:
+        try:
+            connected, _ = listener.accept()
+        except BlockingIOError:  # the other process was faster
+            return
+        if self._accepted:
+            self._accepted.add()
+        connected.setblocking(False)
+        tls = self._context.wrap_socket(connected, server_side=True, do_handshake_on_connect=False)
+        if self._delay_s:
+            self._delayed.append((time.monotonic() + self._delay_s, tls))
+        else:
+            self._begin(tls)
 
-def _complete_handshake(context: ssl.SSLContext, connected: socket.socket, delay_s: float) -> None:
-    time.sleep(delay_s)
-    try:
-        with context.wrap_socket(connected, server_side=True) as tls:
-            tls.recv(1)
-    except OSError:  # the client requested an old version, or has closed the connection
-        connected.close()
+    def _begin(self, tls: ssl.SSLSocket) -> None:
+        self.watch(tls, self._advance)
+
+    def _advance(self, tls: ssl.SSLSocket) -> None:
+        """Go on with a handshake, and wait for the end of the connection when it is complete."""
+        try:
+            tls.do_handshake()
+        except ssl.SSLWantReadError:
+            return
+        except OSError:  # the client requested an old version, or has closed the connection
+            self._close(tls)
+        else:
+            self._selector.modify(tls, selectors.EVENT_READ, self._close)
+
+    def _close(self, tls: ssl.SSLSocket) -> None:
+        self._selector.unregister(tls)
+        tls.close()
+
+    def _wait_s(self) -> float | None:
+        return max(0.0, self._delayed[0][0] - time.monotonic()) if self._delayed else None
 
 
 class Publisher(ThreadingHTTPServer):

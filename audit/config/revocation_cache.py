@@ -66,7 +66,7 @@ class RevocationCache:
                 Path(partial).unlink(missing_ok=True)
 
     @contextlib.contextmanager
-    def turn(self, request: HttpRequest, deadline: Deadline) -> Iterator[None]:
+    def alone(self, request: HttpRequest, deadline: Deadline) -> Iterator[None]:
         """Wait while another process sends the request; after the deadline, or without a folder, wait no longer."""
         file = (self._folder / _name(request)).with_suffix(_LOCK)
         locked = None

@@ -30,6 +30,8 @@ def combined(
 
     The message names the addresses unless every chain has the same message.
     """
+    if len(judged) == 1:  # as most endpoints have
+        return judged[0], outcome_of(judged[0].error)
     outcomes = [(chain, outcome_of(chain.error)) for chain in judged]
     decisive, worst = min(outcomes, key=lambda pair: _rank(pair[1]))
     if worst.verdict not in _WITH_PLACES or all(outcome.message == worst.message for _, outcome in outcomes):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime
 from functools import cache
 from typing import Any
 
@@ -19,7 +18,6 @@ from audit.evaluation.result import Result
 from audit.evaluation.run import EvaluationRun
 from audit.evaluation.waivers import Waiver, find_waiver
 from audit.verdict import Inconclusive, NotApplicable, Remedy, Severity, Verdict
-from audit.x509.loading import UnreadableField
 
 CheckFunction = Callable[..., None]
 """A function that `@check` marked; its parameters are names of `FACTS`."""
@@ -90,13 +88,12 @@ def is_consequence(because: str | None, endpoint: Endpoint, run: EvaluationRun) 
 
 def make_result(assessment: Assessment, check: Check, facts: Facts, run: EvaluationRun) -> Result:
     """Return the result of a check; raises what reading the facts of the endpoint raises."""
-    leaf_sha256, not_after = _leaf(facts)
     return Result(
         **_common(assessment, check, facts.endpoint, run),
         controls=check.controls,
         policy=assessment.outcome.policy or facts.policy.having(check.id).name or facts.policy.name,
-        leaf_sha256=leaf_sha256,
-        not_after=not_after,
+        leaf_sha256=facts.leaf_sha256,
+        not_after=facts.leaf_not_after,
         observed_at=facts.observation.observed_at,
     )
 
@@ -142,6 +139,12 @@ def parameters_of(function: CheckFunction) -> tuple[str, ...]:
     return tuple(inspect.signature(function).parameters)
 
 
+@cache
+def _is_of_one_chain(function: CheckFunction) -> bool:
+    """Return whether a check is evaluated for each chain of an endpoint."""
+    return not OF_ONE_CHAIN.isdisjoint(parameters_of(function))
+
+
 def _result(check: Check, function: CheckFunction, facts: Facts, run: EvaluationRun) -> Result:
     try:
         decisive, outcome = combined(judge_chains(check, function, facts, run), outcome_of)
@@ -162,7 +165,7 @@ def judge_chains(
         require_observed(facts, check, run)
     except (BrokenObservation, Inconclusive) as error:
         return (JudgedChain(facts, error),)
-    chains = facts.of_each_chain if OF_ONE_CHAIN & set(parameters_of(function)) else (facts,)
+    chains = facts.of_each_chain if _is_of_one_chain(function) else (facts,)
     return tuple(JudgedChain(chain, _error(check, function, chain, run, ends)) for chain in chains)
 
 
@@ -190,13 +193,3 @@ def _waiver(outcome: CheckOutcome, check: Check, endpoint: Endpoint, run: Evalua
     if outcome.verdict not in FAILING_VERDICTS or is_consequence(outcome.because, endpoint, run):
         return None
     return find_waiver(run.waivers, check.id, str(endpoint), run.now)
-
-
-def _leaf(facts: Facts) -> tuple[str | None, datetime | None]:
-    chain = facts.seen_chain
-    if chain is None or not chain.certificates:
-        return None, None
-    try:
-        return chain.leaf.sha256, chain.leaf.not_after
-    except UnreadableField:
-        return chain.leaf.sha256, None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from functools import cached_property
 from typing import Final
 
@@ -16,6 +17,7 @@ from audit.observation import Handshake, HostView, Observation
 from audit.policy import Policy, choose_policy
 from audit.verdict import Inconclusive, NotApplicable
 from audit.x509.certificate import Certificate
+from audit.x509.loading import UnreadableField
 from audit.x509.path.served_chain import Chain, read_chain
 
 
@@ -59,12 +61,27 @@ class Facts:
         return read_chain(self.served.chain_der, self._run.anchors, self._run.now) if self.served else None
 
     @cached_property
+    def leaf_sha256(self) -> str | None:
+        """The digest of the leaf that is judged; None without one."""
+        chain = self.seen_chain
+        return chain.leaf.sha256 if chain and chain.certificates else None
+
+    @cached_property
+    def leaf_not_after(self) -> datetime | None:
+        """The end of its validity; None if that cannot be read, or without a leaf."""
+        chain = self.seen_chain
+        try:
+            return chain.leaf.not_after if chain and chain.certificates else None
+        except UnreadableField:
+            return None
+
+    @cached_property
     def policy(self) -> Policy:
         """The policy that applies to this endpoint, whichever of its chains is judged."""
         server, chains = self.observation.server, (facts.seen_chain for facts in self.of_each_chain)
         anchored = next((chain for chain in chains if chain and chain.is_anchored), None)
         return choose_policy(
-            self._run.profiles,
+            self._run.policy,
             is_cpanel=server is not None and server.is_cpanel,
             is_private_pki=anchored is not None and anchored.is_of_private_pki,
         )

@@ -46,11 +46,14 @@ class CheckOutcome:
     trace: str = ""
 
 
+_PASSED: Final = CheckOutcome(Verdict.PASS)
+
+
 def outcome_of(error: BaseException | None, explanation: str | None = None) -> CheckOutcome:
     """Return how a check ended, from what it raised. `explanation` is the message of a plain assertion."""
     match error:
         case None:
-            return CheckOutcome(Verdict.PASS)
+            return _PASSED
         case Passed():
             return CheckOutcome(Verdict.PASS, error.reason)
         case Finding():

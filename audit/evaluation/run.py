@@ -10,7 +10,7 @@ from audit.analysis.key_reuse import Sharing
 from audit.endpoint import Endpoint, UnusableLine
 from audit.evaluation.key_index import SharingOf
 from audit.evaluation.waivers import Waiver
-from audit.policy import Profile
+from audit.policy import Policy
 from audit.x509.path.trust_store import TrustAnchors
 from audit.x509.transparency.log_list import LogList
 
@@ -40,7 +40,7 @@ def _not_judged(_check: str, _endpoint: Endpoint) -> bool:
 class EvaluationRun:
     """The values that every check of a run is evaluated with.
 
-    `profiles` are those that the user named; without one, the host or the trust anchor of an endpoint decides.
+    `policy` is the one that the user named; without one, the host or the trust anchor of an endpoint decides.
     `is_judged` returns whether a check, by its id, is part of this run for that endpoint. A finding that follows from
     another one is treated as its consequence only then. `judged_again` are the ids of the endpoints that were observed
     once more after a repair: their results have the phase `after`.
@@ -48,7 +48,7 @@ class EvaluationRun:
 
     now: datetime
     anchors: TrustAnchors
-    profiles: tuple[Profile, ...] = ()
+    policy: Policy | None = None
     waivers: tuple[Waiver, ...] = ()
     sharing_of: SharingOf = _not_shared
     has_list_of_keys: bool = False

@@ -81,9 +81,11 @@ class ChunkAuditor:
             return [Target(target.endpoint, dns=target.dns) for target in chunk.targets]
 
         def observed(observation: Observation) -> None:
-            if self._keep:
-                self._keep(observation)
-            report(self._reply(observation, has_observation=self._keep is None))
+            with self._observer.turn:
+                if self._keep:
+                    self._keep(observation)
+                reply = self._reply(observation, has_observation=self._keep is None)
+            report(reply)
 
         self._observer.observe((), observed, further)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from functools import cache
+from dataclasses import dataclass, field
+from functools import cache, cached_property
 from typing import Any, TypeVar
 
 from audit.json_codec import to_json
@@ -22,14 +22,21 @@ __all__ = [
 ]  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Policy:
-    """The profiles that apply to an endpoint; `is_named` if the user chose them, for any issuer."""
+    """The profiles that apply to an endpoint; `is_named` if the user chose them, for any issuer.
+
+    It keeps what its profiles set for each check: every endpoint of a run needs it.
+    """
 
     profiles: tuple[Profile, ...]  # the profiles that apply
     is_named: bool = False  # whether the user chose them
+    _having: dict[str, Policy] = field(default_factory=dict, init=False, compare=False, repr=False)
+    _severities: dict[tuple[str, Severity], tuple[Severity, str]] = field(
+        default_factory=dict, init=False, compare=False, repr=False
+    )
 
-    @property
+    @cached_property
     def name(self) -> str:
         """The names of the profiles: `webpki`, `webpki+corp`."""
         return "+".join(profile.name for profile in self.profiles)
@@ -55,29 +62,38 @@ class Policy:
 
         A profile that does not set it gives the check's own severity, without a name.
         """
+        known = self._severities.get((check_id, default))
+        if known is None:
+            known = self._severities[check_id, default] = self._severity_of(check_id, default)
+        return known
+
+    def _severity_of(self, check_id: str, default: Severity) -> tuple[Severity, str]:
         given = [(profile.severities.get(check_id, default), profile) for profile in self.having(check_id).profiles]
         named = [(severity, profile.name if check_id in profile.severities else "") for severity, profile in given]
         return max(named, key=lambda pair: (pair[0].rank, pair[1] != ""), default=(default, ""))
 
     def applies(self, check_id: str) -> bool:
         """Return whether a check is evaluated: it is not if every profile disables it."""
-        return not all(check_id in profile.disabled for profile in self.profiles)
+        return bool(self.having(check_id).profiles)
 
     def having(self, check_id: str) -> Policy:
         """Return the policy without the profiles that disable a check: their thresholds do not apply to it."""
-        if not any(check_id in profile.disabled for profile in self.profiles):
-            return self
-        return replace(self, profiles=tuple(profile for profile in self.profiles if check_id not in profile.disabled))
+        known = self._having.get(check_id)
+        if known is None:
+            enabling = tuple(profile for profile in self.profiles if check_id not in profile.disabled)
+            known = self if len(enabling) == len(self.profiles) else Policy(enabling, self.is_named)
+            self._having[check_id] = known
+        return known
 
     def why_not(self, check_id: str) -> str:
         """Return why a check is disabled, by the reason of each profile."""
         return "; ".join(dict.fromkeys(profile.disabled[check_id] for profile in self.profiles))
 
 
-def choose_policy(named: tuple[Profile, ...], *, is_cpanel: bool, is_private_pki: bool) -> Policy:
-    """Return the policy of an endpoint: the named profiles, else the one that its host or its trust anchor suggests."""
-    if named:
-        return Policy(named, is_named=True)
+def choose_policy(named: Policy | None, *, is_cpanel: bool, is_private_pki: bool) -> Policy:
+    """Return the policy of an endpoint: the named one, else the one that its host or its trust anchor suggests."""
+    if named is not None:
+        return named
     if is_cpanel:
         return _unnamed("cpanel")
     return _unnamed("private-pki" if is_private_pki else "webpki")

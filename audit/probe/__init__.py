@@ -16,7 +16,7 @@ from audit.probe.endpoint_probe import ProbeContext
 from audit.probe.revocation import RevocationFetcher
 from audit.probe.survey import ObservationScheduler, PartialObservation
 from audit.probe.target import Inside, Limits, Target
-from audit.probe.thread_pool import BoundedThreadPool, Job, Slots
+from audit.probe.thread_pool import BoundedThreadPool, Job, Slots, Turn
 from audit.probe.tls_handshake import make_offers
 
 __all__ = ["Further", "Inside", "Limits", "RevocationFetcher", "Slots", "Target", "observe"]
@@ -42,20 +42,22 @@ def observe(  # noqa: PLR0913 - all but two by keyword
     The targets that `further` returns meanwhile are observed too.
     After `stop` is set it returns within about a second and drops unfinished observations. A fault of a server is a
     failure of its observation, and an exception of ours is its accident; exceptions of `clock` and `report` are raised.
-    With `revocation`, CRLs and OCSP responses are fetched for complete observations at the same time. Other
-    processes share the limit per address by `slots`.
+    With `revocation`, CRLs and OCSP responses are fetched for complete observations at the same time, and all threads
+    share its turn; `report` is called without it. Other processes share the limit per address by `slots`.
     """
-    stop_jobs = threading.Event()
+    stop_jobs, turn = threading.Event(), revocation.turn if revocation else Turn()
     pool = BoundedThreadPool(limits.concurrency, limits.per_address, stop_jobs, slots)
 
     def complete(result: PartialObservation) -> None:
-        observation = result.observation(clock())
+        with turn:
+            observation = result.observation(clock())
 
         def failed(error: Exception) -> None:
             report(replace(observation, accident=observation.accident or Accident.of(error)))
 
         try:
-            server = revocation.place(observation) if revocation else None
+            with turn:
+                server = revocation.place(observation) if revocation else None
         except Exception as error:  # noqa: BLE001 - the boundary of one endpoint: the others are still observed
             failed(error)
             return
@@ -70,7 +72,7 @@ def observe(  # noqa: PLR0913 - all but two by keyword
         return added is not None
 
     try:
-        scheduler = ObservationScheduler(pool, ProbeContext(limits, make_offers(), stop_jobs), complete)
+        scheduler = ObservationScheduler(pool, ProbeContext(limits, make_offers(), stop_jobs, turn), complete)
         scheduler.begin(targets)
         pool.run(stop or threading.Event(), admit)
     finally:

@@ -22,6 +22,7 @@ from audit.probe.proxy_protocol import HEADERS, header_fault, is_about_header
 from audit.probe.starttls import UPGRADES, WITHIN, Dialogue, StarttlsProtocol
 from audit.probe.target import Limits
 from audit.probe.tcp import ProbeError, TcpConnection
+from audit.probe.thread_pool import Turn
 from audit.probe.tls_handshake import Offers, TlsConnection
 from audit.x509.public_keys import is_post_quantum
 
@@ -37,7 +38,7 @@ class ProbeContext:
     limits: Limits
     offers: Offers
     stop: threading.Event
-    turn: threading.Lock = field(default_factory=threading.Lock)  # of the connections: see `_connection`
+    turn: Turn = field(default_factory=Turn)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,11 +184,7 @@ class _Probe:
 
     @contextlib.contextmanager
     def _connection(self, context: SSL.Context) -> Iterator[TlsConnection]:
-        """Open a connection up to the start of TLS, and end it in the server's own protocol.
-
-        One thread of a run computes at a time, and many wait: each call of OpenSSL gives Python's lock away, and
-        threads that compete for it take twice the CPU time.
-        """
+        """Open a connection up to the start of TLS, and end it in the server's own protocol."""
         limits, protocol, context_of_run = self._limits, UPGRADES.get(self._endpoint.scheme), self._context
         deadline = Deadline(self._began + limits.timeout_s * self._share + self._apart_s)
         with TcpConnection(

@@ -32,6 +32,7 @@ from audit.policy import Policy
 from audit.probe.deadline import Deadline
 from audit.probe.fetch import Fetched, Fetcher
 from audit.probe.http_request import HttpRequest
+from audit.probe.thread_pool import Turn
 from audit.x509.der import encode_oid
 from audit.x509.path.served_chain import read_chain
 from audit.x509.path.trust_store import TrustAnchors
@@ -65,7 +66,7 @@ class ReplyCache(Protocol):
     def keep(self, request: HttpRequest, reply: Reply, until: datetime) -> None:
         """Keep a reply until the next one is due."""
 
-    def turn(self, request: HttpRequest, deadline: Deadline) -> AbstractContextManager[None]:
+    def alone(self, request: HttpRequest, deadline: Deadline) -> AbstractContextManager[None]:
         """Wait while another process sends the request, at most until the deadline."""
         ...
 
@@ -91,7 +92,8 @@ class RevocationFetcher:
     """The replies of a run: each request is sent once. Threads may call it at the same time."""
 
     def __init__(self, fetcher: Fetcher, context: RevocationContext, cache: ReplyCache | None = None) -> None:
-        """Begin with the replies of the cache."""
+        """Begin with the replies of the cache. The threads that fetch compute when they have the `turn`."""
+        self.turn = Turn()
         self._fetcher = fetcher
         self._context = context
         self._cache = cache
@@ -120,11 +122,12 @@ class RevocationFetcher:
     def fetch(self, observation: Observation) -> Observation:
         """Return the observation with the responses that came within the deadline of one endpoint."""
         deadline = Deadline.after(self._context.deadline_s)
-        responses = tuple(
-            response
-            for is_leaf, rules, subject in self._subjects(observation)
-            for response in self._about(subject, (rules, deadline), observation if is_leaf else None)
-        )
+        with self.turn:
+            responses = tuple(
+                response
+                for is_leaf, rules, subject in self._subjects(observation)
+                for response in self._about(subject, (rules, deadline), observation if is_leaf else None)
+            )
         return replace(observation, revocation=responses)
 
     def _subjects(self, observation: Observation) -> Iterator[tuple[bool, Rules, StatusSubject]]:
@@ -200,7 +203,7 @@ class RevocationFetcher:
 
         kept = self._known.get(request) or self._kept(request, is_good)
         if kept is None:
-            with self._cache.turn(request, deadline) if self._cache else nullcontext():
+            with self.turn.lent(), self._cache.alone(request, deadline) if self._cache else nullcontext():
                 kept = self._kept(request, is_good) or self._fetched((request, deadline), subject, is_good)
         return response_from(kept)
 

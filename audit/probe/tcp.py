@@ -13,6 +13,7 @@ from typing import Final, NoReturn, Self
 
 from audit.observation import FailureKind, ProbeFailure, Stage
 from audit.probe.deadline import Deadline
+from audit.probe.thread_pool import Turn
 
 _CHUNK: Final = 16_384  # the most a TLS record holds (RFC 8446 5.1)
 _ELSEWHERE: Final = {socket.AF_INET: ("198.41.0.4", 53), socket.AF_INET6: ("2001:503:ba3e::2:30", 53)}
@@ -45,9 +46,7 @@ class ProbeError(Exception):
 class TcpConnection:
     """A connection to one address; `begin` sets the stage and its deadline, `received` has the bytes since then."""
 
-    def __init__(
-        self, *, deadline: Deadline, stop: threading.Event, max_bytes: int, turn: threading.Lock | None = None
-    ) -> None:
+    def __init__(self, *, deadline: Deadline, stop: threading.Event, max_bytes: int, turn: Turn | None = None) -> None:
         """Take the deadline of the whole probe, the event that stops it, and the byte limit.
 
         Between its waits the connection has the `turn`, which it shares with others. A thread has at most one of them.
@@ -191,11 +190,11 @@ class TcpConnection:
 
     def _take_turn(self) -> None:
         if self._turn:
-            self._turn.acquire()
+            self._turn.take()
 
     def _end_turn(self) -> None:
         if self._turn:
-            self._turn.release()
+            self._turn.end()
 
     def _timeout_detail(self) -> str:
         waited = f"{time.monotonic() - self._began:.3g} s"

@@ -201,7 +201,10 @@ class TlsConnection:
         )
 
     def _advance(self) -> bool:
-        """Process the bytes received and send the reply; return whether the handshake is complete."""
+        """Process the bytes received and send the reply; return whether the handshake is complete.
+
+        The last bytes of a complete handshake go with what follows them: a goodbye costs no packet of its own.
+        """
         try:
             self._tls.do_handshake()
         except SSL.WantReadError:
@@ -211,7 +214,6 @@ class TlsConnection:
             with contextlib.suppress(ProbeError):
                 self._flush()  # our alert, so that the server logs the right reason
             raise
-        self._flush()
         return True
 
     def _flush(self) -> None:

@@ -135,6 +135,7 @@ class Controller:
         run = self.run.evaluation  # reads the trust anchors: a bad source is reported now
         provenance = self.evidence.provenance(self._started)
         self.totals.evidence = self.evidence.lines(provenance)
+        named = run.policy.profiles if run.policy else ()
         if self.results:
             self.results.write(
                 "run",
@@ -146,7 +147,7 @@ class Controller:
                 # who is responsible: `operator` of the configuration, else the user of the process
                 operator=provenance.operator,
                 started=format_time(self._started),  # start of the run
-                policy=[profile.name for profile in run.profiles],  # names of the policies that the user chose
+                policy=[profile.name for profile in named],  # names of the policies that the user chose
                 policy_sha256=dict(provenance.policies),  # digest of each policy that may apply, by name
                 trust=list(self.settings.trust),  # sources of trust anchors
                 trust_sha256=dict(provenance.trust),  # digest of the file of each source

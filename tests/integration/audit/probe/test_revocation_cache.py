@@ -116,8 +116,8 @@ def test_processes_send_a_request_one_after_the_other(tmp_path: Path) -> None:
 
 def test_turn_of_another_process_is_waited_for_until_the_deadline(tmp_path: Path) -> None:
     entered = list[str]()
-    with RevocationCache(tmp_path).turn(QUESTION, Deadline.after(60)):
-        with RevocationCache(tmp_path).turn(QUESTION, Deadline.after(0.05)):
+    with RevocationCache(tmp_path).alone(QUESTION, Deadline.after(60)):
+        with RevocationCache(tmp_path).alone(QUESTION, Deadline.after(0.05)):
             entered.append("second")
         assert [file.suffix for file in tmp_path.iterdir()] == [".lock"]
     assert (entered, list(tmp_path.iterdir())) == (["second"], [])
@@ -125,5 +125,5 @@ def test_turn_of_another_process_is_waited_for_until_the_deadline(tmp_path: Path
 
 def test_turn_in_a_folder_that_cannot_be_made_waits_for_nothing(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with RevocationCache(tmp_path / "file" / "x").turn(QUESTION, Deadline.after(60)):
+    with RevocationCache(tmp_path / "file" / "x").alone(QUESTION, Deadline.after(60)):
         assert [entry.name for entry in tmp_path.iterdir()] == ["file"]

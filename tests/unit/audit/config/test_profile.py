@@ -13,7 +13,7 @@ from audit.checks import check_ids
 from audit.config import Configuration, profile_named, read_waivers
 from audit.engine import AuditSettings, make_run
 from audit.evaluation.key_index import KeyIndex
-from audit.policy import BadProfile, builtin_profiles, choose_policy, load_profile, require_checks
+from audit.policy import BadProfile, Policy, builtin_profiles, choose_policy, load_profile, require_checks
 from audit.policy.profile_file import THRESHOLDS
 from audit.policy.thresholds import PolicyNote, Thresholds
 from audit.x509.path.trust_store import TrustAnchors
@@ -215,16 +215,17 @@ def test_misspelt_group_is_refused_once_own_checks_are_known(tmp_path: Path, che
 
 
 def test_default_policy_depends_on_panel_and_trust_anchor() -> None:
-    assert choose_policy((), is_cpanel=True, is_private_pki=True).name == "cpanel"
-    assert choose_policy((), is_cpanel=False, is_private_pki=False).name == "webpki"
-    assert choose_policy((), is_cpanel=False, is_private_pki=True).name == "private-pki"
+    assert choose_policy(None, is_cpanel=True, is_private_pki=True).name == "cpanel"
+    assert choose_policy(None, is_cpanel=False, is_private_pki=False).name == "webpki"
+    assert choose_policy(None, is_cpanel=False, is_private_pki=True).name == "private-pki"
     assert not chain(GOOD).is_of_private_pki
     assert not chain(leaf(), leaf("x")).is_of_private_pki
     assert chain(GOOD, anchors=private()).is_of_private_pki
 
 
 def test_named_policies_apply_to_every_endpoint() -> None:
-    policy = choose_policy((load_profile("webpki"), load_profile("cpanel")), is_cpanel=True, is_private_pki=False)
+    named = Policy((load_profile("webpki"), load_profile("cpanel")), is_named=True)
+    policy = choose_policy(named, is_cpanel=True, is_private_pki=False)
     assert (policy.name, policy.is_named) == ("webpki+cpanel", True)
 
 

@@ -70,7 +70,7 @@ def test_services_of_the_panel_are_found_unless_switched_off() -> None:
     }
     assert all(view.service_running and view.is_cpanel for view in found.values())
     assert {(view.panel_service, view.agent) for view in found.values()} == {("cpanel", None), ("exim", None)}
-    assert choose_policy((), is_cpanel=found[at("https", 2087)].is_cpanel, is_private_pki=False).name == "cpanel"
+    assert choose_policy(None, is_cpanel=found[at("https", 2087)].is_cpanel, is_private_pki=False).name == "cpanel"
 
 
 def test_file_has_configured_path_real_path_and_owner() -> None:
