@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import ssl
 import subprocess
@@ -21,7 +20,6 @@ from audit.evaluation.result import to_row
 from audit.observation import Observation
 from audit.policy import load_profile
 from audit.probe import Limits, Target
-from audit.x509.lint.pkilint import full_lint
 from tests.support.endpoint_facts import (
     GOOD,
     ROOT,
@@ -86,13 +84,6 @@ class Both:
     def of_evidence(self, seen: Sequence[Observation], *arguments: str) -> list[dict[str, Any]]:
         """Return the results of the plugin for what is recorded."""
         return self.plugin("--audit-from-evidence", str(keep(self.pytester.path / "evidence", seen)), *arguments)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _pkilint_stays_loaded() -> None:
-    """Import pkilint once: pytester drops what a test imports, and the library does not work if it is imported anew."""
-    with contextlib.suppress(LookupError):
-        full_lint(GOOD.der)
 
 
 @pytest.fixture

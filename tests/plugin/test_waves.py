@@ -13,7 +13,6 @@ from typing import Any, Final
 
 import pytest
 
-from audit.analysis import lint_scope  # noqa: F401 - as below
 from audit.endpoint import Endpoint, parse_endpoint
 from audit.host.discovery.slots import InspectionSlots, Pacing
 from audit.observation import HostView, Observation, ProbeFailure
@@ -97,7 +96,6 @@ def fleet(monkeypatch: pytest.MonkeyPatch) -> Fleet:
     monkeypatch.setattr("audit.host.discovery.pool.InspectionSlots", TwoWaves)
     monkeypatch.setattr("audit.host.discovery.pool.Pacing", lambda: Pacing(settle_s=0.05))
     monkeypatch.setattr("pytest_sslaudit.controller.observations.make_observer", lambda *_, **_options: hosts)
-    monkeypatch.setattr("audit.analysis.lint_scope.full_lint", lambda _: ())  # its module cannot be imported twice
     return hosts
 
 

@@ -1,0 +1,17 @@
+"""Keeps pkilint loaded for the audits that run in the process of a test."""
+
+from __future__ import annotations
+
+import contextlib
+
+import pytest
+
+from audit.x509.lint.pkilint import full_lint
+from tests.support.endpoint_facts import GOOD
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _pkilint_stays_loaded() -> None:
+    """Import pkilint once: pytester drops what a test imports, and the library does not work if it is imported anew."""
+    with contextlib.suppress(LookupError):
+        full_lint(GOOD.der)
