@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from audit.host.login.unfinished_logins import SharedKey
+
 _MOST_JUMPS: Final = 8
 _PORT: Final = "22"
 Read = Callable[[str], Mapping[str, str]]
@@ -17,11 +19,12 @@ Read = Callable[[str], Mapping[str, str]]
 class LoginRoute:
     """What a login connects to first: names of hosts that are resolved here, and a text for each other way.
 
-    A name is followed by a space and the port if that is not 22.
+    A name is followed by a space and the port if that is not 22. `behind` is the jump host that connects to the names.
     """
 
     names: tuple[str, ...] = ()
     proxies: tuple[str, ...] = ()
+    behind: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +44,28 @@ class SshConfiguration:
         shares = self.values.get("controlmaster", "false") not in ("false", "no")
         return shares and self.values.get("controlpersist", "no") not in ("false", "no")
 
+    @property
+    def jumps(self) -> tuple[str, ...]:
+        """The jump hosts of this host, in the order in which they are logged into."""
+        return () if self._command else tuple(_jumps(self.values))
+
+    @property
+    def _command(self) -> str | None:
+        command = self.values.get("proxycommand", "none")
+        return None if command == "none" else command
+
     def route(self, read: Read) -> LoginRoute:
         """Return what a login to this host connects to first; `read` is for its jump hosts."""
-        command = self.values.get("proxycommand", "none")
-        if command != "none":
-            return LoginRoute(proxies=(command,))
-        jumps = _jumps(self.values)
-        if not jumps:
-            return LoginRoute((_with_port(self.values["hostname"], self.values),) if "hostname" in self.values else ())
-        return _route_of_jumps(jumps, read, _MOST_JUMPS)
+        if self._command:
+            return LoginRoute(proxies=(self._command,))
+        if self.jumps:
+            return _route_of_jumps(list(self.jumps), read, _MOST_JUMPS)
+        return LoginRoute((_with_port(self.values["hostname"], self.values),) if "hostname" in self.values else ())
+
+    def route_behind(self, jump: str) -> LoginRoute:
+        """Return the same for a login through a connection to its jump host that is open."""
+        name = self.values.get("hostname")
+        return LoginRoute((_with_port(name, self.values),) if name else (), behind=jump)
 
 
 def parse_configuration(text: str) -> dict[str, str]:
@@ -98,12 +114,13 @@ def _host(jump: str) -> str:
     return match[1].strip("[]") if match else jump
 
 
-def shared_keys(route: LoginRoute, addresses_of: Callable[[str], tuple[str, ...]]) -> Iterator[str]:
+def shared_keys(route: LoginRoute, addresses_of: Callable[[str], tuple[str, ...]]) -> Iterator[SharedKey]:
     """Yield a key for each address and port, jump host or proxy that a login shares with others.
 
     Each sshd has a limit of its own: one that hangs at another port of the address does not hold this one up.
     """
     for place in route.names:
         name, space, port = place.partition(" ")
-        yield from (f"{address}{space}{port}" for address in addresses_of(name) or (name,))
-    yield from route.proxies
+        for address in addresses_of(name) or (name,):
+            yield SharedKey(" ".join(filter(None, (route.behind, f"{address}{space}{port}"))))
+    yield from (SharedKey(proxy, is_opaque=True) for proxy in route.proxies)

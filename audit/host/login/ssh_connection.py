@@ -12,16 +12,19 @@ import json
 import shlex
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Final, Literal
 
 from audit.host.local_command import Command, Finished, run_bounded, run_to_background
 from audit.host.login.inventory import Inventories
+from audit.host.login.jump_hosts import JumpHost, path_option
 from audit.host.login.private_sockets import NAME_LENGTH, PrivateSockets
 from audit.host.login.ssh_configuration import SshConfiguration, parse_configuration, shared_keys
 from audit.host.login.unfinished_logins import (
     MOST_ATTEMPTS,
+    SharedKey,
     UnfinishedLogins,
     pause_s,
     resolved,
@@ -58,6 +61,11 @@ class SshCommand:
         """Return the text for a shell, with options that have precedence over the user's."""
         program = "sshpass -e ssh" if self.password is not None else "ssh"
         return " ".join(filter(None, (program, options, self.login.strip(), remote)))
+
+    @property
+    def names_jump(self) -> bool:
+        """Whether the user gave jump hosts by `-J`, beside which ssh accepts no other way."""
+        return any(word.startswith("-J") for word in shlex.split(self.login))
 
     @property
     def environment(self) -> dict[str, str]:
@@ -108,6 +116,12 @@ class Connections:
         with self._lock:
             return self._by_name.setdefault(name, SshConnection(self, name, backend.ssh_config))
 
+    def to_jump(self, jump: JumpHost) -> SshConnection:
+        """Return the connection to a jump host, for all hosts behind it."""
+        name = jump.socket_name
+        with self._lock:
+            return self._by_name.setdefault(name, SshConnection(self, name, jump.ssh_config, is_jump=True))
+
     def configuration_of_jump(self, destination: str, ssh_config: str | None, bounds: Bounds) -> dict[str, str]:
         """Return the configuration of a jump host, which many hosts share."""
         key = destination, ssh_config
@@ -135,13 +149,21 @@ def socket_file(backend: Any) -> str:  # noqa: ANN401 - as above
 
 def options_for(path: str) -> str:
     """Return the options of ssh by which a command uses a control socket."""
-    return f"-o ControlMaster=no -o ControlPath={shlex.quote(path)}"
+    return f"-o ControlMaster=no {path_option(path)}"
 
 
 def read_ssh_configuration(command: Command, bounds: Bounds) -> dict[str, str]:
     """Return what `ssh -G` prints; empty if it fails, because the login fails with the same message then."""
     printed = run_bounded(command, min(bounds.timeout_s, _CONFIGURATION_S), bounds.stop)
     return {} if printed.rc or printed.cut else parse_configuration(printed.stdout.decode("utf-8", "replace"))
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """What a login shares with others, and the option of ssh that makes it go through a jump host."""
+
+    keys: tuple[SharedKey, ...]
+    option: str = ""
 
 
 @dataclass(slots=True)
@@ -151,10 +173,14 @@ class SshConnection:
     connections: Connections = field(repr=False)
     name: str
     ssh_config: str | None
+    is_jump: bool = False
     logins: int = 0
-    waited_s: float = 0.0  # for turns
+    waited_s: float = 0.0  # for turns, and for the connection to a jump host
     _use: Use | None = None
-    _keys: tuple[str, ...] = ()
+    _keys: tuple[SharedKey, ...] = ()
+    _jump: JumpHost | None = None  # that other hosts share
+    _keys_behind: tuple[SharedKey, ...] = ()  # through the connection to the jump host
+    _failures: list[Finished] = field(default_factory=list, repr=False)  # of a jump host
     _control_path: str | None = None  # the user's
     _opening: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
@@ -172,6 +198,22 @@ class SshConnection:
                 end_master(self.path)
             return finished
         return self._in_turn(Command(command.text("", command.remote), stdin, command.environment), bounds)
+
+    def open(self, command: SshCommand, bounds: Bounds) -> Finished | None:
+        """Log in if there is no connection; return the outcome if that failed, also to all who waited for it."""
+        known = len(self._failures)
+        with self._opening:
+            if len(self._failures) > known:
+                return self._failures[-1]
+            self._use = self._use or self._decided(command, bounds)
+            failed = self._opened(command, bounds) if self._use == "private" else None
+            self._failures += [failed] if failed else []
+            return failed
+
+    @property
+    def is_private(self) -> bool:
+        """Whether there is a connection of the run to this host."""
+        return self._use == "private"
 
     @property
     def path(self) -> str:
@@ -193,6 +235,10 @@ class SshConnection:
             lambda jump: self.connections.configuration_of_jump(jump, self.ssh_config, bounds),
         )
         self._keys = tuple(shared_keys(route, resolved))
+        if not self.is_jump and not command.names_jump:
+            self._jump = JumpHost.of(configuration, self.ssh_config)
+        if self._jump:  # whose resolver knows the name
+            self._keys_behind = tuple(shared_keys(configuration.route_behind(self._jump.destination), lambda _: ()))
         self._control_path = configuration.control_path
         if self._control_path and (configuration.keeps_master or is_alive(self._control_path)):
             return "own"
@@ -202,28 +248,47 @@ class SshConnection:
         """Log in if no master process listens; return the outcome if that failed."""
         if is_alive(self.path):
             return None
-        options = f"-N -o ControlMaster=yes -o ControlPersist={_PERSIST_S} -o ControlPath={shlex.quote(self.path)}"
-        local = Command(command.text(options), b"", command.environment, self.connections.sockets)
-        finished = self._attempts(lambda: run_to_background(local, bounds.timeout_s, bounds.stop), bounds, is_open=True)
+        way = self._way(bounds)
+        if isinstance(way, Finished):
+            return way
+        options = f"-N -o ControlMaster=yes -o ControlPersist={_PERSIST_S} {path_option(self.path)} {way.option}"
+        local = Command(command.text(options.strip()), b"", command.environment, self.connections.sockets)
+        attempt = partial(run_to_background, local, bounds.timeout_s, bounds.stop)
+        finished = self._attempts(attempt, way.keys, bounds, is_open=True)
         if finished.rc or finished.cut:
             return finished
         if not is_alive(self.path):
             self._use = "none"
         return None
 
+    def _way(self, bounds: Bounds) -> _Way | Finished:
+        """Return how the host is reached: through a connection to its jump host, or as ssh does it."""
+        if self._jump is None:
+            return _Way(self._keys)
+        begun, connection = time.monotonic(), self.connections.to_jump(self._jump)
+        try:
+            failed = connection.open(SshCommand(self._jump.login, ""), bounds)
+        finally:
+            self.waited_s += time.monotonic() - begun
+        if failed or not connection.is_private:
+            return failed or _Way(self._keys)
+        return _Way(self._keys_behind, self._jump.option(connection.path))
+
     def _in_turn(self, local: Command, bounds: Bounds) -> Finished:
         """Run a command that may log in itself: it is not seen when it has, so it keeps its turn to the end."""
         if self._control_path and is_alive(self._control_path):
             return self._run(local, bounds)
-        return self._attempts(lambda: self._run(local, bounds), bounds, is_open=False)
+        return self._attempts(lambda: self._run(local, bounds), self._keys, bounds, is_open=False)
 
-    def _attempts(self, attempt: Callable[[], Finished], bounds: Bounds, *, is_open: bool) -> Finished:
+    def _attempts(
+        self, attempt: Callable[[], Finished], keys: Collection[SharedKey], bounds: Bounds, *, is_open: bool
+    ) -> Finished:
         """Make attempts in turn with other logins until one is not dropped."""
         number = 0
         while True:
             number += 1
             begun = time.monotonic()
-            with self.connections.unfinished.turn(self._keys, bounds.stop):
+            with self.connections.unfinished.turn(keys, bounds.stop):
                 self.waited_s += time.monotonic() - begun
                 if bounds.stop.is_set():
                     return _STOPPED

@@ -1,6 +1,7 @@
 """Limits the logins to one address that are not authenticated yet, and decides which of them are tried again.
 
-By default sshd drops random connections from the tenth on that is not authenticated (`MaxStartups 10:30:100`).
+By default sshd drops random connections from the tenth on that is not authenticated (`MaxStartups 10:30:100`): three
+of ten at first, and all from the hundredth on.
 """
 
 from __future__ import annotations
@@ -9,7 +10,8 @@ import random
 import re
 import socket
 import threading
-from collections import Counter
+import time
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -57,27 +59,48 @@ def pause_s(attempt: int, draw: Callable[[], float] = random.random) -> float:
 
 
 @dataclass(frozen=True, slots=True)
+class SharedKey:
+    """What logins share: an address and port, or a way whose own logins are not seen (a proxy), which is opaque.
+
+    A login of an opaque way that is unfinished for some time has most likely authenticated there, and hangs behind it.
+    """
+
+    text: str
+    is_opaque: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class UnfinishedLogins:
     """The logins of a run that are not authenticated yet, counted by the addresses and proxies that they share."""
 
     most: int = MOST_UNAUTHENTICATED
-    _counts: Counter[str] = field(default_factory=Counter)
+    late_s: float = 3.0  # of a login by an opaque way, after which it gives its turn to another
+    most_late: int = 24  # with those in time, sshd would drop at most half of the further ones, which are tried again
+    _begun: defaultdict[SharedKey, list[float]] = field(default_factory=lambda: defaultdict(list))
     _changed: threading.Condition = field(default_factory=threading.Condition)
 
     @contextmanager
-    def turn(self, keys: Collection[str], stop: threading.Event) -> Iterator[None]:
+    def turn(self, keys: Collection[SharedKey], stop: threading.Event) -> Iterator[None]:
         """Wait until fewer than `most` logins share any of these keys, or until `stop` is set; count one in between."""
         distinct = set(keys)
         with self._changed:
-            while not stop.is_set() and any(self._counts[key] >= self.most for key in distinct):
+            while not stop.is_set() and any(self._is_full(key, time.monotonic()) for key in distinct):
                 self._changed.wait(_SLICE_S)
-            self._counts.update(distinct)
+            begun = time.monotonic()
+            for key in distinct:
+                self._begun[key].append(begun)
         try:
             yield
         finally:
             with self._changed:
-                self._counts.subtract(distinct)
+                for key in distinct:
+                    self._begun[key].remove(begun)
                 self._changed.notify_all()
+
+    def _is_full(self, key: SharedKey, now: float) -> bool:
+        begun = self._begun[key]
+        late = sum(now - start > self.late_s for start in begun) if key.is_opaque else 0
+        return len(begun) - min(late, self.most_late) >= self.most
 
 
 def resolved(name: str) -> tuple[str, ...]:

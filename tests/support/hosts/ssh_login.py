@@ -48,14 +48,18 @@ def make_key(auditor: Host) -> str:
     return auditor.read("/root/.ssh/id.pub")
 
 
-def admit(host: Host, public_key: str) -> None:
-    """Let that key log into a host as root and as accounts with less: `plain`, `sudoer`, `asked` (for a password)."""
+def admit(host: Host, public_key: str, *options: str) -> None:
+    """Let that key log into a host as root and as accounts with less: `plain`, `sudoer`, `asked` (for a password).
+
+    Options of sshd have precedence over those of the lab.
+    """
     host.write(
         HostFile("/etc/ssh/sshd_config", _SSHD),
         HostFile("/etc/ssh/keys", public_key),
         HostFile("/etc/sudoers.d/lab", _SUDOERS, 0o440),
     )
-    host.shell(f"{_ACCOUNTS} mkdir -p /run/sshd; /usr/sbin/sshd -E {LOG}")
+    given = " ".join(f"-o {option}" for option in options)
+    host.shell(f"{_ACCOUNTS} mkdir -p /run/sshd; /usr/sbin/sshd -E {LOG} {given}")
     host.wait_for(22)
 
 

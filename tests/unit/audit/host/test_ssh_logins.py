@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import shlex
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import SimpleNamespace
 
 import pytest
 from testinfra.backend.base import BaseBackend
 
+from audit.host.login.jump_hosts import JumpHost
 from audit.host.login.ssh_configuration import LoginRoute, SshConfiguration, jump_uri, parse_configuration, shared_keys
 from audit.host.login.ssh_connection import SshCommand, socket_file
-from audit.host.login.unfinished_logins import UnfinishedLogins, pause_s, why_dropped
+from audit.host.login.unfinished_logins import SharedKey, UnfinishedLogins, pause_s, why_dropped
 
 CLOSED = "Connection closed by 192.0.2.1 port 22"
 JUMPS = {
@@ -98,9 +100,13 @@ def test_names_of_one_address_share_a_key() -> None:
     def resolve(name: str) -> tuple[str, ...]:
         return () if name == "unknown" else ("192.0.2.1",)
 
-    assert {*shared_keys(LoginRoute(("a",)), resolve)} == {*shared_keys(LoginRoute(("b",)), resolve)} == {"192.0.2.1"}
-    assert {*shared_keys(LoginRoute(("a 2222",)), resolve)} == {"192.0.2.1 2222"}
-    assert {*shared_keys(LoginRoute(("unknown",), ("jump b",)), resolve)} == {"unknown", "jump b"}
+    def keys(route: LoginRoute) -> set[SharedKey]:
+        return {*shared_keys(route, resolve)}
+
+    assert keys(LoginRoute(("a",))) == keys(LoginRoute(("b",))) == {SharedKey("192.0.2.1")}
+    assert keys(LoginRoute(("a 2222",))) == {SharedKey("192.0.2.1 2222")}
+    assert keys(LoginRoute(("unknown",), ("jump b",))) == {SharedKey("unknown"), SharedKey("jump b", is_opaque=True)}
+    assert keys(LoginRoute(("a",), behind="ssh://b")) == {SharedKey("ssh://b 192.0.2.1")}
 
 
 @pytest.mark.parametrize(
@@ -116,27 +122,111 @@ def test_user_keeps_a_master_by_control_master_and_persist(printed: str, *, keep
     assert SshConfiguration(parse_configuration(printed)).keeps_master is keeps
 
 
-def test_ninth_login_to_an_address_waits_for_its_turn() -> None:
+class Turns:
+    """Logins that take turns, each in a thread that holds its turn until the test ends."""
+
+    def __init__(self, logins: UnfinishedLogins) -> None:
+        self.logins, self.stop = logins, threading.Event()
+        self.threads: list[threading.Thread] = []
+
+    def begin(self, key: SharedKey) -> threading.Event:
+        """Begin a login; return the event that is set when it has a turn."""
+        begun = threading.Event()
+
+        def hold() -> None:
+            with self.logins.turn({key}, self.stop):
+                begun.set()
+                self.stop.wait()
+
+        self.threads.append(threading.Thread(target=hold))
+        self.threads[-1].start()
+        return begun
+
+    def end(self) -> None:
+        self.stop.set()
+        for thread in self.threads:
+            thread.join()
+
+
+@pytest.fixture
+def turns() -> Iterator[Callable[..., Turns]]:
+    """Return a function that makes logins with limits; none of their threads outlives the test."""
+    made: list[Turns] = []
+
+    def make(**limits: float) -> Turns:
+        made.append(Turns(UnfinishedLogins(**limits)))  # type: ignore[arg-type]  # some are whole numbers
+        return made[-1]
+
+    yield make
+    for group in made:
+        group.end()
+
+
+def test_login_beyond_the_limit_of_an_address_waits_for_its_turn() -> None:
     logins, stop, began = UnfinishedLogins(most=2), threading.Event(), threading.Event()
+    near, far = SharedKey("192.0.2.1"), SharedKey("192.0.2.2")
 
     def third() -> None:
-        with logins.turn({"192.0.2.1", "192.0.2.9"}, stop):
+        with logins.turn({near, SharedKey("192.0.2.9")}, stop):
             began.set()
 
     thread = threading.Thread(target=third)
-    with logins.turn({"192.0.2.1"}, stop), logins.turn({"192.0.2.2"}, stop):
-        with logins.turn({"192.0.2.1"}, stop):
+    with logins.turn({near}, stop), logins.turn({far}, stop):
+        with logins.turn({near}, stop):
             thread.start()
             assert not began.wait(0.3)
         assert began.wait(60)
     thread.join()
 
 
+def test_late_login_of_a_proxy_gives_its_turn_to_another(turns: Callable[..., Turns]) -> None:
+    group, proxy = turns(most=1, late_s=0.2, most_late=1), SharedKey("nc %h %p", is_opaque=True)
+    assert group.begin(proxy).wait(60)
+    assert group.begin(proxy).wait(60)
+    assert not group.begin(proxy).wait(0.6)  # no more late ones than these
+
+
+def test_late_login_to_an_address_keeps_its_turn(turns: Callable[..., Turns]) -> None:
+    group, address = turns(most=1, late_s=0.1), SharedKey("192.0.2.1")
+    assert group.begin(address).wait(60)
+    assert not group.begin(address).wait(0.6)
+
+
 def test_stopped_run_waits_for_no_turn() -> None:
     logins, stop = UnfinishedLogins(most=1), threading.Event()
     stop.set()
-    with logins.turn({"a"}, stop), logins.turn({"a"}, stop):
+    with logins.turn({SharedKey("a")}, stop), logins.turn({SharedKey("a")}, stop):
         pass
+
+
+@pytest.mark.parametrize(
+    ("printed", "jump"),
+    [
+        ("hostname web1\nproxyjump bastion", JumpHost("ssh://bastion", (), "file")),
+        ("hostname web1\nproxyjump a,root@b:2222", JumpHost("ssh://root@b:2222", ("a",), "file")),
+        ("hostname web1\nproxyjump %h-bastion", None),
+        ("hostname web1\nproxyjump bastion\nproxycommand nc %h %p", None),
+        ("hostname web1", None),
+    ],
+)
+def test_jump_host_next_to_a_host_is_shared(printed: str, jump: JumpHost | None) -> None:
+    assert JumpHost.of(SshConfiguration(parse_configuration(printed)), "file") == jump
+
+
+def test_way_through_a_jump_host_keeps_its_words_together() -> None:
+    jump = JumpHost("ssh://root@b:2222", ("a", "c"), "my file")
+    option, value = shlex.split(jump.option("/run/100%/s"))
+    assert (option, value[:13]) == ("-o", "ProxyCommand=")
+    words = shlex.split(value.removeprefix("ProxyCommand="))
+    assert words[:3] == ["ssh", "-W", "[%h]:%p"]
+    assert words[3:7] == ["-o", "ControlMaster=no", "-o", "ControlPath=/run/100%%%%/s"]
+    assert words[-6:] == ["-F", "my file", "-J", "a,c", "--", "ssh://root@b:2222"]
+    assert jump.socket_name != JumpHost("ssh://root@b:2222", ("a",), "my file").socket_name
+
+
+def test_jump_hosts_of_the_command_line_stay() -> None:
+    assert SshCommand("-o User=root -J bastion web1", "id").names_jump
+    assert not SshCommand("-o ProxyJump=bastion web1", "id").names_jump
 
 
 @pytest.mark.parametrize(
