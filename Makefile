@@ -12,8 +12,8 @@ CONTAINERS := tests/system/hosts/test_containers.py
 CRASHES := $(addprefix tests/system/repair/,test_interrupted.py test_repair_killed.py)
 FLEET := $(addprefix tests/integration/audit/fleet/,test_dask_cluster.py test_dask_runs.py)
 HOSTS := $(addprefix tests/system/,deployment/test_switched_units.py hosts/test_dovecot_unit.py \
-    hosts/test_http_validation.py hosts/test_inventories.py hosts/test_jump_hosts.py hosts/test_login_shells.py \
-    hosts/test_logins.py names/test_twin_hosts.py repair/test_several_hosts.py)
+    hosts/test_http_validation.py hosts/test_inventories.py hosts/test_jump_hosts.py hosts/test_login_limits.py \
+    hosts/test_login_shells.py hosts/test_logins.py names/test_twin_hosts.py repair/test_several_hosts.py)
 PEERS := tests/system/daemons/test_other_scanners.py
 PLUGINS := tests/plugin/test_other_plugins.py
 REPAIRS := $(addprefix tests/system/,deployment/test_haproxy_switch.py deployment/test_switch.py \

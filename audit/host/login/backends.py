@@ -20,6 +20,7 @@ from audit.observation import ProbeFailure
 
 _SSH_OPTIONS: Final = "-T -o ClearAllForwardings=yes"
 _BATCH: Final = "-o BatchMode=yes"  # no prompt for passwords, passphrases or host keys; the user's policy decides
+_ONE_PROMPT: Final = "-o NumberOfPasswordPrompts=1"  # sshpass replies to it; a wrong password counts once
 _CONNECT_S: Final = 10
 SSH: Final = ("ssh", "safe-ssh")
 """testinfra's kinds of login that run the program ssh."""
@@ -189,7 +190,7 @@ def _local_command(backend: Any, stdin: bytes, command: str, arguments: Sequence
 
 def _make_silent(backend: Any) -> None:  # noqa: ANN401 - backends differ
     """Make ssh prompt for nothing and leave no master process behind; the user's options and configuration stay."""
-    batch = "" if backend.host.password else _BATCH  # with a password, sshpass replies to the only prompt
+    batch = _ONE_PROMPT if backend.host.password else _BATCH
     extra_args = backend.ssh_extra_args or ""
     backend.ssh_extra_args = " ".join(filter(None, (_SSH_OPTIONS, batch, extra_args)))
     backend.controlpersist = 0

@@ -36,6 +36,7 @@ _PERSIST_S: Final = 1800  # a master process that nothing uses ends by itself
 _CONFIGURATION_S: Final = 10.0
 _SSH_FAILED: Final = 255
 SSHPASS: Final = "sshpass -p %s "
+_WITHOUT_HANGUP: Final = """sshpass -e sh -c 'trap "" HUP; exec ssh "$@"' sh"""
 _STOPPED: Final = Finished(_SSH_FAILED, b"", b"", "stopped")
 Use = Literal["private", "own", "none"]
 """Which master process commands use: ours, the user's, or none because ssh made none."""
@@ -59,8 +60,13 @@ class SshCommand:
 
     def text(self, options: str, remote: str = "") -> str:
         """Return the text for a shell, with options that have precedence over the user's."""
-        program = "sshpass -e ssh" if self.password is not None else "ssh"
+        program = "ssh" if self.password is None else "sshpass -e ssh"
         return " ".join(filter(None, (program, options, self.login.strip(), remote)))
+
+    def text_of_master(self, options: str) -> str:
+        """Return the text that leaves a master process: it ignores that the terminal of sshpass ends."""
+        text = self.text(options)
+        return text if self.password is None else text.replace("sshpass -e ssh", _WITHOUT_HANGUP, 1)
 
     @property
     def names_jump(self) -> bool:
@@ -237,7 +243,7 @@ class SshConnection:
         self._keys = tuple(shared_keys(route, resolved))
         if not self.is_jump and not command.names_jump:
             self._jump = JumpHost.of(configuration, self.ssh_config)
-        if self._jump:  # whose resolver knows the name
+        if self._jump:  # it resolves the name of the host, which may have no address here
             self._keys_behind = tuple(shared_keys(configuration.route_behind(self._jump.destination), lambda _: ()))
         self._control_path = configuration.control_path
         if self._control_path and (configuration.keeps_master or is_alive(self._control_path)):
@@ -252,7 +258,7 @@ class SshConnection:
         if isinstance(way, Finished):
             return way
         options = f"-N -o ControlMaster=yes -o ControlPersist={_PERSIST_S} {path_option(self.path)} {way.option}"
-        local = Command(command.text(options.strip()), b"", command.environment, self.connections.sockets)
+        local = Command(command.text_of_master(options.strip()), b"", command.environment, self.connections.sockets)
         attempt = partial(run_to_background, local, bounds.timeout_s, bounds.stop)
         finished = self._attempts(attempt, way.keys, bounds, is_open=True)
         if finished.rc or finished.cut:

@@ -9,6 +9,7 @@ from typing import Final
 import pytest
 from cryptography import x509
 
+from tests.support.hosts import ssh_login as login
 from tests.support.hosts.audit_run import ANCHOR, AuditRun
 from tests.support.hosts.fleet import Fleet, running_fleet
 from tests.support.hosts.host import HostFile
@@ -86,6 +87,18 @@ def served_by_internal_ca(fleet: Fleet) -> bool:
     (leaf,) = fleet.leaves()
     assert isinstance(leaf, x509.Certificate)
     return leaf.issuer == INTERNAL.root.certificate.subject
+
+
+def test_audit_and_repair_share_one_login(fleet: Fleet) -> None:
+    logins, sessions = _logins(fleet), login.sessions(fleet.web1)
+    run = repaired(fleet)
+    assert {row["outcome"] for row in rows(run, "remediation")} == {"proven"}, run.explain()
+    assert _logins(fleet) - logins == 1
+    assert login.sessions(fleet.web1) - sessions > 5  # the audit needs two
+
+
+def _logins(fleet: Fleet) -> int:
+    return fleet.web1.read(login.LOG).count("Accepted publickey")
 
 
 def test_certificate_of_the_internal_ca_is_served_after_one_call(fleet: Fleet) -> None:
