@@ -102,12 +102,15 @@ class Controller:
 
         Those of a cluster are connected to.
         """
+        if self._workers is None or self.config.option.collectonly:
+            return
         given, targets = self.settings.from_evidence, self.hosts.targets
         endpoints = self.run.inventory.endpoints if given else [t for t in targets if t == Target(t.endpoint)]
         added = [function for functions in self.config.stash[ADDED_CHECKS].values() for function in functions]
-        fleet = None if self.config.option.collectonly else start_fleet(self._workers, len(endpoints), added)
+        self.hosts.connections.sockets.watch()  # the workers have files in the temporary directory of the run
+        keys, folder = self.observations.keys, self.evidence.temporary
+        fleet = start_fleet(self._workers, len(endpoints), added, folder)
         if fleet:
-            keys, folder = self.observations.keys, self.evidence.temporary
             parallel = self.observations.parallel = ParallelAudit(fleet, self.run, keys, added, folder)
             self._undo.append(parallel.close)
 

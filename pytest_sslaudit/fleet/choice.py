@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Final, Literal
 
 import pytest
@@ -59,10 +60,10 @@ def _cluster(text: str, settings: Settings) -> DaskCluster:
         raise pytest.UsageError(str(error)) from error
 
 
-def start_fleet(choice: Choice, endpoints: int, added: Iterable[CheckFunction]) -> Fleet | None:
+def start_fleet(choice: Choice, endpoints: int, added: Iterable[CheckFunction], folder: Path) -> Fleet | None:
     """Start the workers for so many endpoints, None if there are too few; raises pytest.UsageError.
 
-    `added` are the checks of other distributions.
+    `added` are the checks of other distributions, `folder` is for files of the run.
     """
     if not isinstance(choice, DaskCluster):
         count = worker_count(choice, endpoints)
@@ -72,7 +73,7 @@ def start_fleet(choice: Choice, endpoints: int, added: Iterable[CheckFunction]) 
     from pytest_sslaudit.fleet.dask_fleet import DaskFleet  # noqa: PLC0415 - Dask is optional
 
     try:
-        return DaskFleet(choice, added)
+        return DaskFleet(choice, added, folder)
     except FleetFault as error:
         raise pytest.UsageError(str(error)) from error
 

@@ -13,9 +13,10 @@ import queue
 import threading
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, contextmanager, suppress
-from tempfile import TemporaryDirectory
+from pathlib import Path
 from typing import Any, Final
 
+import dask.config
 from distributed import Client, LocalCluster, Security
 
 from audit.text import MAX_MESSAGE, one_line
@@ -36,12 +37,14 @@ _CLOSED: Final = "it closed the connection"
 class ClusterClient:
     """A cluster in use. One thread calls its methods; another one runs the event loop of Dask."""
 
-    def __init__(self, cluster: DaskCluster, run: str, warm_up: Callable[[], object] | None = None) -> None:
-        """Connect, or start the workers; `run` is a name for the jobs. Raises FleetFault.
+    def __init__(
+        self, cluster: DaskCluster, run: str, folder: Path, warm_up: Callable[[], object] | None = None
+    ) -> None:
+        """Connect, or start the workers with their files in a folder; `run` is a name for the jobs. Raises FleetFault.
 
         Every worker calls `warm_up` when it is first seen: what it imports is there when the first job comes.
         """
-        self._cluster, self._run, self._warm_up = cluster, run, warm_up
+        self._cluster, self._run, self._folder, self._warm_up = cluster, run, folder, warm_up
         self._tasks = itertools.count(1)
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._jobs: dict[int, asyncio.Task[None]] = {}
@@ -121,8 +124,8 @@ class ClusterClient:
             opened.enter_context(no_foreign_code())
             place: str | LocalCluster = self._cluster.url
         else:
-            folder = opened.enter_context(TemporaryDirectory(prefix="sslaudit-dask-", ignore_cleanup_errors=True))
-            place = await opened.enter_async_context(_local_cluster(self._cluster.processes, folder))
+            opened.enter_context(dask.config.set(temporary_directory=str(self._folder)))  # of the scheduler
+            place = await opened.enter_async_context(_local_cluster(self._cluster.processes, str(self._folder)))
         security = _security(self._cluster.tls) if self._cluster.url else None
         self._client = Client(place, security=security, asynchronous=True, timeout=_CONNECT_S, set_as_default=False)
         opened.push_async_callback(self._close_client)

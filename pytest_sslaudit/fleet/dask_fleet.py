@@ -12,6 +12,7 @@ import secrets
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from audit.checks import built_in_checks, check_of
@@ -63,14 +64,17 @@ class Work:
 class DaskFleet:
     """The workers of a cluster. `notes` is what the user should know about them."""
 
-    def __init__(self, cluster: DaskCluster, added: Iterable[CheckFunction]) -> None:
-        """Connect, or start the workers; `added` are the checks of other distributions. Raises FleetFault."""
+    def __init__(self, cluster: DaskCluster, added: Iterable[CheckFunction], folder: Path) -> None:
+        """Connect, or start the workers with their files in a folder; raises FleetFault.
+
+        `added` are the checks of other distributions.
+        """
         self.is_here = cluster.url is None
         self.notes: tuple[str, ...] = ()
         self._cluster = cluster
         self._checks = {check.id: check for function in (*built_in_checks(), *added) if (check := check_of(function))}
         self._run = f"sslaudit-{secrets.token_hex(8)}"
-        self._client = ClusterClient(cluster, self._run, warm_up)
+        self._client = ClusterClient(cluster, self._run, folder, warm_up)
 
     @property
     def size(self) -> int:

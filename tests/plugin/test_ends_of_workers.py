@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.evidence import rows
+from tests.support.hosts.openssl_client import wait_until
 from tests.support.probe.tls_servers import Count, serving
 from tests.support.processes import descendants, wait_until_ended
 
@@ -45,16 +47,20 @@ def command(server: Count, *arguments: str) -> list[str]:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=["INT", "TERM", "KILL"])
 def test_workers_end_when_their_run_gets_a_signal(number: signal.Signals, tmp_path: Path) -> None:
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
     with hanging() as server:
         run = subprocess.Popen(
-            command(server, "--audit-timeout=60"), cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
+            command(server, "--audit-timeout=60"), cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            env=os.environ | {"TMPDIR": str(temporary)},
+        )  # fmt: skip
         server.wait_for(1)
         started = descendants(run.pid, WORD)
         run.send_signal(number)
         status = run.wait()
         wait_until_ended(started, WORD)
     assert len(started) >= 2
+    assert wait_until(lambda: not list(temporary.iterdir()))
     assert status == (-number if number is signal.SIGKILL else pytest.ExitCode.INTERRUPTED)
 
 

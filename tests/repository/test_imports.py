@@ -148,7 +148,7 @@ TOP = ("audit", "remediate", "pytest_sslaudit")
 JUDGES_WITH = frozenset({"badkeys", "cryptography", "gmpy2", "idna", "pkilint", "publicsuffixlist"})
 PROBES_WITH = JUDGES_WITH | {"OpenSSL", "certifi", "dns", "testinfra", "pytest"}
 REPAIRS_WITH = JUDGES_WITH | {"certifi", "dns", "jinja2", "requests", "testinfra"}
-PLUGS_IN_WITH = PROBES_WITH | {"certifi", "_pytest", "pluggy", "pytest_html", "xdist", "execnet", "distributed"}
+PLUGS_IN_WITH = PROBES_WITH | {"certifi", "_pytest", "pluggy", "pytest_html", "xdist", "execnet", "dask", "distributed"}
 
 
 @cache

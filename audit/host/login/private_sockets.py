@@ -49,6 +49,11 @@ class PrivateSockets:
         """The directory if there is one."""
         return self._folder
 
+    def watch(self) -> None:
+        """Start the watcher although there is no connection yet, if its directory can be made."""
+        with contextlib.suppress(OSError):
+            _ = self.folder
+
     def path(self, name: str) -> str:
         """Return the path of the socket of a connection; raises OSError."""
         return str(self.folder / name)

@@ -108,6 +108,13 @@ def _is_group(group: int) -> bool:
     return False
 
 
+def _are_removed(folders: Iterable[Path]) -> bool:
+    """Remove directories; return False if one is still there, because a process of the run that ends wrote into it."""
+    for folder in folders:
+        shutil.rmtree(folder, ignore_errors=True)
+    return not any(map(os.path.lexists, folders))
+
+
 def _processes_naming(folder: Path) -> Iterator[int]:
     """Yield the processes of this user whose command line names the folder: masters, and commands that use them."""
     for path in _entries(Path("/proc")):
@@ -150,8 +157,8 @@ def main() -> None:
     folder, *temporary = map(Path, sys.argv[2:])
     groups, was_killed = watch(0, int(sys.argv[1]))
     clean_up(folder, groups)
-    for path in temporary if was_killed else ():
-        shutil.rmtree(path, ignore_errors=True)
+    if was_killed:
+        _wait(lambda: _are_removed(temporary), _TERM_S)
 
 
 if __name__ == "__main__":

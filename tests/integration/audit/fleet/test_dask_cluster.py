@@ -68,6 +68,7 @@ class Servers:
 
     counts: tuple[Count, ...]
     chunks: tuple[Chunk, ...]
+    folder: Path
 
     @property
     def connections(self) -> int:
@@ -75,7 +76,7 @@ class Servers:
 
     def audit(self, cluster: DaskCluster, received: Received) -> tuple[str, ...]:
         """Audit all chunks, of which each has its own address; return what the user should know."""
-        fleet = DaskFleet(cluster, ())
+        fleet = DaskFleet(cluster, (), self.folder)
         try:
             rules = ReplyRules(CHECKS, (), NOW, 128)
             receiver = Receiver(received.keep, received.give_up, lambda: True)
@@ -86,7 +87,7 @@ class Servers:
 
 
 @pytest.fixture
-def servers() -> Iterator[Servers]:
+def servers(tmp_path: Path) -> Iterator[Servers]:
     script = tls(both(leaf("www.example.com")))
 
     def slow(connected: object) -> None:
@@ -100,7 +101,7 @@ def servers() -> Iterator[Servers]:
             Chunk(number, tuple(target(number, index, place, count.port) for index in range(SIZE)))
             for number, (place, count) in enumerate(zip(places, counts, strict=True))
         )
-        yield Servers(counts, chunks)
+        yield Servers(counts, chunks, tmp_path)
 
 
 def target(number: int, index: int, place: str, port: int) -> ChunkTarget:
@@ -252,8 +253,8 @@ def test_interrupt_ends_the_chunks_of_the_workers(cluster: RunningCluster, serve
     assert len(received.replies) == CHUNKS * SIZE
 
 
-def test_workers_of_the_run_use_tls() -> None:
-    client = dask_cluster.ClusterClient(replace(DaskCluster(None, None, 60.0), processes=1), "a-run")
+def test_workers_of_the_run_use_tls(tmp_path: Path) -> None:
+    client = dask_cluster.ClusterClient(replace(DaskCluster(None, None, 60.0), processes=1), "a-run", tmp_path)
     try:
         event = client.next_event(60)
     finally:
