@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any, Final, Literal, Protocol
 
 import pytest
-from _pytest.runner import runtestprotocol
 from _pytest.warnings import catch_warnings_for_item
 
 from audit.checks import check_of
@@ -47,9 +47,10 @@ class Hosts(Protocol):
 def judges_in_waves(config: pytest.Config, settings: Settings) -> bool:
     """Return whether this run may judge some hosts before others are discovered.
 
-    It may not if its tests are shared among processes, compared or named, or if a repair follows.
+    It may not if its tests are shared among processes, compared, named or not run, or if a repair follows.
     """
-    is_alone = not config.pluginmanager.hasplugin("dsession") and not config.option.collectonly
+    is_run = not config.option.collectonly and not getattr(config.option, "setuponly", False)
+    is_alone = is_run and not config.pluginmanager.hasplugin("dsession")
     chooses_tests = any(getattr(config.option, name, False) for name in _COMPARING_TESTS)
     names_tests = any("::" in argument for argument in config.args)
     return is_alone and settings.repair == "no" and not (chooses_tests or names_tests)
@@ -80,30 +81,6 @@ class NextWave(pytest.Item):
         """Do nothing: it is never run."""
 
 
-class InAdvance(pytest.Item):
-    """Judges what later tests report. It has no report, and runs as a test only so that pytest captures output."""
-
-    def __init__(
-        self,
-        *,
-        steps: Iterator[object],
-        **given: Any,  # noqa: ANN401 - as pytest.Item
-    ) -> None:
-        """Take an iterator that judges one endpoint at each step."""
-        super().__init__(**given)
-        self._steps = steps
-        self.has_ended = False
-
-    def runtest(self) -> None:
-        """Judge some endpoints: between two calls, the hosts that have ended are shown."""
-        until = time.monotonic() + INTERVAL_S
-        self.has_ended = True  # also by an exception: the tests judge what is missing, and report it
-        for _ in self._steps:
-            if time.monotonic() >= until:
-                self.has_ended = False
-                return
-
-
 class Waves:
     """The hooks of a run in which hosts are still inspected when the first tests run."""
 
@@ -112,7 +89,7 @@ class Waves:
         self._run, self._hosts = run, hosts
         self._places: list[_Place] = []
         self._without_tests: dict[int, _Place] = {}  # by their number
-        self._captured: list[tuple[str, str, str]] = []  # what was printed in advance
+        self._last: list[pytest.Item] = []  # the tests that run after the last wave
         self._wave: Literal["first", "further", "last"] = "first"
         run.awaits_hosts = True
 
@@ -140,39 +117,35 @@ class Waves:
         """Run the tests of each wave, then the checks that compare endpoints."""
         if session.testsfailed and not session.config.option.continue_on_collection_errors:
             return None  # pytest ends the run
-        last = self._run_first(session, session.items)
+        self._run_first(session, session.items)
         self._wave = "further"
         while (wave := self._hosts.further()) is not None:
             items = self._collected(session, wave)
             self._hosts.probe(items)
-            last += self._run_first(session, self._joined(session, items))
+            self._run_first(session, self._joined(session, items))
         self._wave, self._run.awaits_hosts = "last", False
-        for section in self._captured if last else ():
-            last[0].add_report_section(*section)
-        self._run_tests(session, [*last, *self._without_endpoints(session)], None)
+        self._run_tests(session, [*self._last, *self._without_endpoints(session)], None)
         return True
 
-    def _run_first(self, session: pytest.Session, items: Iterable[pytest.Item]) -> list[pytest.Item]:
-        """Run the tests of a wave, and return those that run at the end."""
+    def _run_first(self, session: pytest.Session, items: Iterable[pytest.Item]) -> None:
+        """Run the tests of a wave, and keep those that run at the end; what they report is judged in advance."""
         now, last = list[pytest.Item](), list[pytest.Item]()
         for item in items:
             (last if _depends_on_further(item) else now).append(item)
-        following = NextWave.from_parent(session, name="tests of further hosts")
-        if self._run.settings.items != "each":
-            self._judge_in_advance(session, last, following)
-        self._run_tests(session, now, following)
-        return last
+        self._last += last
+        if self._last and self._run.settings.items != "each":
+            self._judge_in_advance(last, self._last[0])
+        self._run_tests(session, now, NextWave.from_parent(session, name="tests of further hosts"))
 
-    def _judge_in_advance(self, session: pytest.Session, items: Sequence[pytest.Item], following: pytest.Item) -> None:
-        """Judge what the tests of this wave that run at the end report and does not depend on further hosts."""
+    def _judge_in_advance(self, items: Iterable[pytest.Item], shown: pytest.Item) -> None:
+        """Judge what these tests report and does not depend on further hosts; output is shown with `shown`."""
         of_endpoints = (item for item in items if isinstance(item, EndpointItem))
-        steps = chain(session.config.stash[ALL_JUDGED].judge_in_advance(self._run), judged_in_advance(of_endpoints))
-        item = InAdvance.from_parent(session, name="hosts that have ended", steps=steps)
-        while not item.has_ended:
-            with catch_warnings_for_item(session.config, item.ihook, "runtest", item):
-                runtestprotocol(item, log=False, nextitem=following)
+        steps = chain(shown.config.stash[ALL_JUDGED].judge_in_advance(self._run), judged_in_advance(of_endpoints))
+        is_unfinished = True
+        while is_unfinished:
+            with _captured(shown):
+                is_unfinished = _advance(steps)
             self._hosts.note()
-        self._captured += item._report_sections  # noqa: SLF001 - pytest has no public way to read it
 
     def _run_tests(self, session: pytest.Session, items: Sequence[pytest.Item], then: pytest.Item | None) -> None:
         """Run tests as pytest does; `then` follows them."""
@@ -239,3 +212,18 @@ def _depends_on_further(item: pytest.Item) -> bool:
     function = getattr(item, "function", None)
     of_function = parameters_of(function) if function else ()
     return not COMPARING.isdisjoint(getattr(item, "fixturenames", of_function))
+
+
+@contextmanager
+def _captured(item: pytest.Item) -> Iterator[None]:
+    """Capture what is printed for the report of a test, and handle warnings as while it runs."""
+    manager = item.config.pluginmanager.getplugin("capturemanager")
+    capture = manager.item_capture("call", item) if manager else nullcontext()
+    with catch_warnings_for_item(item.config, item.ihook, "runtest", item), capture:
+        yield
+
+
+def _advance(steps: Iterator[object]) -> bool:
+    """Take steps until it is time to show which hosts have ended; return whether some may be left."""
+    until = time.monotonic() + INTERVAL_S
+    return any(time.monotonic() >= until for _ in steps)

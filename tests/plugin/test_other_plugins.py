@@ -9,7 +9,7 @@ import json
 import os
 import subprocess
 import xml.etree.ElementTree as ET
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -19,6 +19,7 @@ import pytest
 from tests.support.checkout import CHECKOUT
 from tests.support.endpoint_facts import observed, served
 from tests.support.evidence import A, host, keep, rows, unreachable
+from tests.support.probe.tls_servers import closed_port, hold, serving
 
 PLUGINS: Final = {
     "rerunfailures": ("--reruns=1",),
@@ -71,16 +72,17 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def audited(python: Path, folder: Path, *plugins: str) -> Run:
-    """Audit the evidence with some of the plugins."""
+def audited(python: Path, folder: Path, *plugins: str, what: tuple[str, ...] = ("--audit-from-evidence=kept",)) -> Run:
+    """Audit the evidence, or something else, with some of the plugins."""
     off = [word for name in PLUGINS if name not in plugins for word in ("-p", f"no:{name}")]
     options = [word for name in plugins for word in PLUGINS[name]]
     command = [
-        str(python), "-m", "pytest", "--pyargs", "audit", "test_own.py", "--audit-from-evidence=kept",
+        str(python), "-m", "pytest", "--pyargs", "audit", "test_own.py", *what,
         "--html=report.html", "--audit-results=results.jsonl", "--junitxml=junit.xml", *off, *options,
     ]  # fmt: skip
     ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=600)
     assert ended.returncode in (0, 1), ended.stdout + ended.stderr
+    assert ("judged later" in ended.stdout) == ("--hosts" in " ".join(what)), ended.stdout
     suite = next(ET.parse(folder / "junit.xml").iter("testsuite"))  # noqa: S314 - the file that pytest wrote here
     counts = {name: suite.attrib[name] for name in ("tests", "failures", "errors", "skipped")}
     results = [
@@ -110,3 +112,25 @@ def test_report_of_another_plugin_has_every_test_once(python: Path, folder: Path
     audited(python, folder, "pytest_jsonreport")
     report: dict[str, Any] = json.loads((folder / "report.json").read_text(encoding="utf-8"))
     assert sorted(test["nodeid"] for test in report["tests"]) == sorted(nodeid for *_, nodeid in alone.results)
+
+
+@pytest.fixture(scope="module")
+def late() -> Iterator[tuple[str, ...]]:
+    """Return the arguments of an audit of two hosts that hang at their login, and of an endpoint."""
+    with serving(hold) as one, serving(hold) as other, closed_port() as closed:
+        hosts = f"--hosts=ssh://root@127.0.0.1:{one.port},ssh://root@127.0.0.1:{other.port}"
+        endpoint = f"--audit-endpoint=https://127.0.0.1:{closed}"
+        yield hosts, endpoint, "--audit-host-timeout=6", "--audit-items=check"
+
+
+@pytest.fixture(scope="module")
+def late_alone(python: Path, folder: Path, late: tuple[str, ...]) -> Run:
+    """Return the run with late hosts without other plugins."""
+    return audited(python, folder, what=late)
+
+
+@pytest.mark.parametrize("plugin", [plugin for plugin in PLUGINS if plugin != "xdist"])
+def test_plugin_leaves_verdicts_of_late_hosts_as_they_are(
+    python: Path, folder: Path, late: tuple[str, ...], late_alone: Run, plugin: str
+) -> None:
+    assert audited(python, folder, plugin, what=late) == late_alone

@@ -337,7 +337,7 @@ def test_own_tests_without_any_endpoint_are_skipped(pytester: pytest.Pytester, f
     ended.assert_outcomes(passed=1, skipped=1)
 
 
-@pytest.mark.parametrize("arguments", [("--collect-only", "-q"), ("--lf",), ("-n1",)])
+@pytest.mark.parametrize("arguments", [("--collect-only", "-q"), ("--lf",), ("-n1",), ("--setup-only",)])
 def test_run_that_needs_all_tests_at_once_has_one_wave(
     pytester: pytest.Pytester, fleet: Fleet, arguments: tuple[str, ...]
 ) -> None:
