@@ -141,13 +141,18 @@ class ClusterClient:
             await self._client.close(timeout=_GOODBYE_S if is_connected else _LOST_S)
 
     async def _report_workers(self) -> None:
-        workers = frozenset[str]()
+        """Report the workers until the connection ends, or the scheduler has not responded for `wait_s` seconds."""
+        workers, seen_at = frozenset[str](), self._loop.time()
         while self._client.status == "running":
             try:
                 identity = await asyncio.wait_for(self._client.scheduler.identity(n_workers=-1), _CONNECT_S)
-            except (OSError, TimeoutError) as error:
-                self._events.put(Gone(_text(error)))
-                return
+            except (OSError, TimeoutError) as error:  # a busy scheduler responds later
+                if self._loop.time() - seen_at > self._cluster.wait_s:
+                    self._events.put(Gone(_text(error)))
+                    return
+                await asyncio.sleep(_LOOK_S)
+                continue
+            seen_at = self._loop.time()
             workers, known = frozenset(map(str, identity["workers"])), workers
             self.workers = len(workers)
             self._events.put(Present(workers))

@@ -30,6 +30,7 @@ from pytest_sslaudit.fleet.cluster import (
 _LOOK_S: Final = 0.2
 _LOOKED_AT: Final = 64  # chunks among which one for an idle worker is looked for
 _MOST_ATTEMPTS: Final = 2
+_MOST_PREPARATIONS: Final = 3  # of a worker: one that is busy may not respond in time
 _MOST_NOTES: Final = 20
 
 
@@ -69,6 +70,7 @@ class Dispatcher:
         self._numbers = itertools.count(1)
         self._known: set[str] = set()  # the workers that were there at the last look
         self._preparing: dict[int, str] = {}
+        self._failed: Counter[str] = Counter()  # preparations, by worker
         self._ready: set[str] = set()
         self._refused: dict[str, str] = {}
         self._running: dict[int, _Running] = {}
@@ -205,7 +207,11 @@ class Dispatcher:
 
     def _end_preparation(self, worker: str, event: Answered | Failed) -> None:
         if isinstance(event, Failed):
-            self._refuse(worker, f"it cannot be used: {event.reason}")
+            self._failed[worker] += 1
+            if self._failed[worker] < _MOST_PREPARATIONS:
+                self._known.discard(worker)  # it is prepared again at the next look
+            else:
+                self._refuse(worker, f"it cannot be used: {event.reason}")
             return
         try:
             self._intake.require_same_versions(event.content)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -151,6 +152,20 @@ def test_lost_scheduler_leaves_the_rest_with_the_reason(cluster: RunningCluster,
     assert len(received.replies) + len(received.reasons) == CHUNKS * SIZE
     assert SIZE <= len(received.replies) < CHUNKS * SIZE
     assert {reason[: reason.index(" was lost")] for reason in received.reasons.values()} == {str(cluster.named())}
+
+
+def test_busy_scheduler_is_not_lost(cluster: RunningCluster, servers: Servers, monkeypatch: pytest.MonkeyPatch) -> None:
+    def suspend(count: int) -> None:
+        if count == SIZE:
+            monkeypatch.setattr(dask_cluster, "_CONNECT_S", 0.2)
+            cluster.scheduler.send_signal(signal.SIGSTOP)
+            threading.Timer(2.5, cluster.scheduler.send_signal, (signal.SIGCONT,)).start()  # a look is each second
+
+    received = Received(after=suspend)
+    with cluster.worker():
+        servers.audit(cluster.named(), received)
+    assert received.reasons == {}
+    assert len(received.replies) == CHUNKS * SIZE
 
 
 def test_cluster_without_workers_is_an_error(cluster: RunningCluster, servers: Servers) -> None:

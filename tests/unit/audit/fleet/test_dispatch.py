@@ -212,6 +212,13 @@ def test_worker_that_joins_later_with_other_versions_is_not_used() -> None:
     assert {worker for worker, *_ in cluster.audits} == {"a", "late"}
 
 
+def test_worker_that_does_not_respond_in_time_is_prepared_again() -> None:
+    attempts = iter([Failed(0, "timed out"), Failed(0, "timed out")])
+    cluster = ScriptedCluster({"a"}, on_prepare=lambda _: next(attempts, SAME))
+    assert len(distribute(cluster).replies) == 6
+    assert cluster.prepared == ["a", "a", "a"]
+
+
 def test_worker_that_cannot_be_prepared_is_not_used() -> None:
     cluster = ScriptedCluster({"a", "b"}, on_prepare=lambda worker: SAME if worker == "a" else Failed(0, "no module"))
     assert len(distribute(cluster).replies) == 6
