@@ -148,7 +148,7 @@ def _cpu_s(pid: str) -> float:
 
 def _peak_kb(pid: str) -> int:
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return int(next(line.split()[1] for line in lines if line.startswith("VmHWM")))
+    return int(next((line.split()[1] for line in lines if line.startswith("VmHWM")), 0))
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ from audit.host.login.unfinished_logins import (
     MOST_ATTEMPTS,
     SharedKey,
     UnfinishedLogins,
+    is_refused,
     pause_s,
     resolved,
     why_dropped,
@@ -206,11 +207,15 @@ class SshConnection:
         return self._in_turn(Command(command.text("", command.remote), stdin, command.environment), bounds)
 
     def open(self, command: SshCommand, bounds: Bounds) -> Finished | None:
-        """Log in if there is no connection; return the outcome if that failed, also to all who waited for it."""
+        """Log in if there is no connection; return the outcome if that failed, also to all who waited for it.
+
+        A login that was refused is not tried again.
+        """
         known = len(self._failures)
         with self._opening:
-            if len(self._failures) > known:
-                return self._failures[-1]
+            last = self._failures[-1] if self._failures else None
+            if last and (len(self._failures) > known or is_refused(last.stderr.decode("utf-8", "replace"))):
+                return last
             self._use = self._use or self._decided(command, bounds)
             failed = self._opened(command, bounds) if self._use == "private" else None
             self._failures += [failed] if failed else []

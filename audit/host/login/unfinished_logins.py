@@ -45,9 +45,14 @@ _FINAL: Final = (
 """What ssh prints if the login was refused: another attempt would be refused too, and may lock the account."""
 
 
+def is_refused(output: str) -> bool:
+    """Return whether ssh printed that the login was refused."""
+    return re.search(_FINAL, output, re.IGNORECASE) is not None
+
+
 def why_dropped(output: str, *, runs_command: bool) -> str | None:
     """Return why a login was dropped, if another attempt may succeed and can do no harm; None if not."""
-    if re.search(_FINAL, output, re.IGNORECASE):
+    if is_refused(output):
         return None
     rows = _DROPPED if runs_command else (*_DROPPED, *_BROKEN_OFF)
     return next((meaning for pattern, meaning in rows if re.search(pattern, output, re.MULTILINE)), None)

@@ -24,6 +24,16 @@ pytestmark = [
 
 WEB1: Final = NAMES["main"].main
 ALIASES: Final = tuple(f"alias{number}.example.test" for number in range(6))
+NAMES_OF_SLOW: Final = tuple(f"slow{number}.example.test" for number in range(14))
+SLOW: Final = "/var/log/slow.log"
+_SLOW_KEYS: Final = "#!/bin/sh\nsleep 1\ncat /etc/ssh/keys\n"
+"""Each login to the sshd that uses it is unauthenticated for a second."""
+_SAMPLES: Final = r"""
+while :; do
+    ps -e -o args | sed -n 's/.*-p 2223 .*listener. \([0-9]*\) of.*/\1/p' >>/run/unauthenticated
+    sleep 0.05
+done
+"""
 PASSWORD: Final = "correct-horse%3Abattery"  # as in a URL
 PLAIN: Final = "correct-horse:battery"
 WITH_PASSWORD: Final = "/var/log/password.log"
@@ -55,16 +65,19 @@ def pair(overlays: None, authority: Authority) -> Iterator[Pair]:  # noqa: ARG00
     with running_host("logins", "auditor.example.test") as near, running_host("logins", WEB1) as web1:
         key, address = login.make_key(near), connect(near, web1, 1)
         for host in (near, web1):
-            name_hosts(host, dict.fromkeys((WEB1, NAMES["main"].second, *ALIASES), (address,)))
+            name_hosts(host, dict.fromkeys((WEB1, NAMES["main"].second, *ALIASES, *NAMES_OF_SLOW), (address,)))
         login.admit(web1, key)
         web1.do("chpasswd", stdin=f"plain:{PLAIN}\n".encode())
         web1.shell(
             f"/usr/sbin/sshd -p 2222 -o PasswordAuthentication=yes -o PubkeyAuthentication=no -E {WITH_PASSWORD}"
         )
-        web1.wait_for(2222)
+        web1.write(HostFile("/usr/local/bin/slow-keys", _SLOW_KEYS, 0o755))
+        slow = "-o AuthorizedKeysCommand=/usr/local/bin/slow-keys -o AuthorizedKeysCommandUser=root"
+        web1.shell(f"/usr/sbin/sshd -p 2223 -o MaxStartups=10:30:100 -o AuthorizedKeysFile=none {slow} -E {SLOW}")
+        web1.wait_for(2222, 2223)
         serve(web1, nginx, NAMES["main"], (authority.issue(WEB1), authority.issue(NAMES["main"].second)))
         host_key = web1.read("/etc/ssh/ssh_host_ed25519_key.pub")
-        near.write(HostFile("/root/.ssh/known_hosts", f"* {host_key}[*]:2222 {host_key}"))
+        near.write(HostFile("/root/.ssh/known_hosts", f"* {host_key}[*]:2222 {host_key}[*]:2223 {host_key}"))
         yield Pair(near, web1, trust(near, authority.anchor))
 
 
@@ -88,6 +101,19 @@ def test_no_more_hosts_are_logged_into_at_once_than_the_limit(pair: Pair, limit:
     log = pair.web1.read(login.LOG)[before:]
     assert most_sessions(log) == limit if limit < 3 else 2 < most_sessions(log) <= limit, log
     assert log.count("Accepted publickey") == len(ALIASES)
+
+
+def test_at_most_eight_logins_to_an_sshd_are_unauthenticated_at_once(pair: Pair) -> None:
+    samples = pair.web1.start("sh", "-c", _SAMPLES)
+    try:
+        run = pair.audit("--hosts=" + ",".join(f"ssh://root@{name}:2223" for name in NAMES_OF_SLOW))
+    finally:
+        samples.kill()
+        samples.communicate()
+    assert {endpoint.partition("/")[0] for endpoint in run.endpoints} == set(NAMES_OF_SLOW), run.explain()
+    assert 2 < max(map(int, pair.web1.read("/run/unauthenticated").split())) <= 8
+    log = pair.web1.read(SLOW)
+    assert (log.count("Accepted publickey"), log.count("MaxStartups")) == (len(NAMES_OF_SLOW), 0), log
 
 
 def test_password_of_a_host_logs_in_once_and_is_written_nowhere(pair: Pair) -> None:
