@@ -4,7 +4,6 @@ A reason is one line, to which the run adds the name of the worker.
 
     FleetFault
     BadReply
-        NotPrepared
 """
 
 from __future__ import annotations
@@ -20,10 +19,6 @@ class FleetFault(Exception):
 
 class BadReply(ValueError):
     """A reply that is refused as a whole; the message is the reason."""
-
-
-class NotPrepared(BadReply):
-    """A worker does not have the settings of the run, because its process was started again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +92,10 @@ class Intake(Protocol):
 
     def require_same_versions(self, reply: object) -> None:
         """Raise BadReply if a worker has other versions than this run."""
+        ...
+
+    def is_prepared(self, reply: object) -> bool:
+        """Return whether the worker had the settings of the run; not if its process was started again."""
         ...
 
     def accept(self, number: int, reply: object) -> None:

@@ -164,7 +164,7 @@ class ClusterClient:
         self._events.put(Gone(_CLOSED))
 
     def _begin(self, job: int, start: Callable[[], Coroutine[Any, Any, object]]) -> None:
-        self._jobs[job] = task = self._loop.create_task(self._reported(job, start()))
+        self._jobs[job] = task = self._loop.create_task(self._reported(job, start))
         task.add_done_callback(lambda _: self._jobs.pop(job, None))
 
     def _cancel(self, job: int) -> None:
@@ -177,9 +177,9 @@ class ClusterClient:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _reported(self, job: int, work: Coroutine[Any, Any, object]) -> None:
+    async def _reported(self, job: int, start: Callable[[], Coroutine[Any, Any, object]]) -> None:
         try:
-            content = await work
+            content = await start()
         except asyncio.CancelledError:
             raise
         except Exception as error:  # noqa: BLE001 - the boundary of a job: the others go on

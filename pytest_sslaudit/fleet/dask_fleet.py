@@ -22,7 +22,7 @@ from audit.fleet.remote_worker import NOT_PREPARED, audit_chunk, own_versions, p
 from audit.fleet.untrusted_reply import ReplyRules, read_untrusted_reply
 from audit.json_codec import BadRecord, to_json
 from audit.observation import Accident, Observation
-from pytest_sslaudit.fleet.cluster import BadReply, Event, NotPrepared, Portion
+from pytest_sslaudit.fleet.cluster import BadReply, Event, Portion
 from pytest_sslaudit.fleet.dask_cluster import ClusterClient
 from pytest_sslaudit.fleet.dispatch import Dispatcher
 from pytest_sslaudit.fleet.local_fleet import Delivery
@@ -163,10 +163,12 @@ class _Intake:
         if differences:
             raise BadReply(f"it has {differences}: install the same versions on all workers")
 
+    def is_prepared(self, reply: object) -> bool:
+        """Return whether the worker had the settings of the run; not if its process was started again."""
+        return reply != NOT_PREPARED
+
     def accept(self, number: int, reply: object) -> None:
         """Pass on the endpoints of a chunk; raises BadReply before any is."""
-        if reply == NOT_PREPARED:
-            raise NotPrepared("it was started again")
         try:
             endpoints = read_untrusted_reply(reply, self._chunks[number], self._work.rules)
         except BadRecord as error:

@@ -1,7 +1,8 @@
 """Gives chunks to the workers of a cluster, one at a time to each, and every chunk at most twice.
 
-A worker is used after its versions were compared with those of this run. A chunk whose worker is lost, or whose reply
-is refused, is redone once by another worker; after that it ends with the reasons of both attempts.
+A worker is used after its versions were compared with those of this run. It gets its next chunk before its reply is
+read, which takes this process longer than a worker should wait. A chunk whose worker is lost, or whose reply is
+refused, is redone once by another worker; after that it ends with the reasons of both attempts.
 """
 
 from __future__ import annotations
@@ -22,7 +23,6 @@ from pytest_sslaudit.fleet.cluster import (
     FleetFault,
     Gone,
     Intake,
-    NotPrepared,
     Portion,
     Present,
 )
@@ -74,6 +74,7 @@ class Dispatcher:
         self._ready: set[str] = set()
         self._refused: dict[str, str] = {}
         self._running: dict[int, _Running] = {}
+        self._unread: deque[tuple[_Running, object]] = deque()  # replies
         self._waiting: deque[_Attempts] = deque()
         self._source: Iterator[Portion] = iter(())
         self._in_use: Counter[str] = Counter()  # the connections that running chunks may open to a shared address
@@ -94,6 +95,8 @@ class Dispatcher:
         """
         self._source = portions
         lost = self._dispatch(meanwhile)
+        while lost and self._unread:
+            self._read(*self._unread.popleft())
         if lost:
             unfinished = (*(running.attempts for running in self._running.values()), *self._waiting)
             for attempts in itertools.chain(unfinished, map(_Attempts, portions)):
@@ -102,11 +105,13 @@ class Dispatcher:
     def _dispatch(self, meanwhile: Callable[[], bool]) -> str:
         """Return why no more chunks are audited; nothing if all of them have ended."""
         while meanwhile() and not self._is_finished():
-            event = self._cluster.next_event(_LOOK_S)
+            event = self._cluster.next_event(0.0 if self._unread else _LOOK_S)
             if isinstance(event, Gone):
                 return self._lost(f"{self._name} was lost: {event.reason}")
             if event is not None:
                 self._handle(event)
+            if self._unread and not isinstance(event, Answered | Failed):
+                self._read(*self._unread.popleft())
             self._end_overdue()
             if not (self._ready or self._preparing) and self._clock() - self._used_at > self._wait_s:
                 return self._lost(self._no_worker())
@@ -128,9 +133,9 @@ class Dispatcher:
         """Give the idle workers their next chunks; return whether there are none left."""
         self._begin()
         for worker in sorted(self._ready - {running.worker for running in self._running.values()}):
-            if self._has_begun and (attempts := self._next(worker)):
+            if self._has_begun and len(self._unread) <= len(self._ready) and (attempts := self._next(worker)):
                 self._start(worker, attempts)
-        return self._has_begun and not (self._running or self._waiting) and not self._take()
+        return self._has_begun and not (self._running or self._waiting or self._unread) and not self._take()
 
     def _begin(self) -> None:
         """Begin when all workers of the first look have the versions of this run; raises FleetFault if one has not."""
@@ -231,18 +236,23 @@ class Dispatcher:
         running = self._running[event.job]
         if isinstance(event, Failed):
             self._fail(event.job, f"it failed: {event.reason}")
-            return
-        try:
-            self._intake.accept(running.attempts.portion.number, event.content)
-        except NotPrepared as error:
+        elif self._intake.is_prepared(event.content):
+            self._unread.append((self._finish(event.job), event.content))
+        else:
             self._ready.discard(running.worker)
             self._prepare(running.worker)
-            self._fail(event.job, str(error))
+            self._fail(event.job, "it was started again")
+
+    def _read(self, ended: _Running, reply: object) -> None:
+        """Keep the reply to a chunk; if it is refused, its worker is not used any more."""
+        try:
+            self._intake.accept(ended.attempts.portion.number, reply)
         except BadReply as error:
-            self._refuse(running.worker, f"its reply was refused: {error}")
-            self._fail(event.job, f"its reply was refused: {error}")
-        else:
-            self._finish(event.job)
+            reason = f"its reply was refused: {error}"
+            self._refuse(ended.worker, reason)
+            self._redo(ended, reason)
+            for job in [job for job, running in self._running.items() if running.worker == ended.worker]:
+                self._fail(job, reason)
 
     def _end_overdue(self) -> None:
         for job, running in tuple(self._running.items()):
@@ -252,11 +262,14 @@ class Dispatcher:
                 self._fail(job, reason)
 
     def _fail(self, job: int, reason: str) -> None:
-        """End an attempt: the chunk is redone before all others, or given up."""
+        """End an attempt that has no reply."""
         self._cluster.drop(job)
-        running = self._finish(job)
-        attempts = running.attempts
-        attempts.failures.append((running.worker, reason))
+        self._redo(self._finish(job), reason)
+
+    def _redo(self, ended: _Running, reason: str) -> None:
+        """Have a chunk redone before all others, or give it up."""
+        attempts = ended.attempts
+        attempts.failures.append((ended.worker, reason))
         if len(attempts.failures) < _MOST_ATTEMPTS:
             self._waiting.appendleft(attempts)
         else:

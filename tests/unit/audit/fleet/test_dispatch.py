@@ -15,7 +15,6 @@ from pytest_sslaudit.fleet.cluster import (
     Failed,
     FleetFault,
     Gone,
-    NotPrepared,
     Portion,
     Present,
 )
@@ -85,16 +84,19 @@ class Kept:
 
     replies: dict[int, object] = field(default_factory=dict)
     reasons: dict[int, str] = field(default_factory=dict)
+    on_accept: Callable[[], object] = int
 
     def require_same_versions(self, reply: object) -> None:
         if reply != SAME:
             raise BadReply(f"it has {reply!r}")
 
+    def is_prepared(self, reply: object) -> bool:
+        return reply != b"restarted"
+
     def accept(self, number: int, reply: object) -> None:
-        if reply == b"restarted":
-            raise NotPrepared("it was started again")
         if reply != GOOD:
             raise BadReply("rows of another endpoint")
+        self.on_accept()
         assert number not in self.replies, "a chunk was kept twice"
         self.replies[number] = reply
 
@@ -139,7 +141,7 @@ def test_chunks_are_taken_when_a_worker_is_free_for_them() -> None:
 
     dispatcher(cluster, kept).run(lazily())
     assert len(kept.replies) == 100
-    assert max(ahead) <= 2 + 1
+    assert max(ahead) <= 2 + 3 + 1  # in work, unread, and the one that is taken
 
 
 def test_chunk_of_lost_worker_is_redone_by_another_worker() -> None:
@@ -175,12 +177,27 @@ def test_the_only_worker_redoes_a_chunk_itself() -> None:
     assert len(distribute(ScriptedCluster({"a"}, fail_once), 2).replies) == 2
 
 
+def test_worker_gets_its_next_chunk_before_its_reply_is_read() -> None:
+    cluster, kept = ScriptedCluster({"a", "b"}), Kept()
+    audits = list[int]()
+    kept.on_accept = lambda: audits.append(len(cluster.audits) - len(kept.replies))
+    dispatcher(cluster, kept).run(chunks(20))
+    assert audits[0] >= 4  # both workers have another one
+    assert max(audits) <= 6  # and no more than they can have unread
+
+
+def test_replies_that_have_come_are_read_when_the_scheduler_is_lost() -> None:
+    cluster = ScriptedCluster({"a", "b"}, lambda _, portion: Gone("it ended") if portion.number == 3 else GOOD)
+    kept = distribute(cluster)
+    assert set(kept.replies) == {0, 1, 2}
+
+
 def test_worker_whose_reply_is_refused_gets_no_other_chunk() -> None:
     cluster, kept = ScriptedCluster({"a", "hostile"}, lambda worker, _: b"?" if worker == "hostile" else GOOD), Kept()
     distribution = dispatcher(cluster, kept)
     distribution.run(chunks(6))
     assert len(kept.replies) == 6
-    assert sum(worker == "hostile" for worker, *_ in cluster.audits) == 1
+    assert sum(worker == "hostile" for worker, *_ in cluster.audits) <= 2  # one was begun before its reply was read
     assert distribution.notes == (
         f"{NAME}: worker hostile is not used: its reply was refused: rows of another endpoint",
     )
