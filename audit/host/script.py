@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Final
 
 from audit.host.cpanel import CPANEL_SCRIPT
@@ -58,7 +58,9 @@ class Script:
 
     def expects(self, name: str) -> bool:
         """Return whether the script may print a section of that name."""
-        return name == "done" or any(re.fullmatch(pattern, name) for pattern in self.sections)
+        if name == "done" or re.escape(name) in self.sections:  # most names have no variable
+            return True
+        return any(re.fullmatch(pattern, name) for pattern in self.sections)
 
 
 class InvalidOutput(ValueError):
@@ -70,6 +72,7 @@ def script_of(body: str, request: tuple[str, ...] | None = None) -> Script:
     return Script(body, section_names(body), request)
 
 
+@lru_cache(maxsize=32)  # the first script is the same for all hosts
 def section_names(text: str, prefix: str = "") -> tuple[str, ...]:
     """Return a regular expression for each section a shell text names; variables in a name match any text."""
     names = dict.fromkeys(match[1].strip("\"'") for match in _NAMES.finditer(text))

@@ -58,6 +58,7 @@ class DiscoveryPool:
         self._changed = threading.Condition()
         self._ended: dict[int, Discovery | BaseException] = {}
         self._taken = set[int]()
+        self._responded = set[int]()
         self._news: list[int] = []
         self._threads = [
             threading.Thread(target=self._read, args=(source,), name="sslaudit-source", daemon=True)
@@ -204,7 +205,10 @@ class DiscoveryPool:
             self._changed.notify_all()
 
     def _respond(self, number: int) -> None:
+        if number in self._responded:  # each further part of an output calls this too
+            return
         with self._changed:
+            self._responded.add(number)
             self._slots.respond(number, time.monotonic())
             self._changed.notify_all()
 
