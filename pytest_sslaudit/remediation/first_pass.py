@@ -22,15 +22,25 @@ class FirstPass:
     def __init__(self) -> None:
         """Begin without reports."""
         self._reports: dict[str, tuple[pytest.TestReport, ...]] = {}
+        self._current: pytest.Item | None = None
 
     def judge(self, items: Sequence[pytest.Item]) -> Iterator[pytest.TestReport]:
-        """Run the tests with an endpoint without reporting them; yield each report."""
+        """Run the tests with an endpoint without reporting them; yield each report.
+
+        They run in the hook of pytest that runs one test, which calls `run`: other plugins prepare a test in it.
+        """
         chosen: list[pytest.Item | None] = [item for item in items if endpoints_of(item)]
         for item, following in pairwise((*chosen, None)):
+            self._current = item
             if item is not None:
-                yield from self._judge(item, following)
+                item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+                yield from self._reports.get(item.nodeid, ())
+        self._current = None
 
-    def _judge(self, item: pytest.Item, following: pytest.Item | None) -> tuple[pytest.TestReport, ...]:
+    def run(self, item: pytest.Item, following: pytest.Item | None) -> bool:
+        """Run a test and keep its reports, if it is the one that is judged now; return whether it is."""
+        if item is not self._current:
+            return False
         properties = list(item.user_properties)
         reports = tuple(runtestprotocol(item, log=False, nextitem=following))
         item.user_properties[:] = properties
@@ -38,7 +48,7 @@ class FirstPass:
         del item.stash[UNJUDGED]  # it was observed again if it runs again
         item._report_sections.clear()  # noqa: SLF001 - what was captured is in these reports; pytest has no other way
         self._reports[item.nodeid] = reports
-        return reports
+        return True
 
     def judge_again(self, items: Iterable[pytest.Item], endpoints: frozenset[str]) -> None:
         """Run the tests of these endpoints again; keep the first result of each on its item."""

@@ -92,8 +92,10 @@ class Remediation:
         return (yield)
 
     @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_protocol(self, item: pytest.Item) -> bool | None:
+    def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
         """Report a test that has run already; run a test again if the repair affected its endpoint."""
+        if self._first_pass.run(item, nextitem):
+            return True
         reports = self._first_pass.take(item)
         if not reports:
             return None

@@ -115,11 +115,30 @@ def test_report_of_another_plugin_has_every_test_once(python: Path, folder: Path
 
 
 @pytest.fixture(scope="module")
-def late() -> Iterator[tuple[str, ...]]:
-    """Return the arguments of an audit of two hosts that hang at their login, and of an endpoint."""
-    with serving(hold) as one, serving(hold) as other, closed_port() as closed:
+def endpoint() -> Iterator[str]:
+    """Return the argument that names an endpoint that refuses connections."""
+    with closed_port() as closed:
+        yield f"--audit-endpoint=https://127.0.0.1:{closed}"
+
+
+@pytest.fixture(scope="module")
+def endpoint_alone(python: Path, folder: Path, endpoint: str) -> Run:
+    """Return the run for this endpoint without other plugins, and without a repair."""
+    return audited(python, folder, what=(endpoint,))
+
+
+@pytest.mark.parametrize("plugin", [plugin for plugin in PLUGINS if plugin != "xdist"])
+def test_plugin_leaves_verdicts_before_a_repair_as_they_are(
+    python: Path, folder: Path, endpoint: str, endpoint_alone: Run, plugin: str
+) -> None:
+    assert audited(python, folder, plugin, what=(endpoint, "--remediate-dry-run")) == endpoint_alone
+
+
+@pytest.fixture(scope="module")
+def late(endpoint: str) -> Iterator[tuple[str, ...]]:
+    """Return the arguments of an audit of two hosts that hang at their login, and of the endpoint."""
+    with serving(hold) as one, serving(hold) as other:
         hosts = f"--hosts=ssh://root@127.0.0.1:{one.port},ssh://root@127.0.0.1:{other.port}"
-        endpoint = f"--audit-endpoint=https://127.0.0.1:{closed}"
         yield hosts, endpoint, "--audit-host-timeout=6", "--audit-items=check"
 
 

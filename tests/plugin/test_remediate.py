@@ -28,6 +28,7 @@ from remediate.state.lock import locked
 from tests.lab.demo import served
 from tests.support.evidence import rows
 from tests.support.notify.webhook_receiver import SECRET, Receiver, receiving
+from tests.support.probe.tls_servers import closed_port
 
 EXPIRED: Final = "expired-mail"  # labels of services of the lab that share no file
 OLD: Final = "expiring-mx"
@@ -381,3 +382,20 @@ def test_contact_that_gets_no_mail_is_in_terminal_and_report(pytester: pytest.Py
     assert NO_MAIL in down.stdout.lines
     html = (pytester.path / "report.html").read_text()
     assert f'<p class="sslaudit-contacts">{NO_MAIL.replace("<", "&lt;").replace(">", "&gt;")}</p>' in html
+
+
+WARNING: Final = """
+import warnings
+from audit import check
+
+@check("acme.warns", severity="high")
+def test_warns(endpoint): warnings.warn("old", DeprecationWarning)
+"""
+
+
+def test_warnings_before_a_repair_are_listed(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(test_own=WARNING)
+    with closed_port() as closed:
+        given = ("-W", "always::DeprecationWarning", f"--audit-endpoint=https://127.0.0.1:{closed}")
+        ended = pytester.runpytest("test_own.py", *given, "--remediate-dry-run")
+    ended.assert_outcomes(passed=1, warnings=1)

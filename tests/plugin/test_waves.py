@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import threading
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -276,9 +277,11 @@ from audit import check
 def test_prints(endpoint):
     print("printed for", endpoint.host)
     warnings.warn("old", DeprecationWarning)
+    raise ZeroDivisionError("a bug")
 
-def test_ordinary():
-    assert True
+@check("acme.compared", severity="low")
+def test_compared(key_sharing):
+    pass
 """
 
 
@@ -288,10 +291,11 @@ def test_output_and_warnings_of_a_check_are_those_of_a_test(
 ) -> None:
     fleet.ends = once_judged(f"{WELL}2")
     pytester.makepyfile(test_own=PRINTING)
-    given = ("test_own.py", "-W", "error::DeprecationWarning", "--audit-results=results.jsonl", HOSTS)
+    given = ("test_own.py", "-W", "always::DeprecationWarning", "--audit-results=results.jsonl", HOSTS)
     ended = pytester.runpytest(*given, f"--audit-items={items}")
-    assert ended.ret == 3
-    assert sorted(verdicts(pytester).values()) == ["error"] * 4
+    found = rows(pytester.path / "results.jsonl")
+    assert Counter(row["message"] for row in found) == {"ZeroDivisionError: a bug": 4, "": 4}
+    assert ended.parseoutcomes()["warnings"] == 4
     lines = [line for line in ended.outlines if line.startswith("printed for")]
     assert sorted(lines) == [f"printed for {label}" for label in (f"{HANGING}1", f"{HANGING}2", f"{WELL}1", f"{WELL}2")]
     assert ended.outlines.index(lines[0]) > ended.outlines.index(next(x for x in ended.outlines if "FAILURES" in x))
