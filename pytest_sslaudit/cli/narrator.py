@@ -16,7 +16,7 @@ import pytest
 from audit.text import format_utc, join_clauses, join_limited, one_line
 from pytest_sslaudit.cli.local_server import with_defaults
 from pytest_sslaudit.controller import Controller
-from pytest_sslaudit.reports.results_file import has_bug
+from pytest_sslaudit.reports.carried_results import has_bug
 from pytest_sslaudit.reports.summary import lines_of_endpoints, lines_of_totals
 from pytest_sslaudit.run_state import KEY, Run
 from pytest_sslaudit.settings import Invocation

@@ -27,6 +27,7 @@ from pytest_sslaudit.fleet.choice import read_choice, start_fleet
 from pytest_sslaudit.fleet.parallel import ParallelAudit
 from pytest_sslaudit.items.pairs import collected_tests, pairs_of
 from pytest_sslaudit.items.waves import Waves
+from pytest_sslaudit.reports.carried_results import FINAL, counted_result_of, is_grouped, results_of
 from pytest_sslaudit.reports.completeness import (
     completeness_messages,
     judge_stale_waivers,
@@ -35,7 +36,7 @@ from pytest_sslaudit.reports.completeness import (
     outdated_messages,
 )
 from pytest_sslaudit.reports.destinations import require_writable_reports
-from pytest_sslaudit.reports.results_file import FINAL, ResultsFile, is_grouped, result_of, results_of
+from pytest_sslaudit.reports.results_file import ResultsFile
 from pytest_sslaudit.reports.totals import RunTotals, SessionEnd, exit_status
 from pytest_sslaudit.run_state import KEY, Run
 from pytest_sslaudit.settings import Settings
@@ -210,7 +211,7 @@ class Controller:
             for result, outcome in results_of(report):
                 self.record(result, outcome)
             return
-        single = result_of(report)
+        single = counted_result_of(report)
         if single and self._count(single, report.outcome) and self.results:
             self.results.result(report)
 

@@ -1,12 +1,15 @@
-"""Runs a built-in check in one step, with one report for pytest's three phases.
+"""Runs a built-in check in one step, with one report for pytest's three phases, and all checks of an endpoint together.
 
 pytest's own protocol costs five times what a check costs. It is used where something else may depend on it: another
-plugin that wraps the phases of a test, a marker that someone has added, a debugger, or fixtures to tear down.
+plugin that wraps the phases of a test, a marker that someone has added, a debugger, or fixtures to tear down. Those
+hooks of pytest that surround a test surround the checks of an endpoint once.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Generator, Sequence
+from itertools import pairwise
 from typing import Final, Literal
 
 import pluggy
@@ -15,9 +18,10 @@ import pytest
 from pytest_sslaudit.activation import is_built_in
 from pytest_sslaudit.items.check_item import CheckItem
 from pytest_sslaudit.items.judging import decide_check
+from pytest_sslaudit.items.pairs import endpoint_of
 from pytest_sslaudit.items.runtest import finding_before
 from pytest_sslaudit.outcome import apply
-from pytest_sslaudit.reports.results_file import as_properties, without_row_of_pass
+from pytest_sslaudit.reports.carried_results import as_properties, keep_result, main_properties
 from pytest_sslaudit.run_state import current_run
 
 _HOOKS: Final = tuple(
@@ -32,19 +36,62 @@ _NEEDING_PHASES: Final = ("usepdb", "trace", "setuponly", "setupshow", "setuppla
 
 
 class CheckProtocol:
-    """The hook that runs one test."""
+    """The hooks that run tests."""
 
     def __init__(self, config: pytest.Config) -> None:
         """Read the options."""
         self._has_options = any(config.getoption(name, False) for name in _NEEDING_PHASES)
         self._hooks: dict[pytest.Collector | None, pluggy.HookRelay | None] = {}
+        self._following: dict[pytest.Item, list[pytest.Item]] = {}  # by the first test of an endpoint
+        self._by_pytest: pytest.Item | None = None  # the test that pytest is to run in its own phases
+
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
+        """Let pytest run the first test of each endpoint, and those that follow it together with it."""
+        items = session.items
+        if _is_in_order(session):
+            self._following = self._together(items)
+            session.items = list(self._following)
+        try:
+            return (yield)
+        finally:
+            session.items, self._following = items, {}
+
+    def _together(self, items: Sequence[pytest.Item]) -> dict[pytest.Item, list[pytest.Item]]:
+        """Return the tests by the one with which they run."""
+        following: dict[pytest.Item, list[pytest.Item]] = {}
+        first: pytest.Item | None = None
+        for item in items:
+            if first is not None and self._is_in_one_step(item) and endpoint_of(item) == endpoint_of(first):
+                following[first].append(item)
+            else:
+                following[item] = []
+                first = item if self._is_in_one_step(item) else None
+        return following
 
     def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
-        """Run a built-in check, and report it."""
-        if not isinstance(item, CheckItem):
+        """Run a built-in check, and those of its endpoint that follow."""
+        if item is self._by_pytest:
             return None
-        hooks = self._hooks_for(item, nextitem)
-        if hooks is None:
+        following = self._following.get(item, ())
+        if not following:
+            return self._run(item, nextitem)
+        for test, then in pairwise((item, *following, nextitem)):
+            if test is not None and not self._run(test, then):
+                self._run_by_pytest(test, then)
+            if item.session.shouldfail or item.session.shouldstop:
+                break
+        return True
+
+    def _run_by_pytest(self, item: pytest.Item, nextitem: pytest.Item | None) -> None:
+        self._by_pytest = item
+        item.config.hook.pytest_runtest_protocol(item=item, nextitem=nextitem)
+        self._by_pytest = None
+
+    def _run(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
+        """Run a test in one step and report it; return None if it needs pytest's phases."""
+        hooks = self._hooks_for(item, nextitem) if isinstance(item, CheckItem) else None
+        if not isinstance(item, CheckItem) or hooks is None:
             return None
         reports = _reports_of(item)
         if reports:
@@ -55,12 +102,17 @@ class CheckProtocol:
         return True if reports else None
 
     def _hooks_for(self, item: CheckItem, nextitem: pytest.Item | None) -> pluggy.HookRelay | None:
-        """Return the hooks of a test that can be run in one step; None if it cannot."""
-        if len(item.own_markers) > 1:
-            return None
+        """Return the hooks of a test that can be run in one step now; None if it cannot."""
+        can_be = self._is_in_one_step(item) and not _needs_teardown(item, nextitem)
+        return self._hooks[item.parent] if can_be else None
+
+    def _is_in_one_step(self, item: pytest.Item) -> bool:
+        """Return whether nothing needs the phases of a test."""
+        if not isinstance(item, CheckItem) or len(item.own_markers) > 1:
+            return False
         if item.parent not in self._hooks:
             self._hooks[item.parent] = self._hooks_of_file(item)
-        return None if _needs_teardown(item, nextitem) else self._hooks[item.parent]
+        return self._hooks[item.parent] is not None
 
     def _hooks_of_file(self, item: pytest.Item) -> pluggy.HookRelay | None:
         nodes = item.listchain()[:-1]
@@ -85,29 +137,44 @@ def _reports_of(item: CheckItem) -> tuple[pytest.TestReport, pytest.TestReport] 
 
     None if it has no result because of an exception of ours: pytest shows where that was raised.
     """
-    start, before = time.time(), time.perf_counter()
+    start, began = time.time(), time.perf_counter()
     decision = decide_check(current_run(item.config), item.function, item.endpoint)
-    duration = time.perf_counter() - before
+    duration = time.perf_counter() - began
     if decision.outcome == "error":
         return None
-    properties = list(item.user_properties)
+    properties, before = list(item.user_properties), finding_before(item)
     if decision.result:
-        properties += as_properties(decision.result, finding_before(item))
-    report = _report(item, "call", start, duration, properties)
+        properties += main_properties(decision.result, before)
+    report = _report(item, "call", (start, duration), properties)
     apply(decision, item.location, report)
-    end = _report(item, "teardown", report.stop, 0.0, without_row_of_pass(properties))
-    return report, end
+    if decision.result and not _is_in_worker(item.config):
+        keep_result(report, decision.result)
+    elif decision.result:
+        report.user_properties = [*item.user_properties, *as_properties(decision.result, before)]
+    return report, _report(item, "teardown", (report.stop, 0.0), properties)
+
+
+def _is_in_worker(config: pytest.Config) -> bool:
+    """Return whether this is a process of xdist, whose reports are read in another one."""
+    return hasattr(config, "workerinput")
+
+
+def _is_in_order(session: pytest.Session) -> bool:
+    """Return whether pytest runs the tests of a session one after the other, in this process, and all of them once."""
+    config, run = session.config, current_run(session.config)
+    is_shared = config.pluginmanager.hasplugin("dsession") or _is_in_worker(config)
+    return not (is_shared or run.awaits_hosts or run.settings.repair != "no" or config.option.collectonly)
 
 
 def _report(
     item: CheckItem,
     phase: Literal["call", "teardown"],
-    start: float,
-    duration: float,
+    time_span: tuple[float, float],  # start and duration in seconds
     properties: list[tuple[str, object]],
 ) -> pytest.TestReport:
     """Return a report of a test that passed."""
-    name, stop = getattr(item, "id", item.nodeid), start + duration
+    name, (start, duration) = getattr(item, "id", item.nodeid), time_span
+    stop = start + duration
     return pytest.TestReport(
         name, item.location, {}, "passed", None, phase, (), duration, start, stop, user_properties=properties
     )

@@ -23,7 +23,7 @@ from pytest_sslaudit.items.check_item import parameter_of
 from pytest_sslaudit.items.grouped_results import GroupedResults
 from pytest_sslaudit.items.judging import decide_check
 from pytest_sslaudit.outcome import Decision
-from pytest_sslaudit.reports.results_file import ENDPOINTS
+from pytest_sslaudit.reports.carried_results import ENDPOINTS
 from pytest_sslaudit.run_state import Run, current_run
 
 COMPARING: Final = frozenset({"key_sharing"})

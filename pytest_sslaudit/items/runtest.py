@@ -27,7 +27,7 @@ from pytest_sslaudit.items.grouped_results import GroupedResults
 from pytest_sslaudit.items.judging import ENDS
 from pytest_sslaudit.items.pairs import endpoint_of, judged
 from pytest_sslaudit.outcome import Decision, apply, decide, decide_error, outcome_of_test
-from pytest_sslaudit.reports.results_file import (
+from pytest_sslaudit.reports.carried_results import (
     as_properties,
     describe_group,
     grouped_property,

@@ -13,7 +13,7 @@ from _pytest.runner import runtestprotocol
 
 from pytest_sslaudit.items.pairs import endpoints_of
 from pytest_sslaudit.items.runtest import RESULT_BEFORE, UNJUDGED
-from pytest_sslaudit.reports.results_file import result_of
+from pytest_sslaudit.reports.carried_results import result_of
 
 
 class FirstPass:

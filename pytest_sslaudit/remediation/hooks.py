@@ -27,8 +27,8 @@ from pytest_sslaudit.remediation.progress import RepairProgress
 from pytest_sslaudit.remediation.reobserve import affected_ids, observe_again
 from pytest_sslaudit.remediation.result_rows import remediation_rows
 from pytest_sslaudit.remediation.spooled_rows import SpooledRows
+from pytest_sslaudit.reports.carried_results import is_grouped, rows_of
 from pytest_sslaudit.reports.repairs import RepairRow, counted
-from pytest_sslaudit.reports.results_file import is_grouped, rows_of
 from pytest_sslaudit.reports.totals import BUG
 from pytest_sslaudit.settings import Settings
 from remediate.cli.output import brief_plan_lines, case_result_lines, case_result_row, down_lines, plan_lines

@@ -27,7 +27,7 @@ from pytest_sslaudit.activation import (
     options_given,
 )
 from pytest_sslaudit.outcome import Decision, apply, decide
-from pytest_sslaudit.reports.results_file import as_properties
+from pytest_sslaudit.reports.carried_results import as_properties
 from pytest_sslaudit.reports.totals import RunTotals
 from pytest_sslaudit.run_state import STALE_WAIVER, Run
 

@@ -17,11 +17,18 @@ from audit.observation import Accident
 from audit.policy import Profile
 from audit.verdict import Severity, Verdict
 from pytest_sslaudit.reports import long_html
+from pytest_sslaudit.reports.carried_results import (
+    ENDPOINTS,
+    FINAL,
+    first_of,
+    first_verdict_of,
+    group_text,
+    result_of,
+)
 from pytest_sslaudit.reports.groups import group_script
 from pytest_sslaudit.reports.long_html import PageWithoutTable, lists_of_findings, take_over
 from pytest_sslaudit.reports.policy_notes import PolicyNotes
 from pytest_sslaudit.reports.repairs import refused_contacts, repair_table
-from pytest_sslaudit.reports.results_file import ENDPOINTS, FINAL, first_of, first_verdict_of, group_text, result_of
 from pytest_sslaudit.reports.summary import lines_of_totals
 from pytest_sslaudit.reports.totals import RunTotals
 from pytest_sslaudit.run_state import KEY, Run

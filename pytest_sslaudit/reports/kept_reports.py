@@ -7,7 +7,12 @@ from collections.abc import Generator
 import pytest
 
 from audit.verdict import Verdict
-from pytest_sslaudit.reports.results_file import has_bug, is_grouped, release_results, result_of, without_row
+from pytest_sslaudit.reports.carried_results import (
+    has_bug,
+    is_grouped,
+    release_results,
+    result_of,
+)
 
 
 class KeptReports:
@@ -33,8 +38,6 @@ class KeptReports:
             reporter.stats.pop("", None)
         for earlier in self._open.pop(report.nodeid, ()):
             release_results(earlier)
-            if earlier.outcome != "failed":
-                earlier.user_properties = without_row(earlier.user_properties)
 
 
 class FindingsListedOnce:

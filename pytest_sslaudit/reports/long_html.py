@@ -17,8 +17,8 @@ from pytest_html.basereport import BaseReport
 from audit.evaluation.result import Result
 from audit.text import bounded_message
 from audit.verdict import Verdict
+from pytest_sslaudit.reports.carried_results import result_of
 from pytest_sslaudit.reports.groups import groups_of
-from pytest_sslaudit.reports.results_file import result_of
 from pytest_sslaudit.reports.totals import RunTotals
 
 MOST_ROWS: Final = 5000

@@ -13,8 +13,8 @@ import pytest
 from audit.evaluation.result import Result, WaiverNote
 from audit.observation import Observation, ProbeFailure
 from audit.verdict import Remedy, Severity, Verdict
+from pytest_sslaudit.reports.carried_results import ROW, as_properties
 from pytest_sslaudit.reports.html import COLUMNS, HtmlReport
-from pytest_sslaudit.reports.results_file import ROW, as_properties
 from pytest_sslaudit.reports.totals import RunTotals
 from pytest_sslaudit.run_state import KEY
 from tests.support.evidence import NOW, A, B, keep, unreachable

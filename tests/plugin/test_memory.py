@@ -10,14 +10,15 @@ from tests.support.evidence import A, B, host, keep, rows, unreachable
 
 KEPT: Final = """
 import pytest
+from pytest_sslaudit.reports.carried_results import result_of
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session):
     reporter = session.config.pluginmanager.getplugin("terminalreporter")
     for category, reports in reporter.stats.items():
         for report in reports:
-            results = sum(name == "sslaudit" for name, _ in report.user_properties)
-            print("kept", category or "without a name", report.when, results)
+            kept = sum(name == "sslaudit" for name, _ in report.user_properties) or result_of(report) is not None
+            print("kept", category or "without a name", report.when, int(kept))
     first, second, *_ = (item for item in session.items if "test_reachable[" in item.name)
     print("shared", not hasattr(first, "id") or first.id.names is second.id.names)  # pytest before 9.2 has texts
     made = {name for item in session.items for name in vars(item)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import xml.etree.ElementTree as ET
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +16,7 @@ import pytest
 from audit.endpoint import parse_endpoint
 from audit.evaluation.result import Result, from_row
 from audit.observation import HostView, Observation
-from pytest_sslaudit.reports import results_file
+from pytest_sslaudit.reports import carried_results
 from tests.support.endpoint_facts import GOOD, INTERMEDIATE, served
 from tests.support.evidence import NOW, A, B, host, keep, rows, unreachable
 from tests.support.html_page import Page
@@ -115,7 +116,7 @@ class World:
         keep(pytester.path / "kept", [unreachable(A), good, *shared, host()])
         (pytester.path / "waivers.toml").write_text("".join(WAIVER.format(*one) for one in WAIVERS))
         (pytester.path / "corp.toml").write_text(CORP)
-        monkeypatch.setattr(results_file, "from_row", self.counting)
+        monkeypatch.setattr(carried_results, "from_row", self.counting)
 
     def counting(self, row: Mapping[str, Any]) -> Result:
         """Decode a result as the reports do, and note it."""
@@ -200,7 +201,8 @@ def test_workers_give_the_results_and_reports_of_one_process(
     assert spread.junit == alone.junit
     assert spread.page == alone.page
     nodes = sorted(row["nodeid"] for row in spread.results if row["kind"] == "result")
-    assert spread.decoded == alone.decoded == nodes
+    assert spread.decoded == nodes
+    assert Counter(alone.decoded) <= Counter(nodes)  # a result that stays in its process is not encoded
     if arguments:
         assert len(nodes) > 60
         assert {row["verdict"] for row in spread.results if row["kind"] == "result"} == {
