@@ -207,6 +207,8 @@ class Controller:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Count and write each result when it is reported."""
         self.totals.repeated |= report.outcome not in FINAL
+        if report.when == "teardown":
+            return
         if is_grouped(report):
             for result, outcome in results_of(report):
                 self.record(result, outcome)

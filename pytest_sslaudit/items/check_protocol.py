@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
-from typing import Final, Literal
+from typing import Final
 
 import pluggy
 import pytest
+from _pytest.terminal import TerminalReporter
 
 from pytest_sslaudit.activation import is_built_in
 from pytest_sslaudit.items.check_item import CheckItem
@@ -35,13 +37,21 @@ _NEEDING_PHASES: Final = ("usepdb", "trace", "setuponly", "setupshow", "setuppla
 """The options of pytest that work on phases."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Hooks:
+    """What is called for the tests of a file."""
+
+    relay: pluggy.HookRelay
+    of_end: pluggy.HookCaller  # for the report with which a test ends
+
+
 class CheckProtocol:
     """The hooks that run tests."""
 
     def __init__(self, config: pytest.Config) -> None:
         """Read the options."""
         self._has_options = any(config.getoption(name, False) for name in _NEEDING_PHASES)
-        self._hooks: dict[pytest.Collector | None, pluggy.HookRelay | None] = {}
+        self._hooks: dict[pytest.Collector | None, _Hooks | None] = {}
         self._following: dict[pytest.Item, list[pytest.Item]] = {}  # by the first test of an endpoint
         self._by_pytest: pytest.Item | None = None  # the test that pytest is to run in its own phases
 
@@ -95,13 +105,14 @@ class CheckProtocol:
             return None
         reports = _reports_of(item)
         if reports:
-            hooks.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
-            for report in reports:
-                hooks.pytest_runtest_logreport(report=report)
-            hooks.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+            result, end = reports
+            hooks.relay.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+            hooks.relay.pytest_runtest_logreport(report=result)
+            hooks.of_end(report=end)
+            hooks.relay.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
         return True if reports else None
 
-    def _hooks_for(self, item: CheckItem, nextitem: pytest.Item | None) -> pluggy.HookRelay | None:
+    def _hooks_for(self, item: CheckItem, nextitem: pytest.Item | None) -> _Hooks | None:
         """Return the hooks of a test that can be run in one step now; None if it cannot."""
         can_be = self._is_in_one_step(item) and not _needs_teardown(item, nextitem)
         return self._hooks[item.parent] if can_be else None
@@ -114,7 +125,7 @@ class CheckProtocol:
             self._hooks[item.parent] = self._hooks_of_file(item)
         return self._hooks[item.parent] is not None
 
-    def _hooks_of_file(self, item: pytest.Item) -> pluggy.HookRelay | None:
+    def _hooks_of_file(self, item: pytest.Item) -> _Hooks | None:
         nodes = item.listchain()[:-1]
         if self._has_options or not is_built_in(item.path) or any(node.own_markers for node in nodes):
             return None
@@ -123,7 +134,16 @@ class CheckProtocol:
         callers = (item.config.hook.pytest_runtest_protocol, *of_a_test)
         implementations = [hook for caller in callers for hook in caller.get_hookimpls()]
         owners = {hook.function.__module__.partition(".")[0] for hook in implementations}
-        return hooks if owners.issubset(_NEEDING_NO_PHASES) else None
+        return _Hooks(hooks, _of_end(item)) if owners.issubset(_NEEDING_NO_PHASES) else None
+
+
+def _of_end(item: pytest.Item) -> pluggy.HookCaller:
+    """Return the hook for the reports with which tests end, of which pytest's own terminal prints nothing."""
+    manager, hooks = item.config.pluginmanager, item.ihook
+    terminal = manager.getplugin("terminalreporter")
+    prints_nothing = type(terminal) is TerminalReporter and hooks is item.config.hook
+    name = "pytest_runtest_logreport"
+    return manager.subset_hook_caller(name, [terminal]) if prints_nothing else getattr(hooks, name)
 
 
 def _needs_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> bool:
@@ -145,13 +165,25 @@ def _reports_of(item: CheckItem) -> tuple[pytest.TestReport, pytest.TestReport] 
     properties, before = list(item.user_properties), finding_before(item)
     if decision.result:
         properties += main_properties(decision.result, before)
-    report = _report(item, "call", (start, duration), properties)
+    name = getattr(item, "id", item.nodeid)
+    report = pytest.TestReport(
+        name, item.location, {}, "passed", None, "call", (), duration, start, start + duration,
+        user_properties=properties,
+    )  # fmt: skip
+    end = _end_of(report)
     apply(decision, item.location, report)
     if decision.result and not _is_in_worker(item.config):
         keep_result(report, decision.result)
     elif decision.result:
         report.user_properties = [*item.user_properties, *as_properties(decision.result, before)]
-    return report, _report(item, "teardown", (report.stop, 0.0), properties)
+    return report, end
+
+
+def _end_of(report: pytest.TestReport) -> pytest.TestReport:
+    """Return the report with which a test ends; copying the fields is faster than making a report of them."""
+    end = pytest.TestReport.__new__(pytest.TestReport)
+    end.__dict__.update(report.__dict__, when="teardown", duration=0.0, start=report.stop)
+    return end
 
 
 def _is_in_worker(config: pytest.Config) -> bool:
@@ -164,17 +196,3 @@ def _is_in_order(session: pytest.Session) -> bool:
     config, run = session.config, current_run(session.config)
     is_shared = config.pluginmanager.hasplugin("dsession") or _is_in_worker(config)
     return not (is_shared or run.awaits_hosts or run.settings.repair != "no" or config.option.collectonly)
-
-
-def _report(
-    item: CheckItem,
-    phase: Literal["call", "teardown"],
-    time_span: tuple[float, float],  # start and duration in seconds
-    properties: list[tuple[str, object]],
-) -> pytest.TestReport:
-    """Return a report of a test that passed."""
-    name, (start, duration) = getattr(item, "id", item.nodeid), time_span
-    stop = start + duration
-    return pytest.TestReport(
-        name, item.location, {}, "passed", None, phase, (), duration, start, stop, user_properties=properties
-    )

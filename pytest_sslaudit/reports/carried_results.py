@@ -95,7 +95,8 @@ def release_results(report: pytest.TestReport) -> None:
         report.user_properties = _without(report.user_properties, GROUP)
     elif report.outcome != "failed":
         _KEPT.pop(report, None)
-        report.user_properties = without_row(report.user_properties)
+        if report.user_properties:
+            report.user_properties = without_row(report.user_properties)
 
 
 def results_of(report: pytest.TestReport) -> tuple[tuple[Result, str], ...]:

@@ -106,3 +106,79 @@ def test_fixtures_are_torn_down_before_a_check_of_another_file(audit: pytest.Pyt
     run, _ = audited(audit, "test_own.py::test_beside", "audit", "--pyargs", "-v")
     text = run.stdout.str()
     assert text.index("database closed") < text.index("checks/test_")
+
+
+COUNTING: Final = """
+import json
+import _pytest.warnings
+
+surrounding = _pytest.warnings.catch_warnings_for_item
+
+def counted(*given, **named):
+    if (named.get("when") or given[2]) == "runtest":
+        print("surrounded", (named.get("item") or given[3]).name)
+    return surrounding(*given, **named)
+
+_pytest.warnings.catch_warnings_for_item = counted
+"""
+SERIALIZING: Final = """
+import json
+
+class Plugin:
+    def __init__(self, config): self.config = config
+
+    def pytest_runtest_logreport(self, report):
+        values = self.config.hook.pytest_report_to_serializable(config=self.config, report=report)
+        print("serialized", len(json.dumps(values)) > 0)
+
+def pytest_configure(config):
+    config.pluginmanager.register(Plugin(config))
+"""
+BREAKING: Final = """
+from pytest_sslaudit.items import check_protocol
+from pytest_sslaudit.outcome import decide_error
+
+decide = check_protocol.decide_check
+
+def broken(run, function, endpoint):
+    if function.__name__ == "test_reachable":
+        return decide_error(run, endpoint, None, KeyError("a bug"))
+    return decide(run, function, endpoint)
+
+check_protocol.decide_check = broken
+"""
+
+
+def test_hooks_of_pytest_surround_all_checks_of_an_endpoint(audit: pytest.Pytester) -> None:
+    audit.makepyfile(counting=COUNTING)
+    run, verdicts = audited(audit, "--pyargs", "audit", "-p", "counting")
+    surrounded = [line for line in run.outlines if "surrounded" in line]
+    assert len(verdicts) > 40
+    assert [line.partition("[")[2] for line in surrounded] == ["https://a.example:443]"]
+
+
+@pytest.mark.parametrize("items", ["each", "endpoint", "check"])
+def test_reports_can_be_serialized(audit: pytest.Pytester, items: str) -> None:
+    audit.makepyfile(serializing=SERIALIZING)
+    run, verdicts = audited(audit, "--pyargs", "audit", "-p", "serializing", f"--audit-items={items}")
+    assert sum("serialized True" in line for line in run.outlines) > 1
+    assert len(verdicts) > 40
+    run.stdout.no_fnmatch_line("*INTERNALERROR*")
+
+
+def test_check_that_breaks_runs_in_phases_among_the_others_of_its_endpoint(audit: pytest.Pytester) -> None:
+    audit.makepyfile(counting=REPORTS, breaking=BREAKING)
+    _, expected = audited(audit, "--pyargs", "audit")
+    run, verdicts = audited(audit, "--pyargs", "audit", "-p", "counting", "-p", "breaking")
+    assert verdicts == expected
+    # its module was set up for it, and the last test of that module tears it down
+    assert phases(run) == {"setup": 2, "call": len(verdicts), "teardown": len(verdicts)}
+
+
+def test_run_stops_at_the_first_failure_within_an_endpoint(audit: pytest.Pytester) -> None:
+    run, verdicts = audited(audit, "--pyargs", "audit", "-x")
+    assert run.ret == 1
+    assert Counter(verdicts.values())["fail"] == 1
+    run.stdout.fnmatch_lines(["*stopping after 1 failures*"])
+    whole, _ = audited(audit, "--pyargs", "audit")
+    assert sum(run.parseoutcomes().values()) < sum(whole.parseoutcomes().values())
