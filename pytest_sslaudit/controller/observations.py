@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -18,12 +19,14 @@ from audit.evaluation.key_index import KeyIndex
 from audit.evaluation.observation_row import observation_row
 from audit.evaluation.result import Phase
 from audit.fleet import EndpointReply
+from audit.fleet.chunk import compact
 from audit.observation import Accident, Observation
 from audit.probe import Target
 from pytest_sslaudit.controller.hosts import AuditedHosts
 from pytest_sslaudit.evidence import CollectedTests
 from pytest_sslaudit.fleet.cluster import FleetFault
 from pytest_sslaudit.fleet.parallel import Outcomes, ParallelAudit
+from pytest_sslaudit.items.grouped_items import ALL_JUDGED
 from pytest_sslaudit.reports.progress import Progress
 from pytest_sslaudit.reports.results_file import ResultsFile
 from pytest_sslaudit.reports.totals import RunTotals
@@ -103,7 +106,16 @@ class Observations:
             self.keep(observation)
             progress.advance(str(observation.endpoint), observation.elapsed_s)
 
-        return Outcomes(replied, lost, observed)
+        return Outcomes(replied, lost, observed, self._take)
+
+    def _take(self, reply: EndpointReply) -> str:
+        """Record the results of a reply, if no test has to report them first; return those that are left."""
+        endpoint = self._endpoints_by_id.get(reply.endpoint)
+        if endpoint is None or self.run.settings.items != "check":
+            return reply.results
+        rows = json.loads(reply.results)
+        left = self.config.stash[ALL_JUDGED].take_given(self.run, endpoint, rows)
+        return compact(left)
 
     def _write_reply(self, reply: EndpointReply) -> None:
         """Write the observation that a worker has stored."""

@@ -32,6 +32,7 @@ class Outcomes:
     replied: Callable[[EndpointReply], None]  # a worker has observed or judged it
     lost: Callable[[Endpoint, Accident], None]  # no worker could audit it
     observed: Callable[[Observation], None]  # the run has its observation, from itself or from another machine
+    take: Callable[[EndpointReply], str]  # takes results of a worker; returns those that the run takes later
 
 
 class Fleet(Protocol):
@@ -104,12 +105,12 @@ class ParallelAudit:
         loop: tuple[Callable[[], bool], threading.Event],
     ) -> None:
         def replied(reply: EndpointReply) -> None:
-            self._spool.add(reply.endpoint, reply.results)
             outcomes.replied(reply)
+            self._spool.add(reply.endpoint, outcomes.take(reply))
 
         def observed(reply: EndpointReply, observation: Observation) -> None:
-            self._spool.add(reply.endpoint, reply.results)
             outcomes.observed(observation)
+            self._spool.add(reply.endpoint, outcomes.take(reply))
 
         meanwhile, stop = loop
         setup = WorkerSetup(self._settings(), self._run.store, slots)

@@ -18,11 +18,12 @@ import pytest
 from audit.checks import Check
 from audit.endpoint import Endpoint
 from audit.evaluation.evaluate import CheckFunction, parameters_of
+from audit.evaluation.result import from_row
 from pytest_sslaudit.activation import audit_folder
 from pytest_sslaudit.items.check_item import parameter_of
 from pytest_sslaudit.items.grouped_results import GroupedResults
 from pytest_sslaudit.items.judging import decide_check
-from pytest_sslaudit.outcome import Decision
+from pytest_sslaudit.outcome import Decision, decide_given
 from pytest_sslaudit.reports.carried_results import ENDPOINTS
 from pytest_sslaudit.run_state import Run, current_run
 
@@ -190,6 +191,8 @@ class AllJudged:
         """Take the tests that run."""
         self._checks = {check.nodeid: check for check in checks}
         self._judged_again = frozenset[str]()  # as of the last time
+        self._taken: dict[str, frozenset[str]] = {}  # by endpoint: the checks whose results another process has given
+        self._sets: dict[frozenset[str], frozenset[str]] = {}  # most endpoints share one
 
     def join(self, items: Iterable[pytest.Item]) -> Iterator[pytest.Item]:
         """Add the endpoints of these tests to the known tests of their checks; yield the tests that are new."""
@@ -200,6 +203,7 @@ class AllJudged:
                 continue
             if isinstance(item, CheckOfAll):
                 self._checks[item.nodeid] = item
+                self.__dict__.pop("_by_id", None)
             yield item
 
     def judge(self, run: Run) -> None:
@@ -209,14 +213,46 @@ class AllJudged:
             self._judged_again = again
             due = [(check, tuple(e for e in check.endpoints if str(e) in again)) for check in self._checks.values()]
         else:
-            due = [(check, check.endpoints[check.judged :]) for check in self._checks.values()]
+            due = [(check, self._not_judged(check)) for check in self._checks.values()]
         for _ in self._judge(run, due):
             pass
 
     def judge_in_advance(self, run: Run) -> Iterator[Endpoint]:
         """Judge the checks that do not compare endpoints; yield each endpoint that is judged."""
         chosen = (check for check in self._checks.values() if not check.compares_endpoints)
-        yield from self._judge(run, [(check, check.endpoints[check.judged :]) for check in chosen])
+        yield from self._judge(run, [(check, self._not_judged(check)) for check in chosen])
+
+    def take_given(self, run: Run, endpoint: Endpoint, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Record the results that another process has given, while others are observed; return the rows that are left.
+
+        Those are the results that depend on other endpoints, and all of them if the run does not record results.
+        """
+        taken = {row["check"] for row in rows if run.record and self._take(run, endpoint, row)}
+        if taken:
+            self._taken[str(endpoint)] = self._sets.setdefault(frozenset(taken), frozenset(taken))
+        return [row for row in rows if row["check"] not in taken]
+
+    def _take(self, run: Run, endpoint: Endpoint, row: dict[str, Any]) -> bool:
+        check = self._by_id.get(row["check"])
+        if check is None or check.compares_endpoints:
+            return False
+        try:
+            result = from_row({**row, "nodeid": check.node_of(endpoint)})
+        except (KeyError, TypeError, ValueError):  # the test reports it
+            return False
+        check.results.take(decide_given(run, endpoint, result), run.record)
+        return True
+
+    @cached_property
+    def _by_id(self) -> dict[str, CheckOfAll]:
+        return {check.check.id: check for check in self._checks.values()}
+
+    def _not_judged(self, check: CheckOfAll) -> tuple[Endpoint, ...]:
+        """Return the endpoints of a check that are not judged yet."""
+        endpoints = check.endpoints[check.judged :]
+        if not self._taken:
+            return endpoints
+        return tuple(e for e in endpoints if check.check.id not in self._taken.get(str(e), ()))
 
     def _judge(self, run: Run, due: Sequence[tuple[CheckOfAll, tuple[Endpoint, ...]]]) -> Iterator[Endpoint]:
         for endpoint, checks in _by_endpoint(due).items():
