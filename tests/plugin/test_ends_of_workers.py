@@ -1,4 +1,7 @@
-"""Worker processes end with their run: at its end, by a deadline, by an interrupt, and when it is killed."""
+"""Worker processes end with their run: at its end, by a deadline, by an interrupt, and when it is killed.
+
+What they have judged until then is in the results.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ import pytest
 
 from tests.support.evidence import rows
 from tests.support.hosts.openssl_client import wait_until
-from tests.support.probe.tls_servers import Count, serving
+from tests.support.probe.tls_servers import Count, closed_port, serving
 from tests.support.processes import descendants, wait_until_ended
 
 WORD = "local_worker"
@@ -71,3 +74,30 @@ def test_deadline_of_a_probe_ends_the_workers_of_hanging_servers(tmp_path: Path)
     found = rows(tmp_path / "results.jsonl")
     assert run.returncode == pytest.ExitCode.TESTS_FAILED
     assert [row["verdict"] for row in found if row["check"] == "svc.unreachable"] == ["fail", "fail"]
+
+
+def test_results_of_others_are_recorded_while_an_endpoint_hangs(tmp_path: Path) -> None:
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+    results = tmp_path / "results.jsonl"
+    with hanging() as server, closed_port() as port:
+        given = (
+            "--audit-timeout=60",
+            "--audit-items=check",
+            f"--audit-endpoint=https://closed.test:{port}?address=127.0.0.2",
+        )
+        run = subprocess.Popen(command(server, *given), cwd=tmp_path, stdout=subprocess.DEVNULL)
+        try:
+            reported = wait_until(lambda: results.exists() and _endpoints_in(results))
+            was_running = run.poll() is None
+        finally:
+            run.send_signal(signal.SIGINT)
+            status = run.wait()
+    assert reported
+    assert was_running
+    assert status == pytest.ExitCode.INTERRUPTED
+    assert _endpoints_in(results) == {f"https://closed.test:{port}+127.0.0.2"}
+
+
+def _endpoints_in(results: Path) -> set[str]:
+    """Return the endpoints that have results."""
+    return {row["endpoint"] for row in rows(results) if row["check"] == "svc.unreachable"}
