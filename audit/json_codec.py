@@ -51,19 +51,26 @@ def parse_time(text: str) -> datetime:
 
 def to_json(value: Any) -> Any:  # noqa: ANN401 - a codec takes values of every type
     """Return the JSON value of a record."""
-    if is_dataclass(value):
-        return {field.name: to_json(getattr(value, field.name)) for field in fields(value)}
-    if isinstance(value, Enum):
-        return value.value
-    if isinstance(value, bytes):
-        return base64.b64encode(value).decode("ascii")
-    if isinstance(value, datetime):
-        return format_time(value)
-    if isinstance(value, tuple | list):
-        return [to_json(item) for item in value]
-    if isinstance(value, Mapping):
-        return {str(key): to_json(item) for key, item in value.items()}
-    return value
+    return _encoder(type(value))(value)  # type: ignore[arg-type]  # every class can be hashed
+
+
+@functools.cache
+def _encoder(kind: type) -> Callable[[Any], Any]:
+    """Return what encodes values of a type: it is looked into once."""
+    if is_dataclass(kind):
+        names = [field.name for field in fields(kind)]
+        return lambda value: {name: to_json(getattr(value, name)) for name in names}
+    if issubclass(kind, Enum):
+        return lambda value: value.value
+    if issubclass(kind, bytes):
+        return lambda value: base64.b64encode(value).decode("ascii")
+    if issubclass(kind, datetime):
+        return format_time
+    if issubclass(kind, tuple | list):
+        return lambda value: [to_json(item) for item in value]
+    if issubclass(kind, Mapping):
+        return lambda value: {str(key): to_json(item) for key, item in value.items()}
+    return lambda value: value
 
 
 def from_json(kind: type[T], value: Any) -> T:  # noqa: ANN401 - as above
