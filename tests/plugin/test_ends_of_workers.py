@@ -87,7 +87,7 @@ def test_results_of_others_are_recorded_while_an_endpoint_hangs(tmp_path: Path) 
         )
         run = subprocess.Popen(command(server, *given), cwd=tmp_path, stdout=subprocess.DEVNULL)
         try:
-            reported = wait_until(lambda: results.exists() and _endpoints_in(results))
+            reported = wait_until(lambda: results.exists() and bool(_endpoints_in(results)))
             was_running = run.poll() is None
         finally:
             run.send_signal(signal.SIGINT)
