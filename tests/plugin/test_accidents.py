@@ -135,7 +135,7 @@ def hosts(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
         whole = Endpoint.of_host(found.label, found.hostspec)
         return Observation(whole, NOW, server=HostView(found.label, found.hostspec, "web.example")), ()
 
-    monkeypatch.setattr("audit.host.discovery.hosts.inspect", inspect)
+    monkeypatch.setattr("audit.host.inspect.inspect", inspect)
     return monkeypatch
 
 

@@ -93,7 +93,7 @@ class TwoWaves(InspectionSlots):
 def fleet(monkeypatch: pytest.MonkeyPatch) -> Fleet:
     """Return the hosts of the runs of a test."""
     hosts = Fleet()
-    monkeypatch.setattr("audit.host.discovery.hosts.inspect", hosts.inspect)
+    monkeypatch.setattr("audit.host.inspect.inspect", hosts.inspect)
     monkeypatch.setattr("audit.host.discovery.pool.InspectionSlots", TwoWaves)
     monkeypatch.setattr("audit.host.discovery.pool.Pacing", lambda: Pacing(settle_s=0.05))
     monkeypatch.setattr("pytest_sslaudit.controller.observations.make_observer", lambda *_, **_options: hosts)

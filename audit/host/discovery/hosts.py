@@ -16,7 +16,6 @@ from typing import Any
 
 from audit.endpoint import Endpoint
 from audit.host.discovery.pool import DiscoveryPool, HostJob, HostSource
-from audit.host.inspect import HostOptions, inspect
 from audit.host.login import Bounds, Connections, Host, distinguish, hosts_of, inventory_of, limited_to, redacted
 from audit.observation import Accident, Observation, ProbeFailure
 from audit.probe.target import Target
@@ -161,6 +160,8 @@ def _hosts_of(login: Login, stop: threading.Event) -> tuple[Host, ...] | ProbeFa
 
 
 def _inspect_host(host: Host, login: Login, work: _Work, responds: Callable[[], object]) -> Discovery:
+    from audit.host.inspect import HostOptions, inspect  # noqa: PLC0415 - many modules, which only hosts need
+
     options = HostOptions(
         login.name, login.addresses, login.services, login.discover, login.extensions, login.not_validated
     )
