@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -219,6 +220,7 @@ def _functions_of(service: Service) -> str:
         f"programs_{name}() {{ echo {' '.join(service.processes)}; }}\n"
         f"options_{name}() {{ echo {' '.join(service.options)}; }}\n"
         f"own_program_{name}() {{ {'true' if service.has_own_program else 'false'}; }}\n"
+        f"daemon_{name}={shlex.quote(service.daemon)} tasks_{name}={shlex.quote(service.tasks)}\n"
     )
 
 

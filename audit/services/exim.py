@@ -139,4 +139,4 @@ def _expand(dump: ConfigDump, options: dict[str, str], option: str, name: str) -
     return [], (f"exim expands {option} for each connection: {value}",)
 
 
-SERVICE: Final = Service("exim", ("exim4", "exim"), ("-C",), read, has_own_program=True)
+SERVICE: Final = Service("exim", ("exim4", "exim"), ("-C",), read, has_own_program=True, daemon=" -bd")

@@ -162,6 +162,10 @@ class Service:
 
     `has_own_program` is for a service whose program has the name of its processes, so it is not run by an interpreter.
     Then a process whose program has another name is another service.
+
+    `daemon` and `tasks` are extended regular expressions for a command line: a blank, then each word and a blank. A
+    process is not inspected if its line does not match `daemon` or if it matches `tasks`: it tests the configuration or
+    prints settings, and does not serve. A process that does not lead its session has `(attached) ` at the end.
     """
 
     name: str
@@ -172,6 +176,8 @@ class Service:
     by_certificate: ReaderByCertificate | None = None
     package: str = "audit.services"
     has_own_program: bool = False
+    daemon: str = ""  # every process
+    tasks: str = ""  # none
 
     def __post_init__(self) -> None:
         """Refuse names that are not words of the shell."""

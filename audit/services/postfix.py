@@ -152,4 +152,7 @@ def _addresses(host: str | None, settings: Mapping[str, str]) -> tuple[str, ...]
     return tuple(dict.fromkeys(addresses)) or ANY
 
 
-SERVICE: Final = Service("postfix", ("master",), ("-c",), read, has_own_program=True)
+_TASKS: Final = " -[dDisvwW]*t"
+"""`master -t` looks whether another process is the daemon; the other options have no value."""
+
+SERVICE: Final = Service("postfix", ("master",), ("-c",), read, has_own_program=True, tasks=_TASKS)

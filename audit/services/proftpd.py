@@ -62,4 +62,7 @@ def _files(server: Block) -> tuple[NamedFile, ...]:
     return tuple(files)
 
 
-SERVICE: Final = Service("proftpd", ("proftpd",), ("-c", "--config"), read, has_own_program=True)
+_TASKS: Final = " (-[nqN46]*[tvVlh]|--(configtest|version|settings|list|help))"
+"""The options after which proftpd ends; several short ones can be one word."""
+
+SERVICE: Final = Service("proftpd", ("proftpd",), ("-c", "--config"), read, has_own_program=True, tasks=_TASKS)

@@ -77,4 +77,4 @@ def _files(settings: Mapping[str, str]) -> tuple[NamedFile, ...]:
     return pair(certificate, settings.get("keyfile") or certificate)
 
 
-SERVICE: Final = Service("pure-ftpd", ("pure-ftpd",), (), read, has_own_program=True)
+SERVICE: Final = Service("pure-ftpd", ("pure-ftpd",), (), read, has_own_program=True, tasks=" (-h|--help) ")

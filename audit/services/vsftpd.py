@@ -49,4 +49,4 @@ def _files(settings: dict[str, str]) -> tuple[NamedFile, ...]:
     return (*files, *pair(dsa, settings.get("dsa_private_key_file", dsa))) if dsa else files
 
 
-SERVICE: Final = Service("vsftpd", ("vsftpd",), (), read, has_own_program=True)
+SERVICE: Final = Service("vsftpd", ("vsftpd",), (), read, has_own_program=True, tasks=" -v ")

@@ -1,8 +1,9 @@
 # shellcheck shell=sh disable=SC2154,SC2034
 # Finds the services that run, then those that are to be started, and runs each service's own script for them.
 # service_of NAME sets $s to the service of a process of that name; programs_$s prints its programs, options_$s its options
-# that name files; service_$s is its script; own_program_$s is true if its program has the name of its processes. $services
-# has all, $most_processes is how many are inspected.
+# that name files; service_$s is its script; own_program_$s is true if its program has the name of its processes; $daemon_$s
+# and $tasks_$s match the command lines of its daemon and of its other processes. $services has all, $most_processes is how many
+# are inspected.
 
 # A process with another network or another root directory belongs to a container.
 elsewhere() {
@@ -67,6 +68,21 @@ holds_root_port() {
   return 1
 }
 
+# A process of the same program can test the configuration, print settings or send a signal (another inspection does that).
+# It serves nothing. Words that cannot be trusted do not decide.
+is_task() {
+  [ -n "$words" ] && eval "daemon=\$daemon_$s tasks=\$tasks_$s" || return 1
+  line=" $(use_words | tr '\n' ' ')"
+  read -r stat <"/proc/$pid/stat" || return 0
+  # shellcheck disable=SC2086  # its fields
+  set -- ${stat##*)}
+  [ "$4" = "$pid" ] || line="$line(attached) "
+  case $daemon in
+  ?*) print "$line" | grep -Eq -e "$daemon" || return 0 ;;
+  esac
+  [ -n "$tasks" ] && print "$line" | grep -Eq -e "$tasks"
+}
+
 look_at_process() {
   pid=$1
   read -r comm <"/proc/$pid/comm" && service_of "$comm" || return
@@ -85,6 +101,7 @@ look_at_process() {
     *) return ;; # a script or another program that has only the name
     esac
   fi
+  ! is_task || return
   program=$bin
   # shellcheck disable=SC2046  # options
   trusted_words "$pid" $("options_$s") || {
@@ -147,12 +164,23 @@ look_at_rest() {
   done
 }
 
+# Prints the untrusted processes that have not ended meanwhile: what has ended hides nothing.
+list_untrusted() {
+  printf %s "$untrusted_list" | while IFS= read -r line; do
+    read -r stat <"/proc/${line%% *}/stat" || continue
+    case ${stat##*)} in
+    ' Z '*) ;;
+    *) print "$line" ;;
+    esac
+  done
+} 2>/dev/null
+
 found='' count=0 untrusted_list='' untrusted_count=0 root_sockets='' held_count=0
 {
   sort_processes
   for p in $first $then; do look_at_process "$p"; done
   look_at_rest
 } 2>/dev/null
-section untrusted printf '%s' "$untrusted_list"
+section untrusted list_untrusted
 [ "$untrusted_count" -le 100 ] || section untrusted.more echo "$((untrusted_count - 100))"
 section clock.end date +%s.%N

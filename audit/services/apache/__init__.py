@@ -77,4 +77,9 @@ def _proxy_protocol(host: Block, root: Block) -> ProxyProtocol:
     return "some-clients" if has_exceptions else "always"
 
 
-SERVICE: Final = Service("apache", ("apache2", "httpd"), ("-f", "-d"), read, sites.read, has_own_program=True)
+_TASKS: Final = r" -([vVlLtSMh?]|k ?((graceful-)?stop |(restart|graceful) .*\(attached\) $))"
+"""The options after which apache ends. `-k restart` and `-k graceful` start the daemon if there is none."""
+
+SERVICE: Final = Service(
+    "apache", ("apache2", "httpd"), ("-f", "-d"), read, sites.read, has_own_program=True, tasks=_TASKS
+)

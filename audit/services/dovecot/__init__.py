@@ -235,4 +235,7 @@ def _path(value: str) -> str | None:
     return path if path.startswith("/") else None
 
 
-SERVICE: Final = Service("dovecot", ("dovecot",), ("-c",), read, has_own_program=True)
+_TASKS: Final = " (-[naN]|stop|reload|--(version|build-options|hostdomain|log-error|help)) "
+"""The options and commands after which dovecot ends."""
+
+SERVICE: Final = Service("dovecot", ("dovecot",), ("-c",), read, has_own_program=True, tasks=_TASKS)

@@ -164,4 +164,9 @@ def _names_of_requests(section: HaproxySection) -> Iterator[str]:
                 yield match["name"]
 
 
-SERVICE: Final = Service("haproxy", ("haproxy",), ("-C",), read, read_websites, by_certificate, has_own_program=True)
+_TASKS: Final = " -(cc?|vv?|h) "
+"""The options after which haproxy ends; `-c` tests the configuration."""
+
+SERVICE: Final = Service(
+    "haproxy", ("haproxy",), ("-C",), read, read_websites, by_certificate, has_own_program=True, tasks=_TASKS
+)

@@ -168,4 +168,7 @@ def _last(server: Directive, context: Directive, name: str) -> str | None:
     return arguments[-1] if arguments else None
 
 
-SERVICE: Final = Service("nginx", ("nginx",), ("-c", "-p"), read, sites.read, has_own_program=True)
+_TASKS: Final = " -q*[?hvVtTs]"
+"""The options after which nginx ends: they test and print the configuration or send a signal."""
+
+SERVICE: Final = Service("nginx", ("nginx",), ("-c", "-p"), read, sites.read, has_own_program=True, tasks=_TASKS)

@@ -3,10 +3,6 @@
 # for each name that they are compared with and of which there are files.
 [ -n "$bin" ] || return 0
 continues=backslash
-case $(use_words) in
-'' | *-bd* | *-tls-on-connect*) ;;
-*) return 0 ;;
-esac
 c=$(option -C)
 set -- run_trusted "$bin" ${c:+-C "$c"}
 test_output=$("$@" -bV 2>&1) # it also reads the configuration

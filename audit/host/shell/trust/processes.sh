@@ -106,6 +106,10 @@ trusted_process() {
   t_comm=$t_its_comm unit=$t_its_unit
   t_program "$1" || t_no "process $1 named $t_its_comm: $why" || return 1
   t_words "$1"
+  # the kernel shows no words while a process begins and when it has ended
+  case $t_owner,$words in
+  0, | "$t_me,") t_no "process $1 named $t_its_comm has no command line" || return 1 ;;
+  esac
   t_read_status "$1"
   [ "$t_user" = "$t_owner" ] || t_no "process $1 has ended" || return 1
   why=''
