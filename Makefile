@@ -101,10 +101,14 @@ matrix-fleet: $(INSTALLED)
 matrix-fuzz: $(INSTALLED)
 	$(PYTHON) -m bench.fuzz $(call OF_SIZE,2000,10000) $(SEED)
 
-# Several hosts, and the ways to log in to one.
+# Several hosts, and the ways to log in to one. The tests of the full size alone take more than half of the time.
+FULL_HOSTS := $(addprefix tests/system/,hosts/test_jump_hosts.py hosts/test_login_limits.py names/test_twin_hosts.py \
+    repair/test_several_hosts.py)
+
 matrix-hosts: $(INSTALLED)
 	@SSLAUDIT_TEST_OVERLAYS=logins $(BUILD_OVERLAYS)
-	SSLAUDIT_TEST_OVERLAYS=logins $(PYTHON) -m pytest -n 2 --dist loadfile $(HOSTS)
+	SSLAUDIT_TEST_OVERLAYS=logins $(PYTHON) -m pytest -n 2 --dist loadfile \
+	    $(call OF_SIZE,$(filter-out $(FULL_HOSTS),$(HOSTS)),$(HOSTS))
 
 # The lowest version of each dependency that pyproject.toml allows. One process: the lowest pytest names some tests by random
 # bytes, and the processes of xdist would have other names.
