@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -142,18 +143,17 @@ def hosts(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 HOSTS = ("--hosts=ssh://root@web1.invalid,ssh://root:secret@web2.invalid",)
 
 
-@pytest.mark.parametrize("place", ["inspect", "hosts_of"])
+@pytest.mark.parametrize("place", ["audit.host.inspect.inspect", "audit.host.discovery.hosts.hosts_of"])
 def test_failed_inspection_is_the_error_of_its_host(
     pytester: pytest.Pytester, hosts: pytest.MonkeyPatch, place: str
 ) -> None:
-    from audit.host.discovery import hosts as discovery  # noqa: PLC0415 - as the fixture left it
-
-    real = getattr(discovery, place)
+    module, _, name = place.rpartition(".")
+    real = getattr(import_module(module), name)  # as the fixture left it
 
     def chosen(one: Any, *rest: Any) -> Any:  # noqa: ANN401 - a host or its specification
         return boom() if "web2" in (one if isinstance(one, str) else one.label) else real(one, *rest)
 
-    hosts.setattr(discovery, place, chosen)
+    hosts.setattr(place, chosen)
     ended, found = audit(pytester, *HOSTS)
     assert_one_error(ended, found, "web2.invalid/", "web1.invalid/")
     assert "secret" not in ended.stdout.str() + Path("results.jsonl").read_text()
