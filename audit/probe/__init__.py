@@ -58,11 +58,14 @@ def observe(  # noqa: PLR0913 - all but two by keyword
         try:
             with turn:
                 server = revocation.place(observation) if revocation else None
+                known = revocation.with_known(observation) if revocation and server else None
         except Exception as error:  # noqa: BLE001 - the boundary of one endpoint: the others are still observed
             failed(error)
             return
         if revocation is None or server is None:
             report(observation)
+        elif known:  # it waits for no server, and for no other process that sends requests to it
+            report(known)
         else:
             pool.submit(Job(server, partial(revocation.fetch, observation), report, failed))
 

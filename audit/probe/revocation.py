@@ -88,6 +88,10 @@ class RevocationContext:
     deadline_s: float = 20.0  # for all requests about one endpoint together
 
 
+class _UnknownResponse(Exception):
+    """A request would have to be sent."""
+
+
 class RevocationFetcher:
     """The replies of a run: each request is sent once. Threads may call it at the same time."""
 
@@ -121,14 +125,24 @@ class RevocationFetcher:
 
     def fetch(self, observation: Observation) -> Observation:
         """Return the observation with the responses that came within the deadline of one endpoint."""
-        deadline = Deadline.after(self._context.deadline_s)
         with self.turn:
-            responses = tuple(
-                response
-                for is_leaf, rules, subject in self._subjects(observation)
-                for response in self._about(subject, (rules, deadline), observation if is_leaf else None)
-            )
+            responses = self._responses(observation, Deadline.after(self._context.deadline_s))
         return replace(observation, revocation=responses)
+
+    def with_known(self, observation: Observation) -> Observation | None:
+        """Return the observation with its responses if the run has all of them; None if a request has to be sent."""
+        try:
+            return replace(observation, revocation=self._responses(observation, None))
+        except _UnknownResponse:
+            return None
+
+    def _responses(self, observation: Observation, deadline: Deadline | None) -> tuple[RevocationResponse, ...]:
+        """Return all responses; without a deadline no request is sent, and it raises _UnknownResponse instead."""
+        return tuple(
+            response
+            for is_leaf, rules, subject in self._subjects(observation)
+            for response in self._about(subject, (rules, deadline), observation if is_leaf else None)
+        )
 
     def _subjects(self, observation: Observation) -> Iterator[tuple[bool, Rules, StatusSubject]]:
         """Yield the certificates of every chain that is served, each once, with the rules for them."""
@@ -144,7 +158,7 @@ class RevocationFetcher:
         yield from by_certificate.values()
 
     def _about(
-        self, subject: StatusSubject, bounds: tuple[Rules, Deadline], stapling: Observation | None
+        self, subject: StatusSubject, bounds: tuple[Rules, Deadline | None], stapling: Observation | None
     ) -> Iterator[RevocationResponse]:
         """Yield the responses about a certificate and those who signed them, until one of them can be trusted."""
         (rules, deadline), now = bounds, self._context.clock()
@@ -158,7 +172,7 @@ class RevocationFetcher:
             yield from self._from_places(subject, evidence, deadline)
 
     def _from_places(
-        self, subject: StatusSubject, evidence: StatusEvidence, deadline: Deadline
+        self, subject: StatusSubject, evidence: StatusEvidence, deadline: Deadline | None
     ) -> Iterator[RevocationResponse]:
         """Yield further responses from the places that a certificate names, up to the first that can be trusted."""
         for source, url in places(subject.certificate, evidence.rules):
@@ -173,7 +187,7 @@ class RevocationFetcher:
                 return
 
     def _about_signers(
-        self, signers: Iterable[StatusSubject], evidence: StatusEvidence, deadline: Deadline
+        self, signers: Iterable[StatusSubject], evidence: StatusEvidence, deadline: Deadline | None
     ) -> Iterator[RevocationResponse]:
         """Yield the responses about the certificates of signers that need a status and have none yet."""
         for signer in signers:
@@ -184,7 +198,7 @@ class RevocationFetcher:
                 evidence = replace(evidence, responses=(*evidence.responses, *added))
 
     def _response(
-        self, subject: StatusSubject, place: tuple[RevocationSource, str], rules: Rules, deadline: Deadline
+        self, subject: StatusSubject, place: tuple[RevocationSource, str], rules: Rules, deadline: Deadline | None
     ) -> RevocationResponse:
         source, url = place
         body = b"" if source == "crl" else ocsp_request(subject.certificate, subject.issuer)
@@ -203,6 +217,8 @@ class RevocationFetcher:
 
         kept = self._known.get(request) or self._kept(request, is_good)
         if kept is None:
+            if deadline is None:
+                raise _UnknownResponse
             with self.turn.lent(), self._cache.alone(request, deadline) if self._cache else nullcontext():
                 kept = self._kept(request, is_good) or self._fetched((request, deadline), subject, is_good)
         return response_from(kept)

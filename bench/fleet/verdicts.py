@@ -66,7 +66,12 @@ def _judged(folder: Path, endpoints: int) -> Judged:
     command = (
         *("--pyargs", "audit"),
         *(f"--audit-from-evidence={endpoints}", "--audit-trust=root.pem", "--audit-policy=webpki"),
-        *("--audit-items=check", "--audit-workers=auto", f"--audit-results={results.name}", f"--audit-now={now:%FT%TZ}"),
+        *(
+            "--audit-items=check",
+            "--audit-workers=auto",
+            f"--audit-results={results.name}",
+            f"--audit-now={now:%FT%TZ}",
+        ),
     )
     usage, status = run_pytest(folder, command)
     verdicts = sum('"kind":"result"' in line for line in read_lines(results, limit=None))
