@@ -65,11 +65,20 @@ def serve(descriptor: int) -> NoReturn:
             os.read(woken, 4096)
             _report_ended(control)
         if control.fileno() in ready:
-            message, descriptors, _, _ = socket.recv_fds(control, 1, 1)
-            if not message:
+            descriptor_of_worker = _received_descriptor(control)
+            if descriptor_of_worker is None:
                 _wait_for_workers()
                 os._exit(0)
-            _fork(control, descriptors[0])
+            _fork(control, descriptor_of_worker)
+
+
+def _received_descriptor(control: socket.socket) -> int | None:
+    """Return the connection for a new worker; None if the run has closed its own, perhaps with reports unread."""
+    try:
+        message, descriptors, _, _ = socket.recv_fds(control, 1, 1)
+    except OSError:
+        return None
+    return descriptors[0] if message else None
 
 
 def _wake_at_end_of_child() -> int:
@@ -93,7 +102,8 @@ def _fork(control: socket.socket, descriptor: int) -> None:
 
 
 def _report_ended(control: socket.socket) -> None:
-    with contextlib.suppress(ChildProcessError):
+    """Report the workers that have ended, unless the run has closed the connection."""
+    with contextlib.suppress(OSError):  # also ChildProcessError: there are no others
         while (ended := os.waitpid(-1, os.WNOHANG))[0]:
             control.sendall(b"ended %d %d\n" % (ended[0], os.waitstatus_to_exitcode(ended[1])))
 

@@ -57,14 +57,14 @@ class WorkerServer:
                 self._next("ended")
         return _named(self._statuses.pop(pid, None))
 
-    def close(self) -> None:
-        """End the server."""
+    def close(self) -> int:
+        """End the server; return its exit status, which is 0 if it has waited for all workers."""
         self._control.close()
         try:
-            self._process.wait(_GOODBYE_S)
+            return self._process.wait(_GOODBYE_S)
         except subprocess.TimeoutExpired:
             self._process.kill()
-            self._process.wait()
+            return self._process.wait()
 
     def _next(self, wanted: str) -> tuple[int, int]:
         """Return the pid and status of the next message of this kind, and keep the ends of workers; raises OSError."""
