@@ -60,13 +60,13 @@ class Plan:
 
 
 MEASURED: Final = Measured(
-    worker_cpu_ms=3.3,
-    controller_cpu_ms=1.9,
-    controller_memory_kb=4.2,
+    worker_cpu_ms=8.5,
+    controller_cpu_ms=2.3,
+    controller_memory_kb=3.3,
     controller_start_mb=80.0,
     scheduler_start_mb=150.0,
     reply_kb=40.0,
-    results_kb=0.8,
+    results_kb=2.1,
     evidence_kb=9.0,
 )
 FLEET: Final = PlannedFleet(endpoints=1_000_000, response_s=2.0, concurrency=64)
