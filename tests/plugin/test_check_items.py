@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Final
+from typing import Any, Final
 
 import pytest
+from _pytest import warnings
 
+from audit.endpoint import Endpoint
+from audit.evaluation.evaluate import CheckFunction
+from pytest_sslaudit.items import check_protocol
+from pytest_sslaudit.items.judging import decide_check
+from pytest_sslaudit.outcome import Decision, decide_error
+from pytest_sslaudit.run_state import Run
 from tests.support.evidence import A, keep, rows, unreachable
 
 REPORTS: Final = """
@@ -108,19 +115,6 @@ def test_fixtures_are_torn_down_before_a_check_of_another_file(audit: pytest.Pyt
     assert text.index("database closed") < text.index("checks/test_")
 
 
-COUNTING: Final = """
-import json
-import _pytest.warnings
-
-surrounding = _pytest.warnings.catch_warnings_for_item
-
-def counted(*given, **named):
-    if (named.get("when") or given[2]) == "runtest":
-        print("surrounded", (named.get("item") or given[3]).name)
-    return surrounding(*given, **named)
-
-_pytest.warnings.catch_warnings_for_item = counted
-"""
 SERIALIZING: Final = """
 import json
 
@@ -134,27 +128,21 @@ class Plugin:
 def pytest_configure(config):
     config.pluginmanager.register(Plugin(config))
 """
-BREAKING: Final = """
-from pytest_sslaudit.items import check_protocol
-from pytest_sslaudit.outcome import decide_error
-
-decide = check_protocol.decide_check
-
-def broken(run, function, endpoint):
-    if function.__name__ == "test_reachable":
-        return decide_error(run, endpoint, None, KeyError("a bug"))
-    return decide(run, function, endpoint)
-
-check_protocol.decide_check = broken
-"""
 
 
-def test_hooks_of_pytest_surround_all_checks_of_an_endpoint(audit: pytest.Pytester) -> None:
-    audit.makepyfile(counting=COUNTING)
-    run, verdicts = audited(audit, "--pyargs", "audit", "-p", "counting")
-    surrounded = [line for line in run.outlines if "surrounded" in line]
+def test_hooks_of_pytest_surround_all_checks_of_an_endpoint(
+    audit: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    surrounding, surrounded = warnings.catch_warnings_for_item, list[str]()
+
+    def counted(config: pytest.Config, ihook: Any, when: Any, item: pytest.Item | None, **rest: Any) -> Any:  # noqa: ANN401 - as pytest
+        surrounded.extend([item.name] if item else [])
+        return surrounding(config, ihook, when, item, **rest)
+
+    monkeypatch.setattr(warnings, "catch_warnings_for_item", counted)
+    _, verdicts = audited(audit, "--pyargs", "audit")
     assert len(verdicts) > 40
-    assert [line.partition("[")[2] for line in surrounded] == ["https://a.example:443]"]
+    assert [name.partition("[")[2] for name in surrounded] == ["https://a.example:443]"]
 
 
 @pytest.mark.parametrize("items", ["each", "endpoint", "check"])
@@ -166,10 +154,19 @@ def test_reports_can_be_serialized(audit: pytest.Pytester, items: str) -> None:
     run.stdout.no_fnmatch_line("*INTERNALERROR*")
 
 
-def test_check_that_breaks_runs_in_phases_among_the_others_of_its_endpoint(audit: pytest.Pytester) -> None:
-    audit.makepyfile(counting=REPORTS, breaking=BREAKING)
+def test_check_that_breaks_runs_in_phases_among_the_others_of_its_endpoint(
+    audit: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(run: Run, function: CheckFunction, endpoint: Endpoint) -> Decision:
+        is_chosen = function.__name__ == "test_reachable"
+        return (
+            decide_error(run, endpoint, None, KeyError("bug")) if is_chosen else decide_check(run, function, endpoint)
+        )
+
+    audit.makepyfile(counting=REPORTS)
     _, expected = audited(audit, "--pyargs", "audit")
-    run, verdicts = audited(audit, "--pyargs", "audit", "-p", "counting", "-p", "breaking")
+    monkeypatch.setattr(check_protocol, "decide_check", broken)
+    run, verdicts = audited(audit, "--pyargs", "audit", "-p", "counting")
     assert verdicts == expected
     # its module was set up for it, and the last test of that module tears it down
     assert phases(run) == {"setup": 2, "call": len(verdicts), "teardown": len(verdicts)}

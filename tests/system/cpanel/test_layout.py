@@ -32,7 +32,7 @@ def look(**changed):
     return discover((Login("local://", **changed),), clock=lambda: datetime.now(UTC))[0]
 
 def policy(view):
-    return choose_policy((), is_cpanel=view.is_cpanel, is_private_pki=False).name
+    return choose_policy(None, is_cpanel=view.is_cpanel, is_private_pki=False).name
 
 if sys.argv[2:]:  # what is imported and read late is so before a user is become who may not
     policy(look(discover=False).host.server)

@@ -169,9 +169,23 @@ def test_step_is_drawn_with_the_number_of_its_case(shown: tuple[pytest.Config, T
     assert heard.states == ["preconditions done", "self-test failed"]
 
 
+class FirstPassHooks:
+    """The hook of a run that lets the first pass run its tests."""
+
+    def __init__(self, first_pass: FirstPass) -> None:
+        """Take the first pass."""
+        self._first_pass = first_pass
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
+        """Run a test of the first pass."""
+        return self._first_pass.run(item, nextitem) or None
+
+
 def test_first_run_is_not_reported_and_its_reports_are_taken_once(pytester: pytest.Pytester) -> None:
     www, mail, other = items(pytester, WWW, MAIL, body="record_property('a', 1)")
     first_pass = FirstPass()
+    www.config.pluginmanager.register(FirstPassHooks(first_pass))
     reports = [report for report in first_pass.judge([www, mail, other]) if report.when == "call"]
     assert [report.nodeid for report in reports] == [www.nodeid, mail.nodeid]
     assert www.user_properties == []
