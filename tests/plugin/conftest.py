@@ -1,4 +1,7 @@
-"""Keeps pkilint loaded for the audits that run in the process of a test."""
+"""Keeps loaded what the audits that run in the process of a test import late: pytester drops what a test imports.
+
+The inspection of hosts would be another module for each test than the one that the tests replace functions of.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import contextlib
 
 import pytest
 
+import audit.host.inspect  # noqa: F401 - as above
 from audit.x509.lint.pkilint import full_lint
 from tests.support.endpoint_facts import GOOD
 
