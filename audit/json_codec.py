@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import difflib
 import functools
+import json
 import re
 import tomllib
 import types
@@ -26,6 +27,14 @@ T = TypeVar("T")
 
 class BadRecord(ValueError):
     """A JSON value of another type than the annotation; the message names the type and the value."""
+
+
+_ENCODE: typing.Final = json.JSONEncoder(separators=(",", ":")).encode
+
+
+def compact(value: Any) -> str:  # noqa: ANN401 - any JSON value
+    """Return a JSON value as one short line. `json.dumps` makes an encoder for each call."""
+    return _ENCODE(value)
 
 
 @lru_cache(maxsize=1024)  # all results of an endpoint have the same times

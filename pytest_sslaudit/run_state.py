@@ -167,3 +167,8 @@ class Run:
 def current_run(config: pytest.Config) -> Run:
     """Return the audit of this pytest run."""
     return config.stash[KEY]
+
+
+def is_in_worker(config: pytest.Config) -> bool:
+    """Return whether this is a process of xdist, whose reports are read in another one."""
+    return hasattr(config, "workerinput")

@@ -20,8 +20,8 @@ from audit.evaluation.observation_row import observation_row
 from audit.evaluation.outcome import outcome_of
 from audit.evaluation.result import Result
 from audit.evaluation.run import EvaluationRun
-from audit.fleet.chunk import Chunk, ChunkTarget, EndpointReply, WorkerSettings, compact, results_text
-from audit.json_codec import to_json
+from audit.fleet.chunk import Chunk, ChunkTarget, EndpointReply, WorkerSettings, results_text
+from audit.json_codec import compact, to_json
 from audit.observation import Observation
 from audit.probe import Slots, Target
 from audit.verdict import Judgement
@@ -57,9 +57,8 @@ class ChunkAuditor:
         self._keep = keep
         self._functions = dict(_functions(settings.modules))
         self._in_work = dict[str, tuple[str, ...]]()  # by id of an endpoint: the checks to judge
-        self._judged = dict[
-            str, frozenset[str]
-        ]()  # by id of an endpoint in work or a host: the checks of the run for it
+        # by id of an endpoint in work or a host: the checks of the run for it
+        self._judged = dict[str, frozenset[str]]()
         self._run = replace(make_run(for_engine, _not_shared), is_judged=self._is_judged)
         self._observer = make_observer(
             self._run, for_engine, self._wants_revocation, stop or threading.Event(), slots=slots

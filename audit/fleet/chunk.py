@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from audit.analysis.key_reuse import KeyUse
 from audit.config.revocation_cache import RevocationCache
@@ -18,7 +18,7 @@ from audit.endpoint import Endpoint
 from audit.engine import AuditSettings, RevocationSettings
 from audit.evaluation.result import Result, from_row, to_row
 from audit.evaluation.waivers import Waiver
-from audit.json_codec import BadRecord, from_json, to_json
+from audit.json_codec import BadRecord, compact, from_json, to_json
 from audit.observation import DnsView
 from audit.policy import Profile
 from audit.probe import Limits
@@ -149,8 +149,3 @@ def results_in(text: str) -> dict[str, Result]:
 def results_text(results: list[Result]) -> str:
     """Return the text from which `results_in` reads them."""
     return compact([to_row(result) for result in results])
-
-
-def compact(value: Any) -> str:  # noqa: ANN401 - any JSON value
-    """Return a JSON value as one short line."""
-    return json.dumps(value, separators=(",", ":"))

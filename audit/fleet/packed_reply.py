@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final
 
-from audit.fleet.chunk import EndpointReply, compact
-from audit.json_codec import BadRecord
+from audit.fleet.chunk import EndpointReply
+from audit.json_codec import BadRecord, compact
 
 CONTENT: Final = b"content:"
 """The begin of a line with a CRL or OCSP response in base64; the other lines are JSON."""

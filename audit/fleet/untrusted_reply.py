@@ -21,9 +21,9 @@ from audit.analysis.key_reuse import KeyUse, key_uses
 from audit.checks import Check
 from audit.evaluation.result import Result
 from audit.evaluation.waivers import Waiver, find_waiver
-from audit.fleet.chunk import Chunk, ChunkTarget, EndpointReply, compact
+from audit.fleet.chunk import Chunk, ChunkTarget, EndpointReply
 from audit.fleet.packed_reply import CONTENT, CONTENT_IN, digest_of, unpacked
-from audit.json_codec import BadRecord, format_time, from_json, parse_time, to_json
+from audit.json_codec import BadRecord, compact, format_time, from_json, parse_time, to_json
 from audit.observation import SCHEMA, Observation
 from audit.text import MAX_DETAIL, MAX_MESSAGE, MAX_QUOTED, one_line, printable, shortened, strings_in
 from audit.verdict import Remedy, Severity, Verdict

@@ -19,7 +19,7 @@ from audit.evaluation.key_index import KeyIndex
 from audit.evaluation.observation_row import observation_row
 from audit.evaluation.result import Phase
 from audit.fleet import EndpointReply
-from audit.fleet.chunk import compact
+from audit.json_codec import compact
 from audit.observation import Accident, Observation
 from audit.probe import Target
 from pytest_sslaudit.controller.hosts import AuditedHosts

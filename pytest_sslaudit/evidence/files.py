@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from audit.config.private_files import create, read_regular
-from audit.json_codec import BadRecord, from_json
+from audit.json_codec import BadRecord, compact, from_json
 from audit.observation import SCHEMA
 from audit.text import MAX_QUOTED
 
@@ -38,7 +38,7 @@ def put(file: Path, content: bytes) -> None:
 
 def put_value(file: Path, value: Any) -> None:  # noqa: ANN401 - any JSON value
     """Write a JSON value."""
-    put(file, json.dumps(value, separators=(",", ":")).encode())
+    put(file, compact(value).encode())
 
 
 def content_of(file: Path, most_bytes: int = MOST_BYTES) -> bytes:

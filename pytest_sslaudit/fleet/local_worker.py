@@ -33,10 +33,9 @@ LENGTH: Final = struct.Struct(">I")
 """What precedes a message to a worker: its length."""
 REPLY, BROKEN = b"R", b"B"
 """The first byte of a line from a worker: the reply of an endpoint, and the trace of an exception of ours."""
-
 _BETWEEN_SEARCHES: Final = (50_000, 20, 20)
 """How many new objects, and searches of the newer ones, there are between two searches of the garbage collector, which
-take a tenth of the CPU time of a worker."""
+take a tenth of the CPU time of a process."""
 
 
 @dataclass(frozen=True, slots=True)

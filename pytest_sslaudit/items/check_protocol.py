@@ -24,7 +24,7 @@ from pytest_sslaudit.items.pairs import endpoint_of
 from pytest_sslaudit.items.runtest import finding_before
 from pytest_sslaudit.outcome import apply
 from pytest_sslaudit.reports.carried_results import as_properties, keep_result, main_properties
-from pytest_sslaudit.run_state import current_run
+from pytest_sslaudit.run_state import current_run, is_in_worker
 
 _HOOKS: Final = tuple(
     f"pytest_{name}"
@@ -72,11 +72,12 @@ class CheckProtocol:
         following: dict[pytest.Item, list[pytest.Item]] = {}
         first: pytest.Item | None = None
         for item in items:
-            if first is not None and self._is_in_one_step(item) and endpoint_of(item) == endpoint_of(first):
+            is_in_one_step = self._hooks_of(item) is not None
+            if first is not None and is_in_one_step and endpoint_of(item) == endpoint_of(first):
                 following[first].append(item)
             else:
                 following[item] = []
-                first = item if self._is_in_one_step(item) else None
+                first = item if is_in_one_step else None
         return following
 
     def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
@@ -100,30 +101,26 @@ class CheckProtocol:
 
     def _run(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
         """Run a test in one step and report it; return None if it needs pytest's phases."""
-        hooks = self._hooks_for(item, nextitem) if isinstance(item, CheckItem) else None
-        if not isinstance(item, CheckItem) or hooks is None:
+        hooks = self._hooks_of(item)
+        if not isinstance(item, CheckItem) or hooks is None or _needs_teardown(item, nextitem):
             return None
         reports = _reports_of(item)
-        if reports:
-            result, end = reports
-            hooks.relay.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
-            hooks.relay.pytest_runtest_logreport(report=result)
-            hooks.of_end(report=end)
-            hooks.relay.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
-        return True if reports else None
+        if reports is None:
+            return None
+        result, end = reports
+        hooks.relay.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+        hooks.relay.pytest_runtest_logreport(report=result)
+        hooks.of_end(report=end)
+        hooks.relay.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+        return True
 
-    def _hooks_for(self, item: CheckItem, nextitem: pytest.Item | None) -> _Hooks | None:
-        """Return the hooks of a test that can be run in one step now; None if it cannot."""
-        can_be = self._is_in_one_step(item) and not _needs_teardown(item, nextitem)
-        return self._hooks[item.parent] if can_be else None
-
-    def _is_in_one_step(self, item: pytest.Item) -> bool:
-        """Return whether nothing needs the phases of a test."""
+    def _hooks_of(self, item: pytest.Item) -> _Hooks | None:
+        """Return the hooks of a test that can be run in one step; None if something needs its phases."""
         if not isinstance(item, CheckItem) or len(item.own_markers) > 1:
-            return False
+            return None
         if item.parent not in self._hooks:
             self._hooks[item.parent] = self._hooks_of_file(item)
-        return self._hooks[item.parent] is not None
+        return self._hooks[item.parent]
 
     def _hooks_of_file(self, item: pytest.Item) -> _Hooks | None:
         nodes = item.listchain()[:-1]
@@ -172,7 +169,7 @@ def _reports_of(item: CheckItem) -> tuple[pytest.TestReport, pytest.TestReport] 
     )  # fmt: skip
     end = _end_of(report)
     apply(decision, item.location, report)
-    if decision.result and not _is_in_worker(item.config):
+    if decision.result and not is_in_worker(item.config):
         keep_result(report, decision.result)
     elif decision.result:
         report.user_properties = [*item.user_properties, *as_properties(decision.result, before)]
@@ -186,13 +183,8 @@ def _end_of(report: pytest.TestReport) -> pytest.TestReport:
     return end
 
 
-def _is_in_worker(config: pytest.Config) -> bool:
-    """Return whether this is a process of xdist, whose reports are read in another one."""
-    return hasattr(config, "workerinput")
-
-
 def _is_in_order(session: pytest.Session) -> bool:
     """Return whether pytest runs the tests of a session one after the other, in this process, and all of them once."""
     config, run = session.config, current_run(session.config)
-    is_shared = config.pluginmanager.hasplugin("dsession") or _is_in_worker(config)
+    is_shared = config.pluginmanager.hasplugin("dsession") or is_in_worker(config)
     return not (is_shared or run.awaits_hosts or run.settings.repair != "no" or config.option.collectonly)

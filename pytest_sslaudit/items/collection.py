@@ -25,7 +25,7 @@ from pytest_sslaudit.items.check_item import are_ours, check_items, needs_only_f
 from pytest_sslaudit.items.grouped_items import ALL_JUDGED, AllJudged, CheckOfAll
 from pytest_sslaudit.items.pairs import endpoints_of, pairs_of, tests_of
 from pytest_sslaudit.items.shared_logins import TESTINFRA_HOST
-from pytest_sslaudit.run_state import STALE_WAIVER, Run, current_run
+from pytest_sslaudit.run_state import STALE_WAIVER, Run, current_run, is_in_worker
 from pytest_sslaudit.settings import INVENTORY, TESTINFRA
 
 _WITHOUT_ASSERTIONS: Final = (
@@ -125,7 +125,7 @@ class Parametrize:
             if check is not None and functions.setdefault(check.id, function) is not function:
                 run.usage_errors.append(f"two checks have the id {check.id!r}; the second is {item.nodeid}")
         run.usage_errors += _errors_of_policies(run)
-        if run.usage_errors and not hasattr(config, "workerinput"):
+        if run.usage_errors and not is_in_worker(config):
             raise pytest.UsageError(*dict.fromkeys(run.usage_errors))
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:

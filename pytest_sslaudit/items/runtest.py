@@ -34,7 +34,7 @@ from pytest_sslaudit.reports.carried_results import (
     keep_results,
     without_row_of_pass,
 )
-from pytest_sslaudit.run_state import Run, current_run
+from pytest_sslaudit.run_state import Run, current_run, is_in_worker
 
 RAISED: Final = pytest.StashKey[Judgement | UnreadableField]()
 UNJUDGED: Final = pytest.StashKey[Iterable[tuple[str, object]]]()
@@ -122,7 +122,7 @@ def _report_group(item: GroupedItem, report: pytest.TestReport) -> None:
     if isinstance(item, EndpointItem):
         item.results = GroupedResults()  # the report has them now; a repeated test judges all of them again
     item.stash[UNJUDGED] = tuple(item.user_properties)
-    if hasattr(item.config, "workerinput"):
+    if is_in_worker(item.config):
         report.user_properties.append(grouped_property(results))
     else:
         keep_results(report, results)

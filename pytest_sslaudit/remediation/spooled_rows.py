@@ -10,10 +10,11 @@ import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
+
+from audit.json_codec import compact
 
 _Row = Mapping[str, Any]
-_ENCODE: Final = json.JSONEncoder(separators=(",", ":")).encode
 
 
 class SpooledRows:
@@ -25,7 +26,7 @@ class SpooledRows:
 
     def append(self, row: _Row) -> None:
         """Add a row; its values are JSON values."""
-        self._stream.write(f"{_ENCODE(row)}\n")
+        self._stream.write(f"{compact(row)}\n")
 
     def extend(self, rows: Iterable[_Row]) -> None:
         """Add rows."""

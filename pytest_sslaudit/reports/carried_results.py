@@ -15,6 +15,7 @@ from weakref import WeakKeyDictionary
 import pytest
 
 from audit.evaluation.result import Result, from_row, to_row
+from audit.json_codec import compact
 from audit.verdict import Verdict
 
 ROW: Final = "sslaudit"
@@ -46,7 +47,7 @@ def as_properties(result: Result, before: Result | None = None) -> list[tuple[st
     """
     row = to_row(result)
     del row["nodeid"], row["duration_s"]
-    return [(ROW, _json(row)), *main_properties(result, before)]
+    return [(ROW, compact(row)), *main_properties(result, before)]
 
 
 def main_properties(result: Result, before: Result | None = None) -> list[tuple[str, object]]:
@@ -74,7 +75,7 @@ def _without(properties: Iterable[tuple[str, object]], key: str) -> list[tuple[s
 
 def grouped_property(decisions: Iterable[tuple[Result, str]]) -> tuple[str, object]:
     """Return the user property that carries many results, each with pytest's outcome."""
-    return GROUP, _json([[to_row(result), outcome] for result, outcome in decisions])
+    return GROUP, compact([[to_row(result), outcome] for result, outcome in decisions])
 
 
 def keep_results(report: pytest.TestReport, decisions: Iterable[tuple[Result, str]]) -> None:
@@ -210,7 +211,3 @@ def _property(report: pytest.TestReport, key: str) -> str | None:
 def known_of(report: pytest.TestReport) -> dict[str, Any]:
     """Return the fields of a row that a report has: node id and duration."""
     return {"nodeid": report.nodeid, "duration_s": round(report.duration, 6)}
-
-
-_json: Final = json.JSONEncoder(separators=(",", ":")).encode
-"""Returns a value as JSON; `json.dumps` makes an encoder for each call."""

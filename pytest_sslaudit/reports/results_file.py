@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Final
 
 import pytest
 
 from audit.config.line_files import LineWriter, open_lines
 from audit.evaluation.result import Result, to_row
+from audit.json_codec import compact
 from pytest_sslaudit.reports.carried_results import known_of, row_of, text_of
-
-_json: Final = json.JSONEncoder(separators=(",", ":")).encode
-"""Returns a value as JSON; `json.dumps` makes an encoder for each call."""
 
 
 class ResultsFile:
@@ -32,7 +28,7 @@ class ResultsFile:
 
     def write(self, kind: str, **values: object) -> None:
         """Write one line."""
-        self._write(_json({"kind": kind, **values}))
+        self._write(compact({"kind": kind, **values}))
 
     def write_json(self, kind: str, row: str) -> None:
         """Write one line from the JSON object that another process has made."""
@@ -44,7 +40,7 @@ class ResultsFile:
         if row:
             self.write("result", **row)
         elif text := text_of(report):
-            self._write(f'{{"kind":"result",{text[1:-1]},{_json(known_of(report))[1:]}')
+            self._write(f'{{"kind":"result",{text[1:-1]},{compact(known_of(report))[1:]}')
 
     def flush(self) -> None:
         """Write what has gathered, so that `failure` is known before the run has an exit status."""

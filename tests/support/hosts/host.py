@@ -133,6 +133,10 @@ class Host:
         """Return the list of its processes."""
         return self.do("ps", "-e", "-o", "pid,ppid,user,args")
 
+    def programs(self) -> list[str]:
+        """Return the lines of its processes, without the first one of the host and the one that lists them."""
+        return [line for line in self.ps().splitlines()[1:] if line.split()[3] not in ("cat", "ps")]
+
 
 @contextmanager
 def running_host(overlay: str, name: str, *, image: Path | None = None) -> Iterator[Host]:

@@ -61,7 +61,7 @@ def run_with(near: Host, inventory: str, *hosts: str, timeout_s: int = 60) -> Au
 
 
 def processes(near: Host) -> list[str]:
-    return [line for line in near.ps().splitlines()[1:] if line.split()[3] not in ("cat", "ps")]
+    return near.programs()
 
 
 def test_hanging_inventory_is_named_and_other_hosts_are_judged_before(near: Host) -> None:

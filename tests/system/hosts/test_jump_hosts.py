@@ -71,7 +71,7 @@ class Site:
 
     def left(self) -> list[str]:
         """Return what is left of a run: its processes on the host that audits."""
-        return [line for line in self.near.ps().splitlines()[1:] if line.split()[3] not in ("cat", "ps")]
+        return self.near.programs()
 
 
 def _logins(host: Host) -> int:

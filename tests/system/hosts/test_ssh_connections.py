@@ -45,7 +45,7 @@ class Pair:
 
     def left(self) -> list[str]:
         """Return what is left of a run: processes, directories of control sockets and temporary directories."""
-        processes = [line for line in self.near.ps().splitlines()[1:] if line.split()[3] not in ("cat", "ps")]
+        processes = self.near.programs()
         return [*processes, *self.near.shell(_LEFT).split()]
 
 
