@@ -4,8 +4,9 @@
 JSON line says that each place was looked at once, the second what was seen at each. On ports 25 and 21 SMTP and FTP
 are spoken before the handshake, which fails too where the key does not match the certificate. A service that reads
 both files at each connection fails it while they are replaced, because that is two renames: with their paths a
-failure of this kind is noted as `replaced`, until _REPLACED_S after the first. A handshake costs some servers a
-process: while the host's own record says that no switch is on the move, it looks less often.
+failure of this kind is noted as `replaced`, until _REPLACED_S and _REPLACED_LOOKS after the first; what is not excused
+says why. A handshake costs some servers a process: while the host's own record says that no switch is on the move, it
+looks less often.
 """
 
 from __future__ import annotations
@@ -31,6 +32,9 @@ _QUIET_S: Final = 0.5  # between two looks while nothing moves
 _SETTLED_S: Final = 1.0  # after a switch has come to rest: a reload takes some 100 ms
 _DEADLINE_S: Final = 20.0
 _REPLACED_S: Final = 5.0  # between two renames, as docs/repair.md has it 188 ms at most
+_REPLACED_LOOKS: Final = (
+    50  # and so many handshakes: on a machine that stands still, time passes but no handshake fails
+)
 _MISMATCHED: Final = ("ConnectionResetError", "SSLEOFError", "SMTPResponseException: (454,")  # how exim fails it
 _RECORDS: Final = ("var/lib/sslaudit/*/*/state", "full/x/*/*/state")
 _AT_REST: Final = TERMINAL | {"waiting"}
@@ -99,19 +103,23 @@ class Renames:
     """Which failures of handshakes come from a pair of files that is replaced at that moment."""
 
     pair: Pair
-    _failing_since: float | None = None
+    _failures: int = 0  # in a row
+    _failing_since: float = 0.0
 
     def judged(self, ask: Callable[[], str]) -> str:
         """Return an answer; `replaced` comes before a failure if the files were replaced meanwhile or do not match."""
         before, began = self.pair.identity(), time.monotonic()
         answer = ask()
         if not answer.startswith(tuple(f"failed: {error}" for error in _MISMATCHED)):
-            self._failing_since = None
+            self._failures = 0
             return answer
-        self._failing_since = began if self._failing_since is None else self._failing_since
-        is_replaced = self.pair.identity() != before or not self.pair.is_matched()
-        is_short = began - self._failing_since < _REPLACED_S
-        return f"replaced: {answer}" if is_replaced and is_short else answer
+        self._failing_since = self._failing_since if self._failures else began
+        self._failures += 1
+        if self.pair.identity() == before and self.pair.is_matched():
+            return f"{answer} although the key matches the certificate"
+        if self._failures > _REPLACED_LOOKS and began - self._failing_since >= _REPLACED_S:
+            return f"{answer} for too long while the key does not match the certificate"
+        return f"replaced: {answer}"
 
 
 def watch(place: str, stop: threading.Event, seen: dict[str, list[str]]) -> None:
