@@ -97,9 +97,10 @@ matrix-field: $(INSTALLED)
 matrix-fleet: $(INSTALLED)
 	$(PYTHON) -m pytest -n 2 $(FLEET)
 
-# Mutants of certificates, CRLs and OCSP responses.
+# Mutants of certificates, CRLs, OCSP responses and first flights.
 matrix-fuzz: $(INSTALLED)
 	$(PYTHON) -m bench.fuzz $(call OF_SIZE,2000,10000) $(SEED)
+	$(PYTHON) -m bench.fuzz_flights $(call OF_SIZE,20000,100000) $(SEED)
 
 # Several hosts, and the ways to log in to one. The tests of the full size alone take more than half of the time.
 FULL_HOSTS := $(addprefix tests/system/,hosts/test_jump_hosts.py hosts/test_login_limits.py names/test_twin_hosts.py \
@@ -174,12 +175,14 @@ bench: $(INSTALLED)
 	    echo "bench.$$module"; $(PYTHON) -m bench.$$module || status=1; \
 	done; exit $$status
 
-# Mutants of certificates, CRLs and OCSP answers for everything that reads them; 100,000 take about five minutes of CPU.
+# Mutants of certificates, CRLs, OCSP responses and first flights for everything that reads them: 100,000 take about
+# five minutes of CPU.
 N ?= 100000
 SEED ?= 20261123
 
 fuzz: $(INSTALLED)
 	@$(PYTHON) -m bench.fuzz $(N) $(SEED)
+	@$(PYTHON) -m bench.fuzz_flights $(N) $(SEED)
 
 # Small changes of the source that the unit tests should notice: at most 40 minutes, less on an idle machine.
 MUTANTS ?= 150
@@ -225,7 +228,7 @@ requirements:
 	python3 -m venv .lab/uv
 	.lab/uv/bin/python -m pip install --quiet uv
 	$(COMPILE) --extra test --output-file $(REQUIREMENTS) pyproject.toml
-	printf '%s\n' aiosmtpd gmpy2 packaging pytest-xdist 'setuptools>=77' > .lab/uv/tools.in
+	printf '%s\n' aiosmtpd gmpy2 packaging pytest-xdist 'setuptools>=77' tlslite-ng > .lab/uv/tools.in
 	PYTHONPATH=. $(PYTHON) -m tests.support.lowest_versions > .lab/uv/lowest.txt
 	$(COMPILE) --extra keys --extra lint --constraint .lab/uv/lowest.txt --output-file .ci/lowest.txt pyproject.toml .lab/uv/tools.in
 	printf '%s\n' allure-pytest pytest-instafail pytest-json-report pytest-randomly pytest-rerunfailures pytest-sugar \

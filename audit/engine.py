@@ -24,7 +24,7 @@ from audit.evaluation.waivers import Waiver, expired_waivers, stale_waivers
 from audit.observation import Accident, Observation
 from audit.policy import Policy, Profile, require_checks
 from audit.probe import Further, Limits, RevocationFetcher, Slots, Target, observe
-from audit.probe.fetch import Fetcher, FetchPolicy
+from audit.probe.http.fetch import Fetcher, FetchPolicy
 from audit.probe.revocation import ReplyCache, RevocationContext
 from audit.probe.thread_pool import Turn
 from audit.verdict import Verdict
@@ -73,12 +73,6 @@ class EndpointAudit:
     endpoint: Endpoint
     observation: Observation
     results: tuple[Result, ...]
-
-
-def probe_limits(limits: Limits, profiles: Iterable[Profile]) -> Limits:
-    """Return the limits of a probe; TLS 1.2 is tried too at servers of TLS 1.3 if a profile forbids that version."""
-    forbidden = {version for profile in profiles for version in profile.thresholds.protocols_forbidden}
-    return replace(limits, tries_tls12="TLSv1.2" in forbidden)
 
 
 def make_run(settings: AuditSettings, sharing_of: SharingOf, own: Collection[str] | None = None) -> EvaluationRun:
@@ -147,7 +141,7 @@ def make_observer(
 
     Other processes of the run share the limit per address by `slots`.
     """
-    limits, revocation = probe_limits(settings.limits, settings.profiles), settings.revocation
+    limits, revocation = settings.limits, settings.revocation
     policy = FetchPolicy(
         allow_private=revocation.allow_private,
         proxy=revocation.proxy,

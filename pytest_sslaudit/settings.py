@@ -22,7 +22,7 @@ from audit.config.extensions import InstalledExtension, used_extensions
 from audit.config.revocation_cache import RevocationCache
 from audit.config.trust_sources import has_key_list
 from audit.endpoint import BadEndpoint, Endpoint, parse_endpoint
-from audit.engine import AuditSettings, RevocationSettings, probe_limits
+from audit.engine import AuditSettings, RevocationSettings
 from audit.evaluation.waivers import BadWaivers, Waiver
 from audit.host.login import LoginLimits
 from audit.json_codec import BadRecord, nearest, parse_time
@@ -129,7 +129,7 @@ def read_settings(config: pytest.Config, file: Configuration) -> Settings:
         from_evidence=options.path("from_evidence"),
         evidence_key=options.path("evidence_key"),
         workers=options.text("workers"),
-        limits=probe_limits(_limits(config, options.file), policy),
+        limits=_limits(config, options.file),
         login_limits=_login_limits(config, options.file),
         now=_now(options.text("now")),
         state=options.path("state") or state_folder(),

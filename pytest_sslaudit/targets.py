@@ -17,7 +17,7 @@ from audit.endpoint import Endpoint, UnusableLine, parse_endpoints
 from audit.host.discovery import Discovery, DiscoveryPool, Login, Tick, assemble, begin_discovery
 from audit.host.login import Connections
 from audit.probe import Target
-from audit.probe.validation_request import probe_validation_paths
+from audit.probe.http.validation_request import probe_validation_paths
 from pytest_sslaudit.evidence import Inventory
 from pytest_sslaudit.settings import Settings
 

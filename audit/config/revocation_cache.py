@@ -20,7 +20,7 @@ from typing import Final
 from audit.config.private_files import own_directory
 from audit.json_codec import format_time, parse_time
 from audit.probe.deadline import Deadline
-from audit.probe.http_request import HttpRequest
+from audit.probe.http.request import HttpRequest
 from audit.probe.revocation import Reply
 
 _SUFFIX: Final = ".answer"

@@ -12,7 +12,7 @@ from datetime import datetime
 from functools import partial
 
 from audit.observation import Accident, Observation
-from audit.probe.endpoint_probe import ProbeContext
+from audit.probe.connections import ProbeContext
 from audit.probe.revocation import RevocationFetcher
 from audit.probe.survey import ObservationScheduler, PartialObservation
 from audit.probe.target import Inside, Limits, Target

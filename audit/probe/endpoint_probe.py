@@ -1,15 +1,14 @@
-"""Probes one address of one endpoint: connects, begins TLS as the scheme does, and makes handshakes.
+"""Probes one address of one endpoint: one whole handshake, and hellos that find what other clients are served.
 
-It uses one connection at a time, and always returns a result within its deadline.
+The first handshake is completed by OpenSSL. The other connections send a hello and read the first flight, in which a
+server up to TLS 1.2 shows its certificate: they need no cryptography. Where a flight of TLS 1.3 hides the certificate,
+one more handshake is completed. A probe always returns a result within its deadline.
 """
 
 from __future__ import annotations
 
-import contextlib
-import threading
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 from OpenSSL import SSL
@@ -17,28 +16,17 @@ from OpenSSL import SSL
 from audit.analysis.served_chains import key_type
 from audit.endpoint import Endpoint
 from audit.observation import Handshake, ProbeFailure, ProxyProtocol
-from audit.probe.deadline import Deadline
+from audit.probe.connections import ProbeConnections, ProbeContext
 from audit.probe.proxy_protocol import HEADERS, header_fault, is_about_header
-from audit.probe.starttls import UPGRADES, WITHIN, Dialogue, StarttlsProtocol
-from audit.probe.target import Limits
-from audit.probe.tcp import ProbeError, TcpConnection
-from audit.probe.thread_pool import Turn
-from audit.probe.tls_handshake import Offers, TlsConnection
+from audit.probe.tcp import ProbeError
+from audit.probe.tls_probes.client_hello import ClientHello
 from audit.x509.public_keys import is_post_quantum
 
 _OLD: Final = ("TLSv1", "TLSv1.1")
+_TLS12, _TLS13 = "TLSv1.2", "TLSv1.3"
 _SHARE_OF_HEADER: Final = 0.5  # of the time of a probe, for a header that the service may wait for or not
-_UNKNOWN: Final = ("timeout", "too-much")  # the server may have a second certificate
-
-
-@dataclass(frozen=True, slots=True)
-class ProbeContext:
-    """The values that all probes of a run share; after `stop` is set, unfinished probes are dropped."""
-
-    limits: Limits
-    offers: Offers
-    stop: threading.Event
-    turn: Turn = field(default_factory=Turn)
+_REFUSALS: Final = ("alert", "no-shared", "closed", "refused")
+"""How a server refuses a hello; any other fault says nothing of what it accepts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,175 +48,154 @@ def probe_address(
 
     `proxy_protocol` is which clients of the service must send the header of the PROXY protocol.
     """
-    return _Probe(endpoint, address, context, proxy_protocol).run()
+    connections = ProbeConnections(endpoint, address, context)
+    try:
+        first = _first_handshake(connections, context, proxy_protocol)
+    except ProbeError as fault:
+        result = AddressResult(address, fault.at(address), 0, 0.0)
+    else:
+        result = _LaterProbe(connections, context, first).run()
+    return replace(result, connections=connections.count, elapsed_s=time.monotonic() - connections.began)
 
 
-class _Probe:
-    def __init__(self, endpoint: Endpoint, address: str, context: ProbeContext, proxy_protocol: ProxyProtocol) -> None:
-        self._endpoint = endpoint
-        self._address = address
-        self._context = context
-        self._limits = context.limits
-        self._proxy_protocol: ProxyProtocol = proxy_protocol
-        self._header = b""  # that this service accepts before anything else
-        self._share = 1.0  # of the time of the probe that may have passed
-        self._began = time.monotonic()
-        self._later_fault: ProbeError | None = None  # the first of a connection after the first one
-        self._connections = 0
-        self._apart_s = 0.0  # waited for greetings, and for services that need another header
+def _first_handshake(connections: ProbeConnections, context: ProbeContext, proxy_protocol: ProxyProtocol) -> Handshake:
+    """Return the first handshake, with the first header that the service accepts."""
+    everything = context.offers.everything
+    *headers, last = HEADERS[proxy_protocol]
+    for header in headers:
+        connections.header, connections.share = header, _SHARE_OF_HEADER
+        try:
+            return connections.handshake(everything)
+        except ProbeError as fault:
+            if not is_about_header(fault, header):
+                raise
+        finally:
+            connections.share = 1.0
+        connections.apart_s = time.monotonic() - connections.began
+    connections.header = last
+    try:
+        return connections.handshake(everything)
+    except ProbeError as fault:
+        raise header_fault(fault, proxy_protocol) from fault
+
+
+class _LaterProbe:
+    """What an address serves to other clients than that of the first handshake."""
+
+    def __init__(self, connections: ProbeConnections, context: ProbeContext, first: Handshake) -> None:
+        self._connections = connections
+        self._offers = context.offers
+        self._first = first
+        self._changed: Handshake | None = None
+        self._other_key: Handshake | ProbeFailure | None = None
 
     def run(self) -> AddressResult:
+        first = self._first
         try:
-            handshake = self._first_handshake()
+            newest, has_older = self._before_tls13()
         except ProbeError as fault:
-            return self._observation(fault.at(self._address))
-        version = handshake.version
-        tls12 = self._has_tls12(version) if self._limits.tries_tls12 else None
-        repeated = self._second(handshake, self._context.offers.everything)
-        old_protocols = self._old_protocols(version)
-        unknown = str(self._later_fault or "")
-        result = replace(handshake, old_protocols=old_protocols, tls12=tls12, unknown_versions=unknown)
-        changed = repeated if isinstance(repeated, Handshake) else None
-        other_key = repeated if isinstance(repeated, ProbeFailure) else self._other_key(result)
-        return self._observation(result, other_key, changed)
+            first = replace(first, unknown_versions=str(fault))
+            self._other_key = fault.at(first.address)
+        else:
+            first = replace(first, tls12=newest == _TLS12)
+            first = self._with_old_protocols(first, newest) if has_older else replace(first, old_protocols=())
+            self._other_key = self._other_key or self._of_other_key()
+        return AddressResult(first.address, first, 0, 0.0, self._other_key, self._changed)
 
-    def _first_handshake(self) -> Handshake:
-        """Return the first handshake, with the first header that the service accepts."""
-        *headers, last = HEADERS[self._proxy_protocol]
-        for header in headers:
-            self._header, self._share = header, _SHARE_OF_HEADER
-            try:
-                return self._observe()
-            except ProbeError as fault:
-                if not is_about_header(fault, header):
-                    raise
-            finally:
-                self._share = 1.0
-            self._apart_s = time.monotonic() - self._began
-        self._header = last
+    def _before_tls13(self) -> tuple[str | None, bool]:
+        """Return the newest version up to TLS 1.2, None if it has none, and whether there may be an older one.
+
+        Notes the certificate if it is another one; a client of TLS 1.3 may also get another in its second connection.
+        """
+        newest = self._first.version if self._first.version != _TLS13 else None
         try:
-            return self._observe()
+            served = self._up_to_tls12()
         except ProbeError as fault:
-            raise header_fault(fault, self._proxy_protocol) from fault
+            if not _is_refusal(fault):
+                raise
+            self._note(self._handshake(self._offers.everything))
+            return newest, newest is not None or fault.kind != "no-shared"
+        self._note(served)
+        return newest or served.version, True
 
-    def _observation(
-        self,
-        result: Handshake | ProbeFailure,
-        other_key: Handshake | ProbeFailure | None = None,
-        changed: Handshake | None = None,
-    ) -> AddressResult:
-        elapsed_s = time.monotonic() - self._began
-        return AddressResult(self._address, result, self._connections, elapsed_s, other_key, changed)
+    def _up_to_tls12(self) -> Handshake:
+        """Return what a client without TLS 1.3 is served; raises ProbeError.
 
-    def _other_key(self, first: Handshake) -> Handshake | ProbeFailure | None:
-        """Return the handshake with a certificate of the other key type; None if the server refuses or has only one."""
-        kind = key_type(first.chain_der)
-        if kind is None:
-            return None
-        offers = self._context.offers
-        if is_post_quantum(kind):  # the server may have a certificate of either type for other clients
-            return self._second(first, offers.ecdsa) or self._second(first, offers.rsa)
-        return self._second(first, offers.ecdsa if kind == "RSA" else offers.rsa)
+        Mail servers may log abandoned handshakes as abuse, so with them this one is completed.
+        """
+        if self._connections.has_goodbye:
+            return self._connections.handshake(self._offers.before_tls13)
+        return self._served(self._connections.client.before_tls13(_other(key_type(self._first.chain_der))))
 
-    def _second(self, first: Handshake, offer: SSL.Context) -> Handshake | ProbeFailure | None:
-        """Return the handshake of a client with this offer if it gets another certificate; None as `_other_key`."""
-        try:
-            second = self._observe(offer)
-        except ProbeError as fault:
-            is_unknown = fault.stage != "handshake" or fault.kind in _UNKNOWN
-            return fault.at(self._address) if is_unknown else None
-        return second if second.chain_der[:1] != first.chain_der[:1] else None
-
-    def _observe(self, offer: SSL.Context | None = None) -> Handshake:
-        with self._connection(offer or self._context.offers.everything) as tls:
-            handshake = tls.handshake(self._address, self._began)
-        certificates, most = len(handshake.chain_der), self._limits.max_certificates
-        if certificates > most:
-            raise ProbeError("handshake", "too-much", f"the server sent {certificates} certificates (limit {most})")
-        return handshake
-
-    def _old_protocols(self, version: str) -> tuple[str, ...] | None:
-        """Return which of TLS 1.0 and 1.1 are accepted; None if that is unknown.
+    def _with_old_protocols(self, first: Handshake, newest: str | None) -> Handshake:
+        """Return the handshake with which of TLS 1.0 and 1.1 are accepted, or why that is not known.
 
         A server picks the newest version that both sides have (RFC 5246 E.1): if it picks 1.0, it has no 1.1.
         """
-        offers = self._context.offers
+        client = self._connections.client
         try:
-            newest = version if version in _OLD else self._accepted(offers.old)
-            if newest is None:
-                return ()
-            has_oldest = newest == "TLSv1" or self._accepted(offers.oldest) is not None
+            old = newest if newest in _OLD else self._version(client.before_tls12())
+            has_oldest = old == "TLSv1" or (old is not None and self._version(client.with_tls10()) is not None)
         except ProbeError as fault:
-            self._later_fault = self._later_fault or fault
-            return None
-        return _OLD[not has_oldest : 1 + (newest != "TLSv1")]
+            return replace(first, unknown_versions=str(fault))
+        return replace(first, old_protocols=_OLD[not has_oldest : 1 + (old == "TLSv1.1")] if old else ())
 
-    def _has_tls12(self, version: str) -> bool | None:
-        """Return whether TLS 1.2 is accepted, by the newest version that a server picks; None if that is unknown."""
+    def _of_other_key(self) -> Handshake | ProbeFailure | None:
+        """Return the handshake with a certificate of the other key type; None if the server refuses or has only one."""
+        kind = key_type(self._first.chain_der)
+        if kind is None:
+            return None
+        if is_post_quantum(kind):  # the server may have a certificate of either type for other clients
+            return self._with_key("ECDSA") or self._with_key("RSA")
+        return self._with_key(_other(kind))
+
+    def _with_key(self, key: str) -> Handshake | ProbeFailure | None:
         try:
-            newest = self._accepted(self._context.offers.before_tls13) if version == "TLSv1.3" else version
+            served: Handshake | None = self._served(self._connections.client.with_key_type(key))
+            if served and served.version == _TLS13:  # its certificate is encrypted
+                served = self._handshake(self._offers.ecdsa if key == "ECDSA" else self._offers.rsa)
         except ProbeError as fault:
-            self._later_fault = self._later_fault or fault
-            return None
-        return newest == "TLSv1.2"
+            return None if _is_refusal(fault) else fault.at(self._first.address)
+        return served if served and self._is_another(served) else None
 
-    def _accepted(self, context: SSL.Context) -> str | None:
-        """Return the version agreed on, or None if the server refuses, by an alert or by closing the connection."""
-        with self._connection(context) as tls:
-            try:
-                return tls.handshake(self._address, self._began).version
-            except ProbeError as fault:
-                if fault.stage != "handshake" or fault.kind == "timeout":
-                    raise
-                return None
+    def _note(self, served: Handshake | None) -> None:
+        """Keep a handshake with another certificate than the first one."""
+        if served is None or not self._is_another(served):
+            return
+        if key_type(served.chain_der) == key_type(self._first.chain_der):
+            self._changed = served
+        else:
+            self._other_key = served
 
-    @contextlib.contextmanager
-    def _connection(self, context: SSL.Context) -> Iterator[TlsConnection]:
-        """Open a connection up to the start of TLS, and end it in the server's own protocol."""
-        limits, protocol, context_of_run = self._limits, UPGRADES.get(self._endpoint.scheme), self._context
-        deadline = Deadline(self._began + limits.timeout_s * self._share + self._apart_s)
-        with TcpConnection(
-            deadline=deadline, stop=context_of_run.stop, max_bytes=limits.max_bytes, turn=context_of_run.turn
-        ) as tcp:
-            self._connections += 1
-            tcp.connect(self._address, self._endpoint.port, limits.connect_s)
-            if protocol:
-                self._negotiate(tcp, protocol)
-            tcp.begin("handshake", limits.handshake_s, "a TLS handshake")
-            if not protocol:
-                self._send_header(tcp)
-            tls = TlsConnection(tcp, context, self._endpoint, is_upgrade=protocol is not None)
-            yield tls
-            if tls.is_open:
-                with contextlib.suppress(ProbeError):
-                    self._say_goodbye(tcp, tls)
+    def _is_another(self, served: Handshake) -> bool:
+        return bool(served.chain_der) and served.chain_der[:1] != self._first.chain_der[:1]
 
-    def _negotiate(self, tcp: TcpConnection, protocol: StarttlsProtocol) -> None:
-        """Wait for the greeting, which has its own deadline, and agree with the server to begin TLS."""
-        dialogue = Dialogue(tcp, protocol)
-        limits = self._limits
-        tcp.begin_apart("starttls", limits.greeting_s * self._share, "a greeting", rest_s=limits.starttls_s)
+    def _version(self, hello: ClientHello) -> str | None:
+        """Return the version agreed on, or None if the server refuses; raises ProbeError if neither is known."""
         try:
-            self._send_header(tcp)
-            dialogue.greet()
-        finally:
-            self._apart_s += tcp.end_apart()
-        tcp.begin("starttls", limits.starttls_s, "STARTTLS")
-        dialogue.negotiate()
+            return self._served(hello).version
+        except ProbeError as fault:
+            if not _is_refusal(fault):
+                raise
+            return None
 
-    def _send_header(self, tcp: TcpConnection) -> None:
-        if self._header:
-            tcp.send(self._header)
+    def _served(self, hello: ClientHello) -> Handshake:
+        return self._connections.facts(self._connections.flight(hello))
 
-    def _say_goodbye(self, tcp: TcpConnection, tls: TlsConnection) -> None:
-        """Send the closing command, so that the server logs no abuse, and wait briefly until it closes."""
-        tcp.begin("handshake", self._limits.farewell_s, "a goodbye")
-        scheme = self._endpoint.scheme
-        protocol = WITHIN.get(scheme) or UPGRADES.get(scheme)
-        if scheme in WITHIN:
-            tls.receive()  # a server treats a client that sends before the greeting as a spammer
-        if protocol:
-            tls.send(protocol.farewell)
-            while tls.receive():
-                pass
-        tls.close()
+    def _handshake(self, offer: SSL.Context) -> Handshake | None:
+        """Return a whole handshake, or None if the server refuses it; raises ProbeError if neither is known."""
+        try:
+            return self._connections.handshake(offer)
+        except ProbeError as fault:
+            if not _is_refusal(fault):
+                raise
+            return None
+
+
+def _other(kind: str | None) -> str:
+    """Return the other type of key: if a server has both, a client that prefers it may get that certificate."""
+    return "ECDSA" if kind == "RSA" else "RSA"
+
+
+def _is_refusal(fault: ProbeError) -> bool:
+    return fault.stage == "handshake" and fault.kind in _REFUSALS

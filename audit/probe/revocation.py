@@ -2,7 +2,7 @@
 
 All requests about one endpoint have one deadline. No response raises an exception. Whether a response can
 be trusted is decided in `audit.analysis.revocation.responses`, and to which addresses a request may be sent in
-`audit.probe.fetch`.
+`audit.probe.http.fetch`.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ from audit.analysis.served_chains import served_chains
 from audit.observation import Observation, RevocationResponse, RevocationSource
 from audit.policy import Policy
 from audit.probe.deadline import Deadline
-from audit.probe.fetch import Fetched, Fetcher
-from audit.probe.http_request import HttpRequest
+from audit.probe.http.fetch import Fetched, Fetcher
+from audit.probe.http.request import HttpRequest
 from audit.probe.thread_pool import Turn
 from audit.x509.der import encode_oid
 from audit.x509.path.served_chain import read_chain

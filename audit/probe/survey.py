@@ -14,8 +14,9 @@ from typing import Final
 
 from audit.endpoint import to_address
 from audit.observation import Accident, DnsView, FailureKind, Handshake, Observation, ProbeFailure
+from audit.probe.connections import ProbeContext
 from audit.probe.dns.resolver import resolve
-from audit.probe.endpoint_probe import AddressResult, ProbeContext, probe_address
+from audit.probe.endpoint_probe import AddressResult, probe_address
 from audit.probe.proxy_protocol import inside_failure, inside_places
 from audit.probe.target import Inside, InsidePlace, Target
 from audit.probe.thread_pool import BoundedThreadPool, Job

@@ -23,7 +23,6 @@ class Limits:
     farewell_s: float = 1.0  # how long to wait for the reply to our closing command
     max_bytes: int = 262_144  # from one connection; OpenSSL itself accepts 100 KiB of certificates
     max_certificates: int = 128  # about as many as fit into the 100 KiB that OpenSSL accepts
-    tries_tls12: bool = False  # whether TLS 1.2 is tried on servers with 1.3 too: one more connection
 
     @property
     def resolve_s(self) -> float:

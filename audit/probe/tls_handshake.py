@@ -15,9 +15,10 @@ from OpenSSL import SSL, crypto
 
 from audit.endpoint import Endpoint, to_address
 from audit.observation import Handshake
-from audit.probe.first_flight import ServerFlight, read_flight
-from audit.probe.starttls import excerpt
 from audit.probe.tcp import ProbeError, TcpConnection
+from audit.probe.tls_probes.client_hello import SCTS
+from audit.probe.tls_probes.reception import receive
+from audit.probe.tls_probes.recorded_flight import ServerFlight, read_flight
 
 _CIPHERS: Final = b"ALL:!aNULL:@SECLEVEL=0"
 """All suites with a certificate: if Postfix is offered an anonymous suite, it prefers that and sends no certificate."""
@@ -29,16 +30,11 @@ _RSA: Final = (
 _ECDSA: Final = (b"aECDSA:@SECLEVEL=0", b"ECDSA+SHA256:ECDSA+SHA384:ECDSA+SHA512:ed25519:ed448:ECDSA+SHA1")
 """Ciphers up to TLS 1.2 and signature algorithms (RFC 8446 4.2.3) of a client that accepts one type of key alone."""
 
-_ALPN: Final[dict[str, list[bytes]]] = {
+ALPN_OF_SCHEME: Final[dict[str, list[bytes]]] = {
     "https": [b"h2", b"http/1.1"]
 }  # the other schemes are probed without ALPN (RFC 7301)
-_SCTS: Final = 18  # the extension signed_certificate_timestamp (RFC 6962 3.3.1)
 _READ_BYTES: Final = 4096
 _FLIGHT: Final = 65_536  # more than any flight of ours
-_HEADER: Final = 5  # type, version and length of a TLS record (RFC 8446 5.1)
-_RECORD: Final = re.compile(rb"[\x14-\x17]\x03")
-_PLAIN: Final = re.compile(rb"HTTP/|<!?[a-z]|\d{3}[ -]|\* [OPB]|\+OK|-ERR", re.IGNORECASE)
-_BUSY: Final = re.compile(rb"421[ -]")  # of SMTP and FTP, also in plain text at a port of TLS
 _ALERT: Final = re.compile(r"(?:ssl/tls|tls|sslv3|tlsv1|tlsv13) alert (.+)|tlsv1 (.+)")
 _NO_SHARED: Final = re.compile(
     r"(?:^|alert )(?:protocol version|insufficient security|unsupported protocol|no protocols available|"
@@ -49,15 +45,13 @@ _UNREADABLE: Final = re.compile(r"asn1|cert length mismatch|public key parameter
 
 @dataclass(frozen=True, slots=True)
 class Offers:
-    """What a client offers: all versions, up to TLS 1.2, TLS 1.0 with 1.1, TLS 1.0 alone; or one type of key alone.
+    """What a client offers: all versions, up to TLS 1.2; or one type of key alone.
 
     All connections of a run share these contexts.
     """
 
     everything: SSL.Context
     before_tls13: SSL.Context
-    old: SSL.Context
-    oldest: SSL.Context
     rsa: SSL.Context
     ecdsa: SSL.Context
 
@@ -72,7 +66,7 @@ class _CallbackData:
 
 def make_offers() -> Offers:
     """Return the contexts of a run: to make one takes about as long as a handshake."""
-    newest = (SSL.TLS1_3_VERSION, SSL.TLS1_2_VERSION, SSL.TLS1_1_VERSION, SSL.TLS1_VERSION)
+    newest = (SSL.TLS1_3_VERSION, SSL.TLS1_2_VERSION)
     return Offers(*map(_context, newest), *(_context(SSL.TLS1_3_VERSION, *offer) for offer in (_RSA, _ECDSA)))
 
 
@@ -93,7 +87,7 @@ def _context(newest: int, ciphers: bytes = _CIPHERS, signatures: bytes = b"") ->
 def _ask_for_scts(context: SSL.Context) -> None:
     """Add the request for SCTs to the ClientHello; OpenSSL passes on no reply, so `read_flight` reads it."""
     null = SSL._ffi.NULL  # type: ignore[attr-defined]  # noqa: SLF001 - pyOpenSSL has no method for it
-    if SSL._lib.SSL_CTX_add_client_custom_ext(context._context, _SCTS, *[null] * 5) != 1:  # type: ignore[attr-defined]  # noqa: SLF001 - as above
+    if SSL._lib.SSL_CTX_add_client_custom_ext(context._context, SCTS, *[null] * 5) != 1:  # type: ignore[attr-defined]  # noqa: SLF001 - as above
         raise RuntimeError("OpenSSL cannot ask for signed certificate timestamps")
 
 
@@ -123,8 +117,8 @@ class TlsConnection:
         self._tls.request_ocsp()
         if to_address(endpoint.reference) is None:
             self._tls.set_tlsext_host_name(endpoint.reference.encode("ascii"))
-        if endpoint.scheme in _ALPN:
-            self._tls.set_alpn_protos(_ALPN[endpoint.scheme])
+        if endpoint.scheme in ALPN_OF_SCHEME:
+            self._tls.set_alpn_protos(ALPN_OF_SCHEME[endpoint.scheme])
 
     @property
     def version(self) -> str:
@@ -153,7 +147,7 @@ class TlsConnection:
         self._tcp.awaiting = "a TLS handshake"
         try:
             while not self._advance():
-                self._feed()
+                self._tls.bio_write(receive(self._tcp, is_upgrade=self._is_upgrade))
         except SSL.Error as error:
             raise _fault_of(error) from error
         self.is_open = True
@@ -223,20 +217,6 @@ class TlsConnection:
             return  # no bytes to send
         self._tcp.send(octets)
 
-    def _feed(self) -> None:
-        is_first = not self._tcp.received
-        octets = self._tcp.receive()
-        while is_first and octets and len(self._tcp.received) < _HEADER:
-            more = self._tcp.receive()
-            if not more:
-                break
-            octets += more
-        if not octets:
-            raise self._tcp.closed()
-        if is_first and not _RECORD.match(octets):
-            raise _not_tls(octets, is_upgrade=self._is_upgrade)
-        self._tls.bio_write(octets)
-
 
 class _UnreadableCertificate(ProbeError):
     """The server sent a certificate that OpenSSL cannot read."""
@@ -245,16 +225,6 @@ class _UnreadableCertificate(ProbeError):
 def _is_observed(fault: ProbeError) -> bool:
     hung_up = fault.kind in ("alert", "closed", "refused")
     return hung_up or isinstance(fault, _UnreadableCertificate)
-
-
-def _not_tls(octets: bytes, *, is_upgrade: bool) -> ProbeError:
-    if is_upgrade:
-        return ProbeError("starttls", "injected", f"unencrypted bytes come before the handshake: {excerpt(octets)}")
-    if _BUSY.match(octets):
-        return ProbeError("handshake", "busy", f"the server is busy: {excerpt(octets)}")
-    if _PLAIN.match(octets):
-        return ProbeError("handshake", "plaintext", f"the port responds in plain text: {excerpt(octets)}")
-    return ProbeError("handshake", "garbage", f"the response is not TLS: {excerpt(octets)}")
 
 
 def _fault_of(error: SSL.Error) -> ProbeError:

@@ -12,9 +12,9 @@ from urllib.parse import urljoin, urlsplit
 
 from audit.analysis.addresses import is_link_local
 from audit.probe.deadline import Deadline
-from audit.probe.http_client import REDIRECTS, HttpResponse, RequestLimits, Route, exchange
-from audit.probe.http_request import FetchError, HttpRequest, bracketed
-from audit.probe.validation_request import NOT_PROBED
+from audit.probe.http.client import REDIRECTS, HttpResponse, RequestLimits, Route, exchange
+from audit.probe.http.request import FetchError, HttpRequest, bracketed
+from audit.probe.http.validation_request import NOT_PROBED
 from audit.text import one_line
 from remediate.challenges.base import SELF_TEST, HttpHop, ProbeResult, ProbeSettings, Verdict
 

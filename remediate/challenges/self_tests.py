@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from audit.probe.deadline import Stopped
 from audit.probe.dns.texts import ServerTexts
-from audit.probe.http_request import bracketed
+from audit.probe.http.request import bracketed
 from audit.text import join_limited, one_line
 from remediate.challenges.base import ProbeResult, ProbeSettings, Verdict
 from remediate.challenges.http_probe import ExpectedFile, probe_file

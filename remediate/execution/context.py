@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from audit.policy import Policy, load_profile
 from audit.probe import Limits
-from audit.probe.fetch import Fetcher
+from audit.probe.http.fetch import Fetcher
 from audit.x509.path.trust_store import TrustAnchors
 from remediate.challenges import HttpCsrHash, Solver
 from remediate.challenges.dns_lookup import LookUps

@@ -20,10 +20,10 @@ import requests
 
 from audit.endpoint import is_loopback_host
 from audit.probe.deadline import Deadline
-from audit.probe.http_client import HttpResponse, RequestLimits, Route, exchange, resolve_host
-from audit.probe.http_request import FetchError, HttpRequest, http_date, parse_url, retry_after_s
+from audit.probe.http.client import HttpResponse, RequestLimits, Route, exchange, resolve_host
+from audit.probe.http.request import FetchError, HttpRequest, http_date, parse_url, retry_after_s
+from audit.probe.http.tls_stream import trusting
 from audit.probe.target import Limits
-from audit.probe.tls_stream import trusting
 from audit.redaction import Secrets, url_password
 from remediate.issuers.base import BadIssuer, IssuerEndpoint, IssuerFault
 

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final, TypeVar, cast
 
 from audit.json_codec import BadRecord, parse_time
-from audit.probe.http_request import MAX_RETRY_AFTER_S
+from audit.probe.http.request import MAX_RETRY_AFTER_S
 from audit.text import one_line
 from remediate.issuers.base import FaultKind, IssuerFault, Order, OrderStatus
 from remediate.issuers.http import JsonResponse

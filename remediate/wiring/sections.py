@@ -21,7 +21,7 @@ from audit.firewall.exposure import PORT as HTTP_PORT
 from audit.json_codec import nearest
 from audit.policy import Profile, load_profile
 from audit.probe.dns.root_servers import BadHints, RootServer, read_hints
-from audit.probe.fetch import Fetcher, FetchPolicy
+from audit.probe.http.fetch import Fetcher, FetchPolicy
 from remediate.challenges import BadSolver, Solver, read_solver
 from remediate.challenges.dns_lookup import LookUps, Resolution, Roots
 from remediate.execution.context import ConfiguredIssuer, Network

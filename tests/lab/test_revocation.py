@@ -12,7 +12,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from audit.checks.test_revocation import test_not_revoked as check
-from audit.probe.fetch import Fetcher, FetchPolicy
+from audit.probe.http.fetch import Fetcher, FetchPolicy
 from audit.probe.revocation import RevocationContext, RevocationFetcher
 from audit.verdict import Finding, Inconclusive, Judgement
 from audit.x509.path.served_chain import read_chain

@@ -19,7 +19,8 @@ from audit.evaluation.facts import Facts
 from audit.host.login import Host
 from audit.observation import HostView, Observation
 from audit.policy import Policy
-from audit.probe import endpoint_probe, survey, validation_request
+from audit.probe import endpoint_probe, survey
+from audit.probe.http import validation_request
 from audit.probe.target import Target
 from audit.services import SERVICES
 from audit.verdict import Severity

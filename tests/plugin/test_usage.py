@@ -9,8 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from audit.config import read_configuration
-from pytest_sslaudit.settings import read_settings
 from tests.support.evidence import A, keep, rows, unreachable
 from tests.support.probe.tls_servers import serving
 
@@ -116,9 +114,3 @@ def test_collect_only_opens_no_connection(pytester: pytest.Pytester) -> None:
             "--pyargs", "audit", f"--audit-endpoint=https://127.0.0.1:{server.port}", "--collect-only", "-q"
         )
         assert (result.ret, server.connections) == (0, 0)
-
-
-@pytest.mark.parametrize(("policies", "asks"), [(["webpki"], False), (["webpki", "mozilla-modern"], True)])
-def test_tls_1_2_is_tried_if_a_policy_forbids_it(pytester: pytest.Pytester, *, policies: list[str], asks: bool) -> None:
-    config = pytester.parseconfig("--audit-endpoint=https://a.example", *(f"--audit-policy={one}" for one in policies))
-    assert read_settings(config, read_configuration(config.rootpath, None)).limits.tries_tls12 is asks

@@ -7,7 +7,7 @@ import warnings
 
 import pytest
 
-from bench import fuzz
+from bench import fuzz, fuzz_flights
 from tests.support.x509.evidence_fuzzing import KINDS
 from tests.support.x509.mutated_evidence import Attempt, good_evidence
 
@@ -42,3 +42,19 @@ def test_input_that_takes_too_long_fails_the_run(capsys: pytest.CaptureFixture[s
     run.tallies["crl"].slowest_s = 1.5
     assert fuzz._report(run, 2.0) == 1
     assert "crl 3000" in capsys.readouterr().out
+
+
+def test_mutants_of_flights_raise_no_exception(capsys: pytest.CaptureFixture[str]) -> None:
+    assert fuzz_flights.main(2000, 7) == 0
+    assert capsys.readouterr().out.startswith("2000 flights, seed 7: ")
+
+
+def test_escape_of_a_mutant_of_a_flight_is_printed_and_fails_the_run(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read(*_: object) -> bool:
+        raise IndexError("beyond the end")
+
+    monkeypatch.setattr(fuzz_flights, "read", read)
+    assert fuzz_flights.main(1, 7) == 1
+    assert "IndexError: beyond the end" in capsys.readouterr().out

@@ -107,7 +107,9 @@ PLUGIN_MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "__init__": (),
 }  # fmt: skip
 """The same for `pytest_sslaudit`: no report imports the repair, and only `session` brings the parts together."""
-READS_PACKAGE_DATA = (CHECKOUT / "audit/policy/profile_file.py", CHECKOUT / "audit/services/model.py")
+READS_PACKAGE_DATA = tuple(
+    CHECKOUT / f"audit/{name}.py" for name in ("policy/profile_file", "services/model", "observation/tls_registry")
+)
 LOADS_LAZILY = (CHECKOUT / "audit/__init__.py", CHECKOUT / "audit/checks/__init__.py")
 MOST_ENTRIES = 17
 CROWDED: dict[str, int] = {"audit": 18}

@@ -11,7 +11,7 @@ from typing import Final
 
 from audit.analysis.chains import expires_before_leaf
 from audit.analysis.installed_files import bundles
-from audit.probe.fetch import Unfetched
+from audit.probe.http.fetch import Unfetched
 from audit.text import join_clauses
 from audit.x509.algorithms import is_signed_by
 from audit.x509.certificate import Certificate, path_members, read_certificate

@@ -18,10 +18,10 @@ from audit.config import ConfigSection, Secret
 from audit.endpoint import is_loopback_host
 from audit.json_codec import to_json
 from audit.probe.deadline import Deadline
-from audit.probe.http_client import HttpResponse, RequestLimits, Route, exchange, resolve_host
-from audit.probe.http_request import FetchError, HttpRequest, ParsedUrl, parse_url, retry_after_s
+from audit.probe.http.client import HttpResponse, RequestLimits, Route, exchange, resolve_host
+from audit.probe.http.request import FetchError, HttpRequest, ParsedUrl, parse_url, retry_after_s
+from audit.probe.http.tls_stream import trusting
 from audit.probe.target import Limits
-from audit.probe.tls_stream import trusting
 from audit.redaction import Secrets
 from audit.text import one_line
 from remediate.notify.channels.base import (

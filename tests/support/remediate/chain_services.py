@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.hazmat.primitives.serialization.pkcs7 import serialize_certificates
 from cryptography.x509.oid import AuthorityInformationAccessOID
 
-from audit.probe.fetch import Fetcher, FetchPolicy
+from audit.probe.http.fetch import Fetcher, FetchPolicy
 from remediate.model.case import Case, Reason, Repair
 from tests.support.remediate.fake_host.ca import AUTHORITY, NOW, key_pem, leaf_of
 from tests.support.remediate.fake_host.host import FakeHost

@@ -12,7 +12,7 @@ import pytest
 from audit import Finding, check
 from audit.checks import test_key
 from audit.endpoint import RUN, parse_endpoint
-from audit.engine import AuditSettings, EndpointAudit, RevocationSettings, audit, built_in_checks, probe_limits
+from audit.engine import AuditSettings, EndpointAudit, RevocationSettings, audit, built_in_checks
 from audit.evaluation.key_index import KeyIndex
 from audit.evaluation.waivers import Waiver
 from audit.observation import Observation
@@ -113,13 +113,6 @@ def test_endpoints_not_begun_when_stopped_are_left_out() -> None:
     stop = threading.Event()
     stop.set()
     assert list(audit([Target(parse_endpoint("https://127.0.0.1:1"))], SETTINGS, stop=stop)) == []
-
-
-def test_tls_1_2_is_tried_only_if_a_profile_forbids_it() -> None:
-    webpki = load_profile("webpki")
-    forbidding = replace(webpki, thresholds=replace(webpki.thresholds, protocols_forbidden=("TLSv1.2",)))
-    assert not probe_limits(Limits(), [webpki]).tries_tls12
-    assert probe_limits(Limits(), [webpki, forbidding]).tries_tls12
 
 
 def test_default_instant_is_the_time_of_the_audit() -> None:

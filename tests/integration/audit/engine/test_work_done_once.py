@@ -15,7 +15,7 @@ from cryptography.x509 import load_pem_x509_certificate
 from audit.endpoint import parse_endpoint
 from audit.observation import Handshake, Observation
 from audit.probe import Limits, Target, observe
-from audit.probe.fetch import Fetcher, FetchPolicy
+from audit.probe.http.fetch import Fetcher, FetchPolicy
 from audit.probe.revocation import RevocationContext, RevocationFetcher
 from audit.x509.path.trust_store import TrustAnchors
 from bench.evidence import sources, to_der

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from audit.probe.fetch import Fetched, Fetcher, FetchPolicy, Unfetched, may_be_called
-from audit.probe.http_request import HttpRequest
+from audit.probe.http.fetch import Fetched, Fetcher, FetchPolicy, Unfetched, may_be_called
+from audit.probe.http.request import HttpRequest
 from audit.redaction import Secrets
 from tests.support.http.scripted_server import Say, answering, conversing, saying
 from tests.support.probe.tls_servers import closed_port

@@ -11,8 +11,8 @@ from functools import partial
 import pytest
 
 from audit.probe.deadline import Deadline, Stopped
-from audit.probe.http_client import HttpResponse, RequestLimits, Route, exchange
-from audit.probe.http_request import FetchError, HttpRequest
+from audit.probe.http.client import HttpResponse, RequestLimits, Route, exchange
+from audit.probe.http.request import FetchError, HttpRequest
 from tests.support.http.scripted_server import Say, answering, conversing, saying, tunnel
 from tests.support.probe.tls_servers import closed_port
 from tests.support.x509.server_tls import ServerTls, server_tls

@@ -23,8 +23,8 @@ from audit.endpoint import parse_endpoint
 from audit.observation import Observation
 from audit.policy import Policy, load_profile
 from audit.probe.deadline import Deadline
-from audit.probe.fetch import Fetched, Fetcher, FetchPolicy, Unfetched
-from audit.probe.http_request import HttpRequest
+from audit.probe.http.fetch import Fetched, Fetcher, FetchPolicy, Unfetched
+from audit.probe.http.request import HttpRequest
 from audit.probe.revocation import RevocationContext, RevocationFetcher
 from audit.verdict import Judgement
 from audit.x509.path.served_chain import read_chain

@@ -15,7 +15,7 @@ import pytest
 from audit.config.revocation_cache import RevocationCache
 from audit.observation import Observation
 from audit.probe.deadline import Deadline
-from audit.probe.http_request import HttpRequest
+from audit.probe.http.request import HttpRequest
 from audit.probe.revocation import Reply
 from tests.integration.audit.probe.test_revocation import GIVEN, ca, new_fetcher, seen, verdict
 from tests.support.http.scripted_server import Conversation, answering, conversing

@@ -29,6 +29,18 @@ def test_certificate_of_the_other_key_type_is_found(version: int) -> None:
     assert len(observation.handshakes) == len(observation.other_key_handshakes) == 1
 
 
+@pytest.mark.parametrize("prefers_its_order", [False, True])
+def test_server_that_follows_the_client_shows_both_in_three_connections(*, prefers_its_order: bool) -> None:
+    served = both(RSA, EC)
+    if prefers_its_order:
+        served.set_options(SSL.OP_CIPHER_SERVER_PREFERENCE)
+        served.set_cipher_list(b"ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384")
+    with serving(tls(served)) as server:
+        observation = look_at(f"tls://127.0.0.1:{server.port}")
+        assert observation.connections == server.connections == (5 if prefers_its_order else 3)
+    assert sorted(leaves(observation)) == ["CN=ec.example", "CN=rsa.example"]
+
+
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("only", [RSA, EC], ids=["RSA", "ECDSA"])
 def test_server_with_one_key_type_has_one_certificate_and_no_failure(only: Draft, version: int) -> None:

@@ -16,8 +16,8 @@ from audit.observation import DnsView, HostView, HttpProbe, Observation
 from audit.observation.cpanel import CpanelState
 from audit.observation.firewall import HttpValidation
 from audit.probe.deadline import Stopped
+from audit.probe.http.validation_request import MAX_HOPS, probe_validation_path, probe_validation_paths
 from audit.probe.target import Limits
-from audit.probe.validation_request import MAX_HOPS, probe_validation_path, probe_validation_paths
 from tests.support.endpoint_facts import HOST
 from tests.support.evidence import NOW
 from tests.support.http.scripted_server import Say, answering, by_path, conversing, saying, silent

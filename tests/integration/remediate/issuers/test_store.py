@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from audit.probe.http_request import MAX_RETRY_AFTER_S
+from audit.probe.http.request import MAX_RETRY_AFTER_S
 from remediate.issuers import IssuerEndpoint, IssuerFault, Order, OrderRef, OrderRequest
 from remediate.issuers.http import JsonResponse
 from remediate.issuers.store import Store

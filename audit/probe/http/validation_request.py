@@ -21,8 +21,8 @@ from audit.observation.firewall import MAX_NAMES
 from audit.observation.website import VALIDATION
 from audit.probe.deadline import Deadline, Stopped
 from audit.probe.dns.resolver import resolve
-from audit.probe.http_client import RequestLimits, Route, exchange
-from audit.probe.http_request import FetchError, HttpRequest, parse_url
+from audit.probe.http.client import RequestLimits, Route, exchange
+from audit.probe.http.request import FetchError, HttpRequest, parse_url
 from audit.probe.target import Limits
 from audit.text import one_line
 from audit.x509.identifiers import host_name_faults

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final, Protocol, TypeVar
 
-from audit.probe.http_request import FetchError
+from audit.probe.http.request import FetchError
 
 T = TypeVar("T")
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import pytest
 from OpenSSL import SSL
 
-from audit.probe.first_flight import read_flight
+from audit.probe.tls_probes.recorded_flight import read_flight
 from tests.support.probe.observations import handshake
 from tests.support.probe.tls_servers import Script, certificate, context, der, serving, tls
 
@@ -56,7 +56,7 @@ def test_certificate_that_openssl_refuses_is_returned_as_sent(refused: bytes) ->
     with serving(sending(flight12(chain))) as server:
         shown = handshake(f"tls://127.0.0.1:{server.port}")
     assert shown.chain_der == chain
-    assert (shown.version, shown.cipher) == ("TLSv1.2", "0xC02B")
+    assert (shown.version, shown.cipher) == ("TLSv1.2", "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256")
 
 
 @pytest.mark.parametrize("newest", [SSL.TLS1_VERSION, SSL.TLS1_2_VERSION, SSL.TLS1_3_VERSION])
@@ -67,7 +67,7 @@ def test_flight_of_a_real_server_has_the_chain_that_openssl_has(newest: int, cer
     flight = read_flight(heard, key_log)
     assert flight is not None
     assert flight.chain_der == tuple(der(certificate) for certificate in chain)
-    assert flight.cipher.startswith("TLS_" if newest == SSL.TLS1_3_VERSION else "0xC0")
+    assert flight.cipher.startswith("TLS_AES" if newest == SSL.TLS1_3_VERSION else "TLS_ECDHE_ECDSA_WITH_AES")
 
 
 def recorded(script: Script) -> tuple[bytes, list[bytes]]:

@@ -18,8 +18,8 @@ from urllib.parse import urljoin
 
 from audit.analysis.addresses import is_link_local, is_public
 from audit.probe.deadline import Deadline, Stopped
-from audit.probe.http_client import REDIRECTS, HttpResponse, RequestLimits, Route, exchange, resolve_host
-from audit.probe.http_request import FetchError, FetchFault, HttpRequest, ParsedUrl, parse_url
+from audit.probe.http.client import REDIRECTS, HttpResponse, RequestLimits, Route, exchange, resolve_host
+from audit.probe.http.request import FetchError, FetchFault, HttpRequest, ParsedUrl, parse_url
 from audit.probe.target import Limits
 from audit.text import join_limited
 

@@ -26,10 +26,10 @@ from urllib.parse import unquote, urlsplit
 from audit.endpoint import to_address
 from audit.probe.deadline import Deadline, Stopped
 from audit.probe.dns.resolver import resolve
-from audit.probe.http_request import FetchError, HttpRequest, ParsedUrl, bracketed, parse_url
+from audit.probe.http.request import FetchError, HttpRequest, ParsedUrl, bracketed, parse_url
+from audit.probe.http.tls_stream import ByteStream, TlsStream
 from audit.probe.target import Limits
 from audit.probe.tcp import ProbeError, TcpConnection
-from audit.probe.tls_stream import ByteStream, TlsStream
 from audit.redaction import Secrets, url_password
 
 REDIRECTS: Final = (301, 302, 303, 307, 308)
