@@ -43,6 +43,12 @@ OPTIONS: Final[tuple[tuple[str, str | None, bool, str], ...]] = (
     ("logins", "N", False, "hosts that are logged into and inspected at the same time (default 16)"),
     ("host-timeout", "S", False, "deadline of one host's login and inspection in seconds (default 60)"),
     (
+        "depth",
+        "DEPTH",
+        False,
+        "how much of the TLS configuration is requested: certificate (default), standard, or full",
+    ),
+    (
         "workers",
         "N",
         False,

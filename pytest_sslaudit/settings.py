@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -26,6 +26,7 @@ from audit.engine import AuditSettings, RevocationSettings
 from audit.evaluation.waivers import BadWaivers, Waiver
 from audit.host.login import LoginLimits
 from audit.json_codec import BadRecord, nearest, parse_time
+from audit.observation.tls_support import DEPTHS, Depth
 from audit.policy import BadProfile, Profile
 from audit.probe import Limits
 from audit.verdict import Severity
@@ -129,7 +130,7 @@ def read_settings(config: pytest.Config, file: Configuration) -> Settings:
         from_evidence=options.path("from_evidence"),
         evidence_key=options.path("evidence_key"),
         workers=options.text("workers"),
-        limits=_limits(config, options.file),
+        limits=replace(_limits(config, options.file), depth=_depth(options)),
         login_limits=_login_limits(config, options.file),
         now=_now(options.text("now")),
         state=options.path("state") or state_folder(),
@@ -217,6 +218,11 @@ def _items(config: pytest.Config, options: _Options) -> Items:
         )
     items: tuple[Items, ...] = get_args(Items)
     return items[items.index(chosen)]
+
+
+def _depth(options: _Options) -> Depth:
+    chosen = options.choice("depth", DEPTHS, "certificate")
+    return DEPTHS[DEPTHS.index(chosen)]
 
 
 def _may_continue(config: pytest.Config) -> bool:

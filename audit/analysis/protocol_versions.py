@@ -45,4 +45,5 @@ def _cause(handshake: Handshake) -> str:
 
 def _accepted(handshake: Handshake) -> tuple[str, ...]:
     tls12 = ("TLSv1.2",) if handshake.tls12 else ()
-    return (handshake.version, *tls12, *(handshake.old_protocols or ()))
+    surveyed = (seen.version for seen in handshake.tls.versions) if handshake.tls else ()
+    return (handshake.version, *tls12, *(handshake.old_protocols or ()), *surveyed)

@@ -21,6 +21,8 @@ from audit.policy.controls import TRANSPORT
 def test_no_old_protocol(observation: Observation, policy: Policy) -> None:
     """No address may accept a version of TLS that the policy forbids (RFC 8996 4, 5; RFC 9325 3.1.1).
 
+    SSLv3 and SSLv2 are found with `--audit-depth standard` or `full`.
+
     Fix: Remove the old versions: `ssl_protocols` in nginx, `SSLProtocol` in Apache, `ssl_min_protocol` in Dovecot,
     `smtpd_tls_protocols` in Postfix, `openssl_options` in Exim, `TLSProtocol` in ProFTPD, `ssl-min-ver` in HAProxy.
     """

@@ -138,6 +138,7 @@ class Configuration:
     inconclusive: str | None = None  # what an inconclusive check does: fail or report
     waivers: str | None = None  # the waivers file
     items: str | None = None  # what has a test of its own: each result (each), each endpoint or each check
+    depth: str | None = None  # how much of the TLS configuration is requested: certificate, standard or full
     results: str | None = None  # file of the results, one JSON object on each line; compressed if it ends in .gz
     evidence: str | None = None  # directory in which evidence is kept
     from_evidence: str | None = None  # directory of evidence that is judged again

@@ -6,8 +6,9 @@ from typing import Any
 
 from audit.evaluation.facts import Facts
 from audit.evaluation.result import Phase
-from audit.json_codec import format_time
+from audit.json_codec import format_time, to_json
 from audit.observation import UNKNOWN, InstalledFile, Observation
+from audit.observation.tls_support import TlsSupport
 from audit.x509.certificate import Certificate, read_certificate
 from audit.x509.loading import UnreadableField
 from audit.x509.revocation.status import crl_urls, ocsp_urls
@@ -48,6 +49,8 @@ def observation_row(facts: Facts, phase: Phase = "before") -> dict[str, Any]:
         "stapled": bool(first and first.ocsp_der is not None),  # whether an OCSP response was stapled
         # processes of the host, or behind an unknown service, that root does not inspect
         "not_inspected": _not_inspected(facts),
+        # its TLS configuration; null if that was not requested
+        "tls": _tls_row(first.tls) if first and first.tls else None,
         "failure": _failure_row(seen),  # why there was no handshake; null if there was one
         "connections": seen.connections,  # number of connections
         "elapsed_s": round(seen.elapsed_s, 6),  # duration in seconds
@@ -103,6 +106,25 @@ def _names(certificate: Certificate) -> list[str] | None:
     """Return the names and addresses of a certificate; None if they cannot be read."""
     names: list[str] | None = _known(lambda: [*certificate.dns_names, *certificate.ip_addresses])
     return names
+
+
+def _tls_row(support: TlsSupport) -> dict[str, Any]:
+    """Return the TLS configuration; names are those of the IANA registries, and `0xNNNN` for what has none."""
+    return {
+        "depth": support.depth,  # certificate, standard or full
+        "protocols": [seen.version for seen in support.versions],  # versions that are accepted, the oldest first
+        # by version: the suites found, in the order of the server if it has one
+        "suites": {seen.version: list(seen.suites) for seen in support.versions},
+        # by version: whether the order is the server's; null if it is not known
+        "server_preference": {seen.version: seen.prefers_its_order for seen in support.versions},
+        "groups": list(support.groups),  # groups of the key exchange
+        "primes": [to_json(prime) for prime in support.primes],  # of Diffie-Hellman in finite fields: bits and name
+        "signature_schemes": list(support.schemes),  # those of TLS 1.2
+        "features": to_json(support.features),  # extensions and behaviour; null if it is not known
+        "complete": support.is_complete,  # whether suites, groups and schemes are all that the server supports
+        "incomplete_because": support.incomplete_because,  # the fault that ended the requests early
+        "connections": support.connections,  # to the address, with those of the first handshakes
+    }
 
 
 def _file_row(file: InstalledFile) -> dict[str, Any]:

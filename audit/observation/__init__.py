@@ -10,6 +10,7 @@ from typing import Final, Literal
 from audit.endpoint import Endpoint
 from audit.observation.cpanel import CpanelState
 from audit.observation.firewall import HttpValidation
+from audit.observation.tls_support import TlsSupport
 from audit.observation.website import Website
 
 
@@ -92,6 +93,7 @@ class Handshake:
     from_host: bool = False  # observed from the host itself, not from here
     tls12: bool | None = None  # whether TLS 1.2 is accepted; None: not tried, or not known
     unknown_versions: str = ""  # why it is not known which versions are accepted: the fault of a later connection
+    tls: TlsSupport | None = None  # what else the server supports; None: not requested
     sct_list: bytes | None = None  # the list of SCTs in the handshake, empty if there is none; None: not requested
 
 

@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from hashlib import sha256
 from importlib import resources
 from typing import Final
 
@@ -22,6 +23,17 @@ VERSIONS: Final[Mapping[int, str]] = {
     TLS13: "TLSv1.3",
 }
 """Protocol versions, oldest first, by their number on the wire."""
+
+SSL2_SUITES: Final[Mapping[int, str]] = {
+    0x010080: "SSL_CK_RC4_128_WITH_MD5",
+    0x020080: "SSL_CK_RC4_128_EXPORT40_WITH_MD5",
+    0x030080: "SSL_CK_RC2_128_CBC_WITH_MD5",
+    0x040080: "SSL_CK_RC2_128_CBC_EXPORT40_WITH_MD5",
+    0x050080: "SSL_CK_IDEA_128_CBC_WITH_MD5",
+    0x060040: "SSL_CK_DES_64_CBC_WITH_MD5",
+    0x0700C0: "SSL_CK_DES_192_EDE3_CBC_WITH_MD5",
+}
+"""Suites of SSLv2, which have three bytes."""
 
 X25519: Final = 29
 FFDHE: Final = range(256, 261)
@@ -46,6 +58,27 @@ GROUPS: Final[Mapping[int, str]] = {
     0xFF02: "arbitrary_explicit_char2_curves",
 }
 """Supported groups (RFC 8422, RFC 7919, RFC 8446, RFC 10024)."""
+
+PRIMES: Final[Mapping[str, str]] = {
+    "9cd3b7f336872f46c09428d1bbc19877a4d440512cda8d1c1cf0cd6e33698966": "ffdhe2048",
+    "0eaf67db3a839156d5013494a5318a772b5697d270d721f37f092efc69ea5a17": "ffdhe3072",
+    "4648414224ac881b3d0dc59b466f96d06a558278776807797ecf1f66ff397b3e": "ffdhe4096",
+    "227ac9066b3ddd9e193670cda2388fa884f65ba0cf98b742d1fe77a6687c79c7": "ffdhe6144",
+    "770b14efaf6f049929c523113b3fa99a8d11dab1b18af3609590122075d19833": "ffdhe8192",
+    "b52ba6a3026520a6c49d37e4587601801bee500123b3259b6bf03e7cecc3e63d": "RFC 2409 group 1",
+    "3f35a3f5f6c4376a744acad409bb22f8d897f949d2311d885adaa890981b67a0": "RFC 2409 group 2",
+    "64fcc83ec403930bf18393dbc883ccaa1fbb08ac876f77f7aa99748ca945019b": "RFC 3526 group 5",
+    "d66436f79bbd6b2e38c0ffbd079be904d2641415e2e67140e09448be9a60890e": "RFC 3526 group 14",
+    "48cf8b092fbce4359d9871abf74f98e25b6163379eaa15cd9087e800c6d1c55c": "RFC 3526 group 15",
+    "4ee95187682bcb230ad26a95205f6920e84708f6251b3894329b09ec23919e33": "RFC 3526 group 16",
+    "d1bfe6d0925ce7e4da262b62861514a7755e35831e429f343e7b864848657efd": "RFC 3526 group 17",
+    "39ab4feab950a3128fb71accb9fc3965d857012e081998a85996e3ea8b3c3bcf": "RFC 3526 group 18",
+    "44c55cfee5c075927cf682da5b681bdecbd5c3eb0784c14f5dce7610f0ef133d": "RFC 5114 group 22",
+    "bfe545862ca102ad1eeddb5fbfa5bf855ac4995c56a8b408ce3fe099dce93a9d": "RFC 5114 group 23",
+    "0b7835722cb619827610c2549fdda5587421686c4409a13865e76225522ddcc9": "RFC 5114 group 24",
+}
+"""Published primes of Diffie-Hellman groups (RFC 2409, RFC 3526, RFC 5114, RFC 7919), by the SHA-256 digest of the
+prime, big-endian without leading zeros. An attacker computes once for a prime that many servers share (Logjam)."""
 
 SIGNATURE_SCHEMES: Final[Mapping[int, str]] = {
     0x0101: "rsa_pkcs1_md5",
@@ -118,6 +151,10 @@ _PARTS: Final = re.compile(
 )
 
 
+_EPHEMERAL: Final = ("DHE", "ECDHE", "DHE_PSK", "ECDHE_PSK", "ECCPWD")
+_BROKEN: Final = ("NULL", "RC4", "RC2", "DES_", "DES40", "FORTEZZA", "SHA")  # RFC 9150 has no encryption either
+
+
 @dataclass(frozen=True, slots=True)
 class CipherSuite:
     """What a name states. `key` is the type of the server's key (`RSA`, `ECDSA`, `DSS`), `anon`, or empty."""
@@ -135,6 +172,21 @@ class CipherSuite:
         return not self.exchange
 
     @property
+    def is_broken(self) -> bool:
+        """Whether it has no encryption, no authentication, or a cipher that is broken (RFC 9325 4.1)."""
+        return self.is_export or self.key == "anon" or self.cipher.startswith(_BROKEN)
+
+    @property
+    def is_ephemeral(self) -> bool:
+        """Whether it has forward secrecy: the key exchange is ephemeral, also if nothing is authenticated."""
+        return self.is_tls13 or self.exchange in _EPHEMERAL or self.key == "anon"
+
+    @property
+    def is_weak(self) -> bool:
+        """Whether its cipher has blocks of 64 bits, or a mode that needs encrypt-then-MAC (RFC 9325 4.2)."""
+        return self.is_cbc or self.cipher.startswith(("3DES", "IDEA"))
+
+    @property
     def is_cbc(self) -> bool:
         """Whether it encrypts after it authenticates, in CBC mode, unless encrypt-then-MAC is agreed (RFC 7366)."""
         return "_CBC" in self.cipher
@@ -150,7 +202,7 @@ def suites() -> Mapping[int, CipherSuite]:
 def suite_name(number: int) -> str:
     """Return the name of a suite."""
     known = suites().get(number)
-    return known.name if known else f"0x{number:04X}"
+    return known.name if known else SSL2_SUITES.get(number) or f"0x{number:04X}"
 
 
 def group_name(number: int) -> str:
@@ -161,6 +213,11 @@ def group_name(number: int) -> str:
 def scheme_name(number: int) -> str:
     """Return the name of a signature scheme."""
     return SIGNATURE_SCHEMES.get(number) or f"0x{number:04X}"
+
+
+def prime_name(prime: bytes) -> str:
+    """Return the name of a prime without leading zeros, empty if it is not a published one."""
+    return PRIMES.get(sha256(prime).hexdigest(), "")
 
 
 def version_name(number: int) -> str:

@@ -8,8 +8,8 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
 from OpenSSL import SSL
 
@@ -26,6 +26,7 @@ from audit.probe.tls_probes.client_hello import ClientHello
 from audit.probe.tls_probes.exchange import first_flight
 from audit.probe.tls_probes.offers import Client
 from audit.probe.tls_probes.server_flight import FirstFlight
+from audit.probe.tls_probes.ssl2 import ssl2_suites
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,10 @@ class ProbeContext:
     stop: threading.Event
     turn: Turn = field(default_factory=Turn)
 
+    def without_survey(self) -> ProbeContext:
+        """Return the context of a probe that requests no more of the TLS configuration than the certificates need."""
+        return replace(self, limits=replace(self.limits, depth="certificate"))
+
 
 class ProbeConnections:
     """The connections of one probe: `header` goes before all else, `share` is the part of its time they may use."""
@@ -46,6 +51,7 @@ class ProbeConnections:
         self.count = 0
         self.header = b""
         self.share = 1.0
+        self.flights = list[FirstFlight]()  # of the hellos that the server accepted
         self.apart_s = 0.0  # waited for greetings, and for services that need another header
         self.began = time.monotonic()
         name = endpoint.reference if to_address(endpoint.reference) is None else ""
@@ -74,7 +80,14 @@ class ProbeConnections:
     def flight(self, hello: ClientHello) -> FirstFlight:
         """Return the first flight that this hello receives; raises ProbeError. The handshake is abandoned after it."""
         with self._tcp() as tcp:
-            return first_flight(tcp, hello.encode(), is_upgrade=self._protocol is not None)
+            flight = first_flight(tcp, hello.encode(), is_upgrade=self._protocol is not None)
+        self.flights.append(flight)
+        return flight
+
+    def ssl2(self, offered: Sequence[int]) -> tuple[int, ...] | None:
+        """Return the suites of SSLv2 that the server has of these, None if it speaks no SSLv2; raises ProbeError."""
+        with self._tcp() as tcp:
+            return ssl2_suites(tcp, offered)
 
     def facts(self, flight: FirstFlight) -> Handshake:
         """Return the facts of a flight with a hello of TLS 1.2 or older, in which nothing is encrypted."""

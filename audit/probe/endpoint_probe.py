@@ -18,15 +18,16 @@ from audit.endpoint import Endpoint
 from audit.observation import Handshake, ProbeFailure, ProxyProtocol
 from audit.probe.connections import ProbeConnections, ProbeContext
 from audit.probe.proxy_protocol import HEADERS, header_fault, is_about_header
+from audit.probe.target import Limits
 from audit.probe.tcp import ProbeError
 from audit.probe.tls_probes.client_hello import ClientHello
+from audit.probe.tls_probes.configuration import survey
+from audit.probe.tls_probes.exchange import is_refusal
 from audit.x509.public_keys import is_post_quantum
 
 _OLD: Final = ("TLSv1", "TLSv1.1")
 _TLS12, _TLS13 = "TLSv1.2", "TLSv1.3"
 _SHARE_OF_HEADER: Final = 0.5  # of the time of a probe, for a header that the service may wait for or not
-_REFUSALS: Final = ("alert", "no-shared", "closed", "refused")
-"""How a server refuses a hello; any other fault says nothing of what it accepts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +55,16 @@ def probe_address(
     except ProbeError as fault:
         result = AddressResult(address, fault.at(address), 0, 0.0)
     else:
-        result = _LaterProbe(connections, context, first).run()
+        result = _with_survey(connections, context.limits, _LaterProbe(connections, context, first).run())
     return replace(result, connections=connections.count, elapsed_s=time.monotonic() - connections.began)
+
+
+def _with_survey(connections: ProbeConnections, limits: Limits, result: AddressResult) -> AddressResult:
+    """Return a result with what else the server supports, if that is requested."""
+    if limits.depth == "certificate" or not isinstance(result.result, Handshake):
+        return result
+    connections.share += limits.survey_share
+    return replace(result, result=replace(result.result, tls=survey(connections, result.result, limits.depth)))
 
 
 def _first_handshake(connections: ProbeConnections, context: ProbeContext, proxy_protocol: ProxyProtocol) -> Handshake:
@@ -111,7 +120,7 @@ class _LaterProbe:
         try:
             served = self._up_to_tls12()
         except ProbeError as fault:
-            if not _is_refusal(fault):
+            if not is_refusal(fault):
                 raise
             self._note(self._handshake(self._offers.everything))
             return newest, newest is not None or fault.kind != "no-shared"
@@ -155,7 +164,7 @@ class _LaterProbe:
             if served and served.version == _TLS13:  # its certificate is encrypted
                 served = self._handshake(self._offers.ecdsa if key == "ECDSA" else self._offers.rsa)
         except ProbeError as fault:
-            return None if _is_refusal(fault) else fault.at(self._first.address)
+            return None if is_refusal(fault) else fault.at(self._first.address)
         return served if served and self._is_another(served) else None
 
     def _note(self, served: Handshake | None) -> None:
@@ -175,7 +184,7 @@ class _LaterProbe:
         try:
             return self._served(hello).version
         except ProbeError as fault:
-            if not _is_refusal(fault):
+            if not is_refusal(fault):
                 raise
             return None
 
@@ -187,7 +196,7 @@ class _LaterProbe:
         try:
             return self._connections.handshake(offer)
         except ProbeError as fault:
-            if not _is_refusal(fault):
+            if not is_refusal(fault):
                 raise
             return None
 
@@ -195,7 +204,3 @@ class _LaterProbe:
 def _other(kind: str | None) -> str:
     """Return the other type of key: if a server has both, a client that prefers it may get that certificate."""
     return "ECDSA" if kind == "RSA" else "RSA"
-
-
-def _is_refusal(fault: ProbeError) -> bool:
-    return fault.stage == "handshake" and fault.kind in _REFUSALS

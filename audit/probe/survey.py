@@ -51,9 +51,15 @@ class PartialObservation:
         """Store the result of an address."""
         self.connections += result.connections
         self.elapsed_s += result.elapsed_s
-        self.results[result.address] = result.result
+        self.results[result.address] = self._with_known_tls(result.result)
         self.other_keys[result.address] = result.other_key
         self.changed[result.address] = result.changed
+
+    def _with_known_tls(self, result: _Result) -> _Result:
+        known = self.target.known_tls or {}
+        if isinstance(result, Handshake) and result.address in known:
+            return replace(result, tls=known[result.address])
+        return result
 
     def addresses_inside(self) -> tuple[str, ...]:
         """Return the addresses that only the host itself can reach, or that are closed from here."""
@@ -146,7 +152,8 @@ class ObservationScheduler:
 
     def _probe(self, partial: PartialObservation, address: str, *, after_s: float = 0.0) -> None:
         target = partial.target
-        work = functools.partial(probe_address, target.endpoint, address, self._context, target.proxy_protocol)
+        context = self._context if target.known_tls is None else self._context.without_survey()
+        work = functools.partial(probe_address, target.endpoint, address, context, target.proxy_protocol)
 
         def failed(error: Exception) -> None:
             reason = partial.record(error).reason

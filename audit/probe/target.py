@@ -8,6 +8,7 @@ from typing import Protocol
 
 from audit.endpoint import Endpoint, wildcard_or_name
 from audit.observation import DnsView, Handshake, HostView, ProbeFailure, ProxyProtocol
+from audit.observation.tls_support import Depth, TlsSupport
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,14 +16,25 @@ class Limits:
     """The limits of every probe; names in `_s` are seconds. The deadlines of the stages are shares of `timeout_s`."""
 
     timeout_s: float = 10.0
-    """For one address of one endpoint, all its connections without greetings and other headers; and for one name."""
+    """For one name, and for the first handshakes with one address; greetings and other headers have more time."""
     concurrency: int = 64  # addresses probed at once; the speed levels off between 32 and 64 threads
     per_address: int = 2  # connections at once to one address: mail servers ban clients that open more than a few
     resolver: tuple[str, ...] = ()  # "192.0.2.53", "127.0.0.1:5353", "[2001:db8::53]:53"; empty: the system's
     retry_after_s: float = 2.0  # the earliest second attempt at a busy or refusing server
     farewell_s: float = 1.0  # how long to wait for the reply to our closing command
     max_bytes: int = 262_144  # from one connection; OpenSSL itself accepts 100 KiB of certificates
+    depth: Depth = "certificate"  # how much of the TLS configuration is requested
     max_certificates: int = 128  # about as many as fit into the 100 KiB that OpenSSL accepts
+
+    @property
+    def survey_share(self) -> float:
+        """The time for the survey of an address after its first handshakes, as a share of `timeout_s`."""
+        return {"certificate": 0.0, "standard": 1.0, "full": 5.0}[self.depth]
+
+    @property
+    def address_s(self) -> float:
+        """The time for one address, all its connections without greetings and other headers."""
+        return self.timeout_s * (1 + self.survey_share)
 
     @property
     def resolve_s(self) -> float:
@@ -61,6 +73,7 @@ class Target:
     `addresses` are the host's own that can be reached from here, in addition to those of its name. `inside_addresses`
     can only be reached on the host itself. If these are the only ones, nothing is probed from here. The name
     of a target with `dns` is resolved already.
+    `known_tls` is, by address, the TLS configuration that is not requested again.
     """
 
     endpoint: Endpoint
@@ -69,6 +82,7 @@ class Target:
     server: HostView | None = None
     inside: Inside | None = None
     dns: DnsView | None = None
+    known_tls: Mapping[str, TlsSupport] | None = None
 
     @property
     def needs_no_address(self) -> bool:

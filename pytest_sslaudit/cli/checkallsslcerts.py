@@ -98,7 +98,7 @@ def _arguments(options: argparse.Namespace, configuration: Path | None, folder: 
     reports = (f"--html={folder / 'report.html'}",)
     configured = (f"--audit-config={configuration}",) if configuration else ()
     retry = ("--allow-retry",) if options.allow_retry else ("--no-retry",) if options.no_retry else ()
-    selection = ("--pyargs", "audit", "--hosts=local://", "--remediate")
+    selection = ("--pyargs", "audit", "--hosts=local://", "--audit-depth=certificate", "--remediate")
     return (*plugins, *isolated, *silent, *selection, *reports, *configured, *retry)
 
 

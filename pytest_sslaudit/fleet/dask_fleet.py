@@ -149,7 +149,7 @@ class _Intake:
     def portion(self, chunk: Chunk) -> Portion:
         """Return a chunk as it is sent."""
         self._chunks[chunk.number] = chunk
-        longest_s = _PREPARATION_S + len(chunk.targets) * _SHARE_OF_ENDPOINT * self._work.settings.limits.timeout_s
+        longest_s = _PREPARATION_S + len(chunk.targets) * _SHARE_OF_ENDPOINT * self._work.settings.limits.address_s
         shared = self._work.shared
         of_others = {address: shared[address] for address in addresses_of(chunk) if address in shared}
         return Portion(chunk.number, pickle.dumps(chunk), longest_s, of_others)

@@ -260,7 +260,7 @@ class Remediation:
             state=settings.state,
             anchors=anchors,
             command=settings.invocation.command,
-            limits=settings.limits,
+            limits=replace(settings.limits, depth="certificate"),
             issuer=settings.issuer,
             profiles=settings.policy,
             fail_on=settings.fail_on,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 
 from audit.endpoint import parse_id
 from audit.host.discovery import Discovery, Login, discover
+from audit.observation.tls_support import TlsSupport
 from audit.probe import Target
 from pytest_sslaudit.controller import Controller
 from pytest_sslaudit.targets import with_validation_probes
@@ -49,8 +51,17 @@ def observe_again(controller: Controller, ids: frozenset[str]) -> None:
         if str(discovery.host.endpoint) in ids:
             controller.observations.keep(discovery.host, "after")
     affected = [target for target in controller.hosts.targets if str(target.endpoint) in ids]
-    chosen = [fresh.get(str(target.endpoint), target) for target in affected]
+    chosen = [
+        replace(fresh.get(str(target.endpoint), target), known_tls=_tls_before(controller, target))
+        for target in affected
+    ]
     controller.observations.observe(chosen, "after")
+
+
+def _tls_before(controller: Controller, target: Target) -> Mapping[str, TlsSupport]:
+    """Return by address what the first observation found of the TLS configuration, which no repair changes."""
+    seen = controller.run.store.observation_or_accident(target.endpoint)
+    return {handshake.address: handshake.tls for handshake in seen.handshakes if handshake.tls}
 
 
 def _logins(discoveries: Iterable[Discovery], hosts: set[str]) -> tuple[Login, ...]:

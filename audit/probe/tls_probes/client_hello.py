@@ -14,11 +14,13 @@ from typing import Final
 from audit.observation.tls_registry import SSL3, TLS10, TLS12, TLS13
 
 SERVER_NAME, STATUS_REQUEST, GROUPS, POINT_FORMATS, SIGNATURES, ALPN, SCTS = 0, 5, 10, 11, 13, 16, 18
-PADDING, EXTENDED_MASTER_SECRET, VERSIONS, PSK_MODES, KEY_SHARE = 21, 23, 43, 45, 51
+PADDING, ENCRYPT_THEN_MAC, EXTENDED_MASTER_SECRET, TICKET, VERSIONS = 21, 22, 23, 35, 43
+PSK_MODES, KEY_SHARE, RENEGOTIATION = 45, 51, 0xFF01
 RENEGOTIATION_SCSV: Final = 0x00FF  # RFC 5746 3.3
+FALLBACK_SCSV: Final = 0x5600  # RFC 7507 2
+DEFLATE: Final = 1  # RFC 3749 2
 _HANDSHAKE, _CLIENT_HELLO = 22, 1
 _MESSAGE_HEADER, _EXTENSION_HEADER = 4, 4  # bytes
-_NO_COMPRESSION: Final = b"\1\0"
 _PADDED_TO: Final = 512
 """Some servers hang at a hello of 256 to 511 bytes (RFC 7685 4)."""
 
@@ -39,6 +41,7 @@ class ClientHello:
     server_name: str = ""
     alpn: Sequence[bytes] = ()
     key_shares: Sequence[tuple[int, bytes]] = ()
+    compressions: Sequence[int] = ()  # before none
     extensions: Sequence[tuple[int, bytes]] = ()  # further ones, such as `WANTED`
 
     def encode(self) -> bytes:
@@ -56,7 +59,7 @@ class ClientHello:
             + os.urandom(32)
             + _prefixed(session, 1)
             + _prefixed(_numbers(self.suites), 2)
-            + _NO_COMPRESSION
+            + _prefixed(bytes((*self.compressions, 0)), 1)
         )
         if newest <= SSL3:
             return before
@@ -91,8 +94,10 @@ WANTED: Final = (
     (EXTENDED_MASTER_SECRET, b""),
     (STATUS_REQUEST, b"\1\0\0\0\0"),
     (SCTS, b""),
+    (ENCRYPT_THEN_MAC, b""),
+    (TICKET, b""),
 )
-"""Extensions of common clients whose reply shows more of the server's certificate or keys."""
+"""Extensions of common clients whose reply shows what the server supports, or more of its certificate."""
 
 
 def _numbers(numbers: Sequence[int]) -> bytes:

@@ -11,6 +11,8 @@ from audit.probe.tls_probes.framing import MalformedFlight
 from audit.probe.tls_probes.reception import receive
 from audit.probe.tls_probes.server_flight import FirstFlight, FlightReader
 
+_REFUSALS: Final = ("alert", "no-shared", "closed", "refused")
+"""How a server refuses a hello; any other fault says nothing of what it accepts."""
 _NOTHING_SHARED: Final = ("protocol_version", "insufficient_security")
 
 
@@ -34,6 +36,11 @@ def first_flight(tcp: TcpConnection, hello: bytes, *, is_upgrade: bool = False) 
     if reader.flight.alert is not None and reader.flight.chain_der is None:
         raise _refused(reader.flight.alert[1])
     return reader.flight
+
+
+def is_refusal(fault: ProbeError) -> bool:
+    """Return whether a fault says that the server does not accept what was offered."""
+    return fault.stage == "handshake" and fault.kind in _REFUSALS
 
 
 def _refused(alert: int) -> ProbeError:

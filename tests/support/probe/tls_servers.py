@@ -214,6 +214,25 @@ def tls(served: SSL.Context, received: list[bytes] | None = None, greeting: byte
     return script
 
 
+def with_ssl2(served: SSL.Context, *suites: int) -> Script:
+    """Return a script that makes a handshake, or sends the SERVER-HELLO of SSLv2 if the client speaks that.
+
+    It stands in for OpenSSL 1.0 and older, and reads no more than the first byte of a hello.
+    """
+    listed = b"".join(suite.to_bytes(3) for suite in suites)
+    body = bytes((4, 0, 1, 0, 2)) + (3).to_bytes(2) + len(listed).to_bytes(2) + (16).to_bytes(2) + b"DER" + listed
+
+    def script(connected: socket.socket) -> None:
+        if connected.recv(1, socket.MSG_PEEK) < b"\x80":
+            tls(served)(connected)
+        else:
+            connected.recv(4096)
+            connected.sendall((0x8000 | len(body) + 16).to_bytes(2) + body + bytes(16))
+            connected.recv(4096)
+
+    return script
+
+
 @contextlib.contextmanager
 def stapling(response: bytes, version: str, folder: Path) -> Iterator[int]:
     """Serve a stapled OCSP response with the openssl program, and yield its port.
@@ -222,7 +241,7 @@ def stapling(response: bytes, version: str, folder: Path) -> Iterator[int]:
     """
     staple = folder / "response.der"
     staple.write_bytes(response)
-    with _openssl_server(folder, version, "-status_file", staple) as port:
+    with openssl_server(folder, version, "-status_file", staple) as port:
         yield port
 
 
@@ -235,16 +254,17 @@ def sending_scts(sct_list: bytes, version: str, folder: Path) -> Iterator[int]:
     extension = bytes.fromhex("00001180 0012") + len(sct_list).to_bytes(2) + sct_list
     info, label = folder / "server.info", "SERVERINFOV2 FOR SCTS"
     info.write_text(f"-----BEGIN {label}-----\n{base64.b64encode(extension).decode()}\n-----END {label}-----\n")
-    with _openssl_server(folder, version, "-serverinfo", info) as port:
+    with openssl_server(folder, version, "-serverinfo", info) as port:
         yield port
 
 
 @contextlib.contextmanager
-def _openssl_server(folder: Path, version: str, *options: str | Path) -> Iterator[int]:
+def openssl_server(folder: Path, *options: str | Path) -> Iterator[int]:
+    """Serve with the openssl program and these options, and yield its port."""
     pem = folder / "server.pem"
     secret = key().private_bytes(Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     pem.write_bytes(secret + certificate().public_bytes(Encoding.PEM))
-    command: list[str | Path] = ["openssl", "s_server", version, "-accept", "127.0.0.1:0", "-cert", pem, "-key", pem]
+    command: list[str | Path] = ["openssl", "s_server", "-accept", "127.0.0.1:0", "-cert", pem, "-key", pem]
     with subprocess.Popen(
         [*command, *options], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     ) as server:
