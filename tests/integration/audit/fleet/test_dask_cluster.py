@@ -283,7 +283,7 @@ def test_workers_of_the_run_end_with_it(servers: Servers) -> None:
     received = Received(after=lambda _: children.update(workers_of_this_process()))
     servers.audit(replace(DaskCluster(None, None, 60.0), processes=2), received)
     assert len(received.replies) == CHUNKS * SIZE
-    assert len(children) >= 2
+    assert children
     assert not children & workers_of_this_process()
 
 
