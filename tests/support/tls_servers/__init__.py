@@ -1,0 +1,1 @@
+"""Real TLS servers whose configuration is the truth that a prober has to find."""
