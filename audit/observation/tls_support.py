@@ -8,7 +8,7 @@ from typing import Final, Literal
 Depth = Literal["certificate", "standard", "full"]
 """How much of the configuration is requested: `standard` finds what is forbidden, `full` makes complete lists."""
 Offer = Literal["broken", "finite-field", "weak-groups", "static", "weak", "weak-schemes", "hybrid-groups"]
-"""What a client of depth `standard` offers alone, to see whether the server accepts it."""
+"""What a client of depth `standard` offers alone, to see whether the server accepts it; the most dangerous first."""
 DEPTHS: Final[tuple[Depth, ...]] = ("certificate", "standard", "full")
 
 

@@ -22,7 +22,7 @@ from audit.probe.target import Limits
 from audit.probe.tcp import ProbeError
 from audit.probe.tls_probes.client_hello import ClientHello
 from audit.probe.tls_probes.configuration import survey
-from audit.probe.tls_probes.exchange import is_refusal
+from audit.probe.tls_probes.exchange import is_refusal, unless_refused
 from audit.x509.public_keys import is_post_quantum
 
 _OLD: Final = ("TLSv1", "TLSv1.1")
@@ -181,24 +181,15 @@ class _LaterProbe:
 
     def _version(self, hello: ClientHello) -> str | None:
         """Return the version agreed on, or None if the server refuses; raises ProbeError if neither is known."""
-        try:
-            return self._served(hello).version
-        except ProbeError as fault:
-            if not is_refusal(fault):
-                raise
-            return None
+        served = unless_refused(lambda: self._served(hello))
+        return served.version if served else None
 
     def _served(self, hello: ClientHello) -> Handshake:
         return self._connections.facts(self._connections.flight(hello))
 
     def _handshake(self, offer: SSL.Context) -> Handshake | None:
         """Return a whole handshake, or None if the server refuses it; raises ProbeError if neither is known."""
-        try:
-            return self._connections.handshake(offer)
-        except ProbeError as fault:
-            if not is_refusal(fault):
-                raise
-            return None
+        return unless_refused(lambda: self._connections.handshake(offer))
 
 
 def _other(kind: str | None) -> str:

@@ -6,9 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from audit.probe.connections import ProbeConnections
-from audit.probe.tcp import ProbeError
 from audit.probe.tls_probes.client_hello import ClientHello
-from audit.probe.tls_probes.exchange import is_refusal
+from audit.probe.tls_probes.exchange import unless_refused
 from audit.probe.tls_probes.server_flight import FirstFlight
 
 
@@ -17,7 +16,6 @@ class Choices:
     """What a server chose, one after the other. `is_all` says that it refused the rest."""
 
     numbers: tuple[int, ...] = ()
-    flights: tuple[FirstFlight, ...] = ()
     is_all: bool = False
 
 
@@ -34,27 +32,21 @@ def accepted_flight(connections: ProbeConnections, hello: ClientHello) -> FirstF
 
     Raises ProbeError if neither is known.
     """
-    try:
-        flight = connections.flight(hello)
-    except ProbeError as fault:
-        if not is_refusal(fault):
-            raise
-        return None
-    return flight if flight.hello and flight.hello.version == hello.versions[0] else None
+    flight = unless_refused(lambda: connections.flight(hello))
+    return flight if flight and flight.hello and flight.hello.version == hello.versions[0] else None
 
 
 def choices(connections: ProbeConnections, kind: ChoiceKind, offered: Sequence[int]) -> Choices:
     """Return everything that a server has of an offer, with one connection more than that; raises ProbeError."""
-    rest, chosen, flights = list(offered), list[int](), list[FirstFlight]()
+    rest, chosen = list(offered), list[int]()
     while rest:
         flight = accepted_flight(connections, kind.hello_of(rest))
         choice = kind.choice_of(flight) if flight else None
         if flight is None or choice not in rest:
-            return Choices(tuple(chosen), tuple(flights), is_all=flight is None)
+            return Choices(tuple(chosen), is_all=flight is None)
         rest.remove(choice)
         chosen.append(choice)
-        flights.append(flight)
-    return Choices(tuple(chosen), tuple(flights), is_all=True)
+    return Choices(tuple(chosen), is_all=True)
 
 
 def prefers_its_order(connections: ProbeConnections, kind: ChoiceKind, chosen: Sequence[int]) -> bool | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable
+from typing import Final, TypeVar
 
 from audit.observation import FailureKind
 from audit.observation.tls_registry import ALERTS
@@ -11,6 +12,7 @@ from audit.probe.tls_probes.framing import MalformedFlight
 from audit.probe.tls_probes.reception import receive
 from audit.probe.tls_probes.server_flight import FirstFlight, FlightReader
 
+Response = TypeVar("Response")
 _REFUSALS: Final = ("alert", "no-shared", "closed", "refused")
 """How a server refuses a hello; any other fault says nothing of what it accepts."""
 _NOTHING_SHARED: Final = ("protocol_version", "insufficient_security")
@@ -41,6 +43,16 @@ def first_flight(tcp: TcpConnection, hello: bytes, *, is_upgrade: bool = False) 
 def is_refusal(fault: ProbeError) -> bool:
     """Return whether a fault says that the server does not accept what was offered."""
     return fault.stage == "handshake" and fault.kind in _REFUSALS
+
+
+def unless_refused(request: Callable[[], Response]) -> Response | None:
+    """Return what a request returns, None if the server refuses it; raises ProbeError if neither is known."""
+    try:
+        return request()
+    except ProbeError as fault:
+        if not is_refusal(fault):
+            raise
+        return None
 
 
 def _refused(alert: int) -> ProbeError:

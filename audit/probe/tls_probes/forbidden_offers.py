@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Final, get_args
 
 from audit.observation.tls_registry import TLS12, TLS13, CipherSuite
 from audit.observation.tls_support import Offer
@@ -26,7 +26,7 @@ MOST_CONNECTIONS: Final = 10
 
 def try_what_is_forbidden(connections: ProbeConnections, found: FoundSupport) -> None:
     """Note what the server refuses, the most dangerous kinds first; raises ProbeError. Flights show what it accepts."""
-    for offer in _OFFERS:
+    for offer in get_args(Offer):
         hello = _hello(connections, offer, found)
         is_left_out = hello is not None and connections.count >= MOST_CONNECTIONS
         if not is_left_out and not (hello and _accepts(offer, accepted_flight(connections, hello))):
@@ -79,6 +79,5 @@ _OFFERS: Final[dict[Offer, tuple[Callable[[CipherSuite], bool], Sequence[int] | 
     "static": (_is_static, None, None),
     "weak": (_is_weak, None, None),
     "weak-schemes": (_is_elliptic, None, WEAK_SCHEMES),
-    "hybrid-groups": (_is_elliptic, HYBRID_GROUPS, None),
 }
-"""By kind: the suites, and the groups and schemes if they are not all."""
+"""By kind of those before TLS 1.3: the suites, and the groups and schemes if they are not all."""

@@ -20,16 +20,18 @@ def receive(tcp: TcpConnection, *, is_upgrade: bool) -> bytes:
     With `is_upgrade` the handshake follows plain text, and more plain text counts as injected.
     """
     is_first = not tcp.received
-    octets = tcp.receive()
-    while is_first and octets and len(octets) < RECORD_HEADER:
-        more = tcp.receive()
-        if not more:
-            break
+    octets = at_least(tcp, RECORD_HEADER if is_first else 1)
+    if is_first and not _RECORD.match(octets):
+        raise _not_tls(octets, is_upgrade=is_upgrade)
+    return octets
+
+
+def at_least(tcp: TcpConnection, count: int, octets: bytes = b"") -> bytes:
+    """Return these bytes and the next ones, so many in all unless the server closes; raises ProbeError without any."""
+    while len(octets) < count and (more := tcp.receive()):
         octets += more
     if not octets:
         raise tcp.closed()
-    if is_first and not _RECORD.match(octets):
-        raise _not_tls(octets, is_upgrade=is_upgrade)
     return octets
 
 

@@ -8,6 +8,7 @@ from typing import Final
 
 from audit.probe.tcp import ProbeError, TcpConnection
 from audit.probe.tls_probes.framing import MalformedFlight, Reader
+from audit.probe.tls_probes.reception import at_least
 
 _TWO_BYTES: Final = 0x8000  # a record whose header has two bytes, and no padding
 _CLIENT_HELLO, _SERVER_HELLO = 1, 4
@@ -31,23 +32,11 @@ def ssl2_suites(tcp: TcpConnection, offered: Sequence[int]) -> tuple[int, ...] |
     """
     tcp.awaiting = "a SERVER-HELLO of SSLv2"
     tcp.send(ssl2_hello(offered))
-    octets = tcp.receive()
-    while octets and _is_record(octets) and len(octets) < _HEADER_BYTES + _length(octets):
-        more = tcp.receive()
-        if not more:
-            break
-        octets += more
-    if not octets:
-        raise tcp.closed()
+    octets = at_least(tcp, _HEADER_BYTES)
+    header = int.from_bytes(octets[:_HEADER_BYTES])
+    if header & _TWO_BYTES:
+        octets = at_least(tcp, _HEADER_BYTES + (header & (_TWO_BYTES - 1)), octets)
     return _suites_of(octets)
-
-
-def _is_record(octets: bytes) -> bool:
-    return len(octets) < _HEADER_BYTES or bool(octets[0] & 0x80)
-
-
-def _length(octets: bytes) -> int:
-    return int.from_bytes(octets[:_HEADER_BYTES]) & (_TWO_BYTES - 1) if len(octets) >= _HEADER_BYTES else 1
 
 
 def _suites_of(octets: bytes) -> tuple[int, ...] | None:

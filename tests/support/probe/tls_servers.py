@@ -214,6 +214,17 @@ def tls(served: SSL.Context, received: list[bytes] | None = None, greeting: byte
     return script
 
 
+def sending(octets: bytes) -> Script:
+    """Return a script that reads a hello, sends these bytes, and waits until the client is gone."""
+
+    def script(connected: socket.socket) -> None:
+        connected.recv(4096)
+        connected.sendall(octets)
+        connected.recv(4096)
+
+    return script
+
+
 def with_ssl2(served: SSL.Context, *suites: int) -> Script:
     """Return a script that makes a handshake, or sends the SERVER-HELLO of SSLv2 if the client speaks that.
 
@@ -226,9 +237,7 @@ def with_ssl2(served: SSL.Context, *suites: int) -> Script:
         if connected.recv(1, socket.MSG_PEEK) < b"\x80":
             tls(served)(connected)
         else:
-            connected.recv(4096)
-            connected.sendall((0x8000 | len(body) + 16).to_bytes(2) + body + bytes(16))
-            connected.recv(4096)
+            sending((0x8000 | len(body) + 16).to_bytes(2) + body + bytes(16))(connected)
 
     return script
 
@@ -264,9 +273,18 @@ def openssl_server(folder: Path, *options: str | Path) -> Iterator[int]:
     pem = folder / "server.pem"
     secret = key().private_bytes(Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     pem.write_bytes(secret + certificate().public_bytes(Encoding.PEM))
-    command: list[str | Path] = ["openssl", "s_server", "-accept", "127.0.0.1:0", "-cert", pem, "-key", pem]
+    with s_server("-cert", pem, "-key", pem, *options) as port:
+        yield port
+
+
+@contextlib.contextmanager
+def s_server(*options: str | Path) -> Iterator[int]:
+    """Run the server of the openssl program on a free port of 127.0.0.1, and yield the port."""
     with subprocess.Popen(
-        [*command, *options], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        ["openssl", "s_server", "-accept", "127.0.0.1:0", *options],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
     ) as server:
         try:
             ready = next(line for line in server.stdout or () if line.startswith(b"ACCEPT"))

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from audit.observation.tls_registry import TLS10, TLS11, TLS12, TLS13
+from tests.support.probe.tls_servers import s_server
 from tests.support.tls_servers.truth import Truth
 
 _X25519, _P256, _P384, _X448 = 29, 23, 24, 30
@@ -85,17 +86,8 @@ def serving(configuration: Configuration, folder: Path) -> Iterator[int]:
         group = f"group:{configuration.dh_group}"
         _openssl("genpkey", "-genparam", "-algorithm", "DH", "-pkeyopt", group, "-out", parameters)
         options += ["-dhparam", parameters]
-    with subprocess.Popen(
-        ["openssl", "s_server", "-accept", "127.0.0.1:0", *options],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-    ) as server:
-        try:
-            ready = next(line for line in server.stdout or () if line.startswith(b"ACCEPT"))
-            yield int(ready.rpartition(b":")[2])
-        finally:
-            server.kill()
+    with s_server(*options) as port:
+        yield port
 
 
 def _openssl(*arguments: str | Path) -> None:

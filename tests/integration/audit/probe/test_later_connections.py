@@ -9,23 +9,12 @@ from OpenSSL import SSL
 
 from tests.support.probe.first_flights import alert, done, flight_of_openssl, hello, record
 from tests.support.probe.observations import look_at
-from tests.support.probe.tls_servers import Script, context, in_turn, serving, tls
+from tests.support.probe.tls_servers import Script, context, in_turn, sending, serving, tls
 
 WARNING, FATAL = 1, 2
 INTERNAL_ERROR, UNRECOGNIZED_NAME, PROTOCOL_VERSION = 80, 112, 70
 RSA = 0x009C
 REFUSED = alert(FATAL, PROTOCOL_VERSION)
-
-
-def sending(octets: bytes) -> Script:
-    """Return a script that reads a hello, sends these bytes, and waits until the client is gone."""
-
-    def script(connected: socket.socket) -> None:
-        connected.recv(4096)
-        connected.sendall(octets)
-        connected.recv(4096)
-
-    return script
 
 
 def in_single_bytes(served: SSL.Context) -> Script:

@@ -10,16 +10,12 @@ import pytest
 from OpenSSL import SSL
 
 from audit.probe.tls_probes.recorded_flight import read_flight
+from tests.support.probe.first_flights import record
 from tests.support.probe.observations import handshake
-from tests.support.probe.tls_servers import Script, certificate, context, der, serving, tls
+from tests.support.probe.tls_servers import Script, certificate, context, der, sending, serving, tls
 
 NOT_DER = b"this is no certificate"
 WRONG_KEY_OID = der(certificate()).replace(bytes.fromhex("06072a8648ce3d0201"), bytes.fromhex("06072a8648ce3d0277"))
-
-
-def record(kind: int, body: bytes) -> bytes:
-    """Return a TLS record."""
-    return bytes([kind, 3, 3]) + len(body).to_bytes(2, "big") + body
 
 
 def message(kind: int, body: bytes) -> bytes:
@@ -37,17 +33,6 @@ def flight12(chain: Sequence[bytes]) -> bytes:
     hello = b"\x03\x03" + bytes(32) + b"\0" + b"\xc0\x2b" + b"\0" + b"\0\x05\xff\x01\0\x01\0"
     listed = prefixed(b"".join(prefixed(certificate) for certificate in chain))
     return record(22, message(2, hello)) + record(22, message(11, listed))
-
-
-def sending(octets: bytes) -> Script:
-    """Return a script that answers a ClientHello with bytes, then waits for the alert."""
-
-    def script(connected: socket.socket) -> None:
-        connected.recv(4096)
-        connected.sendall(octets)
-        connected.recv(4096)
-
-    return script
 
 
 @pytest.mark.parametrize("refused", [NOT_DER, WRONG_KEY_OID, der(certificate()) + b"\0\0", b""])

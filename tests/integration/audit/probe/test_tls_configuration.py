@@ -21,7 +21,16 @@ from audit.observation.tls_registry import suite_name
 from audit.observation.tls_support import Depth, FiniteField, TlsFeatures, TlsSupport
 from tests.support.probe.first_flights import alert, chain, done, hello, record
 from tests.support.probe.observations import HASTY, PATIENT, look_at
-from tests.support.probe.tls_servers import Script, context, hold, in_turn, openssl_server, serving, tls, with_ssl2
+from tests.support.probe.tls_servers import (
+    context,
+    hold,
+    in_turn,
+    openssl_server,
+    sending,
+    serving,
+    tls,
+    with_ssl2,
+)
 from tests.support.x509.certificates import leaf, rsa_key
 from tests.support.x509.paths import tlv
 
@@ -201,14 +210,14 @@ def test_survey_is_not_made_at_depth_certificate() -> None:
 
 def test_unknown_suite_and_version_are_reported_by_number() -> None:
     odd = record(22, hello(0xFEFD) + chain() + done())
-    with serving(in_turn(tls(context()), then_always(odd))) as server:
+    with serving(in_turn(tls(context()), sending(odd))) as server:
         found = support_of(server.port, "standard")
     assert "0xFEFD" in suites_by_version(found)["TLSv1.2"]
 
 
 def test_server_that_chooses_what_was_not_offered_is_asked_no_further() -> None:
     always = record(22, hello(0x002F) + chain() + done())
-    with serving(in_turn(tls(context()), then_always(always))) as server:
+    with serving(in_turn(tls(context()), sending(always))) as server:
         found = support_of(server.port)
         assert server.connections < 30
     assert not found.is_complete
@@ -216,7 +225,7 @@ def test_server_that_chooses_what_was_not_offered_is_asked_no_further() -> None:
 
 def test_busy_server_ends_the_survey_and_what_was_found_stays() -> None:
     served = context()
-    busy = then_always(b"421 4.7.0 too many connections\r\n")
+    busy = sending(b"421 4.7.0 too many connections\r\n")
     first = (tls(served), tls(served), sending(REFUSED), sending(REFUSED))
     with serving(in_turn(*first, tls(served), busy)) as server:
         found = support_of(server.port)
@@ -255,19 +264,3 @@ def test_suites_of_ssl2_are_those_of_its_server_hello() -> None:
     with serving(with_ssl2(context(), 0x010080, 0x060040)) as server:
         found = support_of(server.port, "standard")
     assert suites_by_version(found)["SSLv2"] == ["SSL_CK_RC4_128_WITH_MD5", "SSL_CK_DES_64_CBC_WITH_MD5"]
-
-
-def sending(octets: bytes) -> Script:
-    """Return a script that reads a hello, sends these bytes, and waits until the client is gone."""
-
-    def script(connected: socket.socket) -> None:
-        connected.recv(4096)
-        connected.sendall(octets)
-        connected.recv(4096)
-
-    return script
-
-
-def then_always(octets: bytes) -> Script:
-    """Return the script of all further connections."""
-    return sending(octets)

@@ -12,12 +12,11 @@ from typing import Final
 import pytest
 
 from audit.observation.tls_registry import TLS10, TLS11, TLS12, TLS13, suite_name, suites
-from audit.probe.tls_probes.client_hello import EXTENDED_MASTER_SECRET, WANTED, ClientHello
+from audit.probe.tls_probes.client_hello import ENCRYPT_THEN_MAC, EXTENDED_MASTER_SECRET, TICKET, WANTED, ClientHello
 from audit.probe.tls_probes.server_flight import FirstFlight, FlightReader
 from tests.support.tls_servers.openssl_server import CONFIGURATIONS, Configuration, serving
 
 _OPTIONS: Final = {TLS10: "-tls1", TLS11: "-tls1_1", TLS12: "-tls1_2", TLS13: "-tls1_3"}
-_ENCRYPT_THEN_MAC, _TICKET = 22, 35
 _GROUPS: Final = (23, 24, 25, 29, 30)
 _SCHEMES: Final = (0x0804, 0x0401, 0x0201)
 Served = tuple[Configuration, int]
@@ -76,9 +75,9 @@ def test_extensions_of_server_hello_agree_with_flags(served: Served) -> None:
         hello = _flight(port, ClientHello((version,), offered, _GROUPS, _SCHEMES, extensions=WANTED)).hello
         assert hello
         assert (EXTENDED_MASTER_SECRET in hello.extensions) == configuration.truth.has_extended_master_secret
-        assert (_TICKET in hello.extensions) == configuration.truth.has_tickets
+        assert (TICKET in hello.extensions) == configuration.truth.has_tickets
         if suites()[hello.suite].is_cbc:
-            assert (_ENCRYPT_THEN_MAC in hello.extensions) == configuration.truth.has_encrypt_then_mac
+            assert (ENCRYPT_THEN_MAC in hello.extensions) == configuration.truth.has_encrypt_then_mac
 
 
 def _suites(version: int) -> tuple[int, ...]:
